@@ -1,0 +1,1 @@
+"""Research modules: importing them does nothing; running them is the scripts' part."""

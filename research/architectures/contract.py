@@ -1,0 +1,144 @@
+"""The contract every architecture keeps: stem, stages, head; depth is a scan.
+
+A stage is one layer and a number of repetitions. Its variables are stacked on a
+leading [depth, …] axis, so compile time does not grow with depth, and every probe is
+written once for all architectures.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from flax import linen as nn
+
+from research.initializers import Draw
+from research.normalizers import Normalizer
+
+Tree = Any  # a pytree of arrays
+
+
+class Weights(NamedTuple):
+    """How kernels and biases come about.
+
+    draw: distributions of unit size.
+    gains: from (fan_in, fan_out) to (σ_w, σ_b); numbers, or traced scalars.
+    first: the gains of the layer that reads the input, where they are others.
+    ntk: keep the draws of unit size as parameters and multiply by the gains when
+      applied ("NTK parametrisation"), so that one draw serves every σ. Otherwise the
+      gains are part of the parameters, as in training.
+    """
+
+    draw: Draw
+    gains: Callable[[int, int], tuple[Any, Any]]
+    ntk: bool = False
+    first: Callable[[int, int], tuple[Any, Any]] | None = None
+
+
+class Settings(NamedTuple):
+    """What an architecture is built from.
+
+    depth: the number of layers that are built (static).
+    active_depth: the depth that scales refer to; differs from `depth` only where a
+      sweep runs the first layers of a deeper stack (may be traced).
+    """
+
+    width: int
+    depth: int
+    activation: Callable[[jax.Array], jax.Array]
+    weights: Weights
+    normalizer: Normalizer
+    outputs: int
+    active_depth: Any
+
+
+class Stage(NamedTuple):
+    """A layer repeated `depth` times.
+
+    layer: maps a hidden state to one of the same shape (a stage of depth 1 may change
+      it); called as `layer(h, train)`.
+    tied: all repetitions share one set of variables (depth is time).
+    """
+
+    layer: nn.Module
+    depth: int
+    tied: bool = False
+
+
+class Architecture(NamedTuple):
+    name: str
+    stem: nn.Module
+    stages: tuple[Stage, ...]
+    head: nn.Module
+
+
+class Variables(NamedTuple):
+    """Parameters and normaliser statistics; of a stage stacked as [depth, …]."""
+
+    stem: Tree
+    stages: tuple[Tree, ...]
+    head: Tree
+
+
+def call(module: nn.Module, variables: Tree, h: Tree, train: bool = True):
+    """(output, statistics): a module's result, and its normalisers' statistics."""
+    statistics = [name for name in variables if name != "params"]
+    if not train or not statistics:
+        kept = {name: variables[name] for name in statistics}
+        return module.apply(variables, h, train), kept
+    return module.apply(variables, h, train, mutable=statistics)
+
+
+def init(key: jax.Array, net: Architecture, x: jax.Array) -> Variables:
+    """Fresh variables; a stage's layer l depends on the key and l, not the depth."""
+    key_stem, key_head, key_stages = jax.random.split(key, 3)
+    stem = net.stem.init(key_stem, x, True)
+    h = jax.eval_shape(lambda v: call(net.stem, v, x)[0], stem)
+    stages = []
+    for number, stage in enumerate(net.stages):
+        key_stage = jax.random.fold_in(key_stages, number)
+        zeros = jax.tree.map(lambda s: jax.numpy.zeros(s.shape, s.dtype), h)
+
+        def init_layer(index, layer=stage.layer, key=key_stage, zeros=zeros):
+            return layer.init(jax.random.fold_in(key, index), zeros, True)
+
+        if stage.tied:
+            variables = init_layer(0)
+            layer_variables = variables
+        else:
+            variables = jax.vmap(init_layer)(jax.numpy.arange(stage.depth))
+            layer_variables = jax.eval_shape(init_layer, 0)
+        h = jax.eval_shape(
+            lambda v, h, layer=stage.layer: call(layer, v, h)[0], layer_variables, h
+        )
+        stages.append(variables)
+    zeros = jax.tree.map(lambda s: jax.numpy.zeros(s.shape, s.dtype), h)
+    return Variables(stem, tuple(stages), net.head.init(key_head, zeros, True))
+
+
+def layer_at(stage: Stage, variables: Tree, index: Any) -> Tree:
+    """The variables of one layer of a stage."""
+    if stage.tied:
+        return variables
+    return jax.tree.map(
+        lambda a: jax.lax.dynamic_index_in_dim(a, index, 0, keepdims=False), variables
+    )
+
+
+def apply(net: Architecture, variables: Variables, x: jax.Array, train: bool = True):
+    """(outputs [batch, outputs], statistics): the whole network, by plain scans."""
+    h, stem = call(net.stem, variables.stem, x, train)
+    statistics = []
+    for stage, stacked in zip(net.stages, variables.stages, strict=True):
+
+        def step(h, layer, module=stage.layer):
+            return call(module, layer, h, train)
+
+        if stage.tied:
+            h, kept = jax.lax.scan(
+                lambda h, _, v=stacked, step=step: step(h, v), h, length=stage.depth
+            )
+        else:
+            h, kept = jax.lax.scan(step, h, stacked)
+        statistics.append(kept)
+    outputs, head = call(net.head, variables.head, h, train)
+    return outputs, Variables(stem, tuple(statistics), head)

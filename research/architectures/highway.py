@@ -1,0 +1,33 @@
+"""The highway network: h' = T φ(W h + b) + (1 − T) h, with T = sigmoid(W_T h + b_T).
+
+Its hidden state is the activation h, as in Srivastava et al. 2015; its gate
+bias is one of the two that the paper analyses.
+"""
+
+import jax
+from flax import linen as nn
+
+from research.architectures import mlp
+from research.architectures.contract import Architecture, Settings, Stage
+from research.architectures.layers import Dense, Head, Norm, Stem
+
+GATE_BIAS = -2.0  # the gates start mostly closed: the signal is carried
+
+
+class Layer(mlp.Layer):
+    @nn.compact
+    def __call__(self, h: jax.Array, train: bool = True) -> jax.Array:
+        n = Norm(self.normalizer)(h, train)
+        new = self.activation(Dense(h.shape[-1], self.weights)(n))
+        gate = jax.nn.sigmoid(
+            Dense(h.shape[-1], self.weights, name="gate")(n) + GATE_BIAS
+        )
+        return gate * new + (1 - gate) * h
+
+
+def build(settings: Settings) -> Architecture:
+    """Highway layers between an activated stem and a linear head."""
+    layer = Layer(settings.activation, settings.weights, settings.normalizer)
+    stem = Stem(settings.width, settings.weights, settings.activation)
+    head = Head(settings.outputs, lambda h: h, settings.normalizer)
+    return Architecture("highway_mlp", stem, (Stage(layer, settings.depth),), head)

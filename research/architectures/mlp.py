@@ -1,0 +1,32 @@
+"""The multilayer perceptron; its hidden state is the pre-activation z.
+
+z' = W φ(norm(z)) + b, so that the length and gradient recursions of mean-field theory
+(Schoenholz et al. 2017) hold for the hidden states themselves.
+"""
+
+from collections.abc import Callable
+
+import jax
+from flax import linen as nn
+
+from research.architectures.contract import Architecture, Settings, Stage, Weights
+from research.architectures.layers import Dense, Norm, pre_activation_ends
+from research.normalizers import Normalizer
+
+
+class Layer(nn.Module):
+    activation: Callable[[jax.Array], jax.Array]
+    weights: Weights
+    normalizer: Normalizer
+
+    @nn.compact
+    def __call__(self, z: jax.Array, train: bool = True) -> jax.Array:
+        h = self.activation(Norm(self.normalizer)(z, train))
+        return Dense(z.shape[-1], self.weights)(h)
+
+
+def build(settings: Settings) -> Architecture:
+    """A plain net of `depth` equal layers between a linear stem and a linear head."""
+    layer = Layer(settings.activation, settings.weights, settings.normalizer)
+    stem, head = pre_activation_ends(settings)
+    return Architecture("mlp", stem, (Stage(layer, settings.depth),), head)

@@ -1,0 +1,52 @@
+"""Residual multilayer perceptrons: z' = z + α (W φ(norm(z)) + b)."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from research.architectures import mlp
+from research.architectures.contract import Architecture, Settings, Stage
+from research.architectures.layers import pre_activation_ends
+
+
+class Layer(mlp.Layer):
+    """Pre-activation residual layer; `scale` is α, learned where `learned`."""
+
+    scale: Any = 1.0
+    learned: bool = False
+
+    @nn.compact
+    def __call__(self, z: jax.Array, train: bool = True) -> jax.Array:
+        branch = mlp.Layer(self.activation, self.weights, self.normalizer)(z, train)
+        if self.learned:
+            alpha = self.param(
+                "alpha", nn.initializers.constant(self.scale), (1,) * z.ndim, z.dtype
+            )
+            return z + alpha * branch
+        return z + self.scale * branch
+
+
+def _build(name: str, settings: Settings, scale: Any, learned: bool) -> Architecture:
+    layer = Layer(
+        settings.activation, settings.weights, settings.normalizer, scale, learned
+    )
+    stem, head = pre_activation_ends(settings)
+    return Architecture(name, stem, (Stage(layer, settings.depth),), head)
+
+
+def build(settings: Settings) -> Architecture:
+    """Branches as they are, α = 1 (He et al. 2016)."""
+    return _build("residual_mlp", settings, 1.0, learned=False)
+
+
+def build_scaled(settings: Settings) -> Architecture:
+    """Branches divided by √depth (Hayou et al. 2021)."""
+    scale = jnp.asarray(settings.active_depth, jnp.float32) ** -0.5
+    return _build("residual_mlp_scaled", settings, scale, learned=False)
+
+
+def build_rezero(settings: Settings) -> Architecture:
+    """Branches behind a learned gate that starts at zero (Bachlechner et al. 2021)."""
+    return _build("rezero_mlp", settings, 0.0, learned=True)

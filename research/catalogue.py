@@ -1,0 +1,76 @@
+"""Catalogues: ordered, duplicate-free collections of named entries."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Generic, Protocol, TypeVar
+
+
+class Named(Protocol):
+    """What a catalogue asks of an entry: a name, and where it comes from."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+
+
+Entry = TypeVar("Entry", bound=Named)
+
+
+class UnknownName(ValueError):
+    """A name that is not in a catalogue; says what is, nearest first."""
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """A sentence's end: the nearest allowed names, or all of them.
+
+    >>> nearest("rleu", ["tanh", "relu"])
+    'did you mean relu? (allowed: tanh, relu)'
+    """
+    allowed = [str(a) for a in allowed]
+    lower = {a.lower(): a for a in allowed}
+    near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
+    listing = f"allowed: {', '.join(allowed)}"
+    if not near:
+        return listing
+    return f"did you mean {' or '.join(lower[n] for n in near)}? ({listing})"
+
+
+class Catalogue(Mapping[str, Entry], Generic[Entry]):
+    """Entries by name, in the order they were written.
+
+    `noun` is what one entry is called in messages ("activation").
+    Raises ValueError when two entries share a name, UnknownName for an unknown one.
+    """
+
+    def __init__(self, noun: str, entries: Iterable[Entry]):
+        self.noun = noun
+        self._entries: dict[str, Entry] = {}
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: Entry) -> Entry:
+        """The entry, now in the catalogue under its own name."""
+        if entry.name in self._entries:
+            raise ValueError(f"two {self.noun}s are named {entry.name!r}")
+        self._entries[entry.name] = entry
+        return entry
+
+    def __getitem__(self, name: str) -> Entry:
+        try:
+            return self._entries[name]
+        except KeyError:
+            hint = nearest(str(name), self._entries)
+            raise UnknownName(f"unknown {self.noun} {name!r}: {hint}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"Catalogue({self.noun!r}, {list(self._entries)})"

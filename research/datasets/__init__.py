@@ -1,0 +1,66 @@
+"""Data sets by name: one entry each; nothing is read until it is asked for."""
+
+import hashlib
+import importlib
+from typing import NamedTuple
+
+import numpy as np
+
+from research.catalogue import Catalogue
+
+
+class Data(NamedTuple):
+    """Examples, inputs first.
+
+    x: [examples, features] float32; each example has mean square 1.
+    y: [examples] int32 class labels below `classes`.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    classes: int
+
+
+class Dataset(NamedTuple):
+    """A data set that can be loaded; loader is "module:function" below this package."""
+
+    name: str
+    loader: str
+    features: int
+    classes: int
+    source: str
+
+    def load(self) -> Data:
+        """The whole data set, in memory."""
+        module, function = self.loader.split(":")
+        return getattr(importlib.import_module(f"{__name__}.{module}"), function)()
+
+
+def fingerprint(data: Data) -> str:
+    """SHA-256 of the examples and labels, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for array in (data.x, data.y):
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+DATASETS: Catalogue[Dataset] = Catalogue(
+    "dataset",
+    [
+        Dataset(
+            "digits",
+            "digits:load",
+            64,
+            10,
+            "Alpaydin & Kaynak 1998, UCI handwritten digits (scikit-learn load_digits)",
+        ),
+        Dataset(
+            "noise",
+            "noise:load",
+            64,
+            10,
+            "independent Gaussian inputs and labels: what mean-field theory assumes",
+        ),
+    ],
+)

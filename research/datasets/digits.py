@@ -1,0 +1,15 @@
+"""Scikit-learn's 1,797 real handwritten digits, 8 × 8 pixels; part of the package."""
+
+import numpy as np
+
+from research.datasets import Data
+
+
+def load() -> Data:
+    """The digits, centred by the mean image, each scaled to mean square 1."""
+    from sklearn.datasets import load_digits  # takes a second to import
+
+    x, y = load_digits(return_X_y=True)
+    x = x - x.mean(axis=0)
+    x /= np.sqrt(np.mean(x**2, axis=1, keepdims=True))
+    return Data(x.astype(np.float32), y.astype(np.int32), classes=10)

@@ -1,0 +1,178 @@
+"""Seeds × variances × activations × depths in one compiled program.
+
+A program is compiled once for an architecture: the activation is a branch of a switch,
+the depth a loop bound, σ_w and σ_b numbers. Members that differ in seed or variance run
+side by side (vmap); what differs in activation or depth is another call of the program.
+"""
+
+import functools
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from research import probes
+from research.activations import ACTIVATIONS, steepest
+from research.architectures import ARCHITECTURES
+from research.architectures.contract import Settings, Variables, Weights, init
+from research.datasets import DATASETS, Data
+from research.initializers import DRAWS, Variances
+from research.normalizers import NORMALIZERS
+
+SATURATED = 0.01  # a slope below this share of the activation's steepest is saturated
+
+
+class Program(NamedTuple):
+    """The static settings: what a change of compiles a new program.
+
+    capacity: the number of layers that are drawn; any depth up to it can be run.
+    """
+
+    architecture: str
+    normalizer: str
+    activations: tuple[str, ...]
+    width: int
+    capacity: int
+    batch: int
+    dataset: str
+
+
+class Member(NamedTuple):
+    """The traced settings of one network, but for the seed and what calls share."""
+
+    first: Variances  # of the layer that reads the input
+    hidden: Variances
+
+
+def signals(
+    program: Program,
+    activation: str,
+    draw: str,
+    depth: int,
+    members: Sequence[Member],
+    seeds: range,
+) -> list[probes.Signal]:
+    """One Signal for each member, with arrays [seeds, states or layers].
+
+    All members share draws: the same seed gives the same weights but for their size,
+    and the first layers of a deeper net are the shallower net.
+    """
+    run = _compiled(program)
+    variables = _drawn(program, draw, seeds)
+    x, y = _batches(program, seeds)
+    gains = [(_roots(member.first), _roots(member.hidden)) for member in members]
+    gains = jax.tree.map(lambda *a: np.asarray(a, np.float32), *gains)
+    threshold = np.float32(SATURATED * steepest(ACTIVATIONS[activation]))
+    index = np.int32(program.activations.index(activation))
+    result = run(variables, x, y, gains, index, threshold, np.int32(depth))
+    host = jax.device_get(result)
+    states = depth + 1
+    trimmed = probes.Signal(
+        log10_length=host.log10_length[..., :states],
+        decorrelation=host.decorrelation[..., :states],
+        log10_gradient=host.log10_gradient[..., :states],
+        log10_parameter_gradient=None,
+        saturated=host.saturated[..., :depth],
+    )
+    return [jax.tree.map(lambda a, m=m: a[m], trimmed) for m in range(len(members))]
+
+
+def _roots(variances: Variances) -> tuple[float, float]:
+    return variances.sigma_w2**0.5, variances.sigma_b2**0.5
+
+
+def build(program: Program, activation: Any, draw: str, gains: Any, depth: Any):
+    """The program's network for one activation; gains and depth may be traced."""
+    first, hidden = gains
+    weights = Weights(
+        DRAWS[draw],
+        lambda fan_in, fan_out: hidden,
+        ntk=True,
+        first=lambda fan_in, fan_out: first,
+    )
+    settings = Settings(
+        width=program.width,
+        depth=program.capacity,
+        activation=activation,
+        weights=weights,
+        normalizer=NORMALIZERS[program.normalizer],
+        outputs=DATASETS[program.dataset].classes,
+        active_depth=depth,
+    )
+    return ARCHITECTURES[program.architecture].build(settings)
+
+
+@functools.cache
+def _compiled(program: Program):
+    phis = [ACTIVATIONS[name].phi for name in program.activations]
+
+    def one(variables, x, y, gains, index, threshold, depth):
+        def activation(z):
+            return jax.lax.switch(index, phis, z)
+
+        def loss(logits):
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+            return jnp.mean(losses)
+
+        net = build(program, activation, "normal", gains, depth)
+        measured = probes.signal(
+            net, variables, x, loss, depths=(depth,), threshold=threshold
+        )
+        # Left out of the program's results, the parameters' gradients cost nothing.
+        return measured._replace(log10_parameter_gradient=None)
+
+    over_seeds = jax.vmap(one, in_axes=(0, 0, 0, None, None, None, None))
+    over_members = jax.vmap(over_seeds, in_axes=(None, None, None, 0, None, None, None))
+
+    def run(*arguments):
+        with jax.default_matmul_precision("highest"):
+            return over_members(*arguments)
+
+    return jax.jit(run)
+
+
+# Each thread keeps its last draw: consecutive calls differ in what does not change it.
+_KEPT = threading.local()
+
+
+def _drawn(program: Program, draw: str, seeds: range) -> Variables:
+    """Variables of unit size, stacked [seeds, …]."""
+    request = (program._replace(activations=()), draw, seeds)
+    if getattr(_KEPT, "request", None) != request:
+        _KEPT.request = _KEPT.variables = None  # freed before the next is made
+        _KEPT.variables = jax.block_until_ready(_draw(program, draw, seeds))
+        _KEPT.request = request
+    return _KEPT.variables
+
+
+def _draw(program: Program, draw: str, seeds: range) -> Variables:
+    """Fresh variables, seed by seed.
+
+    Not one jitted program: the samplers are compiled by shape, and so serve every
+    architecture; a program for each would take longer to compile than to run.
+    """
+    features = DATASETS[program.dataset].features
+    zeros = jnp.zeros((program.batch, features), jnp.float32)
+    unit = ((1.0, 1.0), (1.0, 1.0))
+    net = build(program, lambda z: z, draw, unit, program.capacity)
+    drawn = [init(jax.random.fold_in(jax.random.key(s), 1), net, zeros) for s in seeds]
+    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *drawn)
+
+
+@functools.cache
+def _data(name: str) -> Data:
+    return DATASETS[name].load()
+
+
+def _batches(program: Program, seeds: range) -> tuple[np.ndarray, np.ndarray]:
+    """(x [seeds, batch, features], y [seeds, batch]): another batch for each seed."""
+    data = _data(program.dataset)
+    chosen = [
+        np.random.default_rng(seed).choice(len(data.y), program.batch, replace=False)
+        for seed in seeds
+    ]
+    return data.x[np.stack(chosen)], data.y[np.stack(chosen)]

@@ -1,0 +1,1 @@
+"""What makes rows: declarations, the runner, files, claims, tables, the command line."""

@@ -1,0 +1,71 @@
+"""Claims: a paper's sentence, judged on rows. A refuted claim is a result."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+SIGMAS = 3  # a miss counts when it exceeds the tolerance by this many standard errors
+SEEDS = 3  # fewer are not judged
+
+
+class Claim(NamedTuple):
+    """A sentence that can be right or wrong at each row in its scope.
+
+    gap: a row's seed-mean that the claim says is small; error: its standard error.
+    within: how small. scope: the rows that the paper's statement covers.
+    """
+
+    id: str
+    says: str
+    source: str
+    gap: Callable[[Mapping[str, Any]], float]
+    error: Callable[[Mapping[str, Any]], float]
+    within: float
+    scope: Callable[[Mapping[str, Any]], bool]
+    label: tuple[str, ...] = ("activation", "initializer", "depth")
+
+
+class Verdict(NamedTuple):
+    """holds: rows that agree, of `points` in scope; misses: (label, gap), worst first."""
+
+    claim: Claim
+    holds: int
+    points: int
+    misses: tuple[tuple[str, float], ...]
+
+    @property
+    def word(self) -> str:
+        if not self.points:
+            return "untested"
+        return "fails" if self.misses else "holds"
+
+    def sentence(self) -> str:
+        """The verdict in words, with the worst three misses."""
+        if not self.points:
+            return f"untested: no row in scope has {SEEDS} seeds"
+        text = f"holds at {self.holds} of {self.points} points in scope"
+        if self.misses:
+            worst = "; ".join(f"{label} by {gap:.3g}" for label, gap in self.misses[:3])
+            more = len(self.misses) - 3
+            text += f"; fails at {worst}" + (f" and {more} more" if more > 0 else "")
+        return text
+
+
+def judge(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> Verdict:
+    """The claim's verdict on the rows in its scope that have enough seeds.
+
+    A row misses when its gap exceeds `within` by more than three standard errors.
+    """
+    holds, misses = 0, []
+    for row in rows:
+        if row["status"] != "ok" or (row.get("seeds") or 0) < SEEDS:
+            continue
+        if not claim.scope(row):
+            continue
+        gap, error = claim.gap(row), claim.error(row)
+        if abs(gap) - SIGMAS * error <= claim.within:
+            holds += 1
+        else:
+            label = " ".join(str(row[name]) for name in claim.label if name in row)
+            misses.append((label, gap))
+    misses.sort(key=lambda miss: -abs(miss[1]))
+    return Verdict(claim, holds, holds + len(misses), tuple(misses))

@@ -1,0 +1,134 @@
+"""Declarations: a study is data and pure functions, and everything is made from it."""
+
+import itertools
+import sys
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from research.study.axes import Axis, Value
+from research.study.claims import Claim
+from research.study.tables import Table
+
+Cell = dict[str, Value]  # one point of the grid: a value for every axis
+Size = Literal["smoke", "standard", "full"]
+
+
+class Measured(NamedTuple):
+    """What one cell gave.
+
+    status: "ok", or why there is no full result; reason says it in a sentence.
+    values: numbers, names and None by column; never nan (None, and a reason).
+    profiles: arrays by name, for figures; kept beside the row.
+    """
+
+    status: str
+    reason: str
+    values: Mapping[str, Any]
+    profiles: Mapping[str, np.ndarray] = {}
+
+
+class Unit(NamedTuple):
+    """Cells that are measured by one call; they are kept or lost together.
+
+    program: units of equal program share what is compiled.
+    memory: bytes the call needs at its smallest, one seed at a time.
+    peak: bytes it takes if memory allows all seeds at once.
+    seconds: a rough estimate on two cores, compilation apart.
+    run: given the bytes that may be used, one Measured for each cell.
+    """
+
+    cells: tuple[Cell, ...]
+    program: Hashable
+    memory: int
+    peak: int
+    seconds: float
+    run: Callable[[int], Sequence[Measured]]
+
+
+class Figure(NamedTuple):
+    """A picture: its name, a caption, and what draws it (returns a matplotlib Figure)."""
+
+    name: str
+    caption: str
+    draw: Callable[[], Any]
+
+
+Row = dict[str, Any]  # a cell's settings, status, reason and values, flat
+Profiles = Callable[[Row], Mapping[str, np.ndarray]]  # a row's arrays, read when asked
+
+
+class Study(NamedTuple):
+    """A question, the grid that answers it, and how answers are shown.
+
+    plan: from the cells of a run to its units; imports no jax.
+    columns: what rows.csv and the terminal show first, in order.
+    tables, figures: pure functions of rows (and profiles).
+    compile_seconds: rough time to compile one program, for the estimate.
+    """
+
+    name: str
+    kind: Literal["benchmark", "experiment"]
+    question: str
+    source: str
+    axes: Mapping[str, Axis]
+    sizes: Mapping[str, Mapping[str, tuple[Value, ...]]]
+    plan: Callable[[Sequence[Cell]], Sequence[Unit]]
+    columns: tuple[str, ...]
+    claims: tuple[Claim, ...] = ()
+    tables: Callable[[Sequence[Row]], Sequence[Table]] = lambda rows: ()
+    figures: Callable[[Sequence[Row], Profiles], Sequence[Figure]] = lambda r, p: ()
+    compile_seconds: float = 1.0
+    threads: int = 0  # 0: as many as there are cores
+
+    @property
+    def script(self) -> str:
+        """The file that declares the study."""
+        return str(sys.modules[self.plan.__module__].__file__)
+
+    def order(self, row: Row) -> tuple:
+        """A sort key: rows in the order of the axes, names as in their catalogue."""
+        return tuple(_place(axis, row[name]) for name, axis in self.axes.items())
+
+
+def _place(axis: Axis, value: Value) -> tuple:
+    if value is None:
+        return (0, 0, "")
+    if isinstance(value, str):
+        names = list(axis.choices or ())
+        return (1, names.index(value) if value in names else len(names), value)
+    return (2, value, "")
+
+
+def grid(study: Study, chosen: Mapping[str, tuple[Value, ...]]) -> list[Cell]:
+    """Every combination of the chosen values, axes in the declaration's order."""
+    return [
+        dict(zip(study.axes, values, strict=True))
+        for values in itertools.product(*(chosen[name] for name in study.axes))
+    ]
+
+
+def chosen_values(
+    study: Study, size: str, given: Mapping[str, tuple[Value, ...]]
+) -> dict[str, tuple[Value, ...]]:
+    """The values of every axis: those given, else the size's, else the standard ones."""
+    sized = study.sizes.get(size, {})
+    return {
+        name: given.get(name, sized.get(name, axis.values))
+        for name, axis in study.axes.items()
+    }
+
+
+def one_by_one(
+    measure: Callable[[Cell], Measured], memory: int = 2**28, seconds: float = 1.0
+) -> Callable[[Sequence[Cell]], list[Unit]]:
+    """A plan that measures each cell by itself: the simplest study there is."""
+
+    def plan(cells: Sequence[Cell]) -> list[Unit]:
+        return [
+            Unit((cell,), None, memory, memory, seconds, lambda _, c=cell: [measure(c)])
+            for cell in cells
+        ]
+
+    return plan

@@ -1,0 +1,63 @@
+"""`depthbench list`: benchmarks, experiments, and every catalogue with its sources."""
+
+import json
+import sys
+
+from research.activations import ACTIVATIONS
+from research.architectures import ARCHITECTURES
+from research.datasets import DATASETS
+from research.initializers import INITIALIZERS
+from research.normalizers import NORMALIZERS
+from research.study import tables
+from research.study.run import one_of
+from research.study.studies import studies
+from research.study.tables import Table
+
+CATALOGUES = {
+    "activations": ACTIVATIONS,
+    "initializers": INITIALIZERS,
+    "normalizers": NORMALIZERS,
+    "architectures": ARCHITECTURES,
+    "datasets": DATASETS,
+}
+
+
+def arguments(parser) -> None:
+    parser.add_argument(
+        "what",
+        nargs="?",
+        default="all",
+        help=f"all, studies, {', '.join(CATALOGUES)}; default: all",
+    )
+    parser.add_argument("--format", default="table", help="table or json")
+
+
+def main(options) -> int:
+    one_of("list", options.what, ("all", "studies", *CATALOGUES))
+    one_of("--format", options.format, ("table", "json"))
+    found = {
+        "studies": [
+            {"name": s.name, "kind": s.kind, "question": s.question, "source": s.source}
+            for s in studies().values()
+        ],
+        **{
+            name: [{"name": e.name, "source": e.source} for e in entries.values()]
+            for name, entries in CATALOGUES.items()
+        },
+    }
+    if options.what != "all":
+        found = {options.what: found[options.what]}
+    if options.format == "json":
+        json.dump(found, sys.stdout, indent=1, ensure_ascii=False)
+        print()
+        return 0
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    for title, entries in found.items():
+        headers = (
+            ("name", "kind", "question") if title == "studies" else tuple(entries[0])
+        )
+        body = tuple(tuple(entry[h] for h in headers) for entry in entries)
+        tables.show(Table(f"{title} ({len(entries)})", headers, body), console)
+    return 0

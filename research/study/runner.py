@@ -1,0 +1,291 @@
+"""The runner: plans units, runs what is missing, and loses nothing."""
+
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from research.study import folder as folders
+from research.study import provenance, rows
+from research.study.declaration import Cell, Measured, Study, Unit
+from research.study.errors import INTERRUPTED, TERMINATED, Refusal
+from research.study.folder import Folder
+from research.study.rows import Record, cell_id
+
+GRACE = 4.0  # seconds from SIGTERM to leaving, whatever is still running
+
+
+class Progress(NamedTuple):
+    """Told of each unit as it begins and ends; shows it or not."""
+
+    begin: Callable[[str], None]
+    advance: Callable[[int], None]
+
+
+class Outcome(NamedTuple):
+    done: int
+    kept: int
+    seconds: float
+    stopped: int  # the exit status: 0, 130 or 143
+
+
+class Order(NamedTuple):
+    """What is asked for: the whole plan, what of it is missing, and with what."""
+
+    study: Study
+    units: Sequence[Unit]
+    missing: frozenset[str]
+    stamp: dict[str, Any]
+    memory: int
+
+
+def budget(memory: int | None) -> int:
+    """Bytes that one call may use: what is given or three quarters of what is free."""
+    return memory or int(0.75 * provenance.available_memory())
+
+
+def check_fits(units: Sequence[Unit], memory: int) -> None:
+    """Raises Refusal when no cell at all fits in memory."""
+    smallest = min(units, key=lambda unit: unit.memory)
+    if smallest.memory > memory:
+        cell = smallest.cells[0]
+        shape = ", ".join(f"{n} {cell[n]}" for n in ("depth", "width") if n in cell)
+        raise Refusal(
+            f"{shape}: one network needs {size(smallest.memory)}, and "
+            f"{size(memory)} may be used; choose a smaller depth or width"
+        )
+
+
+def size(count: int) -> str:
+    """Bytes for people.
+
+    >>> size(3 * 2**30)
+    '3.0 GiB'
+    """
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if count < 1024 or unit == "TiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError
+
+
+def share(units: Sequence[Unit], shard: str | None) -> list[Unit]:
+    """The units of shard "i/n": every n-th, from the i-th."""
+    if not shard:
+        return list(units)
+    index, count = map(int, shard.split("/"))
+    return list(units[index - 1 :: count])
+
+
+def execute(order: Order, folder: Folder, progress: Progress) -> Outcome:
+    """Runs units with a missing cell; rows of one are on disk before the next begins.
+
+    Units of different programs alternate between the workers, so that one compiles
+    while another runs. A first signal lets running units end; a second leaves at once.
+    """
+    todo = [u for u in order.units if _wanted(order, u)]
+    started = time.perf_counter()
+    stop = threading.Event()
+    failures: queue.SimpleQueue = queue.SimpleQueue()
+    lanes = _lanes(todo)
+    lock = threading.Lock()
+    done = [0]
+
+    def work(mine: int) -> None:
+        try:
+            while not stop.is_set():
+                with lock:
+                    unit = _take(lanes, mine)
+                if unit is None:
+                    return
+                progress.begin(describe(unit))
+                finished = _run(order, unit, folder)
+                with lock:
+                    done[0] += finished
+                progress.advance(finished)
+        except BaseException as error:
+            failures.put(error)
+            stop.set()
+
+    threads = [
+        threading.Thread(target=work, args=(n,), daemon=True)
+        for n in range(workers(order.study))
+    ]
+    with _Signals(stop) as signals:
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            for thread in threads:
+                thread.join(0.1)
+            signals.leave_if_late()
+    if not failures.empty():
+        raise failures.get()
+    kept = len(order.missing) - done[0]
+    return Outcome(done[0], kept, time.perf_counter() - started, signals.status)
+
+
+def workers(study: Study) -> int:
+    """How many units run at a time."""
+    if study.threads:
+        return study.threads
+    import jax  # an accelerator is kept busy by one
+
+    return provenance.cores() if jax.default_backend() == "cpu" else 1
+
+
+def _wanted(order: Order, unit: Unit) -> bool:
+    return any(_id(order, cell) in order.missing for cell in unit.cells)
+
+
+def _id(order: Order, cell: Cell) -> str:
+    return cell_id(order.study.name, cell, order.stamp["data"])
+
+
+def _lanes(units: Sequence[Unit]) -> dict[Any, list[Unit]]:
+    """Units by program, in order; each list is taken from its front."""
+    lanes: dict[Any, list[Unit]] = {}
+    for unit in units:
+        lanes.setdefault(unit.program, []).append(unit)
+    return lanes
+
+
+_LANE = threading.local()
+
+
+def _take(lanes: dict[Any, list[Unit]], mine: int) -> Unit | None:
+    """The next unit: of the worker's own program, else of one nobody has begun."""
+    own = getattr(_LANE, "program", None)
+    if not lanes.get(own):
+        left = [program for program, units in lanes.items() if units]
+        if not left:
+            return None
+        own = _LANE.program = left[mine % len(left)]
+    return lanes[own].pop(0)
+
+
+def describe(unit: Unit) -> str:
+    """The unit in a few words: its first cell's names and depth."""
+    cell = unit.cells[0]
+    names = [str(v) for v in cell.values() if isinstance(v, str)][:3]
+    return " ".join(names + ([f"depth {cell['depth']}"] if "depth" in cell else []))
+
+
+def _run(order: Order, unit: Unit, folder: Folder) -> int:
+    """Measures a unit and writes its missing rows; returns how many."""
+    measured = attempt(unit, order.memory)
+    written = 0
+    for cell, result in zip(unit.cells, measured, strict=True):
+        if _id(order, cell) in order.missing:
+            record, packed = rows.record_of(order.study.name, cell, result, order.stamp)
+            rows.save(folder.cells, record, packed)
+            written += 1
+    return written
+
+
+def attempt(unit: Unit, memory: int) -> Sequence[Measured]:
+    """The unit's results; a unit that does not fit gives rows that say so."""
+    if unit.memory > memory:
+        reason = f"needs {size(unit.memory)}, and {size(memory)} may be used"
+        return [Measured("oom", reason, {})] * len(unit.cells)
+    try:
+        return unit.run(memory)
+    except MemoryError:
+        reason = f"ran out of memory; estimated {size(unit.memory)}"
+        return [Measured("oom", reason, {})] * len(unit.cells)
+    except Exception as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        reason = str(error).splitlines()[0]
+        return [Measured("oom", reason, {})] * len(unit.cells)
+
+
+class _Signals:
+    """Ctrl-C and SIGTERM ask for a stop; a second one, or lateness, ends the process.
+
+    Rows are written atomically, so leaving at any moment loses no finished row.
+    """
+
+    def __init__(self, stop: threading.Event):
+        self.stop, self.status, self.since = stop, 0, 0.0
+
+    def __enter__(self):
+        self.before = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.before[number] = signal.signal(number, self.receive)
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def receive(self, number: int, _frame: Any) -> None:
+        if self.status:
+            os._exit(self.status)
+        self.status = INTERRUPTED if number == signal.SIGINT else TERMINATED
+        self.since = time.monotonic()
+        self.stop.set()
+
+    def leave_if_late(self) -> None:
+        late = time.monotonic() - self.since > GRACE
+        if self.status == TERMINATED and late:
+            os._exit(TERMINATED)
+
+
+def make_stamp(data: str, environment: dict[str, Any]) -> dict[str, Any]:
+    """What every row of a run is stamped with; nothing that changes between runs."""
+    return {"data": data, **environment, **provenance.commit()}
+
+
+def prepare(
+    study: Study, folder: Folder, environment: dict[str, Any], accept: bool
+) -> dict[str, Any]:
+    """The folder's manifest, new or as it was.
+
+    Raises Refusal when code or environment have changed since, unless accepted; then
+    the manifest says what was accepted.
+    """
+    manifest = folders.read_manifest(folder)
+    fresh = {
+        "study": study.name,
+        "code": provenance.code(study.script),
+        "environment": environment,
+        "history": [],
+    }
+    if manifest is None:
+        return fresh
+    if manifest["study"] != study.name:
+        raise Refusal(
+            f"{folder.path}: holds {manifest['study']}, not {study.name}; "
+            "name another --out"
+        )
+    said = folders.differences(manifest, fresh["code"], environment)
+    if said and not accept:
+        more = f" (and {len(said) - 2} more)" if len(said) > 2 else ""
+        raise Refusal(
+            f"{folder.path}: made by other code or on another machine: "
+            f"{'; '.join(said[:2])}{more}; use a new --out, or --accept-changes"
+        )
+    if said:
+        fresh["history"] = [*manifest["history"], {"accepted": said}]
+        return fresh
+    return manifest
+
+
+def missing_ids(
+    study: Study,
+    cells: Sequence[Cell],
+    have: Sequence[Record],
+    data: str,
+    retry: Sequence[str],
+) -> frozenset[str]:
+    """The ids of cells that have no row yet, or one whose status is to be retried."""
+    settled = {r.id for r in have if r.status not in retry}
+    return frozenset(
+        identity
+        for identity in (cell_id(study.name, cell, data) for cell in cells)
+        if identity not in settled
+    )
