@@ -5,6 +5,7 @@ theory beside every measurement.
 """
 
 import functools
+import math
 from collections.abc import Iterable, Sequence
 
 from research.activations import ACTIVATIONS
@@ -25,10 +26,8 @@ from research.study.declaration import (
     Study,
     Unit,
 )
-from research.study.tables import Mark, Table, flat, number
+from research.study.tables import Mark, Table, number
 
-jax = lazy("jax")
-ensembles = lazy("research.ensembles")
 propagation = lazy("research.propagation")
 
 AXES = {
@@ -138,29 +137,10 @@ def _unit(program: int, cells: list[Cell], activations: tuple, capacity: int) ->
 
 
 def run(cells: list[Cell], activations: tuple, capacity: int, seed: int, memory: int):
-    """One Measured for each cell: together on an accelerator, in turn on a CPU.
-
-    Side by side, small matrix products run far below a CPU's peak.
-    """
-    first = cells[0]
-    program = ensembles.Program(
-        first["architecture"],
-        first["normalizer"],
-        activations,
-        first["width"],
-        capacity,
-        first["batch"],
-        first["dataset"],
-    )
-    at_a_time = max(1, min(first["seeds"], memory // seed))
-    together = jax.default_backend() != "cpu"
-    calls = [cells] if together else [[cell] for cell in cells]
-    results = [
-        result
-        for call in calls
-        for result in propagation.measure(call, program, at_a_time)
-    ]
-    return [Measured(*result) for result in results]
+    """One Measured for each cell; `seed` is the bytes that one seed takes."""
+    program = propagation.program_of(cells[0], activations, capacity)
+    at_a_time = max(1, min(cells[0]["seeds"], memory // seed))
+    return [Measured(*r) for r in propagation.measure(cells, program, at_a_time)]
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -168,23 +148,26 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     shown = [_survivors(rows)]
     for keys, group in _by(rows, "architecture", "normalizer", "width", "sigma_w2"):
         shown.append(_decades(keys, group))
-    worst = sorted(
-        (r for r in rows if r["status"] == "ok"), key=lambda r: -abs(r["log10_slope"])
-    )
-    columns = [
-        "architecture",
-        "activation",
-        "initializer",
-        "depth",
-        "log10_ratio",
-        "log10_slope",
-        "log10_slope_se",
-        "log10_slope_theory",
-    ]
-    if worst:
-        title = "The ten worst: decades gained (+) or lost (-) per layer"
-        shown.append(flat(worst[:10], columns, title))
+    shown.append(_worst([r for r in rows if r["status"] == "ok"]))
     return shown
+
+
+def _worst(rows: Sequence[Row]) -> Table:
+    """The ten cells with the most decades between their first and last gradient."""
+    body = tuple(
+        (
+            f"{r['architecture']} {r['activation']} {r['initializer']}",
+            number(r["depth"]),
+            Mark(f"{r['log10_ratio']:+.1f}", "bad"),
+            f"{r['log10_slope']:+.4f}",
+            number(r["log10_slope_se"], 2),
+            number(r["log10_slope_theory"], 4),
+            number(r["saturated"], 2),
+        )
+        for r in sorted(rows, key=lambda r: -abs(r["log10_ratio"]))[:10]
+    )
+    headers = ("cell", "depth", "decades", "per layer", "±", "theory", "saturated")
+    return Table("The ten worst cells that have a gradient", headers, body)
 
 
 def _by(rows: Iterable[Row], *names: str) -> list[tuple[tuple, list[Row]]]:
@@ -206,7 +189,7 @@ def _survivors(rows: Sequence[Row]) -> Table:
         entries: list[str | Mark] = [number(key) for key in keys]
         for depth in depths:
             at = [row for row in group if row["depth"] == depth]
-            good = sum(row["verdict"] == "survives" for row in at)
+            good = sum(row.get("verdict") == "survives" for row in at)
             share = good / len(at) if at else 0.0
             tone = "good" if share > 0.8 else "bad" if share < 0.4 else "warning"
             entries.append(Mark(f"{good}/{len(at)}", tone))
@@ -236,7 +219,7 @@ def _entry(row: Row | None) -> Mark:
         tone = {"survives": "good", "vanishes": "bad", "explodes": "bad"}
         return Mark(f"{row['log10_ratio']:+.1f}", tone[row["verdict"]])
     if row["status"] in ("lost", "overflow"):
-        at = row["signal_lost_at"]
+        at = row.get("signal_lost_at")
         return Mark(f"{row['status']} at {at}" if at else row["status"], "bad")
     return Mark(row["status"].replace("_", " "), "dim")
 
@@ -311,19 +294,33 @@ def _draw_profiles(figure, rows, profiles, architecture: str, initializers) -> N
             if row["initializer"] == initializer and row["activation"] in shown:
                 arrays = profiles(row)
                 measured = arrays.get("log10_gradient")
-                if measured is not None:
+                if measured is not None and row["status"] == "ok":
                     measured = (measured - measured[:, -1:]).mean(axis=0)
+                else:
+                    measured = None
                 theory = arrays.get("log10_gradient_theory")
                 lines.append(figures.Line(row["activation"], measured, theory))
         title = f"{architecture}, {initializer}, depth {depth}"
         figures.profile_lines(axes, lines, title)
         axes.set_xlabel("layer (input left)")
     panels[0].set_ylabel("log10 ‖gradient‖, last layer = 0")
-    panels[0].legend(fontsize=6.5, frameon=False, ncols=2)
+    if panels[0].get_legend_handles_labels()[0]:
+        panels[0].legend(fontsize=6.5, frameon=False, ncols=2)
 
 
 def _plain(row: Row) -> bool:
     return row["architecture"] == "mlp" and row["normalizer"] == "none"
+
+
+def _arrived(row: Row) -> bool:
+    """The lengths are where the theory ends: the theorem speaks of nets at their q*."""
+    if row["log10_slope_theory"] is None or row["log10_length"] is None:
+        return False
+    if row["q_star"] == "inf":
+        return row["log10_length"] > 4
+    if row["q_star"] == 0:
+        return row["log10_length"] < -4
+    return abs(row["log10_length"] - math.log10(row["q_star"])) < 0.2
 
 
 def _case(row: Row, activation: str, initializer: str) -> bool:
@@ -344,9 +341,7 @@ CLAIMS = (
         gap=lambda r: r["log10_slope"] - r["log10_slope_theory"],
         error=lambda r: r["log10_slope_se"],
         within=0.01,
-        scope=lambda r: (
-            _plain(r) and r["depth"] >= 64 and r["log10_slope_theory"] is not None
-        ),
+        scope=lambda r: _plain(r) and r["depth"] >= 64 and _arrived(r),
     ),
     Claim(
         "S8",

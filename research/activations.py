@@ -167,3 +167,11 @@ def steepest(activation: Activation) -> float:
     """The largest |φ′| on [-8, 8], the yardstick for what counts as saturated."""
     x = jnp.linspace(-8.0, 8.0, 1601) + 0.0025  # no grid point on a kink
     return float(jnp.max(jnp.abs(slope(activation.phi, x)[1])))
+
+
+@functools.cache
+def kinked_at_zero(activation: Activation) -> bool:
+    """Whether φ′ jumps at 0: a state that underflows then has another gradient."""
+    near = jnp.array([-1e-3, 1e-3], jnp.float32)
+    left, right = slope(activation.phi, near)[1]
+    return bool(jnp.abs(left - right) > 0.1)

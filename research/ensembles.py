@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 from research import probes
-from research.activations import ACTIVATIONS, steepest
+from research.activations import ACTIVATIONS, slope, steepest
 from research.architectures import ARCHITECTURES
 from research.architectures.contract import Settings, Variables, Weights, init
 from research.datasets import DATASETS, Data
@@ -81,6 +81,11 @@ def signals(
     return [jax.tree.map(lambda a, m=m: a[m], trimmed) for m in range(len(members))]
 
 
+def inputs(program: Program, draw: str, seeds: range):
+    """(variables of unit size, x, y), all [seeds, …]: what `signals` runs on."""
+    return _drawn(program, draw, seeds), *_batches(program, seeds)
+
+
 def _roots(variances: Variances) -> tuple[float, float]:
     return variances.sigma_w2**0.5, variances.sigma_b2**0.5
 
@@ -108,11 +113,11 @@ def build(program: Program, activation: Any, draw: str, gains: Any, depth: Any):
 
 @functools.cache
 def _compiled(program: Program):
-    phis = [ACTIVATIONS[name].phi for name in program.activations]
+    phis = tuple(ACTIVATIONS[name].phi for name in program.activations)
 
     def one(variables, x, y, gains, index, threshold, depth):
         def activation(z):
-            return jax.lax.switch(index, phis, z)
+            return _one_of(phis, index, z)
 
         def loss(logits):
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
@@ -135,6 +140,25 @@ def _compiled(program: Program):
     return jax.jit(run)
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _one_of(phis: tuple, index: jax.Array, z: jax.Array) -> jax.Array:
+    """φ(z) of the activation at `index`.
+
+    Its derivative is another switch. Left to itself, jax would carry from the forward
+    to the backward pass what every branch needs there, filled with zeros for all but
+    the one that was taken.
+    """
+    return jax.lax.switch(index, phis, z)
+
+
+@_one_of.defjvp
+def _slope_of_one(phis: tuple, primals, tangents):
+    index, z = primals
+    slopes = [functools.partial(slope, phi) for phi in phis]
+    value, slopes_of_z = jax.lax.switch(index, slopes, z)
+    return value, slopes_of_z * tangents[1]
+
+
 # Each thread keeps its last draw: consecutive calls differ in what does not change it.
 _KEPT = threading.local()
 
@@ -150,7 +174,7 @@ def _drawn(program: Program, draw: str, seeds: range) -> Variables:
 
 
 def _draw(program: Program, draw: str, seeds: range) -> Variables:
-    """Fresh variables, seed by seed.
+    """Fresh variables, stacked [seeds, …].
 
     Not one jitted program: the samplers are compiled by shape, and so serve every
     architecture; a program for each would take longer to compile than to run.
@@ -159,8 +183,11 @@ def _draw(program: Program, draw: str, seeds: range) -> Variables:
     zeros = jnp.zeros((program.batch, features), jnp.float32)
     unit = ((1.0, 1.0), (1.0, 1.0))
     net = build(program, lambda z: z, draw, unit, program.capacity)
-    drawn = [init(jax.random.fold_in(jax.random.key(s), 1), net, zeros) for s in seeds]
-    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *drawn)
+
+    def one(seed):
+        return init(jax.random.fold_in(jax.random.key(seed), 1), net, zeros)
+
+    return jax.vmap(one)(np.asarray(seeds, np.uint32))
 
 
 @functools.cache

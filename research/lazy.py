@@ -9,15 +9,13 @@ from typing import Any
 
 
 class Lazy:
-    """A handle on a module that imports it when an attribute is first read."""
+    """A handle on a module that imports it when an attribute is read."""
 
     def __init__(self, name: str):
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        value = getattr(importlib.import_module(self._name), attribute)
-        setattr(self, attribute, value)
-        return value
+        return getattr(importlib.import_module(self._name), attribute)
 
     def __repr__(self) -> str:
         return f"Lazy({self._name!r})"

@@ -1,6 +1,6 @@
 """Numbers read off a per-layer profile: ratio, slope, and where the signal is lost."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def over_seeds(values: np.ndarray) -> Estimate:
     return Estimate(float(np.mean(values)), float(error))
 
 
-def ratio(log10_gradient: np.ndarray) -> np.ndarray:
+def ratio(log10_gradient: Any) -> np.ndarray:
     """log10 of the first state's gradient norm over the last's: [seeds].
 
     log10_gradient: [seeds, states]. Negative where the gradient vanishes on its way to
@@ -32,7 +32,7 @@ def ratio(log10_gradient: np.ndarray) -> np.ndarray:
     return log10_gradient[:, 0] - log10_gradient[:, -1]
 
 
-def slope(log10_gradient: np.ndarray, edge: int = 0) -> np.ndarray:
+def slope(log10_gradient: Any, edge: int = 0) -> np.ndarray:
     """Decades per layer that the gradient gains towards the input: [seeds].
 
     log10_gradient: [seeds, states]; the least-squares line over all states but `edge`
@@ -49,8 +49,9 @@ def lost_at(
 ) -> tuple[int, str] | None:
     """The first state at which inputs cannot be told apart in float32, and how.
 
-    log10_length, decorrelation: [states]. "overflow": the state is not finite; "zero": it is
-    exactly zero; "correlated": examples differ by less than rounding. None if never.
+    log10_length, decorrelation: [states]. "overflow": the state is not finite; "zero":
+    it is exactly zero; "correlated": examples differ by less than rounding. None if
+    never.
     """
     zero = np.isneginf(log10_length)
     overflow = ~zero & ~np.isfinite(log10_length)

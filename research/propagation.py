@@ -6,13 +6,14 @@ ensemble members, which theory stands beside them, and what is read off the prof
 
 import functools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from research import mean_field, profiles, trajectories
-from research.activations import ACTIVATIONS
+from research.activations import ACTIVATIONS, kinked_at_zero
 from research.architectures import ARCHITECTURES
 from research.datasets import DATASETS
 from research.ensembles import Member, Program, signals
@@ -62,11 +63,53 @@ def member(settings: Settings) -> Member:
     )
 
 
-def measure(cells: Sequence[Settings], program: Program, memory_seeds: int):
+def at_fixed_point(settings: Settings) -> Member:
+    """The same, but the first layer's output has the length that theory ends at.
+
+    Where that is 0 or infinite, lengths start at 1.
+    """
+    hidden = member(settings).hidden
+    activation = ACTIVATIONS[settings["activation"]]
+    q_star = mean_field.fixed_point(activation, *hidden).q_star
+    start = q_star if 0 < q_star < np.inf else 1.0
+    return Member(Variances(start, 0.0), hidden)
+
+
+def program_of(
+    settings: Settings, activations: tuple[str, ...], capacity: int
+) -> Program:
+    """The compiled program that serves these settings and others like them."""
+    names = ("architecture", "normalizer", "width", "batch", "dataset")
+    given = {name: settings[name] for name in names}
+    return Program(activations=activations, capacity=capacity, **given)
+
+
+def measure(
+    cells: Sequence[Settings],
+    program: Program,
+    seeds_at_a_time: int,
+    member: Callable[[Settings], Member] = member,
+) -> list[Result]:
     """A Result for each cell; cells differ in initialiser and variances alone.
 
-    memory_seeds: how many seeds are run at a time.
+    On an accelerator they run side by side; on a CPU in turn, since side by side small
+    matrix products run far below its peak.
     """
+    together = jax.default_backend() != "cpu"
+    calls = [list(cells)] if together else [[cell] for cell in cells]
+    return [
+        result
+        for call in calls
+        for result in _measure(call, program, seeds_at_a_time, member)
+    ]
+
+
+def _measure(
+    cells: Sequence[Settings],
+    program: Program,
+    seeds_at_a_time: int,
+    member: Callable[[Settings], Member],
+) -> list[Result]:
     results: dict[int, Result] = {}
     runnable: dict[int, Member] = {}
     for number, settings in enumerate(cells):
@@ -74,7 +117,7 @@ def measure(cells: Sequence[Settings], program: Program, memory_seeds: int):
             with _ONE_AT_A_TIME:
                 runnable[number] = member(settings)
         except NoCriticalPoint as error:
-            values = dict.fromkeys(("verdict", "verdict_theory"), "no fixed point")
+            values: dict[str, Any] = {"verdict": "no fixed point"}
             results[number] = Result("no_fixed_point", str(error), values, {})
     if runnable:
         shared = cells[0]
@@ -87,17 +130,13 @@ def measure(cells: Sequence[Settings], program: Program, memory_seeds: int):
                 draw,
                 depth,
                 list(runnable.values()),
-                range(first, min(first + memory_seeds, seeds)),
+                range(first, min(first + seeds_at_a_time, seeds)),
             )
-            for first in range(0, seeds, memory_seeds)
+            for first in range(0, seeds, seeds_at_a_time)
         ]
         for position, number in enumerate(runnable):
-            joined = Signal(
-                *(
-                    None if arrays[0] is None else np.concatenate(arrays)
-                    for arrays in zip(*(p[position] for p in parts), strict=True)
-                )
-            )
+            of_seeds = [part[position] for part in parts]
+            joined = jax.tree.map(lambda *arrays: np.concatenate(arrays), *of_seeds)
             results[number] = result(cells[number], runnable[number], joined)
     return [results[number] for number in range(len(cells))]
 
@@ -131,6 +170,9 @@ def result(settings: Settings, member: Member, signal: Signal) -> Result:
     if line is not None:
         kept["log10_gradient_theory"] = np.asarray(line, np.float32)
     finite = np.all(np.isfinite(signal.log10_gradient), axis=1)
+    if kinked_at_zero(ACTIVATIONS[settings["activation"]]):
+        # The slope at an underflowed zero is not the slope at the tiny number it was.
+        finite &= [loss is None or loss[1] != "zero" for loss in losses]
     if not np.all(finite):
         status, reason = _without_gradient(lost, int(np.sum(~finite)), len(finite))
         values["verdict"] = "lost" if status == "lost" else status
@@ -147,7 +189,7 @@ def result(settings: Settings, member: Member, signal: Signal) -> Result:
     return Result("ok", "", values, kept)
 
 
-def _mean(values: np.ndarray) -> float | None:
+def _mean(values: Any) -> float | None:
     finite = values[np.isfinite(values)]
     return float(np.mean(finite, dtype=np.float64)) if finite.size else None
 
@@ -190,6 +232,7 @@ def theory_of(settings: Settings, member: Member):
     reason = _no_theory(settings)
     if reason:
         return {**values, "theory_reason": reason}, None
+    assert family.branch is not None  # or there were a reason
     branch = family.branch(depth)
     line = _line(
         settings["activation"],

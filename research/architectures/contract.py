@@ -133,7 +133,12 @@ def apply(net: Architecture, variables: Variables, x: jax.Array, train: bool = T
         def step(h, layer, module=stage.layer):
             return call(module, layer, h, train)
 
-        if stage.tied:
+        if (
+            stage.depth == 1
+        ):  # may change the state's shape, which a scan's carry cannot
+            h, kept = step(h, layer_at(stage, stacked, 0))
+            kept = jax.tree.map(lambda a: a[None], kept)
+        elif stage.tied:
             h, kept = jax.lax.scan(
                 lambda h, _, v=stacked, step=step: step(h, v), h, length=stage.depth
             )

@@ -53,7 +53,9 @@ class Norm(nn.Module):
         mean, variance = self.normalizer.statistics(h)
         if self.normalizer.running:
             kept = self.variable(
-                "statistics", "kept", lambda: (jnp.zeros(shape), jnp.ones(shape))
+                "statistics",
+                "kept",
+                lambda: (jnp.zeros(shape, h.dtype), jnp.ones(shape, h.dtype)),
             )
             if not train:
                 mean, variance = kept.value

@@ -25,7 +25,7 @@ class Layer(mlp.Layer):
                 "alpha", nn.initializers.constant(self.scale), (1,) * z.ndim, z.dtype
             )
             return z + alpha * branch
-        return z + self.scale * branch
+        return z + jnp.asarray(self.scale, z.dtype) * branch
 
 
 def _build(name: str, settings: Settings, scale: Any, learned: bool) -> Architecture:

@@ -12,6 +12,7 @@ class Claim(NamedTuple):
 
     gap: a row's seed-mean that the claim says is small; error: its standard error.
     within: how small. scope: the rows that the paper's statement covers.
+    repeats: the column that says how many seeds, or runs, a row is the mean of.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Claim(NamedTuple):
     within: float
     scope: Callable[[Mapping[str, Any]], bool]
     label: tuple[str, ...] = ("activation", "initializer", "depth")
+    repeats: str = "seeds"
 
 
 class Verdict(NamedTuple):
@@ -41,7 +43,7 @@ class Verdict(NamedTuple):
     def sentence(self) -> str:
         """The verdict in words, with the worst three misses."""
         if not self.points:
-            return f"untested: no row in scope has {SEEDS} seeds"
+            return f"untested: no row in scope has {SEEDS} {self.claim.repeats}"
         text = f"holds at {self.holds} of {self.points} points in scope"
         if self.misses:
             worst = "; ".join(f"{label} by {gap:.3g}" for label, gap in self.misses[:3])
@@ -57,7 +59,7 @@ def judge(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> Verdict:
     """
     holds, misses = 0, []
     for row in rows:
-        if row["status"] != "ok" or (row.get("seeds") or 0) < SEEDS:
+        if row["status"] != "ok" or (row.get(claim.repeats) or 0) < SEEDS:
             continue
         if not claim.scope(row):
             continue

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.spines.top": False,
@@ -72,7 +72,7 @@ def profile_lines(axes: Any, lines: Sequence[Line], title: str) -> None:
     """Curves over layers: measured solid, theory dashed in the same colour."""
     import matplotlib
 
-    colours = matplotlib.colormaps["tab10"].colors
+    colours = matplotlib.color_sequences["tab10"]
     for number, line in enumerate(lines):
         colour = colours[number % len(colours)]
         if line.measured is not None:

@@ -33,7 +33,8 @@ def opened(path: Path) -> tuple[Study, Folder, list[Record]]:
     Raises Refusal when it is no run's folder, or none of its rows is whole.
     """
     folder = folders.existing(path)
-    study = studies()[str(folders.read_manifest(folder)["study"])]
+    manifest = folders.read_manifest(folder) or {}
+    study = studies()[str(manifest["study"])]
     records, damaged = folders.records(folder)
     for line in damaged:
         run.say(f"damaged, left out: {line}")

@@ -96,11 +96,11 @@ def record_of(
 
 
 def _plain(value: Any) -> Any:
-    """A JSON value; what is not finite becomes None (the row's reason says why)."""
+    """A JSON value: infinity is "inf", what does not exist is None."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
-        return None
+        return None if math.isnan(value) else str(value)
     return value
 
 
@@ -160,5 +160,8 @@ def profiles(folder: Path, identity: str) -> dict[str, np.ndarray]:
     path = folder / f"{identity}.npz"
     if not path.exists():
         return {}
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, zipfile.BadZipFile):
+        raise Refusal(f"{path}: does not hold plain arrays") from None

@@ -65,11 +65,11 @@ def size(count: int) -> str:
     >>> size(3 * 2**30)
     '3.0 GiB'
     """
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if count < 1024 or unit == "TiB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    raise AssertionError
+    power = min((max(count, 1).bit_length() - 1) // 10, 4)
+    digits = 1 if power else 0
+    return (
+        f"{count / 1024**power:.{digits}f} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+    )
 
 
 def share(units: Sequence[Unit], shard: str | None) -> list[Unit]:

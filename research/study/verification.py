@@ -22,7 +22,7 @@ def arguments(parser) -> None:
 
 
 def main(options) -> int:
-    (count,) = CELLS.parse("--cells", options.cells)
+    count = int(CELLS.parse("--cells", options.cells)[0] or 0)
     (seed,) = CELLS._replace(low=0).parse("--seed", options.seed)
     study, _, records = opened(Path(options.dir))
     environment = provenance.environment()

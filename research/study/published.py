@@ -1,0 +1,78 @@
+"""Published tables: README's, made from committed rows.
+
+`python -m research.study.published` writes them anew; a test holds that they match.
+"""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from research.study import report, tables
+from research.study.declaration import Row, Study
+from research.study.provenance import ROOT
+from research.study.studies import studies
+
+RESULTS = ROOT / "benchmarks" / "results"
+PUBLISHED = {"gradient_flow": RESULTS / "cpu" / "gradient_flow"}
+
+
+def read_csv(path: Path) -> list[Row]:
+    """The rows of a rows.csv: numbers as numbers, empty as None."""
+    with open(path, newline="") as file:
+        return [{k: _value(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def _value(text: str) -> Any:
+    if text == "":
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text) if text not in ("inf", "-inf", "nan") else text
+        except ValueError:
+            continue
+    return text
+
+
+def block(study: Study, rows: Sequence[Row], stamp: dict[str, Any]) -> str:
+    """What stands between a table's markers: the study's first table, and whence."""
+    table = study.tables(rows)[0]
+    seeds = {row["seeds"] for row in rows}
+    made = stamp["history"][-1]["ended"][:10]
+    where = (
+        f"{stamp['environment']['processor']}, {stamp['environment']['cores']} cores"
+    )
+    words = (
+        f"{table.title}; {len(rows)} cells, {max(seeds)} seeds each. "
+        f"{where}, jax {stamp['environment']['jax']}, {made}."
+    )
+    return tables.as_markdown(table._replace(title="")) + "\n" + words
+
+
+def filled(text: str) -> str:
+    """A document with every published table made anew between its markers."""
+    for name, folder in PUBLISHED.items():
+        rows = read_csv(folder / "rows.csv")
+        stamp = json.loads((folder / "run.json").read_text())
+        start, end = f"<!-- table: {name} -->", "<!-- end -->"
+        before, rest = text.split(start, 1)
+        after = rest.split(end, 1)[1]
+        made = block(studies()[name], rows, stamp)
+        text = f"{before}{start}\n{made}\n{end}{after}"
+    return text
+
+
+def made_again(name: str) -> str:
+    """A published report.md, made from its committed rows."""
+    folder = PUBLISHED[name]
+    study = studies()[name]
+    rows = read_csv(folder / "rows.csv")
+    stamp = json.loads((folder / "stamp.json").read_text())
+    named = [(f.name, f.caption) for f in study.figures(rows, lambda row: {})]
+    return report.as_markdown(study, rows, stamp, named)
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(filled(readme.read_text()))
