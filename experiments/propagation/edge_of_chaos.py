@@ -1,0 +1,266 @@
+"""Where is the edge of chaos of each activation, and do nets behave as theory says there?
+
+Sources: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232.
+"""
+
+import functools
+
+from experiments.propagation import nets
+from research.activations import ACTIVATIONS
+from research.lazy import lazy
+from research.study import figures
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Figure, Measured, Study, Unit
+from research.study.tables import Mark, Table, number
+
+mean_field = lazy("research.mean_field")
+np = lazy("numpy")
+
+
+def plan(cells):
+    """One unit for each activation; cells without a critical σ_w² say why."""
+    planned = nets.plan(cells, lambda cell: {"sigma_w2": None}, finish)
+    return [
+        Unit(
+            unit.cells,
+            unit.program,
+            unit.memory,
+            unit.peak,
+            unit.seconds,
+            functools.partial(run, unit.cells, cells),
+        )
+        for unit in planned
+    ]
+
+
+def run(cells, all_cells, memory):
+    """Measures the cells that have a critical point, at its multiple."""
+    critical = [
+        mean_field.critical_sigma_w2(ACTIVATIONS[c["activation"]], c["sigma_b2"])
+        for c in cells
+    ]
+    there = {
+        (c["sigma_b2"]): point.sigma_w2
+        for c, point in zip(cells, critical, strict=True)
+        if point.exists
+    }
+    named = tuple(dict.fromkeys(c["activation"] for c in all_cells))
+    runnable = [c for c in cells if c["sigma_b2"] in there]
+    measured = {}
+    if runnable:
+        units = nets.plan(
+            runnable,
+            lambda c: {"sigma_w2": c["of_critical"] * there[c["sigma_b2"]]},
+            finish,
+            "at_fixed_point",
+            named,
+        )
+        for unit in units:
+            for cell, result in zip(unit.cells, unit.run(memory), strict=True):
+                measured[_key(cell)] = result
+    results = []
+    for cell, point in zip(cells, critical, strict=True):
+        if point.exists:
+            result = measured[_key(cell)]
+            values = {"sigma_w2_critical": point.sigma_w2, **result.values}
+            results.append(result._replace(values=values))
+        else:
+            results.append(Measured("no_fixed_point", point.reason, {}))
+    return results
+
+
+def _key(cell):
+    return tuple(cell.values())
+
+
+def finish(cell, result):
+    """Length and correlation at the last layer beside their fixed points."""
+    told = ("q_star", "c_star", "chi_1", "xi_c", "phase")
+    values = {name: result.values.get(name) for name in told}
+    values["sigma_w2"] = result.values.get("sigma_w2_used")
+    if result.status not in ("ok", "lost"):
+        return Measured(result.status, result.reason, values)
+    length = result.values.get("log10_length")
+    apart = result.values.get("decorrelation")
+    values |= {
+        "log10_length": length,
+        "c": None if apart is None else 1 - apart,
+        "log10_slope": result.values.get("log10_slope"),
+        "log10_slope_se": result.values.get("log10_slope_se"),
+    }
+    return Measured("ok", "", values, {})
+
+
+def tables(rows):
+    """The critical σ_w² by activation and σ_b²; then lengths and correlations."""
+    biases = sorted({row["sigma_b2"] for row in rows})
+    at = {(row["activation"], row["sigma_b2"]): row for row in rows}
+    body = []
+    for name in dict.fromkeys(row["activation"] for row in rows):
+        body.append((name, *(_critical(at.get((name, b))) for b in biases)))
+    title = "Critical σ_w², where χ₁ = 1 at a stable length"
+    shown = [Table(title, ("activation", *(f"σ_b² = {b:g}" for b in biases)), body)]
+    far = [r for r in rows if r["status"] == "ok" and length_scope(r)]
+    far.sort(key=lambda r: -abs(length_gap(r)))
+    lines = tuple(
+        (
+            row["activation"],
+            number(row["sigma_b2"]),
+            number(row["of_critical"]),
+            number(row["q_star"]),
+            number(10 ** row["log10_length"]),
+            number(row["c_star"]),
+            number(row["c"]),
+        )
+        for row in far[:8]
+    )
+    headers = ("activation", "σ_b²", "σ_w²/critical", "q*", "q", "c*", "c")
+    return [*shown, Table("Farthest from their length's fixed point", headers, lines)]
+
+
+def _critical(row):
+    if row is None or row["status"] == "no_fixed_point":
+        return Mark("none", "dim")
+    return number(row.get("sigma_w2_critical"), 5)
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "Left: the critical line of each activation; below it gradients vanish, above "
+        "they explode. Right: measured correlation of two inputs at the last layer "
+        "against theory's c*; points on the line agree."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows))]
+
+
+def _draw(rows):
+    figure = figures.new(9, 4.2)
+    left, right = figure.subplots(1, 2)
+    import matplotlib
+
+    colours = matplotlib.color_sequences["tab20"]
+    for k, name in enumerate(dict.fromkeys(r["activation"] for r in rows)):
+        points = {
+            (r["sigma_w2_critical"], r["sigma_b2"])
+            for r in rows
+            if r["activation"] == name and r.get("sigma_w2_critical") is not None
+        }
+        if points:
+            x, y = zip(*sorted(points, key=lambda p: p[1]), strict=True)
+            left.plot(x, y, "o-", ms=3, lw=1, color=colours[k % 20], label=name)
+    left.set_xscale("log")
+    left.set_xlabel("critical σ_w²")
+    left.set_ylabel("σ_b²")
+    left.legend(fontsize=6, frameon=False, ncols=2, loc="upper right")
+    for scoped, colour in ((False, "#bbbbbb"), (True, "#1f5f99")):
+        kept = [r for r in rows if r["status"] == "ok" and r.get("c") is not None]
+        kept = [r for r in kept if correlation_scope(r) is scoped]
+        right.plot(
+            [r["c_star"] for r in kept],
+            [r["c"] for r in kept],
+            "o",
+            ms=3.5,
+            color=colour,
+            label="in scope" if scoped else "not arrived: depth < 4 ξ_c",
+        )
+    right.axline((0, 0), slope=1, color="black", lw=0.8)
+    right.set_xlabel("theory: c*")
+    right.set_ylabel("measured correlation at the last layer")
+    right.legend(frameon=False)
+    return figure
+
+
+def length_scope(row):
+    """A finite fixed point, and not the edge itself, where lengths arrive slowly."""
+    q_star = row.get("q_star")
+    finite = isinstance(q_star, float) and q_star > 0
+    return finite and row["of_critical"] != 1 and row.get("log10_length") is not None
+
+
+def length_gap(row):
+    return row["log10_length"] - np.log10(row["q_star"])
+
+
+def correlation_scope(row):
+    """Nets deep enough to have arrived: at least 4 ξ_c layers."""
+    scale = row.get("xi_c")
+    return length_scope(row) and isinstance(scale, float) and row["depth"] > 4 * scale
+
+
+STUDY = Study(
+    name="edge_of_chaos",
+    kind="experiment",
+    question="Where is each activation's edge of chaos, and do nets obey it?",
+    source="Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017",
+    axes={
+        "activation": Axis("the nonlinearity", tuple(ACTIVATIONS), ACTIVATIONS),
+        "sigma_b2": Axis(
+            "bias variance", (0.0, 0.01, 0.05, 0.2), kind="number", low=0, high=1e3
+        ),
+        "of_critical": Axis(
+            "σ_w² as a multiple of the critical one",
+            (0.7, 1.0, 1.5),
+            kind="number",
+            low=1e-3,
+            high=1e3,
+        ),
+        "depth": Axis("layers", (60,), kind="integer", low=2, high=10**5, single=True),
+        "width": Axis("units", (300,), kind="integer", low=2, high=10**5, single=True),
+        "seeds": Axis(
+            "nets a cell", (4,), kind="integer", low=1, high=999, single=True
+        ),
+    },
+    sizes={
+        "smoke": {
+            "activation": ("tanh", "relu", "softplus"),
+            "sigma_b2": (0.0, 0.05),
+            "depth": (16,),
+            "width": (48,),
+            "seeds": (3,),
+        },
+        "full": {
+            "sigma_b2": (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+            "of_critical": (0.5, 0.7, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0),
+            "depth": (300,),
+            "width": (1000,),
+            "seeds": (10,),
+        },
+    },
+    plan=plan,
+    columns=tuple(
+        "activation sigma_b2 of_critical depth width seeds status reason "
+        "sigma_w2_critical sigma_w2 q_star log10_length c_star c chi_1 xi_c phase "
+        "log10_slope log10_slope_se".split()
+    ),
+    claims=(
+        Claim(
+            "S2",
+            "lengths converge to q*",
+            "Poole et al. 2016, arXiv:1606.05340",
+            gap=length_gap,
+            error=lambda row: 0.0,
+            within=0.05,
+            scope=length_scope,
+            label=("activation", "sigma_b2", "of_critical"),
+        ),
+        Claim(
+            "S2",
+            "correlations converge to c*: 1 in order, below 1 in chaos",
+            "Poole et al. 2016, arXiv:1606.05340",
+            gap=lambda row: row["c"] - row["c_star"],
+            error=lambda row: 0.0,
+            within=0.05,
+            scope=correlation_scope,
+            label=("activation", "sigma_b2", "of_critical"),
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=6.0,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)

@@ -1,0 +1,164 @@
+"""How far do finite nets stray from infinite width, even at He's initialisation?
+
+Source: Hanin & Nica 2020, arXiv:1812.05994: squared lengths and gradients of ReLU nets
+are log-normal, with variance 5 Σ 1/width over the layers.
+"""
+
+import functools
+
+from experiments.propagation import nets
+from research.lazy import lazy
+from research.study import figures
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Figure, Measured, Study
+from research.study.tables import Mark, Table, number
+
+np = lazy("numpy")
+
+SOURCE = "Hanin & Nica 2020, arXiv:1812.05994"
+
+
+def settings(cell):
+    """One ReLU net on one input: the law is about a single path of the signal."""
+    return {
+        "activation": "relu",
+        "initializer": "he_normal",
+        "batch": 1,
+        "dataset": "noise",
+    }
+
+
+def finish(cell, result):
+    """Mean and variance over nets of ln ‖∂L/∂h₀‖² − ln ‖∂L/∂h_L‖², beside theory's."""
+    if result.status != "ok":
+        return Measured(result.status, result.reason, {})
+    log10_gradient = result.profiles["log10_gradient"].astype(np.float64)
+    logs = 2 * np.log(10) * (log10_gradient[:, 0] - log10_gradient[:, -1])
+    n, variance = len(logs), float(np.var(logs, ddof=1))
+    layers_over_width = cell["depth"] / cell["width"]
+    return Measured(
+        "ok",
+        "",
+        {
+            "layers_over_width": layers_over_width,
+            "mean": float(np.mean(logs)),
+            "mean_se": float(np.sqrt(variance / n)),
+            "mean_theory": -2.5 * layers_over_width,
+            "variance": variance,
+            # of the variance of a normal sample, which these logs nearly are
+            "variance_se": variance * float(np.sqrt(2 / (n - 1))) if n > 1 else 0.0,
+            "variance_theory": 5 * layers_over_width,
+        },
+        {"logs": np.sort(logs).astype(np.float32)},
+    )
+
+
+def tables(rows):
+    """Mean and variance of the log squared gradient, measured and to leading order."""
+    body = tuple(
+        (
+            number(row["width"]),
+            number(row["depth"]),
+            f"{row['mean']:.3f} ± {row['mean_se']:.3f}",
+            f"{row['mean_theory']:.3f}",
+            f"{row['variance']:.3f} ± {row['variance_se']:.3f}",
+            f"{row['variance_theory']:.3f}",
+        )
+        if row["status"] == "ok"
+        else (number(row["width"]), number(row["depth"]), Mark(row["status"], "bad"))
+        + ("",) * 3
+        for row in rows
+    )
+    headers = ("width", "depth", "mean", "−5L/2n", "variance", "5L/n")
+    return [Table("ln ‖gradient‖², last layer to first, over nets", headers, body)]
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "Variance over nets of the log squared gradient against layers ÷ width. "
+        "Infinite-width theory says 0; the line is 5 L/n."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows))]
+
+
+def _draw(rows):
+    rows = [r for r in rows if r["status"] == "ok"]
+    figure = figures.new(5, 4)
+    axes = figure.subplots()
+    for width in sorted({r["width"] for r in rows}):
+        of = [r for r in rows if r["width"] == width]
+        axes.errorbar(
+            [r["layers_over_width"] for r in of],
+            [r["variance"] for r in of],
+            yerr=[3 * r["variance_se"] for r in of],
+            fmt="o",
+            ms=4,
+            label=f"width {width}",
+        )
+    ends = np.array(sorted(r["layers_over_width"] for r in rows))[[0, -1]]
+    axes.plot(ends, 5 * ends, color="black", lw=0.8, label="5 L/n")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("layers ÷ width")
+    axes.set_ylabel("variance of ln ‖gradient‖²")
+    axes.legend(frameon=False)
+    return figure
+
+
+STUDY = Study(
+    name="finite_width",
+    kind="experiment",
+    question="How far do finite nets stray from infinite width?",
+    source=SOURCE,
+    axes={
+        "width": Axis("units", (16, 32, 64, 128), kind="integer", low=2, high=10**5),
+        "depth": Axis("layers", (4, 16, 64), kind="integer", low=1, high=10**5),
+        "seeds": Axis(
+            "nets a cell", (256,), kind="integer", low=1, high=10**6, single=True
+        ),
+    },
+    sizes={
+        "smoke": {"width": (16, 32), "depth": (4, 8), "seeds": (32,)},
+        "full": {
+            "width": (32, 64, 128, 256, 512),
+            "depth": (4, 16, 64, 256),
+            "seeds": (4096,),
+        },
+    },
+    plan=lambda cells: nets.plan(cells, settings, finish),
+    columns=tuple(
+        "width depth seeds status reason layers_over_width mean mean_se mean_theory "
+        "variance variance_se variance_theory".split()
+    ),
+    claims=(
+        Claim(
+            "S10",
+            "the log squared gradient's variance over nets is 5 L/n",
+            SOURCE,
+            gap=lambda row: row["variance"] / row["variance_theory"] - 1,
+            error=lambda row: row["variance_se"] / row["variance_theory"],
+            within=0.1,
+            scope=lambda row: row["layers_over_width"] <= 1,
+            label=("width", "depth"),
+        ),
+        Claim(
+            "S10",
+            "its mean drifts by −5 L/2n, though χ₁ = 1",
+            SOURCE,
+            gap=lambda row: row["mean"] / row["mean_theory"] - 1,
+            error=lambda row: -row["mean_se"] / row["mean_theory"],
+            within=0.1,
+            scope=lambda row: row["layers_over_width"] <= 1,
+            label=("width", "depth"),
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=3.0,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)

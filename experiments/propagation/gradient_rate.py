@@ -1,0 +1,176 @@
+"""Do gradients change by the factor χ₁ per layer, as mean-field theory says?
+
+Source: Schoenholz et al. 2017, Deep Information Propagation, arXiv:1611.01232.
+"""
+
+import functools
+
+from experiments.propagation import nets
+from research.activations import ACTIVATIONS
+from research.lazy import lazy
+from research.study import figures
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Figure, Measured, Study
+from research.study.tables import Mark, Table
+
+propagation = lazy("research.propagation")
+profiles = lazy("research.profiles")
+np = lazy("numpy")
+
+EDGE = 5  # states left out at either end, where the input and the loss are felt
+
+
+def finish(cell, result):
+    """The slope over interior layers beside ½ log10 χ₁, and the drift of the length."""
+    values = {k: result.values.get(k) for k in ("chi_1", "q_star", "phase", "verdict")}
+    values["log10_slope_theory"] = result.values.get("log10_slope_theory")
+    if result.status != "ok":
+        return Measured(result.status, result.reason, values)
+    measured = result.profiles["log10_gradient"]
+    slopes = profiles.over_seeds(profiles.slope(measured, EDGE))
+    values |= {"log10_slope": slopes.mean, "log10_slope_se": slopes.error}
+    length, q_star = result.profiles["log10_length"], values["q_star"]
+    finite = q_star is not None and 0 < q_star < np.inf
+    values["drift"] = float(length[-1] - np.log10(q_star)) if finite else None
+    kept = ("log10_gradient", "log10_gradient_theory")
+    arrays = {k: result.profiles[k] for k in kept if k in result.profiles}
+    return Measured("ok", "", values, arrays)
+
+
+def settings(cell):
+    return {"sigma_w2": cell["sigma_w"] ** 2, "sigma_b2": cell["sigma_b"] ** 2}
+
+
+def tables(rows):
+    """Measured slope, and what it misses theory by, for each activation and σ_w."""
+    sigmas = sorted({row["sigma_w"] for row in rows})
+    at = {(row["activation"], row["sigma_w"]): row for row in rows}
+    body = []
+    for name in dict.fromkeys(row["activation"] for row in rows):
+        entries = [_entry(at.get((name, sigma))) for sigma in sigmas]
+        body.append((name, *entries))
+    title = "Decades per layer (difference from ½ log10 χ₁)"
+    return [Table(title, ("activation", *(f"σ_w = {s:g}" for s in sigmas)), body)]
+
+
+def _entry(row):
+    if row is None or row.get("log10_slope") is None:
+        return Mark(row["status"] if row else "", "dim")
+    slope, theory = row["log10_slope"], row["log10_slope_theory"]
+    if theory is None:
+        return Mark(f"{slope:+.4f} (no theory)", "dim")
+    far = abs(slope - theory) - 3 * (row["log10_slope_se"] or 0) > WITHIN
+    return Mark(f"{slope:+.4f} ({slope - theory:+.4f})", "bad" if far else "good")
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "Measured decades per layer against ½ log10 χ₁; the line is equality. Grey: "
+        "lengths had not arrived at their fixed point, outside the theorem's scope."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows))]
+
+
+def _draw(rows):
+    figure = figures.new(5.2, 4.6)
+    axes = figure.subplots()
+    told = [r for r in rows if r.get("log10_slope_theory") is not None]
+    told = [r for r in told if r.get("log10_slope") is not None]
+    for scoped, colour in ((False, "#bbbbbb"), (True, "#1f5f99")):
+        kept = [r for r in told if scope(r) is scoped]
+        axes.errorbar(
+            [r["log10_slope_theory"] for r in kept],
+            [r["log10_slope"] for r in kept],
+            yerr=[3 * (r["log10_slope_se"] or 0) for r in kept],
+            fmt="o",
+            ms=3.5,
+            color=colour,
+            label="in scope" if scoped else "out of scope",
+        )
+    far = sorted(told, key=lambda r: -abs(r["log10_slope"] - r["log10_slope_theory"]))
+    for row in far[:4]:
+        axes.annotate(
+            f"{row['activation']} {row['sigma_w']:g}",
+            (row["log10_slope_theory"], row["log10_slope"]),
+            fontsize=6.5,
+            xytext=(4, -8),
+            textcoords="offset points",
+        )
+    axes.axline((0, 0), slope=1, color="black", lw=0.8)
+    axes.set_xlabel("theory: ½ log10 χ₁")
+    axes.set_ylabel("measured decades per layer")
+    axes.legend(frameon=False)
+    return figure
+
+
+WITHIN = 0.005  # decades per layer; 300 units miss by up to 5/(4·300·ln 10) = 0.0018
+
+
+def scope(row):
+    """Rows whose lengths have arrived: the theorem speaks of nets at their q*."""
+    drift = row.get("drift")
+    return drift is not None and abs(drift) < 0.2
+
+
+STUDY = Study(
+    name="gradient_rate",
+    kind="experiment",
+    question="Do gradients change by the factor χ₁ per layer?",
+    source="Schoenholz et al. 2017, arXiv:1611.01232",
+    axes={
+        "activation": Axis("the nonlinearity", tuple(ACTIVATIONS), ACTIVATIONS),
+        "sigma_w": Axis(
+            "√(weight variance × fan-in)",
+            (0.8, 1.0, 1.2, 1.4),
+            kind="number",
+            low=1e-6,
+            high=1e3,
+        ),
+        "sigma_b": Axis("√(bias variance)", (0.3,), kind="number", low=0, high=1e3),
+        "depth": Axis("layers", (50,), kind="integer", low=12, high=10**5, single=True),
+        "width": Axis("units", (300,), kind="integer", low=2, high=10**5, single=True),
+        "seeds": Axis(
+            "nets a cell", (6,), kind="integer", low=1, high=999, single=True
+        ),
+    },
+    sizes={
+        "smoke": {
+            "activation": ("tanh", "relu", "selu"),
+            "depth": (20,),
+            "width": (48,),
+            "seeds": (3,),
+        },
+        "full": {
+            "sigma_w": tuple(round(0.5 + 0.1 * k, 1) for k in range(16)),
+            "depth": (200,),
+            "width": (1000,),
+            "seeds": (20,),
+        },
+    },
+    plan=lambda cells: nets.plan(cells, settings, finish, "at_fixed_point"),
+    columns=tuple(
+        "activation sigma_w sigma_b depth width seeds status reason log10_slope "
+        "log10_slope_se log10_slope_theory chi_1 q_star drift phase verdict".split()
+    ),
+    claims=(
+        Claim(
+            "S1",
+            "gradients change by √χ₁ per layer: vanish if χ₁ < 1, explode if χ₁ > 1",
+            "Schoenholz et al. 2017, arXiv:1611.01232",
+            gap=lambda row: row["log10_slope"] - row["log10_slope_theory"],
+            error=lambda row: row["log10_slope_se"],
+            within=WITHIN,
+            scope=scope,
+            label=("activation", "sigma_w"),
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=6.0,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)

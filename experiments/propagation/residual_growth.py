@@ -1,0 +1,193 @@
+"""Do residual nets grow polynomially with depth, or exponentially?
+
+Sources: Yang & Schoenholz 2017, arXiv:1712.08969; De & Smith 2020, arXiv:2002.10444.
+"""
+
+import functools
+
+from experiments.propagation import nets
+from research.activations import ACTIVATIONS
+from research.architectures import ARCHITECTURES
+from research.lazy import lazy
+from research.normalizers import NORMALIZERS
+from research.study import figures
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Figure, Measured, Study
+from research.study.tables import Mark, Table, number
+
+np = lazy("numpy")
+
+LOG10_2 = 0.30102999566398120
+
+
+def settings(cell):
+    return {"initializer": "he_normal", "batch": 16}
+
+
+def finish(cell, result):
+    """Both fits of log10 length: against log10 layer (power) and layer (rate)."""
+    if result.status != "ok":
+        return Measured(result.status, result.reason, {})
+    length = result.profiles["log10_length"].astype(np.float64)
+    first = len(length) // 8  # the power law is asymptotic
+    layer = np.arange(len(length))[first:] + 1.0
+    power, power_error = fit(np.log10(layer), length[first:])
+    rate, rate_error = fit(layer, length[first:])
+    return Measured(
+        "ok",
+        "",
+        {
+            "power": power,
+            "power_misfit": power_error,
+            "rate": rate,
+            "rate_misfit": rate_error,
+            "growth": growth(length, power_error, rate_error),
+            "log10_ratio": result.values["log10_ratio"],
+        },
+        {"log10_length": result.profiles["log10_length"]},
+    )
+
+
+def growth(length, power_misfit, rate_misfit):
+    """The law that fits better; "bounded" if the length grows less than tenfold."""
+    if np.ptp(length) < 1:
+        return "bounded"
+    return "exponential" if rate_misfit < power_misfit else "polynomial"
+
+
+def fit(x, y):
+    """(slope, root mean square residual) of the least-squares line."""
+    slope, offset = np.polyfit(x, y, 1)
+    return float(slope), float(np.sqrt(np.mean((y - slope * x - offset) ** 2)))
+
+
+def tables(rows):
+    """How each net's lengths grow, and by which law."""
+    body = tuple(
+        (
+            row["architecture"],
+            row["activation"],
+            row["normalizer"],
+            Mark(row["growth"], "bad" if row["growth"] == "exponential" else "good")
+            if row["status"] == "ok"
+            else Mark(row["status"], "bad"),
+            number(row.get("power")),
+            number(row.get("rate")),
+            number(row.get("log10_ratio")),
+        )
+        for row in rows
+    )
+    headers = "architecture activation normalizer growth power rate log10_ratio".split()
+    return [Table("Growth of the squared length", tuple(headers), body)]
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "log10 of the squared length against layer, both logarithmic: polynomial growth "
+        "is a straight line, exponential growth bends upwards."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
+
+
+def _draw(rows, profiles):
+    figure = figures.new(9, 3.6)
+    names = list(dict.fromkeys(r["normalizer"] for r in rows))
+    panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
+    for axes, name in zip(panels, names, strict=True):
+        lines = []
+        for row in rows:
+            if row["normalizer"] == name and row["status"] == "ok":
+                label = f"{row['architecture']} {row['activation']}"
+                lines.append(figures.Line(label, profiles(row)["log10_length"], None))
+        figures.profile_lines(axes, lines, f"normaliser: {name}")
+        axes.set_xscale("log")
+        axes.set_xlim(left=1)
+        axes.set_xlabel("layer")
+        axes.legend(fontsize=6, frameon=False)
+    panels[0].set_ylabel("log10 q")
+    return figure
+
+
+def plain(row, *activations):
+    """The residual net without a normaliser, with one of the activations."""
+    return (
+        row["architecture"] == "residual_mlp"
+        and row["normalizer"] == "none"
+        and row["activation"] in activations
+    )
+
+
+STUDY = Study(
+    name="residual_growth",
+    kind="experiment",
+    question="Do residual nets grow polynomially with depth, or exponentially?",
+    source="Yang & Schoenholz 2017; De & Smith 2020, arXiv:2002.10444",
+    axes={
+        "architecture": Axis(
+            "how layers are joined",
+            ("residual_mlp", "residual_mlp_scaled"),
+            ARCHITECTURES,
+        ),
+        "activation": Axis("the nonlinearity", ("tanh", "relu"), ACTIVATIONS),
+        "normalizer": Axis(
+            "what comes before the activation", ("none", "batch", "layer"), NORMALIZERS
+        ),
+        "depth": Axis("layers", (100,), kind="integer", low=16, high=10**4),
+        "width": Axis("units", (256,), kind="integer", low=2, high=10**5, single=True),
+        "seeds": Axis(
+            "nets a cell", (4,), kind="integer", low=1, high=999, single=True
+        ),
+    },
+    sizes={
+        "smoke": {"width": (48,), "depth": (32,), "seeds": (3,)},
+        "full": {"width": (1000,), "depth": (100, 1000), "seeds": (16,)},
+    },
+    plan=lambda cells: nets.plan(cells, settings, finish),
+    columns=tuple(
+        "architecture activation normalizer depth width seeds status reason growth "
+        "power power_misfit rate rate_misfit log10_ratio".split()
+    ),
+    claims=(
+        Claim(
+            "S8",
+            "without normalisation a ReLU block doubles the variance",
+            "De & Smith 2020, arXiv:2002.10444",
+            gap=lambda row: row["rate"] - LOG10_2,
+            error=lambda row: 0.0,
+            within=0.01,
+            scope=lambda row: plain(row, "relu"),
+            label=("activation", "depth"),
+        ),
+        Claim(
+            "S8",
+            "with normalisation each block adds a constant: the power is 1",
+            "De & Smith 2020, arXiv:2002.10444",
+            gap=lambda row: row["power"] - 1,
+            error=lambda row: 0.0,
+            within=0.1,
+            scope=lambda row: (
+                row["architecture"] == "residual_mlp" and row["normalizer"] != "none"
+            ),
+            label=("activation", "normalizer", "depth"),
+        ),
+        Claim(
+            "S8",
+            "tanh residual nets grow polynomially without any normalisation",
+            "Yang & Schoenholz 2017, arXiv:1712.08969",
+            gap=lambda row: max(0.0, row["power_misfit"] - row["rate_misfit"]),
+            error=lambda row: 0.0,
+            within=0.0,
+            scope=lambda row: plain(row, "tanh"),
+            label=("activation", "depth"),
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=3.0,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)
