@@ -61,15 +61,7 @@ def signals(
     All members share draws: the same seed gives the same weights but for their size,
     and the first layers of a deeper net are the shallower net.
     """
-    run = _compiled(program)
-    variables = _drawn(program, draw, seeds)
-    x, y = _batches(program, seeds)
-    gains = [(_roots(member.first), _roots(member.hidden)) for member in members]
-    gains = jax.tree.map(lambda *a: np.asarray(a, np.float32), *gains)
-    threshold = np.float32(SATURATED * steepest(ACTIVATIONS[activation]))
-    index = np.int32(program.activations.index(activation))
-    result = run(variables, x, y, gains, index, threshold, np.int32(depth))
-    host = jax.device_get(result)
+    host = _run(_compiled(program), program, activation, draw, depth, members, seeds)
     states = depth + 1
     trimmed = probes.Signal(
         log10_length=host.log10_length[..., :states],
@@ -79,6 +71,32 @@ def signals(
         saturated=host.saturated[..., :depth],
     )
     return [jax.tree.map(lambda a, m=m: a[m], trimmed) for m in range(len(members))]
+
+
+def log_gradients(
+    program: Program,
+    activation: str,
+    draw: str,
+    depth: int,
+    members: Sequence[Member],
+    seeds: range,
+) -> np.ndarray:
+    """log10 gradient norms [members, seeds, states]: those of `signals`, sooner."""
+    run = _compiled(program, gradients_alone=True)
+    host = _run(run, program, activation, draw, depth, members, seeds)
+    return host[..., : depth + 1]
+
+
+def _run(run, program: Program, activation: str, draw: str, depth, members, seeds):
+    """The compiled program's results, on the host."""
+    variables = _drawn(program, draw, seeds)
+    x, y = _batches(program, seeds)
+    gains = [(_roots(member.first), _roots(member.hidden)) for member in members]
+    gains = jax.tree.map(lambda *a: np.asarray(a, np.float32), *gains)
+    threshold = np.float32(SATURATED * steepest(ACTIVATIONS[activation]))
+    index = np.int32(program.activations.index(activation))
+    result = run(variables, x, y, gains, index, threshold, np.int32(depth))
+    return jax.device_get(result)
 
 
 def inputs(program: Program, draw: str, seeds: range):
@@ -112,7 +130,7 @@ def build(program: Program, activation: Any, draw: str, gains: Any, depth: Any):
 
 
 @functools.cache
-def _compiled(program: Program):
+def _compiled(program: Program, gradients_alone: bool = False):
     phis = tuple(ACTIVATIONS[name].phi for name in program.activations)
 
     def one(variables, x, y, gains, index, threshold, depth):
@@ -127,7 +145,9 @@ def _compiled(program: Program):
         measured = probes.signal(
             net, variables, x, loss, depths=(depth,), threshold=threshold
         )
-        # Left out of the program's results, the parameters' gradients cost nothing.
+        # What is left out of the program's results is not worked out.
+        if gradients_alone:
+            return measured.log10_gradient
         return measured._replace(log10_parameter_gradient=None)
 
     over_seeds = jax.vmap(one, in_axes=(0, 0, 0, None, None, None, None))

@@ -40,7 +40,7 @@ class Signal(NamedTuple):
     log10_length: jax.Array
     decorrelation: jax.Array
     log10_gradient: jax.Array
-    log10_parameter_gradient: jax.Array
+    log10_parameter_gradient: jax.Array | None
     saturated: jax.Array
 
 

@@ -261,6 +261,8 @@ def _no_theory(settings: Settings) -> str | None:
         return f"no mean-field theory of {family.name} here"
     if not INITIALIZERS[settings["initializer"]].independent:
         return f"{settings['initializer']} weights are not independent"
+    if settings["normalizer"] not in trajectories.NORMALIZERS:
+        return f"no mean-field theory of the normaliser {settings['normalizer']} here"
     if settings["normalizer"] == "batch" and family.branch(1).skip:
         return "no mean-field theory of batch norm in residual nets here"
     return None

@@ -15,6 +15,9 @@ from research.quadrature import HUGE, TINY, moments, table
 SETTLED = 1e-15  # a relative change of q below this ends the iteration
 
 
+NORMALIZERS = ("none", "layer", "rms", "batch")  # those with a theory here
+
+
 class Profile(NamedTuple):
     """length: q of every state [depth + 1]; chi: each layer's squared-gradient factor
     [depth]. A length above 1e30 is inf, with chi nan; below 1e-300 it is 0."""
@@ -103,7 +106,7 @@ def profile(
         ln_q = np.log(np.clip(np.where(finite, length[:-1], 1.0), TINY, HUGE))
         dphi2 = np.exp(table(activation).ln_dphi2(ln_q))
         return Profile(length, np.where(finite, keep + scale * dphi2, math.nan))
-    if normalizer not in ("layer", "rms", "batch"):
+    if normalizer not in NORMALIZERS:
         raise ValueError(f"no theory for the normalizer {normalizer!r}")
     at = moments(activation, 1.0)
     if normalizer == "batch":

@@ -32,7 +32,7 @@ class Axis(NamedTuple):
         Raises Refusal with the value, what is allowed and the nearest match.
         """
         parts = [part.strip() for part in text.split(",")]
-        if self.choices is not None and parts == ["all"]:
+        if self.choices is not None and parts == ["all"] and not self.single:
             return tuple(self.choices)
         values = tuple(dict.fromkeys(self._value(flag, part) for part in parts))
         if self.single and len(values) > 1:

@@ -131,4 +131,5 @@ def one_by_one(
             for cell in cells
         ]
 
+    plan.__module__ = measure.__module__  # the script whose changes matter
     return plan

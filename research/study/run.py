@@ -46,7 +46,9 @@ def arguments(parser, study: Study) -> None:
     for name, axis in study.axes.items():
         values = ", ".join("default" if v is None else str(v) for v in axis.values)
         values = values if len(values) < 60 else f"all {len(axis.values)}"
-        allowed = f"one of {', '.join(axis.choices)}, or all; " if axis.choices else ""
+        every = "" if axis.single else ", or all"
+        names = ", ".join(axis.choices or ())
+        allowed = f"one of {names}{every}; " if axis.choices else ""
         parser.add_argument(
             flag_of(name),
             metavar="VALUE" if axis.single else "A,B,…",
@@ -68,7 +70,7 @@ def arguments(parser, study: Study) -> None:
     parser.add_argument(
         "--retry",
         metavar="A,B,…",
-        help=f"run cells of these statuses again: {STATUSES}",
+        help=f"run cells again whose status is one of {', '.join(STATUSES)}",
     )
     parser.add_argument(
         "--memory", metavar="GIB", help="use at most this; default: 3/4 of what is free"

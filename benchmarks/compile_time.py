@@ -1,0 +1,277 @@
+"""Does a deeper net take longer to compile, and what does a gradient profile cost?
+
+Depth is a scan, so 10,000 layers should compile like 10. Every layer's gradient norm
+should cost no more than the gradient itself.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from research.activations import ACTIVATIONS
+from research.architectures import ARCHITECTURES
+from research.initializers import DRAWS, INITIALIZERS
+from research.lazy import lazy
+from research.normalizers import NORMALIZERS
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Cell, Measured, Row, Study, Unit
+from research.study.tables import Mark, Table, number
+
+jax = lazy("jax")
+jnp = lazy("jax.numpy")
+optax = lazy("optax")
+contract = lazy("research.architectures.contract")
+probes = lazy("research.probes")
+timing = lazy("research.timing")
+
+COMPILE_BOUND = 1.3  # depth 10,000 over depth 10
+PROFILE_BOUND = 1.2  # a profile over jax.value_and_grad
+FEATURES, CLASSES = 64, 10
+STEP_ROUNDS, STEP_SECONDS = 11, 0.5  # at least, for each pair of step times
+
+AXES = {
+    "architecture": Axis("how layers are joined", tuple(ARCHITECTURES), ARCHITECTURES),
+    "activation": Axis("the nonlinearity", ("relu",), ACTIVATIONS, single=True),
+    "depth": Axis(
+        "number of layers", (10, 100, 1000, 10_000), kind="integer", low=1, high=10**6
+    ),
+    "width": Axis("units in a layer", (64,), kind="integer", low=2, high=10**5),
+    "batch": Axis("examples in the batch", (16,), kind="integer", low=2, high=10**5),
+    "repeats": Axis(
+        "times each net is compiled", (3,), kind="integer", low=1, high=100, single=True
+    ),
+}
+SIZES = {
+    "smoke": {"depth": (10, 100), "width": (16,), "batch": (4,), "repeats": (1,)},
+    "full": {"depth": (10, 100, 1000, 10_000), "width": (64, 256), "repeats": (9,)},
+}
+
+
+class Prepared(NamedTuple):
+    """A net of one depth, what is compiled of it, and the arguments it takes."""
+
+    gradient: Any  # loss and gradients of all parameters
+    profile: Any  # loss and log10 gradient norms by layer
+    arguments: tuple
+
+
+def plan(cells: Sequence[Cell]) -> list[Unit]:
+    """A unit for each architecture and width: its depths are compared in one run."""
+    groups: dict[tuple, list[Cell]] = {}
+    for cell in cells:
+        key = tuple(value for name, value in cell.items() if name != "depth")
+        groups.setdefault(key, []).append(cell)
+    return [_unit(number, group) for number, group in enumerate(groups.values())]
+
+
+def _unit(number: int, cells: list[Cell]) -> Unit:
+    widest = max(cells, key=lambda cell: cell["depth"])
+    width, batch = widest["width"], widest["batch"]
+    kernels = 2 if widest["architecture"] == "highway_mlp" else 1
+    layer = kernels * (width * width + width) + 4 * batch * width
+    memory = 4 * 4 * layer * widest["depth"] + 2**27  # weights, gradients, room to draw
+    steps = 2 * (STEP_ROUNDS + 1) * widest["depth"] * layer * 1e-8
+    seconds = len(cells) * (widest["repeats"] * 0.6 + 2.0) + steps
+    run = functools.partial(measure, cells)
+    return Unit(tuple(cells), number, memory, memory, seconds, run)
+
+
+def prepare(cell: Cell) -> Prepared:
+    """He-normal weights in the standard parametrisation, and Gaussian examples."""
+    he = INITIALIZERS["he_normal"]
+
+    def gains(fan_in: int, fan_out: int) -> tuple[float, float]:
+        activation = ACTIVATIONS[cell["activation"]]
+        variances = he.variances(activation, fan_in, fan_out)
+        return variances.sigma_w2**0.5, variances.sigma_b2**0.5
+
+    settings = contract.Settings(
+        width=cell["width"],
+        depth=cell["depth"],
+        activation=ACTIVATIONS[cell["activation"]].phi,
+        weights=contract.Weights(DRAWS[he.draw], gains, ntk=False),
+        normalizer=NORMALIZERS["none"],
+        outputs=CLASSES,
+        active_depth=cell["depth"],
+    )
+    net = ARCHITECTURES[cell["architecture"]].build(settings)
+    key_x, key_y, key_net = jax.random.split(jax.random.key(0), 3)
+    x = jax.random.normal(key_x, (cell["batch"], FEATURES))
+    y = jax.random.randint(key_y, (cell["batch"],), 0, CLASSES)
+    variables = contract.init(key_net, net, x)
+
+    def cost(logits, y):
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+        return jnp.mean(losses)
+
+    def gradient(variables, x, y):
+        def loss(variables):
+            return cost(contract.apply(net, variables, x)[0], y)
+
+        return jax.value_and_grad(loss)(variables)
+
+    def profile(variables, x, y):
+        def loss(logits):
+            return cost(logits, y)
+
+        return probes.value_and_log_gradients(net, variables, x, loss)
+
+    return Prepared(gradient, profile, jax.block_until_ready((variables, x, y)))
+
+
+def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
+    """One Measured for each depth; depths are compiled in turn, round by round."""
+    prepared = [prepare(cell) for cell in cells]
+    rounds = [
+        [timing.stages(net.gradient, *net.arguments) for net in prepared]
+        for _ in range(cells[0]["repeats"])
+    ]
+    smallest = min(range(len(cells)), key=lambda place: cells[place]["depth"])
+    return [
+        Measured(
+            "ok",
+            "",
+            {
+                "over_depth": cells[smallest]["depth"],
+                **_compiling([r[place] for r in rounds], [r[smallest] for r in rounds]),
+                **_stepping(net, rounds[-1][place].compiled),
+            },
+        )
+        for place, net in enumerate(prepared)
+    ]
+
+
+def _compiling(stages: Sequence[Any], smallest: Sequence[Any]) -> dict[str, Any]:
+    """Median seconds by stage, and the ratio to the smallest depth's, paired."""
+    names = ("trace_s", "lower_s", "compile_s", "first_step_s")
+    medians = {n: timing.spread([getattr(s, n) for s in stages]).median for n in names}
+    pairs = zip(stages, smallest, strict=True)
+    ratio = timing.spread([s.total_s / under.total_s for s, under in pairs])
+    return {
+        **medians,
+        "compile_ratio": ratio.median,
+        "compile_ratio_low": ratio.low,
+        "compile_ratio_high": ratio.high,
+    }
+
+
+def _stepping(net: Prepared, gradient: Any) -> dict[str, Any]:
+    """Step times of the gradient and of the profile, taken in turn."""
+    profile = timing.stages(net.profile, *net.arguments).compiled
+    calls = {
+        "gradient": lambda: gradient(*net.arguments),
+        "profile": lambda: profile(*net.arguments),
+    }
+    taken = timing.interleaved(calls, STEP_ROUNDS, STEP_SECONDS)
+    step, profiled = timing.times(taken["gradient"]), timing.times(taken["profile"])
+    ratio = timing.ratio(taken["profile"], taken["gradient"])
+    return {
+        "step_ms": step.median_ms,
+        "step_ms_low": step.low_ms,
+        "step_ms_high": step.high_ms,
+        "n": step.n,
+        "profile_ms": profiled.median_ms,
+        "profile_ratio": ratio.median,
+        "profile_ratio_low": ratio.low,
+        "profile_ratio_high": ratio.high,
+    }
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """Seconds to compile, and step times, by architecture and depth."""
+    rows = [row for row in rows if row["status"] == "ok"]
+    if not rows:
+        return []
+    names = ("architecture", *(n for n in ("width", "batch") if _varies(rows, n)))
+    compiling = ("trace_s", "lower_s", "compile_s")
+    compile_rows, step_rows = [], []
+    for row in rows:
+        label = tuple(number(row[name]) for name in (*names, "depth"))
+        seconds = (number(row[name], 2) for name in compiling)
+        ratio = _ratio(row, "compile_ratio", COMPILE_BOUND)
+        compile_rows.append((*label, *seconds, ratio, number(row["repeats"])))
+        milliseconds = (number(row[name]) for name in ("step_ms", "profile_ms"))
+        ratio = _ratio(row, "profile_ratio", PROFILE_BOUND)
+        step_rows.append((*label, *milliseconds, ratio, number(row["n"])))
+    over = rows[0]["over_depth"]
+    return [
+        Table(
+            f"Seconds to compile loss and gradient; ratio to depth {over} (quartiles)",
+            (*names, "depth", *compiling, "ratio", "n"),
+            tuple(compile_rows),
+        ),
+        Table(
+            "A step, the profile of every layer's gradient, and their ratio (quartiles)",
+            (*names, "depth", "step_ms", "profile_ms", "ratio", "n"),
+            tuple(step_rows),
+        ),
+    ]
+
+
+def _varies(rows: Sequence[Row], name: str) -> bool:
+    return len({row[name] for row in rows}) > 1
+
+
+def _ratio(row: Row, name: str, bound: float) -> Mark:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    text = f"{row[name]:.2f} ({low:.2f}–{high:.2f})"
+    return Mark(text, "good" if row[name] <= bound else "bad")
+
+
+def _error(row: Row, name: str, count: str) -> float:
+    """The standard error of a median ratio, from its quartiles, as if it were normal."""
+    quartiles = row[f"{name}_high"] - row[f"{name}_low"]
+    return 0.93 * quartiles / row[count] ** 0.5
+
+
+LABEL = ("architecture", "width", "depth")
+CLAIMS = (
+    Claim(
+        "C1",
+        f"compile time does not grow with depth: 10,000 over 10 at most {COMPILE_BOUND}",
+        "depthbench's own bar: depth is a scan",
+        gap=lambda row: max(0.0, row["compile_ratio"] - COMPILE_BOUND),
+        error=lambda row: _error(row, "compile_ratio", "repeats"),
+        within=0.0,
+        scope=lambda row: row["depth"] >= 10_000 and row["over_depth"] == 10,
+        label=LABEL,
+        repeats="repeats",
+    ),
+    Claim(
+        "C2",
+        f"a full log-gradient profile costs at most {PROFILE_BOUND} × value_and_grad",
+        "depthbench's own bar",
+        gap=lambda row: max(0.0, row["profile_ratio"] - PROFILE_BOUND),
+        error=lambda row: _error(row, "profile_ratio", "n"),
+        within=0.0,
+        scope=lambda row: True,
+        label=LABEL,
+        repeats="n",
+    ),
+)
+
+STUDY = Study(
+    name="compile_time",
+    kind="benchmark",
+    question="Does depth cost compile time, and a gradient profile step time?",
+    source="measured here; jax.lax.scan compiles its body once",
+    axes=AXES,
+    sizes=SIZES,
+    plan=plan,
+    columns=tuple(
+        "architecture activation depth width batch repeats status reason trace_s "
+        "lower_s compile_s first_step_s compile_ratio compile_ratio_low "
+        "compile_ratio_high over_depth step_ms step_ms_low step_ms_high n profile_ms "
+        "profile_ratio profile_ratio_low profile_ratio_high".split()
+    ),
+    claims=CLAIMS,
+    tables=tables,
+    compile_seconds=0.0,
+    threads=1,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)

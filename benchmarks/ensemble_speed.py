@@ -1,0 +1,409 @@
+"""How much faster is a grid of nets in one program than net by net?
+
+The same nets (activation × weight variance × seed), the same batches, the same
+question: the gradient's norm at every hidden state. Only the way of running differs.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.peers import torch_loop
+from research.activations import ACTIVATIONS
+from research.architectures import ARCHITECTURES
+from research.catalogue import Catalogue
+from research.initializers import Variances
+from research.lazy import lazy
+from research.study.axes import Axis
+from research.study.declaration import Cell, Measured, Row, Study, Unit
+from research.study.tables import Mark, Table, number
+
+futures = lazy("concurrent.futures")
+jax = lazy("jax")
+jnp = lazy("jax.numpy")
+optax = lazy("optax")
+ensembles = lazy("research.ensembles")
+probes = lazy("research.probes")
+timing = lazy("research.timing")
+
+GRID = ("tanh", "relu", "gelu")  # one program: the activation is an argument
+SIGMA_W2 = (1.0, 1.5, 2.0, 2.5)
+SIGMA_B2 = 0.05
+WORKERS = 2  # as many as the runner has on two cores
+# Two orders of summation differ by some 1e-7 a layer, and a net in its chaotic phase
+# multiplies such differences: seen are 5e-5 at depth 64. A wrong net differs by 0.01.
+TOLERANCE = 1e-3
+
+
+class Task(NamedTuple):
+    """What every way is asked for, with the arrays that all of them start from."""
+
+    architecture: str
+    depth: int
+    width: int
+    batch: int
+    seeds: range
+    program: Any  # ensembles.Program
+    variables: Any  # of unit size, NumPy arrays [seeds, …]
+    x: np.ndarray
+    y: np.ndarray
+
+    def nets(self) -> Iterator[tuple[str, float, int]]:
+        """Activation, σ_w² and the seed's place: the order of every way's results."""
+        for activation in GRID:
+            for sigma_w2 in SIGMA_W2:
+                for place in range(len(self.seeds)):
+                    yield activation, sigma_w2, place
+
+    @property
+    def count(self) -> int:
+        return len(GRID) * len(SIGMA_W2) * len(self.seeds)
+
+
+class Ready(NamedTuple):
+    """A way with its arguments in place.
+
+    call: runs all nets; what it returns can be waited for.
+    read: from that, log10 gradient norms [nets, states].
+    """
+
+    call: Callable[[], Any]
+    read: Callable[[Any], np.ndarray]
+    threads: int
+
+
+class Way(NamedTuple):
+    """A way of running the grid. absent: why it cannot be run here; "" if it can."""
+
+    name: str
+    source: str
+    ready: Callable[[Task], Ready]
+    absent: Callable[[str], str] = lambda architecture: ""
+
+
+def _gains(sigma_w2: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    return ((sigma_w2**0.5, SIGMA_B2**0.5),) * 2
+
+
+def _members() -> list[Any]:
+    variances = [Variances(sigma_w2, SIGMA_B2) for sigma_w2 in SIGMA_W2]
+    return [ensembles.Member(both, both) for both in variances]
+
+
+def _by_workers(task: Task, function: Callable, orders: Sequence[tuple], read) -> Ready:
+    """`function` of the ensembles, called for each (activation, members).
+
+    What a call moves to the device and back is part of what it does, hence "allow".
+    """
+    pool = futures.ThreadPoolExecutor(WORKERS)
+
+    def run(order):
+        activation, members = order
+        shared = (activation, "normal", task.depth, members, task.seeds)
+        return function(task.program, *shared)
+
+    def call():
+        with jax.transfer_guard("allow"):
+            return list(pool.map(run, orders))
+
+    return Ready(call, read, WORKERS)
+
+
+def _ensemble(task: Task) -> Ready:
+    """All variances and seeds of an activation in one call: gradients alone."""
+    orders = [(activation, _members()) for activation in GRID]
+    read = lambda results: np.concatenate([net for group in results for net in group])
+    return _by_workers(task, ensembles.log_gradients, orders, read)
+
+
+def _profiles(task: Task, together: bool) -> Ready:
+    """Lengths, correlations and saturation as well."""
+    groups = [_members()] if together else [[member] for member in _members()]
+    orders = [(activation, group) for activation in GRID for group in groups]
+    read = lambda results: np.concatenate(
+        [signal.log10_gradient for group in results for signal in group]
+    )
+    return _by_workers(task, ensembles.signals, orders, read)
+
+
+def _one_by_one(task: Task) -> Ready:
+    """One jitted program an activation, one call a net, arguments on the device."""
+
+    @functools.cache
+    def program(activation: str):
+        def gradients(variables, x, y, gains):
+            phi = ACTIVATIONS[activation].phi
+            net = ensembles.build(task.program, phi, "normal", gains, task.depth)
+
+            def loss(logits):
+                losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+                return jnp.mean(losses)
+
+            return probes.log_gradients(net, variables, x, loss)[0]
+
+        return jax.jit(gradients)
+
+    arguments = []
+    for activation, sigma_w2, place in task.nets():
+        own = jax.tree.map(lambda a, p=place: a[p], task.variables)
+        gains = jax.tree.map(np.float32, _gains(sigma_w2))
+        put = jax.device_put((own, task.x[place], task.y[place], gains))
+        arguments.append((program(activation), put))
+    return Ready(lambda: [run(*put) for run, put in arguments], np.stack, 1)
+
+
+def _torch(task: Task) -> Ready:
+    """PyTorch's eager loop, on one thread or two: the faster."""
+    nets = [
+        torch_loop.net(
+            activation,
+            jax.tree.map(lambda a, p=place: a[p], task.variables),
+            _gains(sigma_w2),
+            task.x[place],
+            task.y[place],
+            task.depth,
+        )
+        for activation, sigma_w2, place in task.nets()
+    ]
+
+    def call(threads: int, some: Sequence[Any] = nets):
+        with torch_loop.settled(threads):
+            return [torch_loop.log_gradients(net) for net in some]
+
+    def trial(threads: int) -> float:
+        return min(timing.once(lambda: call(threads, nets[::8])) for _ in range(3))
+
+    threads = min((1, 2), key=trial)
+    read = lambda results: np.stack([result.numpy() for result in results])
+    return Ready(lambda: call(threads), read, threads)
+
+
+def _torch_absent(architecture: str) -> str:
+    if not torch_loop.present():
+        return torch_loop.ABSENT
+    return "" if architecture == "mlp" else "the PyTorch loop runs plain nets only"
+
+
+WAYS: Catalogue[Way] = Catalogue(
+    "way",
+    [
+        Way(
+            "ensemble",  # the others' times are divided by this one's
+            "research/ensembles.py: seeds and variances side by side, two workers",
+            _ensemble,
+        ),
+        Way(
+            "all_profiles",
+            "the same, with lengths, correlations and saturation as well",
+            lambda task: _profiles(task, together=True),
+        ),
+        Way(
+            "by_variance",
+            "all profiles, a variance a call: what the runner does on a CPU",
+            lambda task: _profiles(task, together=False),
+        ),
+        Way("one_by_one", "one jitted program, called net by net", _one_by_one),
+        Way("torch", "PyTorch's eager autograd, net by net", _torch, _torch_absent),
+    ],
+)
+BASE = "ensemble"
+
+AXES = {
+    "way": Axis("how the grid is run", tuple(WAYS), WAYS),
+    "architecture": Axis("how layers are joined", ("mlp",), ARCHITECTURES),
+    "depth": Axis("number of layers", (64,), kind="integer", low=2, high=10**5),
+    "width": Axis("units in a layer", (64,), kind="integer", low=2, high=10**4),
+    "batch": Axis("examples in the batch", (16,), kind="integer", low=2, high=1024),
+    "seeds": Axis(
+        "nets of each setting", (3,), kind="integer", low=1, high=1000, single=True
+    ),
+    "rounds": Axis(
+        "times each way is run", (15,), kind="integer", low=1, high=10**4, single=True
+    ),
+}
+SIZES = {
+    "smoke": {
+        "depth": (4,),
+        "width": (16,),
+        "batch": (4,),
+        "seeds": (2,),
+        "rounds": (2,),
+    },
+    "full": {
+        "depth": (16, 64, 256, 1024),
+        "width": (32, 64, 128),
+        "seeds": (8,),
+        "rounds": (25,),
+    },
+}
+
+
+def plan(cells: Sequence[Cell]) -> list[Unit]:
+    """A unit for each grid: its ways are run in turn, in one process."""
+    groups: dict[tuple, list[Cell]] = {}
+    for cell in cells:
+        key = tuple(value for name, value in cell.items() if name != "way")
+        groups.setdefault(key, []).append(cell)
+    units = []
+    for key, group in groups.items():
+        cell = group[0]
+        layer = cell["width"] ** 2 + 4 * cell["batch"] * cell["width"]
+        nets = len(GRID) * len(SIGMA_W2) * cell["seeds"]
+        memory = 4 * layer * cell["depth"] * nets * 3 + 2**27
+        work = 6e-5 + 8 * cell["batch"] * cell["width"] ** 2 / 2.5e10  # a layer of one
+        seconds = len(group) * (cell["rounds"] + 2) * nets * cell["depth"] * work
+        run = functools.partial(measure, group)
+        units.append(Unit(tuple(group), key, memory, memory, seconds, run))
+    return units
+
+
+def prepare(cell: Cell) -> Task:
+    """The grid's draws and batches, the same for every way."""
+    program = ensembles.Program(
+        cell["architecture"],
+        "none",
+        GRID,
+        cell["width"],
+        cell["depth"],
+        cell["batch"],
+        "digits",
+    )
+    seeds = range(cell["seeds"])
+    variables, x, y = ensembles.inputs(program, "normal", seeds)
+    names = ("architecture", "depth", "width", "batch")
+    settings = {name: cell[name] for name in names}
+    return Task(
+        **settings,
+        seeds=seeds,
+        program=program,
+        variables=jax.device_get(variables),
+        x=x,
+        y=y,
+    )
+
+
+def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
+    """One Measured for each way; all are run in turn, the ensemble always among them."""
+    task = prepare(cells[0])
+    reasons = {c["way"]: WAYS[c["way"]].absent(task.architecture) for c in cells}
+    names = dict.fromkeys([BASE, *(way for way, why in reasons.items() if not why)])
+    ready = {name: WAYS[name].ready(task) for name in names}
+    first = {name: timing.first(way.call) for name, way in ready.items()}
+    found = {name: way.read(first[name].result) for name, way in ready.items()}
+    calls = {name: way.call for name, way in ready.items()}
+    taken = timing.interleaved(calls, cells[0]["rounds"])
+    peak = {
+        "product_gflops": timing.product_gflops(task.batch, task.width),
+        "peak_gflops": timing.product_gflops(512, 512),
+    }
+    return [
+        Measured("absent", reasons[cell["way"]], {})
+        if reasons[cell["way"]]
+        else Measured(
+            "ok",
+            "",
+            {
+                **_values(task, cell["way"], taken, first, found),
+                "threads": ready[cell["way"]].threads,
+                **peak,
+            },
+        )
+        for cell in cells
+    ]
+
+
+def _values(task: Task, way: str, taken, first, found) -> dict[str, Any]:
+    step = timing.times(taken[way])
+    ratio = timing.ratio(taken[way], taken[BASE])
+    apart = float(np.max(np.abs(found[way] - found[BASE])))
+    compiled = first[way].compile_s
+    return {
+        "cells": task.count,
+        "trace_s": max(0.0, first[way].total_s - compiled - step.median_ms / 1e3),
+        "compile_s": compiled,
+        "step_ms": step.median_ms,
+        "step_ms_low": step.low_ms,
+        "step_ms_high": step.high_ms,
+        "n": step.n,
+        "ratio": ratio.median,
+        "ratio_low": ratio.low,
+        "ratio_high": ratio.high,
+        "agrees": apart <= TOLERANCE,
+        "largest_difference": apart,
+        "gflops": work(task) / step.median_ms / 1e6,
+    }
+
+
+def work(task: Task) -> float:
+    """Floating-point operations that the question needs: two products a layer."""
+    kernels = 2 if task.architecture == "highway_mlp" else 1
+    return task.count * task.depth * kernels * 2 * 2.0 * task.batch * task.width**2
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """One line a way; times beside the ensemble's."""
+    body = []
+    for row in rows:
+        label = (row["way"], row["depth"], row["width"])
+        shown = tuple(number(value) for value in label)
+        if row["status"] != "ok":
+            body.append((*shown, *[""] * 5, Mark(row["status"], "dim")))
+            continue
+        ratio = f"{row['ratio']:.2f} ({row['ratio_low']:.2f}–{row['ratio_high']:.2f})"
+        body.append(
+            (
+                *shown,
+                number(row["cells"]),
+                number(row["compile_s"], 2),
+                number(row["step_ms"]),
+                number(row["gflops"]),
+                Mark("yes", "good") if row["agrees"] else Mark("no", "bad"),
+                ratio,
+            )
+        )
+    headers = "way depth width cells compile_s step_ms gflops agrees"
+    title = f"The same grid of nets, run in turn; ratio of times to {BASE} (quartiles)"
+    reasons = dict.fromkeys(f"{r['way']}: {r['reason']}" for r in rows if r["reason"])
+    title = "; ".join([title, *reasons])
+    return [Table(title, (*headers.split(), "ratio"), tuple(body)), *_bounds(rows)]
+
+
+def _bounds(rows: Sequence[Row]) -> list[Table]:
+    """What the machine can do, beside what the ensemble does."""
+    body = [
+        tuple(
+            number(row[name])
+            for name in ("depth", "width", "product_gflops", "peak_gflops", "gflops")
+        )
+        for row in rows
+        if row["status"] == "ok" and row["way"] == BASE
+    ]
+    title = "GFLOP/s: of the grid's matrix products alone (one core), of a large one"
+    headers = ("depth", "width", "small products", "large product", BASE)
+    return [Table(title, headers, tuple(body))] if body else []
+
+
+STUDY = Study(
+    name="ensemble_speed",
+    kind="benchmark",
+    question="How much faster is a grid of nets in one program than net by net?",
+    source="measured here, against PyTorch's eager loop",
+    axes=AXES,
+    sizes=SIZES,
+    plan=plan,
+    columns=tuple(
+        "way architecture depth width batch seeds rounds status reason cells trace_s "
+        "compile_s step_ms step_ms_low step_ms_high n ratio ratio_low ratio_high "
+        "agrees largest_difference gflops product_gflops peak_gflops threads".split()
+    ),
+    tables=tables,
+    compile_seconds=10.0,
+    threads=1,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)

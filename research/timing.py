@@ -1,0 +1,186 @@
+"""Honest timing: stages apart, results waited for, spreads beside medians.
+
+Nothing may move between host and device while the clock runs: arguments are put on the
+device before (`jax.device_put`), and a call that would copy one raises.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.monitoring as monitoring
+import jax.numpy as jnp
+import numpy as np
+
+Call = Callable[[], Any]
+
+
+class Stages(NamedTuple):
+    """What a jitted function costs before it can be called, stage by stage.
+
+    first_step_s: the first call of what was compiled, until its result is there.
+    compiled: takes the arguments; never compiles again.
+    """
+
+    trace_s: float
+    lower_s: float
+    compile_s: float
+    first_step_s: float
+    compiled: Callable[..., Any]
+
+    @property
+    def total_s(self) -> float:
+        """Seconds before the first step."""
+        return self.trace_s + self.lower_s + self.compile_s
+
+
+class Times(NamedTuple):
+    """Median and quartiles of n calls, in milliseconds."""
+
+    median_ms: float
+    low_ms: float
+    high_ms: float
+    n: int
+
+
+class Spread(NamedTuple):
+    """Median and quartiles of n numbers."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+
+def stages(function: Callable[..., Any], *args: Any) -> Stages:
+    """Seconds of each stage of `function`, which is jitted here and compiled anew.
+
+    jax's caches are cleared first: what an earlier call left there is not paid again.
+    Example: `stages(jax.value_and_grad(loss), parameters).compile_s`.
+    """
+    jax.clear_caches()
+    began = time.perf_counter()
+    # jit knows a function again by its identity, whatever was cleared: hence the lambda.
+    traced = jax.jit(lambda *a: function(*a)).trace(*args)
+    after_trace = time.perf_counter()
+    lowered = traced.lower()
+    after_lower = time.perf_counter()
+    compiled = lowered.compile()
+    after_compile = time.perf_counter()
+    with jax.transfer_guard("disallow"):
+        jax.block_until_ready(compiled(*args))
+    return Stages(
+        after_trace - began,
+        after_lower - after_trace,
+        after_compile - after_lower,
+        time.perf_counter() - after_compile,
+        compiled,
+    )
+
+
+class First(NamedTuple):
+    """A first call: its seconds, those of them spent in XLA's compiler, its result."""
+
+    total_s: float
+    compile_s: float
+    result: Any
+
+
+def first(call: Call) -> First:
+    """The first call of something that compiles on the way, whatever it compiles.
+
+    Threads that compile at the same time are added up, up to the whole.
+    """
+    spent: list[float] = []
+
+    def note(event: str, duration_secs: float, **_: Any) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            spent.append(duration_secs)
+
+    monitoring.register_event_duration_secs_listener(note)
+    try:
+        began = time.perf_counter()
+        result = jax.block_until_ready(call())
+        total = time.perf_counter() - began
+    finally:
+        monitoring.unregister_event_duration_listener(note)
+    return First(total, min(sum(spent), total), result)
+
+
+def once(call: Call) -> float:
+    """Seconds of one call, until its result is there."""
+    began = time.perf_counter()
+    jax.block_until_ready(call())
+    return time.perf_counter() - began
+
+
+def repeat(call: Call, n: int = 5, seconds: float = 0.5) -> Times:
+    """The times of at least n calls that take at least `seconds`, after one to warm up.
+
+    Raises what jax raises when the call moves data between host and device.
+    """
+    taken: list[float] = []
+    with jax.transfer_guard("disallow"):
+        once(call)
+        while len(taken) < n or sum(taken) < seconds:
+            taken.append(once(call))
+    return times(taken)
+
+
+def interleaved(
+    calls: Mapping[str, Call], n: int, seconds: float = 0.0
+) -> dict[str, np.ndarray]:
+    """Seconds [rounds] of each call, taken in turn: A B A B …, after one round apart.
+
+    Entries at the same place are of the same round: what slows the machine for a while
+    slows both, and their ratio (`ratio`) stays. At least n rounds and `seconds` in all.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    total = 0.0
+    with jax.transfer_guard("disallow"):
+        for call in calls.values():
+            once(call)
+        while min(map(len, taken.values())) < n or total < seconds:
+            for name, call in calls.items():
+                taken[name].append(once(call))
+                total += taken[name][-1]
+    return {name: np.array(values) for name, values in taken.items()}
+
+
+def product_gflops(rows: int, width: int, seconds: float = 0.2) -> float:
+    """GFLOP/s of a chain of products [rows, width] × [width, width], and nothing else.
+
+    What a program of such products could reach at most; large ones use every core.
+    """
+    count = max(1, 2**28 // (2 * rows * width**2) // 8)
+
+    def chain(h, kernel):
+        product = lambda _, h: jnp.matmul(h, kernel, precision="highest")
+        return jax.lax.fori_loop(0, count, product, h)
+
+    h, kernel = jnp.ones((rows, width)), jnp.full((width, width), 1 / width)
+    run = jax.jit(chain)
+    step = repeat(lambda: run(h, kernel), 9, seconds)
+    return count * 2 * rows * width**2 / step.median_ms / 1e6
+
+
+def times(seconds: Sequence[float] | np.ndarray) -> Times:
+    """Median and quartiles of some calls' seconds, in milliseconds."""
+    middle = spread(seconds)
+    return Times(middle.median * 1e3, middle.low * 1e3, middle.high * 1e3, middle.n)
+
+
+def ratio(over: np.ndarray, under: np.ndarray) -> Spread:
+    """How much longer one call takes than another, round by round: paired [rounds]."""
+    return spread(over / under)
+
+
+def spread(values: Sequence[float] | np.ndarray) -> Spread:
+    """Median and quartiles.
+
+    >>> spread([1.0, 2.0, 3.0, 4.0, 5.0])
+    Spread(median=3.0, low=2.0, high=4.0, n=5)
+    """
+    low, median, high = np.quantile(np.asarray(values, np.float64), (0.25, 0.5, 0.75))
+    return Spread(float(median), float(low), float(high), len(values))

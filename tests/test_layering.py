@@ -1,0 +1,166 @@
+"""The shape of the source: imports go one way, files and functions stay small."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("research", "benchmarks", "experiments")
+FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+# A layer may import from the layers before it, and from its own without a cycle.
+ORDER = (
+    ("research.catalogue", "research.lazy"),
+    ("research.activations", "research.normalizers", "research.datasets"),
+    ("research.quadrature",),
+    ("research.trajectories",),
+    ("research.mean_field",),
+    ("research.initializers",),
+    ("research.architectures",),
+    ("research.probes", "research.jacobian", "research.profiles"),
+    ("research.ensembles", "research.timing"),
+    ("research.propagation",),
+    ("research.study",),
+    ("benchmarks", "experiments"),
+)
+LAYER = {name: number for number, names in enumerate(ORDER) for name in names}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {name_of(path): path for path in FILES}
+each = pytest.mark.parametrize("path", FILES, ids=name_of)
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(tree: ast.Module) -> set[str]:
+    """Every module imported anywhere in a file; lazy("module") counts."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative import"
+            # `from package import x` may name a module or what is in the package.
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = inner & set(NAMES)
+            found |= modules | ({node.module} if modules != inner else set())
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lazy":
+            found |= {a.value for a in node.args if isinstance(a, ast.Constant)}
+    return found
+
+
+IMPORTS = {name: imports(tree_of(path)) for name, path in NAMES.items()}
+
+
+def layer(module: str) -> int:
+    """The number of a module's layer."""
+    while module:
+        if module in LAYER:
+            return LAYER[module]
+        module = module.rpartition(".")[0]
+    return -1  # the package `research` itself
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {m for m in modules if m.partition(".")[0] in PACKAGES}
+
+
+def test_every_module_has_its_place():
+    lost = [name for name in NAMES if layer(name) < 0 and name != "research"]
+    assert not lost, f"give {', '.join(lost)} a place in ORDER, above"
+    assert not [name for names in ORDER for name in names if name not in NAMES]
+
+
+@each
+def test_imports_go_one_way(path):
+    name = name_of(path)
+    if name == "research":
+        assert not ours(IMPORTS[name])
+    for other in ours(IMPORTS[name]):
+        assert other in NAMES, f"{name} imports {other}, which is not there"
+        assert layer(other) <= layer(name), f"{name} must not import {other}"
+
+
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """Some cycle of a graph, or nothing."""
+    done: set[str] = set()
+
+    def visit(node: str, trail: list[str]) -> list[str]:
+        if node in trail:
+            return [*trail[trail.index(node) :], node]
+        if node in done:
+            return []
+        for following in sorted(graph.get(node, ())):
+            found = visit(following, [*trail, node])
+            if found:
+                return found
+        done.add(node)
+        return []
+
+    return next((found for node in sorted(graph) if (found := visit(node, []))), [])
+
+
+def test_there_are_no_cycles():
+    assert not cycle({name: ours(found) for name, found in IMPORTS.items()})
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+@each
+def test_only_architectures_import_flax(path):
+    if not name_of(path).startswith("research.architectures"):
+        roots = {module.partition(".")[0] for module in IMPORTS[name_of(path)]}
+        assert "flax" not in roots
+
+
+@each
+def test_nothing_is_pickled(path):
+    roots = {module.partition(".")[0] for module in IMPORTS[name_of(path)]}
+    assert not roots & {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve"}
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            assert isinstance(node.value, ast.Constant) and node.value.value is False
+
+
+@each
+def test_files_and_functions_stay_small(path):
+    length = len(path.read_text(encoding="utf-8").splitlines())
+    assert length <= 400, f"{length} lines: usually two things in one file"
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = node.end_lineno - node.lineno + 1
+            assert lines <= 60, f"{node.name} has {lines} lines: usually two things"
+
+
+@each
+def test_every_file_says_what_it_is_for(path):
+    text = ast.get_docstring(tree_of(path))
+    assert text or not path.read_text().strip()
+
+
+def test_declaring_studies_imports_no_jax(clean_environment, root):
+    program = (
+        "import sys\n"
+        "from research.study import command\n"
+        "from research.study.studies import studies\n"
+        "assert 'gradient_flow' in studies()\n"
+        "print(*(m for m in ('jax', 'jaxlib', 'flax', 'optax', 'scipy', 'sklearn',"
+        " 'matplotlib') if m in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=root,
+        env=clean_environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [], "")

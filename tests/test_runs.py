@@ -1,0 +1,344 @@
+"""Runs that are interrupted, damaged, crowded or starved: nothing is lost or unclear."""
+
+import errno
+import io
+import json
+import os
+import pty
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+
+import numpy as np
+import pytest
+
+from research.study import rows, run, runner
+from research.study.command import main
+from tests.test_command import SMALL, run_small
+
+MANY = [
+    *("--architecture mlp --initializer he_normal,orthogonal --width 16").split(),
+    *("--batch 4 --activation tanh,relu").split(),
+    *("--depth " + ",".join(map(str, range(1, 41)))).split(),
+]
+
+
+def start(out, *more, **keywords):
+    command = [sys.executable, "-m", "research.study", "run", "gradient_flow"]
+    return subprocess.Popen(
+        [*command, *MANY, "--out", str(out), *more],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        **keywords,
+    )
+
+
+def contents(folder):
+    return {p.name: p.read_bytes() for p in (folder / "cells").iterdir()}
+
+
+def wait_for_rows(out, count, limit=120):
+    until = time.monotonic() + limit
+    while len(list((out / "cells").glob("*.json"))) < count:
+        assert time.monotonic() < until, "no rows came"
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
+    """kill -9 at random moments; the last start does only what is missing."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert start(whole).wait() == 0
+    chance = random.Random(0)
+    for kill in range(6):
+        process = start(killed)
+        if kill % 2:  # while rows are written, and not only while compiling
+            have = len(list((killed / "cells").glob("*.json")))
+            wait_for_rows(killed, min(have + chance.randint(1, 20), 158))
+        else:
+            time.sleep(chance.uniform(0.2, 3.0))
+        process.kill()
+        process.wait()
+        process.stderr.close()
+        for path in (killed / "cells").glob("*.json"):
+            rows.load(path)  # whole, whatever the moment
+    before = {p.name: p.stat().st_mtime_ns for p in (killed / "cells").glob("*.json")}
+    assert 0 < len(before) < 160
+    assert start(killed).wait() == 0
+    ours, theirs = contents(whole), contents(killed)
+    leftovers = {name for name in theirs if name.endswith(".tmp")}
+    assert {k: v for k, v in theirs.items() if k not in leftovers} == ours
+    for name, written in before.items():
+        assert (killed / "cells" / name).stat().st_mtime_ns == written, "run twice"
+    for name in ("rows.csv", "report.md"):
+        assert (whole / name).read_bytes() == (killed / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_sigterm_ends_within_five_seconds_with_143(tmp_path):
+    process = start(tmp_path / "run")
+    wait_for_rows(tmp_path / "run", 1)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert time.monotonic() - asked < 5
+    assert "the same command goes on" in said
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_terminal_says_what_is_kept(tmp_path):
+    """Through a pseudo-terminal, so the progress bar and the signal are the real ones."""
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "research.study", "run", "gradient_flow", *MANY]
+        + ["--out", str(tmp_path / "run")],
+        stdin=child,
+        stdout=child,
+        stderr=child,
+        start_new_session=True,
+    )
+    os.close(child)
+    seen = io.BytesIO()
+
+    def read():
+        while True:
+            try:
+                seen.write(os.read(parent, 4096))
+            except OSError:
+                return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    wait_for_rows(tmp_path / "run", 3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    reader.join(timeout=10)
+    os.close(parent)
+    text = seen.getvalue().decode(errors="replace")
+    assert "cells" in text and "kept in" in text and "Traceback" not in text
+
+
+@pytest.mark.slow
+def test_a_second_run_on_a_folder_names_the_first(tmp_path, capsys):
+    process = start(tmp_path / "run")
+    wait_for_rows(tmp_path / "run", 1)
+    assert run_small(tmp_path / "run") == 75
+    said = capsys.readouterr().err
+    assert f"process {process.pid} is running" in said and "--shard" in said
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    assert run_small(tmp_path / "run", "--dry-run") == 0
+
+
+def test_shards_share_the_work_and_make_the_same_rows(tmp_path, capsys):
+    assert run_small(tmp_path / "whole") == 0
+    for shard in ("1/2", "2/2"):
+        assert run_small(tmp_path / "parts", "--shard", shard) == 0
+        count = len(list((tmp_path / "parts" / "cells").glob("*.json")))
+        assert count == {"1/2": 2, "2/2": 4}[shard]
+    assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "profiles", "foreign"])
+def test_a_damaged_row_is_set_aside_said_and_run_again(tmp_path, capsys, damage):
+    out = tmp_path / "run"
+    assert run_small(out, "--depth", "4") == 0
+    good = contents(out)
+    path = sorted((out / "cells").glob("*.json"))[0]
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "truncate":
+        path.write_bytes(content[:50])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "profiles":
+        path.with_suffix(".npz").write_bytes(b"PK")
+    else:
+        path.write_bytes(b'{"hello": [1, 2]}')
+    capsys.readouterr()
+    assert run_small(out, "--depth", "4") == 0
+    assert "damaged, moved to quarantine" in capsys.readouterr().err
+    assert contents(out) == good
+    assert (out / "quarantine" / path.name).exists()
+
+
+def test_every_bit_of_a_row_is_checked(tmp_path):
+    assert run_small(tmp_path / "run", "--depth", "4", "--activation", "tanh") == 0
+    (path,) = (tmp_path / "run" / "cells").glob("*.json")
+    content = path.read_bytes()
+    chance = random.Random(1)
+    for _ in range(60):
+        flipped = bytearray(content)
+        flipped[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            record = rows.load(path)
+        except rows.Damaged:
+            continue
+        path.write_bytes(content)  # only spacing may change without notice
+        assert record == rows.load(path)
+
+
+def test_changed_code_is_refused_by_name_and_can_be_accepted(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run_small(out, "--depth", "1") == 0
+    manifest = json.loads((out / "run.json").read_text())
+    manifest["code"]["research/probes.py"] = "0" * 16
+    manifest["environment"]["jax"] = "0.0.1"
+    (out / "run.json").write_text(json.dumps(manifest))
+    capsys.readouterr()
+    assert run_small(out, "--depth", "1,4") == 2
+    said = capsys.readouterr().err
+    assert "research/probes.py has changed" in said and "0.0.1" in said
+    assert len(list((out / "cells").glob("*.json"))) == 2
+    assert run_small(out, "--depth", "1,4", "--accept-changes") == 0
+    history = json.loads((out / "run.json").read_text())["history"]
+    assert any(
+        "research/probes.py has changed" in h.get("accepted", ()) for h in history
+    )
+
+
+def test_another_studys_folder_is_refused(tmp_path, capsys):
+    assert run_small(tmp_path / "run", "--depth", "1") == 0
+    capsys.readouterr()
+    assert main(["run", "finite_width", "--out", str(tmp_path / "run")]) == 2
+    assert "holds gradient_flow, not finite_width" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_is_a_row_and_the_rest_goes_on(tmp_path, capsys):
+    out = tmp_path / "run"
+    command = ["--depth", "4,90000000", "--activation", "tanh", "--format", "json"]
+    assert run_small(out, *command) == 0
+    told = {row["depth"]: row for row in json.loads(capsys.readouterr().out)}
+    assert told[4]["status"] == "ok"
+    assert told[90000000]["status"] == "oom"
+    assert "may be used" in told[90000000]["reason"]
+    assert run_small(out, *command, "--retry", "oom") == 0
+
+
+def test_running_out_of_memory_is_a_row(tmp_path, capsys, monkeypatch):
+    """The error that jax raises when an allocation fails, from inside the call."""
+    from research import propagation
+
+    real = propagation.measure
+
+    def measure(cells, *rest, **keywords):
+        if cells[0]["activation"] == "relu":
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes")
+        return real(cells, *rest, **keywords)
+
+    monkeypatch.setattr(propagation, "measure", measure)
+    assert run_small(tmp_path / "run", "--depth", "4", "--format", "json") == 0
+    told = {r["activation"]: r for r in json.loads(capsys.readouterr().out)}
+    assert told["tanh"]["status"] == "ok"
+    assert told["relu"]["status"] == "oom" and "9 bytes" in told["relu"]["reason"]
+    monkeypatch.undo()
+    assert run_small(tmp_path / "run", "--depth", "4", "--retry", "oom") == 0
+    capsys.readouterr()
+    assert run_small(tmp_path / "run", "--depth", "4", "--format", "json") == 0
+    assert {r["status"] for r in json.loads(capsys.readouterr().out)} == {"ok"}
+
+
+def test_overflow_and_missing_fixed_points_are_rows_with_reasons(tmp_path, capsys):
+    command = [
+        *("--activation relu_squared,relu --initializer he_normal,critical").split(),
+        *("--depth 16 --format json").split(),
+    ]
+    assert run_small(tmp_path / "run", *command) == 0
+    text = capsys.readouterr().out
+    assert "NaN" not in text and "Infinity" not in text
+    told = {(r["activation"], r["initializer"]): r for r in json.loads(text)}
+    assert told["relu_squared", "he_normal"]["status"] == "overflow"
+    assert "layer" in told["relu_squared", "he_normal"]["reason"]
+    assert told["relu_squared", "critical"]["status"] == "no_fixed_point"
+    assert told["relu", "critical"]["status"] == "ok"
+
+
+def test_a_dead_signal_says_at_which_layer(tmp_path, capsys):
+    command = "--activation relu --initializer lecun_normal --depth 600 --format json"
+    assert run_small(tmp_path / "run", *command.split()) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["status"] == "lost" and row["log10_ratio"] is None
+    # Lengths halve at each layer: float32 ends near 2^-126, for h itself at layer 252;
+    # 16 units lose more than infinitely many.
+    assert 100 < row["signal_lost_at"] < 300
+
+
+def test_a_full_disk_ends_the_run_with_one_line(tmp_path, capsys, monkeypatch):
+    real, count = os.fsync, [0]
+
+    def full(descriptor):
+        count[0] += 1
+        if count[0] > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert run_small(tmp_path / "run") == 74
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and "No space left on device" in said[0]
+    monkeypatch.undo()
+    assert run_small(tmp_path / "run") == 0
+    assert not list((tmp_path / "run" / "cells").glob("*.tmp"))
+
+
+def test_nothing_is_unpickled(tmp_path, capsys):
+    """An object array that would run code when unpickled is refused instead."""
+    out = tmp_path / "run"
+    assert run_small(out, "--depth", "4", "--activation", "tanh") == 0
+    marker = tmp_path / "marker"
+
+    class Bomb:
+        def __reduce__(self):
+            return (marker.write_text, ("boom",))
+
+    planted = io.BytesIO()
+    with zipfile.ZipFile(planted, "w") as archive:
+        content = io.BytesIO()
+        array = np.array([Bomb()], dtype=object)
+        np.lib.format.write_array(content, array, allow_pickle=True)
+        archive.writestr("log10_gradient.npy", content.getvalue())
+    (path,) = (out / "cells").glob("*.json")
+    record = rows.load(path)
+    import hashlib
+
+    digest = hashlib.sha256(planted.getvalue()).hexdigest()
+    rows.save(path.parent, record._replace(profiles=digest), planted.getvalue())
+    capsys.readouterr()
+    assert main(["report", str(out)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert not marker.exists()
+
+
+def test_a_clock_that_jumps_back_does_not_matter(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: -86400.0)
+    assert run_small(tmp_path / "run", "--depth", "1") == 0
+    history = json.loads((tmp_path / "run" / "run.json").read_text())["history"]
+    assert all(entry["seconds"] >= 0 for entry in history)
+
+
+def test_no_row_or_manifest_names_the_host_or_user(tmp_path):
+    import getpass
+    import socket
+
+    assert run_small(tmp_path / "run", "--depth", "1", "--activation", "tanh") == 0
+    text = "".join(p.read_text() for p in (tmp_path / "run").rglob("*.json"))
+    for name in (socket.gethostname(), os.path.expanduser("~")):
+        assert len(name) < 3 or name not in text
+    assert f'"{getpass.getuser()}"' not in text
+
+
+def test_time_left_and_sizes_read_well():
+    assert run.duration(0.2) == "1 s"
+    assert run.duration(240) == "4 min"
+    assert runner.size(3 * 2**30) == "3.0 GiB"
+    assert SMALL  # the shared grid is what these tests run

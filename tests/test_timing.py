@@ -1,0 +1,72 @@
+"""Behaviour of the clock: what is counted, waited for and forbidden; never how long."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from research import timing
+
+
+def test_stages_are_all_there_and_the_compiled_function_computes():
+    x = jnp.arange(4.0)
+    staged = timing.stages(lambda x: jnp.sum(x * x), x)
+    parts = (staged.trace_s, staged.lower_s, staged.compile_s, staged.first_step_s)
+    assert all(part > 0 for part in parts)
+    assert staged.total_s == pytest.approx(sum(parts[:3]))
+    assert float(staged.compiled(x)) == 14.0
+
+
+def test_every_call_of_stages_traces_anew():
+    traced = []
+
+    def function(x):
+        traced.append(x)
+        return x + 1.0
+
+    for _ in range(3):
+        timing.stages(function, jnp.zeros(2))
+    assert len(traced) == 3
+
+
+def test_repeat_warms_up_and_makes_at_least_n_calls():
+    called = []
+    measured = timing.repeat(lambda: called.append(1), n=4, seconds=0.0)
+    assert measured.n == 4
+    assert len(called) == 5
+    assert 0 <= measured.low_ms <= measured.median_ms <= measured.high_ms
+
+
+def test_repeat_goes_on_for_the_seconds_asked():
+    measured = timing.repeat(lambda: sum(range(100)), n=1, seconds=0.01)
+    assert measured.n > 1
+
+
+def test_repeat_refuses_calls_that_copy_from_the_host():
+    double = jax.jit(lambda x: 2.0 * x)
+    with pytest.raises(Exception, match="Disallowed host-to-device transfer"):
+        timing.repeat(lambda: double(np.ones(3, np.float32)), n=1, seconds=0.0)
+
+
+def test_interleaved_takes_turns():
+    order = []
+    taken = timing.interleaved(
+        {"a": lambda: order.append("a"), "b": lambda: order.append("b")}, n=3
+    )
+    assert order == ["a", "b"] * 4  # a round to warm up, then three
+    assert {name: len(values) for name, values in taken.items()} == {"a": 3, "b": 3}
+
+
+def test_ratio_is_paired_by_round():
+    slow_rounds = np.array([1.0, 10.0, 100.0])
+    assert timing.ratio(2 * slow_rounds, slow_rounds) == timing.Spread(2.0, 2.0, 2.0, 3)
+
+
+def test_first_counts_compilation_once():
+    double = jax.jit(lambda x: 2.0 * x + 1.0)
+    x = jnp.ones(3)
+    first = timing.first(lambda: double(x))
+    again = timing.first(lambda: double(x))
+    assert 0 < first.compile_s <= first.total_s
+    assert again.compile_s == 0
+    assert np.array_equal(first.result, again.result)
