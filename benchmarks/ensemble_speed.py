@@ -41,9 +41,9 @@ class Task(NamedTuple):
     """What every way is asked for, with the arrays that all of them start from."""
 
     architecture: str
-    depth: int
     width: int
     batch: int
+    depth: int
     seeds: range
     program: Any  # ensembles.Program
     variables: Any  # of unit size, NumPy arrays [seeds, …]
@@ -261,27 +261,18 @@ def plan(cells: Sequence[Cell]) -> list[Unit]:
 
 def prepare(cell: Cell) -> Task:
     """The grid's draws and batches, the same for every way."""
+    shared = {name: cell[name] for name in ("architecture", "width", "batch")}
     program = ensembles.Program(
-        cell["architecture"],
-        "none",
-        GRID,
-        cell["width"],
-        cell["depth"],
-        cell["batch"],
-        "digits",
+        normalizer="none",
+        activations=GRID,
+        capacity=cell["depth"],
+        dataset="digits",
+        **shared,
     )
     seeds = range(cell["seeds"])
     variables, x, y = ensembles.inputs(program, "normal", seeds)
-    names = ("architecture", "depth", "width", "batch")
-    settings = {name: cell[name] for name in names}
-    return Task(
-        **settings,
-        seeds=seeds,
-        program=program,
-        variables=jax.device_get(variables),
-        x=x,
-        y=y,
-    )
+    arrays = (jax.device_get(variables), x, y)
+    return Task(*shared.values(), cell["depth"], seeds, program, *arrays)
 
 
 def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:

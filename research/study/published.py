@@ -1,10 +1,12 @@
 """Published tables: README's, made from committed rows.
 
-`python -m research.study.published` writes them anew; a test holds that they match.
+`python -m research.study.published` writes them anew, and with a run's folder publishes
+its rows first; a test holds that they match.
 """
 
 import csv
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from research.study import report, tables
 from research.study.declaration import Row, Study
 from research.study.provenance import ROOT
+from research.study.reporting import opened
 from research.study.studies import studies
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -73,6 +76,19 @@ def made_again(name: str) -> str:
     return report.as_markdown(study, rows, stamp, named)
 
 
+def publish(run: Path) -> None:
+    """Copies a run's rows, report, figure and stamps to where published ones are."""
+    study, folder, records = opened(run)
+    target = PUBLISHED[study.name]
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("rows.csv", "report.md", "figure.svg", "run.json"):
+        (target / name).write_bytes((folder.path / name).read_bytes())
+    stamp = json.dumps(records[0].stamp, indent=1, sort_keys=True)
+    (target / "stamp.json").write_text(stamp + "\n")
+
+
 if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        publish(Path(argument))
     readme = ROOT / "README.md"
     readme.write_text(filled(readme.read_text()))
