@@ -101,8 +101,8 @@ def _by_workers(task: Task, function: Callable, orders: Sequence[tuple], read) -
 
     def run(order):
         activation, members = order
-        shared = (activation, "normal", task.depth, members, task.seeds)
-        return function(task.program, *shared)
+        drawn = (task.program, activation, "normal", task.depth)
+        return function(*drawn, members, task.seeds)
 
     def call():
         with jax.transfer_guard("allow"):
@@ -154,8 +154,8 @@ def _one_by_one(task: Task) -> Ready:
     return Ready(lambda: [run(*put) for run, put in arguments], np.stack, 1)
 
 
-def _torch(task: Task) -> Ready:
-    """PyTorch's eager loop, on one thread or two: the faster."""
+def _torch(task: Task, threads: int) -> Ready:
+    """PyTorch's eager loop; which number of threads is faster depends on the machine."""
     nets = [
         torch_loop.net(
             activation,
@@ -168,16 +168,12 @@ def _torch(task: Task) -> Ready:
         for activation, sigma_w2, place in task.nets()
     ]
 
-    def call(threads: int, some: Sequence[Any] = nets):
+    def call():
         with torch_loop.settled(threads):
-            return [torch_loop.log_gradients(net) for net in some]
+            return [torch_loop.log_gradients(net) for net in nets]
 
-    def trial(threads: int) -> float:
-        return min(timing.once(lambda: call(threads, nets[::8])) for _ in range(3))
-
-    threads = min((1, 2), key=trial)
     read = lambda results: np.stack([result.numpy() for result in results])
-    return Ready(lambda: call(threads), read, threads)
+    return Ready(call, read, threads)
 
 
 def _torch_absent(architecture: str) -> str:
@@ -205,7 +201,15 @@ WAYS: Catalogue[Way] = Catalogue(
             lambda task: _profiles(task, together=False),
         ),
         Way("one_by_one", "one jitted program, called net by net", _one_by_one),
-        Way("torch", "PyTorch's eager autograd, net by net", _torch, _torch_absent),
+        *(
+            Way(
+                "torch" if threads == 1 else "torch_threads",
+                f"PyTorch's eager autograd, net by net, threads: {threads}",
+                functools.partial(_torch, threads=threads),
+                _torch_absent,
+            )
+            for threads in (1, WORKERS)
+        ),
     ],
 )
 BASE = "ensemble"
@@ -337,28 +341,20 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     """One line a way; times beside the ensemble's."""
     body = []
     for row in rows:
-        label = (row["way"], row["depth"], row["width"])
-        shown = tuple(number(value) for value in label)
+        shown = tuple(number(row[name]) for name in ("way", "depth", "width"))
         if row["status"] != "ok":
             body.append((*shown, *[""] * 5, Mark(row["status"], "dim")))
             continue
         ratio = f"{row['ratio']:.2f} ({row['ratio_low']:.2f}–{row['ratio_high']:.2f})"
-        body.append(
-            (
-                *shown,
-                number(row["cells"]),
-                number(row["compile_s"], 2),
-                number(row["step_ms"]),
-                number(row["gflops"]),
-                Mark("yes", "good") if row["agrees"] else Mark("no", "bad"),
-                ratio,
-            )
-        )
-    headers = "way depth width cells compile_s step_ms gflops agrees"
+        figures = (("cells", 3), ("compile_s", 2), ("step_ms", 3), ("gflops", 3))
+        shown += tuple(number(row[name], digits) for name, digits in figures)
+        agrees = Mark("yes", "good") if row["agrees"] else Mark("no", "bad")
+        body.append((*shown, agrees, ratio))
+    headers = "way depth width cells compile_s step_ms gflops agrees ratio"
     title = f"The same grid of nets, run in turn; ratio of times to {BASE} (quartiles)"
     reasons = dict.fromkeys(f"{r['way']}: {r['reason']}" for r in rows if r["reason"])
     title = "; ".join([title, *reasons])
-    return [Table(title, (*headers.split(), "ratio"), tuple(body)), *_bounds(rows)]
+    return [Table(title, tuple(headers.split()), tuple(body)), *_bounds(rows)]
 
 
 def _bounds(rows: Sequence[Row]) -> list[Table]:

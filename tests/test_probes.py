@@ -57,7 +57,7 @@ def by_autodiff(net, variables, x):
 @pytest.mark.parametrize("normalizer", NORMALIZERS)
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_gradients_are_those_of_float64_autodiff(name, normalizer, network, filled):
-    net = network(name, "tanh", normalizer)
+    net = network(name, "tanh", normalizer, depth=4)
     variables = filled(net, X, gain=1.4)
     seen = jax.jit(lambda v: probes.log_gradients(net, v, X, loss))(variables)
     with jax.enable_x64(True):
