@@ -20,6 +20,8 @@ from research.study import rows, run, runner
 from research.study.command import main
 from tests.test_command import SMALL, run_small
 
+pytestmark = pytest.mark.slow  # real runs, some of them killed and begun again
+
 MANY = [
     *("--architecture mlp --initializer he_normal,orthogonal --width 16").split(),
     *("--batch 4 --activation tanh,relu").split(),
@@ -38,6 +40,12 @@ def start(out, *more, **keywords):
     )
 
 
+def ended(process):
+    """The exit status, once the process has ended and its pipe is closed."""
+    process.communicate()
+    return process.returncode
+
+
 def contents(folder):
     return {p.name: p.read_bytes() for p in (folder / "cells").iterdir()}
 
@@ -49,11 +57,10 @@ def wait_for_rows(out, count, limit=120):
         time.sleep(0.02)
 
 
-@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
     """kill -9 at random moments; the last start does only what is missing."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole).wait() == 0
+    assert ended(start(whole)) == 0
     chance = random.Random(0)
     for kill in range(6):
         process = start(killed)
@@ -63,13 +70,12 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
         else:
             time.sleep(chance.uniform(0.2, 3.0))
         process.kill()
-        process.wait()
-        process.stderr.close()
+        ended(process)
         for path in (killed / "cells").glob("*.json"):
             rows.load(path)  # whole, whatever the moment
     before = {p.name: p.stat().st_mtime_ns for p in (killed / "cells").glob("*.json")}
     assert 0 < len(before) < 160
-    assert start(killed).wait() == 0
+    assert ended(start(killed)) == 0
     ours, theirs = contents(whole), contents(killed)
     leftovers = {name for name in theirs if name.endswith(".tmp")}
     assert {k: v for k, v in theirs.items() if k not in leftovers} == ours
@@ -79,7 +85,6 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
         assert (whole / name).read_bytes() == (killed / name).read_bytes()
 
 
-@pytest.mark.slow
 def test_sigterm_ends_within_five_seconds_with_143(tmp_path):
     process = start(tmp_path / "run")
     wait_for_rows(tmp_path / "run", 1)
@@ -91,7 +96,6 @@ def test_sigterm_ends_within_five_seconds_with_143(tmp_path):
     assert "the same command goes on" in said
 
 
-@pytest.mark.slow
 def test_ctrl_c_in_a_terminal_says_what_is_kept(tmp_path):
     """Through a pseudo-terminal, so the progress bar and the signal are the real ones."""
     parent, child = pty.openpty()
@@ -124,7 +128,6 @@ def test_ctrl_c_in_a_terminal_says_what_is_kept(tmp_path):
     assert "cells" in text and "kept in" in text and "Traceback" not in text
 
 
-@pytest.mark.slow
 def test_a_second_run_on_a_folder_names_the_first(tmp_path, capsys):
     process = start(tmp_path / "run")
     wait_for_rows(tmp_path / "run", 1)
@@ -132,8 +135,7 @@ def test_a_second_run_on_a_folder_names_the_first(tmp_path, capsys):
     said = capsys.readouterr().err
     assert f"process {process.pid} is running" in said and "--shard" in said
     process.kill()
-    process.wait()
-    process.stderr.close()
+    ended(process)
     assert run_small(tmp_path / "run", "--dry-run") == 0
 
 
