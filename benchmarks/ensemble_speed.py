@@ -352,9 +352,9 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         body.append((*shown, agrees, ratio))
     headers = "way depth width cells compile_s step_ms gflops agrees ratio"
     title = f"The same grid of nets, run in turn; ratio of times to {BASE} (quartiles)"
-    reasons = dict.fromkeys(f"{r['way']}: {r['reason']}" for r in rows if r["reason"])
-    title = "; ".join([title, *reasons])
-    return [Table(title, tuple(headers.split()), tuple(body)), *_bounds(rows)]
+    shown = [Table(title, tuple(headers.split()), tuple(body)), *_bounds(rows)]
+    reasons = tuple(dict.fromkeys((r["way"], r["reason"]) for r in rows if r["reason"]))
+    return [*shown, Table("Not run", ("way", "why"), reasons)] if reasons else shown
 
 
 def _bounds(rows: Sequence[Row]) -> list[Table]:

@@ -110,9 +110,7 @@ def _draw(rows: Sequence[Row], profiles: Profiles):
     width = 1.4 + 2.6 * len(initializers)
     figure = figures.new(max(width, 6), tall * len(architectures) + 3.0)
     maps, lines = figure.subfigures(2, 1, height_ratios=(tall * len(architectures), 3))
-    grid = maps.subplots(
-        len(architectures), len(initializers), squeeze=False, sharex=True, sharey=True
-    )
+    grid = maps.subplots(len(architectures), len(initializers), squeeze=False)
     for row_axes, architecture in zip(grid, architectures, strict=True):
         for axes, name in zip(row_axes, initializers, strict=True):
             here = [

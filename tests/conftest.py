@@ -9,6 +9,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Commands that the tests start find the packages in a checkout nothing is installed from.
+paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+
 # Broadcasting over a missing axis, or a float32 met by a float64, is a mistake until
 # the code says otherwise. A second device shows what is placed on the first by luck.
 jax.config.update("jax_numpy_rank_promotion", "raise")

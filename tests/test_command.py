@@ -308,3 +308,14 @@ def test_the_module_does_the_same_as_the_command(finished, tmp_path):
     ours = [line.split(",") for line in done.stdout.splitlines()]
     theirs = (finished / "rows.csv").read_text().splitlines()
     assert ours == [line.split(",") for line in theirs]
+
+
+def test_brackets_in_a_table_are_text_and_not_markup(capsys):
+    from rich.console import Console
+
+    from research.study.tables import Table, show
+
+    table = Table("install [peers]", ("[way]",), (("depthbench[peers]",),))
+    show(table, Console(width=80))
+    said = capsys.readouterr().out
+    assert said.count("[peers]") == 2 and "[way]" in said

@@ -23,6 +23,7 @@ def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) 
     ]
     pngs = {}
     for figure, drawn in pictures:
+        figures.lay_out(drawn)
         pngs[figure.name] = figures.as_png(drawn)
         save = rows.write_atomically
         save(folder.path / f"{figure.name}.svg", figures.as_svg(drawn))

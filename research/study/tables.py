@@ -104,13 +104,13 @@ def as_html(table: Table) -> str:
 
 
 def show(table: Table, console: Any) -> None:
-    """Prints the table on a rich console, tones as colours."""
+    """Prints the table on a rich console, tones as colours; brackets stay as they are."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     shown = RichTable(
-        title=table.title or None,
+        title=Text(table.title) if table.title else None,
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
@@ -120,18 +120,14 @@ def show(table: Table, console: Any) -> None:
     for position, header in enumerate(table.headers):
         label = not any(_numeric(text_of(row[position])) for row in table.rows)
         shown.add_column(
-            header,
+            Text(header),
             justify="left" if label else "right",
             no_wrap=label and position == 0,
             overflow="fold",
         )
     for row in table.rows:
-        shown.add_row(
-            *(
-                Text(e.text, style=TONES.get(e.tone, "")) if isinstance(e, Mark) else e
-                for e in row
-            )
-        )
+        marks = (e if isinstance(e, Mark) else Mark(e, "") for e in row)
+        shown.add_row(*(Text(m.text, style=TONES.get(m.tone, "")) for m in marks))
     console.print(shown)
 
 
