@@ -199,8 +199,7 @@ def _draw(program: Program, draw: str, seeds: range) -> Variables:
     Not one jitted program: the samplers are compiled by shape, and so serve every
     architecture; a program for each would take longer to compile than to run.
     """
-    features = DATASETS[program.dataset].features
-    zeros = jnp.zeros((program.batch, features), jnp.float32)
+    zeros = jnp.zeros((program.batch, *DATASETS[program.dataset].shape), jnp.float32)
     unit = ((1.0, 1.0), (1.0, 1.0))
     net = build(program, lambda z: z, draw, unit, program.capacity)
 
@@ -216,7 +215,7 @@ def _data(name: str) -> Data:
 
 
 def _batches(program: Program, seeds: range) -> tuple[np.ndarray, np.ndarray]:
-    """(x [seeds, batch, features], y [seeds, batch]): another batch for each seed."""
+    """(x [seeds, batch, *shape], y [seeds, batch]): another batch for each seed."""
     data = _data(program.dataset)
     chosen = [
         np.random.default_rng(seed).choice(len(data.y), program.batch, replace=False)

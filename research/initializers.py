@@ -5,6 +5,7 @@ weights have variance σ_w²/fan_in and biases σ_b², in the notation of Poole 
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -48,13 +49,13 @@ def _uniform_bias(key, shape, dtype):
 
 
 def _orthogonal(key, shape, dtype):
-    """A (semi-)orthogonal kernel [fan_in, fan_out] of element variance 1/fan_in."""
+    """A (semi-)orthogonal kernel [*space, in, out] of element variance 1/fan_in."""
     return _orthogonal_sampler(tuple(shape), dtype)(key)
 
 
 @functools.cache
 def _orthogonal_sampler(shape: tuple[int, ...], dtype: Any):
-    stretch = max(1.0, shape[-1] / shape[-2]) ** 0.5
+    stretch = max(1.0, shape[-1] / math.prod(shape[:-1])) ** 0.5
 
     # One QR at a time: two batched ones side by side can dead-lock XLA's CPU threads.
     @jax.custom_batching.sequential_vmap

@@ -7,6 +7,7 @@ Sources: Pennington, Schoenholz & Ganguli 2017, arXiv:1711.04735 (the spectrum, 
 dynamical isometry); Halko, Martinsson & Tropp 2011, arXiv:0909.4061 (block iteration).
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -21,6 +22,7 @@ from research.architectures.contract import (
     Tree,
     Variables,
     call,
+    feed,
     layer_at,
 )
 
@@ -82,15 +84,24 @@ def singular_values(
     if method not in ("auto", "exact", "iteration"):
         raise ValueError(f"method must be auto, exact or iteration, not {method!r}")
     depths = depths or tuple(stage.depth for stage in net.stages)
-    layers = _Layers(net.stages, variables.stages, depths)
     with jax.default_matmul_precision("highest"):
         h, _ = call(net.stem, variables.stem, x)
+        first, h = feed({}, h)
+
+        def layers(fed):  # one example's, whose inputs have lost their batch axis
+            fed = jax.tree.map(lambda a: a[:, None], fed)
+            stages = ({**variables.stages[0], **fed}, *variables.stages[1:])
+            return _Layers(net.stages, stages, depths)
+
+        over = functools.partial(jax.vmap, in_axes=(0, 1))
         width = sum(a[0].size for a in jax.tree.leaves(h))
         exact = method == "exact" or (method == "auto" and width <= EXACT_WIDTH)
         if exact:
-            return jax.vmap(lambda h: _exact(layers, h, k))(h)
+            return over(lambda h, fed: _exact(layers(fed), h, k))(h, first)
         size = min(k or TOP, width)
-        return jax.vmap(lambda h: _top(layers, h, size, tolerance, iterations))(h)
+        return over(lambda h, fed: _top(layers(fed), h, size, tolerance, iterations))(
+            h, first
+        )
 
 
 class Isometry(NamedTuple):

@@ -18,6 +18,7 @@ from research.architectures.contract import (
     Tree,
     Variables,
     call,
+    feed,
     layer_at,
 )
 
@@ -63,7 +64,7 @@ def signal(
     that does not underflow.
     """
     passes, h = _forward(net, variables, x, depths, threshold)
-    walked = [(forward.active, forward.states) for forward in passes]
+    walked = [(forward.stacked, forward.active, forward.states) for forward in passes]
     _, log10_gradient, log10_parameters = _back(net, variables, h, loss, walked)
     return Signal(
         log10_length=_chain([f.log10_length for f in passes]),
@@ -91,8 +92,9 @@ def value_and_log_gradients(
     h, _ = call(net.stem, variables.stem, x)
     walked = []
     for stage, stacked in zip(net.stages, variables.stages, strict=True):
+        stacked, h = feed(stacked, h)
         h, states = _remember(stage, stacked, h)
-        walked.append((stage.depth, states))
+        walked.append((stacked, stage.depth, states))
     value, states, parameters = _back(net, variables, h, loss, walked)
     return value, (states, parameters)
 
@@ -112,14 +114,15 @@ def _remember(stage: Stage, stacked, h) -> tuple[Tree, Tree]:
 def _back(net, variables, h, loss: Loss, walked):
     """The loss, and log10 gradient norms of [states] and of [layers]' parameters.
 
-    h: the last state. walked: how many layers of each stage were run, and their inputs.
+    h: the last state. walked: each stage's variables, how many of its layers were run,
+    and the states before them.
     """
     value, pull = jax.vjp(lambda h: loss(call(net.head, variables.head, h)[0]), h)
     (cotangent,) = pull(jnp.ones_like(value))
     cotangent, log10 = _unit(cotangent)
     log10_gradient, log10_parameters = [], []
-    for stage, stacked, (active, before) in zip(
-        reversed(net.stages), reversed(variables.stages), reversed(walked), strict=True
+    for stage, (stacked, active, before) in zip(
+        reversed(net.stages), reversed(walked), strict=True
     ):
         cotangent, log10, states, parameters = _backward(
             stage, stacked, active, before, cotangent, log10
@@ -132,6 +135,7 @@ def _back(net, variables, h, loss: Loss, walked):
 class _Pass(NamedTuple):
     """One stage's forward pass: its states [depth + 1, …] and their profiles."""
 
+    stacked: Tree
     active: Any
     states: Tree
     log10_length: jax.Array
@@ -147,6 +151,7 @@ def _forward(net, variables, x, depths, threshold) -> tuple[list[_Pass], Tree]:
         net.stages, variables.stages, depths, strict=True
     ):
         run = _through_one if stage.depth == 1 else _through_many
+        stacked, h = feed(stacked, h)
         forward, h = run(stage, stacked, h, active, threshold)
         passes.append(forward)
     return passes, h
@@ -160,7 +165,7 @@ def _through_one(stage: Stage, stacked, h, active, threshold) -> tuple[_Pass, Tr
     length, decorrelation = zip(_spread(h), _spread(after), strict=True)
     states = jax.tree.map(lambda a: a[None], h)
     profiles = (jnp.stack(length), jnp.stack(decorrelation), saturated[None])
-    return _Pass(1, states, *profiles), after
+    return _Pass(stacked, 1, states, *profiles), after
 
 
 def _through_many(stage: Stage, stacked, h, active, threshold) -> tuple[_Pass, Tree]:
@@ -193,7 +198,7 @@ def _through_many(stage: Stage, stacked, h, active, threshold) -> tuple[_Pass, T
         )
 
     h, states, *profiles = jax.lax.fori_loop(0, active, step, start)
-    return _Pass(active, states, *profiles), h
+    return _Pass(stacked, active, states, *profiles), h
 
 
 def _backward(stage: Stage, stacked, active, before: Tree, cotangent, log10):

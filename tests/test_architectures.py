@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from research import probes
+from research import jacobian, probes
 from research.architectures import ARCHITECTURES
 from research.architectures.contract import (
+    INPUTS,
     Architecture,
+    Fed,
     Stage,
     apply,
     call,
@@ -203,6 +205,61 @@ def test_probes_go_through_transitions_and_tied_stages(filled):
     np.testing.assert_allclose(
         signal.log10_length[4], np.log10(np.mean(np.square(h))), atol=1e-5
     )
+
+
+class Cell(nn.Module):
+    @nn.compact
+    def __call__(self, h, train=True, now=None):
+        return jnp.tanh(nn.Dense(h.shape[-1])(h) + now)
+
+
+class Reader(nn.Module):
+    """A state of zeros, and a projection of each step's input."""
+
+    @nn.compact
+    def __call__(self, x, train=True):
+        inputs = jnp.swapaxes(nn.Dense(5)(x), 0, 1)
+        return Fed(jnp.zeros_like(inputs[0]), inputs)
+
+
+def test_a_tied_stage_is_fed_an_input_a_step(filled):
+    x = np.random.default_rng(3).standard_normal((4, 7, 2)).astype(np.float32)
+    net = Architecture("fed", Reader(), (Stage(Cell(), 7, tied=True),), Affine(3))
+    shapes = jax.eval_shape(lambda: init(KEY, net, x))
+    variables = filled(net, x)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_equal(a.shape, b.shape), shapes, variables
+    )
+    inputs = call(net.stem, variables.stem, x)[0].inputs
+
+    def after(h, start=0):
+        for step in range(start, 7):
+            h, _ = call(Cell(), {**variables.stages[0], INPUTS: inputs[step]}, h)
+        return call(net.head, variables.head, h)[0]
+
+    h = jnp.zeros((4, 5))
+    close(jax.jit(lambda v: apply(net, v, x)[0])(variables), after(h))
+    told, _ = jax.jit(lambda v: probes.log_gradients(net, v, x, squares))(variables)
+    for step in (0, 3):
+        gradient = jax.grad(lambda h, step=step: squares(after(h, step)))(h)
+        expected = np.log10(np.linalg.norm(gradient))
+        np.testing.assert_allclose(told[step], expected, atol=1e-5)
+        for index in range(step, 3):
+            h, _ = call(Cell(), {**variables.stages[0], INPUTS: inputs[index]}, h)
+    spectrum = jax.jit(lambda v: jacobian.singular_values(net, v, x))(variables)
+    jacobians = jax.jacobian(lambda h: states(variables, inputs, h))(jnp.zeros((4, 5)))
+    for example in range(4):
+        expected = np.linalg.svd(jacobians[example, :, example], compute_uv=False)
+        np.testing.assert_allclose(
+            10 ** spectrum.log10[example, :3], expected[:3], rtol=1e-4, atol=1e-8
+        )
+
+
+def states(variables, inputs, h):
+    """The last state of the fed net."""
+    for now in inputs:
+        h, _ = call(Cell(), {**variables.stages[0], INPUTS: now}, h)
+    return h
 
 
 def test_calls_share_one_compilation(network, filled, traces):

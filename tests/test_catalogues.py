@@ -482,12 +482,13 @@ def test_a_branch_is_the_layer_that_theory_speaks_of(entry, network):
 @over(DATASETS)
 def test_a_data_set_keeps_its_declaration(entry):
     data = entry.load()
-    assert data.x.shape == (len(data.y), entry.features)
+    assert data.x.shape == (len(data.y), *entry.shape)
     assert data.x.dtype == np.float32 and data.y.dtype == np.int32
     assert np.all(np.isfinite(data.x))
     assert data.classes == entry.classes
     assert set(np.unique(data.y)) == set(range(entry.classes))
-    squares = np.mean(np.square(data.x, dtype=np.float64), axis=1)
+    flat = data.x.reshape(len(data.y), entry.features)
+    squares = np.mean(np.square(flat, dtype=np.float64), axis=1)
     np.testing.assert_allclose(squares, 1, rtol=1e-6)  # float32 rounding of the inputs
     assert fingerprint(entry.load()) == fingerprint(data)
     other = data._replace(y=np.roll(data.y, 1))

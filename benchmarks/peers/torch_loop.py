@@ -90,7 +90,7 @@ def net(
         scaled(variables.stem["params"]["Dense_0"], gains[0]),
         layers,
         scaled(variables.head["params"]["Dense_0"], (1.0, 1.0)),
-        torch.from_numpy(np.ascontiguousarray(x)),
+        torch.from_numpy(x.reshape(len(x), -1)),
         torch.from_numpy(np.ascontiguousarray(y)).long(),
     )
 

@@ -5,7 +5,7 @@ The entry says where the builder is, so that naming an architecture imports no j
 
 import importlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from research.catalogue import Catalogue
 
@@ -17,17 +17,62 @@ class Branch(NamedTuple):
     scale: float
 
 
+class Depths(NamedTuple):
+    """Which depths an architecture has.
+
+    says: the form, for people, such as "6n + 2".
+    examples: a few of them, shallow to deep: what tests and sweeps run.
+    """
+
+    says: str
+    allows: Callable[[int], bool]
+    examples: tuple[int, ...]
+
+
+ANY_DEPTH = Depths("any", lambda depth: depth >= 1, (1, 4, 16, 64, 256, 1024))
+
+
+def fixed(*depths: int) -> Depths:
+    """These depths alone: nets that are published with so many layers."""
+    says = ", ".join(map(str, depths[:-1])) + " or " * (len(depths) > 1)
+    return Depths(f"{says}{depths[-1]}", lambda depth: depth in depths, depths)
+
+
+def multiples(step: int, offset: int, examples: tuple[int, ...]) -> Depths:
+    """step × n + offset for n ≥ 1."""
+    return Depths(
+        f"{step}n + {offset}" if offset else f"{step}n",
+        lambda depth: depth > offset and (depth - offset) % step == 0,
+        examples,
+    )
+
+
 class Family(NamedTuple):
-    """An architecture that can be built at any width and depth.
+    """An architecture that can be built at the depths and widths it allows.
 
     builder: "module:function" below this package; takes `contract.Settings`.
     branch: from the depth to its mean-field form; None where there is no theory here.
+    takes: what an example is: "vector" (anything, flattened), "image" [height, width,
+      channels] or "sequence" [time, features]; a data set's example is read as either.
+    depths: which it has. repeats: all layers are alike but for their variables, so that
+      a shallower net is the first layers of a deeper one.
+    width: the width (channels of the first layer, units of a state) at which the
+      published net's sizes are met; None where any is as good.
+    activations, normalizers: the names it can take; all if empty.
+    smallest: the smallest side of an image, or length of a sequence, that it can read.
     """
 
     name: str
     builder: str
     source: str
     branch: Callable[[int], Branch] | None = None
+    takes: Literal["vector", "image", "sequence"] = "vector"
+    depths: Depths = ANY_DEPTH
+    repeats: bool = True
+    width: int | None = None
+    activations: tuple[str, ...] = ()
+    normalizers: tuple[str, ...] = ()
+    smallest: int = 1
 
     def build(self, settings: Any) -> Any:
         """The `contract.Architecture` of these settings."""
@@ -35,6 +80,25 @@ class Family(NamedTuple):
         return getattr(importlib.import_module(f"{__name__}.{module}"), function)(
             settings
         )
+
+    def refuses(
+        self, depth: int, activation: str, normalizer: str, side: int | None = None
+    ) -> str | None:
+        """Why the architecture cannot be built so, with what it allows; None if it can.
+
+        side: the smaller side of the images, or the length of the sequences, fed in.
+        """
+        if not self.depths.allows(depth):
+            return f"{self.name} has depth {self.depths.says}, not {depth}"
+        for kind, name, allowed in (
+            ("activation", activation, self.activations),
+            ("normalizer", normalizer, self.normalizers),
+        ):
+            if allowed and name not in allowed:
+                return f"{self.name} takes {kind} {', '.join(allowed)}, not {name}"
+        if side is not None and side < self.smallest:
+            return f"{self.name} reads at least {self.smallest} a side, not {side}"
+        return None
 
 
 ARCHITECTURES: Catalogue[Family] = Catalogue(

@@ -15,6 +15,7 @@ from research.initializers import Draw
 from research.normalizers import Normalizer
 
 Tree = Any  # a pytree of arrays
+INPUTS = "inputs"  # beside "params": what the steps of a tied stage are fed
 
 
 class Weights(NamedTuple):
@@ -56,12 +57,25 @@ class Stage(NamedTuple):
 
     layer: maps a hidden state to one of the same shape (a stage of depth 1 may change
       it); called as `layer(h, train)`.
-    tied: all repetitions share one set of variables (depth is time).
+    tied: all repetitions share one set of variables (depth is time). A stem that
+      returns Fed gives each of them its own input.
     """
 
     layer: nn.Module
     depth: int
     tied: bool = False
+
+
+class Fed(NamedTuple):
+    """What a stem returns for a tied stage that reads one input a step.
+
+    inputs: [depth, batch, …], made for all steps at once: what does not depend on the
+      state is not computed step by step. A layer is called with its own one, as
+      `layer(h, train, now)`.
+    """
+
+    state: Tree
+    inputs: Tree
 
 
 class Architecture(NamedTuple):
@@ -79,13 +93,22 @@ class Variables(NamedTuple):
     head: Tree
 
 
+def feed(stacked: Tree, h: Tree) -> tuple[Tree, Tree]:
+    """(the stage's variables with its inputs among them, the state): Fed taken apart."""
+    if isinstance(h, Fed):
+        return {**stacked, INPUTS: h.inputs}, h.state
+    return stacked, h
+
+
 def call(module: nn.Module, variables: Tree, h: Tree, train: bool = True):
     """(output, statistics): a module's result, and its normalisers' statistics."""
+    fed = (variables[INPUTS],) if INPUTS in variables else ()
+    variables = {name: v for name, v in variables.items() if name != INPUTS}
     statistics = [name for name in variables if name != "params"]
     if not train or not statistics:
         kept = {name: variables[name] for name in statistics}
-        return module.apply(variables, h, train), kept
-    return module.apply(variables, h, train, mutable=statistics)
+        return module.apply(variables, h, train, *fed), kept
+    return module.apply(variables, h, train, *fed, mutable=statistics)
 
 
 def init(key: jax.Array, net: Architecture, x: jax.Array) -> Variables:
@@ -96,32 +119,40 @@ def init(key: jax.Array, net: Architecture, x: jax.Array) -> Variables:
     stages = []
     for number, stage in enumerate(net.stages):
         key_stage = jax.random.fold_in(key_stages, number)
-        zeros = jax.tree.map(lambda s: jax.numpy.zeros(s.shape, s.dtype), h)
+        inputs, state = feed({}, _zeros(h))
+        arguments = (state, True, *(layer_at(stage, inputs, 0).values()))
 
-        def init_layer(index, layer=stage.layer, key=key_stage, zeros=zeros):
-            return layer.init(jax.random.fold_in(key, index), zeros, True)
+        def init_layer(index, layer=stage.layer, key=key_stage, arguments=arguments):
+            return layer.init(jax.random.fold_in(key, index), *arguments)
 
         if stage.tied:
-            variables = init_layer(0)
-            layer_variables = variables
+            variables = layer_variables = init_layer(0)
         else:
             variables = jax.vmap(init_layer)(jax.numpy.arange(stage.depth))
             layer_variables = jax.eval_shape(init_layer, 0)
         h = jax.eval_shape(
-            lambda v, h, layer=stage.layer: call(layer, v, h)[0], layer_variables, h
+            lambda v, *a, layer=stage.layer: call(layer, v, *a)[0],
+            {**layer_variables, **layer_at(stage, inputs, 0)},
+            state,
         )
         stages.append(variables)
-    zeros = jax.tree.map(lambda s: jax.numpy.zeros(s.shape, s.dtype), h)
-    return Variables(stem, tuple(stages), net.head.init(key_head, zeros, True))
+    return Variables(stem, tuple(stages), net.head.init(key_head, _zeros(h), True))
+
+
+def _zeros(shapes: Tree) -> Tree:
+    return jax.tree.map(lambda s: jax.numpy.zeros(s.shape, s.dtype), shapes)
 
 
 def layer_at(stage: Stage, variables: Tree, index: Any) -> Tree:
-    """The variables of one layer of a stage."""
-    if stage.tied:
-        return variables
-    return jax.tree.map(
-        lambda a: jax.lax.dynamic_index_in_dim(a, index, 0, keepdims=False), variables
-    )
+    """The variables of one layer of a stage, and its input where the stage is fed."""
+    return {
+        name: jax.tree.map(
+            lambda a: jax.lax.dynamic_index_in_dim(a, index, 0, keepdims=False), tree
+        )
+        if not stage.tied or name == INPUTS
+        else tree
+        for name, tree in variables.items()
+    }
 
 
 def apply(net: Architecture, variables: Variables, x: jax.Array, train: bool = True):
@@ -129,6 +160,7 @@ def apply(net: Architecture, variables: Variables, x: jax.Array, train: bool = T
     h, stem = call(net.stem, variables.stem, x, train)
     statistics = []
     for stage, stacked in zip(net.stages, variables.stages, strict=True):
+        stacked, h = feed(stacked, h)
 
         def step(h, layer, module=stage.layer):
             return call(module, layer, h, train)
@@ -139,8 +171,13 @@ def apply(net: Architecture, variables: Variables, x: jax.Array, train: bool = T
             h, kept = step(h, layer_at(stage, stacked, 0))
             kept = jax.tree.map(lambda a: a[None], kept)
         elif stage.tied:
+            tied = {name: v for name, v in stacked.items() if name != INPUTS}
+            inputs = {name: v for name, v in stacked.items() if name == INPUTS}
             h, kept = jax.lax.scan(
-                lambda h, _, v=stacked, step=step: step(h, v), h, length=stage.depth
+                lambda h, now, tied=tied, step=step: step(h, {**tied, **now}),
+                h,
+                inputs,
+                length=stage.depth,
             )
         else:
             h, kept = jax.lax.scan(step, h, stacked)

@@ -1,14 +1,37 @@
 """The parts that architectures share: dense maps, normalisers, stems and heads."""
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from research.architectures.contract import Settings, Weights
+from research.architectures.convolution import Padding, convolve
 from research.initializers import DRAWS
 from research.normalizers import EPSILON, Normalizer
+
+
+def drawn(layer: Any, shape: tuple[int, ...], dtype: Any, with_bias: bool = True):
+    """(kernel, bias, σ_w to multiply the product by): a layer's parameters, declared.
+
+    shape: [*space, fan_in channels, features]. The bias is at its size; σ_w is None
+    where the kernel already is. layer: has `weights` and `first`.
+    """
+    draw, gains = layer.weights.draw, layer.weights.gains
+    sample = (layer.first and draw.first) or draw.kernel
+    gains = (layer.first and layer.weights.first) or gains
+    area = math.prod(shape[:-2])
+    sigma_w, sigma_b = gains(area * shape[-2], area * shape[-1])
+    ntk = layer.weights.ntk
+    inner_w, inner_b = (1.0, 1.0) if ntk else (sigma_w, sigma_b)
+    kernel = layer.param("kernel", lambda *a: inner_w * sample(*a), shape, dtype)
+    if not with_bias:
+        return kernel, 0.0, sigma_w if ntk else None
+    bias = layer.param("bias", lambda *a: inner_b * draw.bias(*a), shape[-1:], dtype)
+    return kernel, sigma_b * bias if ntk else bias, sigma_w if ntk else None
 
 
 class Dense(nn.Module):
@@ -20,21 +43,41 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        draw, fan_in = self.weights.draw, x.shape[-1]
-        sample = (self.first and draw.first) or draw.kernel
-        gains = (self.first and self.weights.first) or self.weights.gains
-        sigma_w, sigma_b = gains(fan_in, self.features)
-        inner_w, inner_b = (1.0, 1.0) if self.weights.ntk else (sigma_w, sigma_b)
-        kernel = self.param(
-            "kernel", lambda *a: inner_w * sample(*a), (fan_in, self.features), x.dtype
-        )
-        bias = self.param(
-            "bias", lambda *a: inner_b * draw.bias(*a), (self.features,), x.dtype
-        )
+        kernel, bias, sigma_w = drawn(self, (x.shape[-1], self.features), x.dtype)
         bias = jnp.expand_dims(bias, tuple(range(x.ndim - 1)))
-        if self.weights.ntk:  # scale the product: it is smaller than the kernel
-            return sigma_w * (x @ kernel) + sigma_b * bias
+        if sigma_w is not None:  # scale the product: it is smaller than the kernel
+            return sigma_w * (x @ kernel) + bias
         return x @ kernel + bias
+
+
+class Conv(nn.Module):
+    """A convolution of [batch, *space, channels], drawn and scaled as `weights` says.
+
+    kernel: its size in each dimension of space: (3,) for sequences, (3, 3) for images.
+    padding: "SAME", "VALID", "CIRCULAR", or (before, after) for each dimension.
+    """
+
+    features: int
+    weights: Weights
+    kernel: tuple[int, ...] = (3, 3)
+    strides: tuple[int, ...] | int = 1
+    padding: Padding = "SAME"
+    groups: int = 1
+    first: bool = False
+    bias: bool = True
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (*self.kernel, x.shape[-1] // self.groups, self.features)
+        kernel, bias, sigma_w = drawn(self, shape, x.dtype, self.bias)
+        strides = self.strides
+        if isinstance(strides, int):
+            strides = (strides,) * len(self.kernel)
+        y = convolve(x, kernel, strides, self.padding, self.groups)
+        y = y if sigma_w is None else sigma_w * y
+        if self.bias:
+            y = y + jnp.expand_dims(bias, tuple(range(y.ndim - 1)))
+        return y
 
 
 class Norm(nn.Module):
@@ -66,6 +109,22 @@ class Norm(nn.Module):
                     (mean, variance),
                 )
         return (h - mean) * jax.lax.rsqrt(variance + EPSILON) * scale + shift
+
+
+def as_image(x: jax.Array) -> jax.Array:
+    """[batch, height, width, channels]. Raises ValueError where x is no image."""
+    if x.ndim != 4:
+        raise ValueError(
+            f"an image has shape [height, width, channels], not {x.shape[1:]}"
+        )
+    return x
+
+
+def as_sequence(x: jax.Array) -> jax.Array:
+    """[batch, time, features]: an image's rows are its steps; a vector is one step."""
+    if x.ndim == 2:
+        return x[:, None]
+    return x.reshape(*x.shape[:2], -1)
 
 
 class Stem(nn.Module):

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ from research.catalogue import Catalogue
 class Data(NamedTuple):
     """Examples, inputs first.
 
-    x: [examples, features] float32; each example has mean square 1.
+    x: [examples, *shape] float32; each example has mean square 1. An image's shape is
+      (height, width, channels), a sequence's (time, features).
     y: [examples] int32 class labels below `classes`.
     """
 
@@ -26,9 +28,14 @@ class Dataset(NamedTuple):
 
     name: str
     loader: str
-    features: int
+    shape: tuple[int, ...]
     classes: int
     source: str
+
+    @property
+    def features(self) -> int:
+        """The numbers in one example."""
+        return math.prod(self.shape)
 
     def load(self) -> Data:
         """The whole data set, in memory."""
@@ -51,14 +58,14 @@ DATASETS: Catalogue[Dataset] = Catalogue(
         Dataset(
             "digits",
             "digits:load",
-            64,
+            (8, 8, 1),
             10,
             "Alpaydin & Kaynak 1998, UCI handwritten digits (scikit-learn load_digits)",
         ),
         Dataset(
             "noise",
             "noise:load",
-            64,
+            (8, 8, 1),
             10,
             "independent Gaussian inputs and labels: what mean-field theory assumes",
         ),

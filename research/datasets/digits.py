@@ -12,4 +12,5 @@ def load() -> Data:
     x, y = load_digits(return_X_y=True)
     x = x - x.mean(axis=0)
     x /= np.sqrt(np.mean(x**2, axis=1, keepdims=True))
+    x = x.reshape(-1, 8, 8, 1)
     return Data(x.astype(np.float32), y.astype(np.int32), classes=10)
