@@ -82,8 +82,7 @@ def prepare(cell: Cell) -> Prepared:
     he = INITIALIZERS["he_normal"]
 
     def gains(fan_in: int, fan_out: int) -> tuple[float, float]:
-        activation = ACTIVATIONS[cell["activation"]]
-        variances = he.variances(activation, fan_in, fan_out)
+        variances = he.hidden(ACTIVATIONS[cell["activation"]])(fan_in, fan_out)
         return variances.sigma_w2**0.5, variances.sigma_b2**0.5
 
     settings = contract.Settings(

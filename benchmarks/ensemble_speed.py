@@ -14,7 +14,7 @@ from benchmarks.peers import torch_loop
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
 from research.catalogue import Catalogue
-from research.initializers import Variances
+from research.initializers import Rule
 from research.lazy import lazy
 from research.study.axes import Axis
 from research.study.declaration import Cell, Measured, Row, Study, Unit
@@ -88,8 +88,8 @@ def _gains(sigma_w2: float) -> tuple[tuple[float, float], tuple[float, float]]:
 
 
 def _members() -> list[Any]:
-    variances = [Variances(sigma_w2, SIGMA_B2) for sigma_w2 in SIGMA_W2]
-    return [ensembles.Member(both, both) for both in variances]
+    rules = [Rule(sigma_w2, SIGMA_B2) for sigma_w2 in SIGMA_W2]
+    return [ensembles.Member(both, both) for both in rules]
 
 
 def _by_workers(task: Task, function: Callable, orders: Sequence[tuple], read) -> Ready:
@@ -133,9 +133,9 @@ def _one_by_one(task: Task) -> Ready:
 
     @functools.cache
     def program(activation: str):
-        def gradients(variables, x, y, gains):
+        def gradients(variables, x, y, rules):
             phi = ACTIVATIONS[activation].phi
-            net = ensembles.build(task.program, phi, "normal", gains, task.depth)
+            net = ensembles.build(task.program, phi, "normal", rules, task.depth)
 
             def loss(logits):
                 losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
@@ -145,11 +145,12 @@ def _one_by_one(task: Task) -> Ready:
 
         return jax.jit(gradients)
 
+    members = dict(zip(SIGMA_W2, _members(), strict=True))
     arguments = []
     for activation, sigma_w2, place in task.nets():
         own = jax.tree.map(lambda a, p=place: a[p], task.variables)
-        gains = jax.tree.map(np.float32, _gains(sigma_w2))
-        put = jax.device_put((own, task.x[place], task.y[place], gains))
+        rules = jax.tree.map(np.float32, members[sigma_w2])
+        put = jax.device_put((own, task.x[place], task.y[place], rules))
         arguments.append((program(activation), put))
     return Ready(lambda: [run(*put) for run, put in arguments], np.stack, 1)
 

@@ -20,7 +20,7 @@ from research.activations import ACTIVATIONS, slope, steepest
 from research.architectures import ARCHITECTURES
 from research.architectures.contract import Settings, Variables, Weights, init
 from research.datasets import DATASETS, Data
-from research.initializers import DRAWS, Variances
+from research.initializers import DRAWS, Rule
 from research.normalizers import NORMALIZERS
 
 SATURATED = 0.01  # a slope below this share of the activation's steepest is saturated
@@ -44,8 +44,8 @@ class Program(NamedTuple):
 class Member(NamedTuple):
     """The traced settings of one network, but for the seed and what calls share."""
 
-    first: Variances  # of the layer that reads the input
-    hidden: Variances
+    first: Rule  # of the layer that reads the input
+    hidden: Rule
 
 
 def signals(
@@ -91,11 +91,10 @@ def _run(run, program: Program, activation: str, draw: str, depth, members, seed
     """The compiled program's results, on the host."""
     variables = _drawn(program, draw, seeds)
     x, y = _batches(program, seeds)
-    gains = [(_roots(member.first), _roots(member.hidden)) for member in members]
-    gains = jax.tree.map(lambda *a: np.asarray(a, np.float32), *gains)
+    rules = jax.tree.map(lambda *a: np.asarray(a, np.float32), *members)
     threshold = np.float32(SATURATED * steepest(ACTIVATIONS[activation]))
     index = np.int32(program.activations.index(activation))
-    result = run(variables, x, y, gains, index, threshold, np.int32(depth))
+    result = run(variables, x, y, rules, index, threshold, np.int32(depth))
     return jax.device_get(result)
 
 
@@ -104,19 +103,10 @@ def inputs(program: Program, draw: str, seeds: range):
     return _drawn(program, draw, seeds), *_batches(program, seeds)
 
 
-def _roots(variances: Variances) -> tuple[float, float]:
-    return variances.sigma_w2**0.5, variances.sigma_b2**0.5
-
-
-def build(program: Program, activation: Any, draw: str, gains: Any, depth: Any):
-    """The program's network for one activation; gains and depth may be traced."""
-    first, hidden = gains
-    weights = Weights(
-        DRAWS[draw],
-        lambda fan_in, fan_out: hidden,
-        ntk=True,
-        first=lambda fan_in, fan_out: first,
-    )
+def build(program: Program, activation: Any, draw: str, rules: Member, depth: Any):
+    """The program's network for one activation; rules and depth may be traced."""
+    first, hidden = (_gains(rule) for rule in rules)
+    weights = Weights(DRAWS[draw], hidden, ntk=True, first=first)
     settings = Settings(
         width=program.width,
         depth=program.capacity,
@@ -129,11 +119,19 @@ def build(program: Program, activation: Any, draw: str, gains: Any, depth: Any):
     return ARCHITECTURES[program.architecture].build(settings)
 
 
+def _gains(rule: Rule):
+    def gains(fan_in: int, fan_out: int):
+        sigma_w2, sigma_b2 = rule(fan_in, fan_out)
+        return jnp.sqrt(sigma_w2), jnp.sqrt(sigma_b2)
+
+    return gains
+
+
 @functools.cache
 def _compiled(program: Program, gradients_alone: bool = False):
     phis = tuple(ACTIVATIONS[name].phi for name in program.activations)
 
-    def one(variables, x, y, gains, index, threshold, depth):
+    def one(variables, x, y, rules, index, threshold, depth):
         def activation(z):
             return _one_of(phis, index, z)
 
@@ -141,7 +139,7 @@ def _compiled(program: Program, gradients_alone: bool = False):
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
             return jnp.mean(losses)
 
-        net = build(program, activation, "normal", gains, depth)
+        net = build(program, activation, "normal", rules, depth)
         measured = probes.signal(
             net, variables, x, loss, depths=(depth,), threshold=threshold
         )
@@ -200,7 +198,7 @@ def _draw(program: Program, draw: str, seeds: range) -> Variables:
     architecture; a program for each would take longer to compile than to run.
     """
     zeros = jnp.zeros((program.batch, *DATASETS[program.dataset].shape), jnp.float32)
-    unit = ((1.0, 1.0), (1.0, 1.0))
+    unit = Member(Rule(1.0, 1.0), Rule(1.0, 1.0))
     net = build(program, lambda z: z, draw, unit, program.capacity)
 
     def one(seed):

@@ -108,24 +108,39 @@ class Variances(NamedTuple):
     sigma_b2: float
 
 
-Rule = Callable[[int, int], Variances]
+class Rule(NamedTuple):
+    """How a layer's variances depend on its fans: numbers, so that they can be traced.
+
+    σ_w² = sigma_w2 + average_w2 × 2 fan_in/(fan_in + fan_out), and
+    σ_b² = sigma_b2 + shared_b2/fan_in.
+    """
+
+    sigma_w2: float = 0.0
+    sigma_b2: float = 0.0
+    average_w2: float = 0.0
+    shared_b2: float = 0.0
+
+    def __call__(self, fan_in: int, fan_out: int) -> Variances:
+        """σ_w² and σ_b² of a layer of these fans."""
+        share = 2 * fan_in / (fan_in + fan_out)
+        return Variances(
+            self.sigma_w2 + self.average_w2 * share,
+            self.sigma_b2 + self.shared_b2 / fan_in,
+        )
 
 
 def fan_in(sigma_w2: float, sigma_b2: float = 0.0) -> Rule:
     """The same σ_w², σ_b² in every layer: weights of variance σ_w²/fan_in."""
-    return lambda fan_in, fan_out: Variances(sigma_w2, sigma_b2)
+    return Rule(sigma_w2, sigma_b2)
 
 
 def fan_average(gain: float) -> Rule:
     """Weights of variance gain × 2/(fan_in + fan_out), as Glorot & Bengio ask."""
-    return lambda fan_in, fan_out: Variances(
-        gain * 2 * fan_in / (fan_in + fan_out), 0.0
-    )
+    return Rule(average_w2=gain)
 
 
-def pytorch_default(fan_in: int, fan_out: int) -> Variances:
-    """kaiming_uniform(a=√5): both weights and biases uniform on ±1/√fan_in."""
-    return Variances(1 / 3, 1 / (3 * fan_in))
+# kaiming_uniform(a=√5): both weights and biases uniform on ±1/√fan_in.
+PYTORCH = Rule(sigma_w2=1 / 3, shared_b2=1 / 3)
 
 
 class Initializer(NamedTuple):
@@ -140,24 +155,24 @@ class Initializer(NamedTuple):
     source: str
     independent: bool = True
 
-    def variances(self, activation: Activation, fan_in: int, fan_out: int) -> Variances:
-        """σ_w² and σ_b² of a layer of these fans.
+    def hidden(self, activation: Activation) -> Rule:
+        """The rule of every layer but the first.
 
         Raises NoCriticalPoint where the theory knows none for the activation.
         """
         if self.rule != "critical":
-            return self.rule(fan_in, fan_out)
+            return self.rule
         point = _critical(activation)
-        return Variances(point.sigma_w2, point.sigma_b2)
+        return Rule(point.sigma_w2, point.sigma_b2)
 
-    def first(self, activation: Activation, fan_in: int, fan_out: int) -> Variances:
-        """The same of the layer that reads the input, whose mean square is 1.
+    def first(self, activation: Activation) -> Rule:
+        """The rule of the layer that reads the input, whose mean square is 1.
 
         A critical net starts at its fixed point: its first states have length q*.
         """
         if self.rule != "critical":
-            return self.rule(fan_in, fan_out)
-        return Variances(_critical(activation).q_star, 0.0)
+            return self.rule
+        return Rule(_critical(activation).q_star)
 
 
 class NoCriticalPoint(ValueError):
@@ -209,7 +224,7 @@ INITIALIZERS: Catalogue[Initializer] = Catalogue(
         Initializer(
             "pytorch",
             "uniform",
-            pytorch_default,
+            PYTORCH,
             "PyTorch, torch.nn.Linear: kaiming_uniform with a = √5",
         ),
         Initializer(

@@ -17,7 +17,7 @@ from research.activations import ACTIVATIONS, kinked_at_zero
 from research.architectures import ARCHITECTURES
 from research.datasets import DATASETS
 from research.ensembles import Member, Program, signals
-from research.initializers import INITIALIZERS, NoCriticalPoint, Variances
+from research.initializers import INITIALIZERS, NoCriticalPoint, Rule
 from research.probes import Signal
 
 _ONE_AT_A_TIME = threading.Lock()  # threads would work out the same theory side by side
@@ -49,17 +49,18 @@ def member(settings: Settings) -> Member:
     """
     initializer = INITIALIZERS[settings["initializer"]]
     activation = ACTIVATIONS[settings["activation"]]
-    width, features = settings["width"], DATASETS[settings["dataset"]].features
-    given = settings.get("sigma_w2"), settings.get("sigma_b2")
+    sigma_w2, sigma_b2 = settings.get("sigma_w2"), settings.get("sigma_b2")
 
-    def unless_given(own: Variances) -> Variances:
-        return Variances(
-            *(o if g is None else g for o, g in zip(own, given, strict=True))
-        )
+    def unless_given(own: Rule) -> Rule:
+        if sigma_w2 is not None:
+            own = own._replace(sigma_w2=sigma_w2, average_w2=0.0)
+        if sigma_b2 is not None:
+            own = own._replace(sigma_b2=sigma_b2, shared_b2=0.0)
+        return own
 
     return Member(
-        unless_given(initializer.first(activation, features, width)),
-        unless_given(initializer.variances(activation, width, width)),
+        unless_given(initializer.first(activation)),
+        unless_given(initializer.hidden(activation)),
     )
 
 
@@ -70,9 +71,10 @@ def at_fixed_point(settings: Settings) -> Member:
     """
     hidden = member(settings).hidden
     activation = ACTIVATIONS[settings["activation"]]
-    q_star = mean_field.fixed_point(activation, *hidden).q_star
+    width = settings["width"]
+    q_star = mean_field.fixed_point(activation, *hidden(width, width)).q_star
     start = q_star if 0 < q_star < np.inf else 1.0
-    return Member(Variances(start, 0.0), hidden)
+    return Member(Rule(start), hidden)
 
 
 def program_of(
@@ -150,9 +152,11 @@ def result(settings: Settings, member: Member, signal: Signal) -> Result:
         for q, apart in zip(signal.log10_length, signal.decorrelation, strict=True)
     ]
     lost = min((loss for loss in losses if loss), default=None)
+    width = settings["width"]
+    used = member.hidden(width, width)
     values: dict[str, Any] = {
-        "sigma_w2_used": member.hidden.sigma_w2,
-        "sigma_b2_used": member.hidden.sigma_b2,
+        "sigma_w2_used": used.sigma_w2,
+        "sigma_b2_used": used.sigma_b2,
         "signal_lost_at": lost[0] if lost else None,
         "signal_lost_how": lost[1] if lost else None,
         "saturated": _mean(signal.saturated[:, -1]),
@@ -227,7 +231,8 @@ def theory_of(settings: Settings, member: Member):
     values: dict[str, Any] = dict.fromkeys(THEORY)
     family = ARCHITECTURES[settings["architecture"]]
     activation = ACTIVATIONS[settings["activation"]]
-    sigma_w2, sigma_b2 = member.hidden
+    width, features = settings["width"], DATASETS[settings["dataset"]].features
+    sigma_w2, sigma_b2 = member.hidden(width, width)
     depth, normalizer = settings["depth"], settings["normalizer"]
     reason = _no_theory(settings)
     if reason:
@@ -238,7 +243,7 @@ def theory_of(settings: Settings, member: Member):
         settings["activation"],
         float(sigma_w2),
         float(sigma_b2),
-        float(sum(member.first)),
+        float(sum(member.first(features, width))),
         depth,
         normalizer,
         branch,

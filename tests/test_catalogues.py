@@ -159,7 +159,7 @@ def drawn(entry, fans=FANS, first=False, activation=TANH):
     """Kernel and bias of one dense layer, as an architecture draws them."""
 
     def gains(fan_in, fan_out):
-        at = entry.variances(activation, fan_in, fan_out)
+        at = entry.hidden(activation)(fan_in, fan_out)
         return at.sigma_w2**0.5, at.sigma_b2**0.5
 
     layer = Dense(fans[1], Weights(DRAWS[entry.draw], gains), first)
@@ -171,7 +171,7 @@ def drawn(entry, fans=FANS, first=False, activation=TANH):
 def test_a_kernel_has_its_declared_variance(entry, fans=FANS):
     kernel, _ = drawn(entry, fans)
     assert kernel.shape == fans and kernel.dtype == np.float32
-    declared = entry.variances(TANH, *fans).sigma_w2
+    declared = entry.hidden(TANH)(*fans).sigma_w2
     # The squares of n independent normals average to 1 ± √(2/n); uniform and truncated
     # weights have lighter tails, orthogonal ones no error, looks-linear a quarter of
     # the independent numbers.
@@ -186,12 +186,12 @@ def test_a_declared_variance_is_the_papers(entry):
     if entry.rule == "critical":
         return  # what χ₁ = 1 asks: tested below
     family = entry.name if entry.name in VARIANCE else entry.name.split("_")[0]
-    declared = entry.variances(TANH, *FANS)
+    declared = entry.hidden(TANH)(*FANS)
     assert declared.sigma_w2 / FANS[0] == pytest.approx(VARIANCE[family], rel=1e-12)
-    assert declared == entry.first(TANH, *FANS)
+    assert declared == entry.first(TANH)(*FANS)
     # A square kernel is where Glorot's and LeCun's variances meet.
     if family == "glorot":
-        assert entry.variances(TANH, 64, 64).sigma_w2 == 1
+        assert entry.hidden(TANH)(64, 64).sigma_w2 == 1
 
 
 def test_every_draw_is_some_initialisers():
@@ -230,7 +230,7 @@ def test_orthogonal_kernels_may_have_either_shape():
 @over(INITIALIZERS)
 def test_a_draw_has_its_shape(entry):
     kernel, _ = drawn(entry)
-    unit = math.sqrt(entry.variances(TANH, *FANS).sigma_w2 / FANS[0])
+    unit = math.sqrt(entry.hidden(TANH)(*FANS).sigma_w2 / FANS[0])
     largest = float(np.max(np.abs(kernel)))
     if entry.draw == "uniform":
         # The largest of n uniforms misses the bound by a share 1/n; 10/n is e^-10 rare.
@@ -310,11 +310,9 @@ def test_critical_variances_keep_the_gradient(entry):
     assert INITIALIZERS["critical_orthogonal"].rule == initializer.rule
     if entry.name in ("relu_squared", "softplus"):
         with pytest.raises(NoCriticalPoint, match="chi_1 = 1"):
-            initializer.variances(entry, 64, 64)
+            initializer.hidden(entry)
         return
-    hidden, first = (
-        f(entry, 64, 64) for f in (initializer.variances, initializer.first)
-    )
+    hidden, first = (f(entry)(64, 64) for f in (initializer.hidden, initializer.first))
     q_star = first.sigma_w2  # an input of mean square 1 gives first states of this
     assert first.sigma_b2 == 0 and hidden.sigma_b2 >= 0
     chi = mean_field.chi_1(entry, hidden.sigma_w2, q_star)

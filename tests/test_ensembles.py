@@ -11,15 +11,16 @@ from research.activations import ACTIVATIONS, steepest
 from research.architectures.contract import init
 from research.datasets import DATASETS
 from research.ensembles import Member, Program, signals
-from research.initializers import Variances
+from research.initializers import Rule
 
 PROGRAM = Program("mlp", "none", ("tanh",), 8, 6, 4, "noise")
 DEPTH, SEEDS = 4, range(2)
 MEMBERS = [
-    Member(Variances(1.0, 0.0), Variances(1.0, 0.0)),
-    Member(Variances(0.5, 0.1), Variances(2.0, 0.3)),
-    Member(Variances(2.0, 0.0), Variances(0.4, 0.05)),
+    Member(Rule(1.0, 0.0), Rule(1.0, 0.0)),
+    Member(Rule(0.5, 0.1), Rule(2.0, 0.3)),
+    Member(Rule(2.0, 0.0), Rule(0.4, 0.05)),
 ]
+UNIT = Member(Rule(1.0, 1.0), Rule(1.0, 1.0))
 MEASURED = ("log10_length", "decorrelation", "log10_gradient", "saturated")
 
 
@@ -51,7 +52,7 @@ def test_a_member_is_the_same_network_alone(architecture, normalizer):
     )
     members, data = MEMBERS[:2], DATASETS["noise"].load()
     phi, zeros = ACTIVATIONS["tanh"], jnp.zeros((4, 64))
-    unit = ensembles.build(program, phi.phi, "normal", ((1.0, 1.0), (1.0, 1.0)), 6)
+    unit = ensembles.build(program, phi.phi, "normal", UNIT, 6)
 
     def draw(seed):
         return init(jax.random.fold_in(jax.random.key(seed), 1), unit, zeros)
@@ -60,10 +61,10 @@ def test_a_member_is_the_same_network_alone(architecture, normalizer):
     drawn = jax.vmap(draw)(np.asarray(SEEDS, np.uint32))
 
     @jax.jit
-    def measure(variables, x, y, gains):
+    def measure(variables, x, y, rules):
         # A net of that very depth, where the program runs a deeper one's first layers.
         shallow = program._replace(capacity=DEPTH)
-        net = ensembles.build(shallow, phi.phi, "normal", gains, DEPTH)
+        net = ensembles.build(shallow, phi.phi, "normal", rules, DEPTH)
 
         def loss(logits):
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
@@ -81,12 +82,11 @@ def test_a_member_is_the_same_network_alone(architecture, normalizer):
         variables = jax.tree.map(lambda a, n=number: a[n], drawn)
         layers = jax.tree.map(lambda a: a[:DEPTH], variables.stages)
         chosen = np.random.default_rng(SEEDS[number]).choice(1024, 4, replace=False)
-        gains = [(v.sigma_w2**0.5, v.sigma_b2**0.5) for v in member]
         own = measure(
             variables._replace(stages=layers),
             data.x[chosen],
             data.y[chosen],
-            jax.tree.map(np.float32, gains),
+            jax.tree.map(np.float32, member),
         )
         # Side by side the same sums are taken in another order: some ulp, which batch
         # norm of 4 examples enlarges.
