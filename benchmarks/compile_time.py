@@ -13,6 +13,7 @@ from research.architectures import ARCHITECTURES
 from research.initializers import DRAWS, INITIALIZERS
 from research.lazy import lazy
 from research.normalizers import NORMALIZERS
+from research.study import families
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Cell, Measured, Row, Study, Unit
@@ -27,11 +28,13 @@ timing = lazy("research.timing")
 
 COMPILE_BOUND = 1.3  # depth 10,000 over depth 10
 PROFILE_BOUND = 1.2  # a profile over jax.value_and_grad
-FEATURES, CLASSES = 64, 10
+CLASSES = 10
+DENSE = ("mlp", "residual_mlp", "residual_mlp_scaled", "rezero_mlp", "highway_mlp")
+SHAPE = (8, 8, 1)  # an example: a vector, an image or a sequence, as it is read
 STEP_ROUNDS, STEP_SECONDS = 11, 0.5  # at least, for each pair of step times
 
 AXES = {
-    "architecture": Axis("how layers are joined", tuple(ARCHITECTURES), ARCHITECTURES),
+    "architecture": Axis("how layers are joined", DENSE, ARCHITECTURES),
     "activation": Axis("the nonlinearity", ("relu",), ACTIVATIONS, single=True),
     "depth": Axis(
         "number of layers", (10, 100, 1000, 10_000), kind="integer", low=1, high=10**6
@@ -96,7 +99,7 @@ def prepare(cell: Cell) -> Prepared:
     )
     net = ARCHITECTURES[cell["architecture"]].build(settings)
     key_x, key_y, key_net = jax.random.split(jax.random.key(0), 3)
-    x = jax.random.normal(key_x, (cell["batch"], FEATURES))
+    x = jax.random.normal(key_x, (cell["batch"], *SHAPE))
     y = jax.random.randint(key_y, (cell["batch"],), 0, CLASSES)
     variables = contract.init(key_net, net, x)
 
@@ -257,6 +260,7 @@ STUDY = Study(
     source="measured here; jax.lax.scan compiles its body once",
     axes=AXES,
     sizes=SIZES,
+    fit=families.fit,
     plan=plan,
     columns=tuple(
         "architecture activation depth width batch repeats status reason trace_s "

@@ -15,6 +15,7 @@ from research.datasets import DATASETS
 from research.initializers import INITIALIZERS
 from research.lazy import lazy
 from research.normalizers import NORMALIZERS
+from research.study import families
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import (
@@ -110,7 +111,9 @@ def plan(cells: Sequence[Cell]) -> list[Unit]:
 
 
 def _program_key(cell: Cell) -> tuple:
-    shared = cell["depth"] <= SHARED_CAPACITY
+    # Nets that are not the first layers of a deeper one have a program each.
+    repeats = ARCHITECTURES[cell["architecture"]].repeats
+    shared = repeats and cell["depth"] <= SHARED_CAPACITY
     names = ("architecture", "normalizer", "width", "batch", "dataset", "seeds")
     return (*(cell[name] for name in names), shared or cell["depth"])
 
@@ -118,17 +121,19 @@ def _program_key(cell: Cell) -> tuple:
 def _unit(program: int, cells: list[Cell], activations: tuple, capacity: int) -> Unit:
     cell = cells[0]
     width, batch, depth = cell["width"], cell["batch"], cell["depth"]
-    kernels = 2 if cell["architecture"] == "highway_mlp" else 1
-    layer = kernels * (width * width + width) + batch * width
+    family = ARCHITECTURES[cell["architecture"]]
+    kernels, states = family.kernels, batch * width
+    states *= math.prod(DATASETS[cell["dataset"]].shape[: family.space])
+    layer = kernels * (width * width + width) + states
     seed = 4 * layer * (capacity + 1) + 2**20
-    # Fitted on two cores: a fixed cost a layer, and its three matrix products.
-    work = 8e-6 + kernels * 4 * batch * width**2 / 2.5e10 + batch * width * 3e-9
+    # Fitted on two cores: a fixed cost a layer, its three matrix products, its φ.
+    work = 1.6e-5 + kernels * 4 * states * width / 1.2e10 + states * 6e-9
     return Unit(
         tuple(cells),
         program,
         memory=2 * seed,  # drawing needs room for a copy
         peak=2 * seed * cell["seeds"],
-        seconds=len(cells) * cell["seeds"] * depth * work,
+        seconds=len(cells) * (cell["seeds"] * depth * work + 0.01),
         run=functools.partial(run, cells, activations, capacity, 2 * seed),
     )
 
@@ -239,6 +244,7 @@ STUDY = Study(
     source="Glorot & Bengio 2010; Schoenholz et al. 2017, arXiv:1611.01232",
     axes=AXES,
     sizes=SIZES,
+    fit=families.fit,
     plan=plan,
     columns=tuple(
         [

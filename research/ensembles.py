@@ -62,13 +62,15 @@ def signals(
     and the first layers of a deeper net are the shallower net.
     """
     host = _run(_compiled(program), program, activation, draw, depth, members, seeds)
-    states = depth + 1
+    # Where depth is a loop bound, what lies beyond it was not run.
+    states = depth + 1 if _repeats(program) else None
+    layers = depth if _repeats(program) else None
     trimmed = probes.Signal(
         log10_length=host.log10_length[..., :states],
         decorrelation=host.decorrelation[..., :states],
         log10_gradient=host.log10_gradient[..., :states],
         log10_parameter_gradient=None,
-        saturated=host.saturated[..., :depth],
+        saturated=host.saturated[..., :layers],
     )
     return [jax.tree.map(lambda a, m=m: a[m], trimmed) for m in range(len(members))]
 
@@ -84,7 +86,7 @@ def log_gradients(
     """log10 gradient norms [members, seeds, states]: those of `signals`, sooner."""
     run = _compiled(program, gradients_alone=True)
     host = _run(run, program, activation, draw, depth, members, seeds)
-    return host[..., : depth + 1]
+    return host[..., : depth + 1] if _repeats(program) else host
 
 
 def _run(run, program: Program, activation: str, draw: str, depth, members, seeds):
@@ -119,6 +121,10 @@ def build(program: Program, activation: Any, draw: str, rules: Member, depth: An
     return ARCHITECTURES[program.architecture].build(settings)
 
 
+def _repeats(program: Program) -> bool:
+    return ARCHITECTURES[program.architecture].repeats
+
+
 def _gains(rule: Rule):
     def gains(fan_in: int, fan_out: int):
         sigma_w2, sigma_b2 = rule(fan_in, fan_out)
@@ -140,8 +146,9 @@ def _compiled(program: Program, gradients_alone: bool = False):
             return jnp.mean(losses)
 
         net = build(program, activation, "normal", rules, depth)
+        depths = (depth,) if _repeats(program) else None
         measured = probes.signal(
-            net, variables, x, loss, depths=(depth,), threshold=threshold
+            net, variables, x, loss, depths=depths, threshold=threshold
         )
         # What is left out of the program's results is not worked out.
         if gradients_alone:

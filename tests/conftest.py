@@ -41,6 +41,17 @@ def root() -> Path:
     return ROOT
 
 
+def dense_families() -> list[str]:
+    """Architectures of one stage of equal dense layers, whose whole story is tested."""
+    from research.architectures import ARCHITECTURES
+
+    return [
+        name
+        for name, family in ARCHITECTURES.items()
+        if family.takes == "vector" and family.repeats
+    ]
+
+
 @pytest.fixture(scope="session")
 def network():
     """A builder of small networks, by the names of catalogue entries."""

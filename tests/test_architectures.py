@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import dense_families
 from flax import linen as nn
 
 from research import jacobian, probes
-from research.architectures import ARCHITECTURES
 from research.architectures.contract import (
     INPUTS,
     Architecture,
@@ -22,7 +22,7 @@ from research.normalizers import NORMALIZERS
 
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)
-every = pytest.mark.parametrize("name", ARCHITECTURES)
+every = pytest.mark.parametrize("name", dense_families())
 
 
 def by_hand(net, variables, x, train=True):

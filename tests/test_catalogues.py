@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import dense_families
 
 from research import mean_field
 from research.activations import ACTIVATIONS
@@ -414,10 +415,14 @@ def check_gradient(function, at):
     )
 
 
-# Architectures
+# Architectures: those of other kinds have tests of their own, and test_families
+
+dense = pytest.mark.parametrize(
+    "entry", [ARCHITECTURES[n] for n in dense_families()], ids=dense_families()
+)
 
 
-@over(ARCHITECTURES)
+@dense
 @pytest.mark.parametrize("normalizer", ("none",))
 def test_an_architecture_keeps_dtype_and_differentiates(
     entry, normalizer, network, filled
@@ -436,7 +441,7 @@ def test_an_architecture_keeps_dtype_and_differentiates(
         check_gradient(lambda v: apply(net, v, x)[0], filled(net, x))
 
 
-@over(ARCHITECTURES)
+@dense
 def test_an_architecture_maps_over_seeds_and_compiles_once(
     entry, network, filled, traces
 ):
@@ -451,7 +456,7 @@ def test_an_architecture_maps_over_seeds_and_compiles_once(
     np.testing.assert_allclose(together, jnp.stack(alone), rtol=1e-4, atol=1e-6)
 
 
-@over(ARCHITECTURES)
+@dense
 def test_a_branch_is_the_layer_that_theory_speaks_of(entry, network):
     if entry.branch is None:
         return

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import dense_families
 from flax import linen as nn
 
-from research.architectures import ARCHITECTURES
 from research.architectures.contract import (
     Architecture,
     Stage,
@@ -65,7 +65,7 @@ def by_autodiff(net, variables, x):
 
 
 @pytest.mark.parametrize("normalizer", ("none", "layer"))
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", dense_families())
 def test_singular_values_are_those_of_autodiff(name, normalizer, network, filled):
     net = network(name, "tanh", normalizer, depth=3)
     variables = filled(net, X, gain=1.2)

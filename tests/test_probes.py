@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import dense_families
 from scipy.special import digamma
 
 from research import mean_field, probes, profiles
 from research.activations import ACTIVATIONS
-from research.architectures import ARCHITECTURES
 from research.architectures.contract import apply, call
 from research.normalizers import NORMALIZERS
 
@@ -55,7 +55,7 @@ def by_autodiff(net, variables, x):
 
 
 @pytest.mark.parametrize("normalizer", NORMALIZERS)
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", dense_families())
 def test_gradients_are_those_of_float64_autodiff(name, normalizer, network, filled):
     net = network(name, "tanh", normalizer, depth=4)
     variables = filled(net, X, gain=1.4)

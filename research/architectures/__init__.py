@@ -60,6 +60,8 @@ class Family(NamedTuple):
       published net's sizes are met; None where any is as good.
     activations, normalizers: the names it can take; all if empty.
     smallest: the smallest side of an image, or length of a sequence, that it can read.
+    kernels: a layer's weights in units of width², about; for estimates of time.
+    space: how many of an example's dimensions a state keeps; 0 where depth is time.
     """
 
     name: str
@@ -73,6 +75,8 @@ class Family(NamedTuple):
     activations: tuple[str, ...] = ()
     normalizers: tuple[str, ...] = ()
     smallest: int = 1
+    kernels: int = 1
+    space: int = 0
 
     def build(self, settings: Any) -> Any:
         """The `contract.Architecture` of these settings."""
@@ -132,6 +136,7 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             "highway_mlp",
             "highway:build",
             "Srivastava, Greff & Schmidhuber 2015, arXiv:1505.00387",
+            kernels=2,
         ),
     ],
 )

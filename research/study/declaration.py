@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -59,9 +59,14 @@ Row = dict[str, Any]  # a cell's settings, status, reason and values, flat
 Profiles = Callable[[Row], Mapping[str, np.ndarray]]  # a row's arrays, read when asked
 
 
+Fit = Callable[[list[Cell], Set[str]], tuple[list[Cell], list[str]]]
+
+
 class Study(NamedTuple):
     """A question, the grid that answers it, and how answers are shown.
 
+    fit: from a grid's cells, and the names of the axes that were typed, to those that
+      can be run and a line on each kind that was left out. Raises Refusal.
     plan: from the cells of a run to its units; imports no jax.
     columns: what rows.csv and the terminal show first, in order.
     tables, figures: pure functions of rows (and profiles).
@@ -76,6 +81,7 @@ class Study(NamedTuple):
     sizes: Mapping[str, Mapping[str, tuple[Value, ...]]]
     plan: Callable[[Sequence[Cell]], Sequence[Unit]]
     columns: tuple[str, ...]
+    fit: Fit = lambda cells, typed: (cells, [])
     claims: tuple[Claim, ...] = ()
     tables: Callable[[Sequence[Row]], Sequence[Table]] = lambda rows: ()
     figures: Callable[[Sequence[Row], Profiles], Sequence[Figure]] = lambda r, p: ()

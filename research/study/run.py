@@ -85,7 +85,10 @@ def arguments(parser, study: Study) -> None:
 def main(options: argparse.Namespace) -> int:
     study: Study = options.study
     chosen = check(study, options)
-    cells = grid(study, chosen)
+    typed = {name for name in study.axes if getattr(options, name) is not None}
+    cells, left_out = study.fit(grid(study, chosen), typed)
+    for line in left_out:
+        say(line)
     units = study.plan(cells)
     memory = parse_memory(options.memory)
     if options.dry_run:

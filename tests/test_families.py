@@ -1,0 +1,130 @@
+"""Every architecture keeps the contract, whatever it reads and however deep it is."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from research import probes
+from research.activations import ACTIVATIONS
+from research.architectures import ARCHITECTURES, fixed, multiples
+from research.architectures.contract import apply, call, feed, init, layer_at
+from research.study import families
+from research.study.errors import Refusal
+
+KEY = jax.random.key(0)
+every = pytest.mark.parametrize(
+    "family", ARCHITECTURES.values(), ids=list(ARCHITECTURES)
+)
+
+
+def small(family, network, **settings):
+    """(a net of the family, examples that it can read)."""
+    depth = 3 if family.depths.allows(3) else family.depths.examples[0]
+    normalizer = family.normalizers[0] if family.normalizers else "none"
+    activation = family.activations[0] if family.activations else "tanh"
+    width = 8 if family.width is None else max(8, family.width // 8)
+    side = max(8, family.smallest)
+    shape = {"vector": (6,), "image": (side, side, 2), "sequence": (5, 3)}[family.takes]
+    x = np.random.default_rng(0).standard_normal((4, *shape)).astype(np.float32)
+    settings = {"depth": depth, "width": width, **settings}
+    return network(family.name, activation, normalizer, **settings), x
+
+
+def by_hand(net, variables, x):
+    """Outputs by calling one module after the other."""
+    h, _ = call(net.stem, variables.stem, x)
+    for stage, stacked in zip(net.stages, variables.stages, strict=True):
+        stacked, h = feed(stacked, h)
+        for index in range(stage.depth):
+            h, _ = call(stage.layer, layer_at(stage, stacked, index), h)
+    return call(net.head, variables.head, h)[0]
+
+
+@every
+def test_a_family_keeps_the_contract(family, network, filled):
+    """Shapes, dtypes, composition, and finite profiles of the right length."""
+    net, x = small(family, network)
+    assert net.name == family.name
+    assert all(stage.depth >= 1 for stage in net.stages)
+    with jax.enable_x64(True):
+        wide = jax.ShapeDtypeStruct(x.shape, np.float64)
+        shapes = jax.eval_shape(lambda x: init(KEY, net, x), wide)
+        leaves = jax.tree.leaves((shapes, jax.eval_shape(apply_of(net), shapes, wide)))
+        assert {leaf.dtype for leaf in leaves} == {np.dtype("float64")}
+    variables = filled(net, x, gain=0.5)
+
+    @jax.jit
+    def measured(variables):
+        def loss(outputs):
+            return jnp.mean(jnp.square(outputs - 0.5))
+
+        seen = probes.signal(net, variables, x, loss)
+        return apply(net, variables, x)[0], by_hand(net, variables, x), seen
+
+    outputs, expected, seen = measured(variables)
+    assert outputs.shape[0] == len(x) and bool(jnp.all(jnp.isfinite(outputs)))
+    # The same sums in another program: some ulp, enlarged where layers normalise.
+    np.testing.assert_allclose(outputs, expected, rtol=2e-4, atol=1e-5)
+    layers = sum(stage.depth for stage in net.stages)
+    assert seen.log10_gradient.shape == seen.log10_length.shape == (layers + 1,)
+    assert bool(jnp.all(jnp.isfinite(seen.log10_gradient)))
+
+
+def apply_of(net):
+    return lambda variables, x: apply(net, variables, x)
+
+
+@every
+def test_a_family_scales_its_draws_in_both_forms(family, network):
+    """A change of sigma_w changes what the layers are drawn with, or multiplied by."""
+    made = {}
+    for ntk in (True, False):
+        net, x = small(family, network, ntk=ntk, sigma_w=1.3, sigma_b=0.2)
+        made[ntk] = jax.eval_shape(lambda x, net=net: init(KEY, net, x), x)
+    assert jax.tree.structure(made[True]) == jax.tree.structure(made[False])
+
+
+@every
+def test_a_familys_examples_are_allowed(family):
+    assert family.depths.examples
+    assert all(family.depths.allows(depth) for depth in family.depths.examples)
+    assert not family.depths.allows(0)
+    assert set(family.activations) <= set(ACTIVATIONS)
+
+
+def test_forms_of_depth():
+    assert fixed(18, 34, 50).says == "18, 34 or 50"
+    assert fixed(8).says == "8" and not fixed(8).allows(7)
+    form = multiples(6, 2, (20, 56))
+    assert form.says == "6n + 2" and form.allows(1202) and not form.allows(2)
+
+
+def cells(**changed):
+    cell = {
+        "architecture": "mlp",
+        "activation": "tanh",
+        "normalizer": "none",
+        "depth": 4,
+        "dataset": "digits",
+    }
+    return {**cell, **changed}
+
+
+def test_a_grid_leaves_out_what_cannot_be_built(monkeypatch):
+    only = ARCHITECTURES["mlp"]._replace(
+        name="odd", depths=multiples(6, 2, (8, 14, 80)), normalizers=("batch",)
+    )
+    monkeypatch.setattr(families, "ARCHITECTURES", {**ARCHITECTURES, "odd": only})
+    grid = [
+        cells(architecture=name, depth=depth, normalizer=normalizer)
+        for name in ("mlp", "odd")
+        for depth in (4, 16)
+        for normalizer in ("none", "batch")
+    ]
+    kept, said = families.fit(grid, set())
+    assert [c["depth"] for c in kept if c["architecture"] == "odd"] == [8, 14]
+    assert len([c for c in kept if c["architecture"] == "mlp"]) == 4
+    assert said == ["left out 2 of 4 cells: odd takes normalizer batch, not none"]
+    with pytest.raises(Refusal, match=r"odd has depth 6n \+ 2, not 4"):
+        families.fit(grid, {"depth"})
