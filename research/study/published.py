@@ -47,10 +47,11 @@ def block(study: Study, rows: Sequence[Row], stamp: dict[str, Any]) -> str:
         f"{stamp['environment']['processor']}, {stamp['environment']['cores']} cores"
     )
     words = (
-        f"{table.title}; {len(rows)} cells, {max(seeds)} seeds each. "
+        f"{len(rows)} cells, {max(seeds)} seeds each. "
         f"{where}, jax {stamp['environment']['jax']}, {made}."
     )
-    return tables.as_markdown(table._replace(title="")) + "\n" + words
+    shown = tables.as_markdown(table._replace(title=""))
+    return f"{table.title}:\n\n{shown}\n{words}"
 
 
 def filled(text: str) -> str:
