@@ -109,16 +109,17 @@ def build(program: Program, activation: Any, draw: str, rules: Member, depth: An
     """The program's network for one activation; rules and depth may be traced."""
     first, hidden = (_gains(rule) for rule in rules)
     weights = Weights(DRAWS[draw], hidden, ntk=True, first=first)
+    family, dataset = ARCHITECTURES[program.architecture], DATASETS[program.dataset]
     settings = Settings(
         width=program.width,
         depth=program.capacity,
         activation=activation,
         weights=weights,
         normalizer=NORMALIZERS[program.normalizer],
-        outputs=DATASETS[program.dataset].classes,
+        outputs=family.outputs(dataset.shape, dataset.classes),
         active_depth=depth,
     )
-    return ARCHITECTURES[program.architecture].build(settings)
+    return family.build(settings)
 
 
 def _repeats(program: Program) -> bool:
@@ -136,13 +137,16 @@ def _gains(rule: Rule):
 @functools.cache
 def _compiled(program: Program, gradients_alone: bool = False):
     phis = tuple(ACTIVATIONS[name].phi for name in program.activations)
+    gives = ARCHITECTURES[program.architecture].gives
 
     def one(variables, x, y, rules, index, threshold, depth):
         def activation(z):
             return _one_of(phis, index, z)
 
-        def loss(logits):
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+        def loss(outputs):
+            if gives != "classes":  # the input again
+                return jnp.mean(jnp.square(outputs - x.reshape(outputs.shape)))
+            losses = optax.softmax_cross_entropy_with_integer_labels(outputs, y)
             return jnp.mean(losses)
 
         net = build(program, activation, "normal", rules, depth)

@@ -231,7 +231,7 @@ def theory_of(settings: Settings, member: Member):
     values: dict[str, Any] = dict.fromkeys(THEORY)
     family = ARCHITECTURES[settings["architecture"]]
     activation = ACTIVATIONS[settings["activation"]]
-    width, features = settings["width"], DATASETS[settings["dataset"]].features
+    width, shape = settings["width"], DATASETS[settings["dataset"]].shape
     sigma_w2, sigma_b2 = member.hidden(width, width)
     depth, normalizer = settings["depth"], settings["normalizer"]
     reason = _no_theory(settings)
@@ -243,7 +243,7 @@ def theory_of(settings: Settings, member: Member):
         settings["activation"],
         float(sigma_w2),
         float(sigma_b2),
-        float(sum(member.first(features, width))),
+        float(sum(member.first(family.inputs(shape), width))),
         depth,
         normalizer,
         branch,

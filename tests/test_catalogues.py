@@ -490,7 +490,7 @@ def test_a_data_set_keeps_its_declaration(entry):
     assert np.all(np.isfinite(data.x))
     assert data.classes == entry.classes
     assert set(np.unique(data.y)) == set(range(entry.classes))
-    flat = data.x.reshape(len(data.y), entry.features)
+    flat = data.x.reshape(len(data.y), -1)
     squares = np.mean(np.square(flat, dtype=np.float64), axis=1)
     np.testing.assert_allclose(squares, 1, rtol=1e-6)  # float32 rounding of the inputs
     assert fingerprint(entry.load()) == fingerprint(data)

@@ -7,8 +7,9 @@ import pytest
 
 from research import probes
 from research.activations import ACTIVATIONS
-from research.architectures import ARCHITECTURES, fixed, multiples
+from research.architectures import ARCHITECTURES
 from research.architectures.contract import apply, call, feed, init, layer_at
+from research.architectures.family import fixed, multiples
 from research.study import families
 from research.study.errors import Refusal
 

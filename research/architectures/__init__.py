@@ -3,107 +3,45 @@
 The entry says where the builder is, so that naming an architecture imports no jax.
 """
 
-import importlib
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from functools import partial
 
+from research.architectures.family import Branch, Depths, Family, fixed, multiples
 from research.catalogue import Catalogue
 
-
-class Branch(NamedTuple):
-    """A layer h' = skip × h + scale × f(h), as mean-field theory sees it."""
-
-    skip: float
-    scale: float
+PLAIN = Branch(0.0, 1.0)
 
 
-class Depths(NamedTuple):
-    """Which depths an architecture has.
-
-    says: the form, for people, such as "6n + 2".
-    examples: a few of them, shallow to deep: what tests and sweeps run.
-    """
-
-    says: str
-    allows: Callable[[int], bool]
-    examples: tuple[int, ...]
+def plain(depth: int) -> Branch:
+    """Layers without a skip."""
+    return PLAIN
 
 
-ANY_DEPTH = Depths("any", lambda depth: depth >= 1, (1, 4, 16, 64, 256, 1024))
+# Section 4.2 of the residual-net paper: 6n + 2 layers; 20, 56, 110 and 1202 are its own.
+CIFAR_DEPTHS = multiples(6, 2, (8, 20, 56, 110, 1202))
+_cifar = partial(
+    Family,
+    takes="image",
+    depths=CIFAR_DEPTHS,
+    repeats=False,
+    width=16,
+    normalizers=("batch", "none", "layer", "rms"),
+    smallest=4,
+    kernels=9,
+    space=2,
+)
+_published = partial(Family, takes="image", repeats=False)  # each layer of its own size
 
+# Averages over batches differ by time step (Cooijmans et al. 2016, arXiv:1603.09025),
+# and a tied layer keeps one for all.
+_over_time = partial(Family, takes="sequence", normalizers=("none", "layer", "rms"))
+_stacked = partial(Family, takes="sequence", space=1)
 
-def fixed(*depths: int) -> Depths:
-    """These depths alone: nets that are published with so many layers."""
-    says = ", ".join(map(str, depths[:-1])) + " or " * (len(depths) > 1)
-    return Depths(f"{says}{depths[-1]}", lambda depth: depth in depths, depths)
-
-
-def multiples(step: int, offset: int, examples: tuple[int, ...]) -> Depths:
-    """step × n + offset for n ≥ 1."""
-    return Depths(
-        f"{step}n + {offset}" if offset else f"{step}n",
-        lambda depth: depth > offset and (depth - offset) % step == 0,
-        examples,
-    )
-
-
-class Family(NamedTuple):
-    """An architecture that can be built at the depths and widths it allows.
-
-    builder: "module:function" below this package; takes `contract.Settings`.
-    branch: from the depth to its mean-field form; None where there is no theory here.
-    takes: what an example is: "vector" (anything, flattened), "image" [height, width,
-      channels] or "sequence" [time, features]; a data set's example is read as either.
-    depths: which it has. repeats: all layers are alike but for their variables, so that
-      a shallower net is the first layers of a deeper one.
-    width: the width (channels of the first layer, units of a state) at which the
-      published net's sizes are met; None where any is as good.
-    activations, normalizers: the names it can take; all if empty.
-    smallest: the smallest side of an image, or length of a sequence, that it can read.
-    kernels: a layer's weights in units of width², about; for estimates of time.
-    space: how many of an example's dimensions a state keeps; 0 where depth is time.
-    """
-
-    name: str
-    builder: str
-    source: str
-    branch: Callable[[int], Branch] | None = None
-    takes: Literal["vector", "image", "sequence"] = "vector"
-    depths: Depths = ANY_DEPTH
-    repeats: bool = True
-    width: int | None = None
-    activations: tuple[str, ...] = ()
-    normalizers: tuple[str, ...] = ()
-    smallest: int = 1
-    kernels: int = 1
-    space: int = 0
-
-    def build(self, settings: Any) -> Any:
-        """The `contract.Architecture` of these settings."""
-        module, function = self.builder.split(":")
-        return getattr(importlib.import_module(f"{__name__}.{module}"), function)(
-            settings
-        )
-
-    def refuses(
-        self, depth: int, activation: str, normalizer: str, side: int | None = None
-    ) -> str | None:
-        """Why the architecture cannot be built so, with what it allows; None if it can.
-
-        side: the smaller side of the images, or the length of the sequences, fed in.
-        """
-        if not self.depths.allows(depth):
-            return f"{self.name} has depth {self.depths.says}, not {depth}"
-        for kind, name, allowed in (
-            ("activation", activation, self.activations),
-            ("normalizer", normalizer, self.normalizers),
-        ):
-            if allowed and name not in allowed:
-                return f"{self.name} takes {kind} {', '.join(allowed)}, not {name}"
-        if side is not None and side < self.smallest:
-            return f"{self.name} reads at least {self.smallest} a side, not {side}"
-        return None
-
+# Transformers are defined by a normaliser of single steps: one over the batch would let
+# a step see later ones.
+_transformer = partial(
+    Family, takes="sequence", normalizers=("layer", "rms"), kernels=12, space=1
+)
+EVEN_DEPTHS = multiples(2, 0, (2, 4, 16, 64, 256, 1024))  # half of it encodes
 
 ARCHITECTURES: Catalogue[Family] = Catalogue(
     "architecture",
@@ -112,7 +50,7 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             "mlp",
             "mlp:build",
             "Rumelhart, Hinton & Williams 1986, Nature 323:533",
-            branch=lambda depth: Branch(0.0, 1.0),
+            branch=plain,
         ),
         Family(
             "residual_mlp",
@@ -140,3 +78,5 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
         ),
     ],
 )
+
+__all__ = ["ARCHITECTURES", "Branch", "Depths", "Family"]

@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from research.architectures import mlp
 from research.architectures.contract import Architecture, Settings, Stage
-from research.architectures.layers import Dense, Head, Norm, Stem
+from research.architectures.layers import Dense, Head, Norm, Stem, identity
 
 GATE_BIAS = -2.0  # the gates start mostly closed: the signal is carried
 
@@ -29,5 +29,5 @@ def build(settings: Settings) -> Architecture:
     """Highway layers between an activated stem and a linear head."""
     layer = Layer(settings.activation, settings.weights, settings.normalizer)
     stem = Stem(settings.width, settings.weights, settings.activation)
-    head = Head(settings.outputs, lambda h: h, settings.normalizer)
+    head = Head(settings.outputs, identity, settings.normalizer)
     return Architecture("highway_mlp", stem, (Stage(layer, settings.depth),), head)

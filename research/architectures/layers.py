@@ -127,12 +127,17 @@ def as_sequence(x: jax.Array) -> jax.Array:
     return x.reshape(*x.shape[:2], -1)
 
 
+def identity(h: jax.Array) -> jax.Array:
+    """h itself: what stands for no activation."""
+    return h
+
+
 class Stem(nn.Module):
     """The first hidden state, from the flattened input."""
 
     width: int
     weights: Weights
-    activation: Callable[[jax.Array], jax.Array] = lambda h: h
+    activation: Callable[[jax.Array], jax.Array] = identity
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = True) -> jax.Array:

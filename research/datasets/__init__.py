@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -24,18 +23,18 @@ class Data(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """A data set that can be loaded; loader is "module:function" below this package."""
+    """A data set that can be loaded; loader is "module:function" below this package.
+
+    enlarges: the name of the one whose images these are, with every pixel repeated, for
+      nets that pool small images away.
+    """
 
     name: str
     loader: str
     shape: tuple[int, ...]
     classes: int
     source: str
-
-    @property
-    def features(self) -> int:
-        """The numbers in one example."""
-        return math.prod(self.shape)
+    enlarges: str = ""
 
     def load(self) -> Data:
         """The whole data set, in memory."""
@@ -61,6 +60,22 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             (8, 8, 1),
             10,
             "Alpaydin & Kaynak 1998, UCI handwritten digits (scikit-learn load_digits)",
+        ),
+        Dataset(
+            "digits_32",
+            "digits:load_32",
+            (32, 32, 1),
+            10,
+            "the same digits, each pixel 4 × 4",
+            enlarges="digits",
+        ),
+        Dataset(
+            "digits_64",
+            "digits:load_64",
+            (64, 64, 1),
+            10,
+            "the same digits, each pixel 8 × 8",
+            enlarges="digits",
         ),
         Dataset(
             "noise",

@@ -14,3 +14,18 @@ def load() -> Data:
     x /= np.sqrt(np.mean(x**2, axis=1, keepdims=True))
     x = x.reshape(-1, 8, 8, 1)
     return Data(x.astype(np.float32), y.astype(np.int32), classes=10)
+
+
+def load_32() -> Data:
+    """The digits at 32 × 32, each pixel repeated."""
+    return _enlarged(4)
+
+
+def load_64() -> Data:
+    """The digits at 64 × 64, each pixel repeated."""
+    return _enlarged(8)
+
+
+def _enlarged(times: int) -> Data:
+    data = load()
+    return data._replace(x=data.x.repeat(times, axis=1).repeat(times, axis=2))

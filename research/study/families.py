@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence, Set
 
-from research.architectures import ANY_DEPTH, ARCHITECTURES
+from research.architectures import ARCHITECTURES
+from research.architectures.family import ANY_DEPTH, Family
 from research.datasets import DATASETS
 from research.study.declaration import Cell
 from research.study.errors import Refusal
@@ -11,15 +12,15 @@ from research.study.errors import Refusal
 def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     """The cells that can be built, and a line on those that were left out.
 
-    An architecture that has only some depths gets its own examples, no deeper than the
-    grid's, unless depths were typed. Raises Refusal where nothing is left of one.
+    What was not typed is brought to what an architecture is published at: depths and
+    widths no larger than the grid's, its normaliser, and images that it can read.
+    Raises Refusal where nothing is left of an architecture.
     """
     kept: list[Cell] = []
     said = []
     for name in dict.fromkeys(cell["architecture"] for cell in cells):
         own = [cell for cell in cells if cell["architecture"] == name]
-        if "depth" not in typed:
-            own = _at_its_depths(own)
+        own = _as_published(ARCHITECTURES[str(name)], own, typed)
         reasons = [_why_not(cell) for cell in own]
         good = [cell for cell, why in zip(own, reasons, strict=True) if why is None]
         bad = list(filter(None, reasons))
@@ -31,22 +32,49 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     return kept, said
 
 
-def _at_its_depths(cells: list[Cell]) -> list[Cell]:
-    depths = ARCHITECTURES[str(cells[0]["architecture"])].depths
-    if depths is ANY_DEPTH:
-        return cells
-    deepest = max(int(cell["depth"] or 0) for cell in cells)
-    own = [d for d in depths.examples if d <= deepest] or depths.examples[:1]
-    others = [{**cell, "depth": depth} for depth in own for cell in cells]
-    return list({tuple(cell.items()): cell for cell in others}.values())
+def _as_published(
+    family: Family, cells: Sequence[Cell], typed: Set[str]
+) -> Sequence[Cell]:
+    for axis, own in _published(family, cells).items():
+        if axis in cells[0] and axis not in typed:
+            cells = [{**cell, axis: value} for value in own for cell in cells]
+    return list({tuple(cell.items()): cell for cell in cells}.values())
+
+
+def _published(family: Family, cells: Sequence[Cell]) -> dict[str, Sequence]:
+    """The values of axes that an architecture has its own of."""
+    own: dict[str, Sequence] = {}
+    if family.depths is not ANY_DEPTH:
+        deepest = max(int(cell["depth"] or 0) for cell in cells)
+        examples = family.depths.examples
+        own["depth"] = [d for d in examples if d <= deepest] or examples[:1]
+    if family.width is not None:
+        own["width"] = [min(family.width, max(c.get("width", 0) for c in cells))]
+    if family.normalizers and len({cell.get("normalizer") for cell in cells}) == 1:
+        own["normalizer"] = family.normalizers[:1]
+    asked = str(cells[0].get("dataset", "digits"))
+    if _side(family, asked) < family.smallest:
+        larger = [
+            name
+            for name, dataset in DATASETS.items()
+            if dataset.enlarges == asked and _side(family, name) >= family.smallest
+        ]
+        own["dataset"] = larger[:1] or [asked]
+    return own
+
+
+def _side(family: Family, dataset: str) -> int:
+    """The smaller side of an example's image, or the length of its sequence."""
+    shape = DATASETS[dataset].shape
+    return shape[0] if family.takes == "sequence" else min(shape[:2])
 
 
 def _why_not(cell: Cell) -> str | None:
     family = ARCHITECTURES[str(cell["architecture"])]
-    shape = DATASETS[str(cell.get("dataset", "digits"))].shape
     return family.refuses(
         int(cell["depth"] or 0),
         str(cell["activation"]),
         str(cell.get("normalizer", "none")),
-        None if family.takes == "vector" else min(shape[:2]),
+        cell.get("width"),
+        _side(family, str(cell.get("dataset", "digits"))),
     )

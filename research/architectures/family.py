@@ -1,0 +1,128 @@
+"""What an architecture's entry says: where its builder is, and what it is built from."""
+
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+
+class Branch(NamedTuple):
+    """A layer h' = skip × h + scale × f(h), as mean-field theory sees it."""
+
+    skip: float
+    scale: float
+
+
+class Depths(NamedTuple):
+    """Which depths an architecture has.
+
+    says: the form, for people, such as "6n + 2".
+    examples: a few of them, shallow to deep: what tests and sweeps run.
+    """
+
+    says: str
+    allows: Callable[[int], bool]
+    examples: tuple[int, ...]
+
+
+ANY_DEPTH = Depths("any", lambda depth: depth >= 1, (1, 4, 16, 64, 256, 1024))
+
+
+def fixed(*depths: int) -> Depths:
+    """These depths alone: nets that are published with so many layers."""
+    says = ", ".join(map(str, depths[:-1])) + " or " * (len(depths) > 1)
+    return Depths(f"{says}{depths[-1]}", lambda depth: depth in depths, depths)
+
+
+def multiples(step: int, offset: int, examples: tuple[int, ...]) -> Depths:
+    """step × n + offset for n ≥ 1."""
+    return Depths(
+        f"{step}n + {offset}" if offset else f"{step}n",
+        lambda depth: depth > offset and (depth - offset) % step == 0,
+        examples,
+    )
+
+
+class Family(NamedTuple):
+    """An architecture that can be built at the depths and widths it allows.
+
+    builder: "module:function" of this package; takes `contract.Settings`.
+    branch: from the depth to its mean-field form; None where there is no theory here.
+    takes: what an example is: "vector" (anything, flattened), "image" [height, width,
+      channels] or "sequence" [time, features]; a data set's example is read as either.
+    gives: what the outputs are: a number for each of the "classes", or the example
+      again: "vector" all of its numbers at once, "image" a number for each channel of
+      each pixel.
+    depths: which it has. repeats: all layers are alike but for their variables, so that
+      a shallower net is the first layers of a deeper one.
+    width: the width (channels of the first layer, units of a state) at which the
+      published net's sizes are met; None where any is as good.
+    step: the width is a multiple of it.
+    activations, normalizers: the names it can take, the published one first; all if
+      empty.
+    smallest: the smallest side of an image, or length of a sequence, that it can read.
+    kernels: a layer's weights in units of width², about; for estimates of time.
+    space: how many of an example's dimensions a state keeps; 0 where depth is time.
+    """
+
+    name: str
+    builder: str
+    source: str
+    branch: Callable[[int], Branch] | None = None
+    takes: Literal["vector", "image", "sequence"] = "vector"
+    gives: Literal["classes", "vector", "image"] = "classes"
+    depths: Depths = ANY_DEPTH
+    repeats: bool = True
+    width: int | None = None
+    step: int = 1
+    activations: tuple[str, ...] = ()
+    normalizers: tuple[str, ...] = ()
+    smallest: int = 1
+    kernels: int = 1
+    space: int = 0
+
+    def build(self, settings: Any) -> Any:
+        """The `contract.Architecture` of these settings."""
+        module, function = self.builder.split(":")
+        package = __name__.rpartition(".")[0]
+        return getattr(importlib.import_module(f"{package}.{module}"), function)(
+            settings
+        )
+
+    def refuses(
+        self,
+        depth: int,
+        activation: str,
+        normalizer: str,
+        width: int | None = None,
+        side: int | None = None,
+    ) -> str | None:
+        """Why the architecture cannot be built so, with what it allows; None if it can.
+
+        side: the smaller side of the images, or the length of the sequences, fed in.
+        """
+        if not self.depths.allows(depth):
+            return f"{self.name} has depth {self.depths.says}, not {depth}"
+        for kind, name, allowed in (
+            ("activation", activation, self.activations),
+            ("normalizer", normalizer, self.normalizers),
+        ):
+            if allowed and name not in allowed:
+                return f"{self.name} takes {kind} {', '.join(allowed)}, not {name}"
+        if width is not None and width % self.step:
+            return f"{self.name} has a width that {self.step} divides, not {width}"
+        if side is not None and side < self.smallest:
+            return f"{self.name} reads at least {self.smallest} a side, not {side}"
+        return None
+
+    def inputs(self, shape: tuple[int, ...]) -> int:
+        """How many numbers the first layer reads at once, of an example of this shape."""
+        if self.takes == "vector":
+            return math.prod(shape)
+        return shape[-1] if self.takes == "image" else math.prod(shape[1:])
+
+    def outputs(self, shape: tuple[int, ...], classes: int) -> int:
+        """How many numbers the head gives, for an example or for each of its pixels."""
+        return {"classes": classes, "vector": math.prod(shape), "image": shape[-1]}[
+            self.gives
+        ]
