@@ -1,0 +1,148 @@
+"""Convolution in every form is XLA's own, in values and derivatives."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from research.architectures import convolution
+from research.architectures.convolution import convolve
+
+# size, channels, features, groups, stride, padding
+CASES = {
+    "circular": ((3, 3), 2, 3, 1, 1, "CIRCULAR"),
+    "circular_even": ((2, 4), 2, 3, 1, 1, "CIRCULAR"),
+    "same": ((3, 3), 2, 3, 1, 1, "SAME"),
+    "same_even": ((2, 3), 2, 3, 1, 1, "SAME"),
+    "valid": ((3, 2), 2, 3, 1, 1, "VALID"),
+    "explicit": ((3, 3), 2, 3, 1, 1, ((2, 0), (1, 3))),
+    "pointwise": ((1, 1), 2, 3, 1, 1, "SAME"),
+    "strided": ((3, 3), 2, 3, 1, 2, "SAME"),
+    "strided_circular": ((3, 3), 2, 3, 1, 2, "CIRCULAR"),
+    "large": ((5, 5), 2, 3, 1, 1, "SAME"),
+    "groups": ((3, 3), 4, 6, 2, 1, "SAME"),
+    "depthwise": ((3, 3), 3, 6, 3, 1, "CIRCULAR"),
+    "1d": ((3,), 2, 3, 1, 1, "CIRCULAR"),
+    "1d_causal": ((3,), 2, 3, 1, 1, ((2, 0),)),
+    "1d_groups": ((5,), 4, 4, 2, 1, "VALID"),
+}
+cases = pytest.mark.parametrize("case", CASES)
+
+
+def arrays(case, dtype=np.float32, leading=()):
+    """(x, kernel, the two tangents) of a case."""
+    size, channels, features, groups, _, _ = CASES[case]
+    random = np.random.default_rng(0)
+    space = (6, 5)[: len(size)]
+    shapes = ((*leading, 2, *space, channels),)
+    shapes += ((*leading, *size, channels // groups, features),)
+    return tuple(random.standard_normal(s).astype(dtype) for s in 2 * shapes)
+
+
+def ours(case):
+    size, _, _, groups, stride, padding = CASES[case]
+    strides = (stride,) * len(size)
+    return lambda x, kernel: convolve(x, kernel, strides, padding, groups)
+
+
+def theirs(case):
+    """The same by XLA's convolution, the circular ones by continued images."""
+    size, _, _, groups, stride, padding = CASES[case]
+    letters = "HW"[: len(size)]
+    conv = functools.partial(
+        jax.lax.conv_general_dilated,
+        window_strides=(stride,) * len(size),
+        padding="VALID" if padding == "CIRCULAR" else padding,
+        dimension_numbers=(f"N{letters}C", f"{letters}IO", f"N{letters}C"),
+        feature_group_count=groups,
+    )
+    if padding != "CIRCULAR":
+        return conv
+
+    def circular(x, kernel):
+        for axis, n in enumerate(size, start=1):
+            side = x.shape[axis]
+            around = np.arange(-((n - 1) // 2), side + n // 2) % side
+            x = jnp.take(x, around, axis=axis)
+        return conv(x, kernel)
+
+    return circular
+
+
+def derivatives(conv):
+    """Value, both gradients, a tangent, and a Hessian's product with a vector."""
+
+    def loss(x, kernel):
+        return jnp.mean(jnp.sin(conv(x, kernel)))
+
+    def run(x, kernel, x_dot, kernel_dot):
+        gradient = jax.grad(loss, (0, 1))
+        primals, dots = (x, kernel), (x_dot, kernel_dot)
+        value, push = jax.linearize(conv, *primals)
+        second = jax.jvp(gradient, primals, dots)[1]
+        return value, gradient(*primals), push(*dots), second
+
+    return jax.jit(run)
+
+
+@cases
+def test_values_and_derivatives_are_xlas_own(case):
+    given = arrays(case)
+    # Sums of some 50 products of order 1 in another order, in float32.
+    compare(derivatives(ours(case))(*given), derivatives(theirs(case))(*given), 2e-5)
+
+
+@pytest.mark.parametrize("case", ("circular", "groups", "explicit", "1d_causal"))
+def test_values_and_derivatives_are_xlas_own_in_float64(case):
+    with jax.enable_x64(True):
+        given = arrays(case, np.float64)
+        found, expected = (derivatives(f(case))(*given) for f in (ours, theirs))
+    assert all(a.dtype == np.float64 for a in jax.tree.leaves(found))
+    compare(found, expected, 1e-13)
+
+
+def compare(found, expected, tolerance):
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance),
+        found,
+        expected,
+    )
+
+
+@pytest.mark.parametrize("case", ("circular", "groups", "1d"))
+def test_over_seeds_and_in_a_scan(case):
+    """Gradients of three nets at once, each of two steps, of as many channels as in."""
+    x, kernel, *_ = arrays(case, leading=(3,))
+    kernel = np.stack([kernel, -0.5 * kernel], axis=1)
+
+    def loss(conv):
+        def total(kernels, x):
+            def step(sum_so_far, kernel):
+                return sum_so_far + jnp.sum(jnp.sin(conv(x, kernel))), None
+
+            return jax.lax.scan(step, jnp.zeros(()), kernels)[0]
+
+        return jax.jit(jax.vmap(jax.grad(total, (0, 1))))
+
+    # Sums over pixels, twice: values reach 30.
+    compare(loss(ours(case))(kernel, x), loss(theirs(case))(kernel, x), 1e-4)
+
+
+def test_only_the_cpu_takes_another_form(monkeypatch):
+    used = []
+    monkeypatch.setattr(convolution, "by_products", lambda *a: used.append("products"))
+    monkeypatch.setattr(convolution, "plain", lambda *a: used.append("plain"))
+    x, kernel, *_ = arrays("same")
+    for backend in ("cpu", "gpu", "tpu"):
+        monkeypatch.setattr(jax, "default_backend", lambda b=backend: b)
+        convolve(x, kernel, (1, 1), "SAME")
+    assert used == ["products", "plain", "plain"]
+
+
+def test_a_convolution_of_data_works_out_no_gradient_of_them():
+    x, kernel, *_ = arrays("same")
+    text = str(jax.make_jaxpr(jax.grad(lambda k: jnp.sum(ours("same")(x, k))))(kernel))
+    # One product for the kernel's gradient, and none for the nine shifts of x.
+    assert text.count("dot_general") == 1
