@@ -69,7 +69,8 @@ def _delta_orthogonal(key, shape, dtype):
     """As orthogonal for dense kernels; for convolutions, all weight on the centre."""
     if len(shape) == 2:
         return _orthogonal(key, shape, dtype)
-    return initializers.delta_orthogonal()(key, shape, dtype)
+    centre = tuple((size - 1) // 2 for size in shape[:-2])
+    return jnp.zeros(shape, dtype).at[centre].set(_orthogonal(key, shape[-2:], dtype))
 
 
 def _even(size: int) -> int:
@@ -80,15 +81,16 @@ def _even(size: int) -> int:
 
 def _looks_linear(key, shape, dtype):
     """[[W, -W], [-W, W]] / √2: with ReLU between, the net is linear at the start."""
-    block = _orthogonal(key, (_even(shape[0]), _even(shape[1])), dtype)
-    rows = jnp.concatenate([block, -block], axis=1)
-    return jnp.concatenate([rows, -rows], axis=0) / 2.0**0.5
+    *space, fan_in, fan_out = shape
+    block = _orthogonal(key, (*space, _even(fan_in), _even(fan_out)), dtype)
+    rows = jnp.concatenate([block, -block], axis=-1)
+    return jnp.concatenate([rows, -rows], axis=-2) / 2.0**0.5
 
 
 def _looks_linear_first(key, shape, dtype):
     """[W, -W] / √2: makes the mirrored state that the later layers keep."""
-    block = _orthogonal(key, (shape[0], _even(shape[1])), dtype)
-    return jnp.concatenate([block, -block], axis=1) / 2.0**0.5
+    block = _orthogonal(key, (*shape[:-1], _even(shape[-1])), dtype)
+    return jnp.concatenate([block, -block], axis=-1) / 2.0**0.5
 
 
 DRAWS: dict[str, Draw] = {

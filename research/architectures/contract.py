@@ -100,15 +100,21 @@ def feed(stacked: Tree, h: Tree) -> tuple[Tree, Tree]:
     return stacked, h
 
 
-def call(module: nn.Module, variables: Tree, h: Tree, train: bool = True):
-    """(output, statistics): a module's result, and its normalisers' statistics."""
+def call(
+    module: nn.Module, variables: Tree, h: Tree, train: bool = True, key: Any = None
+):
+    """(output, statistics): a module's result, and its normalisers' statistics.
+
+    key: for dropout, which there is none of without.
+    """
+    rngs = {} if key is None else {"dropout": key}
     fed = (variables[INPUTS],) if INPUTS in variables else ()
     variables = {name: v for name, v in variables.items() if name != INPUTS}
     statistics = [name for name in variables if name != "params"]
     if not train or not statistics:
         kept = {name: variables[name] for name in statistics}
-        return module.apply(variables, h, train, *fed), kept
-    return module.apply(variables, h, train, *fed, mutable=statistics)
+        return module.apply(variables, h, train, *fed, rngs=rngs), kept
+    return module.apply(variables, h, train, *fed, mutable=statistics, rngs=rngs)
 
 
 def init(key: jax.Array, net: Architecture, x: jax.Array) -> Variables:
@@ -155,32 +161,49 @@ def layer_at(stage: Stage, variables: Tree, index: Any) -> Tree:
     }
 
 
-def apply(net: Architecture, variables: Variables, x: jax.Array, train: bool = True):
-    """(outputs [batch, outputs], statistics): the whole network, by plain scans."""
+def apply(
+    net: Architecture,
+    variables: Variables,
+    x: jax.Array,
+    train: bool = True,
+    key: Any = None,
+):
+    """(outputs [batch, outputs], statistics): the whole network, by plain scans.
+
+    key: for dropout, which there is none of without.
+    """
     h, stem = call(net.stem, variables.stem, x, train)
     statistics = []
-    for stage, stacked in zip(net.stages, variables.stages, strict=True):
+    for number, (stage, stacked) in enumerate(
+        zip(net.stages, variables.stages, strict=True)
+    ):
         stacked, h = feed(stacked, h)
+        keys = None  # one for each layer
+        if key is not None:
+            keys = jax.random.split(jax.random.fold_in(key, number), stage.depth)
 
         def step(h, layer, module=stage.layer):
-            return call(module, layer, h, train)
+            variables, key = layer
+            return call(module, variables, h, train, key)
 
         if (
             stage.depth == 1
         ):  # may change the state's shape, which a scan's carry cannot
-            h, kept = step(h, layer_at(stage, stacked, 0))
+            h, kept = step(
+                h, (layer_at(stage, stacked, 0), None if keys is None else keys[0])
+            )
             kept = jax.tree.map(lambda a: a[None], kept)
         elif stage.tied:
             tied = {name: v for name, v in stacked.items() if name != INPUTS}
             inputs = {name: v for name, v in stacked.items() if name == INPUTS}
-            h, kept = jax.lax.scan(
-                lambda h, now, tied=tied, step=step: step(h, {**tied, **now}),
-                h,
-                inputs,
-                length=stage.depth,
-            )
+
+            def tied_step(h, now, tied=tied, step=step):
+                inputs, key = now
+                return step(h, ({**tied, **inputs}, key))
+
+            h, kept = jax.lax.scan(tied_step, h, (inputs, keys), length=stage.depth)
         else:
-            h, kept = jax.lax.scan(step, h, stacked)
+            h, kept = jax.lax.scan(step, h, (stacked, keys))
         statistics.append(kept)
     outputs, head = call(net.head, variables.head, h, train)
     return outputs, Variables(stem, tuple(statistics), head)

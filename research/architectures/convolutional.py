@@ -1,0 +1,110 @@
+"""Convolutional nets of equal layers; their hidden state is [batch, *space, channels].
+
+The plain ones are the mlp with convolutions for products, z' = W * φ(norm(z)) + b. With
+CIRCULAR padding every pixel sees as many others, and mean-field theory (Xiao et al.
+2018, arXiv:1806.05393) has the mlp's recursions for lengths and gradients; with zeros
+at the border it has none.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from research.architectures import mlp
+from research.architectures.contract import Architecture, Settings, Stage, Weights
+from research.architectures.convolution import Padding
+from research.architectures.highway import GATE_BIAS
+from research.architectures.layers import (
+    Conv,
+    Head,
+    Norm,
+    as_image,
+    as_sequence,
+    identity,
+)
+
+IMAGE, SEQUENCE = (3, 3), (3,)  # the kernels
+
+
+class Layer(mlp.Layer):
+    kernel: tuple[int, ...] = IMAGE
+    padding: Padding = "CIRCULAR"
+
+    @nn.compact
+    def __call__(self, z: jax.Array, train: bool = True) -> jax.Array:
+        h = self.activation(Norm(self.normalizer)(z, train))
+        conv = Conv(z.shape[-1], self.weights, self.kernel, padding=self.padding)
+        return conv(h)
+
+
+class HighwayLayer(mlp.Layer):
+    """h' = T φ(W * h + b) + (1 − T) h, with T = sigmoid(W_T * h + b_T)."""
+
+    @nn.compact
+    def __call__(self, h: jax.Array, train: bool = True) -> jax.Array:
+        n = Norm(self.normalizer)(h, train)
+        new = self.activation(Conv(h.shape[-1], self.weights)(n))
+        gate = Conv(h.shape[-1], self.weights, name="gate")(n)
+        gate = jax.nn.sigmoid(gate + GATE_BIAS)
+        return gate * new + (1 - gate) * h
+
+
+class Stem(nn.Module):
+    """The first hidden state, by a convolution of the image or sequence."""
+
+    width: int
+    weights: Weights
+    kernel: tuple[int, ...] = IMAGE
+    padding: Padding = "CIRCULAR"
+    activation: Callable[[jax.Array], jax.Array] = identity
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = True) -> jax.Array:
+        x = as_image(x) if len(self.kernel) == 2 else as_sequence(x)
+        conv = Conv(
+            self.width, self.weights, self.kernel, padding=self.padding, first=True
+        )
+        return self.activation(conv(x))
+
+
+def mean_over_space(h: jax.Array) -> jax.Array:
+    """[batch, channels] of [batch, *space, channels]."""
+    return jnp.mean(h, axis=tuple(range(1, h.ndim - 1)))
+
+
+def _plain(
+    name: str, settings: Settings, kernel: tuple[int, ...], padding: Padding
+) -> Architecture:
+    phi = settings.activation
+    layer = Layer(phi, settings.weights, settings.normalizer, kernel, padding)
+    stem = Stem(settings.width, settings.weights, kernel, padding)
+    head = Head(
+        settings.outputs, lambda z: mean_over_space(phi(z)), settings.normalizer
+    )
+    return Architecture(name, stem, (Stage(layer, settings.depth),), head)
+
+
+def build(settings: Settings) -> Architecture:
+    """3×3 convolutions of an image that continues on its other side."""
+    return _plain("cnn", settings, IMAGE, "CIRCULAR")
+
+
+def build_same(settings: Settings) -> Architecture:
+    """3×3 convolutions of an image that has zeros around it."""
+    return _plain("cnn_same", settings, IMAGE, "SAME")
+
+
+def build_1d(settings: Settings) -> Architecture:
+    """Convolutions over three steps of a sequence that is closed to a circle."""
+    return _plain("cnn_1d", settings, SEQUENCE, "CIRCULAR")
+
+
+def build_highway(settings: Settings) -> Architecture:
+    """Highway layers of 3×3 convolutions, with zeros around the image."""
+    phi = settings.activation
+    layer = HighwayLayer(phi, settings.weights, settings.normalizer)
+    stem = Stem(settings.width, settings.weights, padding="SAME", activation=phi)
+    head = Head(settings.outputs, mean_over_space, settings.normalizer)
+    return Architecture("highway_cnn", stem, (Stage(layer, settings.depth),), head)
