@@ -164,6 +164,49 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             smallest=32,
             kernels=700,
         ),
+        _cifar(
+            "plain_cnn",
+            "resnet:build_plain",
+            "He, Zhang, Ren & Sun 2016, arXiv:1512.03385, section 4.2",
+        ),
+        _cifar(
+            "resnet",
+            "resnet:build",
+            "He, Zhang, Ren & Sun 2016, arXiv:1512.03385, section 4.2",
+        ),
+        _cifar(
+            "resnet_v2",
+            "resnet:build_v2",
+            "He, Zhang, Ren & Sun 2016, Identity Mappings, arXiv:1603.05027",
+        ),
+        _cifar(
+            "resnet_fixup",
+            "resnet_unnormalized:build_fixup",
+            "Zhang, Dauphin & Ma 2019, Fixup, arXiv:1901.09321",
+            normalizers=("none",),
+        ),
+        _cifar(
+            "resnet_skipinit",
+            "resnet_unnormalized:build_skipinit",
+            "De & Smith 2020, SkipInit, arXiv:2002.10444",
+            normalizers=("none",),
+        ),
+        _cifar(
+            "resnet_rezero",
+            "resnet_unnormalized:build_rezero",
+            "Bachlechner et al. 2021, ReZero, arXiv:2003.04887",
+            normalizers=("none",),
+        ),
+        _published(
+            "resnet_imagenet",
+            "resnet_imagenet:build",
+            "He, Zhang, Ren & Sun 2016, arXiv:1512.03385, table 1; 50 as in torchvision",
+            depths=fixed(18, 34, 50),
+            width=64,
+            normalizers=("batch", "none", "layer", "rms"),
+            smallest=32,
+            kernels=150,
+        ),
     ],
 )
 
