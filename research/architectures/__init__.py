@@ -207,6 +207,67 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             smallest=32,
             kernels=150,
         ),
+        _over_time(
+            "rnn",
+            "recurrent:build_rnn",
+            "Elman 1990, Finding Structure in Time, Cognitive Science 14:179",
+        ),
+        _over_time(
+            "rnn_identity",
+            "recurrent:build_identity",
+            "Le, Jaitly & Hinton 2015, arXiv:1504.00941",
+        ),
+        _over_time(
+            "lstm",
+            "recurrent:build_lstm",
+            "Hochreiter & Schmidhuber 1997, Neural Computation 9:1735; forget gate: "
+            "Gers, Schmidhuber & Cummins 2000, Neural Computation 12:2451; its bias of "
+            "1: Jozefowicz, Zaremba & Sutskever 2015, ICML",
+            kernels=4,
+        ),
+        _over_time(
+            "lstm_chrono",
+            "recurrent:build_chrono",
+            "Tallec & Ollivier 2018, arXiv:1804.11188",
+            kernels=4,
+        ),
+        _over_time(
+            "gru",  # reset after the product, as in cuDNN and PyTorch
+            "recurrent:build_gru",
+            "Cho et al. 2014, arXiv:1406.1078",
+            kernels=3,
+        ),
+        _over_time(
+            "mgu",
+            "recurrent:build_mgu",
+            "Zhou, Wu, Zhang & Zhou 2016, arXiv:1603.09420",
+            kernels=2,
+        ),
+        _stacked(
+            "stacked_rnn",
+            "stacked_recurrent:build_rnn",
+            "Pascanu, Gulcehre, Cho & Bengio 2014, arXiv:1312.6026",
+            kernels=2,
+        ),
+        _stacked(
+            "stacked_lstm",
+            "stacked_recurrent:build_lstm",
+            "Graves, Mohamed & Hinton 2013, arXiv:1303.5778",
+            kernels=8,
+        ),
+        _stacked(
+            "stacked_gru",
+            "stacked_recurrent:build_gru",
+            "Cho et al. 2014, arXiv:1406.1078; in layers as Graves et al. 2013",
+            kernels=6,
+        ),
+        _stacked(
+            "bidirectional_lstm",
+            "stacked_recurrent:build_bidirectional",
+            "Graves & Schmidhuber 2005, Neural Networks 18:602",
+            step=2,
+            kernels=6,
+        ),
     ],
 )
 
