@@ -268,6 +268,93 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             step=2,
             kernels=6,
         ),
+        _transformer(
+            "transformer_pre_ln",
+            "transformer:build_pre_ln",
+            "Xiong et al. 2020, arXiv:2002.04745",
+        ),
+        _transformer(
+            "transformer_post_ln",
+            "transformer:build_post_ln",
+            "Vaswani et al. 2017, arXiv:1706.03762",
+        ),
+        _transformer(
+            "transformer_rezero",
+            "transformer:build_rezero",
+            "Bachlechner et al. 2021, ReZero, arXiv:2003.04887, section 4",
+            normalizers=("none",),  # gates are there so that no normaliser is needed
+        ),
+        _transformer(
+            "transformer_deepnorm",
+            "transformer:build_deepnorm",
+            "Wang et al. 2022, DeepNet, arXiv:2203.00555",
+        ),
+        _transformer(
+            "transformer_decoder",  # causal, with rotary positions
+            "transformer:build_decoder",
+            "Su et al. 2021, RoFormer, arXiv:2104.09864; Radford et al. 2019, GPT-2",
+            step=2,
+        ),
+        _transformer(
+            "transformer_learned",
+            "transformer:build_learned",
+            "Devlin et al. 2019, BERT, arXiv:1810.04805 (positions); arXiv:2002.04745",
+        ),
+        _transformer(
+            "transformer_encoder_decoder",
+            "encoder_decoder:build",
+            "Vaswani et al. 2017, arXiv:1706.03762",
+            depths=EVEN_DEPTHS,
+            repeats=False,
+        ),
+        _transformer(
+            "transformer_encoder_decoder_deepnorm",
+            "encoder_decoder:build_deepnorm",
+            "Wang et al. 2022, DeepNet, arXiv:2203.00555",
+            depths=EVEN_DEPTHS,
+            repeats=False,
+        ),
+        Family(
+            "vit",
+            "vit:build",
+            "Dosovitskiy et al. 2021, arXiv:2010.11929",
+            takes="image",
+            normalizers=("layer", "rms"),
+            kernels=12,
+            space=1,
+        ),
+        Family(
+            "autoencoder",
+            "autoencoder:build",
+            "Hinton & Salakhutdinov 2006, Science 313:504",
+            gives="vector",
+            depths=multiples(2, 0, (2, 4, 6, 8)),
+            repeats=False,
+        ),
+        Family(
+            "conv_autoencoder",
+            "autoencoder:build_convolutional",
+            "Masci, Meier, Cireşan & Schmidhuber 2011, ICANN",
+            takes="image",
+            gives="image",
+            depths=fixed(2, 4, 6),
+            repeats=False,
+            smallest=8,  # halved up to three times
+            kernels=9,
+            space=2,
+        ),
+        Family(
+            "unet",
+            "unet:build",
+            "Ronneberger, Fischer & Brox 2015, arXiv:1505.04597",
+            takes="image",
+            gives="image",
+            depths=fixed(8, 13, 18, 23),
+            repeats=False,
+            width=64,
+            kernels=9,
+            space=2,
+        ),
     ],
 )
 

@@ -1,0 +1,117 @@
+"""Multi-head attention, and how a sequence's steps know their positions.
+
+Sources: Vaswani et al. 2017, arXiv:1706.03762; rotary positions: Su et al. 2021,
+RoFormer, arXiv:2104.09864.
+"""
+
+import jax
+import jax.extend
+import jax.numpy as jnp
+from flax import linen as nn
+
+from research.architectures.contract import Weights
+from research.architectures.layers import Dense
+
+HEAD = 32  # the width of a head where the state is wide enough to have several
+BASE = 10_000.0  # wavelengths of positions go up to 2π times this, in both papers
+
+
+def heads_of(width: int) -> int:
+    """As many as divide the width, up to one for each 32 units.
+
+    An even width is parted into heads of even size, which rotary positions need.
+    """
+    even = width // 2 if width % 2 == 0 else width
+    return max(n for n in range(1, max(1, width // HEAD) + 1) if even % n == 0)
+
+
+def attend(
+    query: jax.Array, key: jax.Array, value: jax.Array, causal: bool = False
+) -> jax.Array:
+    """softmax(q kᵀ/√d) v of [batch, time, heads, d], in the form its device has."""
+    if query.dtype == jnp.float64:  # jax's own takes its softmax in float32
+        return _in_full(query, key, value, causal)
+    return jax.nn.dot_product_attention(
+        query, key, value, is_causal=causal, implementation=_implementation(query)
+    )
+
+
+def _implementation(query: jax.Array):
+    """cuDNN's fused kernel is for half precision, on NVIDIA's GPUs."""
+    half = query.dtype in (jnp.bfloat16, jnp.float16)
+    fits = query.shape[-1] % 8 == 0 and query.shape[-1] <= 128
+    return "cudnn" if half and fits and _on_cuda() else "xla"
+
+
+def _on_cuda() -> bool:
+    if jax.default_backend() != "gpu":
+        return False
+    return "cuda" in jax.extend.backend.get_backend().platform_version.lower()
+
+
+def _in_full(query, key, value, causal):
+    scores = jnp.einsum("btnd,bsnd->bnts", query, key) * query.shape[-1] ** -0.5
+    if causal:
+        seen = jnp.tril(jnp.ones(scores.shape[-2:], bool))
+        scores = jnp.where(seen[None, None], scores, -jnp.inf)
+    return jnp.einsum("bnts,bsnd->btnd", jax.nn.softmax(scores), value)
+
+
+def _angles(time: int, pairs: int, dtype) -> jax.Array:
+    """position × frequency [time, pairs]; frequencies fall from 1 to about 1/BASE."""
+    frequency = BASE ** -(jnp.arange(pairs, dtype=dtype) / pairs)
+    return jnp.arange(time, dtype=dtype)[:, None] * frequency[None]
+
+
+def sinusoids(time: int, width: int, dtype) -> jax.Array:
+    """[time, width]: sines at even units, cosines of the same angles at odd ones."""
+    angles = _angles(time, (width + 1) // 2, dtype)
+    both = jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+    return both.reshape(time, -1)[:, :width]
+
+
+def rotate(x: jax.Array) -> jax.Array:
+    """x [batch, time, heads, d], each pair of units turned by its position's angle.
+
+    Products of a query and a key then depend on the difference of their positions.
+    Raises ValueError where d is odd.
+    """
+    batch, time, heads, size = x.shape
+    if size % 2:
+        raise ValueError(f"rotary positions turn pairs of units: a head has {size}")
+    angles = _angles(time, size // 2, x.dtype)[None, :, None]
+    pairs = x.reshape(batch, time, heads, size // 2, 2)
+    even, odd = pairs[..., 0], pairs[..., 1]
+    cosine, sine = jnp.cos(angles), jnp.sin(angles)
+    turned = jnp.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1)
+    return turned.reshape(x.shape)
+
+
+class Attention(nn.Module):
+    """Multi-head attention of h [batch, time, width] to `source`, or to itself.
+
+    outer: draws the kernels of values and output where they have weights of their own.
+    """
+
+    weights: Weights
+    outer: Weights | None = None
+    causal: bool = False
+    rotary: bool = False
+
+    @nn.compact
+    def __call__(self, h: jax.Array, source: jax.Array | None = None) -> jax.Array:
+        source = h if source is None else source
+        width, outer = h.shape[-1], self.outer or self.weights
+        heads = heads_of(width)
+
+        def project(name, weights, x):
+            x = Dense(width, weights, name=name)(x)
+            return x.reshape(*x.shape[:2], heads, width // heads)
+
+        query = project("query", self.weights, h)
+        key = project("key", self.weights, source)
+        value = project("value", outer, source)
+        if self.rotary:
+            query, key = rotate(query), rotate(key)
+        mixed = attend(query, key, value, self.causal)
+        return Dense(width, outer, name="output")(mixed.reshape(h.shape))
