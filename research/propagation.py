@@ -94,8 +94,8 @@ def measure(
 ) -> list[Result]:
     """A Result for each cell; cells differ in initialiser and variances alone.
 
-    On an accelerator they run side by side; on a CPU in turn, since side by side small
-    matrix products run far below its peak.
+    On an accelerator they run side by side. On a CPU in turn, although that takes
+    longer: a cell's bits then do not depend on which others are run with it.
     """
     together = jax.default_backend() != "cpu"
     calls = [list(cells)] if together else [[cell] for cell in cells]

@@ -49,7 +49,7 @@ def _published(family: Family, cells: Sequence[Cell]) -> dict[str, Sequence]:
         examples = family.depths.examples
         own["depth"] = [d for d in examples if d <= deepest] or examples[:1]
     if family.width is not None:
-        own["width"] = [min(family.width, max(c.get("width", 0) for c in cells))]
+        own["width"] = [min(family.width, max(_width(c) or 0 for c in cells))]
     if family.normalizers and len({cell.get("normalizer") for cell in cells}) == 1:
         own["normalizer"] = family.normalizers[:1]
     asked = str(cells[0].get("dataset", "digits"))
@@ -61,6 +61,11 @@ def _published(family: Family, cells: Sequence[Cell]) -> dict[str, Sequence]:
         ]
         own["dataset"] = larger[:1] or [asked]
     return own
+
+
+def _width(cell: Cell) -> int | None:
+    width = cell.get("width")
+    return None if width is None else int(width)
 
 
 def _side(family: Family, dataset: str) -> int:
@@ -75,6 +80,6 @@ def _why_not(cell: Cell) -> str | None:
         int(cell["depth"] or 0),
         str(cell["activation"]),
         str(cell.get("normalizer", "none")),
-        cell.get("width"),
+        _width(cell),
         _side(family, str(cell.get("dataset", "digits"))),
     )
