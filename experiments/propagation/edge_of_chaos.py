@@ -148,11 +148,12 @@ def _draw(rows):
         }
         if points:
             x, y = zip(*sorted(points, key=lambda p: p[1]), strict=True)
-            left.plot(x, y, "o-", ms=3, lw=1, color=colours[k % 20], label=name)
+            mark, colour = "os^D"[k % 4], colours[k % 20]
+            left.plot(x, y, "-", marker=mark, ms=3, lw=1, color=colour, label=name)
     left.set_xscale("log")
     left.set_xlabel("critical σ_w²")
     left.set_ylabel("σ_b²")
-    left.legend(fontsize=6, frameon=False, ncols=2, loc="upper right")
+    left.legend(fontsize=6, frameon=False, loc="center", bbox_to_anchor=(0.8, 0.5))
     for scoped, colour in ((False, "#bbbbbb"), (True, "#1f5f99")):
         kept = [r for r in rows if r["status"] == "ok" and r.get("c") is not None]
         kept = [r for r in kept if correlation_scope(r) is scoped]
