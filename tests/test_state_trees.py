@@ -134,7 +134,7 @@ def test_a_thousand_layers_have_finite_profiles(name, small, filled):
 
 
 def test_the_saturation_probe_reads_the_feed_forward_net(small, filled):
-    net = small("transformer_encoder_decoder")
+    net = small("encoder_decoder")
     run = jax.jit(lambda v: probes.signal(net, v, SEQUENCE, loss, threshold=2.0))
     saturated = run(filled(net, SEQUENCE)).saturated
     np.testing.assert_array_equal(saturated, 1.0)  # no slope of tanh is above 1

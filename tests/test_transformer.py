@@ -246,7 +246,7 @@ def test_order_counts_by_positions_alone(small, filled):
 
 
 def test_a_decoder_sees_its_memory_and_its_input_one_step_late(small, filled):
-    net = small("transformer_encoder_decoder", depth=2)
+    net = small("encoder_decoder", depth=2)
     variables = filled(net, X)
     state, _ = call(net.stem, variables.stem, X)
     positions = attention.sinusoids(5, 8, jnp.float32)[None]

@@ -301,14 +301,14 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             "Devlin et al. 2019, BERT, arXiv:1810.04805 (positions); arXiv:2002.04745",
         ),
         _transformer(
-            "transformer_encoder_decoder",
+            "encoder_decoder",
             "encoder_decoder:build",
             "Vaswani et al. 2017, arXiv:1706.03762",
             depths=EVEN_DEPTHS,
             repeats=False,
         ),
         _transformer(
-            "transformer_encoder_decoder_deepnorm",
+            "encoder_decoder_deepnorm",
             "encoder_decoder:build_deepnorm",
             "Wang et al. 2022, DeepNet, arXiv:2203.00555",
             depths=EVEN_DEPTHS,

@@ -74,11 +74,11 @@ def _build(
 
 def build(settings: Settings) -> Architecture:
     """The normaliser after each sum, in encoders and decoders."""
-    return _build("transformer_encoder_decoder", settings, POST_LN, POST_LN)
+    return _build("encoder_decoder", settings, POST_LN, POST_LN)
 
 
 def build_deepnorm(settings: Settings) -> Architecture:
     """The same with DeepNorm's α and β of the pair (Wang et al. 2022)."""
     half = settings.active_depth // 2
     pair = deepnorm_pair(half, half)
-    return _build("transformer_encoder_decoder_deepnorm", settings, *pair)
+    return _build("encoder_decoder_deepnorm", settings, *pair)

@@ -5,6 +5,7 @@ import sys
 
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
+from research.architectures.family import Family
 from research.datasets import DATASETS
 from research.initializers import INITIALIZERS
 from research.normalizers import NORMALIZERS
@@ -19,6 +20,12 @@ CATALOGUES = {
     "normalizers": NORMALIZERS,
     "architectures": ARCHITECTURES,
     "datasets": DATASETS,
+}
+
+
+COLUMNS = {
+    "studies": ("name", "kind", "question"),
+    "architectures": ("name", "takes", "source"),
 }
 
 
@@ -41,7 +48,7 @@ def main(options) -> int:
             for s in studies().values()
         ],
         **{
-            name: [{"name": e.name, "source": e.source} for e in entries.values()]
+            name: [_entry(e) for e in entries.values()]
             for name, entries in CATALOGUES.items()
         },
     }
@@ -55,9 +62,29 @@ def main(options) -> int:
 
     console = Console(width=None if sys.stdout.isatty() else 100)
     for title, entries in found.items():
-        headers = (
-            ("name", "kind", "question") if title == "studies" else tuple(entries[0])
-        )
-        body = tuple(tuple(entry[h] for h in headers) for entry in entries)
+        headers = COLUMNS.get(title, ("name", "source"))
+        body = tuple(tuple(_shown(entry, h) for h in headers) for entry in entries)
         tables.show(Table(f"{title} ({len(entries)})", headers, body), console)
     return 0
+
+
+def _entry(entry) -> dict[str, str]:
+    """What is said of an entry; of an architecture also what it can be built from."""
+    said = {"name": entry.name}
+    if isinstance(entry, Family):
+        said["input"] = entry.takes
+        said["depth"] = entry.depths.says
+        for kind in ("activation", "normalizer"):
+            said[kind] = ", ".join(getattr(entry, f"{kind}s")) or "any"
+    return {**said, "source": entry.source}
+
+
+def _shown(entry: dict[str, str], header: str) -> str:
+    if header != "takes":
+        return entry[header]
+    limits = [
+        f"{name} {entry[name]}"
+        for name in ("depth", "activation", "normalizer")
+        if entry[name] != "any"
+    ]
+    return "; ".join([entry["input"], *limits])
