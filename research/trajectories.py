@@ -4,13 +4,14 @@ Sources: Schoenholz et al. 2017, arXiv:1611.01232 (plain nets); Yang & Schoenhol
 arXiv:1712.08969 (skip connections); Yang et al. 2019, arXiv:1902.08129 (batch norm).
 """
 
+import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
 from research.activations import Activation
-from research.quadrature import HUGE, TINY, moments, table
+from research.quadrature import HUGE, TINY, evaluate, moments, table
 
 SETTLED = 1e-15  # a relative change of q below this ends the iteration
 
@@ -35,20 +36,40 @@ def batch_norm_rate(activation: Activation, batch: int | None = None) -> float:
     the rate is E[φ′²] / Var[φ] at q = 1, at least 1 by the Poincaré inequality:
     π / (π - 1) for ReLU and 1 for a linear net (Yang et al. 2019).
 
-    batch: None for infinitely many examples. A finite batch is known for a linear net
-    only, (B - 2) / (B - 3); else ValueError.
+    batch: None for infinitely many examples; at least 4, else ValueError. A unit's B
+    normalised values are then a uniform direction among those that sum to 0, and their
+    gradient loses that direction and its sum: (B - 2) / (B - 3) for a linear net.
     """
-    at = moments(activation, 1.0)
     if batch is None:
+        at = moments(activation, 1.0)
         return float(at.dphi2 / (at.phi2 - at.mean**2))
-    if activation.name != "linear":
-        raise ValueError(
-            f"the rate at a finite batch is only known for linear, not for "
-            f"{activation.name}; leave batch out for the limit of large batches"
-        )
     if batch <= 3:
         raise ValueError(f"batch norm's rate is infinite at {batch} examples or fewer")
-    return (batch - 2) / (batch - 3)
+    x, y, weight = _two_of(batch)
+    (fx, dx), (fy, dy) = evaluate(activation, x), evaluate(activation, y)
+
+    def apart(a: np.ndarray, b: np.ndarray) -> float:  # E[a²] - E[a b]
+        return float(np.sum(weight * (a * a - a * b)))
+
+    kept = batch * float(np.sum(weight * dx * dx))
+    kept -= apart(dx, dy) + apart(x * dx, y * dy)
+    return kept / ((batch - 3) * apart(fx, fy))
+
+
+@functools.cache
+def _two_of(batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two of B normalised values, and weights: E over a uniform direction of sum 0.
+
+    Both parts of (x, y), sum and difference, are two coordinates of a sphere in B - 1
+    dimensions: their angle is uniform, and 1 - radius² a power of a uniform number.
+    """
+    w, weight = np.polynomial.laguerre.laggauss(48)
+    radius = np.sqrt((batch - 1) * -np.expm1(-2 * w / (batch - 3)))[:, None]
+    angle = (np.arange(4096) + 0.5) * (2 * math.pi / 4096)
+    common = math.sqrt((batch - 2) / (batch - 1) / 2) * radius * np.cos(angle)
+    own = math.sqrt(batch / (batch - 1) / 2) * radius * np.sin(angle)
+    shape = (w.size, angle.size)
+    return common + own, common - own, np.broadcast_to(weight[:, None] / 4096, shape)
 
 
 def _lengths(

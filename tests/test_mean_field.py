@@ -281,18 +281,29 @@ def test_batch_norm_rates():
     linear = ACTIVATIONS["linear"]
     assert batch_norm_rate(RELU) == pytest.approx(math.pi / (math.pi - 1), rel=1e-12)
     assert batch_norm_rate(linear) == pytest.approx(1, rel=1e-12)
-    assert batch_norm_rate(linear, 8) == 6 / 5
+    assert batch_norm_rate(linear, 8) == pytest.approx(6 / 5, rel=1e-12)
     # Poincaré: Var φ ≤ E[φ′²], so gradients never shrink.
     assert all(batch_norm_rate(activation) > 1 - 1e-12 for activation in EVERY)
-    with pytest.raises(ValueError, match="only known for linear"):
-        batch_norm_rate(RELU, 8)
     with pytest.raises(ValueError, match="infinite"):
         batch_norm_rate(linear, 3)
 
 
+@pytest.mark.parametrize("name", ("relu", "tanh", "hard_sigmoid"))
+def test_batch_norm_rates_of_finite_batches_tend_to_their_limit(name):
+    """The difference falls as 1/B: extrapolating from two sizes leaves 1/B²."""
+    small, large = (batch_norm_rate(ACTIVATIONS[name], b) for b in (1000, 2000))
+    limit = batch_norm_rate(ACTIVATIONS[name])
+    assert 2 * large - small == pytest.approx(limit, rel=1e-4)
+    assert batch_norm_rate(ACTIVATIONS[name], 4) > small > limit > 1
+
+
 @pytest.mark.parametrize(
     ("name", "batch", "rate"),
-    [("linear", 8, 6 / 5), ("relu", 256, math.pi / (math.pi - 1))],
+    [
+        ("linear", 8, 6 / 5),
+        ("relu", 8, None),
+        ("relu", 256, math.pi / (math.pi - 1)),
+    ],
 )
 def test_batch_norm_rates_of_a_sampled_net(name, batch, rate):
     rng, width, depth = np.random.default_rng(0), 400, 25
@@ -313,6 +324,7 @@ def test_batch_norm_rates_of_a_sampled_net(name, batch, rate):
     # From the fifth layer on the batch has forgotten both ends. 20 layers of 400 units
     # scatter by 1 %; a finite batch of 256 or width of 400 shifts the rate by as much.
     found = math.exp((norms[-3] - norms[4]) / (depth - 7))
+    rate = rate or batch_norm_rate(ACTIVATIONS[name], batch)
     assert found == pytest.approx(rate, rel=0.02)
 
 
