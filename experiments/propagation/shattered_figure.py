@@ -1,0 +1,82 @@
+"""The picture of shattered gradients: as the paper's figures 1 and 2, and by depth."""
+
+from experiments.propagation.gradient_pairs import LAGS, NETS
+from research.lazy import lazy
+from research.study import figures
+
+np = lazy("numpy")
+
+SHOWN = (("plain", 1), ("plain_batch", 24), ("plain_batch", 50), ("residual_batch", 50))
+
+
+def draw(rows, profiles):
+    """The picture, from the study's rows and their profiles."""
+    deepest = max((row["depth"] for row in rows), default=0)
+    told = [row for row in rows if row["status"] == "ok" and row["depth"] == deepest]
+    seen = {row["net"]: row["layers_fitted"] for row in told}
+    kept = {row["net"]: profiles(row) for row in told}
+    figure = figures.new(10.4, 5)
+    above, below = figure.subfigures(2, 1, height_ratios=(2, 3))
+    _draw_series(above.subplots(1, len(SHOWN) + 2), kept, deepest)
+    left, right = below.subplots(1, 2)
+    lines = [figures.Line(n, of["autocorrelation"][-1], None) for n, of in kept.items()]
+    figures.profile_lines(left, lines, f"after {deepest} layers")
+    left.set_xlabel("inputs apart on the line")
+    left.set_ylabel("autocorrelation")
+    points = next((len(of["series"][0]) for of in kept.values()), 2)
+    for name, style in (("random walk", "-"), ("independent", ":")):
+        mean = np.mean([_own_acf(s) for s in noise(name, 200, points)], axis=0)
+        left.plot(mean, color="#999999", ls=style, label=name)
+    below.legend(loc="outside right upper", frameon=False)
+    _draw_correlations(right, kept, seen)
+    return figure
+
+
+def _draw_series(panels, kept, deepest):
+    shown = [(n, min(layer, deepest)) for n, layer in SHOWN]
+    points = next((len(of["series"][0]) for of in kept.values()), 2)
+    x = np.linspace(-2, 2, points)
+    for axes, (name, layer) in zip(panels, shown, strict=False):
+        axes.set_title(f"{name}, {layer}", loc="left", fontsize=8)
+        if name in kept:
+            colour = f"C{list(kept).index(name)}"
+            axes.plot(x, kept[name]["series"][layer], color=colour, lw=0.6)
+    for axes, name in zip(panels[-2:], ("random walk", "independent"), strict=True):
+        axes.plot(x, noise(name, 1, points)[0], color="#999999", lw=0.6)
+        axes.set_title(name, loc="left", fontsize=8)
+    for axes in panels:
+        axes.set_yticks(())
+        axes.set_xticks((-2, 0, 2))
+
+
+def noise(name, draws, points):
+    """[draws, points] of brown ("random walk") or white noise."""
+    steps = np.random.default_rng(0).standard_normal((draws, points))
+    return np.cumsum(steps, axis=1) if name == "random walk" else steps
+
+
+def _own_acf(series):
+    apart = series - series.mean()
+    size = len(apart)
+    lags = range(min(LAGS, size))
+    return [apart[: size - lag] @ apart[lag:] / (apart @ apart) for lag in lags]
+
+
+def _draw_correlations(axes, kept, seen):
+    for place, (name, of) in enumerate(kept.items()):
+        colour, shown = f"C{place}", slice(seen[name] + 1)
+        layer, mean = np.arange(len(of["theory"])), of["correlation"]
+        axes.plot(layer[shown], mean[shown], color=colour, lw=1.5)
+        low, high = mean - 3 * of["error"], mean + 3 * of["error"]
+        axes.fill_between(
+            layer[shown], low[shown], high[shown], color=colour, alpha=0.2, lw=0
+        )
+        axes.plot(layer, of["theory"], color=colour, lw=1, ls=(0, (4, 3)))
+        net, layer = NETS[name], layer[1:].astype(float)
+        paper = net.number**layer if net.law == "rate" else layer**net.number
+        axes.plot(layer, paper, color=colour, lw=1.2, ls=":")
+    axes.set_yscale("log")
+    axes.set_ylim(1e-4, 1.5)
+    axes.set_xlabel("layer")
+    axes.set_ylabel("correlation of gradients")
+    axes.grid(alpha=0.25, lw=0.5)
