@@ -120,21 +120,15 @@ def _program_key(cell: Cell) -> tuple:
 
 def _unit(program: int, cells: list[Cell], activations: tuple, capacity: int) -> Unit:
     cell = cells[0]
-    width, batch, depth = cell["width"], cell["batch"], cell["depth"]
-    family = ARCHITECTURES[cell["architecture"]]
-    kernels, states = family.kernels, batch * width
-    states *= math.prod(DATASETS[cell["dataset"]].shape[: family.space])
-    layer = kernels * (width * width + width) + states
-    seed = 4 * layer * (capacity + 1) + 2**20
-    # Fitted on two cores: a fixed cost a layer, its three matrix products, its φ.
-    work = 1.6e-5 + kernels * 4 * states * width / 1.2e10 + states * 6e-9
+    cost = families.cost(cell, capacity)
     return Unit(
         tuple(cells),
         program,
-        memory=2 * seed,  # drawing needs room for a copy
-        peak=2 * seed * cell["seeds"],
-        seconds=len(cells) * (cell["seeds"] * depth * work + 0.01),
-        run=functools.partial(run, cells, activations, capacity, 2 * seed),
+        memory=cost.memory,
+        peak=cost.memory * cell["seeds"],
+        seconds=len(cells)
+        * (cell["seeds"] * cell["depth"] * cost.layer_seconds + 0.01),
+        run=functools.partial(run, cells, activations, capacity, cost.memory),
     )
 
 

@@ -77,6 +77,23 @@ def at_fixed_point(settings: Settings) -> Member:
     return Member(Rule(start), hidden)
 
 
+def at_length(settings: Settings) -> Member:
+    """χ₁ = 1 at the length `q_star`, where all lengths start; without one as above.
+
+    Raises NoCriticalPoint where no variances keep that length.
+    """
+    q = settings.get("q_star")
+    if q is None:
+        return at_fixed_point(settings)
+    line = mean_field.critical_line(ACTIVATIONS[settings["activation"]], q)
+    if line.sigma_b2 < -1e-9 * q:
+        raise NoCriticalPoint(f"χ₁ = 1 at q* = {q:g} needs a bias variance below 0")
+    if line.slope > 1 + 1e-9:
+        raise NoCriticalPoint(f"lengths move away from q* = {q:g} where χ₁ = 1")
+    sigma_b2 = max(float(line.sigma_b2), 0.0)
+    return Member(Rule(q), Rule(float(line.sigma_w2), sigma_b2))
+
+
 def program_of(
     settings: Settings, activations: tuple[str, ...], capacity: int
 ) -> Program:

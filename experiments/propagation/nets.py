@@ -4,7 +4,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from research.initializers import INITIALIZERS
 from research.lazy import lazy
+from research.study import families
 from research.study.declaration import Cell, Measured, Unit
 
 propagation = lazy("research.propagation")
@@ -27,7 +29,7 @@ def plan(
     member: str = "member",
     activations: tuple[str, ...] = (),
 ) -> list[Unit]:
-    """One unit for each program and activation.
+    """One unit for each program, activation, depth and draw, in the cells' order.
 
     settings: what to add to DEFAULTS for a cell. finish: its row, from the cell and a
     `propagation.Result`. member: the function of `propagation` that sets its variances.
@@ -38,27 +40,28 @@ def plan(
         full = {**DEFAULTS, **cell, **settings(cell)}
         names = ("architecture", "normalizer", "width", "batch", "dataset", "seeds")
         program = tuple(full[name] for name in names)
-        key = (program, full["activation"], full["depth"])
+        draw = INITIALIZERS[full["initializer"]].draw
+        key = (program, full["activation"], full["depth"], draw)
         groups.setdefault(key, []).append((cell, full))
     activations = activations or tuple(dict.fromkeys(key[1] for key in groups))
     deepest: dict[tuple, int] = {}
-    for program, _, depth in groups:
+    for program, _, depth, _ in groups:
         deepest[program] = max(depth, deepest.get(program, 0))
     units = []
-    for (program, _, depth), pairs in groups.items():
+    for (program, _, depth, _), pairs in groups.items():
         full = pairs[0][1]
         capacity = deepest[program]
-        seed = 8 * (capacity + 1) * full["width"] * (full["width"] + full["batch"])
-        work = full["seeds"] * depth * (2e-5 + full["width"] ** 2 * 1e-9)
+        cost = families.cost(full, capacity)
+        work = full["seeds"] * depth * cost.layer_seconds
         units.append(
             Unit(
                 tuple(cell for cell, _ in pairs),
                 program,
-                memory=seed + 2**20,
-                peak=(seed + 2**20) * full["seeds"],
+                memory=cost.memory,
+                peak=cost.memory * full["seeds"],
                 seconds=len(pairs) * work,
                 run=functools.partial(
-                    _run, pairs, finish, member, activations, capacity, seed
+                    _run, pairs, finish, member, activations, capacity, cost.memory
                 ),
             )
         )
@@ -71,7 +74,7 @@ SIDE_BY_SIDE = 32  # seeds in one call: more gain nothing, and take memory
 def _run(pairs, finish, member, activations, capacity, seed, memory):
     settings = [full for _, full in pairs]
     program = propagation.program_of(settings[0], activations, capacity)
-    seeds = max(1, min(settings[0]["seeds"], SIDE_BY_SIDE, memory // (seed + 2**20)))
+    seeds = max(1, min(settings[0]["seeds"], SIDE_BY_SIDE, memory // seed))
     of = getattr(propagation, member)
     results = propagation.measure(settings, program, seeds, of)
     return [finish(cell, r) for (cell, _), r in zip(pairs, results, strict=True)]

@@ -1,12 +1,35 @@
-"""Which cells of a grid an architecture can be built at."""
+"""Which cells of a grid an architecture can be built at, and what they cost."""
 
-from collections.abc import Sequence, Set
+import math
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, NamedTuple
 
 from research.architectures import ARCHITECTURES
 from research.architectures.family import ANY_DEPTH, Family
 from research.datasets import DATASETS
 from research.study.declaration import Cell
 from research.study.errors import Refusal
+
+
+class Cost(NamedTuple):
+    """Estimates for one seed's network: the bytes it needs, and seconds a layer."""
+
+    memory: int
+    layer_seconds: float
+
+
+def cost(cell: Mapping[str, Any], capacity: int) -> Cost:
+    """What a network drawn with `capacity` layers costs to probe.
+
+    Weights and the states of a batch are kept; drawing needs room for a copy. Fitted on
+    two cores: a fixed cost a layer, its three matrix products, its φ.
+    """
+    family, width = ARCHITECTURES[cell["architecture"]], cell["width"]
+    kernels, states = family.kernels, cell["batch"] * width
+    states *= math.prod(DATASETS[cell["dataset"]].shape[: family.space])
+    layer = kernels * (width * width + width) + states
+    seconds = 1.6e-5 + kernels * 4 * states * width / 1.2e10 + states * 6e-9
+    return Cost(2 * (4 * layer * (capacity + 1) + 2**20), seconds)
 
 
 def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
