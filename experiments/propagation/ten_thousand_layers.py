@@ -1,0 +1,313 @@
+"""Does a plain tanh convolutional net keep its gradient through 10,000 layers?
+
+At initialisation, and without skips or normalisers. Delta-orthogonal kernels, which are
+an orthogonal matrix at the centre and 0 around it, keep the norm of every image; at
+χ₁ = 1 and q* = 1/L the slopes of tanh together change it by a factor of e at most.
+
+Source: Xiao et al. 2018, arXiv:1806.05393.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from experiments.propagation import nets
+from research.activations import ACTIVATIONS
+from research.catalogue import Catalogue
+from research.initializers import DRAWS, INITIALIZERS
+from research.lazy import lazy
+from research.study import figures
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Figure, Measured, Study
+from research.study.tables import Mark, Table, number
+
+jax = lazy("jax")
+np = lazy("numpy")
+mean_field = lazy("research.mean_field")
+propagation = lazy("research.propagation")
+quadrature = lazy("research.quadrature")
+
+SOURCE = "Xiao et al. 2018, arXiv:1806.05393"
+KERNEL, IMAGE = (3, 3), (8, 8)
+
+
+class Recipe(NamedTuple):
+    """A way to start: weights, and from the depth the length q* at which χ₁ = 1.
+
+    q_star: None where variances are the initialiser's own.
+    """
+
+    name: str
+    initializer: str
+    q_star: Callable[[int], float] | None
+    source: str
+
+
+def shrinking(depth):
+    """1/L: what tanh takes of the signal at each layer then adds up to a constant."""
+    return 1 / depth
+
+
+RECIPES = Catalogue(
+    "recipe",
+    [
+        Recipe("delta_orthogonal", "delta_orthogonal", shrinking, SOURCE),
+        Recipe("delta_orthogonal_q1", "delta_orthogonal", lambda depth: 1.0, SOURCE),
+        Recipe("gaussian", "free", shrinking, SOURCE),
+        Recipe("glorot", "glorot_normal", None, INITIALIZERS["glorot_normal"].source),
+        Recipe("he", "he_normal", None, INITIALIZERS["he_normal"].source),
+    ],
+)
+
+
+def settings(cell):
+    """The net of a cell: its initialiser, and q* where the recipe has its own."""
+    recipe = RECIPES[cell["recipe"]]
+    return {
+        "architecture": "cnn",
+        "activation": "tanh",
+        "initializer": recipe.initializer,
+        "batch": 4,
+        "q_star": recipe.q_star and recipe.q_star(cell["depth"]),
+    }
+
+
+def finish(cell, result):
+    """Gradients and correlations from end to end, and a kernel's singular values."""
+    names = ("q_star", "chi_1", "xi_c", "log10_slope_theory", "verdict")
+    values = {name: result.values.get(name) for name in names}
+    draw = INITIALIZERS[RECIPES[cell["recipe"]].initializer].draw
+    stretch = stretches(draw, cell["width"])
+    values |= {"stretch_least": float(stretch[-1]), "stretch_most": float(stretch[0])}
+    if result.status != "ok":
+        return Measured(result.status, result.reason, values)
+    names = ("log10_ratio", "log10_ratio_se", "log10_slope", "log10_slope_se")
+    values |= {name: result.values.get(name) for name in names}
+    gradient = np.mean(result.profiles["log10_gradient"], axis=0, dtype=np.float64)
+    apart = result.profiles["decorrelation"]
+    values |= {"apart_first": float(apart[0]), "apart": float(apart[-1])}
+    arrays = {"gradient": gradient - gradient[-1], "apart": apart}
+    if "log10_gradient_theory" in result.profiles:
+        arrays["gradient_theory"] = result.profiles["log10_gradient_theory"]
+    if 0 < (values["q_star"] or 0) < math.inf:
+        theory = decorrelations(
+            ACTIVATIONS["tanh"],
+            result.values["sigma_w2_used"],
+            result.values["sigma_b2_used"],
+            values["q_star"],
+            min(float(apart[0]), 1.0),
+            cell["depth"],
+        )
+        values["apart_theory"] = float(theory[-1])
+        arrays["apart_theory"] = theory
+    arrays = {name: np.asarray(a, np.float32) for name, a in arrays.items()}
+    return Measured("ok", "", values, {**arrays, "stretch": stretch})
+
+
+def decorrelations(activation, sigma_w2, sigma_b2, q, start, depth):
+    """1 − c of every state [depth + 1] by the c map at length q; start in [0, 1].
+
+    Source: Poole et al. 2016, arXiv:1606.05340.
+    """
+    # (1 − c′)/(1 − c) is smooth in √(1 − c), for kinked φ as well, and χ₁ at 0.
+    roots = (1 - np.cos(np.pi * (np.arange(32) + 0.5) / 32)) / 2
+    length = float(mean_field.length_map(activation, sigma_w2, sigma_b2, q))
+    after = [sigma_w2 * quadrature.pair(activation, q, root**2) for root in roots]
+    kept = np.asarray(after) / (length * roots**2)
+    rate = np.polynomial.Chebyshev.fit(roots, kept, 31, domain=(0, 1))
+    told = [start]
+    for _ in range(depth):
+        told.append(told[-1] * float(rate(told[-1] ** 0.5)))
+    return np.asarray(told)
+
+
+@functools.cache
+def stretches(draw, width):
+    """The singular values of a freshly drawn kernel's convolution, largest first."""
+    shape = (*KERNEL, width, width)
+    kernel = DRAWS[draw].kernel(jax.random.key(0), shape, np.float32)
+    values = operator_values(np.asarray(kernel, np.float64), IMAGE)
+    return np.asarray(values, np.float32)
+
+
+def operator_values(kernel, image):
+    """All singular values of a circular convolution of an image, largest first.
+
+    kernel: [*size, in, out]. At every frequency the convolution is a matrix of its own.
+    Source: Sedghi, Gupta & Long 2019, arXiv:1805.10408.
+    """
+    frequencies = np.fft.fft2(kernel, image, axes=(0, 1))
+    return np.sort(np.linalg.svd(frequencies, compute_uv=False), axis=None)[::-1]
+
+
+def tables(rows):
+    """Decades that the gradient gains on its way to the input, and why."""
+    depths = sorted({row["depth"] for row in rows})
+    at = {(row["recipe"], row["depth"]): row for row in rows}
+    body = []
+    for name in dict.fromkeys(row["recipe"] for row in rows):
+        deepest = at.get((name, depths[-1]), {})
+        entries = [_entry(at.get((name, depth))) for depth in depths]
+        body.append((name, *entries, _apart(deepest), _stretch(deepest)))
+    headers = ("recipe", *(f"depth {depth}" for depth in depths))
+    headers += ("1 − c at last (c map)", "kernel stretches")
+    title = "Decades that the gradient gains from the last layer to the first"
+    return [Table(title, headers, tuple(body))]
+
+
+def _entry(row):
+    if row is None or row["status"] != "ok":
+        return Mark(row["status"] if row else "", "bad")
+    kept = row["verdict"] == "survives"
+    return Mark(f"{row['log10_ratio']:+.3g}", "good" if kept else "bad")
+
+
+def _apart(row):
+    apart, theory = row.get("apart"), row.get("apart_theory")
+    if apart is None:
+        return Mark("-", "dim")
+    text = f"{apart:.2g} ({number(theory, 2)})"
+    return Mark(text, "bad" if apart < 0.01 else "")
+
+
+def _stretch(row):
+    least, most = row.get("stretch_least"), row.get("stretch_most")
+    if least is None:
+        return Mark("-", "dim")
+    return Mark(f"{least:.3f} to {most:.3f}", "good" if isometric(row) < 1e-5 else "")
+
+
+def isometric(row):
+    """How far a kernel is from keeping all norms."""
+    return max(row["stretch_most"] - 1, 1 - row["stretch_least"])
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "The deepest nets. Left: gradient norm by layer, over that of the last; within "
+        "the band it survives. Middle: 1 − correlation of two inputs. Dashed: theory of "
+        "infinite width, to which all weights of the same variance are alike. Right: in "
+        "what they differ, the singular values of a convolution, largest first."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
+
+
+def _draw(rows, profiles):
+    figure = figures.new(10.5, 3.6)
+    left, middle, right = figure.subplots(1, 3)
+    deepest = max(row["depth"] for row in rows)
+    shown = [r for r in rows if r["depth"] == deepest and r["status"] == "ok"]
+    kept = [(row["recipe"], profiles(row)) for row in shown]
+    bands = [figures.Line(n, a["gradient"], a.get("gradient_theory")) for n, a in kept]
+    figures.profile_lines(left, bands, f"{deepest} layers: log10 gradient norm")
+    left.set_yscale("symlog", linthresh=1)
+    left.axhspan(-3, 3, color="#1e8449", alpha=0.08, lw=0)
+    lines = [figures.Line(n, a["apart"], a.get("apart_theory")) for n, a in kept]
+    figures.profile_lines(middle, lines, "1 − correlation of two inputs")
+    middle.set_xscale("symlog", linthresh=1)
+    middle.set_yscale("log")
+    middle.legend(fontsize=7, frameon=False, loc="lower left")
+    for axes in (left, middle):
+        axes.set_xlabel("layer")
+    _draw_stretches(right, kept)
+    return figure
+
+
+def _draw_stretches(axes, kept):
+    """Singular values by share, one curve for each draw."""
+    draws = {}
+    for name, arrays in kept:
+        draw = INITIALIZERS[RECIPES[name].initializer].draw
+        draws.setdefault(draw, arrays["stretch"])
+    for style, (draw, values) in zip(("-", "--"), draws.items(), strict=False):
+        share = (np.arange(len(values)) + 0.5) / len(values)
+        axes.plot(share, values, style, color="black", lw=1.5, label=draw)
+    axes.set_title("singular values of one convolution / σ_w", loc="left")
+    axes.set_xlabel("share of the singular values that are larger")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.25, lw=0.5)
+    axes.legend(fontsize=7, frameon=False)
+
+
+def isometry(row):
+    return row["recipe"] == "delta_orthogonal"
+
+
+STUDY = Study(
+    name="ten_thousand_layers",
+    kind="experiment",
+    question="Does a plain tanh CNN keep its gradient through 10,000 layers?",
+    source=SOURCE,
+    axes={
+        "recipe": Axis("how weights are drawn, and how large", tuple(RECIPES), RECIPES),
+        "depth": Axis("layers", (100, 1000, 10_000), kind="integer", low=2, high=10**5),
+        "width": Axis("channels", (32,), kind="integer", low=2, high=4096, single=True),
+        "seeds": Axis(
+            "nets a cell", (3,), kind="integer", low=1, high=999, single=True
+        ),
+    },
+    sizes={
+        "smoke": {"depth": (16, 64), "width": (8,)},
+        "full": {"width": (128,), "seeds": (8,)},
+    },
+    plan=lambda cells: nets.plan(cells, settings, finish, "at_length"),
+    columns=tuple(
+        "recipe depth width seeds status reason log10_ratio log10_ratio_se "
+        "log10_slope log10_slope_se log10_slope_theory verdict chi_1 q_star xi_c "
+        "apart_first apart apart_theory stretch_least stretch_most".split()
+    ),
+    claims=(
+        Claim(
+            "S6",
+            "delta-orthogonal at q* = 1/L keeps the gradient, within a factor of 3",
+            SOURCE,
+            gap=lambda row: row["log10_ratio"],
+            error=lambda row: row["log10_ratio_se"],
+            within=0.5,  # χ₁ ≤ σ_w² = 1 + 2/L at each layer: e in all, 0.43 decades
+            scope=isometry,
+            label=("depth",),
+        ),
+        Claim(
+            "S6",
+            "Gaussian weights lose it, at the same point and by Glorot's and He's rule",
+            SOURCE,
+            gap=lambda row: max(0.0, propagation.SURVIVES - abs(row["log10_ratio"])),
+            error=lambda row: row["log10_ratio_se"],
+            within=0.0,
+            scope=lambda row: (
+                row["recipe"] in ("gaussian", "glorot", "he") and row["depth"] >= 10_000
+            ),
+            label=("recipe", "depth"),
+        ),
+        Claim(
+            "S6",
+            "all singular values of a delta-orthogonal convolution are equal",
+            SOURCE,
+            gap=isometric,
+            error=lambda row: 0.0,
+            within=1e-5,  # float32 rounding of a decomposition of `width` columns
+            scope=lambda row: row["recipe"].startswith("delta_orthogonal"),
+            label=("recipe", "depth"),
+        ),
+        Claim(
+            "S6",
+            "two inputs are as far apart at the end as the c map says",
+            SOURCE,
+            gap=lambda row: row["apart"] - row["apart_theory"],
+            error=lambda row: 0.0,
+            within=0.1,  # pixels begin at other lengths than q*, which weighs them anew
+            scope=isometry,
+            label=("depth",),
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=5.0,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)
