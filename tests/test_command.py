@@ -26,8 +26,13 @@ def finished(tmp_path_factory):
     return out
 
 
+FLOW = ["run", "gradient_flow", "--architecture"]
 MISTAKES = [
     (["rum"], ["unknown command 'rum'", "run"]),
+    (FLOW + ["resnet", "--depth", "7"], ["has depth 6n + 2, not 7", "nearest: 8"]),
+    (FLOW + ["lenet5", "--dataset", "digits"], ["at least 16 a side, not 8"]),
+    (FLOW + ["vit", "--normalizer", "batch"], ["takes normalizer layer, rms"]),
+    (FLOW + ["alexnet", "--width", "7"], ["a width that 2 divides, not 7"]),
     (["run", "gradient_flo"], ["unknown study 'gradient_flo'", "gradient_flow"]),
     (["run", "gradient_flow", "--dept", "4"], ["--dept", "did you mean --depth"]),
     (["run", "gradient_flow", "4"], ["unexpected '4'"]),

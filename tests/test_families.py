@@ -127,5 +127,30 @@ def test_a_grid_leaves_out_what_cannot_be_built(monkeypatch):
     assert [c["depth"] for c in kept if c["architecture"] == "odd"] == [8, 14]
     assert len([c for c in kept if c["architecture"] == "mlp"]) == 4
     assert said == ["left out 2 of 4 cells: odd takes normalizer batch, not none"]
-    with pytest.raises(Refusal, match=r"odd has depth 6n \+ 2, not 4"):
+    with pytest.raises(Refusal, match=r"odd has depth 6n \+ 2, not 4; nearest: 8"):
         families.fit(grid, {"depth"})
+
+
+def test_what_was_not_typed_follows_the_architecture():
+    grid = [cells(architecture="resnet", depth=d, width=64) for d in (4, 64)]
+    kept, said = families.fit(grid, set())
+    assert {c["depth"] for c in kept} == {8, 20, 56} and said == []
+    assert {(c["width"], c["normalizer"]) for c in kept} == {(16, "batch")}
+    asked = {"depth", "width", "normalizer"}
+    kept, _ = families.fit([cells(architecture="resnet", depth=8, width=64)], asked)
+    assert [(c["width"], c["normalizer"]) for c in kept] == [(64, "none")]
+    # No wider than the grid, which was chosen for the machine.
+    kept, _ = families.fit([cells(architecture="vgg", depth=16, width=32)], set())
+    assert [(c["depth"], c["width"]) for c in kept] == [(11, 32), (13, 32), (16, 32)]
+
+
+@pytest.mark.parametrize(
+    ("name", "fed"),
+    (("lenet5", "digits_32"), ("alexnet", "digits_64"), ("unet", "digits")),
+)
+def test_images_that_pooling_would_use_up_are_enlarged(name, fed):
+    kept, _ = families.fit([cells(architecture=name, width=8)], set())
+    assert {c["dataset"] for c in kept} == {fed}
+    if fed != "digits":
+        with pytest.raises(Refusal, match="a side, not 8"):
+            families.fit([cells(architecture=name, width=8)], {"dataset"})

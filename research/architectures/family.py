@@ -102,7 +102,12 @@ class Family(NamedTuple):
         side: the smaller side of the images, or the length of the sequences, fed in.
         """
         if not self.depths.allows(depth):
-            return f"{self.name} has depth {self.depths.says}, not {depth}"
+            near = min(
+                (d for d in range(1, 2 * depth + 100) if self.depths.allows(d)),
+                key=lambda allowed: abs(allowed - depth),
+            )
+            says = f"{self.name} has depth {self.depths.says}, not {depth}"
+            return f"{says}; nearest: {near}"
         for kind, name, allowed in (
             ("activation", activation, self.activations),
             ("normalizer", normalizer, self.normalizers),
