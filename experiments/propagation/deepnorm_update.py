@@ -1,0 +1,204 @@
+"""Does the first update move a deep Transformer's output more than a shallow one's?
+
+Source: Wang et al. 2022, DeepNet: Scaling Transformers to 1,000 Layers,
+arXiv:2203.00555. They ask that a step of SGD at rate η move the outputs F by ‖ΔF‖ of the
+order of η at any number of layers N, as η → 0. The bound for Post-LN grows with N; α
+and β of DeepNorm are chosen so that it does not. The theory speaks of the layers'
+weights and leaves out biases and the normalisers' scales and shifts.
+
+Here ‖ΔF‖/η is the derivative of the outputs along the step, which is its limit.
+"""
+
+import functools
+
+from experiments.propagation import transformers
+from research.lazy import lazy
+from research.study import figures
+from research.study.claims import Claim
+from research.study.declaration import Figure, Measured, Study, one_by_one
+
+jax = lazy("jax")
+jnp = lazy("jax.numpy")
+np = lazy("numpy")
+contract = lazy("research.architectures.contract")
+
+WITHIN = 0.1  # over the fit's factor of 256 in depth, a factor of 1.7
+LEAST = 4  # bounds are asymptotic: shallower stacks are drawn but not fitted
+NAMES = ("transformer_post_ln", "transformer_deepnorm", "transformer_pre_ln")
+STEPS = {
+    "weights": "SGD, the layers' weights",
+    "all": "SGD, all of the layers' parameters",
+    "adam": "Adam, the layers' weights",
+}
+
+
+def steps(gradient):
+    """The directions of STEPS, from a layer's gradient: leaves [3, …].
+
+    Adam's first step is the gradient's sign.
+    """
+
+    def directions(path, leaf):
+        weights = leaf if path[-1].key == "kernel" else jnp.zeros_like(leaf)
+        return jnp.stack([weights, leaf, jnp.sign(weights)])
+
+    return jax.tree_util.tree_map_with_path(directions, gradient)
+
+
+def moved(net, variables, x, y, depth):
+    """log10 of the mean ‖ΔF‖/η over examples [3], for each of STEPS.
+
+    depth: how many layers are run; may be traced. The gradient is never held for more
+    than one layer: the way back keeps cotangents, and the way forth makes steps of them.
+    """
+    (stage,), (stacked,) = net.stages, variables.stages
+    last, before = transformers.states_before(net, variables, x, depth)
+
+    def layer(index):
+        params = contract.layer_at(stage, stacked, index)["params"]
+        return params, lambda p, h: contract.call(stage.layer, {"params": p}, h)[0]
+
+    def back(count, carry):
+        cotangent, kept = carry
+        index = depth - 1 - count
+        params, apply = layer(index)
+        _, pull = jax.vjp(lambda h: apply(params, h), before[index])
+        return pull(cotangent)[0], kept.at[index].set(cotangent)
+
+    start = jax.grad(transformers.loss_of_state(net, variables, y))(last)
+    room = jnp.zeros_like(before)
+    _, cotangents = jax.lax.fori_loop(0, depth, back, (start, room))
+
+    def forth(index, tangents):
+        params, apply = layer(index)
+        _, pull = jax.vjp(lambda p: apply(p, before[index]), params)
+        (gradient,) = pull(cotangents[index])
+        _, push = jax.linearize(apply, params, before[index])
+        return jax.vmap(push)(steps(gradient), tangents)
+
+    still = jnp.zeros((len(STEPS), *last.shape), last.dtype)
+    tangents = jax.lax.fori_loop(0, depth, forth, still)
+    _, push = jax.linearize(
+        lambda h: contract.call(net.head, variables.head, h)[0], last
+    )
+    change = jax.vmap(push)(tangents)  # [3, batch, outputs]
+    return jnp.log10(jnp.mean(jnp.linalg.norm(change, axis=-1), axis=-1))
+
+
+def measure(cell):
+    """The exponents of N, fitted to every seed; one program serves all depths."""
+    depths = transformers.depths_to(cell["depth"], 4)
+
+    deepest = transformers.build(cell, cell["depth"])
+
+    @jax.jit
+    def run(variables, x, y, depths):
+        def at(depth):
+            net = transformers.build(cell, depth)
+            ratio = transformers.beta(net) / transformers.beta(deepest)
+            return moved(net, transformers.brought(variables, ratio), x, y, depth)
+
+        with jax.default_matmul_precision("highest"):
+            return jax.lax.map(at, depths)
+
+    log10 = []  # [seeds, depths, 3]
+    for key, x, y in zip(*transformers.batches(cell), strict=True):
+        # Not compiled as a whole: nets then share what is compiled for each kernel.
+        variables = contract.init(key, deepest, x)
+        log10.append(run(variables, x, y, depths))
+    log10 = np.stack(log10)
+    kept = {name: log10[:, :, place] for place, name in enumerate(STEPS)}
+    kept["depths"] = depths
+    if not np.all(np.isfinite(log10)):
+        return Measured("lost", "an update is zero or not finite", {}, kept)
+    values = {}
+    for name in STEPS:
+        power = transformers.exponent(kept[name], depths, min(LEAST, depths[-2]))
+        values |= {f"{name}_exponent": power.mean, f"{name}_exponent_se": power.error}
+    return Measured("ok", "", values, kept)
+
+
+def tone(row, name):
+    return "bad" if row[name] > WITHIN else "good"
+
+
+def tables(rows):
+    names = tuple(f"{name}_exponent" for name in STEPS)
+    headers = ("SGD, weights", "SGD, all parameters", "Adam, weights")
+    title = "‖ΔF‖ ∝ N^exponent, the first update of the layers"
+    return [transformers.table(rows, title, headers, names, tone)]
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "Change of an example's outputs by the first update, over the learning rate, "
+        "against depth; dots are seeds. Left: what the theory speaks of. Middle: with "
+        "biases and the normalisers' scales and shifts. Right: by Adam."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
+
+
+def _draw(rows, profiles):
+    figure = figures.new(10, 3.4)
+    panels = figure.subplots(1, len(STEPS))
+    panels[1].sharey(panels[0])  # the same learning rate
+    for axes, (name, title) in zip(panels, STEPS.items(), strict=True):
+        transformers.draw_power(axes, rows, profiles, name, "")
+        axes.set_title(title, loc="left")
+    panels[0].set_ylabel("‖ΔF‖ / η")
+    return figure
+
+
+def claim(says, name, gap, within):
+    return Claim(
+        "S16",
+        says,
+        "Wang et al. 2022, arXiv:2203.00555",
+        gap=lambda row: gap(row["weights_exponent"]),
+        error=lambda row: row["weights_exponent_se"],
+        within=within,
+        # Three depths at least, the deepest no shallower than the paper's own nets.
+        scope=lambda row: row["architecture"] == name and row["depth"] >= 64,
+        label=("architecture", "depth", "width"),
+    )
+
+
+STUDY = Study(
+    name="deepnorm_update",
+    kind="experiment",
+    question="Does the first update move a deep Transformer more than a shallow one?",
+    source="Wang et al. 2022, arXiv:2203.00555",
+    axes=transformers.axes(NAMES, depth=1024, batch=8, seeds=3),
+    sizes={
+        "smoke": {"depth": (4,), "width": (16,), "batch": (4,), "seeds": (3,)},
+        "full": {"width": (64, 256), "batch": (64,), "seeds": (16,)},
+    },
+    plan=lambda cells: transformers.sized(one_by_one(measure, seconds=20.0)(cells)),
+    columns=tuple(
+        "architecture depth width batch seeds status reason weights_exponent "
+        "weights_exponent_se all_exponent all_exponent_se adam_exponent "
+        "adam_exponent_se".split()
+    ),
+    claims=(
+        claim(
+            "DeepNorm's first SGD update of the weights does not grow with N",
+            "transformer_deepnorm",
+            lambda exponent: exponent,
+            WITHIN,
+        ),
+        claim(  # grows: by more than what counts as flat
+            "Post-LN's first SGD update of the weights grows with N",
+            "transformer_post_ln",
+            lambda exponent: max(0.0, WITHIN - exponent),
+            0.0,
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=10.0,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)

@@ -1,0 +1,223 @@
+"""Random Transformers of many depths, and powers of the depth: what two studies share."""
+
+import functools
+
+from research.activations import ACTIVATIONS
+from research.architectures import ARCHITECTURES
+from research.catalogue import Catalogue
+from research.initializers import DRAWS, INITIALIZERS
+from research.lazy import lazy
+from research.normalizers import NORMALIZERS
+from research.study.axes import Axis
+from research.study.tables import Mark, Table
+
+jax = lazy("jax")
+np = lazy("numpy")
+contract = lazy("research.architectures.contract")
+datasets = lazy("research.datasets")
+optax = lazy("optax")
+profiles = lazy("research.profiles")
+
+XAVIER = INITIALIZERS["glorot_normal"]  # what both papers start from
+RELU = ACTIVATIONS["relu"]
+COLOURS = {
+    "transformer_post_ln": "#c0392b",
+    "transformer_pre_ln": "#1f5f99",
+    "transformer_deepnorm": "#1e8449",
+}
+
+
+def axes(names, depth, batch, seeds):
+    """Architectures, the deepest stack, and sizes; a row holds every depth up to it."""
+    chosen = Catalogue("architecture", [ARCHITECTURES[name] for name in names])
+    return {
+        "architecture": Axis("where the normaliser stands", names, chosen),
+        "depth": Axis(
+            "deepest stack; shallower ones are its first layers",
+            (depth,),
+            kind="integer",
+            low=4,
+            high=2**14,
+        ),
+        "width": Axis("units in a state", (64,), kind="integer", low=8, high=2**14),
+        "batch": Axis("digits", (batch,), kind="integer", low=2, high=1797),
+        "seeds": Axis(
+            "nets a row", (seeds,), kind="integer", low=1, high=999, single=True
+        ),
+    }
+
+
+def depths_to(deepest, step):
+    """The deepest [depths], and its quotients by powers of `step`: shallow to deep."""
+    depths = [deepest]
+    while depths[0] >= step:
+        depths.insert(0, depths[0] // step)
+    return np.asarray(depths, np.int32)
+
+
+def build(cell, active_depth):
+    """A net of layer norms and ReLUs with Xavier's variances.
+
+    active_depth: how many of its layers are run, which DeepNorm's scales refer to.
+    """
+    rule = XAVIER.hidden(RELU)
+
+    def gains(fan_in, fan_out):
+        variances = rule(fan_in, fan_out)
+        return variances.sigma_w2**0.5, variances.sigma_b2**0.5
+
+    settings = contract.Settings(
+        width=cell["width"],
+        depth=cell["depth"],
+        activation=RELU.phi,
+        weights=contract.Weights(DRAWS[XAVIER.draw], gains),
+        normalizer=NORMALIZERS["layer"],
+        outputs=10,
+        active_depth=active_depth,
+    )
+    return ARCHITECTURES[cell["architecture"]].build(settings)
+
+
+@functools.cache
+def _digits():
+    return datasets.DATASETS["digits"].load()
+
+
+def batches(cell):
+    """(keys [seeds], x [seeds, batch, 8, 8, 1], y [seeds, batch]): digits, row by row."""
+    data = _digits()
+    chosen = np.stack(
+        [
+            np.random.default_rng(seed).choice(len(data.y), cell["batch"], False)
+            for seed in range(cell["seeds"])
+        ]
+    )
+    keys = [jax.random.key(seed) for seed in range(cell["seeds"])]
+    return keys, data.x[chosen], data.y[chosen]
+
+
+OUTER = {"value", "output", "wide", "narrow"}  # what β is a factor of
+
+
+def brought(variables, ratio):
+    """The variables of a net whose β is `ratio` times that of these: of another depth.
+
+    So one draw serves every depth of DeepNorm; β of the other nets is 1.
+    """
+
+    def times(path, leaf):
+        kernel = path[-1].key == "kernel" and path[-2].key in OUTER
+        return leaf * ratio if kernel else leaf
+
+    layers = jax.tree_util.tree_map_with_path(times, variables.stages)
+    return variables._replace(stages=layers)
+
+
+def beta(net):
+    """The factor of σ_w in a net's values, attention outputs and feed-forward nets."""
+    return net.stages[0].layer.placement.beta
+
+
+def states_before(net, variables, x, depth):
+    """(the last state, those before each layer [layers, batch, time, width]).
+
+    depth: how many layers are run; may be traced, so that one program serves all.
+    """
+    (stage,), (stacked,) = net.stages, variables.stages
+    h, _ = contract.call(net.stem, variables.stem, x)
+    room = jax.numpy.zeros((stage.depth, *h.shape), h.dtype)
+
+    def step(index, carry):
+        h, states = carry
+        after, _ = contract.call(
+            stage.layer, contract.layer_at(stage, stacked, index), h
+        )
+        return after, states.at[index].set(h)
+
+    return jax.lax.fori_loop(0, depth, step, (h, room))
+
+
+def sized(units):
+    """The units, with the memory that their nets take."""
+
+    def bytes_of(cell):
+        layer = 12 * cell["width"] ** 2 + 24 * cell["batch"] * cell["width"]
+        return 2**28 + 16 * cell["depth"] * layer  # 4 bytes; variables twice, and room
+
+    sizes = [bytes_of(unit.cells[0]) for unit in units]
+    return [
+        unit._replace(memory=size, peak=size)
+        for unit, size in zip(units, sizes, strict=True)
+    ]
+
+
+def labelled(y):
+    """The mean cross-entropy of outputs [batch, classes] at labels y [batch]."""
+
+    def loss(logits):
+        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+
+    return loss
+
+
+def loss_of_state(net, variables, y):
+    """The same of the last state [batch, time, width]."""
+    loss = labelled(y)
+    return lambda h: loss(contract.call(net.head, variables.head, h)[0])
+
+
+def exponent(log10, depths, least=1):
+    """(p, its standard error over seeds) of value ∝ depth^p, from depth `least` on.
+
+    log10: [seeds, depths].
+    """
+    kept = np.asarray(depths) >= least
+    powers = np.log10(np.asarray(depths, np.float64)[kept])
+    slopes = np.polyfit(powers, np.asarray(log10, np.float64)[:, kept].T, 1)[0]
+    return profiles.over_seeds(slopes)
+
+
+def table(rows, title, headers, names, tone):
+    """One line a row: the net, and exponents with their standard errors.
+
+    headers: for the columns `names`. tone: from (row, name) to the mark's tone.
+    """
+
+    def entry(row, name):
+        if row["status"] != "ok":
+            return Mark(row["status"], "bad")
+        error = row[f"{name}_se"]
+        spread = "" if error is None else f" ± {error:.3f}"
+        return Mark(f"{row[name]:+.3f}{spread}", tone(row, name))
+
+    body = tuple(
+        (
+            row["architecture"],
+            str(row["depth"]),
+            str(row["width"]),
+            *(entry(row, name) for name in names),
+        )
+        for row in rows
+    )
+    return Table(title, ("architecture", "depth", "width", *headers), body)
+
+
+def draw_power(axes, rows, profiles, name, label):
+    """10^(a row's profile `name`) against depth, both logarithmic: a seed is a dot."""
+    for row in rows:
+        if row["status"] != "ok":
+            continue
+        kept, colour = profiles(row), COLOURS[row["architecture"]]
+        depths, log10 = kept["depths"], kept[name]
+        text = row["architecture"].removeprefix("transformer_")
+        text = f"{text}, {row['width']} wide: {row[f'{name}_exponent']:+.2f}"
+        style = "-" if row["width"] <= 64 else "--"
+        axes.plot(depths, 10 ** log10.mean(0), style, color=colour, lw=1.4, label=text)
+        for seed in log10:
+            axes.plot(depths, 10**seed, ".", color=colour, ms=4, alpha=0.5)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xlabel("layers")
+    axes.set_ylabel(label)
+    axes.grid(alpha=0.25, lw=0.5)
+    axes.legend(fontsize=6.5, frameon=False, title="exponent", title_fontsize=6.5)
