@@ -1,0 +1,310 @@
+"""Do recurrent gradients vanish where the largest singular value is below 1/γ?
+
+Each step back in time multiplies the gradient by Wᵀ diag φ′, whose norm is at most ργ:
+ρ is the largest singular value of the recurrent matrix W, and γ the largest |φ′| (1 for
+tanh, ¼ for the sigmoid). So ργ < 1 is sufficient for ‖∂h_T/∂h_t‖ to vanish with T − t,
+and ργ > 1 necessary for it to explode. Gated cells, of which the paper says nothing,
+stand beside the plain one: an LSTM's state is (h, c).
+
+Source: Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, section 2.1.
+"""
+
+import functools
+
+from experiments.propagation.recurrent_nets import DRAWN, drawn, lags_to, program
+from research.activations import ACTIVATIONS
+from research.architectures import ARCHITECTURES
+from research.catalogue import Catalogue
+from research.lazy import lazy
+from research.study import figures
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Figure, Measured, Study, one_by_one
+from research.study.tables import Mark, Table, number
+
+np = lazy("numpy")
+activations = lazy("research.activations")
+profiles = lazy("research.profiles")
+
+ALIVE = 3.0  # decades: a norm within a factor of 1,000 of 1 counts as kept
+
+
+def measure(cell):
+    """Decades per step of the Jacobian's norm, and the paper's bound on it."""
+    names = ("architecture", "activation", "width", "lag")
+    norms = program(*(cell[name] for name in names))
+    sigma_w, lags = np.float32(cell["sigma_w"]), lags_to(cell["lag"])
+    log10, finite, kernels = [], [], []
+    for seed in range(cell["seeds"]):
+        variables, x = drawn(cell, seed)
+        found = norms(variables, x, sigma_w, lags)
+        log10.append(np.asarray(found[0], np.float64))
+        finite.append(bool(found[1]))
+        kernel = variables.stages[0]["params"]["Recurrent_0"]["kernel"]
+        kernels.append(cell["sigma_w"] * np.asarray(kernel, np.float64))
+    log10 = np.stack(log10)  # [seeds, lags, batch]
+    if not all(finite):
+        return Measured("overflow", "some state overflows float32", {})
+    if not np.all(np.isfinite(log10)):
+        return Measured(
+            "lost", "some Jacobian is 0: no unit is left that passes it", {}
+        )
+    rates = np.array([rate(lags, seed) for seed in log10])
+    estimate = profiles.over_seeds(rates)
+    values = {"rate": estimate.mean, "rate_se": estimate.error}
+    values["log10_norm"] = float(np.mean(log10[:, -1]))
+    if cell["architecture"] == "rnn":
+        gamma = activations.steepest(ACTIVATIONS[cell["activation"]])
+        values |= bounds(kernels, gamma, lags, log10, rates)
+    profile = np.mean(log10, axis=(0, 2))
+    return Measured("ok", "", values, {"lags": lags, "log10_norm": profile})
+
+
+def rate(lags, log10):
+    """Decades per step: the slope over the later half of the lags, of [lags, batch].
+
+    The earlier ones are left out because a product of matrices that are not normal
+    starts with a transient.
+    """
+    later = slice(len(lags) // 2, None) if len(lags) >= 4 else slice(None)
+    return float(np.polyfit(lags[later], np.mean(log10, axis=1)[later], 1)[0])
+
+
+def bounds(kernels, gamma, lags, log10, rates):
+    """ρ, γ, log10(ργ) and what the norms miss it by, of a plain net's seeds."""
+    rho = np.array([np.linalg.norm(kernel, 2) for kernel in kernels])
+    radius = [np.max(np.abs(np.linalg.eigvals(kernel))) for kernel in kernels]
+    bound = np.log10(rho * gamma)
+    over = np.max(log10, axis=2) / lags - bound[:, None]  # [seeds, lags]
+    off = profiles.over_seeds(rates - np.log10(radius))
+    return {
+        "gamma": gamma,
+        "rho": float(np.mean(rho)),
+        "radius": float(np.mean(radius)),
+        "bound": float(np.mean(bound)),
+        "bound_worst": float(np.max(bound)),
+        "excess": float(np.max(over)),
+        "off_radius": off.mean,
+        "off_radius_se": off.error,
+    }
+
+
+def fit(cells, typed):
+    """Gated cells with the tanh they are published with, unless activations are typed."""
+    if "activation" in typed:
+        return list(cells), []
+    plain = [
+        c for c in cells if c["architecture"] == "rnn" or c["activation"] == "tanh"
+    ]
+    left = len(cells) - len(plain)
+    return plain, [f"left out {left} cells: gated cells are run with tanh"] * bool(left)
+
+
+def tables(rows):
+    """The rate by σ_w, a line for each net, and the paper's bound for the plain ones."""
+    sigmas = list(dict.fromkeys(row["sigma_w"] for row in rows))
+    names = ("architecture", "activation", "draw", "lag")
+    lines = {}
+    for row in rows:
+        label = tuple(str(row[name]) for name in names)
+        lines.setdefault(label, {})[row["sigma_w"]] = row
+    rates = [
+        (*label, *(_rate(of.get(sigma)) for sigma in sigmas))
+        for label, of in lines.items()
+    ]
+    bounds = [
+        (*label, *(_bound(of.get(sigma, {})) for sigma in sigmas))
+        for label, of in lines.items()
+        if label[0] == "rnn"
+    ]
+    headers = (*names, *(f"σ_w {number(sigma)}" for sigma in sigmas))
+    title = (
+        "Decades per step of ‖∂h_T/∂h_t‖; red: beyond a factor of 1,000 at the longest"
+    )
+    return [
+        Table(title, headers, tuple(rates)),
+        Table(
+            "The bound on it, log10(ργ): below 0 it must vanish", headers, tuple(bounds)
+        ),
+    ]
+
+
+def _bound(row):
+    bound = row.get("bound")
+    return "-" if bound is None else f"{bound:+.3f}"
+
+
+def _rate(row):
+    if row is None:
+        return "-"
+    if row["status"] != "ok":
+        return Mark(row["status"], "bad")
+    text = f"{row['rate']:+.3f}"
+    return Mark(text, "bad" if abs(row["log10_norm"]) > ALIVE else "good")
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "Left: decades per step of the Jacobian's norm in plain nets, against the bound "
+        "log10(ργ), which is the dashed line: nothing may lie above it, and left of 0 all "
+        "vanish. Right: log10 of the norm by lag, tanh, at the σ_w nearest to 1; below "
+        "-37 plain float32 has only zeros."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
+
+
+MARKERS = {"lecun_normal": "o", "orthogonal": "s", "identity": "^"}
+LINES = {"lecun_normal": "-", "orthogonal": "--", "identity": ":"}
+
+
+def _draw(rows, profiles):
+    figure = figures.new(10, 4)
+    left, right = figure.subplots(1, 2)
+    rows = [row for row in rows if row["status"] == "ok"]
+    _against_bound(left, [row for row in rows if row["architecture"] == "rnn"])
+    tanh = [row for row in rows if row["activation"] == "tanh"]
+    nearest = min((abs(row["sigma_w"] - 1) for row in tanh), default=0)
+    shown = [row for row in tanh if abs(row["sigma_w"] - 1) == nearest]
+    names = list(dict.fromkeys(row["architecture"] for row in shown))
+    for row in shown:
+        kept, colour = profiles(row), f"C{names.index(row['architecture'])}"
+        label = f"{row['architecture']}, {row['draw']}"
+        style = LINES[row["draw"]]
+        right.plot(kept["lags"], kept["log10_norm"], style, color=colour, label=label)
+    right.axhline(0, color="black", lw=0.6)
+    right.set_xlabel("T − t")
+    right.set_ylabel("log10 ‖∂h_T/∂h_t‖")
+    right.set_title(f"tanh, σ_w = {shown[0]['sigma_w']:g}" if shown else "", loc="left")
+    right.grid(alpha=0.25, lw=0.5)
+    right.legend(fontsize=6, frameon=False, ncols=2)
+    return figure
+
+
+def _against_bound(axes, plain):
+    names = list(dict.fromkeys(row["activation"] for row in plain))
+    for row in plain:
+        axes.plot(
+            row["bound"],
+            row["rate"],
+            MARKERS[row["draw"]],
+            ms=4,
+            color=f"C{names.index(row['activation'])}",
+        )
+    for place, name in enumerate(names):
+        axes.plot([], [], "o", ms=4, color=f"C{place}", label=name)
+    for name, marker in MARKERS.items():
+        axes.plot([], [], marker, ms=4, color="gray", label=name)
+    axes.axline((0, 0), slope=1, color="black", lw=0.8, ls=(0, (4, 3)))
+    axes.axvline(0, color="black", lw=0.6)
+    axes.axhline(0, color="black", lw=0.6)
+    axes.set_xlabel("log10(ργ)")
+    axes.set_ylabel("decades per step")
+    axes.set_title("plain nets", loc="left")
+    axes.grid(alpha=0.25, lw=0.5)
+    axes.legend(fontsize=6.5, frameon=False)
+
+
+SOURCE = "Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, section 2.1"
+LABEL = ("activation", "draw", "sigma_w", "lag")
+ROUNDING = 1e-4  # decades per step: a step's product in float32 is off by some 1e-6
+
+STUDY = Study(
+    name="recurrent_lag",
+    kind="experiment",
+    question="Do recurrent gradients vanish where ρ < 1/γ?",
+    source="Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063",
+    axes={
+        "architecture": Axis(
+            "the cell",
+            ("rnn", "lstm", "lstm_chrono", "gru"),
+            Catalogue(
+                "architecture",
+                [
+                    ARCHITECTURES[name]
+                    for name in ("rnn", "lstm", "lstm_chrono", "gru", "mgu")
+                ],
+            ),
+        ),
+        "activation": Axis(
+            "the cell's φ", ("tanh", "sigmoid", "relu", "linear"), ACTIVATIONS
+        ),
+        "draw": Axis("how W is drawn", tuple(DRAWN), DRAWN),
+        "sigma_w": Axis(
+            "size of W: √(variance × fan-in), or the singular value of all",
+            (0.4, 0.9, 1.1, 2.0, 4.0),
+            kind="number",
+            low=1e-3,
+            high=100.0,
+        ),
+        "lag": Axis("steps T − t", (100,), kind="integer", low=4, high=10**5),
+        "width": Axis("units", (48,), kind="integer", low=2, high=512, single=True),
+        "seeds": Axis(
+            "nets a cell", (4,), kind="integer", low=1, high=999, single=True
+        ),
+    },
+    sizes={
+        "smoke": {
+            "architecture": ("rnn", "gru"),
+            "activation": ("tanh",),
+            "draw": ("lecun_normal", "identity"),
+            "sigma_w": (0.4, 1.1),
+            "lag": (12,),
+            "width": (8,),
+            "seeds": (3,),
+        },
+        "full": {"lag": (100, 1000), "width": (256,), "seeds": (16,)},
+    },
+    fit=fit,
+    plan=one_by_one(measure, seconds=1.0),
+    columns=tuple(
+        "architecture activation draw sigma_w lag width seeds status reason rate "
+        "rate_se log10_norm gamma rho radius bound bound_worst excess off_radius "
+        "off_radius_se".split()
+    ),
+    claims=(
+        Claim(
+            "S18",
+            "‖∂h_T/∂h_t‖ is at most (ργ)^(T − t), at every lag of every net",
+            SOURCE,
+            gap=lambda row: max(0.0, row["excess"]),
+            error=lambda row: 0.0,
+            within=ROUNDING,
+            scope=lambda row: row["architecture"] == "rnn",
+            label=LABEL,
+        ),
+        Claim(
+            "S18",
+            "gradients vanish where the largest singular value is below 1/γ",
+            SOURCE,
+            gap=lambda row: max(0.0, row["rate"]),
+            error=lambda row: 0.0,
+            within=0.0,
+            scope=lambda row: (
+                row["architecture"] == "rnn" and row["bound_worst"] < -ROUNDING
+            ),
+            label=LABEL,
+        ),
+        Claim(
+            "S18",
+            "in a linear net the rate comes to be log10 of the spectral radius",
+            SOURCE,
+            gap=lambda row: row["off_radius"],
+            error=lambda row: row["off_radius_se"],
+            within=0.02,  # 2 decades in 100 steps, of a radius that is met as T → ∞
+            scope=lambda row: (
+                (row["architecture"], row["activation"]) == ("rnn", "linear")
+                and row["lag"] >= 100
+            ),
+            label=LABEL,
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=4.0,
+    threads=1,  # two batched SVDs side by side can dead-lock XLA's CPU threads
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)
