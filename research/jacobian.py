@@ -161,12 +161,30 @@ def _exact(layers: _Layers, h: Tree, k: int | None) -> Spectrum:
     flat, unravel = ravel_pytree(h)
     basis = jax.vmap(unravel)(jnp.eye(flat.size, dtype=flat.dtype))
     images, exponent = _push(layers, h, basis)
-    values = jnp.linalg.svd(images, compute_uv=False)[:k]
+    values = _stretches(images)[:k]
     floor = flat.size * jnp.finfo(flat.dtype).eps
     known = jnp.all(jnp.isfinite(values))
     return Spectrum(
         _log10(values, exponent, floor), jnp.where(known, 0.0, jnp.nan), known
     )
+
+
+# One decomposition at a time: two batched ones, called from two threads, can dead-lock
+# XLA's CPU threads.
+@jax.custom_batching.sequential_vmap
+def _stretches(a: jax.Array) -> jax.Array:
+    return jnp.linalg.svd(a, compute_uv=False)
+
+
+@jax.custom_batching.sequential_vmap
+def _decomposed(a: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    u, s, vh = jnp.linalg.svd(a, full_matrices=False)
+    return u, s, vh
+
+
+@jax.custom_batching.sequential_vmap
+def _orthonormal(a: jax.Array) -> jax.Array:
+    return jnp.linalg.qr(a)[0]
 
 
 def _push(layers: _Layers, h: Tree, tangents: Tree) -> tuple[jax.Array, jax.Array]:
@@ -247,14 +265,14 @@ def _top(layers: _Layers, h: Tree, k: int, tolerance: float, iterations: int):
 
     def step(now: _Iteration) -> _Iteration:
         images, exponent = _push(layers, h, jax.vmap(unravel)(now.block))
-        turn, values, left = jnp.linalg.svd(images, full_matrices=False)
+        turn, values, left = _decomposed(images)
         right = turn.T @ now.block  # so that J right_i = values_i left_i
         back, back_exponent = _pull(layers, states, last, left)
         back = jnp.ldexp(back, back_exponent - exponent)
         missing = back - values[:, None] * right
         residual = jnp.max(jnp.linalg.norm(missing[:k], axis=1))
         residual = residual / jnp.where(values[0] > 0, values[0], 1)
-        block = jnp.linalg.qr(back.T)[0].T
+        block = _orthonormal(back.T).T
         return _Iteration(now.count + 1, block, values, exponent, residual)
 
     def unfinished(now: _Iteration) -> jax.Array:

@@ -301,7 +301,6 @@ STUDY = Study(
     tables=tables,
     figures=draw_figures,
     compile_seconds=4.0,
-    threads=1,  # two batched SVDs side by side can dead-lock XLA's CPU threads
 )
 
 if __name__ == "__main__":
