@@ -74,8 +74,8 @@ def test_nets_without_normalisers_have_scalars_instead(name, more, network):
 @pytest.mark.parametrize("name", SMALL + UNNORMALIZED)
 def test_digits_and_the_smallest_images_can_be_read(name, network):
     family = ARCHITECTURES[name]
-    assert family.refuses(14, "tanh", "none", 8) is None
-    assert "6n + 2" in (family.refuses(16, "tanh", "none", 8) or "")
+    assert family.refuses(14, "tanh", "none", side=8) is None
+    assert "6n + 2" in (family.refuses(16, "tanh", "none", side=8) or "")
     for depth, layers in ((8, (1, 1, 1)), (14, (2, 1, 1, 1, 1))):
         net = network(name, depth=depth, width=4)
         if name == "resnet_v2" and depth == 14:  # its first group too has an opening
