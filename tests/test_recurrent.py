@@ -305,27 +305,36 @@ def test_the_scan_with_a_derivative_of_its_own_is_a_plain_one():
     """Values, pushed tangents and gradients, in both directions of time."""
     random = np.random.default_rng(2)
     draw = lambda *shape: random.standard_normal(shape).astype(np.float32)
-    arguments = (0.5 * draw(3, 12), draw(1, 12), draw(6, 2, 12))
+    arguments = (
+        0.5 * draw(3, 12),
+        draw(12),
+        0.5 * draw(5, 12),
+        draw(12),
+        draw(6, 2, 5),
+    )
     along = tuple(map(np.cos, arguments))
     weights = draw(6, 2, 3)
 
-    def plain(kernel, bias, inputs, reverse):
+    def plain(kernel, bias, into, shift, x, reverse):
+        inputs = x @ into + shift[None, None]
+
         def body(state, now):
-            times = lambda h: h @ kernel + bias
+            times = lambda h: h @ kernel + bias[None]
             state = cells.LSTM.step(times, state, now, jnp.tanh)
             return state, state[0]
 
         start = cells.LSTM.start(2, 3, jnp.float32)
         return jax.lax.scan(body, start, inputs, reverse=reverse)[1]
 
-    def own(kernel, bias, inputs, reverse):
-        return cells.over_time(cells.LSTM, jnp.tanh, kernel, bias, inputs, reverse)
+    def own(kernel, bias, into, shift, x, reverse):
+        pairs = (kernel, bias), (into, shift)
+        return cells.over_time(cells.LSTM, jnp.tanh, *pairs, x, reverse)
 
     for reverse in (False, True):
 
         def everything(run, arguments, along, reverse=reverse):
             run = lambda *a, run=run: run(*a, reverse)
-            gradient = jax.grad(lambda *a: jnp.vdot(weights, run(*a)), (0, 1, 2))
+            gradient = jax.grad(lambda *a: jnp.vdot(weights, run(*a)), range(5))
             return jax.jvp(run, arguments, along), gradient(*arguments)
 
         seen, expected = (

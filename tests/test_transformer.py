@@ -188,8 +188,8 @@ def test_sinusoids_are_the_papers():
 
 def test_rotary_scores_depend_on_differences_of_positions():
     query, key = random(8, seed=1), random(8, seed=2)
-    everywhere = [np.broadcast_to(a, (1, 9, 1, 8)) for a in (query, key)]
-    turned = [np.asarray(attention.rotate(a))[0, :, 0] for a in everywhere]
+    everywhere = [np.broadcast_to(a, (1, 1, 9, 8)) for a in (query, key)]
+    turned = [np.asarray(attention.rotate(a))[0, 0] for a in everywhere]
     scores = turned[0] @ turned[1].T
     # Scores of some units, from angles up to 8 rounded in float32.
     for gap in range(-8, 9):
@@ -198,7 +198,7 @@ def test_rotary_scores_depend_on_differences_of_positions():
     assert np.ptp(scores[0]) > 0.5  # and they do depend on them
     np.testing.assert_allclose(scores[0, 0], query @ key, rtol=1e-5)
     with pytest.raises(ValueError, match="pairs of units"):
-        attention.rotate(jnp.zeros((1, 2, 1, 3)))
+        attention.rotate(jnp.zeros((1, 1, 2, 3)))
 
 
 def test_heads_are_32_wide_where_that_divides_the_width():

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from research.architectures.contract import Weights
-from research.architectures.layers import Dense
+from research.architectures.layers import Affine, Dense, product
 
 HEAD = 32  # the width of a head where the state is wide enough to have several
 BASE = 10_000.0  # wavelengths of positions go up to 2π times this, in both papers
@@ -28,19 +28,20 @@ def heads_of(width: int) -> int:
 def attend(
     query: jax.Array, key: jax.Array, value: jax.Array, causal: bool = False
 ) -> jax.Array:
-    """softmax(q kᵀ/√d) v of [batch, time, heads, d], in the form its device has."""
-    if query.dtype == jnp.float64:  # jax's own takes its softmax in float32
-        return _in_full(query, key, value, causal)
-    return jax.nn.dot_product_attention(
-        query, key, value, is_causal=causal, implementation=_implementation(query)
+    """softmax(q kᵀ/√d) v of [batch, heads, time, d], in the form its device has."""
+    if query.dtype not in (jnp.bfloat16, jnp.float16):
+        return _by_products(query, key, value, causal)
+    time_first = (jnp.swapaxes(a, 1, 2) for a in (query, key, value))
+    mixed = jax.nn.dot_product_attention(
+        *time_first, is_causal=causal, implementation=_implementation(query)
     )
+    return jnp.swapaxes(mixed, 1, 2)
 
 
 def _implementation(query: jax.Array):
     """cuDNN's fused kernel is for half precision, on NVIDIA's GPUs."""
-    half = query.dtype in (jnp.bfloat16, jnp.float16)
     fits = query.shape[-1] % 8 == 0 and query.shape[-1] <= 128
-    return "cudnn" if half and fits and _on_cuda() else "xla"
+    return "cudnn" if fits and _on_cuda() else "xla"
 
 
 def _on_cuda() -> bool:
@@ -49,12 +50,15 @@ def _on_cuda() -> bool:
     return "cuda" in jax.extend.backend.get_backend().platform_version.lower()
 
 
-def _in_full(query, key, value, causal):
-    scores = jnp.einsum("btnd,bsnd->bnts", query, key) * query.shape[-1] ** -0.5
+def _by_products(query, key, value, causal):
+    """The same as two products, divided last: of d columns and not of `time`."""
+    scores = (query.shape[-1] ** -0.5 * query) @ jnp.swapaxes(key, 2, 3)
     if causal:
         seen = jnp.tril(jnp.ones(scores.shape[-2:], bool))
         scores = jnp.where(seen[None, None], scores, -jnp.inf)
-    return jnp.einsum("bnts,bsnd->btnd", jax.nn.softmax(scores), value)
+    largest = jax.lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True))
+    shares = jnp.exp(scores - largest)
+    return (shares @ value) / jnp.sum(shares, axis=-1, keepdims=True)
 
 
 def _angles(time: int, pairs: int, dtype) -> jax.Array:
@@ -71,16 +75,16 @@ def sinusoids(time: int, width: int, dtype) -> jax.Array:
 
 
 def rotate(x: jax.Array) -> jax.Array:
-    """x [batch, time, heads, d], each pair of units turned by its position's angle.
+    """x [batch, heads, time, d], each pair of units turned by its position's angle.
 
     Products of a query and a key then depend on the difference of their positions.
     Raises ValueError where d is odd.
     """
-    batch, time, heads, size = x.shape
+    *_, time, size = x.shape
     if size % 2:
         raise ValueError(f"rotary positions turn pairs of units: a head has {size}")
-    angles = _angles(time, size // 2, x.dtype)[None, :, None]
-    pairs = x.reshape(batch, time, heads, size // 2, 2)
+    angles = _angles(time, size // 2, x.dtype)[None, None]
+    pairs = x.reshape(*x.shape[:-1], size // 2, 2)
     even, odd = pairs[..., 0], pairs[..., 1]
     cosine, sine = jnp.cos(angles), jnp.sin(angles)
     turned = jnp.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1)
@@ -100,18 +104,28 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(self, h: jax.Array, source: jax.Array | None = None) -> jax.Array:
-        source = h if source is None else source
-        width, outer = h.shape[-1], self.outer or self.weights
-        heads = heads_of(width)
-
-        def project(name, weights, x):
-            x = Dense(width, weights, name=name)(x)
-            return x.reshape(*x.shape[:2], heads, width // heads)
-
-        query = project("query", self.weights, h)
-        key = project("key", self.weights, source)
-        value = project("value", outer, source)
+        outer = self.outer or self.weights
+        width = h.shape[-1]
+        query = Affine(width, self.weights, name="query")(width, h.dtype)
+        key = Affine(width, self.weights, name="key")(width, h.dtype)
+        value = Affine(width, outer, name="value")(width, h.dtype)
+        if source is None:
+            query, key, value = _in_heads(h, query, key, value)
+        else:
+            (query,) = _in_heads(h, query)
+            key, value = _in_heads(source, key, value)
         if self.rotary:
             query, key = rotate(query), rotate(key)
-        mixed = attend(query, key, value, self.causal)
+        mixed = jnp.swapaxes(attend(query, key, value, self.causal), 1, 2)
         return Dense(width, outer, name="output")(mixed.reshape(h.shape))
+
+
+def _in_heads(x: jax.Array, *maps: tuple[jax.Array, jax.Array]) -> jax.Array:
+    """[maps, batch, heads, time, d]: x under several maps, made by one product."""
+    batch, time, width = x.shape
+    kernels, biases = zip(*maps, strict=True)
+    mapped = product(x, jnp.concatenate(kernels, axis=1))
+    mapped = mapped + jnp.concatenate(biases)[None, None]
+    heads = heads_of(width)
+    mapped = mapped.reshape(batch, time, len(maps), heads, width // heads)
+    return jnp.moveaxis(mapped, (2, 3), (0, 2))

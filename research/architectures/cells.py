@@ -1,10 +1,11 @@
 """Recurrent cells as pure steps, what they are drawn from, and a scan of them.
 
-A cell's products with the input are made for all steps at once and handed in as `now`;
-those with the state are made here. Columns of kernels are blocks of `width`, a gate each.
+A cell's product with the input is handed in as `now`; that with the state is made by
+`times`. Columns of kernels are blocks of `width`, a gate each.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from research.architectures.contract import Tree, Weights
-from research.architectures.layers import Dense, drawn
+from research.architectures.layers import Affine, drawn, product
 from research.initializers import Draw
 
 Phi = Callable[[jax.Array], jax.Array]
@@ -29,6 +30,7 @@ class Cell(NamedTuple):
     memory: the state is (h, c); otherwise it is h.
     forget: the block of the forget gate, which is opened by FORGET_BIAS; or None.
     biased: the last block's product has a bias of its own.
+    summed: nothing but the sum of product and input is read.
     """
 
     gates: int
@@ -36,10 +38,15 @@ class Cell(NamedTuple):
     memory: bool = False
     forget: int | None = None
     biased: bool = False
+    summed: bool = False
 
     def read(self, state: Tree) -> jax.Array:
         """h [batch, width], what the cell shows of its state."""
         return state[0] if self.memory else state
+
+    def joined(self, product: jax.Array, now: jax.Array) -> tuple[jax.Array, ...]:
+        """What a step is given beside the state: both parts, or their sum."""
+        return (product + now,) if self.summed else (product, now)
 
     def start(self, batch: int, width: int, dtype: Any) -> Tree:
         """The state before the first step: zeros."""
@@ -78,8 +85,8 @@ def _mgu(times, h, now, phi):
     return h + f * (n - h)
 
 
-RNN = Cell(1, _rnn)
-LSTM = Cell(4, _lstm, memory=True, forget=1)  # blocks i, f, g, o
+RNN = Cell(1, _rnn, summed=True)
+LSTM = Cell(4, _lstm, memory=True, forget=1, summed=True)  # blocks i, f, g, o
 GRU = Cell(3, _gru, biased=True)  # blocks r, z, n
 MGU = Cell(2, _mgu)  # blocks f, n
 
@@ -153,7 +160,7 @@ class Recurrent(nn.Module):
 
 
 class Projection(nn.Module):
-    """The input's part of every step: [..., features] to [..., gates × width].
+    """(kernel [features, gates × width], bias) of the input's part of every step.
 
     longest: T of Tallec & Ollivier 2018: forget biases log u and input biases −log u,
       u uniform in [1, T − 1]; None for FORGET_BIAS.
@@ -166,21 +173,22 @@ class Projection(nn.Module):
     longest: Any = None
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, features: int, dtype: Any) -> tuple[jax.Array, jax.Array]:
         weights = by_gate(self.weights, self.cell.gates)
-        now = Dense(self.cell.gates * self.width, weights, self.first)(x)
+        columns = self.cell.gates * self.width
+        affine = Affine(columns, weights, self.first, name="Dense_0")
+        kernel, bias = affine(features, dtype)
         if self.cell.forget is None:
-            return now
+            return kernel, bias
         if self.longest is None:
-            opened = jnp.full((self.width,), FORGET_BIAS, now.dtype)
+            opened = jnp.full((self.width,), FORGET_BIAS, dtype)
             shifts = {self.cell.forget: opened}
         else:
-            opened = self._chrono(now.dtype)
+            opened = self._chrono(dtype)
             shifts = {self.cell.forget: opened, INPUT_GATE: -opened}
-        none = jnp.zeros((self.width,), now.dtype)
+        none = jnp.zeros((self.width,), dtype)
         shift = [shifts.get(gate, none) for gate in range(self.cell.gates)]
-        shift = jnp.concatenate(shift)
-        return now + jnp.expand_dims(shift, tuple(range(now.ndim - 1)))
+        return kernel, bias + jnp.concatenate(shift)
 
     def _chrono(self, dtype: Any) -> jax.Array:
         """log u [width]; in the NTK form the parameter is the draw in [0, 1]."""
@@ -197,57 +205,83 @@ class Projection(nn.Module):
         return opened(chrono) if ntk else chrono
 
 
+def _step(cell: Cell, phi: Phi, state: Tree, part: jax.Array, now: Any = 0.0) -> Tree:
+    """The state after a step; part: the product with h, or its sum with `now`."""
+    return cell.step(lambda h: part, state, now, phi)
+
+
+def _advance(cell: Cell, phi: Phi, recurrent, inputs, state: Tree, x: jax.Array):
+    """(the state after reading x [batch, features], what its step was given)."""
+    (kernel, bias), (into, shift) = recurrent, inputs
+    part = cell.read(state) @ kernel + bias[None]
+    given = cell.joined(part, x @ into + shift[None])
+    return _step(cell, phi, state, *given), given
+
+
+def _push(cell: Cell, phi: Phi, state: Tree, given, d_state: Tree, d_given) -> Tree:
+    """The tangent of a step's state."""
+    step = partial(_step, cell, phi)
+    return jax.jvp(step, (state, *given), (d_state, *d_given))[1]
+
+
+def _mapped(x: jax.Array, maps: tuple[jax.Array, jax.Array]) -> jax.Array:
+    kernel, bias = maps
+    return product(x, kernel) + bias[None, None]
+
+
 def over_time(
     cell: Cell,
     phi: Phi,
-    kernel: jax.Array,
-    bias: jax.Array,
-    inputs: jax.Array,
+    recurrent: tuple[jax.Array, jax.Array],
+    inputs: tuple[jax.Array, jax.Array],
+    x: jax.Array,
     reverse: bool = False,
 ) -> jax.Array:
     """h [time, batch, width] of a cell whose product with h is one, from zeros.
 
-    inputs: [time, batch, gates × width]. reverse: from the last step to the first.
+    recurrent: (kernel, bias) of products with the state. inputs: of those with
+      x [time, batch, features]. reverse: from the last step to the first.
 
-    The derivative is written out so that the kernel's gradient is one product over all
-    steps; a plain scan adds up one for each step, which takes longer than all the rest.
+    The derivative is written out so that a kernel's gradient is one product over all
+    steps: a plain scan adds up one for each step, which takes longer than all the rest.
+    And little is kept for it, since on a CPU new memory costs more than a sigmoid: the
+    input's part is made step by step, and the cell's own part again on the way back.
     """
-
-    def step(state, now, product):
-        return cell.step(lambda h: product, state, now, phi)
+    advance = partial(_advance, cell, phi)
+    push = jax.checkpoint(partial(_push, cell, phi), prevent_cse=False)
 
     def scan(body, start, steps):
         return jax.lax.scan(body, start, steps, reverse=reverse)[1]
 
     @jax.custom_jvp
-    def run(kernel, bias, start, inputs):
-        def body(state, now):
-            state = step(state, now, cell.read(state) @ kernel + bias)
+    def run(recurrent, inputs, start, x):
+        def body(state, x):
+            state, _ = advance(recurrent, inputs, state, x)
             return state, cell.read(state)
 
-        return scan(body, start, inputs)
+        return scan(body, start, x)
 
     @run.defjvp
     def _(primals, tangents):
-        kernel, bias, start, inputs = primals
-        d_kernel, d_bias, d_start, d_inputs = tangents
+        recurrent, inputs, start, x = primals
+        d_recurrent, d_inputs, d_start, d_x = tangents
 
-        def body(state, now):
-            h = cell.read(state)
-            after, push = jax.linearize(step, state, now, h @ kernel + bias)
-            return after, (h, cell.read(after), push)
+        def body(state, x):
+            after, given = advance(recurrent, inputs, state, x)
+            return after, (cell.read(after), state, given)
 
-        before, after, pushes = scan(body, start, inputs)
-        d_product = before @ d_kernel + jnp.expand_dims(d_bias, 0)
+        after, before, given = scan(body, start, x)
+        d_product = _mapped(cell.read(before), d_recurrent)
+        d_now = _mapped(x, d_inputs) + product(d_x, inputs[0])
 
-        def push_on(d_state, step):
-            push, d_now, d_product = step
-            d_product = d_product + cell.read(d_state) @ kernel
-            d_state = push(d_state, d_now, d_product)
+        def push_on(d_state, steps):
+            before, given, (d_first, *rest) = steps
+            d_first = d_first + cell.read(d_state) @ recurrent[0]
+            d_state = push(before, given, d_state, (d_first, *rest))
             return d_state, cell.read(d_state)
 
-        return after, scan(push_on, d_start, (pushes, d_inputs, d_product))
+        d_given = cell.joined(d_product, d_now)
+        return after, scan(push_on, d_start, (before, given, d_given))
 
-    width = kernel.shape[0]
-    start = cell.start(inputs.shape[1], width, inputs.dtype)
-    return run(kernel, bias, start, inputs)
+    width = recurrent[0].shape[0]
+    return run(recurrent, inputs, cell.start(x.shape[1], width, x.dtype), x)

@@ -46,8 +46,34 @@ class Dense(nn.Module):
         kernel, bias, sigma_w = drawn(self, (x.shape[-1], self.features), x.dtype)
         bias = jnp.expand_dims(bias, tuple(range(x.ndim - 1)))
         if sigma_w is not None:  # scale the product: it is smaller than the kernel
-            return sigma_w * (x @ kernel) + bias
-        return x @ kernel + bias
+            return sigma_w * product(x, kernel) + bias
+        return product(x, kernel) + bias
+
+
+def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """x W of x [..., in].
+
+    Rows are laid in one matrix: the kernel's gradient is then one product of matrices,
+    where of a batch of sequences XLA transposes both factors first.
+    """
+    rows = x.reshape(-1, x.shape[-1]) @ kernel
+    return rows.reshape(*x.shape[:-1], kernel.shape[-1])
+
+
+class Affine(nn.Module):
+    """(kernel [fan_in, features], bias [features]) at their size: a Dense's parameters.
+
+    For layers that join several in one product, or make it step by step.
+    """
+
+    features: int
+    weights: Weights
+    first: bool = False
+
+    @nn.compact
+    def __call__(self, fan_in: int, dtype: Any) -> tuple[jax.Array, Any]:
+        kernel, bias, sigma_w = drawn(self, (fan_in, self.features), dtype)
+        return kernel if sigma_w is None else sigma_w * kernel, bias
 
 
 class Conv(nn.Module):

@@ -22,7 +22,7 @@ from research.architectures.contract import (
     Tree,
     Weights,
 )
-from research.architectures.layers import Head, Norm, as_sequence, identity
+from research.architectures.layers import Head, Norm, as_sequence, identity, product
 from research.normalizers import Normalizer
 
 
@@ -41,7 +41,8 @@ class Reader(nn.Module):
         project = Projection(
             self.cell, self.width, self.weights, first=True, longest=self.longest
         )
-        now = jnp.swapaxes(project(x[:, : self.steps]), 0, 1)
+        kernel, bias = project(x.shape[-1], x.dtype)
+        now = product(jnp.swapaxes(x[:, : self.steps], 0, 1), kernel) + bias[None, None]
         around = jnp.arange(self.steps) % now.shape[0]
         start = self.cell.start(x.shape[0], self.width, now.dtype)
         return Fed(start, now[around])

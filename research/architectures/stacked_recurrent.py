@@ -54,14 +54,11 @@ class Layer(nn.Module):
         weights = by_gate(self.weights, self.cell.gates)
         read = []
         for direction in range(self.directions):
-            inputs = Projection(self.cell, width, self.weights)(h)
+            inputs = Projection(self.cell, width, self.weights)(h.shape[-1], h.dtype)
             kernel, bias, sigma_w = Recurrent(self.cell, width, weights)(h.dtype)
-            kernel = kernel if sigma_w is None else sigma_w * kernel
-            read.append(
-                over_time(
-                    self.cell, self.phi, kernel, bias, inputs, reverse=direction == 1
-                )
-            )
+            recurrent = kernel if sigma_w is None else sigma_w * kernel, bias[0]
+            backwards = direction == 1
+            read.append(over_time(self.cell, self.phi, recurrent, inputs, h, backwards))
         return jnp.swapaxes(jnp.concatenate(read, axis=-1), 0, 1)
 
 

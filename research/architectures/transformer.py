@@ -160,7 +160,7 @@ def _encoder(
     name: str, settings: Settings, placement: Placement, positions: str = "sinusoidal"
 ) -> Architecture:
     stem = Embedding(settings.width, settings.weights, positions)
-    stage = Stage(block_of(settings, placement), settings.depth)
+    stage = Stage(block_of(settings, placement), settings.depth, frugal=True)
     head = head_of(settings, placement, mean_over_time)
     return Architecture(name, stem, (stage,), head)
 
@@ -196,5 +196,5 @@ def build_decoder(settings: Settings) -> Architecture:
     stem = Embedding(settings.width, settings.weights, "none")
     block = block_of(settings, PRE_LN, causal=True, rotary=True)
     head = head_of(settings, PRE_LN, last_step)
-    stage = Stage(block, settings.depth)
+    stage = Stage(block, settings.depth, frugal=True)
     return Architecture("transformer_decoder", stem, (stage,), head)
