@@ -110,3 +110,11 @@ def drawn(net: Any, x: np.ndarray, apply: Callable | None = None) -> Task:
 def gaussian(*shape: int) -> np.ndarray:
     """Inputs of unit size, always the same ones."""
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def linear(module: Any, dense: Callable[[Any], Any]) -> list[Tie]:
+    """Ties of a torch.nn.Linear; dense: from Variables of ours to kernel and bias."""
+    return [
+        Tie(module.weight, lambda own: dense(own)["kernel"].T),
+        Tie(module.bias, lambda own: dense(own)["bias"]),
+    ]

@@ -12,6 +12,7 @@ from benchmarks.peers.case import (
     Tie,
     drawn,
     gaussian,
+    linear,
     settings,
 )
 from research.architectures import ARCHITECTURES
@@ -34,10 +35,10 @@ def model(task: Task) -> Model:
     stem = torch.nn.Linear(task.x.shape[2], width)
     body = torch.nn.LSTM(width, width, layers)
     head = torch.nn.Linear(width, task.net.head.outputs)
-    ties = [*_linear(stem, lambda own: own.stem["params"]["Dense_0"])]
+    ties = [*linear(stem, lambda own: own.stem["params"]["Dense_0"])]
     for layer in range(layers):
         ties += _layer(body, layer, width)
-    ties += _linear(head, lambda own: own.head["params"]["Head_0"]["Dense_0"])
+    ties += linear(head, lambda own: own.head["params"]["Head_0"]["Dense_0"])
 
     def forward(x):
         h, _ = body(stem(x))
@@ -45,14 +46,6 @@ def model(task: Task) -> Model:
 
     x = torch.from_numpy(np.ascontiguousarray(np.swapaxes(task.x, 0, 1)))
     return Model(forward, tuple(ties), x)
-
-
-def _linear(linear: Any, dense: Any) -> list[Tie]:
-    """Ties of a torch.nn.Linear; dense: from Variables of ours to kernel and bias."""
-    return [
-        Tie(linear.weight, lambda own: dense(own)["kernel"].T),
-        Tie(linear.bias, lambda own: dense(own)["bias"]),
-    ]
 
 
 def _layer(body: Any, layer: int, width: int) -> list[Tie]:

@@ -36,27 +36,27 @@ def ours(task: Task) -> Side:
     gradients: Variables of parameters alone.
     """
     optimizer = optax.sgd(RATE, momentum=MOMENTUM)
-    x, y = jax.device_put((task.x, task.y))
 
-    def cost(parameters, statistics):
+    def cost(parameters, statistics, x, y):
         variables = _joined(parameters, statistics)
         outputs, statistics = task.apply(task.net, variables, x)
         losses = optax.softmax_cross_entropy_with_integer_labels(outputs, y)
         return jnp.mean(losses), (outputs, statistics)
 
-    def step(parameters, statistics, momentum):
+    def step(parameters, statistics, momentum, x, y):
         gradient = jax.value_and_grad(cost, has_aux=True)
-        (loss, (outputs, statistics)), slope = gradient(parameters, statistics)
+        (loss, (outputs, statistics)), slope = gradient(parameters, statistics, x, y)
         updates, momentum = optimizer.update(slope, momentum)
         parameters = optax.apply_updates(parameters, updates)
         return (parameters, statistics, momentum), (loss, outputs)
 
     program = jax.jit(step, donate_argnums=(0, 1, 2))
+    x, y = jax.device_put((task.x, task.y))
     parameters, statistics = (jax.device_put(part) for part in _parted(task.variables))
     state = [(parameters, statistics, optimizer.init(parameters))]
 
     def train():
-        state[0], seen = program(*state[0])
+        state[0], seen = program(*state[0], x, y)
         return seen
 
     def gradients():

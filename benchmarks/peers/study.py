@@ -5,20 +5,21 @@ losses of the first steps are found equal before a time is taken.
 """
 
 import functools
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.peers import lstm, torch_loop
+from benchmarks.peers import lstm, torch_loop, transformer
 from benchmarks.peers.case import Case, Shape
 from research.catalogue import Catalogue
 from research.lazy import lazy
-from research.study import provenance
+from research.study import figures, provenance
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Cell, Measured, Row, Study, Unit
+from research.study.declaration import Cell, Figure, Measured, Row, Study, Unit
 from research.study.tables import Mark, Table, number
 
 sides = lazy("benchmarks.peers.sides")
@@ -31,7 +32,7 @@ SMALL = 1e-2  # gradients below this share of the whole are compared with it
 STEPS = 3  # their losses are compared: the second depends on the update
 REST = 0.005  # seconds: threads of one side spin for a while after its step
 
-CASES: Catalogue[Case] = Catalogue("case", [lstm.CASE])
+CASES: Catalogue[Case] = Catalogue("case", [lstm.CASE, transformer.CASE])
 
 
 class Peer(NamedTuple):
@@ -209,7 +210,7 @@ def _values(name: str, trial: Trial, taken: dict[str, np.ndarray]) -> dict[str, 
 def _measured(absent: str, values: dict[str, Any] | None, threads: int) -> Measured:
     if absent or values is None:
         return Measured("absent", absent, {})
-    values = {**values, "threads": threads}
+    values = {**values, "threads": threads, "load": os.getloadavg()[0]}
     if values["agrees"]:
         return Measured("ok", "", values)
     far = number(values["largest_difference"])
@@ -233,10 +234,61 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         body.append((*label, *times, Mark(ratio, tone), "yes", number(row["n"])))
     title = f"A training step; ratio: the peer's time over {BASE}'s (quartiles)"
     shown = [Table(title, headers, tuple(body))]
+    timed = [row for row in rows if row["status"] == "ok"]
+    busy = {(r["case"], number(r["load"])): None for r in timed if not _quiet(r)}
+    if busy:
+        title = "Taken while others used the machine, and of no worth as times"
+        shown.append(Table(title, ("case", "load"), tuple(busy)))
     reasons = {(r["case"], r["peer"], r["reason"]): None for r in rows if r["reason"]}
     if reasons:
         shown.append(Table("Not timed", ("case", "peer", "why"), tuple(reasons)))
     return shown
+
+
+def draw_figures(rows: Sequence[Row], profiles: Any) -> list[Figure]:
+    """Ratios of times to ours; nothing where no peer was timed."""
+    timed = [row for row in rows if row["status"] == "ok" and row["peer"] != BASE]
+    if not timed:
+        return []
+    caption = (
+        f"A peer's time for a training step over {BASE}'s: median and quartiles of steps "
+        "taken in turn. Right of the line the peer takes longer; grey: the machine was "
+        "busy."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, timed))]
+
+
+def _draw(rows: Sequence[Row]) -> Any:
+    figure = figures.new(6.5, 0.9 + 0.35 * len(rows))
+    axes = figure.subplots()
+    for place, row in enumerate(rows):
+        colour = "#1e8449" if row["ratio"] >= 1 else "#c0392b"
+        colour = colour if _quiet(row) else "#999999"
+        spread = (row["ratio_low"], row["ratio_high"])
+        axes.plot(spread, (place, place), color=colour, lw=5, alpha=0.3)
+        axes.plot(row["ratio"], place, "o", color=colour)
+        label = f"{row['ratio']:.2f}  ({row['step_ms']:.0f} ms)"
+        axes.text(row["ratio"], place - 0.18, label, fontsize=7, ha="center")
+    axes.axvline(1, color="black", lw=1)
+    axes.set_xscale("log", base=2)
+    lowest = min(row["ratio_low"] for row in rows)
+    highest = max(row["ratio_high"] for row in rows)
+    axes.set_xlim(min(0.5, lowest / 1.1), max(2.0, highest * 1.1))
+    axes.xaxis.set_major_formatter("{x:g}×")
+    axes.set_yticks(range(len(rows)), [f"{r['case']}: {r['peer']}" for r in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.6)
+    axes.set_xlabel(f"time of a step over {BASE}'s")
+    axes.grid(axis="x", alpha=0.25, lw=0.5)
+    return figure
+
+
+def _quiet(row: Row) -> bool:
+    """Whether the machine did little else: our own threads, and one more.
+
+    PyTorch's threads wait for each other in a loop; where others take the cores they
+    wait for seconds, which says nothing of PyTorch.
+    """
+    return row["load"] <= row["threads"] + 1
 
 
 def _error(row: Row) -> float:
@@ -255,7 +307,7 @@ STUDY = Study(
     columns=tuple(
         "case peer batch length width depth rounds status reason step_ms first_step_s "
         "ratio ratio_low ratio_high agrees largest_difference step_ms_low "
-        "step_ms_high n threads".split()
+        "step_ms_high n threads load".split()
     ),
     claims=(
         Claim(
@@ -265,12 +317,13 @@ STUDY = Study(
             gap=lambda row: max(0.0, 1 - row["ratio"]),
             error=_error,
             within=0.0,
-            scope=lambda row: row["peer"] != BASE,
+            scope=lambda row: row["peer"] != BASE and _quiet(row),
             label=("case", "peer"),
             repeats="n",
         ),
     ),
     tables=tables,
+    figures=draw_figures,
     compile_seconds=10.0,
     threads=1,
 )
