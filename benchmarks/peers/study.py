@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.peers import lstm, torch_loop, transformer
+from benchmarks.peers import lstm, resnet20, torch_loop, transformer
 from benchmarks.peers.case import Case, Shape
 from research.catalogue import Catalogue
 from research.lazy import lazy
@@ -25,14 +25,13 @@ from research.study.tables import Mark, Table, number
 sides = lazy("benchmarks.peers.sides")
 timing = lazy("research.timing")
 
-# Float32 sums in two orders differ by some 1e-6, over hundreds of steps or layers by up
-# to 1e-4. A net with a wrong or missing part differs by 0.01 and more.
-TOLERANCE = 1e-3
 SMALL = 1e-2  # gradients below this share of the whole are compared with it
 STEPS = 3  # their losses are compared: the second depends on the update
 REST = 0.005  # seconds: threads of one side spin for a while after its step
 
-CASES: Catalogue[Case] = Catalogue("case", [lstm.CASE, transformer.CASE])
+CASES: Catalogue[Case] = Catalogue(
+    "case", [lstm.CASE, transformer.CASE, *resnet20.CASES]
+)
 
 
 class Peer(NamedTuple):
@@ -111,12 +110,14 @@ def plan(cells: Sequence[Cell]) -> list[Unit]:
 class Trial(NamedTuple):
     """A peer that has been started.
 
-    largest: how far it is from ours, see `apart`. first_s: until its first step's end.
+    largest: how far it is from ours, see `apart`. agrees: that is near enough.
+    first_s: until its first step's end.
     """
 
     step: Callable[[], Any]
     first_s: float
     largest: float
+    agrees: bool
 
 
 def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
@@ -145,7 +146,7 @@ def start(case: Case, task: Any, names: Sequence[str]) -> dict[str, Trial]:
     first = timing.first(own.step)
     gradients = own.gradients()
     seen = _seen(first.result, own.step)
-    trials = {BASE: Trial(own.step, first.total_s, 0.0)}
+    trials = {BASE: Trial(own.step, first.total_s, 0.0, True)}
     for name in names:
         side, tied = sides.torches(task, case, compiled=name == "torch_compiled")
         first = timing.first(side.step)
@@ -153,7 +154,8 @@ def start(case: Case, task: Any, names: Sequence[str]) -> dict[str, Trial]:
         largest = max(
             apart(found, tied(gradients)), apart(_seen(first.result, side.step), seen)
         )
-        trials[name] = Trial(side.step, first.total_s, largest)
+        agrees = largest <= case.tolerance
+        trials[name] = Trial(side.step, first.total_s, largest, agrees)
     return trials
 
 
@@ -180,7 +182,7 @@ def take(trials: dict[str, Trial], rounds: int) -> dict[str, np.ndarray]:
     """Seconds [rounds] of the steps of all that agree, in turn with rests between."""
     calls: dict[str, Callable] = {}
     for name, trial in trials.items():
-        if trial.largest <= TOLERANCE:
+        if trial.agrees:
             calls[name] = trial.step
             calls[f"rest after {name}"] = lambda: time.sleep(REST)
     return timing.interleaved(calls, rounds)
@@ -189,7 +191,7 @@ def take(trials: dict[str, Trial], rounds: int) -> dict[str, np.ndarray]:
 def _values(name: str, trial: Trial, taken: dict[str, np.ndarray]) -> dict[str, Any]:
     values = {
         "first_step_s": trial.first_s,
-        "agrees": trial.largest <= TOLERANCE,
+        "agrees": trial.agrees,
         "largest_difference": trial.largest,
     }
     if not values["agrees"]:

@@ -1,0 +1,41 @@
+"""The two forms of ResNet-20 that are timed beside PyTorch's are one net, and its."""
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks.peers import resnet20, sides, study
+from benchmarks.peers.case import Shape
+from research.architectures import contract
+
+SHAPE = Shape(batch=2, length=8, width=4, depth=20)
+
+
+def test_the_unrolled_net_is_the_scanned_one():
+    task = resnet20.unrolled(SHAPE)
+    assert task.apply is not contract.apply
+    found, expected = (
+        jax.jit(lambda v, a=apply: a(task.net, v, task.x))(task.variables)
+        for apply in (task.apply, contract.apply)
+    )
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    # One order of float32 sums or another, twenty layers deep.
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+        found,
+        expected,
+    )
+
+
+def test_pytorchs_net_is_ours():
+    pytest.importorskip("torch", reason="the [peers] extra is not installed")
+    case = resnet20.CASES[0]
+    task = case.task(SHAPE)
+    own = sides.ours(task)
+    (_, outputs), gradients = own.step(), own.gradients()
+    theirs, tied = sides.torches(task, case, compiled=False)
+    (_, told), found = theirs.step(), theirs.gradients()
+    assert sum(a.size for a in found) == sum(a.size for a in jax.tree.leaves(gradients))
+    # Few enough inputs of ReLU that none is within rounding of zero.
+    assert study.apart([told.numpy()], [np.asarray(outputs)]) < 1e-4
+    assert study.apart(found, tied(gradients)) < 1e-4
