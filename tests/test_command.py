@@ -33,6 +33,7 @@ MISTAKES = [
     (FLOW + ["lenet5", "--dataset", "digits"], ["at least 16 a side, not 8"]),
     (FLOW + ["vit", "--normalizer", "batch"], ["takes normalizer layer, rms"]),
     (FLOW + ["alexnet", "--width", "7"], ["a width that 2 divides, not 7"]),
+    (["run", "peers", "--case", "resnet20_scan", "--depth", "7"], ["6n + 2, not 7"]),
     (["run", "gradient_flo"], ["unknown study 'gradient_flo'", "gradient_flow"]),
     (["run", "gradient_flow", "--dept", "4"], ["--dept", "did you mean --depth"]),
     (["run", "gradient_flow", "4"], ["unexpected '4'"]),

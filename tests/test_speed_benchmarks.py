@@ -70,7 +70,9 @@ SMALL = case.Shape(batch=3, length=5, width=8, depth=2)
 
 def beside_torch(name: str):
     """A small case's row of PyTorch."""
-    cells = [{"case": name, "peer": "torch", **SMALL._asdict(), "rounds": 1}]
+    depth = 8 if name.startswith("resnet") else SMALL.depth
+    sizes = {**SMALL._asdict(), "depth": depth}
+    cells = [{"case": name, "peer": "torch", **sizes, "rounds": 1}]
     (row,) = study.measure(cells, 2**30)
     return row
 
@@ -80,8 +82,9 @@ def test_a_peers_net_is_ours(name):
     pytest.importorskip("torch", reason="the [peers] extra is not installed")
     row = beside_torch(name)
     assert (row.status, row.values["agrees"]) == ("ok", True)
-    # Rounding: a sum of a few hundred float32 terms differs by some 1e-6.
-    assert row.values["largest_difference"] < 1e-5
+    # Rounding: a sum of a few hundred float32 terms differs by some 1e-6, and the sums
+    # of eight layers with batch norm over 75 pixels by ten times that.
+    assert row.values["largest_difference"] < 1e-4
 
 
 def test_a_peer_with_other_weights_is_not_timed(monkeypatch):

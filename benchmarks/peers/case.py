@@ -73,13 +73,14 @@ class Model(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One net.
+    """One net, of an architecture of the catalogue.
 
     shape: what is measured where no other is asked for. tolerance: how far outputs,
     gradients and losses may be from ours, beside their size.
     """
 
     name: str
+    architecture: str
     source: str
     shape: Shape
     task: Callable[[Shape], Task]

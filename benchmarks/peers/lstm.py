@@ -73,6 +73,7 @@ def _layer(body: Any, layer: int, width: int) -> list[Tie]:
 
 CASE = Case(
     "lstm",
+    "stacked_lstm",
     "Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000",
     Shape(batch=64, length=200, width=128, depth=1),
     task,

@@ -136,6 +136,6 @@ SHAPE = Shape(batch=32, length=32, width=16, depth=20)
 # gradient: up to 0.014 in all was seen in float32; 4e-6 where there is none (batch 8).
 TOLERANCE = 0.05
 CASES = (
-    Case("resnet20_scan", SOURCE, SHAPE, scanned, model, TOLERANCE),
-    Case("resnet20_unrolled", SOURCE, SHAPE, unrolled, model, TOLERANCE),
+    Case("resnet20_scan", "resnet", SOURCE, SHAPE, scanned, model, TOLERANCE),
+    Case("resnet20_unrolled", "resnet", SOURCE, SHAPE, unrolled, model, TOLERANCE),
 )

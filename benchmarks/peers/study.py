@@ -7,19 +7,21 @@ losses of the first steps are found equal before a time is taken.
 import functools
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.peers import lstm, resnet20, torch_loop, transformer
 from benchmarks.peers.case import Case, Shape
+from research.architectures import ARCHITECTURES
 from research.catalogue import Catalogue
 from research.lazy import lazy
 from research.study import figures, provenance
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Cell, Figure, Measured, Row, Study, Unit
+from research.study.errors import Refusal
 from research.study.tables import Mark, Table, number
 
 sides = lazy("benchmarks.peers.sides")
@@ -88,6 +90,18 @@ def shape_of(cell: Cell) -> Shape:
     own = CASES[cell["case"]].shape
     asked = {n: cell[n] for n in Shape._fields if cell[n] is not None}
     return own._replace(**asked)
+
+
+def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
+    """All cells. Raises Refusal where a net has no such depth or width."""
+    for cell in cells:
+        family, shape = ARCHITECTURES[CASES[cell["case"]].architecture], shape_of(cell)
+        normalizer = (family.normalizers or ("none",))[0]
+        side = shape.length
+        why = family.refuses(shape.depth, "relu", normalizer, shape.width, side)
+        if why:
+            raise Refusal(f"--case {cell['case']}: {why}")
+    return list(cells), []
 
 
 def plan(cells: Sequence[Cell]) -> list[Unit]:
@@ -305,6 +319,7 @@ STUDY = Study(
     source="measured here, against PyTorch's own modules",
     axes=AXES,
     sizes=SIZES,
+    fit=fit,
     plan=plan,
     columns=tuple(
         "case peer batch length width depth rounds status reason step_ms first_step_s "

@@ -121,6 +121,7 @@ def _block(block: Block, layer: int) -> list[Tie]:
 
 CASE = Case(
     "transformer",
+    "transformer_pre_ln",
     "Xiong et al. 2020, arXiv:2002.04745 (Pre-LN)",
     Shape(batch=16, length=128, width=128, depth=6),
     task,

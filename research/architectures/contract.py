@@ -111,14 +111,14 @@ def call(
 
     key: for dropout, which there is none of without.
     """
-    rngs = {} if key is None else {"dropout": key}
+    more = {} if key is None else {"rngs": {"dropout": key}}
     fed = (variables[INPUTS],) if INPUTS in variables else ()
     variables = {name: v for name, v in variables.items() if name != INPUTS}
     statistics = [name for name in variables if name != "params"]
     if not train or not statistics:
         kept = {name: variables[name] for name in statistics}
-        return module.apply(variables, h, train, *fed, rngs=rngs), kept
-    return module.apply(variables, h, train, *fed, mutable=statistics, rngs=rngs)
+        return module.apply(variables, h, train, *fed, **more), kept
+    return module.apply(variables, h, train, *fed, mutable=statistics, **more)
 
 
 def init(key: jax.Array, net: Architecture, x: jax.Array) -> Variables:
