@@ -77,7 +77,8 @@ def beside_torch(name: str):
     return row
 
 
-@pytest.mark.parametrize("name", study.CASES)
+# The nets of ResNet-20's two cases are one: the scanned one is held to PyTorch elsewhere.
+@pytest.mark.parametrize("name", ("lstm", "transformer", "resnet20_unrolled"))
 def test_a_peers_net_is_ours(name):
     pytest.importorskip("torch", reason="the [peers] extra is not installed")
     row = beside_torch(name)
