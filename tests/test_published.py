@@ -2,7 +2,9 @@
 
 import pytest
 
+from research.architectures import ARCHITECTURES
 from research.study import published
+from research.study.studies import studies
 
 
 def test_readme_tables_are_made_from_committed_rows(root):
@@ -28,3 +30,18 @@ def test_a_changed_row_changes_the_readme(root, tmp_path, monkeypatch):
     monkeypatch.setattr(published, "PUBLISHED", {name: tmp_path})
     text = (root / "README.md").read_text()
     assert published.filled(text) != text
+
+
+EXPERIMENTS = [s for s in studies().values() if s.kind == "experiment"]
+
+
+def test_readme_names_every_architecture_and_experiment(root):
+    text = (root / "README.md").read_text()
+    for name in (*ARCHITECTURES, *(study.name for study in EXPERIMENTS)):
+        assert f"`{name}`" in text, name
+
+
+def test_every_experiment_has_three_sizes_and_a_claim():
+    for study in EXPERIMENTS:
+        assert {"smoke", "full"} <= set(study.sizes), study.name
+        assert study.claims, study.name
