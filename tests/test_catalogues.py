@@ -279,7 +279,7 @@ def test_looks_linear_and_relu_make_a_linear_net(network):
 class Through:
     """In place of a head: the hidden state as it is."""
 
-    def apply(self, variables, h, train):
+    def apply(self, variables, h, train, rngs=None):
         return h, None
 
 

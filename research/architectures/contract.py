@@ -111,14 +111,14 @@ def call(
 
     key: for dropout, which there is none of without.
     """
-    more = {} if key is None else {"rngs": {"dropout": key}}
+    rngs = None if key is None else {"dropout": key}
     fed = (variables[INPUTS],) if INPUTS in variables else ()
     variables = {name: v for name, v in variables.items() if name != INPUTS}
     statistics = [name for name in variables if name != "params"]
     if not train or not statistics:
         kept = {name: variables[name] for name in statistics}
-        return module.apply(variables, h, train, *fed, **more), kept
-    return module.apply(variables, h, train, *fed, mutable=statistics, **more)
+        return module.apply(variables, h, train, *fed, rngs=rngs), kept
+    return module.apply(variables, h, train, *fed, mutable=statistics, rngs=rngs)
 
 
 def init(key: jax.Array, net: Architecture, x: jax.Array) -> Variables:
