@@ -34,7 +34,7 @@ def small(family, network, **settings):
 
 @every
 def test_a_family_keeps_the_contract(family, network, filled):
-    """Shapes, dtypes, and finite profiles of the right length."""
+    """Shapes, dtypes, and profiles of the right length; their values have own tests."""
     net, x = small(family, network)
     assert net.name == family.name
     assert all(stage.depth >= 1 for stage in net.stages)
@@ -54,10 +54,6 @@ def test_a_family_keeps_the_contract(family, network, filled):
     seen = jax.eval_shape(probe, variables)
     layers = sum(stage.depth for stage in net.stages)
     assert seen.log10_gradient.shape == seen.log10_length.shape == (layers + 1,)
-    # Nets of many stages take long to compile: theirs are held to float64 elsewhere.
-    if family.repeats:
-        run = jax.jit(lambda v: probes.log_gradients(net, v, x, loss))
-        assert np.all(np.isfinite(run(variables)[0]))
 
 
 def apply_of(net):

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow  # real runs, some of them killed and begun again
 MANY = [
     *("--architecture mlp --initializer he_normal,orthogonal --width 16").split(),
     *("--batch 4 --activation tanh,relu").split(),
-    *("--depth " + ",".join(map(str, range(1, 41)))).split(),
+    *("--depth " + ",".join(map(str, range(1, 25)))).split(),
 ]
 
 
@@ -62,11 +62,11 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert ended(start(whole)) == 0
     chance = random.Random(0)
-    for kill in range(4):
+    for kill in range(3):
         process = start(killed)
-        if kill % 2:  # while rows are written, and not only while compiling
+        if kill != 1:  # while rows are written, and not only while compiling
             have = len(list((killed / "cells").glob("*.json")))
-            wait_for_rows(killed, min(have + chance.randint(1, 20), 158))
+            wait_for_rows(killed, min(have + chance.randint(1, 20), 94))
         else:
             time.sleep(chance.uniform(0.2, 3.0))
         process.kill()
@@ -74,7 +74,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
         for path in (killed / "cells").glob("*.json"):
             rows.load(path)  # whole, whatever the moment
     before = {p.name: p.stat().st_mtime_ns for p in (killed / "cells").glob("*.json")}
-    assert 0 < len(before) < 160
+    assert 0 < len(before) < 96
     assert ended(start(killed)) == 0
     ours, theirs = contents(whole), contents(killed)
     leftovers = {name for name in theirs if name.endswith(".tmp")}
