@@ -7,14 +7,63 @@ from research.study import figures
 from research.study.declaration import Figure, Profiles, Row
 from research.study.tables import Mark, Table, number
 
+MANY = 6  # architectures: more are shown one a line
+
 
 def tables(rows: Sequence[Row]) -> list[Table]:
-    """What survives at each depth, decades at the deepest, and the worst cells."""
+    """What survives at each depth, decades at the deepest, and the worst cells.
+
+    Of many architectures, which share neither depth nor width, one table of them all.
+    """
+    worst = _worst([r for r in rows if r["status"] == "ok"])
+    if _many(rows):
+        return [_families(rows), worst]
     shown = [_survivors(rows)]
     for keys, group in _by(rows, "architecture", "normalizer", "width", "sigma_w2"):
         shown.append(_decades(keys, group))
-    shown.append(_worst([r for r in rows if r["status"] == "ok"]))
-    return shown
+    return [*shown, worst]
+
+
+def _many(rows: Sequence[Row]) -> bool:
+    return len({row["architecture"] for row in rows}) > MANY
+
+
+def _families(rows: Sequence[Row]) -> Table:
+    """One line an architecture: activations that keep the gradient, and the worst one."""
+    initializers = list(dict.fromkeys(row["initializer"] for row in rows))
+    body = []
+    for keys, group in _by(rows, "architecture", "normalizer", "width"):
+        deepest = _deepest(group)
+        entries = [
+            _share([row for row in deepest if row["initializer"] == name])
+            for name in initializers
+        ]
+        body.append((*map(number, keys), number(deepest[0]["depth"]), *entries))
+    title = (
+        "Activations that keep their gradient (within a factor of 1,000) at each net's "
+        "deepest, and the decades of the worst"
+    )
+    headers = ("architecture", "norm", "width", "depth", *initializers)
+    return Table(title, headers, tuple(body))
+
+
+def _deepest(rows: Sequence[Row]) -> list[Row]:
+    deepest = max(row["depth"] for row in rows)
+    return [row for row in rows if row["depth"] == deepest]
+
+
+def _share(rows: Sequence[Row]) -> Mark:
+    """How many of the cells keep their gradient, and the most decades or the end."""
+    good = sum(row.get("verdict") == "survives" for row in rows)
+    if not rows:
+        return Mark("", "dim")
+    broken = [row for row in rows if row["status"] != "ok"]
+    decades = [row["log10_ratio"] for row in rows if row["status"] == "ok"]
+    worst = f"{max(decades, key=abs):+.1f}" if decades else ""
+    if broken:
+        worst = broken[0]["status"].replace("_", " ")
+    tone = "good" if good == len(rows) else "bad" if good == 0 else "warning"
+    return Mark(f"{good}/{len(rows)} {worst}", tone)
 
 
 def _worst(rows: Sequence[Row]) -> Table:
@@ -64,8 +113,8 @@ def _survivors(rows: Sequence[Row]) -> Table:
 
 
 def _decades(keys: tuple, rows: list[Row]) -> Table:
-    deepest = max(row["depth"] for row in rows)
-    rows = [row for row in rows if row["depth"] == deepest]
+    rows = _deepest(rows)
+    deepest = rows[0]["depth"]
     initializers = list(dict.fromkeys(row["initializer"] for row in rows))
     cells = {(row["activation"], row["initializer"]): row for row in rows}
     body = []
@@ -91,6 +140,13 @@ def _entry(row: Row | None) -> Mark:
 
 def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:
     """Heat maps of decades per layer, and per-layer profiles with theory's lines."""
+    if _many(rows):
+        caption = (
+            "Decades per layer that the gradient gains (blue) or loses (red) on its way "
+            "to the input, at each net's deepest (the number beside its name); grey "
+            "cells name what happened instead."
+        )
+        return [Figure("figure", caption, functools.partial(_draw_families, rows))]
     first = rows[0]
     same = ("normalizer", "width", "sigma_w2", "sigma_b2")
     rows = [r for r in rows if all(r[n] == first[n] for n in same)]
@@ -126,17 +182,39 @@ def _draw(rows: Sequence[Row], profiles: Profiles):
     return figure
 
 
+def _draw_families(rows: Sequence[Row]):
+    initializers = list(dict.fromkeys(r["initializer"] for r in rows))
+    activations = list(dict.fromkeys(r["activation"] for r in rows))
+    groups = _by(rows, "architecture", "normalizer", "width")
+    nets = [_deepest(group) for _, group in groups]
+    width = 2.6 + len(initializers) * (0.5 + 0.3 * len(activations))
+    figure = figures.new(max(width, 7.5), 1.6 + 0.17 * len(nets))
+    grid = figure.subplots(1, len(initializers), squeeze=False)
+    names = [f"{net[0]['architecture']}  {net[0]['depth']}" for net in nets]
+    for axes, initializer in zip(grid[0], initializers, strict=True):
+        values = {
+            (name, row["activation"]): _slope(row)
+            for name, net in zip(names, nets, strict=True)
+            for row in net
+            if row["initializer"] == initializer
+        }
+        image = figures.heat_map(axes, values, names, activations, 1, initializer)
+        axes.tick_params("x", labelrotation=90)
+        axes.tick_params("y", labelsize=6)  # long names, of many nets
+    figure.colorbar(image, ax=grid, shrink=0.5, label="decades per layer", pad=0.01)
+    return figure
+
+
+def _slope(row: Row) -> float | str:
+    short = {"overflow": "over", "no_fixed_point": "none"}
+    if row["status"] == "ok":
+        return row["log10_slope"]
+    return short.get(row["status"], row["status"])
+
+
 def _map(axes, rows: list[Row], activations: list[str], title: str):
     depths = sorted({row["depth"] for row in rows})
-    short = {"overflow": "over", "no_fixed_point": "none"}
-    values = {
-        (row["activation"], str(row["depth"])): (
-            row["log10_slope"]
-            if row["status"] == "ok"
-            else short.get(row["status"], row["status"])
-        )
-        for row in rows
-    }
+    values = {(row["activation"], str(row["depth"])): _slope(row) for row in rows}
     return figures.heat_map(axes, values, activations, list(map(str, depths)), 1, title)
 
 

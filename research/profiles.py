@@ -51,12 +51,13 @@ def lost_at(
 
     log10_length, decorrelation: [states]. "overflow": the state is not finite; "zero":
     it is exactly zero; "correlated": examples differ by less than rounding. None if
-    never.
+    never. Zeros that a net starts from before it has read anything are no loss.
     """
     zero = np.isneginf(log10_length)
     overflow = ~zero & ~np.isfinite(log10_length)
     correlated = decorrelation < EPSILON**2
-    lost = np.flatnonzero(overflow | zero | correlated)
+    begun = 0 if np.all(zero) else int(np.argmin(zero))
+    lost = begun + np.flatnonzero((overflow | zero | correlated)[begun:])
     if lost.size == 0:
         return None
     first = int(lost[0])

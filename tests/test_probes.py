@@ -339,6 +339,11 @@ def test_where_a_signal_is_lost():
     for blown in (inf, nan):
         grown = np.array([1.0, blown, blown, nan])
         assert profiles.lost_at(grown, np.array([1, nan, nan, nan])) == (1, "overflow")
+    # A recurrent net starts from zeros, and a net may be all zeros.
+    assert profiles.lost_at(np.array([-inf, 0, 0, 0]), np.array([0, 1, 1, 1.0])) is None
+    read = np.array([-inf, 0, -inf, -inf]), np.array([0, 1, 0, 0.0])
+    assert profiles.lost_at(*read) == (2, "zero")
+    assert profiles.lost_at(np.full(4, -inf), np.zeros(4)) == (0, "zero")
     # The first loss is the one that is told.
     assert profiles.lost_at(np.array([0, 0, -inf, 0]), same) == (2, "zero")
     assert profiles.lost_at(np.array([0, 0, 0, -inf]), same) == (2, "correlated")
