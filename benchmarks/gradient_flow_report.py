@@ -200,7 +200,6 @@ def _draw_families(rows: Sequence[Row]):
         }
         image = figures.heat_map(axes, values, names, activations, 1, initializer)
         axes.tick_params("x", labelrotation=90)
-        axes.tick_params("y", labelsize=6)  # long names, of many nets
     figure.colorbar(image, ax=grid, shrink=0.5, label="decades per layer", pad=0.01)
     return figure
 
