@@ -5,6 +5,7 @@ should cost no more than the gradient itself.
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -71,8 +72,9 @@ def plan(cells: Sequence[Cell]) -> list[Unit]:
 def _unit(number: int, cells: list[Cell]) -> Unit:
     widest = max(cells, key=lambda cell: cell["depth"])
     width, batch = widest["width"], widest["batch"]
-    kernels = 2 if widest["architecture"] == "highway_mlp" else 1
-    layer = kernels * (width * width + width) + 4 * batch * width
+    family = ARCHITECTURES[widest["architecture"]]
+    states = batch * width * math.prod(SHAPE[: family.space])
+    layer = family.kernels * (width * width + width) + 4 * states
     memory = 4 * 4 * layer * widest["depth"] + 2**27  # weights, gradients, room to draw
     steps = 2 * (STEP_ROUNDS + 1) * widest["depth"] * layer * 1e-8
     seconds = len(cells) * (widest["repeats"] * 0.6 + 2.0) + steps
@@ -88,16 +90,17 @@ def prepare(cell: Cell) -> Prepared:
         variances = he.hidden(ACTIVATIONS[cell["activation"]])(fan_in, fan_out)
         return variances.sigma_w2**0.5, variances.sigma_b2**0.5
 
+    family = ARCHITECTURES[cell["architecture"]]
     settings = contract.Settings(
         width=cell["width"],
         depth=cell["depth"],
         activation=ACTIVATIONS[cell["activation"]].phi,
         weights=contract.Weights(DRAWS[he.draw], gains, ntk=False),
-        normalizer=NORMALIZERS["none"],
+        normalizer=NORMALIZERS[family.published_normalizer],
         outputs=CLASSES,
         active_depth=cell["depth"],
     )
-    net = ARCHITECTURES[cell["architecture"]].build(settings)
+    net = family.build(settings)
     key_x, key_y, key_net = jax.random.split(jax.random.key(0), 3)
     x = jax.random.normal(key_x, (cell["batch"], *SHAPE))
     y = jax.random.randint(key_y, (cell["batch"],), 0, CLASSES)

@@ -96,9 +96,8 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     """All cells. Raises Refusal where a net has no such depth or width."""
     for cell in cells:
         family, shape = ARCHITECTURES[CASES[cell["case"]].architecture], shape_of(cell)
-        normalizer = (family.normalizers or ("none",))[0]
-        side = shape.length
-        why = family.refuses(shape.depth, "relu", normalizer, shape.width, side)
+        own = family.published_normalizer
+        why = family.refuses(shape.depth, "relu", own, shape.width, shape.length)
         if why:
             raise Refusal(f"--case {cell['case']}: {why}")
     return list(cells), []

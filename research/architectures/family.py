@@ -89,6 +89,11 @@ class Family(NamedTuple):
             settings
         )
 
+    @property
+    def published_normalizer(self) -> str:
+        """The normaliser's name that the net has of its own."""
+        return self.normalizers[0] if self.normalizers else "none"
+
     def refuses(
         self,
         depth: int,

@@ -74,7 +74,7 @@ def _published(family: Family, cells: Sequence[Cell]) -> dict[str, Sequence]:
     if family.width is not None:
         own["width"] = [min(family.width, max(_width(c) or 0 for c in cells))]
     if family.normalizers and len({cell.get("normalizer") for cell in cells}) == 1:
-        own["normalizer"] = family.normalizers[:1]
+        own["normalizer"] = [family.published_normalizer]
     asked = str(cells[0].get("dataset", "digits"))
     if _side(family, asked) < family.smallest:
         larger = [
@@ -102,7 +102,7 @@ def _why_not(cell: Cell) -> str | None:
     return family.refuses(
         int(cell["depth"] or 0),
         str(cell["activation"]),
-        str(cell.get("normalizer", "none")),
+        str(cell.get("normalizer", family.published_normalizer)),
         _width(cell),
         _side(family, str(cell.get("dataset", "digits"))),
     )
