@@ -13,6 +13,7 @@ from scipy.special import digamma
 from research import mean_field, probes, profiles
 from research.activations import ACTIVATIONS
 from research.architectures.contract import apply, call
+from research.normalizers import NORMALIZERS
 
 X = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)
 ODD = np.float32([1.0, -0.7, 0.4])
@@ -53,7 +54,7 @@ def by_autodiff(net, variables, x):
     return jnp.log10(norms), jnp.log10(squared) / 2
 
 
-@pytest.mark.parametrize("normalizer", ("none", "batch", "layer"))
+@pytest.mark.parametrize("normalizer", NORMALIZERS)
 @pytest.mark.parametrize("name", dense_families())
 def test_gradients_are_those_of_float64_autodiff(name, normalizer, network, filled):
     net = network(name, "tanh", normalizer, depth=4)
