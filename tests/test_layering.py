@@ -12,7 +12,7 @@ PACKAGES = ("research", "benchmarks", "experiments")
 FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 # A layer may import from the layers before it, and from its own without a cycle.
 ORDER = (
-    ("research.catalogue", "research.lazy"),
+    ("research.catalogue", "research.forms", "research.lazy"),
     ("research.activations", "research.normalizers", "research.datasets"),
     ("research.quadrature",),
     ("research.trajectories",),
@@ -20,7 +20,7 @@ ORDER = (
     ("research.initializers",),
     ("research.architectures",),
     ("research.probes", "research.jacobian", "research.profiles"),
-    ("research.ensembles", "research.timing"),
+    ("research.checkpoints", "research.ensembles", "research.timing"),
     ("research.propagation",),
     ("research.study",),
     ("benchmarks", "experiments"),
@@ -152,7 +152,7 @@ def test_declaring_studies_imports_no_jax(clean_environment, root):
         "from research.study import command\n"
         "from research.study.studies import studies\n"
         "assert 'gradient_flow' in studies()\n"
-        "print(*(m for m in ('jax', 'jaxlib', 'flax', 'optax', 'scipy', 'sklearn',"
+        "print(*(m for m in ('jax', 'jaxlib', 'flax', 'optax', 'orbax', 'scipy', 'sklearn',"
         " 'matplotlib') if m in sys.modules))"
     )
     done = subprocess.run(
