@@ -18,6 +18,7 @@ gathered, and restored on whatever devices `like` names.
 import contextlib
 import hashlib
 import json
+import logging
 import operator
 import os
 import shutil
@@ -151,12 +152,24 @@ def _write(folder: Path, keep: int, seal: Seal, arrays: dict[str, np.ndarray]) -
         _prune(folder, keep, seal.step)
 
 
+def _not_of_orbax(record: logging.LogRecord) -> bool:
+    return f"{os.sep}orbax{os.sep}" not in record.pathname
+
+
+def _orbax() -> Any:
+    """Orbax, which may raise errors but not log them: dozens of tracebacks for one."""
+    found = ocp.v1  # absl must make its logger before it can be asked for by name
+    logging.getLogger("absl").addFilter(_not_of_orbax)
+    return found
+
+
 def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    context = ocp.v1.Context()
+    v1 = _orbax()
+    context = v1.Context()
     context.array.saving.use_compression = False  # weights hardly shrink
     context.memory.deepcopy_host_arrays = False  # they are a copy: 5 times faster
     with context:  # Orbax does not take empty arrays; a form says all of them
-        ocp.v1.save(path, {name: x for name, x in arrays.items() if x.size})
+        v1.save(path, {name: x for name, x in arrays.items() if x.size})
 
 
 def _prune(folder: Path, keep: int, newest: int) -> None:
@@ -207,7 +220,7 @@ def _read(path: Path, wanted: list[Form]) -> tuple[Seal, dict[str, np.ndarray]]:
         if _file_sum(path / name) != expected:
             raise Damaged(f"{name} does not match its checksum")
     empty = {f.name: np.zeros(f.shape, f.dtype) for f in seal.forms if 0 in f.shape}
-    arrays = {**ocp.v1.load(path / "arrays"), **empty}
+    arrays = {**_orbax().load(path / "arrays"), **empty}
     if digest_of(seal.forms, arrays) != seal.digest:
         raise Damaged("its state does not match its SHA-256")
     return seal, arrays
