@@ -243,7 +243,7 @@ def open(
 class Store:
     """Checkpoints of one run, newest last. For one process and one thread at a time.
 
-    As a context manager it ends with the last save on the disk.
+    What saves is in its `with` block, which ends with the last save on the disk.
     """
 
     def __init__(self, folder: str | os.PathLike[str], seconds: float, keep: int):
@@ -255,11 +255,12 @@ class Store:
             shutil.rmtree(left)
         self.damaged: list[str] = []  # by the last `restore`
         self._seconds, self._keep = seconds, keep
-        self._worker = ThreadPoolExecutor(1, "checkpoints")
+        self._worker: ThreadPoolExecutor | None = None
         self._pending: Future[None] | None = None
         self._saved_at = time.monotonic()
 
     def __enter__(self) -> "Store":
+        self._worker = ThreadPoolExecutor(1, "checkpoints")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -269,7 +270,9 @@ class Store:
             if kind is None:  # else there is something worse to tell
                 raise
         finally:
-            self._worker.shutdown()
+            worker, self._worker = self._worker, None
+            if worker is not None:
+                worker.shutdown()
 
     def maybe_save(self, step: int, state: Any, metadata: dict[str, Any]) -> bool:
         """Whether a save was begun: the last one was `seconds` ago and is finished.
@@ -329,6 +332,9 @@ class Store:
         return None
 
     def _begin(self, step: int, state: Any, metadata: dict[str, Any]) -> None:
+        # A process that ends in the middle of Orbax's work may hang for five minutes.
+        if self._worker is None:
+            raise RuntimeError("checkpoints are saved in a `with` block of their store")
         named = named_arrays(state)
         keys = {n: str(jax.random.key_impl(x)) for n, x in named.items() if is_key(x)}
         plain = json.loads(json.dumps(metadata, allow_nan=False))

@@ -1,5 +1,6 @@
 """Checkpoints: what is restored is what was saved, or it is said why not."""
 
+import contextlib
 import hashlib
 import json
 import random
@@ -100,6 +101,14 @@ def test_only_arrays_and_json_are_taken(store):
     with pytest.raises(ValueError, match="keep"):
         checkpoints.open(store.folder, keep=0)
     assert store.restore(jnp.zeros(1)) is None
+
+
+def test_saving_needs_a_with_block(tmp_path):
+    """Else the process could end in the middle of a save."""
+    store = checkpoints.open(tmp_path)
+    assert store.restore(jnp.zeros(1)) is None
+    with pytest.raises(RuntimeError, match="with"):
+        store.save(0, jnp.zeros(1), {})
 
 
 def test_a_digest_tells_states_apart():
@@ -343,30 +352,52 @@ def test_planted_objects_are_not_run(store, tmp_path):
     assert not (tmp_path / "harmed").exists()
 
 
-def test_a_full_disk_keeps_what_was_saved(tmp_path, caplog):
-    """A limit on the size of files stands for the disk: it needs no rights to set."""
-    like = np.zeros(10**6, np.uint8)
-    store = checkpoints.open(tmp_path, seconds=0, keep=2)
-    store.save(1, like, {})
+@contextlib.contextmanager
+def largest_file(size):
+    """A limit that stands for a full disk, and needs no rights to be set."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10**5, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
-        with pytest.raises(NotSaved) as caught:
-            store.save(2, like + np.uint8(2), {})
-        assert store.maybe_save(3, like, {})  # fails later: the next one tells
-        while not store._pending.done():
-            time.sleep(0.01)
-        with pytest.raises(NotSaved, match="checkpoint 3 was not written"):
-            store.maybe_save(4, like, {})
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    said = str(caught.value)
-    assert said.startswith(f"{tmp_path}: checkpoint 2 was not written: ")
-    assert "\n" not in said and isinstance(caught.value, OSError)
-    assert [path.name for path in tmp_path.iterdir()] == ["1"]  # nothing half written
-    store.save(5, like + np.uint8(5), {})
-    assert (store.restore(like).state == 5).all()
+
+
+def test_a_full_disk_keeps_what_was_saved(tmp_path, caplog):
+    like = np.zeros(10**6, np.uint8)
+    with checkpoints.open(tmp_path, seconds=0, keep=2) as store:
+        store.save(1, like, {})
+        with largest_file(10**5):
+            with pytest.raises(NotSaved) as caught:
+                store.save(2, like, {})
+            assert store.maybe_save(3, like, {})  # fails later: the next one tells
+            while not store._pending.done():
+                time.sleep(0.01)
+            with pytest.raises(NotSaved, match="checkpoint 3 was not written"):
+                store.maybe_save(4, like, {})
+        said = str(caught.value)
+        assert said.startswith(f"{tmp_path}: checkpoint 2 was not written: ")
+        assert "\n" not in said and isinstance(caught.value, OSError)
+        assert [path.name for path in tmp_path.iterdir()] == ["1"]  # no half of one
+        store.save(5, like + np.uint8(5), {})
+        assert (store.restore(like).state == 5).all()
     assert caplog.records == []  # one line is enough: Orbax logs dozens of tracebacks
+
+
+def test_a_failed_save_is_told_at_the_end(tmp_path):
+    with (
+        pytest.raises(NotSaved),
+        largest_file(10**5),
+        checkpoints.open(tmp_path, 0) as store,
+    ):
+        store.maybe_save(1, np.zeros(10**6, np.uint8), {})
+    with (  # but not in the place of a worse one
+        pytest.raises(KeyboardInterrupt),
+        largest_file(10**5),
+        checkpoints.open(tmp_path, 0) as store,
+    ):
+        store.maybe_save(1, np.zeros(10**6, np.uint8), {})
+        raise KeyboardInterrupt
 
 
 def test_the_full_disk_is_called_by_its_name(store, monkeypatch):
