@@ -339,7 +339,7 @@ class Store:
         keys = {n: str(jax.random.key_impl(x)) for n, x in named.items() if is_key(x)}
         plain = json.loads(json.dumps(metadata, allow_nan=False))
         seal = Seal(SCHEMA, operator.index(step), "", forms_of(named), keys, {}, plain)
-        # The loop may donate its state at once: the copy must not share its memory.
+        # The loop may donate or change its arrays at once: nothing may share their memory.
         arrays = {n: np.array(x, order="C") for n, x in on_host(named).items()}
         self._saved_at = time.monotonic()
         self._pending = self._worker.submit(

@@ -164,12 +164,16 @@ def test_a_save_holds_the_state_of_its_moment(tmp_path):
     x = onward(jnp.arange(2**20, dtype=jnp.float32))
     expected = np.array(x)
     with checkpoints.open(tmp_path, seconds=0) as store:
-        assert store.maybe_save(1, x, {})
+        there = np.ones(2**20)
+        assert store.maybe_save(1, [x, there], {})
+        there += 1
         for _ in range(20):
             x = onward(x)
         x.block_until_ready()
         store.wait()
-        np.testing.assert_array_equal(store.restore(x).state, expected)
+        restored = store.restore([x, there]).state
+        np.testing.assert_array_equal(restored[0], expected)
+        np.testing.assert_array_equal(restored[1], 1)
 
 
 def test_a_resumed_run_ends_as_an_unbroken_one(store):
@@ -333,6 +337,15 @@ def test_a_seal_of_another_step_is_not_believed(store):
     assert store.restore(state_of(0)).damaged == [
         "checkpoint 3 is damaged: it is the checkpoint of step 1"
     ]
+
+
+def test_metadata_that_has_changed_is_not_believed(store):
+    store.save(1, state_of(1), {"loss": 1})
+    seal = store.folder / "1" / "seal.json"
+    seal.write_text(seal.read_text().replace('"loss": 1', '"loss": 3'))
+    assert store.restore(state_of(0)) is None
+    (said,) = store.damaged
+    assert said == "checkpoint 1 is damaged: seal.json does not match its checksum"
 
 
 def test_planted_objects_are_not_run(store, tmp_path):
