@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,12 +17,14 @@ import zipfile
 import numpy as np
 import pytest
 
-from research.study import rows, run, runner
+from research.study import figures, rows, run, runner
 from research.study.command import main
 from tests.test_command import SMALL, run_small
 
 pytestmark = pytest.mark.slow  # real runs, some of them killed and begun again
 
+# One compiled program for all that run in this process: both activations, depth 4.
+DEEP = ("--depth", "4")
 MANY = [
     *("--architecture mlp --initializer he_normal,orthogonal --width 16").split(),
     *("--batch 4 --activation tanh,relu").split(),
@@ -29,15 +32,57 @@ MANY = [
 ]
 
 
-def start(out, *more, **keywords):
-    command = [sys.executable, "-m", "research.study", "run", "gradient_flow"]
-    return subprocess.Popen(
-        [*command, *MANY, "--out", str(out), *more],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        **keywords,
-    )
+@pytest.fixture(scope="module", autouse=True)
+def no_pictures():
+    """Pictures take ten times as long as the rows; test_command looks at them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "lay_out", lambda drawn: None)
+        patch.setattr(figures, "as_png", lambda drawn: b"")
+        patch.setattr(figures, "as_svg", lambda drawn: b"")
+        yield
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """Variables of processes that share what they compile: the same programs each."""
+    kept = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    return {**os.environ, **kept}
+
+
+@pytest.fixture(scope="module")
+def start(environment):
+    """Begins a run of many cells in a process of its own."""
+
+    def begin(out, **streams):
+        command = [sys.executable, "-m", "research.study", "run", "gradient_flow"]
+        streams = streams or {
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.PIPE,
+            "text": True,
+        }
+        return subprocess.Popen(
+            [*command, *MANY, "--out", str(out)], env=environment, **streams
+        )
+
+    return begin
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run's folder, to be copied."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    assert run_small(out, *DEEP) == 0
+    return out
+
+
+@pytest.fixture
+def done(finished, tmp_path, capsys):
+    """A finished run's folder of the test's own."""
+    capsys.readouterr()
+    return shutil.copytree(finished, tmp_path / "run")
 
 
 def ended(process):
@@ -57,16 +102,15 @@ def wait_for_rows(out, count, limit=120):
         time.sleep(0.02)
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
+def test_a_killed_run_goes_on_and_ends_with_the_same_bits(start, tmp_path):
     """kill -9 at random moments; the last start does only what is missing."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert ended(start(whole)) == 0
     chance = random.Random(0)
-    for kill in range(3):
+    for while_rows_are_written in (True, False):  # or while importing and compiling
         process = start(killed)
-        if kill != 1:  # while rows are written, and not only while compiling
-            have = len(list((killed / "cells").glob("*.json")))
-            wait_for_rows(killed, min(have + chance.randint(1, 20), 94))
+        if while_rows_are_written:
+            wait_for_rows(killed, chance.randint(1, 20))
         else:
             time.sleep(chance.uniform(0.2, 3.0))
         process.kill()
@@ -85,26 +129,26 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
         assert (whole / name).read_bytes() == (killed / name).read_bytes()
 
 
-def test_sigterm_ends_with_143(tmp_path):
+def test_a_second_run_names_the_first_which_sigterm_ends_with_143(
+    start, tmp_path, capsys
+):
     process = start(tmp_path / "run")
     wait_for_rows(tmp_path / "run", 1)
+    assert run_small(tmp_path / "run") == 75
+    said = capsys.readouterr().err
+    assert f"process {process.pid} is running" in said and "--shard" in said
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)  # seconds, but where all wait for a core
     assert process.returncode == 143
     assert "the same command goes on" in said
+    assert run_small(tmp_path / "run", "--dry-run") == 0
 
 
-def test_ctrl_c_in_a_terminal_says_what_is_kept(tmp_path):
+def test_ctrl_c_in_a_terminal_says_what_is_kept(start, tmp_path):
     """Through a pseudo-terminal, so the progress bar and the signal are the real ones."""
     parent, child = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "research.study", "run", "gradient_flow", *MANY]
-        + ["--out", str(tmp_path / "run")],
-        stdin=child,
-        stdout=child,
-        stderr=child,
-        start_new_session=True,
-    )
+    terminal = {"stdin": child, "stdout": child, "stderr": child}
+    process = start(tmp_path / "run", **terminal, start_new_session=True)
     os.close(child)
     seen = io.BytesIO()
 
@@ -126,31 +170,17 @@ def test_ctrl_c_in_a_terminal_says_what_is_kept(tmp_path):
     assert "cells" in text and "kept in" in text and "Traceback" not in text
 
 
-def test_a_second_run_on_a_folder_names_the_first(tmp_path, capsys):
-    process = start(tmp_path / "run")
-    wait_for_rows(tmp_path / "run", 1)
-    assert run_small(tmp_path / "run") == 75
-    said = capsys.readouterr().err
-    assert f"process {process.pid} is running" in said and "--shard" in said
-    process.kill()
-    ended(process)
-    assert run_small(tmp_path / "run", "--dry-run") == 0
-
-
-def test_shards_share_the_work_and_make_the_same_rows(tmp_path, capsys):
-    assert run_small(tmp_path / "whole") == 0
+def test_shards_share_the_work_and_make_the_same_rows(finished, tmp_path):
     for shard in ("1/2", "2/2"):
-        assert run_small(tmp_path / "parts", "--shard", shard) == 0
+        assert run_small(tmp_path / "parts", *DEEP, "--shard", shard) == 0
         count = len(list((tmp_path / "parts" / "cells").glob("*.json")))
-        assert count == {"1/2": 2, "2/2": 4}[shard]
-    assert contents(tmp_path / "whole") == contents(tmp_path / "parts")
+        assert count == {"1/2": 1, "2/2": 2}[shard]
+    assert contents(finished) == contents(tmp_path / "parts")
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "profiles", "foreign"])
-def test_a_damaged_row_is_set_aside_said_and_run_again(tmp_path, capsys, damage):
-    out = tmp_path / "run"
-    assert run_small(out, "--depth", "4") == 0
-    good = contents(out)
+def test_a_damaged_row_is_set_aside_said_and_run_again(done, capsys, damage):
+    out, good = done, contents(done)
     path = sorted((out / "cells").glob("*.json"))[0]
     content = bytearray(path.read_bytes())
     if damage == "flip":
@@ -164,16 +194,14 @@ def test_a_damaged_row_is_set_aside_said_and_run_again(tmp_path, capsys, damage)
         path.with_suffix(".npz").write_bytes(b"PK")
     else:
         path.write_bytes(b'{"hello": [1, 2]}')
-    capsys.readouterr()
-    assert run_small(out, "--depth", "4") == 0
+    assert run_small(out, *DEEP) == 0
     assert "damaged, moved to quarantine" in capsys.readouterr().err
     assert contents(out) == good
     assert (out / "quarantine" / path.name).exists()
 
 
-def test_every_bit_of_a_row_is_checked(tmp_path):
-    assert run_small(tmp_path / "run", "--depth", "4", "--activation", "tanh") == 0
-    (path,) = (tmp_path / "run" / "cells").glob("*.json")
+def test_every_bit_of_a_row_is_checked(done):
+    path, _ = (done / "cells").glob("*.json")
     content = path.read_bytes()
     chance = random.Random(1)
     for _ in range(60):
@@ -188,35 +216,32 @@ def test_every_bit_of_a_row_is_checked(tmp_path):
         assert record == rows.load(path)
 
 
-def test_changed_code_is_refused_by_name_and_can_be_accepted(tmp_path, capsys):
-    out = tmp_path / "run"
-    assert run_small(out, "--depth", "1") == 0
+def test_changed_code_is_refused_by_name_and_can_be_accepted(done, capsys):
+    out = done
     manifest = json.loads((out / "run.json").read_text())
     manifest["code"]["research/probes.py"] = "0" * 16
     manifest["environment"]["jax"] = "0.0.1"
     (out / "run.json").write_text(json.dumps(manifest))
-    capsys.readouterr()
-    assert run_small(out, "--depth", "1,4") == 2
+    more = (*DEEP, "--initializer", "he_normal,lecun_normal")
+    assert run_small(out, *more) == 2
     said = capsys.readouterr().err
     assert "research/probes.py has changed" in said and "0.0.1" in said
     assert len(list((out / "cells").glob("*.json"))) == 2
-    assert run_small(out, "--depth", "1,4", "--accept-changes") == 0
+    assert run_small(out, *more, "--accept-changes") == 0
     history = json.loads((out / "run.json").read_text())["history"]
     assert any(
         "research/probes.py has changed" in h.get("accepted", ()) for h in history
     )
 
 
-def test_another_studys_folder_is_refused(tmp_path, capsys):
-    assert run_small(tmp_path / "run", "--depth", "1") == 0
-    capsys.readouterr()
-    assert main(["run", "finite_width", "--out", str(tmp_path / "run")]) == 2
+def test_another_studys_folder_is_refused(done, capsys):
+    assert main(["run", "finite_width", "--out", str(done)]) == 2
     assert "holds gradient_flow, not finite_width" in capsys.readouterr().err
 
 
 def test_what_does_not_fit_is_a_row_and_the_rest_goes_on(tmp_path, capsys):
     out = tmp_path / "run"
-    command = ["--depth", "4,90000000", "--activation", "tanh", "--format", "json"]
+    command = ["--depth", "4,90000000", "--format", "json"]
     assert run_small(out, *command) == 0
     told = {row["depth"]: row for row in json.loads(capsys.readouterr().out)}
     assert told[4]["status"] == "ok"
@@ -237,22 +262,22 @@ def test_running_out_of_memory_is_a_row(tmp_path, capsys, monkeypatch):
         return real(cells, *rest, **keywords)
 
     monkeypatch.setattr(propagation, "measure", measure)
-    assert run_small(tmp_path / "run", "--depth", "4", "--format", "json") == 0
+    assert run_small(tmp_path / "run", *DEEP, "--format", "json") == 0
     told = {r["activation"]: r for r in json.loads(capsys.readouterr().out)}
     assert told["tanh"]["status"] == "ok"
     assert told["relu"]["status"] == "oom" and "9 bytes" in told["relu"]["reason"]
     monkeypatch.undo()
-    assert run_small(tmp_path / "run", "--depth", "4", "--retry", "oom") == 0
+    assert run_small(tmp_path / "run", *DEEP, "--retry", "oom") == 0
     capsys.readouterr()
-    assert run_small(tmp_path / "run", "--depth", "4", "--format", "json") == 0
+    assert run_small(tmp_path / "run", *DEEP, "--format", "json") == 0
     assert {r["status"] for r in json.loads(capsys.readouterr().out)} == {"ok"}
 
 
+RELUS = "--activation relu_squared,relu --depth 24 --format json".split()
+
+
 def test_overflow_and_missing_fixed_points_are_rows_with_reasons(tmp_path, capsys):
-    command = [
-        *("--activation relu_squared,relu --initializer he_normal,critical").split(),
-        *("--depth 16 --format json").split(),
-    ]
+    command = [*RELUS, "--initializer", "he_normal,critical"]
     assert run_small(tmp_path / "run", *command) == 0
     text = capsys.readouterr().out
     assert "NaN" not in text and "Infinity" not in text
@@ -264,13 +289,12 @@ def test_overflow_and_missing_fixed_points_are_rows_with_reasons(tmp_path, capsy
 
 
 def test_a_dead_signal_says_at_which_layer(tmp_path, capsys):
-    command = "--activation relu --initializer lecun_normal --depth 600 --format json"
-    assert run_small(tmp_path / "run", *command.split()) == 0
-    (row,) = json.loads(capsys.readouterr().out)
+    assert run_small(tmp_path / "run", *RELUS, "--sigma-w2", "0.0001") == 0
+    row = {r["activation"]: r for r in json.loads(capsys.readouterr().out)}["relu"]
     assert row["status"] == "lost" and row["log10_ratio"] is None
-    # Lengths halve at each layer: float32 ends near 2^-126, for h itself at layer 252;
-    # 16 units lose more than infinitely many.
-    assert 100 < row["signal_lost_at"] < 300
+    # h shrinks by √(σ_w² / 2) = 0.0071 at each layer: float32 ends near 2^-126, at layer
+    # 17.6; 16 units lose more than infinitely many.
+    assert 13 < row["signal_lost_at"] < 20
 
 
 def test_a_full_disk_ends_the_run_with_one_line(tmp_path, capsys, monkeypatch):
@@ -283,18 +307,16 @@ def test_a_full_disk_ends_the_run_with_one_line(tmp_path, capsys, monkeypatch):
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    assert run_small(tmp_path / "run") == 74
+    assert run_small(tmp_path / "run", *DEEP) == 74
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1 and "No space left on device" in said[0]
     monkeypatch.undo()
-    assert run_small(tmp_path / "run") == 0
+    assert run_small(tmp_path / "run", *DEEP) == 0
     assert not list((tmp_path / "run" / "cells").glob("*.tmp"))
 
 
-def test_nothing_is_unpickled(tmp_path, capsys):
+def test_nothing_is_unpickled(done, tmp_path, capsys):
     """An object array that would run code when unpickled is refused instead."""
-    out = tmp_path / "run"
-    assert run_small(out, "--depth", "4", "--activation", "tanh") == 0
     marker = tmp_path / "marker"
 
     class Bomb:
@@ -307,31 +329,29 @@ def test_nothing_is_unpickled(tmp_path, capsys):
         array = np.array([Bomb()], dtype=object)
         np.lib.format.write_array(content, array, allow_pickle=True)
         archive.writestr("log10_gradient.npy", content.getvalue())
-    (path,) = (out / "cells").glob("*.json")
+    path, _ = (done / "cells").glob("*.json")
     record = rows.load(path)
     import hashlib
 
     digest = hashlib.sha256(planted.getvalue()).hexdigest()
     rows.save(path.parent, record._replace(profiles=digest), planted.getvalue())
-    capsys.readouterr()
-    assert main(["report", str(out)]) == 2
+    assert main(["report", str(done)]) == 2
     assert "Traceback" not in capsys.readouterr().err
     assert not marker.exists()
 
 
 def test_a_clock_that_jumps_back_does_not_matter(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: -86400.0)
-    assert run_small(tmp_path / "run", "--depth", "1") == 0
+    assert run_small(tmp_path / "run", *DEEP) == 0
     history = json.loads((tmp_path / "run" / "run.json").read_text())["history"]
     assert all(entry["seconds"] >= 0 for entry in history)
 
 
-def test_no_row_or_manifest_names_the_host_or_user(tmp_path):
+def test_no_row_or_manifest_names_the_host_or_user(finished):
     import getpass
     import socket
 
-    assert run_small(tmp_path / "run", "--depth", "1", "--activation", "tanh") == 0
-    text = "".join(p.read_text() for p in (tmp_path / "run").rglob("*.json"))
+    text = "".join(p.read_text() for p in finished.rglob("*.json"))
     for name in (socket.gethostname(), os.path.expanduser("~")):
         assert len(name) < 3 or name not in text
     assert f'"{getpass.getuser()}"' not in text
