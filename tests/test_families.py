@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import dense_families
 
 from research import probes
 from research.activations import ACTIVATIONS
@@ -12,6 +13,7 @@ from research.architectures.contract import apply, init
 from research.architectures.family import fixed, multiples
 from research.study import families
 from research.study.errors import Refusal
+from tests.autodiff import assert_log_gradients
 
 KEY = jax.random.key(0)
 every = pytest.mark.parametrize(
@@ -19,10 +21,23 @@ every = pytest.mark.parametrize(
 )
 
 
-def small(family, network, **settings):
+# One of each kind of state, stage and change of shape; the others differ in the layer.
+# All others are run by `pytest -m exhaustive`.
+PROBED = (
+    *("transformer_decoder", "unet", "highway_cnn", "lenet5", "resnet", "resnet_fixup"),
+    *("lstm_chrono", "bidirectional_lstm"),
+)
+EXACT = [
+    pytest.param(f, id=n, marks=() if n in PROBED else pytest.mark.exhaustive)
+    for n, f in ARCHITECTURES.items()
+    if n not in dense_families()  # with each normaliser: test_probes
+]
+
+
+def small(family, network, normalizer=None, **settings):
     """(a net of the family, examples that it can read)."""
     depth = 3 if family.depths.allows(3) else family.depths.examples[0]
-    normalizer = family.normalizers[0] if family.normalizers else "none"
+    normalizer = normalizer or family.published_normalizer
     activation = family.activations[0] if family.activations else "tanh"
     width = 8 if family.width is None else max(8, family.width // 8)
     side = max(8, family.smallest)
@@ -32,42 +47,51 @@ def small(family, network, **settings):
     return network(family.name, activation, normalizer, **settings), x
 
 
+def loss(outputs):
+    return jnp.mean(jnp.square(outputs - 0.5))
+
+
 @every
 def test_a_family_keeps_the_contract(family, network, filled):
-    """Shapes, dtypes, and profiles of the right length; their values have own tests."""
+    """Shapes and dtypes of nets and of profiles, and of a net in its other form."""
     net, x = small(family, network)
     assert net.name == family.name
     assert all(stage.depth >= 1 for stage in net.stages)
     with jax.enable_x64(True):
         wide = jax.ShapeDtypeStruct(x.shape, np.float64)
         shapes = jax.eval_shape(lambda x: init(KEY, net, x), wide)
-        leaves = jax.tree.leaves((shapes, jax.eval_shape(apply_of(net), shapes, wide)))
+        told = jax.eval_shape(lambda v, x: apply(net, v, x), shapes, wide)
+        leaves = jax.tree.leaves((shapes, told))
         assert {leaf.dtype for leaf in leaves} == {np.dtype("float64")}
-    variables = filled(net, x, gain=0.5)
-    outputs, _ = jax.eval_shape(apply_of(net), variables, x)
-    assert outputs.shape[0] == len(x)
-
-    def loss(outputs):
-        return jnp.mean(jnp.square(outputs - 0.5))
-
-    probe = lambda v: probes.signal(net, v, x, loss)
-    seen = jax.eval_shape(probe, variables)
+    pixels = x.shape[:3] if family.gives == "image" else x.shape[:1]
+    assert told[0].shape == (*pixels, 3)
+    variables = filled(net, x)
+    seen = jax.eval_shape(lambda v: probes.signal(net, v, x, loss), variables)
     layers = sum(stage.depth for stage in net.stages)
     assert seen.log10_gradient.shape == seen.log10_length.shape == (layers + 1,)
+    unit, _ = small(family, network, ntk=True, sigma_w=1.3, sigma_b=0.2)
+    drawn = jax.eval_shape(lambda x: init(KEY, unit, x), x)
+    assert jax.tree.structure(drawn) == jax.tree.structure(variables)
 
 
-def apply_of(net):
-    return lambda variables, x: apply(net, variables, x)
-
-
-@every
-def test_a_family_scales_its_draws_in_both_forms(family, network):
-    """A change of sigma_w changes what the layers are drawn with, or multiplied by."""
-    made = {}
-    for ntk in (True, False):
-        net, x = small(family, network, ntk=ntk, sigma_w=1.3, sigma_b=0.2)
-        made[ntk] = jax.eval_shape(lambda x, net=net: init(KEY, net, x), x)
-    assert jax.tree.structure(made[True]) == jax.tree.structure(made[False])
+@pytest.mark.parametrize("family", EXACT)
+def test_log_gradients_are_those_of_float64_autodiff(family, network, filled):
+    depth = 2 if family.depths.allows(2) else family.depths.examples[0]
+    more = {} if family.width is None else {"width": 4}
+    if family.name == "resnet":
+        depth = 14  # two equal blocks, and one that changes the shape
+    if "recurrent" in family.builder:
+        more["normalizer"] = "layer"  # which none of them has of its own
+    net, x = small(family, network, depth=depth, **more)
+    if "resnet" in family.name:  # heads read any number of channels
+        net = net._replace(stages=net.stages[:2])
+    # Kernels of 11 × 11 would saturate tanh, where float32 rounding decides which unit
+    # is the largest of a pool.
+    gain = 0.5 if family.takes == "image" else 1.0
+    variables = filled(net, x, gain=0.1 if "alexnet" in family.name else gain)
+    # A log10 is off by 0.43 of the relative error, some tens of float32's 1.2e-7; and
+    # normalisers divide differences of a few numbers by their spread.
+    assert_log_gradients(net, variables, x, loss, within=2e-5)
 
 
 @every

@@ -14,6 +14,7 @@ from research import mean_field, probes, profiles
 from research.activations import ACTIVATIONS
 from research.architectures.contract import apply, call
 from research.normalizers import NORMALIZERS
+from tests.autodiff import assert_log_gradients
 
 X = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)
 ODD = np.float32([1.0, -0.7, 0.4])
@@ -23,51 +24,26 @@ def loss(outputs):
     return jnp.mean(jnp.square(outputs @ jnp.asarray(ODD, outputs.dtype) - 0.3))
 
 
-def widened(variables):
-    return jax.tree.map(lambda a: np.asarray(a, np.float64), variables)
-
-
-def by_autodiff(net, variables, x):
-    """log10 norms of ∂loss/∂h [states] and ∂loss/∂θ [layers], by plain autodiff.
-
-    A perturbation is added to every state; its gradient is the state's.
-    """
-    (stage,), (stacked,) = net.stages, variables.stages
-    h, _ = call(net.stem, variables.stem, x)
-
-    def total(nudges, params):
-        def step(h, layer):
-            own, nudge = layer
-            return call(stage.layer, {**own[0], "params": own[1]}, h)[0] + nudge, None
-
-        kept = {n: v for n, v in stacked.items() if n != "params"}
-        h_last, _ = jax.lax.scan(step, h + nudges[0], ((kept, params), nudges[1:]))
-        return loss(call(net.head, variables.head, h_last)[0])
-
-    nudges = jnp.zeros((stage.depth + 1, *h.shape), h.dtype)
-    states, params = jax.grad(total, (0, 1))(nudges, stacked["params"])
-    squared = sum(
-        jnp.sum(jnp.square(a.reshape(a.shape[0], -1)), 1)
-        for a in jax.tree.leaves(params)
+# Each family, and each normaliser; all pairs are run by `pytest -m exhaustive`.
+SOME = ("mlp-batch", "residual_mlp-layer", "residual_mlp_scaled-none")
+SOME += ("rezero_mlp-batch", "highway_mlp-rms")
+PAIRS = [
+    pytest.param(
+        *(name, normalizer),
+        id=f"{name}-{normalizer}",
+        marks=() if f"{name}-{normalizer}" in SOME else pytest.mark.exhaustive,
     )
-    norms = jnp.sqrt(jnp.sum(jnp.square(states), (1, 2)))
-    return jnp.log10(norms), jnp.log10(squared) / 2
+    for name in dense_families()
+    for normalizer in NORMALIZERS
+]
 
 
-@pytest.mark.parametrize("normalizer", NORMALIZERS)
-@pytest.mark.parametrize("name", dense_families())
+@pytest.mark.parametrize(("name", "normalizer"), PAIRS)
 def test_gradients_are_those_of_float64_autodiff(name, normalizer, network, filled):
     net = network(name, "tanh", normalizer, depth=4)
-    variables = filled(net, X, gain=1.4)
-    seen = jax.jit(lambda v: probes.log_gradients(net, v, X, loss))(variables)
-    with jax.enable_x64(True):
-        wide = X.astype(np.float64)
-        run = jax.jit(lambda v: by_autodiff(net, v, wide))
-        expected = jax.device_get(run(widened(variables)))
     # A log10 is off by 0.43 of the relative error: some tens of float32's 1.2e-7, and
     # more with batch norm, which divides differences of 4 examples by their spread.
-    for ours, theirs in zip(seen, expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+    assert_log_gradients(net, filled(net, X, gain=1.4), X, loss, within=1e-5)
 
 
 def test_the_three_probes_agree(network, filled):
@@ -254,15 +230,16 @@ def test_lengths_do_not_overflow_before_the_states_do(size):
 # Saturation, and depths
 
 
-def saturation(network, filled, activation, states, threshold):
-    """The saturated share of a layer that reads exactly these states [batch, width]."""
-    width = states.shape[1]
-    net = network("mlp", activation, depth=1, width=width)
-    variables = filled(net, states)
+def saturation(net, variables):
+    """The saturated share, by states [batch, width] that the layer reads, and threshold."""
     stem = variables.stem["params"]["Dense_0"]
-    stem["kernel"][:], stem["bias"][:] = np.eye(width), 0
-    run = jax.jit(lambda v: probes.signal(net, v, states, loss, threshold=threshold))
-    return float(run(variables).saturated[0])
+    stem["kernel"][:], stem["bias"][:] = np.eye(len(stem["bias"])), 0
+
+    @jax.jit
+    def run(states, threshold):
+        return probes.signal(net, variables, states, loss, threshold=threshold)
+
+    return lambda states, least: float(run(states, np.float32(least)).saturated[0])
 
 
 def test_saturated_units_are_counted(network, filled):
@@ -273,14 +250,18 @@ def test_saturated_units_are_counted(network, filled):
             [-3.0, 0.5, 3.0, -9.0],
         ]
     )
-    count = functools.partial(saturation, network, filled)
-    assert count("relu", states, 1e-6) == 2 / 4
-    assert count("leaky_relu", states, 1e-6) == 0
-    assert count("leaky_relu", states, 0.02) == 2 / 4
-    assert count("sigmoid", states, 0.006) == 0
-    assert count("sigmoid", states, 0.0067) == 1 / 4  # σ′(−5) = 0.00665
-    assert count("sigmoid", -states, 0.0067) == 1 / 4
-    assert count("relu", states, 0.0) == 0  # nothing is below 0: by default, off
+    nets = (
+        network("mlp", activation, depth=1, width=4)
+        for activation in ("relu", "leaky_relu", "sigmoid")
+    )
+    relu, leaky_relu, sigmoid = (saturation(net, filled(net, states)) for net in nets)
+    assert relu(states, 1e-6) == 2 / 4
+    assert leaky_relu(states, 1e-6) == 0
+    assert leaky_relu(states, 0.02) == 2 / 4
+    assert sigmoid(states, 0.006) == 0
+    assert sigmoid(states, 0.0067) == 1 / 4  # σ′(−5) = 0.00665
+    assert sigmoid(-states, 0.0067) == 1 / 4
+    assert relu(states, 0.0) == 0  # nothing is below 0: by default, off
 
 
 def test_one_compilation_serves_every_depth(network, filled, traces):

@@ -7,7 +7,7 @@ import pytest
 
 from research import probes
 from research.architectures import ARCHITECTURES, cells
-from research.architectures.contract import INPUTS, apply, call, init, layer_at
+from research.architectures.contract import apply, call, init
 
 KEY = jax.random.key(0)
 TIME, WIDTH = 5, 8
@@ -151,58 +151,6 @@ def test_both_parametrisations_are_the_same_network(name, network, filled):
     # As in test_architectures: the order of float32 sums.
     expected = jax.jit(lambda v: apply(net, v, X)[0])(own)
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
-
-
-def widened(tree):
-    return jax.tree.map(lambda a: np.asarray(a, np.float64), tree)
-
-
-def by_autodiff(net, variables, x):
-    """log10 ‖∂loss/∂h‖ [states] and ‖∂loss/∂θ‖ [layers] by plain autodiff.
-
-    Layers are untied, and what is added to every state has the state's gradient.
-    """
-    (stage,), (stacked,) = net.stages, variables.stages
-    h, _ = call(net.stem, variables.stem, x)
-    inputs = [{}] * stage.depth
-    if stage.tied:
-        inputs = [{INPUTS: h.inputs[step]} for step in range(stage.depth)]
-        layers, h = [stacked] * stage.depth, h.state
-    else:
-        layers = [layer_at(stage, stacked, index) for index in range(stage.depth)]
-
-    def add(a, b):
-        return jax.tree.map(jnp.add, a, b)
-
-    def total(nudges, layers):
-        state = add(h, nudges[0])
-        for layer, fed, nudge in zip(layers, inputs, nudges[1:], strict=True):
-            state = add(call(stage.layer, {**layer, **fed}, state)[0], nudge)
-        return loss(call(net.head, variables.head, state)[0])
-
-    nudges = [jax.tree.map(jnp.zeros_like, h)] * (stage.depth + 1)
-    gradients = jax.grad(total, (0, 1))(nudges, layers)
-
-    def norm(tree):
-        return jnp.sqrt(sum(jnp.sum(jnp.square(a)) for a in jax.tree.leaves(tree)))
-
-    return [jnp.log10(jnp.stack([norm(t) for t in trees])) for trees in gradients]
-
-
-@pytest.mark.parametrize(
-    "name", ("rnn", "lstm_chrono", "gru", "mgu", "stacked_gru", "bidirectional_lstm")
-)
-def test_log_gradients_are_those_of_float64_autodiff(name, network, filled):
-    net = network(name, "tanh", "layer", depth=3)
-    variables = filled(net, X)
-    seen = jax.jit(lambda v: probes.log_gradients(net, v, X, loss))(variables)
-    with jax.enable_x64(True):
-        wide = X.astype(np.float64)
-        run = jax.jit(lambda v: by_autodiff(net, v, wide))
-        expected = jax.device_get(run(widened(variables)))
-    # As in test_probes: 0.43 of some tens of float32's 1.2e-7.
-    for ours, theirs in zip(seen, expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
 
 
 def test_gradients_of_ten_thousand_steps_are_finite(network):

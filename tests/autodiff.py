@@ -1,0 +1,60 @@
+"""What the probes are held to: plain automatic differentiation, in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from research import probes
+from research.architectures.contract import call, feed, layer_at
+
+
+def by_autodiff(net, variables, x, loss):
+    """log10 norms of ∂loss/∂h [states] and ∂loss/∂θ [layers], layer after layer.
+
+    Layers are untied, and what is added to every state has the state's gradient.
+    """
+    h, _ = call(net.stem, variables.stem, x)
+    first, start = feed(variables.stages[0], h)
+    layers = [
+        (stage.layer, layer_at(stage, stacked, index))
+        for stage, stacked in zip(
+            net.stages, (first, *variables.stages[1:]), strict=True
+        )
+        for index in range(stage.depth)
+    ]
+
+    def run(nudges, params):
+        states = [jax.tree.map(jnp.add, start, nudges[0])]
+        for (layer, own), now, nudge in zip(layers, params, nudges[1:], strict=True):
+            after, _ = call(layer, {**own, "params": now}, states[-1])
+            states.append(jax.tree.map(jnp.add, after, nudge))
+        return loss(call(net.head, variables.head, states[-1])[0])
+
+    shapes = [jax.eval_shape(lambda: start)]
+    for layer, own in layers:
+        shapes.append(
+            jax.eval_shape(
+                lambda h, layer=layer, own=own: call(layer, own, h)[0], shapes[-1]
+            )
+        )
+    nudges = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    params = [own.get("params", {}) for _, own in layers]
+    gradients = jax.grad(run, (0, 1))(nudges, params)
+
+    def log10_norm(tree):
+        squares = [jnp.sum(jnp.square(a)) for a in jax.tree.leaves(tree)]
+        return jnp.log10(sum(squares, jnp.zeros((), x.dtype))) / 2
+
+    return tuple(jnp.stack([log10_norm(tree) for tree in g]) for g in gradients)
+
+
+def assert_log_gradients(net, variables, x, loss, within):
+    """The probe's log10 norms, in float32, are those of float64."""
+    seen = jax.jit(lambda v: probes.log_gradients(net, v, x, loss))(variables)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda a: np.asarray(a, np.float64), (variables, x))
+        run = jax.jit(lambda v, x: by_autodiff(net, v, x, loss))
+        expected = jax.device_get(run(*wide))
+    for ours, theirs in zip(seen, expected, strict=True):
+        assert theirs.dtype == np.float64
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=within)
