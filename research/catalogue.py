@@ -1,7 +1,7 @@
 """Catalogues: ordered, duplicate-free collections of named entries."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, Protocol, TypeVar
 
 
@@ -17,7 +17,11 @@ class Named(Protocol):
 Entry = TypeVar("Entry", bound=Named)
 
 
-class UnknownName(ValueError):
+class Mistake(ValueError):
+    """What the person at the keyboard can mend; the message is the one line to print."""
+
+
+class UnknownName(Mistake):
     """A name that is not in a catalogue; says what is, nearest first."""
 
 
@@ -46,6 +50,7 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
     def __init__(self, noun: str, entries: Iterable[Entry]):
         self.noun = noun
         self._entries: dict[str, Entry] = {}
+        self._left_out: dict[str, str] = {}
         for entry in entries:
             self.add(entry)
 
@@ -56,10 +61,26 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
         self._entries[entry.name] = entry
         return entry
 
+    def only(
+        self, keeps: Callable[[Entry], bool], why: Callable[[Entry], str]
+    ) -> "Catalogue[Entry]":
+        """The entries that are kept; asking for another raises UnknownName with why."""
+        kept = [entry for entry in self.values() if keeps(entry)]
+        smaller = Catalogue(self.noun, kept)
+        allowed = ", ".join(smaller)
+        smaller._left_out = {
+            name: f"{name!r} {why(entry)} (allowed: {allowed})"
+            for name, entry in self.items()
+            if name not in smaller
+        }
+        return smaller
+
     def __getitem__(self, name: str) -> Entry:
         try:
             return self._entries[name]
         except KeyError:
+            if name in self._left_out:
+                raise UnknownName(f"{self.noun} {self._left_out[name]}") from None
             hint = nearest(str(name), self._entries)
             raise UnknownName(f"unknown {self.noun} {name!r}: {hint}") from None
 

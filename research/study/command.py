@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
-from research.catalogue import UnknownName, nearest
+from research.catalogue import Mistake, nearest
 from research.study.errors import INTERRUPTED, USAGE, Refusal
 
 
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return dispatch(arguments)
-    except (Refusal, UnknownName) as refusal:
+    except (Refusal, Mistake) as refusal:
         print(f"depthbench: {refusal}", file=sys.stderr)
         return getattr(refusal, "status", USAGE)
     except KeyboardInterrupt:
