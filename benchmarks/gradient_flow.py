@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from benchmarks import gradient_flow_report
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
-from research.datasets import DATASETS
+from research.datasets import FLOAT_CLASSES
 from research.initializers import INITIALIZERS
 from research.lazy import lazy
 from research.normalizers import NORMALIZERS
@@ -50,7 +50,7 @@ AXES = {
     ),
     "width": Axis("units in a layer", (64,), kind="integer", low=2, high=10**6),
     "batch": Axis("examples in the batch", (16,), kind="integer", low=2, high=1024),
-    "dataset": Axis("what is fed in", ("digits",), DATASETS, single=True),
+    "dataset": Axis("what is fed in", ("digits",), FLOAT_CLASSES, single=True),
     "sigma_w2": Axis(
         "weight variance × fan-in, instead of the initialiser's",
         (None,),

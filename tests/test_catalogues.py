@@ -18,7 +18,7 @@ from research.architectures import ARCHITECTURES
 from research.architectures.contract import Weights, apply, call, init
 from research.architectures.layers import Dense, Norm
 from research.catalogue import Catalogue, UnknownName
-from research.datasets import DATASETS, fingerprint
+from research.datasets import DATASETS
 from research.initializers import DRAWS, INITIALIZERS, NoCriticalPoint
 from research.normalizers import NORMALIZERS
 from research.quadrature import evaluate
@@ -476,25 +476,6 @@ def test_a_branch_is_the_layer_that_theory_speaks_of(entry, network):
     np.testing.assert_allclose(
         layer.apply({"params": params}, h), expected, rtol=1e-6, atol=1e-6
     )
-
-
-# Data sets
-
-
-@over(DATASETS)
-def test_a_data_set_keeps_its_declaration(entry):
-    data = entry.load()
-    assert data.x.shape == (len(data.y), *entry.shape)
-    assert data.x.dtype == np.float32 and data.y.dtype == np.int32
-    assert np.all(np.isfinite(data.x))
-    assert data.classes == entry.classes
-    assert set(np.unique(data.y)) == set(range(entry.classes))
-    flat = data.x.reshape(len(data.y), -1)
-    squares = np.mean(np.square(flat, dtype=np.float64), axis=1)
-    np.testing.assert_allclose(squares, 1, rtol=1e-6)  # float32 rounding of the inputs
-    assert fingerprint(entry.load()) == fingerprint(data)
-    other = data._replace(y=np.roll(data.y, 1))
-    assert fingerprint(other) != fingerprint(data)
 
 
 # One line

@@ -127,7 +127,7 @@ class Family(NamedTuple):
 
     def inputs(self, shape: tuple[int, ...]) -> int:
         """How many numbers the first layer reads at once, of an example of this shape."""
-        if self.takes == "vector":
+        if self.takes == "vector" or len(shape) == 1:
             return math.prod(shape)
         return shape[-1] if self.takes == "image" else math.prod(shape[1:])
 

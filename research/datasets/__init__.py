@@ -1,55 +1,34 @@
-"""Data sets by name: one entry each; nothing is read until it is asked for."""
+"""Data sets by name: one entry each; nothing is read or made until it is asked for."""
 
-import hashlib
-import importlib
-from typing import NamedTuple
+from os import PathLike
 
-import numpy as np
+from research.catalogue import Catalogue, UnknownName
+from research.datasets import tfds
+from research.datasets.contract import (
+    Data,
+    DataError,
+    Dataset,
+    Splits,
+    Stream,
+    check,
+    fingerprint,
+)
 
-from research.catalogue import Catalogue
+__all__ = [
+    "DATASETS",
+    "FLOAT_CLASSES",
+    "Data",
+    "DataError",
+    "Dataset",
+    "Splits",
+    "Stream",
+    "check",
+    "find",
+    "fingerprint",
+]
 
-
-class Data(NamedTuple):
-    """Examples, inputs first.
-
-    x: [examples, *shape] float32; each example has mean square 1. An image's shape is
-      (height, width, channels), a sequence's (time, features).
-    y: [examples] int32 class labels below `classes`.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    classes: int
-
-
-class Dataset(NamedTuple):
-    """A data set that can be loaded; loader is "module:function" below this package.
-
-    enlarges: the name of the one whose images these are, with every pixel repeated, for
-      nets that pool small images away.
-    """
-
-    name: str
-    loader: str
-    shape: tuple[int, ...]
-    classes: int
-    source: str
-    enlarges: str = ""
-
-    def load(self) -> Data:
-        """The whole data set, in memory."""
-        module, function = self.loader.split(":")
-        return getattr(importlib.import_module(f"{__name__}.{module}"), function)()
-
-
-def fingerprint(data: Data) -> str:
-    """SHA-256 of the examples and labels, as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for array in (data.x, data.y):
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
+ADDING = "Hochreiter & Schmidhuber 1997; as in Arjovsky et al. 2016, arXiv:1511.06464"
+COPYING = "Arjovsky et al. 2016, arXiv:1511.06464, section 4.1"
 
 DATASETS: Catalogue[Dataset] = Catalogue(
     "dataset",
@@ -60,6 +39,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             (8, 8, 1),
             10,
             "Alpaydin & Kaynak 1998, UCI handwritten digits (scikit-learn load_digits)",
+            sizes=(1437, 360),
         ),
         Dataset(
             "digits_32",
@@ -68,6 +48,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             10,
             "the same digits, each pixel 4 × 4",
             enlarges="digits",
+            sizes=(1437, 360),
         ),
         Dataset(
             "digits_64",
@@ -76,6 +57,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             10,
             "the same digits, each pixel 8 × 8",
             enlarges="digits",
+            sizes=(1437, 360),
         ),
         Dataset(
             "noise",
@@ -83,6 +65,132 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             (8, 8, 1),
             10,
             "independent Gaussian inputs and labels: what mean-field theory assumes",
+            sizes=(819, 205),
+        ),
+        Dataset(
+            "fashion_mnist",
+            "fashion_mnist:load",
+            (28, 28, 1),
+            10,
+            "Xiao et al. 2017, arXiv:1708.07747 (Debian's dataset-fashion-mnist)",
+            stored="uint8",
+            sizes=(60_000, 10_000),
+        ),
+        Dataset(
+            "mnist1d",
+            "mnist1d:load",
+            (40, 1),
+            10,
+            "Greydanus & Kobak 2020, arXiv:2011.14439 (package mnist1d)",
+            sizes=(4000, 1000),
+        ),
+        Dataset(
+            "two_spirals",
+            "points:two_spirals",
+            (2,),
+            2,
+            "Lang & Witbrock 1988, Learning to tell two spirals apart",
+            sizes=(194, 192),
+        ),
+        Dataset(
+            "teacher_student",
+            "points:teacher_student",
+            (32,),
+            1,
+            "Saad & Solla 1995, PRL 74:4337: a soft committee machine as teacher",
+            task="numbers",
+            sizes=(8192, 2048),
+        ),
+        *(
+            Dataset(
+                "adding" if time == 50 else f"adding_{time}",
+                "sequences:adding",
+                (time, 2),
+                1,
+                ADDING,
+                task="numbers",
+                sizes=(20_000, 2_000),
+                arguments=(time,),
+            )
+            for time in (50, 200, 750)
+        ),
+        *(
+            Dataset(
+                "copy_memory" if gap == 100 else f"copy_memory_{gap}",
+                "sequences:copy_memory",
+                (gap + 20, 10),
+                10,
+                COPYING,
+                task="tokens",
+                stored="int32",
+                sizes=(20_000, 2_000),
+                arguments=(gap,),
+            )
+            for gap in (100, 20)
+        ),
+        Dataset(
+            "parity",
+            "sequences:parity",
+            (32, 1),
+            2,
+            "Bengio et al. 1994, IEEE Trans. Neural Networks 5:157, the parity problem",
+            sizes=(20_000, 2_000),
+        ),
+        Dataset(
+            "sorting",
+            "sequences:sorting",
+            (20, 17),
+            17,
+            "after Vinyals et al. 2016, arXiv:1511.06391, on symbols",
+            task="tokens",
+            stored="int32",
+            sizes=(20_000, 2_000),
+        ),
+        Dataset(
+            "grammar",
+            "sequences:grammar",
+            (64, 5),
+            5,
+            "Reber 1967, J. Verbal Learning 6:855: its graph, the end joined to the start",
+            task="tokens",
+            stored="int32",
+            sizes=(20_000, 2_000),
+        ),
+        Dataset(
+            "stdlib",
+            "corpus:load",
+            (128, 97),
+            97,
+            "this Python's own standard library, character by character",
+            task="tokens",
+            stored="int32",
         ),
     ],
 )
+
+# What studies of random nets read.
+FLOAT_CLASSES: Catalogue[Dataset] = DATASETS.only(
+    lambda dataset: dataset.task == "classes" and dataset.stored == "float32",
+    lambda dataset: (
+        f"has {dataset.stored} inputs and asks for {dataset.task}; this "
+        "study feeds float32 inputs and asks for classes"
+    ),
+)
+
+
+def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
+    """The data set of this name: a catalogue's, or tfds:NAME[/CONFIG][:VERSION].
+
+    data_dir: where TensorFlow Datasets has prepared it ($TFDS_DATA_DIR or
+      ~/tensorflow_datasets otherwise); for fashion_mnist, the folder of its four files.
+    Raises UnknownName, or DataError where data are missing, both within a second.
+    """
+    if name.startswith(tfds.PREFIX):
+        return tfds.entry(name, data_dir)
+    try:
+        dataset = DATASETS[name]
+    except UnknownName as unknown:
+        raise UnknownName(f"{unknown}; or tfds:NAME of TensorFlow Datasets") from None
+    if data_dir is not None and dataset.name == "fashion_mnist":
+        return dataset._replace(arguments=(str(data_dir),))
+    return dataset

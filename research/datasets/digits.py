@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from research.datasets import Data
+from research.datasets.contract import Data
 
 
 def load() -> Data:

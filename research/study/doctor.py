@@ -12,6 +12,7 @@ from research.study.run import one_of
 
 OPTIONAL = {
     "torch": "pip install 'depthbench[peers]'",
+    "tensorflow_datasets": "pip install 'depthbench[data]'",
     "pytest": "pip install 'depthbench[test]'",
 }
 
@@ -28,7 +29,7 @@ def main(options) -> int:
         print()
         return 0
     for name, value in found.items():
-        print(f"{name:<18}{value}")
+        print(f"{name:<21}{value}")
     return 0
 
 

@@ -94,15 +94,21 @@ def _width(cell: Cell) -> int | None:
 def _side(family: Family, dataset: str) -> int:
     """The smaller side of an example's image, or the length of its sequence."""
     shape = DATASETS[dataset].shape
+    if len(shape) == 1:  # a vector is one step
+        return 1
     return shape[0] if family.takes == "sequence" else min(shape[:2])
 
 
 def _why_not(cell: Cell) -> str | None:
     family = ARCHITECTURES[str(cell["architecture"])]
+    fed = str(cell.get("dataset", "digits"))
+    shape = DATASETS[fed].shape
+    if family.takes == "image" and len(shape) != 3:
+        return f"{family.name} reads images, not the {fed} of shape {shape}"
     return family.refuses(
         int(cell["depth"] or 0),
         str(cell["activation"]),
         str(cell.get("normalizer", family.published_normalizer)),
         _width(cell),
-        _side(family, str(cell.get("dataset", "digits"))),
+        _side(family, fed),
     )

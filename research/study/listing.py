@@ -6,7 +6,7 @@ import sys
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
 from research.architectures.family import Family
-from research.datasets import DATASETS
+from research.datasets import DATASETS, Dataset
 from research.initializers import INITIALIZERS
 from research.normalizers import NORMALIZERS
 from research.study import tables
@@ -26,6 +26,7 @@ CATALOGUES = {
 COLUMNS = {
     "studies": ("name", "kind", "question"),
     "architectures": ("name", "takes", "source"),
+    "datasets": ("name", "task", "shape", "classes", "source"),
 }
 
 
@@ -65,12 +66,18 @@ def main(options) -> int:
         headers = COLUMNS.get(title, ("name", "source"))
         body = tuple(tuple(_shown(entry, h) for h in headers) for entry in entries)
         tables.show(Table(f"{title} ({len(entries)})", headers, body), console)
+    if "datasets" in found:
+        print("and what TensorFlow Datasets has prepared: tfds:NAME[/CONFIG][:VERSION]")
     return 0
 
 
 def _entry(entry) -> dict[str, str]:
-    """What is said of an entry; of an architecture also what it can be built from."""
+    """What is said of an entry; also what an architecture takes, and a data set asks."""
     said = {"name": entry.name}
+    if isinstance(entry, Dataset):
+        said["task"] = entry.task
+        said["shape"] = " × ".join(map(str, entry.shape))
+        said["classes"] = str(entry.classes)
     if isinstance(entry, Family):
         said["input"] = entry.takes
         said["depth"] = entry.depths.says

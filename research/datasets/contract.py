@@ -1,0 +1,195 @@
+"""What a data set is: examples in memory or on disk, in two parts, with a declaration."""
+
+import hashlib
+import importlib
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from research.catalogue import Mistake
+
+Scale = tuple[np.ndarray, np.ndarray]
+
+
+class DataError(Mistake):
+    """Data that are missing, damaged or not what they should be; says what to do."""
+
+
+class Data(NamedTuple):
+    """Examples in memory, inputs first.
+
+    x: [examples, *shape] float32, or uint8 images with a `scale`; or tokens
+      [examples, time] int32. An image's shape is (height, width, channels), a sequence's
+      (time, features).
+    y: labels [examples] int32 below `classes`; or numbers [examples, outputs] float32;
+      or tokens [examples, time] int32, −1 where nothing is asked.
+    classes: how many labels, outputs or tokens there are.
+    scale: (mean, standard deviation), each [channels] float32, of the training images as
+      they are stored; a net reads (x − mean) / deviation.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    classes: int
+    scale: Scale | None = None
+
+
+class Stream(NamedTuple):
+    """Examples on disk, too large for memory.
+
+    read: from example numbers [batch] to their (x, y), as in `Data`.
+    """
+
+    length: int
+    read: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    classes: int
+    scale: Scale | None = None
+
+
+class Splits(NamedTuple):
+    """Examples to learn from, and examples that are kept to judge by."""
+
+    train: Data | Stream
+    test: Data | Stream
+
+
+class Dataset(NamedTuple):
+    """A data set that can be loaded; loader is "module:function" below this package.
+
+    shape: of one example as a net reads it. Tokens become one-hot vectors on the device,
+      so theirs is (time, vocabulary).
+    enlarges: the name of the one whose images these are, with every pixel repeated, for
+      nets that pool small images away.
+    task: what is asked: a label, numbers, or a token at each step.
+    stored: the type of x.
+    sizes: examples to train and to test on, where they are known without reading.
+    arguments: what the loader is called with; it returns Splits, or Data where the set
+      has no split of its own.
+    """
+
+    name: str
+    loader: str
+    shape: tuple[int, ...]
+    classes: int
+    source: str
+    enlarges: str = ""
+    task: Literal["classes", "numbers", "tokens"] = "classes"
+    stored: Literal["float32", "uint8", "int32"] = "float32"
+    sizes: tuple[int, int] | None = None
+    arguments: tuple[Any, ...] = ()
+
+    def load(self) -> Data:
+        """The whole data set in one piece. Raises DataError."""
+        found = self._read()
+        whole = _joined(found) if isinstance(found, Splits) else found
+        if whole is None:
+            raise DataError(f"{self.name} is too large for memory in one piece")
+        check(self, whole, "all")
+        return whole
+
+    def split(self) -> Splits:
+        """The set's own split, or four fifths to train on and the rest. Raises DataError.
+
+        Without one of its own, which example goes where is fixed and random.
+        """
+        found = self._read()
+        splits = found if isinstance(found, Splits) else _parted(found)
+        check(self, splits.train, "training")
+        check(self, splits.test, "test")
+        return splits
+
+    def _read(self) -> Data | Splits:
+        module, function = self.loader.split(":")
+        package = __name__.rpartition(".")[0]
+        read = getattr(importlib.import_module(f"{package}.{module}"), function)
+        return read(*self.arguments)
+
+
+def order(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Example numbers to train and to test on: four fifths and the rest, always alike."""
+    # RandomState's streams are frozen, those of default_rng may change (NEP 19).
+    numbers = np.random.RandomState(0).permutation(count)
+    return numbers[: count * 4 // 5], numbers[count * 4 // 5 :]
+
+
+def _parted(data: Data) -> Splits:
+    train, test = (
+        data._replace(x=data.x[numbers], y=data.y[numbers])
+        for numbers in order(len(data.y))
+    )
+    return Splits(train, test)
+
+
+def _joined(splits: Splits) -> Data | None:
+    """Both parts in one, those to train on first; None where they are not in memory."""
+    train, test = splits
+    if isinstance(train, Stream) or isinstance(test, Stream):
+        return None
+    return train._replace(
+        x=np.concatenate([train.x, test.x]), y=np.concatenate([train.y, test.y])
+    )
+
+
+def check(dataset: Dataset, data: Data | Stream, part: str) -> None:
+    """Raises DataError unless examples are finite and labels fit the declaration.
+
+    A Stream is checked batch by batch, by what reads it.
+    """
+    if isinstance(data, Stream):
+        return
+    if not 0 < len(data.y) == len(data.x):
+        raise DataError(
+            f"{dataset.name}: {len(data.x)} {part} examples with {len(data.y)} labels"
+        )
+    check_batch(dataset, data.x, data.y, part)
+
+
+def check_batch(dataset: Dataset, x: np.ndarray, y: np.ndarray, part: str) -> None:
+    """The same for a batch of examples (x, y)."""
+    for values, what in ((x, "input"), (y, "answer")):
+        if values.dtype.kind == "f":
+            finite = np.all(np.isfinite(values.reshape(len(values), -1)), axis=1)
+            _all(finite, dataset, part, f"has NaN or infinity in its {what}")
+    allowed = f"outside 0 to {dataset.classes - 1}"
+    if dataset.task == "tokens":
+        _all(_within(x, 0, dataset), dataset, part, f"has a token {allowed}")
+        _all(_within(y, -1, dataset), dataset, part, f"has an answer {allowed}")
+    elif dataset.task == "classes":
+        _all(_within(y[:, None], 0, dataset), dataset, part, f"has a label {allowed}")
+
+
+def _within(values: np.ndarray, lowest: int, dataset: Dataset) -> np.ndarray:
+    return np.all((values >= lowest) & (values < dataset.classes), axis=1)
+
+
+def _all(good: np.ndarray, dataset: Dataset, part: str, what: str) -> None:
+    if not good.all():
+        first, bad = int(np.argmin(good)), int(np.sum(~good))
+        raise DataError(
+            f"{dataset.name}: {part} example {first} {what} "
+            f"({bad} of {len(good)} do); nothing was left out or replaced"
+        )
+
+
+def fingerprint(data: Data | Stream | Splits) -> str:
+    """SHA-256 of the examples and labels, as 64 hexadecimal digits.
+
+    Of a Stream: of its length and of 64 examples from all over it.
+    """
+    digest = hashlib.sha256()
+    if isinstance(data, Splits):
+        for part in data:
+            digest.update(fingerprint(part).encode())
+        return digest.hexdigest()
+    arrays = (data.x, data.y) if isinstance(data, Data) else _sample(data)
+    if isinstance(data, Stream):
+        digest.update(str(data.length).encode())
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _sample(stream: Stream) -> tuple[np.ndarray, np.ndarray]:
+    return stream.read(np.arange(min(stream.length, 64)) * max(1, stream.length // 64))
