@@ -270,6 +270,8 @@ def test_the_spirals_mirror_each_other_and_wind_three_times():
     assert angles[-1] - angles[0] == pytest.approx(6 * np.pi, rel=1e-6)
     radii = np.hypot(*train.x[:97].T)
     np.testing.assert_allclose(radii / radii[0], (104 - np.arange(97)) / 104, rtol=1e-6)
+    between = np.hypot(*test.x[:96].T)
+    np.testing.assert_allclose(between, (radii[:-1] + radii[1:]) / 2, rtol=1e-6)
 
 
 def test_points_between_have_their_neighbours_label():
