@@ -89,6 +89,7 @@ def test_a_prepared_set_is_declared_by_its_metadata(prepare, tmp_path):
     assert (entry.name, entry.shape, entry.classes) == ("tfds:little", (6, 5, 3), 4)
     assert (entry.task, entry.stored, entry.sizes) == ("classes", "uint8", (12, 8))
     assert str(folder) in entry.source
+    assert {entry: 1}[find("tfds:little", tmp_path)] == 1  # hashable: a cache's key
 
 
 def test_the_newest_version_is_meant_unless_one_is_named(prepare, tmp_path):

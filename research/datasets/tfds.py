@@ -187,19 +187,23 @@ def _array(
     return tuple(dimensions), "uint8" if image else "float32"
 
 
-def _parts(name: str, splits: dict[str, int]) -> tuple[list[str], tuple[int, int]]:
+def _parts(
+    name: str, splits: dict[str, int]
+) -> tuple[tuple[str, ...], tuple[int, int]]:
     """The one or two splits that are used, and how many examples are for what."""
     if "train" not in splits:
         has = ", ".join(splits) or "none"
         raise DataError(f"{name}: has no split named train (splits: {has})")
     for other in ("test", "validation"):
         if other in splits:
-            return ["train", other], (splits["train"], splits[other])
+            return ("train", other), (splits["train"], splits[other])
     train, test = order(splits["train"])
-    return ["train"], (len(train), len(test))
+    return ("train",), (len(train), len(test))
 
 
-def load(name: str, folder: str, keys: tuple[str, str], used: list[str]) -> Splits:
+def load(
+    name: str, folder: str, keys: tuple[str, str], used: tuple[str, ...]
+) -> Splits:
     """The examples: in memory where they fit, else read from disk when asked for."""
     dataset = _declared(name, Path(folder))
     with _quiet():
