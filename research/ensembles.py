@@ -107,8 +107,9 @@ def inputs(program: Program, draw: str, seeds: range):
 
 def build(program: Program, activation: Any, draw: str, rules: Member, depth: Any):
     """The program's network for one activation; rules and depth may be traced."""
-    first, hidden = (_gains(rule) for rule in rules)
-    weights = Weights(DRAWS[draw], hidden, ntk=True, first=first)
+    weights = Weights(
+        DRAWS[draw], rules.hidden.gains, ntk=True, first=rules.first.gains
+    )
     family, dataset = ARCHITECTURES[program.architecture], DATASETS[program.dataset]
     settings = Settings(
         width=program.width,
@@ -124,14 +125,6 @@ def build(program: Program, activation: Any, draw: str, rules: Member, depth: An
 
 def _repeats(program: Program) -> bool:
     return ARCHITECTURES[program.architecture].repeats
-
-
-def _gains(rule: Rule):
-    def gains(fan_in: int, fan_out: int):
-        sigma_w2, sigma_b2 = rule(fan_in, fan_out)
-        return jnp.sqrt(sigma_w2), jnp.sqrt(sigma_b2)
-
-    return gains
 
 
 @functools.cache

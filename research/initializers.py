@@ -130,6 +130,11 @@ class Rule(NamedTuple):
             self.sigma_b2 + self.shared_b2 / fan_in,
         )
 
+    def gains(self, fan_in: int, fan_out: int) -> tuple[Any, Any]:
+        """(σ_w, σ_b) of a layer of these fans: what `contract.Weights` asks for."""
+        sigma_w2, sigma_b2 = self(fan_in, fan_out)
+        return jnp.sqrt(sigma_w2), jnp.sqrt(sigma_b2)
+
 
 def fan_in(sigma_w2: float, sigma_b2: float = 0.0) -> Rule:
     """The same σ_w², σ_b² in every layer: weights of variance σ_w²/fan_in."""

@@ -4,6 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from research.lazy import lazy
+
+special = lazy("scipy.special")
+
 EPSILON = float(np.finfo(np.float32).eps)
 
 
@@ -21,6 +25,16 @@ def over_seeds(values: np.ndarray) -> Estimate:
         return Estimate(np.nan, np.nan)
     error = np.std(values, ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
     return Estimate(float(np.mean(values)), float(error))
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """The 95 % confidence interval of the mean of values [seeds]; nan for one seed.
+
+    Student's t: for few seeds wider than two standard errors.
+    """
+    mean, error = over_seeds(values)
+    half = float(special.stdtrit(max(len(values) - 1, 1), 0.975)) * error
+    return mean - half, mean + half
 
 
 def ratio(log10_gradient: Any) -> np.ndarray:

@@ -13,15 +13,28 @@ FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py")
 # A layer may import from the layers before it, and from its own without a cycle.
 ORDER = (
     ("research.catalogue", "research.forms", "research.lazy"),
-    ("research.activations", "research.normalizers", "research.datasets"),
+    (
+        "research.activations",
+        "research.normalizers",
+        "research.datasets",
+        "research.schedules",
+        "research.tasks",
+    ),
+    ("research.optimizers",),
     ("research.quadrature",),
     ("research.trajectories",),
     ("research.mean_field",),
     ("research.initializers",),
     ("research.architectures",),
-    ("research.probes", "research.jacobian", "research.profiles"),
-    ("research.checkpoints", "research.ensembles", "research.timing"),
-    ("research.propagation",),
+    ("research.probes", "research.jacobian", "research.profiles", "research.training"),
+    (
+        "research.checkpoints",
+        "research.ensembles",
+        "research.timing",
+        "research.jobs",
+    ),
+    ("research.propagation", "research.sweeps"),
+    ("research.trainability",),
     ("research.study",),
     ("benchmarks", "experiments"),
 )

@@ -94,15 +94,11 @@ def settings(
     """contract.Settings with weights as in training: their gains are part of them."""
     phi, rule = ACTIVATIONS[activation], INITIALIZERS[initializer]
 
-    def gains(fan_in: int, fan_out: int) -> tuple[float, float]:
-        variances = rule.hidden(phi)(fan_in, fan_out)
-        return variances.sigma_w2**0.5, variances.sigma_b2**0.5
-
     return contract.Settings(
         width=shape.width,
         depth=shape.depth,
         activation=phi.phi,
-        weights=contract.Weights(DRAWS[rule.draw], gains),
+        weights=contract.Weights(DRAWS[rule.draw], rule.hidden(phi).gains),
         normalizer=NORMALIZERS[normalizer],
         outputs=OUTPUTS,
         active_depth=shape.depth,

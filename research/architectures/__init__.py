@@ -34,12 +34,17 @@ _published = partial(Family, takes="image", repeats=False)  # each layer of its 
 # Averages over batches differ by time step (Cooijmans et al. 2016, arXiv:1603.09025),
 # and a tied layer keeps one for all.
 _over_time = partial(Family, takes="sequence", normalizers=("none", "layer", "rms"))
-_stacked = partial(Family, takes="sequence", space=1)
+_stacked = partial(Family, takes="sequence", space=1, steps="causal")
 
 # Transformers are defined by a normaliser of single steps: one over the batch would let
 # a step see later ones.
 _transformer = partial(
-    Family, takes="sequence", normalizers=("layer", "rms"), kernels=12, space=1
+    Family,
+    takes="sequence",
+    normalizers=("layer", "rms"),
+    kernels=12,
+    space=1,
+    steps="all",
 )
 EVEN_DEPTHS = multiples(2, 0, (2, 4, 16, 64, 256, 1024))  # half of it encodes
 
@@ -266,6 +271,7 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             "stacked_recurrent:build_bidirectional",
             "Graves & Schmidhuber 2005, Neural Networks 18:602",
             step=2,
+            steps="all",
             kernels=6,
         ),
         _transformer(
@@ -294,6 +300,7 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             "transformer:build_decoder",
             "Su et al. 2021, RoFormer, arXiv:2104.09864; Radford et al. 2019, GPT-2",
             step=2,
+            steps="causal",
         ),
         _transformer(
             "transformer_learned",

@@ -42,6 +42,7 @@ class Settings(NamedTuple):
     depth: the number of layers that are built (static).
     active_depth: the depth that scales refer to; differs from `depth` only where a
       sweep runs the first layers of a deeper stack (may be traced).
+    every_step: outputs for each step of a sequence, not for the whole of it.
     """
 
     width: int
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
     normalizer: Normalizer
     outputs: int
     active_depth: Any
+    every_step: bool = False
 
 
 class Stage(NamedTuple):
@@ -95,6 +97,29 @@ class Variables(NamedTuple):
     stem: Tree
     stages: tuple[Tree, ...]
     head: Tree
+
+
+def divide(variables: Variables) -> tuple[Variables, Variables]:
+    """(what is learned, what is not: normalisers' statistics), each in its place."""
+
+    def only(keep: Callable[[str], bool]) -> Variables:
+        def part(tree: Tree) -> Tree:
+            return {name: inner for name, inner in tree.items() if keep(name)}
+
+        stem, stages, head = variables
+        return Variables(part(stem), tuple(map(part, stages)), part(head))
+
+    return only(lambda name: name == "params"), only(lambda name: name != "params")
+
+
+def unite(params: Variables, statistics: Variables) -> Variables:
+    """The variables that `divide` made these of."""
+    stages = zip(params.stages, statistics.stages, strict=True)
+    return Variables(
+        {**params.stem, **statistics.stem},
+        tuple({**own, **kept} for own, kept in stages),
+        {**params.head, **statistics.head},
+    )
 
 
 def feed(stacked: Tree, h: Tree) -> tuple[Tree, Tree]:

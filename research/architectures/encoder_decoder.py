@@ -68,7 +68,8 @@ def _build(
         Stage(Layer(*how, encoders, decodes=False), settings.depth // 2),
         Stage(Layer(*how, decoders, decodes=True), settings.depth // 2),
     )
-    head = head_of(settings, decoders, lambda h: last_step(h["target"]))
+    target = lambda h: h["target"]
+    head = head_of(settings, decoders, lambda h: last_step(target(h)), target)
     return Architecture(name, Stem(settings.width, settings.weights), stages, head)
 
 

@@ -63,6 +63,8 @@ class Family(NamedTuple):
     smallest: the smallest side of an image, or length of a sequence, that it can read.
     kernels: a layer's weights in units of width², about; for estimates of time.
     space: how many of an example's dimensions a state keeps; 0 where depth is time.
+    steps: whether it can give outputs for each step of a sequence, and "causal" if none
+      of them depends on later steps.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Family(NamedTuple):
     smallest: int = 1
     kernels: int = 1
     space: int = 0
+    steps: Literal["", "all", "causal"] = ""
 
     def build(self, settings: Any) -> Any:
         """The `contract.Architecture` of these settings."""

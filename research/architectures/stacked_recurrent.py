@@ -18,7 +18,7 @@ from research.architectures.cells import (
     over_time,
 )
 from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import Dense, Norm, as_sequence
+from research.architectures.layers import Dense, Norm, as_sequence, identity
 from research.architectures.recurrent import Last
 from research.normalizers import Normalizer
 
@@ -76,7 +76,8 @@ def _build(
         return jnp.concatenate(ends[:directions], axis=-1)
 
     stem = Features(settings.width, settings.weights)
-    head = Last(settings.outputs, settings.normalizer, last)
+    read = identity if settings.every_step else last
+    head = Last(settings.outputs, settings.normalizer, read)
     return Architecture(name, stem, (Stage(layer, settings.depth),), head)
 
 

@@ -15,7 +15,7 @@ from flax import linen as nn
 
 from research.architectures import attention
 from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import Dense, Head, Norm, as_sequence
+from research.architectures.layers import Dense, Head, Norm, as_sequence, identity
 from research.normalizers import NORMALIZERS, Normalizer
 
 POSITION_SIZE = 0.02  # the standard deviation of learned positions, as in BERT and ViT
@@ -150,10 +150,13 @@ def block_of(settings: Settings, placement: Placement, **more) -> Block:
     return Block(settings.activation, weights, normalizer, placement, **more)
 
 
-def head_of(settings: Settings, placement: Placement, read) -> Head:
-    """A linear head on `read`; what was never normalised is, as Pre-LN nets do."""
+def head_of(settings: Settings, placement: Placement, read, every=identity) -> Head:
+    """A linear head on `read`, or on `every` where each step is asked for outputs.
+
+    What was never normalised is, as Pre-LN nets do.
+    """
     last = settings.normalizer if placement.before else NORMALIZERS["none"]
-    return Head(settings.outputs, read, last)
+    return Head(settings.outputs, every if settings.every_step else read, last)
 
 
 def _encoder(

@@ -1,0 +1,161 @@
+"""Training jobs by name: from catalogue entries to what `research.training` runs."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from research.activations import ACTIVATIONS
+from research.architectures import ARCHITECTURES
+from research.architectures.contract import Settings, Weights
+from research.architectures.family import Family
+from research.datasets import DataError, Dataset, Stream, find
+from research.datasets.images import cropped, flipped, normalised
+from research.initializers import DRAWS, Rule
+from research.normalizers import NORMALIZERS
+from research.optimizers import OPTIMIZERS
+from research.schedules import SCHEDULES
+from research.tasks import TASKS
+from research.training import Batch, Job
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+BORDER = 8  # a crop moves an image by up to an eighth of its side
+
+
+class Setup(NamedTuple):
+    """The static settings, by name: what a change of compiles a new program.
+
+    augment: "flip" and "crop", in any order.
+    data_dir: where TensorFlow Datasets has prepared its sets; "" for where it does.
+    """
+
+    architecture: str
+    activation: str
+    draw: str
+    normalizer: str
+    depth: int
+    width: int
+    dataset: str
+    optimizer: str
+    schedule: str = "constant"
+    batch: int = 64
+    dtype: str = "float32"
+    accumulate: int = 1
+    augment: tuple[str, ...] = ()
+    data_dir: str = ""
+
+
+class Rules(NamedTuple):
+    """The variances of the layer that reads the input, and of the others; traced."""
+
+    first: Rule
+    hidden: Rule
+
+
+UNIT = Rules(Rule(1.0), Rule(1.0))
+
+
+def task_of(family: Family, dataset: Dataset) -> str:
+    """What the net is trained for: its input again, if that is what it gives."""
+    return dataset.task if family.gives == "classes" else "reconstruction"
+
+
+def refusal(family: Family, dataset: Dataset) -> str | None:
+    """Why the net cannot be trained on the data set, with what could; None if it can."""
+    task = task_of(family, dataset)
+    image = len(dataset.shape) == 3
+    if family.takes == "image" and not image:
+        return f"{family.name} reads images, and {dataset.name} has {dataset.shape}"
+    if task == "tokens" and not family.steps:
+        able = ", ".join(name for name, f in ARCHITECTURES.items() if f.steps)
+        return (
+            f"{dataset.name} asks for an output at each step, which {family.name} does "
+            f"not give; allowed: {able}"
+        )
+    if task == "tokens" and dataset.causal and family.steps != "causal":
+        able = ", ".join(n for n, f in ARCHITECTURES.items() if f.steps == "causal")
+        return (
+            f"{dataset.name} asks for the next token, and {family.name} would read it; "
+            f"allowed: {able}"
+        )
+    return None
+
+
+def job(setup: Setup, rules: Rules = UNIT) -> Job:
+    """The job of a setup. rules: needed for fresh parameters alone; may be traced.
+
+    Raises DataError where the data set is not to be had.
+    """
+    family, dataset = ARCHITECTURES[setup.architecture], found(setup)
+    task = task_of(family, dataset)
+    settings = Settings(
+        width=setup.width,
+        depth=setup.depth,
+        activation=ACTIVATIONS[setup.activation].phi,
+        weights=Weights(DRAWS[setup.draw], rules.hidden.gains, first=rules.first.gains),
+        normalizer=NORMALIZERS[setup.normalizer],
+        outputs=family.outputs(dataset.shape, dataset.classes),
+        active_depth=setup.depth,
+        every_step=task == "tokens",
+    )
+    return Job(
+        net=family.build(settings),
+        task=TASKS[task],
+        optimizer=OPTIMIZERS[setup.optimizer],
+        schedule=SCHEDULES[setup.schedule],
+        batch=setup.batch,
+        read=_reader(dataset, splits(setup).train.scale),
+        augment=_augmented(setup.augment) if setup.augment else None,
+        dtype=DTYPES[setup.dtype],
+        accumulate=setup.accumulate,
+    )
+
+
+def found(setup: Setup) -> Dataset:
+    return find(setup.dataset, setup.data_dir or None)
+
+
+def _reader(dataset: Dataset, scale: Any):
+    """From examples as they are kept to what a net reads."""
+    if dataset.stored == "uint8":
+        return lambda x: normalised(x, scale)
+    if dataset.stored == "int32":
+        return lambda x: jax.nn.one_hot(x, dataset.shape[-1], dtype=jnp.float32)
+    return lambda x: x
+
+
+def _augmented(names: tuple[str, ...]):
+    def augment(key, x):
+        for number, name in enumerate(names):
+            one = jax.random.fold_in(key, number)
+            if name == "flip":
+                x = flipped(one, x)
+            else:
+                x = cropped(one, x, max(1, x.shape[1] // BORDER))
+        return x
+
+    return augment
+
+
+@functools.lru_cache(maxsize=2)
+def _splits(dataset: str, data_dir: str):
+    return find(dataset, data_dir or None).split()
+
+
+def splits(setup: Setup) -> Any:
+    """The data set's training and test part, read once."""
+    return _splits(setup.dataset, setup.data_dir)
+
+
+@functools.lru_cache(maxsize=2)
+def _on_device(dataset: str, data_dir: str) -> tuple[Batch, Batch]:
+    train, test = _splits(dataset, data_dir)
+    if isinstance(train, Stream) or isinstance(test, Stream):
+        raise DataError(f"{dataset} does not fit in memory: train it with `train`")
+    return jax.device_put((Batch(train.x, train.y), Batch(test.x, test.y)))
+
+
+def batches(setup: Setup) -> tuple[Batch, Batch]:
+    """All training and all test examples, on the device."""
+    return _on_device(setup.dataset, setup.data_dir)

@@ -1,0 +1,116 @@
+"""Does it train? One network setting and recipe, one row of numbers over seeds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from research import profiles, propagation, sweeps
+from research.initializers import INITIALIZERS, NoCriticalPoint
+from research.jobs import Rules, Setup
+from research.optimizers import OPTIMIZERS, Hyper
+from research.propagation import Result
+from research.sweeps import Run, Trained
+
+POINTS = 200  # of a loss curve that is kept, at most
+WINDOW = 20  # steps whose batches are taken together when a target is looked for
+
+NUMBERS = [n for n in Hyper._fields if n != "steps"]
+
+
+def setup_of(settings: Mapping[str, Any]) -> Setup:
+    """The static part of a cell's settings."""
+    names = {**settings, "draw": INITIALIZERS[settings["initializer"]].draw}
+    return Setup(**{name: names[name] for name in Setup._fields})
+
+
+def runs_of(settings: Mapping[str, Any]) -> list[Run]:
+    """A cell's runs, one for each seed. Raises NoCriticalPoint."""
+    rules = Rules(*propagation.member(settings))
+    given = {name: settings[name] for name in NUMBERS}
+    hyper = OPTIMIZERS[settings["optimizer"]].hyper(**given, steps=settings["steps"])
+    return [Run(seed, rules, hyper) for seed in range(settings["seeds"])]
+
+
+def measure(
+    cells: Sequence[Mapping[str, Any]], at_a_time: int, target: float = 0.9
+) -> list[Result]:
+    """A Result for each cell; cells differ in what is traced alone.
+
+    at_a_time: runs that fit in memory together. target: the share right, of the batches
+    of WINDOW steps, whose first reaching is reported as `steps_to_target`.
+    """
+    results: dict[int, Result] = {}
+    runs: dict[int, list[Run]] = {}
+    for number, settings in enumerate(cells):
+        try:
+            runs[number] = runs_of(settings)
+        except NoCriticalPoint as error:
+            results[number] = Result("no_fixed_point", str(error), {}, {})
+    flat = [run for own in runs.values() for run in own]
+    if flat:
+        steps = cells[0]["steps"]
+        done = iter(sweeps.train(setup_of(cells[0]), flat, steps, at_a_time))
+        for number, own in runs.items():
+            trained = [next(done) for _ in own]
+            results[number] = result(trained, target)
+    return [results[number] for number in range(len(cells))]
+
+
+def result(trained: Sequence[Trained], target: float) -> Result:
+    """The row of one cell, from its seeds' outcomes."""
+    ended = [one for one in trained if one.diverged is None]
+    stops = [one.diverged for one in trained if one.diverged is not None]
+    losses = np.stack([one.log.loss for one in trained])
+    reached = [reach(one.log.right, target) for one in trained]
+    values: dict[str, Any] = {
+        "diverged": len(stops) / len(trained),
+        "diverged_at": min(stops, default=None),
+        "first_loss": float(np.mean(losses[:, 0])),
+        "reached": sum(step is not None for step in reached) / len(trained),
+        "steps_to_target": middle(reached),
+    }
+    for part in ("train", "test"):
+        measured = [getattr(one, part) for one in ended]
+        values |= _over_seeds(f"{part}_loss", [float(m.loss) for m in measured])
+        measured = [getattr(one, part) for one in trained]
+        values |= _over_seeds(f"{part}_accuracy", [float(m.right) for m in measured])
+    kept = {"loss": smooth(losses), "right": smooth([one.log.right for one in trained])}
+    if not ended:
+        reason = f"the loss of every run is no number, first from step {min(stops)}"
+        return Result("diverged", reason, values, kept)
+    return Result("ok", "", values, kept)
+
+
+def _over_seeds(name: str, values: Sequence[float]) -> dict[str, Any]:
+    """A mean, its standard error, and its 95 % confidence interval."""
+    mean, error = profiles.over_seeds(np.asarray(values))
+    low, high = profiles.interval(np.asarray(values))
+    return {name: mean, f"{name}_se": error, f"{name}_low": low, f"{name}_high": high}
+
+
+def reach(right: np.ndarray, target: float) -> int | None:
+    """The step by which the mean of the last WINDOW steps reaches the target, if any.
+
+    right: [steps]. A run shorter than the window is taken whole.
+    """
+    window = min(WINDOW, len(right))
+    sums = np.cumsum(np.insert(np.asarray(right, np.float64), 0, 0.0))
+    means = (sums[window:] - sums[:-window]) / window
+    there = np.flatnonzero(means >= target - 1e-9)
+    return int(there[0]) + window if there.size else None
+
+
+def middle(steps: Sequence[int | None]) -> float | None:
+    """The median over seeds; None where half of them or more never got there."""
+    ordered = sorted(np.inf if step is None else step for step in steps)
+    median = float(np.median(ordered))
+    return median if np.isfinite(median) else None
+
+
+def smooth(curves: Any) -> np.ndarray:
+    """Means of equal stretches of curves [seeds, steps]: [seeds, at most POINTS]."""
+    curves = np.asarray(curves, np.float32)
+    size = -(-curves.shape[1] // POINTS)
+    whole = curves.shape[1] // size * size
+    return curves[:, :whole].reshape(len(curves), -1, size).mean(axis=2)
