@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
 from research.architectures.contract import Settings, Weights
-from research.architectures.family import Family
 from research.datasets import DataError, Dataset, Stream, find
 from research.datasets.images import cropped, flipped, normalised
 from research.initializers import DRAWS, Rule
@@ -56,39 +55,13 @@ class Rules(NamedTuple):
 UNIT = Rules(Rule(1.0), Rule(1.0))
 
 
-def task_of(family: Family, dataset: Dataset) -> str:
-    """What the net is trained for: its input again, if that is what it gives."""
-    return dataset.task if family.gives == "classes" else "reconstruction"
-
-
-def refusal(family: Family, dataset: Dataset) -> str | None:
-    """Why the net cannot be trained on the data set, with what could; None if it can."""
-    task = task_of(family, dataset)
-    image = len(dataset.shape) == 3
-    if family.takes == "image" and not image:
-        return f"{family.name} reads images, and {dataset.name} has {dataset.shape}"
-    if task == "tokens" and not family.steps:
-        able = ", ".join(name for name, f in ARCHITECTURES.items() if f.steps)
-        return (
-            f"{dataset.name} asks for an output at each step, which {family.name} does "
-            f"not give; allowed: {able}"
-        )
-    if task == "tokens" and dataset.causal and family.steps != "causal":
-        able = ", ".join(n for n, f in ARCHITECTURES.items() if f.steps == "causal")
-        return (
-            f"{dataset.name} asks for the next token, and {family.name} would read it; "
-            f"allowed: {able}"
-        )
-    return None
-
-
 def job(setup: Setup, rules: Rules = UNIT) -> Job:
     """The job of a setup. rules: needed for fresh parameters alone; may be traced.
 
     Raises DataError where the data set is not to be had.
     """
     family, dataset = ARCHITECTURES[setup.architecture], found(setup)
-    task = task_of(family, dataset)
+    task = family.task(dataset.task)
     settings = Settings(
         width=setup.width,
         depth=setup.depth,

@@ -24,12 +24,12 @@ def setup_of(settings: Mapping[str, Any]) -> Setup:
     return Setup(**{name: names[name] for name in Setup._fields})
 
 
-def runs_of(settings: Mapping[str, Any]) -> list[Run]:
-    """A cell's runs, one for each seed. Raises NoCriticalPoint."""
+def run_of(settings: Mapping[str, Any], seed: int) -> Run:
+    """The traced part of a cell's settings. Raises NoCriticalPoint."""
     rules = Rules(*propagation.member(settings))
     given = {name: settings[name] for name in NUMBERS}
     hyper = OPTIMIZERS[settings["optimizer"]].hyper(**given, steps=settings["steps"])
-    return [Run(seed, rules, hyper) for seed in range(settings["seeds"])]
+    return Run(seed, rules, hyper)
 
 
 def measure(
@@ -44,7 +44,8 @@ def measure(
     runs: dict[int, list[Run]] = {}
     for number, settings in enumerate(cells):
         try:
-            runs[number] = runs_of(settings)
+            seeds = range(settings["seeds"])
+            runs[number] = [run_of(settings, seed) for seed in seeds]
         except NoCriticalPoint as error:
             results[number] = Result("no_fixed_point", str(error), {}, {})
     flat = [run for own in runs.values() for run in own]

@@ -128,6 +128,10 @@ class Family(NamedTuple):
             return f"{self.name} reads at least {self.smallest} a side, not {side}"
         return None
 
+    def task(self, asked: str) -> str:
+        """What the net is trained for: what is asked, or its input if it gives that."""
+        return asked if self.gives == "classes" else "reconstruction"
+
     def inputs(self, shape: tuple[int, ...]) -> int:
         """How many numbers the first layer reads at once, of an example of this shape."""
         if self.takes == "vector" or len(shape) == 1:

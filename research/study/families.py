@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from research.architectures import ARCHITECTURES
 from research.architectures.family import ANY_DEPTH, Family
-from research.datasets import DATASETS
+from research.datasets import DATASETS, Dataset
 from research.study.declaration import Cell
 from research.study.errors import Refusal
 
@@ -76,14 +76,33 @@ def _published(family: Family, cells: Sequence[Cell]) -> dict[str, Sequence]:
     if family.normalizers and len({cell.get("normalizer") for cell in cells}) == 1:
         own["normalizer"] = [family.published_normalizer]
     asked = str(cells[0].get("dataset", "digits"))
-    if _side(family, asked) < family.smallest:
+    if side(family, DATASETS[asked].shape) < family.smallest:
         larger = [
             name
             for name, dataset in DATASETS.items()
-            if dataset.enlarges == asked and _side(family, name) >= family.smallest
+            if dataset.enlarges == asked
+            and side(family, dataset.shape) >= family.smallest
         ]
         own["dataset"] = larger[:1] or [asked]
     return own
+
+
+def untrainable(family: Family, dataset: Dataset) -> str | None:
+    """Why the net cannot be trained on the data set, with what can; None if it can."""
+    if family.takes == "image" and len(dataset.shape) != 3:
+        return (
+            f"{family.name} reads images, not {dataset.name} of shape {dataset.shape}"
+        )
+    if family.task(dataset.task) == "tokens":
+        allowed = ("causal",) if dataset.causal else ("causal", "all")
+        able = [name for name, f in ARCHITECTURES.items() if f.steps in allowed]
+        if family.name not in able:
+            asks = "the next token" if dataset.causal else "an output at each step"
+            return (
+                f"{dataset.name} asks for {asks}, which {family.name} cannot be asked "
+                f"for; allowed: {', '.join(able)}"
+            )
+    return None
 
 
 def _width(cell: Cell) -> int | None:
@@ -91,9 +110,8 @@ def _width(cell: Cell) -> int | None:
     return None if width is None else int(width)
 
 
-def _side(family: Family, dataset: str) -> int:
+def side(family: Family, shape: Sequence[int]) -> int:
     """The smaller side of an example's image, or the length of its sequence."""
-    shape = DATASETS[dataset].shape
     if len(shape) == 1:  # a vector is one step
         return 1
     return shape[0] if family.takes == "sequence" else min(shape[:2])
@@ -110,5 +128,5 @@ def _why_not(cell: Cell) -> str | None:
         str(cell["activation"]),
         str(cell.get("normalizer", family.published_normalizer)),
         _width(cell),
-        _side(family, fed),
+        side(family, DATASETS[fed].shape),
     )

@@ -33,16 +33,19 @@ class Folder(NamedTuple):
         return self.path / "run.json"
 
 
-def create(path: Path) -> Folder:
-    """The folder, ready to be written. Raises Refusal when it cannot be."""
-    folder = Folder(path)
+def create(path: Path, part: str = "cells") -> Folder:
+    """The folder, ready to be written. Raises Refusal when it cannot be.
+
+    part: the folder inside it that a run's results are in.
+    """
+    folder, inside = Folder(path), path / part
     try:
         if path.exists() and not path.is_dir():
             raise Refusal(f"--out {path}: is a file, not a folder")
         foreign = path.exists() and any(path.iterdir())
-        if foreign and not folder.manifest.exists() and not folder.cells.exists():
+        if foreign and not folder.manifest.exists() and not inside.exists():
             raise Refusal(f"--out {path}: holds other files; name a new or empty one")
-        folder.cells.mkdir(parents=True, exist_ok=True)
+        inside.mkdir(parents=True, exist_ok=True)
         probe = path / f".probe.{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()

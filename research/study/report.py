@@ -85,6 +85,16 @@ def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:
     return said
 
 
+def stamp_line(manifest: dict[str, Any]) -> str:
+    """Where a run was made, in a line."""
+    told = manifest.get("environment", {})
+    return (
+        f"{told.get('devices')} × {told.get('device')} ({told.get('processor')}, "
+        f"{told.get('cores')} cores), jax {told.get('jax')}, {told.get('dtype')}, matmul "
+        f"precision {told.get('matmul_precision')}."
+    )
+
+
 def as_markdown(study: Study, ordered, stamp, named: Sequence[tuple[str, str]]) -> str:
     """The whole report in Markdown."""
     parts = [f"# {study.name}\n\n{study.question}\n\nSource: {study.source}.\n"]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from research.study import folder as folders
-from research.study import report, run
+from research.study import report, run, training_report
 from research.study.declaration import Study
 from research.study.errors import Refusal
 from research.study.folder import Folder
@@ -18,7 +18,13 @@ def arguments(parser) -> None:
 
 def main(options) -> int:
     run.one_of("--format", options.format, run.FORMATS)
-    study, folder, records = opened(Path(options.dir))
+    path = Path(options.dir)
+    manifest = folders.read_manifest(folders.existing(path)) or {}
+    if manifest.get("study") == training_report.STUDY:
+        training_report.write(Folder(path))
+        training_report.show(Folder(path), options.format)
+        return 0
+    study, folder, records = opened(path)
     report.write(study, folder, records, records[0].stamp)
     ordered = sorted((r.row for r in records), key=study.order)
     run.present(study, ordered, options.format)

@@ -263,8 +263,8 @@ def say(line: str) -> None:
 
 
 @contextlib.contextmanager
-def progress(total: int) -> Iterator[runner.Progress]:
-    """A bar with what is running, cells done and time left; silent when piped."""
+def progress(total: int, unit: str = "cells") -> Iterator[runner.Progress]:
+    """A bar with what is running, what is done and time left; silent when piped."""
     if not sys.stderr.isatty() or not total:
         yield runner.Progress(lambda what: None, lambda cells: None)
         return
@@ -280,7 +280,7 @@ def progress(total: int) -> Iterator[runner.Progress]:
     bar = Progress(
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("cells"),
+        TextColumn(unit),
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.description}"),
         console=Console(stderr=True),

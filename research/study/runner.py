@@ -1,8 +1,6 @@
 """The runner: plans units, runs what is missing, and loses nothing."""
 
-import os
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,11 +9,10 @@ from typing import Any, NamedTuple
 from research.study import folder as folders
 from research.study import provenance, rows
 from research.study.declaration import Cell, Measured, Study, Unit
-from research.study.errors import INTERRUPTED, TERMINATED, Refusal
+from research.study.errors import Refusal
 from research.study.folder import Folder
 from research.study.rows import Record, cell_id
-
-GRACE = 4.0  # seconds from SIGTERM to leaving, whatever is still running
+from research.study.signals import supervise
 
 
 class Progress(NamedTuple):
@@ -114,17 +111,11 @@ def execute(order: Order, folder: Folder, progress: Progress) -> Outcome:
         threading.Thread(target=work, args=(n,), daemon=True)
         for n in range(workers(order.study))
     ]
-    with _Signals(stop) as signals:
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads):
-            for thread in threads:
-                thread.join(0.1)
-            signals.leave_if_late()
+    status = supervise(threads, stop)
     if not failures.empty():
         raise failures.get()
     kept = len(order.missing) - done[0]
-    return Outcome(done[0], kept, time.perf_counter() - started, signals.status)
+    return Outcome(done[0], kept, time.perf_counter() - started, status)
 
 
 def workers(study: Study) -> int:
@@ -200,39 +191,6 @@ def attempt(unit: Unit, memory: int) -> Sequence[Measured]:
             raise
         reason = str(error).splitlines()[0]
         return [Measured("oom", reason, {})] * len(unit.cells)
-
-
-class _Signals:
-    """Ctrl-C and SIGTERM ask for a stop; a second one, or lateness, ends the process.
-
-    Rows are written atomically, so leaving at any moment loses no finished row.
-    """
-
-    def __init__(self, stop: threading.Event):
-        self.stop, self.status, self.since = stop, 0, 0.0
-
-    def __enter__(self):
-        self.before = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.before[number] = signal.signal(number, self.receive)
-        return self
-
-    def __exit__(self, *_):
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def receive(self, number: int, _frame: Any) -> None:
-        if self.status:
-            os._exit(self.status)
-        self.status = INTERRUPTED if number == signal.SIGINT else TERMINATED
-        self.since = time.monotonic()
-        self.stop.set()
-
-    def leave_if_late(self) -> None:
-        late = time.monotonic() - self.since > GRACE
-        if self.status == TERMINATED and late:
-            os._exit(TERMINATED)
 
 
 def make_stamp(data: str, environment: dict[str, Any]) -> dict[str, Any]:

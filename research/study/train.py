@@ -1,0 +1,201 @@
+"""`depthbench train`: one net, or an ensemble of its seeds and numbers, trained."""
+
+import argparse
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from research.activations import ACTIVATIONS
+from research.architectures import ARCHITECTURES
+from research.architectures.family import ANY_DEPTH, Family
+from research.datasets import DATASETS, Dataset, find
+from research.initializers import INITIALIZERS
+from research.lazy import lazy
+from research.normalizers import NORMALIZERS
+from research.optimizers import OPTIMIZERS
+from research.schedules import SCHEDULES
+from research.study import families, run, training_report
+from research.study.axes import Axis, flag_of
+from research.study.errors import Refusal
+from research.study.trials import DEFAULTS
+
+training_run = lazy("research.study.training_run")
+
+DEPTH, WIDTH = 20, 64
+DTYPES = ("float32", "bfloat16")
+AUGMENTATIONS = ("flip", "crop")
+
+
+def _count(help: str, value: int | None, high: float = 10**9, low: int = 1) -> Axis:
+    return Axis(help, (value,), kind="integer", low=low, high=high, single=True)
+
+
+def _number(help: str, high: float = 1e6, value: float | None = None) -> Axis:
+    return Axis(help, (value,), kind="number", low=0, high=high)
+
+
+def _name(help: str, value: str | None, choices: Any) -> Axis:
+    return Axis(help, (value,), choices, single=True)
+
+
+AXES = {
+    "architecture": _name("how layers are joined", "mlp", ARCHITECTURES),
+    "depth": _count(
+        f"number of layers; {DEPTH} or what the net is published with", None
+    ),
+    "width": _count(f"units or channels; {WIDTH} or as published", None, high=10**6),
+    "activation": _name("the nonlinearity; relu or as published", None, ACTIVATIONS),
+    "initializer": _name("how weights are drawn", "he_normal", INITIALIZERS),
+    "normalizer": _name("normaliser; none or as published", None, NORMALIZERS),
+    "optimizer": _name("rule of a step", "adam", OPTIMIZERS),
+    "schedule": _name("of the learning rate", "constant", SCHEDULES),
+    "batch": _count("examples in a step", 64, high=10**6),
+    "steps": _count("how many", 2000),
+    "seeds": _count("runs of each setting", 1, high=10**4),
+    "accumulate": _count("parts a batch is taken in", 1, high=10**6),
+}
+# What is traced: several values are several runs of one program.
+NUMBERS = {
+    "learning_rate": _number("step size; the optimizer's own otherwise"),
+    "momentum": _number("decay of the gradient's average, β₁", 1.0),
+    "decay": _number("decay of the squared gradient's average, β₂", 1.0),
+    "weight_decay": _number("share of the weights taken off, × learning rate"),
+    "clip": _number("largest norm of the gradient"),
+    "warmup": _number("steps of linear warm-up", 1e9),
+    "sigma_w2": _number("weight variance × fan-in, instead of the initialiser's"),
+    "sigma_b2": _number("bias variance, instead of the initialiser's"),
+}
+
+
+def arguments(parser) -> None:
+    for name, axis in AXES.items():
+        value = axis.values[0]
+        names = f"; one of {', '.join(axis.choices)}" if axis.choices else ""
+        standard = "" if value is None else f"; standard: {value}"
+        metavar = "NAME" if axis.choices else "N"
+        parser.add_argument(
+            flag_of(name), metavar=metavar, help=axis.help + names + standard
+        )
+    for name, axis in NUMBERS.items():
+        parser.add_argument(flag_of(name), metavar="X,Y,…", help=axis.help)
+    sets = f"{', '.join(DATASETS)}, or tfds:NAME; standard: digits"
+    parser.add_argument("--dataset", metavar="NAME", default="digits", help=sets)
+    parser.add_argument(
+        "--data-dir", metavar="DIR", default="", help="where data are prepared"
+    )
+    parser.add_argument(
+        "--dtype", default="float32", help=f"of products: {', '.join(DTYPES)}"
+    )
+    parser.add_argument(
+        "--augment", metavar="A,B", default="", help=", ".join(AUGMENTATIONS)
+    )
+    parser.add_argument(
+        "--report-every",
+        metavar="N",
+        help="steps between reports; standard: 1/20 of all",
+    )
+    parser.add_argument(
+        "--checkpoint-seconds", metavar="S", default="60", help="standard: 60"
+    )
+    parser.add_argument("--out", metavar="DIR", help="standard: runs/train")
+    parser.add_argument("--format", default="table", help=", ".join(run.FORMATS))
+    parser.add_argument(
+        "--accept-changes",
+        action="store_true",
+        help="go on in a folder that other code or another machine began",
+    )
+
+
+def main(options: argparse.Namespace) -> int:
+    run.one_of("--format", options.format, run.FORMATS)
+    settings = check(options)
+    order = training_run.Order(
+        settings=settings,
+        members=training_report.members(settings),
+        report_every=report_every(options.report_every, settings["steps"]),
+        checkpoint_seconds=seconds(options.checkpoint_seconds),
+        accept=options.accept_changes,
+    )
+    return training_run.main(order, Path(options.out or "runs/train"), options.format)
+
+
+def check(options: argparse.Namespace) -> dict[str, Any]:
+    """All settings of the run: numbers as tuples, the rest as values. Raises Refusal."""
+    settings = dict(DEFAULTS)
+    for name, axis in AXES.items():
+        text = getattr(options, name)
+        (settings[name],) = axis.parse(flag_of(name), text) if text else axis.values
+    for name, axis in NUMBERS.items():
+        text = getattr(options, name)
+        settings[name] = axis.parse(flag_of(name), text) if text else (None,)
+    run.one_of("--dtype", options.dtype, DTYPES)
+    settings["dtype"] = options.dtype
+    settings["augment"] = tuple(filter(None, re.split(r"[, ]+", options.augment)))
+    for name in settings["augment"]:
+        run.one_of("--augment", name, AUGMENTATIONS)
+    settings["data_dir"] = options.data_dir
+    dataset = find(options.dataset, options.data_dir or None)
+    settings["dataset"] = dataset.name
+    family = ARCHITECTURES[settings["architecture"]]
+    settings["judged"] = family.task(dataset.task) in ("classes", "tokens")
+    settings |= published(family, dataset, settings)
+    fits(family, dataset, settings)
+    return settings
+
+
+def published(
+    family: Family, dataset: Dataset, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What was not given: as the net is published, or the standard value."""
+    depth = DEPTH if family.depths is ANY_DEPTH else family.depths.examples[0]
+    if family.takes == "sequence" and not family.space:  # depth is time: read it all
+        depth = dataset.shape[0] if len(dataset.shape) > 1 else 1
+    activations, normalizer = family.activations or ("relu",), "none"
+    own = {
+        "depth": depth,
+        "width": family.width or WIDTH,
+        "activation": activations[0],
+        "normalizer": family.published_normalizer or normalizer,
+    }
+    return {name: v for name, v in own.items() if settings[name] is None}
+
+
+def fits(family: Family, dataset: Dataset, settings: Mapping[str, Any]) -> None:
+    """Raises Refusal where net, data and batch do not go together."""
+    why = families.untrainable(family, dataset) or family.refuses(
+        settings["depth"],
+        settings["activation"],
+        settings["normalizer"],
+        settings["width"],
+        families.side(family, dataset.shape),
+    )
+    if why:
+        raise Refusal(why)
+    batch, parts = settings["batch"], settings["accumulate"]
+    if dataset.sizes and batch > dataset.sizes[0]:
+        raise Refusal(
+            f"--batch {batch}: {dataset.name} has {dataset.sizes[0]} examples to train on"
+        )
+    if batch % parts:
+        raise Refusal(f"--accumulate {parts}: must divide the batch of {batch}")
+    if settings["augment"] and len(dataset.shape) != 3:
+        raise Refusal(
+            f"--augment: {dataset.name} has no images to {settings['augment'][0]}"
+        )
+
+
+def report_every(text: str | None, steps: int) -> int:
+    """Steps between two reports. Raises Refusal."""
+    if text is None:
+        return max(1, steps // 20)
+    (every,) = _count("", None, high=steps).parse("--report-every", text)
+    return int(every or 1)
+
+
+def seconds(text: str) -> float:
+    """Seconds between two checkpoints. Raises Refusal."""
+    (value,) = Axis("", (None,), kind="number", low=0.1, high=1e6, single=True).parse(
+        "--checkpoint-seconds", text
+    )
+    return float(value or 60)

@@ -1,0 +1,338 @@
+"""The loop of `depthbench train`: advance, report, save; and go on after any stop.
+
+OUT/run.json      settings, code and environment
+OUT/reports/      one .npz for each report: measures and gradient profiles of all runs
+OUT/checkpoints/  the newest three states
+OUT/curves.csv, results.csv, report.md, report.html, figure.*   made from the reports
+"""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from research import checkpoints, jobs, sweeps, trainability
+from research.initializers import NoCriticalPoint
+from research.jobs import Setup
+from research.study import folder as folders
+from research.study import provenance, rows, run, runner, training_report
+from research.study.errors import DISK, Refusal
+from research.study.folder import Folder
+from research.study.signals import supervise
+from research.training import Batch
+
+CHUNK_SECONDS = 0.5  # one call of the compiled loop: how soon a signal is heard
+PROBED = 64  # examples that a gradient's profile is taken on
+
+
+class Order(NamedTuple):
+    """What is asked for. members: each run's numbers and seed."""
+
+    settings: dict[str, Any]
+    members: list[dict[str, Any]]
+    report_every: int
+    checkpoint_seconds: float
+    accept: bool
+
+
+class Kept(NamedTuple):
+    """What a checkpoint holds: all states, and the log since the last report.
+
+    states: a State for each group of runs. loss, right: [runs, steps of a report].
+    """
+
+    states: Any
+    loss: np.ndarray
+    right: np.ndarray
+
+
+class Loop(NamedTuple):
+    """What the loop needs and does not change."""
+
+    order: Order
+    folder: Folder
+    setup: Setup
+    groups: list[list[sweeps.Run]]
+    programs: list[sweeps.Programs]
+    data: Batch
+    test: Batch
+    store: Any
+    stop: threading.Event
+    advanced: Any  # told of (step, loss)
+
+
+def main(order: Order, out: Path, form: str) -> int:
+    """Trains, or goes on, and prints the outcome; the exit status."""
+    setup = trainability.setup_of(order.settings)
+    data, test = jobs.batches(setup)  # what is wrong with the data is said first
+    check_batch(order, data)
+    folder = folders.create(out, "reports")
+    with folders.locked(folder, None):
+        stopped = train(order, folder, setup, data, test)
+        if stopped:
+            return stopped
+        training_report.write(folder)
+    training_report.show(folder, form)
+    return 0
+
+
+def check_batch(order: Order, data: Batch) -> None:
+    """Raises Refusal where a batch is larger than the data."""
+    have, batch = len(data.y), order.settings["batch"]
+    if batch > have:
+        name = order.settings["dataset"]
+        raise Refusal(f"--batch {batch}: {name} has {have} examples to train on")
+
+
+def runs_of(order: Order) -> list[sweeps.Run]:
+    """Every member as a run. Raises Refusal where there is no critical point."""
+    try:
+        return [
+            trainability.run_of({**order.settings, **member}, member["seed"])
+            for member in order.members
+        ]
+    except NoCriticalPoint as error:
+        raise Refusal(f"--initializer critical: {error}") from None
+
+
+def train(order: Order, folder: Folder, setup: Setup, data, test) -> int:
+    """Runs the loop under signals; the exit status."""
+    manifest = prepare(order, folder)
+    groups = sweeps.grouped(runs_of(order), at_a_time(order))
+    programs = [
+        sweeps.programs(setup, order.report_every, several=len(group) > 1)
+        for group in groups
+    ]
+    stop, failures = threading.Event(), queue.SimpleQueue()
+    began = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        try:
+            seconds = order.checkpoint_seconds
+            store = stack.enter_context(
+                checkpoints.open(folder.path / "checkpoints", seconds)
+            )
+            advanced = stack.enter_context(progress(order.settings["steps"]))
+            parts = (order, folder, setup, groups, programs, data, test, store)
+            loop = Loop(*parts, stop, advanced)
+
+            def work() -> None:
+                try:
+                    run_all(loop)
+                except BaseException as error:
+                    failures.put(error)
+
+            stopped = supervise([threading.Thread(target=work, daemon=True)], stop)
+            if not failures.empty():
+                raise failures.get()
+        except checkpoints.NotSaved as error:
+            raise Refusal(f"{error}; what was saved before is kept", DISK) from None
+        except checkpoints.Mismatch as error:
+            raise Refusal(f"{error}; name another --out") from None
+    took = round(time.perf_counter() - began, 3)
+    manifest["history"] = [
+        *manifest["history"],
+        {"ended": folders.now(), "seconds": took},
+    ]
+    folders.write_manifest(folder, manifest)
+    if stopped:
+        run.say(f"stopped: {folder.path} is saved; the same command goes on from there")
+    return stopped
+
+
+def prepare(order: Order, folder: Folder) -> dict[str, Any]:
+    """The folder's manifest, new or as it was. Raises Refusal if it is another run's."""
+    environment = provenance.environment() | {"dtype": order.settings["dtype"]}
+    environment["matmul_precision"] = "default"
+    asked = {**order.settings, "report_every": order.report_every}
+    fresh = {
+        "study": "train",
+        "settings": {
+            n: list(v) if isinstance(v, tuple) else v for n, v in asked.items()
+        },
+        "code": provenance.code(__file__),
+        "environment": environment,
+        "history": [],
+    }
+    manifest = folders.read_manifest(folder)
+    if manifest is None:
+        folders.write_manifest(folder, fresh)
+        return fresh
+    if manifest["study"] != "train":
+        raise Refusal(
+            f"{folder.path}: holds {manifest['study']}, not a training run; "
+            "name another --out"
+        )
+    old = manifest.get("settings", {})
+    for name, value in fresh["settings"].items():
+        if old.get(name) != value:
+            raise Refusal(
+                f"{folder.path}: holds another run: its {name} is "
+                f"{_shown(old.get(name))}, not {_shown(value)}; name another --out"
+            )
+    said = folders.differences(manifest, fresh["code"], environment)
+    if said and not order.accept:
+        raise Refusal(
+            f"{folder.path}: made by other code or on another machine: {said[0]}; "
+            "use a new --out, or --accept-changes"
+        )
+    if said:
+        manifest |= {"code": fresh["code"], "environment": environment}
+        manifest["history"].append({"accepted": said})
+    return manifest
+
+
+def _shown(value: Any) -> str:
+    values = value if isinstance(value, list) else [value]
+    return ", ".join("not set" if v is None else str(v) for v in values)
+
+
+def at_a_time(order: Order) -> int:
+    """How many runs fit in memory side by side."""
+    from research.study import families, trials
+
+    settings = order.settings
+    one = trials.COPIES * families.cost(settings, settings["depth"]).memory
+    fits = runner.budget(None) // one
+    if not fits:
+        raise Refusal(
+            f"depth {settings['depth']}, width {settings['width']}: one run needs "
+            f"{runner.size(one)}, and {runner.size(runner.budget(None))} may be used"
+        )
+    return fits
+
+
+def run_all(loop: Loop) -> None:
+    """From the newest whole checkpoint, or from the start, to the last step."""
+    order, total = loop.order, loop.order.settings["steps"]
+    kept = fresh(loop)
+    restored = loop.store.restore(jax.eval_shape(lambda: kept))
+    for line in loop.store.damaged:
+        run.say(line)
+    if restored is not None:
+        kept = Kept(*restored.state)
+        if restored.step < total:
+            run.say(f"going on from step {restored.step} of {total}")
+    step = restored.step if restored else 0
+    drop_reports(loop.folder, step)
+    pace = Pace()
+    with ThreadPoolExecutor(provenance.cores()) as pool:
+        while step < total and not loop.stop.is_set():
+            start = step - step % order.report_every
+            end = min(start + order.report_every, total)
+            count = pace.steps(end - step)
+            kept = advance(loop, pool, kept, step - start, count, pace)
+            step += count
+            if step == end:
+                report(loop, pool, kept, step)
+                kept = kept._replace(loss=kept.loss * np.nan, right=kept.right * np.nan)
+            loop.advanced(step, float(np.nanmean(kept.loss)) if step != end else None)
+            loop.store.maybe_save(step, kept, {})
+    if restored is None or step > restored.step:
+        loop.store.save(step, kept, {})
+
+
+def fresh(loop: Loop) -> Kept:
+    """All runs at step 0."""
+    states = tuple(
+        programs.init(*sweeps.arguments(group))
+        for programs, group in zip(loop.programs, loop.groups, strict=True)
+    )
+    runs = sum(map(len, loop.groups))
+    empty = np.full((runs, loop.order.report_every), np.nan, np.float32)
+    return Kept(states, empty, empty.copy())
+
+
+class Pace:
+    """How many steps a call should take, from how long the last ones took."""
+
+    def __init__(self) -> None:
+        self.calls, self.chunk = 0, 2
+
+    def steps(self, left: int) -> int:
+        return min(left, self.chunk)
+
+    def took(self, steps: int, seconds: float) -> None:
+        self.calls += 1
+        if self.calls > 1:  # the first call compiles
+            wanted = int(CHUNK_SECONDS * steps / max(seconds, 1e-6))
+            self.chunk = max(1, min(wanted, 8 * self.chunk))
+
+
+def advance(loop: Loop, pool, kept: Kept, done: int, count: int, pace: Pace) -> Kept:
+    """All runs `count` steps later. done: steps since the last report."""
+    began = time.perf_counter()
+
+    def one(programs, group, state):
+        _, _, hyper = sweeps.arguments(group)
+        state, log = programs.advance(state, hyper, loop.data, np.int32(count))
+        return state, np.atleast_2d(log.loss), np.atleast_2d(log.right)
+
+    results = list(pool.map(one, loop.programs, loop.groups, kept.states))
+    loss, right = np.array(kept.loss), np.array(kept.right)
+    loss[:, done : done + count] = np.concatenate([r[1] for r in results])[:, :count]
+    right[:, done : done + count] = np.concatenate([r[2] for r in results])[:, :count]
+    pace.took(count, time.perf_counter() - began)
+    return Kept(tuple(r[0] for r in results), loss, right)
+
+
+def report(loop: Loop, pool, kept: Kept, step: int) -> None:
+    """Writes the measures of all runs at a step: OUT/reports/STEP.npz."""
+
+    def one(programs, state):
+        test = programs.evaluate(state, loop.test)
+        some = jax.tree.map(lambda a: a[:PROBED], loop.data)
+        states, layers = programs.profile(state, some)
+        found = (test.loss, test.right, states, layers, state.diverged)
+        return tuple(map(np.asarray, jax.device_get(found)))
+
+    results = list(pool.map(one, loop.programs, kept.states))
+    joined = [np.concatenate([_of_runs(r[n], n) for r in results]) for n in range(5)]
+    names = ("test_loss", "test_right", "log10_gradient", "log10_parameter", "diverged")
+    arrays = {
+        "train_loss": mean(kept.loss),
+        "train_right": mean(kept.right),
+        **dict(zip(names, joined, strict=True)),
+    }
+    path = loop.folder.path / "reports" / f"{step:09d}.npz"
+    rows.write_atomically(path, rows.pack(arrays))
+
+
+def _of_runs(found: np.ndarray, which: int) -> np.ndarray:
+    """With a leading axis of runs, which one run alone does not have."""
+    profile = which in (2, 3)
+    return found if found.ndim == 1 + profile else found[None]
+
+
+def mean(log: np.ndarray) -> np.ndarray:
+    """The mean over a report's steps [runs]; nan where a run has diverged in it."""
+    taken = ~np.isnan(log).all(axis=0)
+    return np.asarray(np.mean(log[:, taken], axis=1, dtype=np.float64), np.float32)
+
+
+def drop_reports(folder: Folder, step: int) -> None:
+    """Removes reports later than a step: they are made again."""
+    for path in (folder.path / "reports").glob("*.npz"):
+        if int(path.stem) > step:
+            path.unlink()
+
+
+@contextlib.contextmanager
+def progress(total: int) -> Iterator[Any]:
+    """A bar with steps done and time left; silent when piped."""
+    with run.progress(total, "steps") as shown:
+        at = [0]
+
+        def advanced(step: int, loss: float | None) -> None:
+            shown.advance(step - at[0])
+            at[0] = step
+            if loss is not None:
+                shown.begin(f"loss {loss:.4g}")
+
+        yield advanced
