@@ -13,6 +13,8 @@ class Claim(NamedTuple):
     gap: a row's seed-mean that the claim says is small; error: its standard error.
     within: how small. scope: the rows that the paper's statement covers.
     repeats: the column that says how many seeds, or runs, a row is the mean of.
+    of: from all rows to those that are judged: of claims that compare cells, made of
+      several each.
     """
 
     id: str
@@ -24,6 +26,9 @@ class Claim(NamedTuple):
     scope: Callable[[Mapping[str, Any]], bool]
     label: tuple[str, ...] = ("activation", "initializer", "depth")
     repeats: str = "seeds"
+    of: Callable[[Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Any]]] = (
+        lambda rows: rows
+    )
 
 
 class Verdict(NamedTuple):
@@ -58,7 +63,7 @@ def judge(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> Verdict:
     A row misses when its gap exceeds `within` by more than three standard errors.
     """
     holds, misses = 0, []
-    for row in rows:
+    for row in claim.of(rows):
         if row["status"] != "ok" or (row.get(claim.repeats) or 0) < SEEDS:
             continue
         if not claim.scope(row):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from research.architectures import ARCHITECTURES
 from research.architectures.family import ANY_DEPTH, Family
-from research.datasets import DATASETS, Dataset
+from research.datasets import DATASETS, Dataset, find
 from research.study.declaration import Cell
 from research.study.errors import Refusal
 
@@ -26,7 +26,8 @@ def cost(cell: Mapping[str, Any], capacity: int) -> Cost:
     """
     family, width = ARCHITECTURES[cell["architecture"]], cell["width"]
     kernels, states = family.kernels, cell["batch"] * width
-    states *= math.prod(DATASETS[cell["dataset"]].shape[: family.space])
+    dataset = find(cell["dataset"], cell.get("data_dir") or None)
+    states *= math.prod(dataset.shape[: family.space])
     layer = kernels * (width * width + width) + states
     seconds = 1.6e-5 + kernels * 4 * states * width / 1.2e10 + states * 6e-9
     return Cost(2 * (4 * layer * (capacity + 1) + 2**20), seconds)

@@ -231,9 +231,9 @@ def data_hash(cells: Sequence[Cell]) -> str:
     name = cells[0].get("dataset")
     if not isinstance(name, str):
         return "none"
-    from research.datasets import DATASETS, fingerprint
+    from research.datasets import find, fingerprint
 
-    return fingerprint(DATASETS[name].load())
+    return fingerprint(find(name).load())
 
 
 def present(study: Study, rows: Sequence[Any], form: str) -> None:
