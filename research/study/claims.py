@@ -1,5 +1,6 @@
 """Claims: a paper's sentence, judged on rows. A refuted claim is a result."""
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ class Claim(NamedTuple):
     repeats: the column that says how many seeds, or runs, a row is the mean of.
     of: from all rows to those that are judged: of claims that compare cells, made of
       several each.
+    published: the number that the paper gives, in words; the gap's if it gives none.
+    ours: what is measured of a row, where that says more than the gap.
     """
 
     id: str
@@ -29,15 +32,24 @@ class Claim(NamedTuple):
     of: Callable[[Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Any]]] = (
         lambda rows: rows
     )
+    published: str = ""
+    ours: Callable[[Mapping[str, Any]], float] | None = None
 
 
 class Verdict(NamedTuple):
-    """holds: rows that agree, of `points` in scope; misses: (label, gap), worst first."""
+    """holds: rows that agree, of `points` in scope; misses: (label, gap), worst first.
+
+    ours: the median over points of what the claim is about. low, high: of one point the
+    interval of two standard errors, of several their lowest and highest.
+    """
 
     claim: Claim
     holds: int
     points: int
     misses: tuple[tuple[str, float], ...]
+    ours: float | None = None
+    low: float | None = None
+    high: float | None = None
 
     @property
     def word(self) -> str:
@@ -62,17 +74,29 @@ def judge(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> Verdict:
 
     A row misses when its gap exceeds `within` by more than three standard errors.
     """
-    holds, misses = 0, []
+    holds, misses, seen = 0, [], []
     for row in claim.of(rows):
         if row["status"] != "ok" or (row.get(claim.repeats) or 0) < SEEDS:
             continue
         if not claim.scope(row):
             continue
         gap, error = claim.gap(row), claim.error(row)
+        seen.append((claim.ours(row) if claim.ours else gap, error))
         if abs(gap) - SIGMAS * error <= claim.within:
             holds += 1
         else:
             label = " ".join(str(row[name]) for name in claim.label if name in row)
             misses.append((label, gap))
     misses.sort(key=lambda miss: -abs(miss[1]))
-    return Verdict(claim, holds, holds + len(misses), tuple(misses))
+    return Verdict(claim, holds, holds + len(misses), tuple(misses), *_middle(seen))
+
+
+def _middle(seen: Sequence[tuple[float, float]]) -> tuple[float | None, ...]:
+    """(median, low, high) of points (value, standard error); None where there is none."""
+    if not seen:
+        return (None, None, None)
+    values = [value for value, _ in seen]
+    if len(seen) == 1:
+        ((value, error),) = seen
+        return (value, value - 2 * error, value + 2 * error)
+    return (statistics.median(values), min(values), max(values))

@@ -21,6 +21,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("run", "run a benchmark or an experiment", "run"),
     Command("train", "train one net, or an ensemble of it", "train"),
+    Command("claims", "every published claim beside what is measured", "judgement"),
     Command("theory", "infinite-width theory of one activation", "calculator"),
     Command("list", "benchmarks, experiments and every catalogue", "listing"),
     Command("report", "make a run's report and figures again", "reporting"),
