@@ -83,7 +83,14 @@ def transformation(
     parts.append(optimizer.direction(hyper, tied))
     if optimizer.decoupled:
         parts += decayed
-    return optax.chain(*parts)
+    rule = optax.chain(*parts)
+
+    def update(updates, state, params=None):
+        # optax takes powers of floats by integer counts.
+        with jax.numpy_dtype_promotion("standard"):
+            return rule.update(updates, state, params)
+
+    return optax.GradientTransformation(rule.init, update)
 
 
 def rate(schedule: Any, hyper: Hyper, step: Any) -> Any:

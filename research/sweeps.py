@@ -36,7 +36,7 @@ class Trained(NamedTuple):
 
     log: each step's loss and share right on its own batch [steps]; nan after a run has
       diverged. train, test: at the end, of all examples (of the first EVALUATED to
-      train on). diverged: the first step whose loss was not finite, or None.
+      train on). diverged: the first step whose loss was not below LARGEST, or None.
     """
 
     log: Log

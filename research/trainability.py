@@ -11,6 +11,7 @@ from research.jobs import Rules, Setup
 from research.optimizers import OPTIMIZERS, Hyper
 from research.propagation import Result
 from research.sweeps import Run, Trained
+from research.training import LARGEST
 
 POINTS = 200  # of a loss curve that is kept, at most
 WINDOW = 20  # steps whose batches are taken together when a target is looked for
@@ -78,7 +79,9 @@ def result(trained: Sequence[Trained], target: float) -> Result:
         values |= _over_seeds(f"{part}_accuracy", [float(m.right) for m in measured])
     kept = {"loss": smooth(losses), "right": smooth([one.log.right for one in trained])}
     if not ended:
-        reason = f"the loss of every run is no number, first from step {min(stops)}"
+        reason = (
+            f"no loss stays below {LARGEST:g}: the first is lost at step {min(stops)}"
+        )
         return Result("diverged", reason, values, kept)
     return Result("ok", "", values, kept)
 

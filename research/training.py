@@ -24,7 +24,8 @@ from research.optimizers import Hyper, Optimizer, rate, transformation
 from research.schedules import Schedule
 from research.tasks import Task
 
-ONGOING = -1  # State.diverged of a run whose losses are finite
+ONGOING = -1  # State.diverged of a run whose losses are numbers below LARGEST
+LARGEST = 1e6  # a saturated net's loss is finite however far its weights have gone
 
 
 class State(NamedTuple):
@@ -32,7 +33,7 @@ class State(NamedTuple):
 
     step: [] steps taken. stats: the normalisers' running statistics.
     key: [] batch t, and what is random in step t, come from fold_in(key, t).
-    diverged: [] the first step whose loss was not finite, or ONGOING.
+    diverged: [] the first step whose loss was not below LARGEST, or ONGOING.
     """
 
     step: jax.Array
@@ -171,7 +172,7 @@ def step(job: Job, state: State, hyper: Hyper, batch: Batch) -> tuple[State, Mea
     direction, opt = rule.update(gradient, state.opt, state.params)
     length = rate(job.schedule, hyper, state.step)
     params = jax.tree.map(lambda p, d: p - length * d, state.params, direction)
-    bad = (state.diverged == ONGOING) & ~jnp.isfinite(means.loss)
+    bad = (state.diverged == ONGOING) & ~(means.loss < LARGEST)  # nan is not
     diverged = jnp.where(bad, state.step, state.diverged)
     return State(state.step + 1, params, opt, stats, state.key, diverged), means
 

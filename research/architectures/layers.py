@@ -107,7 +107,7 @@ class Conv(nn.Module):
 
 
 class Norm(nn.Module):
-    """A normaliser with its learned scale and shift."""
+    """A normaliser with its learned scale and shift; in float32 where h is coarser."""
 
     normalizer: Normalizer
     momentum: float = 0.9
@@ -119,6 +119,9 @@ class Norm(nn.Module):
         shape = (1,) * (h.ndim - 1) + h.shape[-1:]
         scale = self.param("scale", nn.initializers.ones, shape, h.dtype)
         shift = self.param("shift", nn.initializers.zeros, shape, h.dtype)
+        coarse = h.dtype
+        exact = max(coarse, jnp.dtype("float32"), key=lambda kind: kind.itemsize)
+        h, scale, shift = (a.astype(exact) for a in (h, scale, shift))
         mean, variance = self.normalizer.statistics(h)
         if self.normalizer.running:
             kept = self.variable(
@@ -134,7 +137,8 @@ class Norm(nn.Module):
                     kept.value,
                     (mean, variance),
                 )
-        return (h - mean) * jax.lax.rsqrt(variance + EPSILON) * scale + shift
+        h = (h - mean) * jax.lax.rsqrt(variance + EPSILON) * scale + shift
+        return h.astype(coarse)
 
 
 def as_image(x: jax.Array) -> jax.Array:
