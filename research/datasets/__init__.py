@@ -154,6 +154,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             "Reber 1967, J. Verbal Learning 6:855: its graph, the end joined to the start",
             task="tokens",
             stored="int32",
+            causal=True,
             sizes=(20_000, 2_000),
         ),
         Dataset(
@@ -164,6 +165,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             "this Python's own standard library, character by character",
             task="tokens",
             stored="int32",
+            causal=True,
         ),
     ],
 )

@@ -64,6 +64,7 @@ class Dataset(NamedTuple):
     task: what is asked: a label, numbers, or a token at each step.
     stored: the type of x.
     sizes: examples to train and to test on, where they are known without reading.
+    causal: the answer at each step is the next token, which a net must not have read.
     arguments: what the loader is called with; it returns Splits, or Data where the set
       has no split of its own.
     """
@@ -77,6 +78,7 @@ class Dataset(NamedTuple):
     task: Literal["classes", "numbers", "tokens"] = "classes"
     stored: Literal["float32", "uint8", "int32"] = "float32"
     sizes: tuple[int, int] | None = None
+    causal: bool = False
     arguments: tuple[Any, ...] = ()
 
     def load(self) -> Data:
