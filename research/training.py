@@ -177,11 +177,16 @@ def step(job: Job, state: State, hyper: Hyper, batch: Batch) -> tuple[State, Mea
     return State(state.step + 1, params, opt, stats, state.key, diverged), means
 
 
-def drawn(job: Job, state: State, data: Batch) -> Batch:
-    """The batch of the state's step: examples drawn from all, with replacement."""
+def places(job: Job, state: State, data: Batch) -> jax.Array:
+    """The numbers [batch] of the step's examples: drawn from all, with replacement."""
     key, _ = keys(state)
-    places = jax.random.randint(key, (job.batch,), 0, data.y.shape[0])
-    return jax.tree.map(lambda a: a[places], data)
+    return jax.random.randint(key, (job.batch,), 0, data.y.shape[0])
+
+
+def drawn(job: Job, state: State, data: Batch) -> Batch:
+    """The batch of the state's step."""
+    chosen = places(job, state, data)
+    return jax.tree.map(lambda a: a[chosen], data)
 
 
 def run(

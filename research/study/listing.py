@@ -9,6 +9,8 @@ from research.architectures.family import Family
 from research.datasets import DATASETS, Dataset
 from research.initializers import INITIALIZERS
 from research.normalizers import NORMALIZERS
+from research.optimizers import OPTIMIZERS
+from research.schedules import SCHEDULES
 from research.study import tables
 from research.study.run import one_of
 from research.study.studies import studies
@@ -20,6 +22,8 @@ CATALOGUES = {
     "normalizers": NORMALIZERS,
     "architectures": ARCHITECTURES,
     "datasets": DATASETS,
+    "optimizers": OPTIMIZERS,
+    "schedules": SCHEDULES,
 }
 
 
