@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
 from research.architectures.contract import Settings, Weights
-from research.datasets import DataError, Dataset, Stream, find
+from research.datasets import Data, DataError, Dataset, Stream, find
 from research.datasets.images import cropped, flipped, normalised
 from research.initializers import DRAWS, Rule
 from research.normalizers import NORMALIZERS
@@ -19,6 +20,7 @@ from research.tasks import TASKS
 from research.training import Batch, Job
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+EVALUATED = 4096  # examples, at most, of what does not fit in memory
 BORDER = 8  # a crop moves an image by up to an eighth of its side
 
 
@@ -124,11 +126,27 @@ def splits(setup: Setup) -> Any:
 @functools.lru_cache(maxsize=2)
 def _on_device(dataset: str, data_dir: str) -> tuple[Batch, Batch]:
     train, test = _splits(dataset, data_dir)
-    if isinstance(train, Stream) or isinstance(test, Stream):
-        raise DataError(f"{dataset} does not fit in memory: train it with `train`")
-    return jax.device_put((Batch(train.x, train.y), Batch(test.x, test.y)))
+    if isinstance(train, Stream):
+        raise DataError(f"{dataset} does not fit in memory; depthbench train reads it")
+    return jax.device_put((Batch(train.x, train.y), first(test)))
 
 
 def batches(setup: Setup) -> tuple[Batch, Batch]:
-    """All training and all test examples, on the device."""
+    """All training and all test examples, on the device. Raises DataError.
+
+    Of a test set that is too large for memory, the first EVALUATED.
+    """
     return _on_device(setup.dataset, setup.data_dir)
+
+
+def first(part: Data | Stream, count: int = EVALUATED) -> Batch:
+    """The first examples of a part; all of those that are in memory anyhow."""
+    if isinstance(part, Stream):
+        return Batch(*part.read(np.arange(min(count, part.length))))
+    return Batch(part.x, part.y)
+
+
+def example(setup: Setup) -> Any:
+    """Two inputs as the data set keeps them: what a net's shapes are made from."""
+    train = splits(setup).train
+    return first(train, 2).x[:2]

@@ -59,29 +59,33 @@ class Programs(NamedTuple):
     profile: Callable
 
 
-def programs(setup: Setup, capacity: int, several: bool = False) -> Programs:
+def programs(
+    setup: Setup, capacity: int, several: bool = False, streamed: bool = False
+) -> Programs:
     """The setup's programs. capacity: the most steps of one call of `advance`.
+
+    streamed: `advance` is given the batches of its steps [capacity, batch, …].
 
     Threads that ask for the same ones share them, and what they compile.
     """
     with _LOCK:
-        return _programs(setup, capacity, several)
+        return _programs(setup, capacity, several, streamed)
 
 
 _LOCK = threading.Lock()
 
 
 @functools.lru_cache(maxsize=64)
-def _programs(setup: Setup, capacity: int, several: bool) -> Programs:
-    job = jobs.job(setup)
-    example, _ = jobs.batches(setup)
+def _programs(setup: Setup, capacity: int, several: bool, streamed: bool) -> Programs:
+    job, example = jobs.job(setup), jobs.example(setup)
+    batch = training.given if streamed else training.drawn
 
     def init(seed, rules, hyper):
         fresh = jobs.job(setup, rules)
-        return training.init(jax.random.key(seed), fresh, hyper, example.x[:2])
+        return training.init(jax.random.key(seed), fresh, hyper, example)
 
     def advance(state, hyper, data, steps):
-        return training.run(job, state, hyper, data, steps, capacity)
+        return training.run(job, state, hyper, data, steps, capacity, batch)
 
     def evaluate(state, data):
         return training.evaluate(job, state, data)

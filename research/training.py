@@ -177,34 +177,46 @@ def step(job: Job, state: State, hyper: Hyper, batch: Batch) -> tuple[State, Mea
     return State(state.step + 1, params, opt, stats, state.key, diverged), means
 
 
-def places(job: Job, state: State, data: Batch) -> jax.Array:
-    """The numbers [batch] of the step's examples: drawn from all, with replacement."""
+def places(job: Job, state: State, count: int) -> jax.Array:
+    """The numbers [batch] of the step's examples: drawn from `count`, with replacement."""
     key, _ = keys(state)
-    return jax.random.randint(key, (job.batch,), 0, data.y.shape[0])
+    return jax.random.randint(key, (job.batch,), 0, count)
 
 
-def drawn(job: Job, state: State, data: Batch) -> Batch:
-    """The batch of the state's step."""
-    chosen = places(job, state, data)
+def drawn(job: Job, state: State, done: Any, data: Batch) -> Batch:
+    """The batch of the state's step, from all examples."""
+    chosen = places(job, state, data.y.shape[0])
     return jax.tree.map(lambda a: a[chosen], data)
 
 
+def given(job: Job, state: State, done: Any, data: Batch) -> Batch:
+    """The batch of a call's step `done`, from batches [steps, batch, …] in order."""
+    return jax.tree.map(lambda a: a[done], data)
+
+
 def run(
-    job: Job, state: State, hyper: Hyper, data: Batch, steps: Any, capacity: int
+    job: Job,
+    state: State,
+    hyper: Hyper,
+    data: Batch,
+    steps: Any,
+    capacity: int,
+    batch: Callable[[Job, State, Any, Batch], Batch] = drawn,
 ) -> tuple[State, Log]:
     """The state `steps` later, and their log. A run that has diverged stops.
 
     state, hyper: of one run, or of several [runs, …], which are taken side by side
-    until the last of them stops. data: all examples, on the device.
+    until the last of them stops. data: all examples, on the device; or, with `given` as
+    `batch`, those of each step.
     steps: at most `capacity`; may be traced, so that one program serves any number, and
     a run's bits do not depend on how it is cut up.
     """
 
-    def one(state, hyper):
-        return step(job, state, hyper, drawn(job, state, data))
+    def one(state, hyper, done):
+        return step(job, state, hyper, batch(job, state, done, data))
 
     several = state.step.ndim == 1
-    every = jax.vmap(one) if several else one
+    every = jax.vmap(one, in_axes=(0, 0, None)) if several else one
     empty = jnp.full((capacity, *state.step.shape), jnp.nan)
 
     def goes_on(carry):
@@ -213,7 +225,7 @@ def run(
 
     def more(carry):
         done, state, log = carry
-        state, means = every(state, hyper)
+        state, means = every(state, hyper, done)
         log = jax.tree.map(lambda a, m: a.at[done].set(m), log, Log(*means))
         return done + 1, state, log
 

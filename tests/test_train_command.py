@@ -229,3 +229,24 @@ def test_each_kind_of_task_is_trained_and_reported(more, tmp_path):
     assert main(["train", *steps, *more.split(), "--out", str(out)]) == 0
     losses = [float(row["test_loss"]) for row in read(out / "curves.csv")]
     assert len(losses) == 2 and np.all(np.isfinite(losses))
+
+
+@pytest.mark.slow
+def test_data_that_are_read_from_disk_give_the_same_bits(tmp_path, monkeypatch):
+    """The digits, once in memory and once read step by step."""
+    from research import jobs
+    from research.datasets import DATASETS, Splits, Stream
+
+    kept = DATASETS["digits"].split()
+
+    def streamed(part):
+        read = lambda numbers: (part.x[numbers], part.y[numbers])
+        return Stream(len(part.y), read, part.classes, part.scale)
+
+    assert train(tmp_path / "memory", "--seeds", "2") == 0
+    read = Splits(*map(streamed, kept))
+    monkeypatch.setattr(jobs, "_splits", lambda *names: read)
+    jobs._on_device.cache_clear()
+    assert train(tmp_path / "disk", "--seeds", "2") == 0
+    one, other = (tmp_path / name / "curves.csv" for name in ("memory", "disk"))
+    assert one.read_bytes() == other.read_bytes()

@@ -203,7 +203,7 @@ def test_evaluation_counts_every_example_once(job, start):
 def test_batches_are_drawn_from_all_and_from_the_step(job, start):
     work = job(batch=8)
     state = start(work, numbers("adam"))
-    drawn = jax.jit(lambda s: training.drawn(work, s, DATA))
+    drawn = jax.jit(lambda s: training.drawn(work, s, 0, DATA))
     seen = set()
     for step in range(60):
         batch = drawn(state._replace(step=jnp.int32(step)))

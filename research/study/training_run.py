@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from research import checkpoints, jobs, sweeps, trainability
+from research import checkpoints, sweeps, trainability
 from research.initializers import NoCriticalPoint
 from research.jobs import Setup
 from research.study import folder as folders
@@ -26,10 +26,9 @@ from research.study import provenance, rows, run, runner, training_report
 from research.study.errors import DISK, Refusal
 from research.study.folder import Folder
 from research.study.signals import supervise
-from research.training import Batch
+from research.study.training_data import Source, batches, source
 
 CHUNK_SECONDS = 0.5  # one call of the compiled loop: how soon a signal is heard
-PROBED = 64  # examples that a gradient's profile is taken on
 
 
 class Order(NamedTuple):
@@ -58,11 +57,9 @@ class Loop(NamedTuple):
 
     order: Order
     folder: Folder
-    setup: Setup
     groups: list[list[sweeps.Run]]
     programs: list[sweeps.Programs]
-    data: Batch
-    test: Batch
+    fed: Source
     store: Any
     stop: threading.Event
     advanced: Any  # told of (step, loss)
@@ -71,11 +68,11 @@ class Loop(NamedTuple):
 def main(order: Order, out: Path, form: str) -> int:
     """Trains, or goes on, and prints the outcome; the exit status."""
     setup = trainability.setup_of(order.settings)
-    data, test = jobs.batches(setup)  # what is wrong with the data is said first
-    check_batch(order, data)
+    fed = source(setup, order.report_every)  # what is wrong with the data is said first
+    check_batch(order, fed.count)
     folder = folders.create(out, "reports")
     with folders.locked(folder, None):
-        stopped = train(order, folder, setup, data, test)
+        stopped = train(order, folder, setup, fed)
         if stopped:
             return stopped
         training_report.write(folder)
@@ -83,9 +80,9 @@ def main(order: Order, out: Path, form: str) -> int:
     return 0
 
 
-def check_batch(order: Order, data: Batch) -> None:
+def check_batch(order: Order, have: int) -> None:
     """Raises Refusal where a batch is larger than the data."""
-    have, batch = len(data.y), order.settings["batch"]
+    batch = order.settings["batch"]
     if batch > have:
         name = order.settings["dataset"]
         raise Refusal(f"--batch {batch}: {name} has {have} examples to train on")
@@ -102,12 +99,13 @@ def runs_of(order: Order) -> list[sweeps.Run]:
         raise Refusal(f"--initializer critical: {error}") from None
 
 
-def train(order: Order, folder: Folder, setup: Setup, data, test) -> int:
+def train(order: Order, folder: Folder, setup: Setup, fed: Source) -> int:
     """Runs the loop under signals; the exit status."""
     manifest = prepare(order, folder)
-    groups = sweeps.grouped(runs_of(order), at_a_time(order))
+    streamed = fed.data is None  # each run then reads its own batches
+    groups = sweeps.grouped(runs_of(order), 1 if streamed else at_a_time(order))
     programs = [
-        sweeps.programs(setup, order.report_every, several=len(group) > 1)
+        sweeps.programs(setup, fed.capacity, len(group) > 1, streamed)
         for group in groups
     ]
     stop, failures = threading.Event(), queue.SimpleQueue()
@@ -119,7 +117,7 @@ def train(order: Order, folder: Folder, setup: Setup, data, test) -> int:
                 checkpoints.open(folder.path / "checkpoints", seconds)
             )
             advanced = stack.enter_context(progress(order.settings["steps"]))
-            parts = (order, folder, setup, groups, programs, data, test, store)
+            parts = (order, folder, groups, programs, fed, store)
             loop = Loop(*parts, stop, advanced)
 
             def work() -> None:
@@ -221,7 +219,7 @@ def run_all(loop: Loop) -> None:
             run.say(f"going on from step {restored.step} of {total}")
     step = restored.step if restored else 0
     drop_reports(loop.folder, step)
-    pace = Pace()
+    pace = Pace(loop.fed.capacity)
     with ThreadPoolExecutor(provenance.cores()) as pool:
         while step < total and not loop.stop.is_set():
             start = step - step % order.report_every
@@ -252,11 +250,11 @@ def fresh(loop: Loop) -> Kept:
 class Pace:
     """How many steps a call should take, from how long the last ones took."""
 
-    def __init__(self) -> None:
-        self.calls, self.chunk = 0, 2
+    def __init__(self, most: int) -> None:
+        self.calls, self.chunk, self.most = 0, 2, most
 
     def steps(self, left: int) -> int:
-        return min(left, self.chunk)
+        return min(left, self.chunk, self.most)
 
     def took(self, steps: int, seconds: float) -> None:
         self.calls += 1
@@ -271,7 +269,8 @@ def advance(loop: Loop, pool, kept: Kept, done: int, count: int, pace: Pace) -> 
 
     def one(programs, group, state):
         _, _, hyper = sweeps.arguments(group)
-        state, log = programs.advance(state, hyper, loop.data, np.int32(count))
+        data = batches(loop.fed, state, count)
+        state, log = programs.advance(state, hyper, data, np.int32(count))
         return state, np.atleast_2d(log.loss), np.atleast_2d(log.right)
 
     results = list(pool.map(one, loop.programs, loop.groups, kept.states))
@@ -286,9 +285,8 @@ def report(loop: Loop, pool, kept: Kept, step: int) -> None:
     """Writes the measures of all runs at a step: OUT/reports/STEP.npz."""
 
     def one(programs, state):
-        test = programs.evaluate(state, loop.test)
-        some = jax.tree.map(lambda a: a[:PROBED], loop.data)
-        states, layers = programs.profile(state, some)
+        test = programs.evaluate(state, loop.fed.test)
+        states, layers = programs.profile(state, loop.fed.probe)
         found = (test.loss, test.right, states, layers, state.diverged)
         return tuple(map(np.asarray, jax.device_get(found)))
 

@@ -1,0 +1,67 @@
+"""Where a training run's batches come from: the device's memory, or the disk."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from research import jobs, training
+from research.datasets import Stream
+from research.jobs import Setup
+from research.training import Batch, State
+
+PROBED = 64  # examples that a gradient's profile is taken on
+READ = 4096  # examples, at most, that are read from disk at once
+
+
+class Source(NamedTuple):
+    """A run's data.
+
+    count: examples to train on. test, probe: what is measured on, on the device.
+    data: all examples, on the device; None where they are read from `stream`.
+    capacity: the most steps of one call.
+    numbers: from a state to the examples [capacity, batch] of its next steps.
+    """
+
+    count: int
+    test: Batch
+    probe: Batch
+    capacity: int
+    data: Batch | None = None
+    stream: Stream | None = None
+    numbers: Callable[[State], Any] | None = None
+
+
+def source(setup: Setup, report_every: int) -> Source:
+    """The data of a setup. Raises DataError where they are not to be had."""
+    train, test = jobs.splits(setup)
+    if not isinstance(train, Stream):
+        data, test = jobs.batches(setup)
+        probe = jax.tree.map(lambda a: a[:PROBED], data)
+        return Source(len(train.y), test, probe, report_every, data)
+    capacity = max(1, min(report_every, READ // setup.batch))
+    job = jobs.job(setup)
+
+    def numbers(state: State) -> jax.Array:
+        steps = state.step + jnp.arange(capacity, dtype=jnp.int32)
+        own = lambda step: training.places(job, state._replace(step=step), train.length)
+        return jax.vmap(own)(steps)
+
+    tested, probe = jax.device_put((jobs.first(test), jobs.first(train, PROBED)))
+    read = {"stream": train, "numbers": jax.jit(numbers)}
+    return Source(train.length, tested, probe, capacity, **read)
+
+
+def batches(source: Source, state: State, count: int) -> Batch:
+    """What the next `count` steps of a run are fed: all examples, or just theirs."""
+    if source.data is not None:
+        return source.data
+    assert source.stream is not None and source.numbers is not None
+    chosen = np.asarray(source.numbers(state))
+    wanted = np.unique(chosen[:count])  # read once, in the order they lie on disk
+    x, y = source.stream.read(wanted)
+    # Places beyond the steps that are taken are never looked at.
+    places = np.minimum(np.searchsorted(wanted, chosen), len(wanted) - 1)
+    return Batch(x[places], y[places])
