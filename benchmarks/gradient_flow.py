@@ -171,6 +171,7 @@ CLAIMS = (
         "Schoenholz et al. 2017, arXiv:1611.01232",
         gap=lambda r: r["log10_slope"] - r["log10_slope_theory"],
         error=lambda r: r["log10_slope_se"],
+        published="½ log10 χ₁: gap 0",
         within=0.01,
         scope=lambda r: _plain(r) and r["depth"] >= 64 and _arrived(r),
     ),
@@ -180,6 +181,8 @@ CLAIMS = (
         "De & Smith 2020, arXiv:2002.10444",
         gap=lambda r: r["log10_slope"] - LOG10_2 / 2,
         error=lambda r: r["log10_slope_se"],
+        published="½ log10 2 = 0.151",
+        ours=lambda r: r["log10_slope"],
         within=0.01,
         scope=lambda r: (
             r["architecture"] == "residual_mlp"
@@ -193,6 +196,7 @@ CLAIMS = (
         "Klambauer et al. 2017, arXiv:1706.02515",
         gap=lambda r: r["log10_length"],
         error=lambda r: 0.0,
+        published="log10 q = 0",
         within=0.1,
         scope=lambda r: (
             _plain(r)
@@ -205,6 +209,7 @@ CLAIMS = (
         "measured here: the paper shows it of the variance alone",
         gap=lambda r: r["log10_ratio"],
         error=lambda r: r["log10_ratio_se"],
+        published="0 decades",
         within=0.5,
         scope=lambda r: (
             _plain(r)
@@ -217,6 +222,8 @@ CLAIMS = (
         "He et al. 2015, arXiv:1502.01852",
         gap=lambda r: r["log10_slope"] + LOG10_2 / 2,
         error=lambda r: r["log10_slope_se"],
+        published="−½ log10 2 = −0.151",
+        ours=lambda r: r["log10_slope"],
         within=0.01,
         scope=lambda r: _plain(r) and _case(r, "relu", "glorot_normal"),
     ),
@@ -226,6 +233,7 @@ CLAIMS = (
         "He et al. 2015, arXiv:1502.01852",
         gap=lambda r: r["log10_ratio"],
         error=lambda r: r["log10_ratio_se"],
+        published="0 decades",
         within=0.5,
         scope=lambda r: _plain(r) and _case(r, "relu", "he_normal"),
     ),

@@ -22,7 +22,7 @@ sweeps = lazy("research.sweeps")
 training = lazy("research.training")
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
-LONGER = 25  # a single run's steps, beside those of the grid's
+LONGER = {"loop": 25, "probe": 25, "checkpoint": 200}  # a run's steps, beside a grid's
 EVERY = 50  # steps between two gradient profiles
 SAVED_EVERY = 1.0  # seconds; what a second's saving costs is ten times what ten's does
 
@@ -61,8 +61,9 @@ def task(cell: Cell) -> Task:
     )
     seeds, steps, rates = cell["seeds"], cell["steps"], RATES
     adam = optimizers.OPTIMIZERS["adam"]
-    if WAYS[cell["way"]].question != "grid":  # one run, and a longer one
-        seeds, steps, rates = 1, LONGER * steps, (1e-3,)
+    question = WAYS[cell["way"]].question
+    if question != "grid":  # one run, and a longer one
+        seeds, steps, rates = 1, LONGER[question] * steps, (1e-3,)
     runs = [
         sweeps.Run(seed, jobs.UNIT, adam.hyper(learning_rate=rate, steps=float(steps)))
         for rate in rates
@@ -176,16 +177,21 @@ def _probe(task: Task) -> Callable[[Any], Any]:
 
 
 def _saved(task: Task) -> Callable[[], Any]:
-    """The run, offered to the store after every chunk of half a second, as `train` does."""
-    folder = tempfile.TemporaryDirectory()
-    store = checkpoints.open(folder.name, SAVED_EVERY).__enter__()
+    """The run, offered to a store after each of its calls; the last save is waited for."""
 
-    def save(state):
-        with jax.transfer_guard("allow"):
-            store.maybe_save(int(state.step), state, {})
-            return folder  # which lives as long as the call does
+    def call():
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            checkpoints.open(folder, SAVED_EVERY) as store,
+        ):
 
-    return _run(task, save, _chunk(task))
+            def save(state):
+                with jax.transfer_guard("allow"):
+                    store.maybe_save(int(state.step), state, {})
+
+            return _run(task, save, _chunk(task))()
+
+    return call
 
 
 def _unsaved(task: Task) -> Callable[[], Any]:
@@ -193,7 +199,7 @@ def _unsaved(task: Task) -> Callable[[], Any]:
 
 
 def _chunk(task: Task) -> int:
-    return max(1, task.steps // 20)
+    return max(1, task.steps // 40)
 
 
 def _torch_absent() -> str:
@@ -252,7 +258,7 @@ WAYS: Catalogue[Way] = Catalogue(
             f"and the gradient of every layer each {EVERY} steps",
             lambda task: _run(task, _probe(task), EVERY),
         ),
-        Way("unsaved", "checkpoint", "training.run in twenty calls", _unsaved),
+        Way("unsaved", "checkpoint", "training.run in forty calls", _unsaved),
         Way("saved", "checkpoint", f"and saved every {SAVED_EVERY:g} s", _saved),
     ],
 )

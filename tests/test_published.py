@@ -22,7 +22,8 @@ def test_reports_are_made_from_committed_rows(name):
 
 
 def test_a_changed_row_changes_the_readme(root, tmp_path, monkeypatch):
-    name, folder = next(iter(published.PUBLISHED.items()))
+    name = "gradient_flow"
+    folder = published.PUBLISHED[name]
     for file in ("rows.csv", "run.json"):
         (tmp_path / file).write_bytes((folder / file).read_bytes())
     rows = (tmp_path / "rows.csv").read_text()

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import compile_time, ensemble_speed
+from benchmarks import compile_time, ensemble_speed, training_speed
 from benchmarks.peers import case, sides, study, torch_loop
 from research.study.command import main
 from research.study.tables import as_markdown
@@ -165,3 +165,21 @@ def test_the_profile_equals_autodiff():
 
 def leaves(tree) -> list[np.ndarray]:
     return [np.asarray(a, np.float64) for a in jax.tree.leaves(tree)]
+
+
+@pytest.mark.slow
+def test_training_speed_at_smoke_size(tmp_path, capsys):
+    ways = "sweep,vmap,torch,bare_step,run,unprobed,probed,unsaved,saved"
+    flags = ("--way", ways, "--seeds", "1", "--out", f"{tmp_path}")
+    rows = {row["way"]: row for row in run(capsys, "training_speed", *flags)}
+    assert list(rows) == ways.split(",")
+    for way, row in rows.items():
+        if way == "torch" and not torch_loop.present():
+            assert (row["status"], row["reason"]) == ("absent", torch_loop.ABSENT)
+            continue
+        assert row["status"] == "ok" and row["ratio"] > 0
+        if row["question"] == "grid":
+            assert row["agrees"] is True  # the same losses, batch by batch
+    for base in ("sweep", "bare_step", "unprobed", "unsaved"):
+        assert rows[base]["ratio"] == 1.0
+    assert_readable(training_speed.STUDY.tables(list(rows.values())))

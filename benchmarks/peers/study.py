@@ -332,6 +332,8 @@ STUDY = Study(
             "depthbench's own bar",
             gap=lambda row: max(0.0, 1 - row["ratio"]),
             error=_error,
+            published="at least 1",
+            ours=lambda row: row["ratio"],
             within=0.0,
             scope=lambda row: row["peer"] != BASE and _quiet(row),
             label=("case", "peer"),

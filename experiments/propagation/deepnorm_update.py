@@ -156,6 +156,8 @@ def claim(says, name, gap, within):
         "Wang et al. 2022, arXiv:2203.00555",
         gap=lambda row: gap(row["weights_exponent"]),
         error=lambda row: row["weights_exponent_se"],
+        published="exponent 0",
+        ours=lambda row: row["weights_exponent"],
         within=within,
         # Three depths at least, the deepest no shallower than the paper's own nets.
         scope=lambda row: row["architecture"] == name and row["depth"] >= 64,

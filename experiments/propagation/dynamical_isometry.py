@@ -332,6 +332,7 @@ STUDY = Study(
             SOURCE,
             gap=lambda row: row["variance"],
             error=lambda row: row["variance_se"],
+            published="0",
             within=1e-5,
             scope=lambda row: (
                 (row["activation"], row["weights"]) == ("linear", "orthogonal")

@@ -160,6 +160,7 @@ STUDY = Study(
             "Schoenholz et al. 2017, arXiv:1611.01232",
             gap=lambda row: row["log10_slope"] - row["log10_slope_theory"],
             error=lambda row: row["log10_slope_se"],
+            published="½ log10 χ₁: gap 0",
             within=WITHIN,
             scope=scope,
             label=("activation", "sigma_w"),

@@ -265,6 +265,7 @@ STUDY = Study(
             SOURCE,
             gap=lambda row: row["log10_ratio"],
             error=lambda row: row["log10_ratio_se"],
+            published="0 decades",
             within=0.5,  # χ₁ ≤ σ_w² = 1 + 2/L at each layer: e in all, 0.43 decades
             scope=isometry,
             label=("depth",),
@@ -275,6 +276,8 @@ STUDY = Study(
             SOURCE,
             gap=lambda row: max(0.0, propagation.SURVIVES - abs(row["log10_ratio"])),
             error=lambda row: row["log10_ratio_se"],
+            published="vanishes, explodes",
+            ours=lambda row: row["log10_ratio"],
             within=0.0,
             scope=lambda row: (
                 row["recipe"] in ("gaussian", "glorot", "he") and row["depth"] >= 10_000
@@ -287,6 +290,7 @@ STUDY = Study(
             SOURCE,
             gap=isometric,
             error=lambda row: 0.0,
+            published="ratio 1",
             within=1e-5,  # float32 rounding of a decomposition of `width` columns
             scope=lambda row: row["recipe"].startswith("delta_orthogonal"),
             label=("recipe", "depth"),

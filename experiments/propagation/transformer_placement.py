@@ -122,6 +122,8 @@ def claim(says, name):
         "Xiong et al. 2020, arXiv:2002.04745, theorem 1",
         gap=lambda row: row["gradient_exponent"] - EXPONENTS[name],
         error=lambda row: row["gradient_exponent_se"],
+        published=f"exponent {EXPONENTS[name]:g}",
+        ours=lambda row: row["gradient_exponent"],
         within=WITHIN,
         # Three depths to fit at the least.
         scope=lambda row: row["architecture"] == name and row["depth"] >= 4 * LEAST,

@@ -8,14 +8,14 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from research.catalogue import nearest
 from research.study import folder as folders
-from research.study import report, run, tables
+from research.study import published, report, run, tables
 from research.study.claims import Verdict
 from research.study.command import Parser
-from research.study.declaration import Study, chosen_values, grid
+from research.study.declaration import Row, Study, chosen_values, grid
 from research.study.errors import Refusal
 from research.study.folder import Folder
 from research.study.rows import Record
@@ -45,7 +45,9 @@ def arguments(parser) -> None:
         help="where the studies' folders are; standard: runs",
     )
     parser.add_argument(
-        "--read", action="store_true", help="judge what is there, run nothing"
+        "--read",
+        action="store_true",
+        help="run nothing: judge the rows that are there, or that came with the code",
     )
     parser.add_argument("--format", default="table", help=", ".join(FORMATS))
 
@@ -115,19 +117,44 @@ def run_study(study: Study, size: str, path: Path) -> None:
 
 def lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any]]:
     """One line a claim, by KEYS, from the rows of a size that are in a folder."""
-    have = records(study, path, size)
-    ordered = sorted((record.row for record in have), key=study.order)
-    stamp = have[0].stamp if have else {}
-    date = _date(Folder(path)) if have else None
-    for verdict in report.verdicts(study, ordered):
+    made = made_here(study, path, size) or published_rows(study, size)
+    for verdict in report.verdicts(study, made.rows if made else []):
         yield {
             **_judged(verdict),
-            "verdict": verdict.word if have else "not run",
-            "scope": _scope(verdict) if have else f"depthbench run {study.name}",
+            "verdict": verdict.word if made else "not run",
+            "scope": _scope(verdict) if made else f"depthbench run {study.name}",
             "size": size,
-            "device": stamp.get("processor") if _on_cpu(stamp) else stamp.get("device"),
-            "date": date,
+            "device": made and made.device,
+            "date": made and made.date,
         }
+
+
+class Made(NamedTuple):
+    """Rows, and where and when they were made."""
+
+    rows: list[Row]
+    device: str | None
+    date: str | None
+
+
+def made_here(study: Study, path: Path, size: str) -> Made | None:
+    """The rows of a size in a run's folder; None if there are none."""
+    have = records(study, path, size)
+    if not have:
+        return None
+    ordered = sorted((record.row for record in have), key=study.order)
+    manifest = folders.read_manifest(Folder(path)) or {}
+    return Made(ordered, _device(have[0].stamp), _date(manifest))
+
+
+def published_rows(study: Study, size: str) -> Made | None:
+    """The rows that are committed with the code; None if there are none."""
+    folder = published.folder_of(study)
+    if size != "standard" or not folder.is_dir():
+        return None
+    rows = published.read_csv(folder / "rows.csv")
+    manifest = json.loads((folder / "run.json").read_text())
+    return Made(rows, _device(manifest["environment"]), _date(manifest))
 
 
 def records(study: Study, path: Path, size: str) -> list[Record]:
@@ -144,14 +171,15 @@ def _key(cell: dict[str, Any]) -> str:
     return json.dumps(cell, sort_keys=True)
 
 
-def _on_cpu(stamp: dict[str, Any]) -> bool:
-    return stamp.get("platform") == "cpu"
+def _device(stamp: dict[str, Any]) -> str | None:
+    return stamp.get("processor" if stamp.get("platform") == "cpu" else "device")
 
 
-def _date(folder: Folder) -> str | None:
-    """The day that the folder's last run ended."""
-    history = (folders.read_manifest(folder) or {}).get("history", [])
-    ended = [entry["ended"] for entry in history if "ended" in entry]
+def _date(manifest: dict[str, Any]) -> str | None:
+    """The day that a folder's last run ended."""
+    ended = [
+        entry["ended"] for entry in manifest.get("history", []) if "ended" in entry
+    ]
     return ended[-1][:10] if ended else None
 
 

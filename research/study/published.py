@@ -18,7 +18,12 @@ from research.study.reporting import opened
 from research.study.studies import studies
 
 RESULTS = ROOT / "benchmarks" / "results"
-PUBLISHED = {"gradient_flow": RESULTS / "cpu" / "gradient_flow"}
+PUBLISHED = {folder.name: folder for folder in sorted((RESULTS / "cpu").iterdir())}
+
+
+def folder_of(study: Study) -> Path:
+    """Where a study's committed rows are, if there are any."""
+    return RESULTS / "cpu" / study.name
 
 
 def read_csv(path: Path) -> list[Row]:
@@ -57,9 +62,11 @@ def block(study: Study, rows: Sequence[Row], stamp: dict[str, Any]) -> str:
 def filled(text: str) -> str:
     """A document with every published table made anew between its markers."""
     for name, folder in PUBLISHED.items():
+        start, end = f"<!-- table: {name} -->", "<!-- end -->"
+        if start not in text:
+            continue
         rows = read_csv(folder / "rows.csv")
         stamp = json.loads((folder / "run.json").read_text())
-        start, end = f"<!-- table: {name} -->", "<!-- end -->"
         before, rest = text.split(start, 1)
         after = rest.split(end, 1)[1]
         made = block(studies()[name], rows, stamp)
@@ -80,10 +87,12 @@ def made_again(name: str) -> str:
 def publish(run: Path) -> None:
     """Copies a run's rows, report, figure and stamps to where published ones are."""
     study, folder, records = opened(run)
-    target = PUBLISHED[study.name]
+    target = folder_of(study)
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("rows.csv", "report.md", "figure.svg", "run.json"):
+    for name in ("rows.csv", "report.md", "run.json"):
         (target / name).write_bytes((folder.path / name).read_bytes())
+    for figure in folder.path.glob("*.svg"):
+        (target / figure.name).write_bytes(figure.read_bytes())
     stamp = json.dumps(records[0].stamp, indent=1, sort_keys=True)
     (target / "stamp.json").write_text(stamp + "\n")
 
