@@ -77,12 +77,8 @@ _LOCK = threading.Lock()
 
 @functools.lru_cache(maxsize=64)
 def _programs(setup: Setup, capacity: int, several: bool, streamed: bool) -> Programs:
-    job, example = jobs.job(setup), jobs.example(setup)
+    job = jobs.job(setup)
     batch = training.given if streamed else training.drawn
-
-    def init(seed, rules, hyper):
-        fresh = jobs.job(setup, rules)
-        return training.init(jax.random.key(seed), fresh, hyper, example)
 
     def advance(state, hyper, data, steps):
         return training.run(job, state, hyper, data, steps, capacity, batch)
@@ -95,11 +91,34 @@ def _programs(setup: Setup, capacity: int, several: bool, streamed: bool) -> Pro
 
     over = functools.partial(jax.vmap, in_axes=(0, None)) if several else lambda f: f
     return Programs(
-        jax.jit(jax.vmap(init) if several else init),
+        _init(setup._replace(**UNDRAWN), several),
         jax.jit(advance, donate_argnums=0),
         jax.jit(over(evaluate)),
         jax.jit(over(profile)),
     )
+
+
+# Settings that no fresh state depends on. Nets that differ in nothing else share one
+# program for it: drawing is half of what a small net takes to compile.
+UNDRAWN = {
+    "activation": "linear",
+    "schedule": "constant",
+    "batch": 1,
+    "dtype": "float32",
+    "accumulate": 1,
+    "augment": (),
+}
+
+
+@functools.lru_cache(maxsize=64)
+def _init(setup: Setup, several: bool) -> Callable:
+    example = jobs.example(setup)
+
+    def init(seed, rules, hyper):
+        job = jobs.job(setup, rules)
+        return training.init(jax.random.key(seed), job, hyper, example)
+
+    return jax.jit(jax.vmap(init) if several else init)
 
 
 def log_gradients(job: Job, state: State, batch: Batch) -> tuple[jax.Array, jax.Array]:

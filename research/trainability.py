@@ -77,7 +77,11 @@ def result(trained: Sequence[Trained], target: float) -> Result:
         values |= _over_seeds(f"{part}_loss", [float(m.loss) for m in measured])
         measured = [getattr(one, part) for one in trained]
         values |= _over_seeds(f"{part}_accuracy", [float(m.right) for m in measured])
-    kept = {"loss": smooth(losses), "right": smooth([one.log.right for one in trained])}
+    kept = {
+        "loss": smooth(losses),
+        "right": smooth([one.log.right for one in trained]),
+        "steps_to_target": np.array([np.inf if s is None else s for s in reached]),
+    }
     if not ended:
         reason = (
             f"no loss stays below {LARGEST:g}: the first is lost at step {min(stops)}"
