@@ -21,10 +21,16 @@ from research.catalogue import Catalogue, UnknownName
 from research.datasets import DATASETS
 from research.initializers import DRAWS, INITIALIZERS, NoCriticalPoint
 from research.normalizers import NORMALIZERS
+from research.optimizers import OPTIMIZERS
 from research.quadrature import evaluate
+from research.schedules import SCHEDULES
+from research.tasks import TASKS
 
 KEY = jax.random.key(5)
-CATALOGUES = (ACTIVATIONS, INITIALIZERS, NORMALIZERS, ARCHITECTURES, DATASETS)
+CATALOGUES = (
+    *(ACTIVATIONS, INITIALIZERS, NORMALIZERS, ARCHITECTURES, DATASETS),
+    *(OPTIMIZERS, SCHEDULES, TASKS),
+)
 ENTRIES = [(catalogue, name) for catalogue in CATALOGUES for name in catalogue]
 TANH = ACTIVATIONS["tanh"]
 DTYPES = ("float32", "float64")
