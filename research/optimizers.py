@@ -16,6 +16,7 @@ muon = lazy("optax.contrib")
 schedules = lazy("research.schedules")
 
 Transformation = Any  # optax.GradientTransformation
+BASE_WIDTH = 64  # where maximal-update parametrisation is the standard one
 
 
 class Hyper(NamedTuple):
@@ -115,6 +116,25 @@ def _rms(hyper: Hyper, tied: tuple[bool, ...]) -> Transformation:
 
 def _adam(hyper: Hyper, tied: tuple[bool, ...]) -> Transformation:
     return optax.scale_by_adam(hyper.momentum, hyper.decay, hyper.epsilon)
+
+
+def _adam_by_width(hyper: Hyper, tied: tuple[bool, ...]) -> Transformation:
+    """Adam with steps shorter by width: its rate is the one at BASE_WIDTH.
+
+    Kernels that read a layer's units have BASE_WIDTH / units of it; those that read the
+    input, and vectors, all of it.
+    """
+
+    def shorter(path, leaf):
+        reads_units = "kernel" in jax.tree_util.keystr(path[-1:])
+        return leaf * (BASE_WIDTH / leaf.shape[-2]) if reads_units else leaf
+
+    def scaled(updates, params):
+        brief = lambda tree: jax.tree_util.tree_map_with_path(shorter, tree)
+        stages = tuple(map(brief, updates.stages))
+        return type(updates)(updates.stem, stages, brief(updates.head))
+
+    return optax.chain(_adam(hyper, tied), optax.stateless(scaled))
 
 
 def _lamb(hyper: Hyper, tied: tuple[bool, ...]) -> Transformation:
@@ -246,6 +266,14 @@ OPTIMIZERS: Catalogue[Optimizer] = Catalogue(
             "adam",
             _adam,
             "Kingma & Ba 2015, arXiv:1412.6980",
+            momentum=0.9,
+            decay=0.999,
+            epsilon=1e-8,
+        ),
+        Optimizer(  # for nets in maximal-update parametrisation: see mlp_mup
+            "adam_mup",
+            _adam_by_width,
+            "Yang, Hu et al. 2022, Tensor Programs V, arXiv:2203.03466, table 3",
             momentum=0.9,
             decay=0.999,
             epsilon=1e-8,

@@ -58,6 +58,12 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             branch=plain,
         ),
         Family(
+            "mlp_mup",
+            "mlp:build_maximal_update",
+            "Yang, Hu et al. 2022, Tensor Programs V, arXiv:2203.03466, table 3",
+            branch=plain,
+        ),
+        Family(
             "residual_mlp",
             "residual:build",
             "He, Zhang, Ren & Sun 2016, arXiv:1603.05027",
@@ -79,6 +85,12 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             "highway_mlp",
             "highway:build",
             "Srivastava, Greff & Schmidhuber 2015, arXiv:1505.00387",
+            kernels=2,
+        ),
+        Family(
+            "highway_mlp_closed",  # gate biases of −4 instead of −2
+            "highway:build_closed",
+            "Srivastava, Greff & Schmidhuber 2015, arXiv:1507.06228, section 3.1",
             kernels=2,
         ),
         Family(

@@ -176,16 +176,20 @@ class Stem(nn.Module):
 
 
 class Head(nn.Module):
-    """The outputs, from the last hidden state: activation, then LeCun-normal weights."""
+    """The outputs, from the last hidden state: activation, then LeCun-normal weights.
+
+    size: what those are multiplied by at the start.
+    """
 
     outputs: int
     activation: Callable[[jax.Array], jax.Array]
     normalizer: Normalizer
+    size: float = 1.0
 
     @nn.compact
     def __call__(self, h: jax.Array, train: bool = True) -> jax.Array:
         h = self.activation(Norm(self.normalizer)(h, train))
-        lecun = Weights(DRAWS["normal"], lambda fan_in, fan_out: (1.0, 0.0))
+        lecun = Weights(DRAWS["normal"], lambda fan_in, fan_out: (self.size, 0.0))
         return Dense(self.outputs, lecun)(h)
 
 

@@ -12,6 +12,7 @@ from flax import linen as nn
 from research.architectures.contract import Architecture, Settings, Stage, Weights
 from research.architectures.layers import Dense, Norm, pre_activation_ends
 from research.normalizers import Normalizer
+from research.optimizers import BASE_WIDTH
 
 
 class Layer(nn.Module):
@@ -30,3 +31,14 @@ def build(settings: Settings) -> Architecture:
     layer = Layer(settings.activation, settings.weights, settings.normalizer)
     stem, head = pre_activation_ends(settings)
     return Architecture("mlp", stem, (Stage(layer, settings.depth),), head)
+
+
+def build_maximal_update(settings: Settings) -> Architecture:
+    """The same with outputs that start smaller the wider it is: of variance 1/units².
+
+    As in maximal-update parametrisation, which for Adam changes nothing else in the net;
+    the optimizer adam_mup has the learning rates. At BASE_WIDTH units it is the plain net.
+    """
+    net = build(settings)
+    size = (BASE_WIDTH / settings.width) ** 0.5
+    return net._replace(name="mlp_mup", head=net.head.clone(size=size))
