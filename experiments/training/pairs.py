@@ -1,0 +1,238 @@
+"""Methods side by side: the best learning rate of each, and what they differ by."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from research.catalogue import Catalogue
+from research.lazy import lazy
+from research.study import figures
+from research.study.axes import Axis
+from research.study.declaration import Measured, Row
+from research.study.tables import Mark, Table, number
+
+np = lazy("numpy")
+trainability = lazy("research.trainability")
+
+Score = Callable[[Mapping[str, Any]], float]  # of a row; less is better
+
+COLUMNS = tuple(
+    "status reason diverged diverged_at train_loss train_loss_low train_loss_high "
+    "train_accuracy train_accuracy_low train_accuracy_high test_accuracy "
+    "steps_to_target reached".split()
+)
+
+
+class Named(NamedTuple):
+    """One of the methods that are set side by side."""
+
+    name: str
+    source: str
+
+
+def methods(noun: str, names: Sequence[str], source: str) -> Catalogue[Named]:
+    return Catalogue(noun, [Named(name, source) for name in names])
+
+
+def rates(values: Sequence[float]) -> Axis:
+    return Axis("learning rates", tuple(values), kind="number", low=0.0, high=1e6)
+
+
+def whole(help: str, values: Sequence[int], low: int = 1, single: bool = True) -> Axis:
+    """An axis of whole numbers; a single one unless said."""
+    return Axis(help, tuple(values), None, "integer", low, 10**7, single)
+
+
+def measured(cell: Mapping[str, Any], result: Any) -> Measured:
+    """The row of a cell: what its runs gave, as it is."""
+    return Measured(result.status, result.reason, result.values, result.profiles)
+
+
+def loss(row: Mapping[str, Any]) -> float:
+    """The training loss; of runs that did not end with one, what they began with."""
+    value = row.get("train_loss")
+    ended = isinstance(value, float) and math.isfinite(value) and not row["diverged"]
+    return value if ended else row["first_loss"]
+
+
+def error(row: Mapping[str, Any]) -> float:
+    """The share of training examples that are wrong."""
+    return 1 - row["train_accuracy"]
+
+
+def best(rows: Sequence[Row], by: Sequence[str], score: Score) -> list[Row]:
+    """The row of the best learning rate for each value of `by`, in the rows' order.
+
+    A rate at which a run diverged is chosen only where there is no other.
+    """
+    groups: dict[tuple, list[Row]] = {}
+    for row in rows:
+        if "first_loss" in row:
+            groups.setdefault(tuple(row[name] for name in by), []).append(row)
+    return [
+        min(group, key=lambda row: (row["diverged"], score(row)))
+        for group in groups.values()
+    ]
+
+
+def versus(
+    rows: Sequence[Row],
+    axis: str,
+    names: tuple[Any, Any],
+    by: Sequence[str],
+    score: Score,
+    spread: Score,
+    choose: Score = loss,
+) -> list[Row]:
+    """Of two values of an axis, the best of each side by side, for each value of `by`.
+
+    gap: the second's score over the first's. gap_se: its standard error, from `spread`,
+    that of one row's score. choose: what the best learning rate has least of.
+    """
+    of: dict[tuple, dict[Any, Row]] = {}
+    for row in best(rows, (*by, axis), choose):
+        of.setdefault(tuple(row[name] for name in by), {})[row[axis]] = row
+    made = []
+    for key, found in of.items():
+        if not all(name in found for name in names):
+            continue
+        one, other = (found[name] for name in names)
+        made.append(
+            {
+                **dict(zip(by, key, strict=True)),
+                axis: f"{names[0]} to {names[1]}",
+                "status": "ok",
+                "seeds": min(one["seeds"], other["seeds"]),
+                "gap": score(other) - score(one),
+                "gap_se": math.hypot(spread(one), spread(other)),
+                "first": score(one),
+                "second": score(other),
+            }
+        )
+    return made
+
+
+def deviation(name: str) -> Score:
+    """A row's standard error of this name; 0 where it has none."""
+    return lambda row: row.get(f"{name}_se") or 0.0
+
+
+def missing(row: Mapping[str, Any]) -> float:
+    """By how much a gap is not beyond noise: its lower end, unless that is above 0.
+
+    The end is two standard errors down. A gap of nothing at all misses, by a hair.
+    """
+    low = row["gap"] - 2 * row["gap_se"]
+    return 0.0 if low > 0 else min(low, -1e-9)
+
+
+def exact(row: Mapping[str, Any]) -> float:
+    """The error of a verdict that has taken noise into account already."""
+    return 0.0
+
+
+def between(row: Mapping[str, Any], name: str, digits: int = 3) -> str:
+    """A mean and its 95 % interval."""
+    if not isinstance(row.get(name), float):
+        return "-"
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    text = number(row[name], digits)
+    if isinstance(low, float) and isinstance(high, float):
+        text += f" ({number(low, digits)} to {number(high, digits)})"
+    return text
+
+
+def best_table(
+    rows: Sequence[Row], by: Sequence[str], score: Score, title: str, bad: Score
+) -> Table:
+    """One line a method, at its best learning rate.
+
+    bad: 0 of a row that is as it should be; others stand out.
+    """
+    body = tuple(
+        (
+            *(str(row[name]) for name in by),
+            number(row["learning_rate"]),
+            Mark(between(row, "train_loss"), "bad" if bad(row) else "good")
+            if row["status"] == "ok"
+            else Mark(f"diverged, step {row['diverged_at']}", "bad"),
+            between(row, "train_accuracy"),
+            number(row["test_accuracy"]),
+            str(row["seeds"]),
+        )
+        for row in best(rows, by, score)
+    )
+    headers = (*by, "best rate", "training loss", "training accuracy", "test", "n")
+    return Table(title, headers, body)
+
+
+def rate_table(
+    rows: Sequence[Row],
+    by: Sequence[str],
+    score: Score,
+    title: str,
+    shown: Callable[[float], float] = float,
+) -> Table:
+    """The score of every learning rate, the best of each line marked.
+
+    shown: from the score to what is written.
+    """
+    columns = sorted({row["learning_rate"] for row in rows})
+    chosen = {id(row) for row in best(rows, by, score)}
+    lines: dict[tuple, dict[float, Row]] = {}
+    for row in rows:
+        key = tuple(str(row[name]) for name in by)
+        lines.setdefault(key, {})[row["learning_rate"]] = row
+
+    def entry(row: Row | None) -> str | Mark:
+        if row is None:
+            return "-"
+        if row["status"] == "diverged":
+            return Mark(f"step {row['diverged_at']}", "bad")
+        if "first_loss" not in row:
+            return Mark(row["status"], "bad")
+        text = number(shown(score(row)))
+        if row["diverged"]:
+            return Mark(f"{text} ({row['diverged']:.0%} div.)", "warning")
+        return Mark(text, "good") if id(row) in chosen else text
+
+    body = tuple(
+        (*key, *(entry(found.get(column)) for column in columns))
+        for key, found in lines.items()
+    )
+    return Table(title, (*by, *map(number, columns)), body)
+
+
+def draw_curves(
+    axes: Any,
+    rows: Sequence[Row],
+    profiles: Callable,
+    label: Callable[[Row], str],
+    name: str = "loss",
+    shown: Callable[[Any], Any] = lambda curves: curves,
+) -> None:
+    """Mean training curves of rows, with the range over seeds.
+
+    name: of the profile. shown: from it to what is drawn.
+    """
+    import matplotlib
+
+    colours = matplotlib.color_sequences["tab10"]
+    for place, row in enumerate(rows):
+        curves = shown(profiles(row)[name])
+        size = -(-row["steps"] // trainability.POINTS)
+        at = (np.arange(curves.shape[1]) + 0.5) * size
+        colour = colours[place % len(colours)]
+        with np.errstate(all="ignore"):
+            mean = np.mean(curves, axis=0)
+            axes.plot(at, mean, color=colour, lw=1.5, label=label(row))
+            low, high = np.min(curves, axis=0), np.max(curves, axis=0)
+        axes.fill_between(at, low, high, color=colour, alpha=0.15, lw=0)
+    axes.set_xlabel("step")
+    axes.grid(alpha=0.25, lw=0.5)
+
+
+def panels(count: int, width: float = 3.2, height: float = 3.4):
+    """(figure, its `count` axes side by side with one vertical scale)."""
+    figure = figures.new(max(width * count, 4.5), height)
+    return figure, figure.subplots(1, count, squeeze=False, sharey=True)[0]

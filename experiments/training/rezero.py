@@ -1,0 +1,175 @@
+"""Does a gate that starts at zero train a deep ReLU net at once, where others crawl?
+
+Source: Bachlechner et al. 2021, ReZero is All You Need, arXiv:2003.04887. Their toy
+problem: fully connected ReLU nets of 64 layers and 256 units, Adagrad at rate 0.01,
+batches of 100 of CIFAR-10, and only the training loss counts. After ten epochs it is
+2.02 for the plain net, 1.87 with residual connections, 2.02 with layer norm and 0.52
+with gates that start at 0.
+
+Layers here are pre-activation ones: z' = W φ(norm(z)) + b, plus z where residual.
+"""
+
+import functools
+import math
+
+from experiments.training import pairs
+from experiments.training.pairs import deviation, loss, rates, whole
+from research.datasets import DATASETS
+from research.lazy import lazy
+from research.study import trials
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Figure, Study
+
+np = lazy("numpy")
+
+PAPER_RATE = 0.01
+SOURCE = "Bachlechner et al. 2021, arXiv:2003.04887"
+NETS = {
+    "plain": ("mlp", "none"),
+    "plain, layer norm": ("mlp", "layer"),
+    "residual": ("residual_mlp", "none"),
+    "residual, layer norm": ("residual_mlp", "layer"),
+    "ReZero": ("rezero_mlp", "none"),
+}
+
+
+def settings(cell):
+    architecture, normalizer = NETS[cell["net"]]
+    return {
+        "architecture": architecture,
+        "normalizer": normalizer,
+        "optimizer": "adagrad",
+        "batch": 100,
+    }
+
+
+def rivals(rows):
+    """ReZero's best rate against every other net's."""
+    others = [name for name in NETS if name != "ReZero"]
+    return [
+        made
+        for other in others
+        for made in pairs.versus(
+            rows,
+            "net",
+            ("ReZero", other),
+            ("depth", "width"),
+            loss,
+            deviation("train_loss"),
+        )
+    ]
+
+
+def at_paper_rate(rows):
+    return rivals([row for row in rows if row["learning_rate"] == PAPER_RATE])
+
+
+def untrained(row):
+    """Whether a net is no better than guessing: its loss is above ln 10 − 0.1."""
+    return float(loss(row) > math.log(10) - 0.1)
+
+
+def tables(rows):
+    by = ("net", "depth")
+    title = "Training loss after the same steps (chance: ln 10 = 2.30)"
+    return [
+        pairs.best_table(rows, by, loss, title, untrained),
+        pairs.rate_table(rows, by, loss, "Training loss at each learning rate"),
+    ]
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "Training loss of each net at its best learning rate: mean and range over seeds. "
+        "The dashed line is chance, ln 10."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
+
+
+def _draw(rows, profiles):
+    depths = sorted({row["depth"] for row in rows})
+    figure, panels = pairs.panels(len(depths), width=5)
+    for axes, depth in zip(panels, depths, strict=True):
+        own = [row for row in rows if row["depth"] == depth]
+        chosen = pairs.best(own, ("net",), loss)
+
+        def label(row):
+            return f"{row['net']} (rate {row['learning_rate']:g})"
+
+        pairs.draw_curves(axes, chosen, profiles, label)
+        axes.axhline(math.log(10), color="black", lw=0.8, ls=(0, (4, 3)))
+        axes.set_title(f"{depth} layers", loc="left")
+        axes.set_ylim(bottom=0, top=3.5)
+        axes.legend(fontsize=7, frameon=False)
+    panels[0].set_ylabel("training loss")
+    return figure
+
+
+STUDY = Study(
+    name="rezero",
+    kind="experiment",
+    question="Does a gate that starts at zero train a deep net at once?",
+    source=SOURCE,
+    axes={
+        "net": Axis(
+            "how layers are joined",
+            tuple(NETS),
+            pairs.methods("net", tuple(NETS), SOURCE),
+        ),
+        "depth": whole("layers", (64,), single=False),
+        "learning_rate": rates((0.001, 0.003, 0.01, 0.03)),
+        "width": whole("units", (128,), low=2),
+        "dataset": Axis("what is learned", ("digits",), DATASETS, single=True),
+        "steps": whole("steps of 100 examples", (300,)),
+        "seeds": whole("runs of each cell", (3,)),
+    },
+    sizes={
+        "smoke": {
+            "depth": (16,),
+            "width": (24,),
+            "steps": (60,),
+            "learning_rate": (0.01,),
+        },
+        "full": {
+            "width": (256,),
+            "dataset": ("tfds:cifar10",),
+            "steps": (5000,),  # ten epochs
+            "seeds": (5,),
+        },
+    },
+    plan=lambda cells: trials.plan(cells, settings, pairs.measured),
+    columns=("net", "depth", "learning_rate", "width", "seeds", *pairs.COLUMNS),
+    claims=(
+        Claim(
+            "S17",
+            "at the paper's rate, 0.01, a ReZero net ends with less training loss",
+            SOURCE,
+            gap=pairs.missing,
+            error=pairs.exact,
+            within=0.0,
+            scope=lambda row: True,
+            label=("net", "depth"),
+            of=at_paper_rate,
+        ),
+        Claim(
+            "S17",
+            "the same with the best learning rate of each net",
+            SOURCE,
+            gap=pairs.missing,
+            error=pairs.exact,
+            within=0.0,
+            scope=lambda row: True,
+            label=("net", "depth"),
+            of=rivals,
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=2.0,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)
