@@ -1,0 +1,197 @@
+"""Do deeper plain nets train worse than shallower ones, and residual nets not?
+
+Source: He, Zhang, Ren & Sun 2016, Deep Residual Learning, arXiv:1512.03385, section 4.2
+and figure 6: on CIFAR-10 the training error of plain nets with batch norm grows from 20
+to 56 layers, that of residual nets falls. Training error is what counts: a deeper net
+could copy a shallower one, so this is no overfitting.
+
+The nets are the paper's, with 16 channels at first; at the standard size they have
+fewer, and read scikit-learn's digits. SGD with momentum 0.9, a rate that falls to a tenth
+after half of the steps, no weight decay, no augmentation. Every net has the best learning
+rate of its own.
+"""
+
+import functools
+
+from experiments.training import pairs
+from experiments.training.pairs import deviation, error, loss, rates, whole
+from research.architectures import ARCHITECTURES
+from research.datasets import DATASETS
+from research.study import trials
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Figure, Study
+from research.study.errors import Refusal
+
+SOURCE = "He et al. 2016, arXiv:1512.03385, section 4.2, figure 6"
+NETS = ("plain_cnn", "resnet")
+COMPARED = ARCHITECTURES.only(
+    lambda family: family.name in NETS, lambda family: "is not compared here"
+)
+
+
+def settings(cell):
+    return {"normalizer": "batch", "optimizer": "momentum", "schedule": "step"}
+
+
+def fit(cells, typed):
+    """The cells of depths that these nets have. Raises Refusal where there are none."""
+    why = [_refusal(cell) for cell in cells]
+    kept = [cell for cell, reason in zip(cells, why, strict=True) if reason is None]
+    bad = list(filter(None, why))
+    if not kept:
+        raise Refusal(f"--depth: {bad[0]}")
+    return kept, [f"left out {len(bad)} of {len(why)} cells: {bad[0]}"] if bad else []
+
+
+def _refusal(cell):
+    family = ARCHITECTURES[cell["architecture"]]
+    return family.refuses(cell["depth"], "relu", "batch", cell["width"])
+
+
+def deeper(rows):
+    """Of each net, the deepest's training error over the shallowest's."""
+    depths = sorted({row["depth"] for row in rows})
+    ends = (depths[0], depths[-1])
+    by = ("architecture",)
+    return pairs.versus(rows, "depth", ends, by, error, deviation("train_accuracy"))
+
+
+def joined(rows):
+    """At the largest depth, the plain net's training error over the residual one's."""
+    deepest = max(row["depth"] for row in rows)
+    own = [row for row in rows if row["depth"] == deepest]
+    names = ("resnet", "plain_cnn")
+    spread = deviation("train_accuracy")
+    return pairs.versus(own, "architecture", names, ("depth",), error, spread)
+
+
+def worse_than_shallower(rows):
+    """1 for the rows of a net that a shallower one of its kind trains better than."""
+    least: dict[str, float] = {}
+    worse = {}
+    for row in sorted(
+        pairs.best(rows, ("architecture", "depth"), loss), key=lambda row: row["depth"]
+    ):
+        name = row["architecture"]
+        worse[name, row["depth"]] = float(loss(row) > least.get(name, float("inf")))
+        least[name] = min(loss(row), least.get(name, float("inf")))
+    return lambda row: worse[row["architecture"], row["depth"]]
+
+
+def tables(rows):
+    by = ("architecture", "depth")
+    title = "Training loss (red: a shallower net of the kind has less)"
+    worse = worse_than_shallower(rows)
+    return [
+        pairs.best_table(rows, by, loss, title, worse),
+        pairs.rate_table(rows, by, error, "Training error at each learning rate"),
+    ]
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "Error on the batches that are trained on, best learning rate of each net: mean "
+        "and range over seeds. Left plain nets, right residual nets. Degradation is the "
+        "deeper net's curve above the shallower one's."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
+
+
+def _draw(rows, profiles):
+    names = [name for name in NETS if any(r["architecture"] == name for r in rows)]
+    figure, panels = pairs.panels(len(names), width=4.2)
+    for axes, name in zip(panels, names, strict=True):
+        own = [row for row in rows if row["architecture"] == name]
+        chosen = pairs.best(own, ("depth",), loss)
+
+        def label(row):
+            return f"{row['depth']} layers (rate {row['learning_rate']:g})"
+
+        pairs.draw_curves(axes, chosen, profiles, label, "right", lambda r: 1 - r)
+        axes.set_title(name, loc="left")
+        axes.set_ylim(0, 1)
+        axes.legend(fontsize=7, frameon=False)
+    panels[0].set_ylabel("training error")
+    return figure
+
+
+STUDY = Study(
+    name="degradation",
+    kind="experiment",
+    question="Do deeper plain nets train worse, and residual nets not?",
+    source=SOURCE,
+    axes={
+        "architecture": Axis("with and without shortcuts", NETS, COMPARED),
+        "depth": whole("layers, 6n + 2", (20, 56), low=8, single=False),
+        "learning_rate": rates((0.03, 0.1, 0.3)),
+        "width": whole("channels at first", (8,)),
+        "dataset": Axis("what is learned", ("digits",), DATASETS, single=True),
+        "batch": whole("examples in a step", (64,), low=2),
+        "steps": whole("steps", (200,)),
+        "seeds": whole("runs of each cell", (3,)),
+    },
+    sizes={
+        "smoke": {
+            "depth": (8, 14),
+            "width": (4,),
+            "batch": (16,),
+            "steps": (20,),
+            "learning_rate": (0.1,),
+        },
+        "full": {
+            "depth": (20, 32, 44, 56, 110),
+            "width": (16,),
+            "dataset": ("tfds:cifar10",),
+            "batch": (128,),
+            "steps": (64_000,),
+            "seeds": (5,),
+        },
+    },
+    fit=fit,
+    plan=lambda cells: trials.plan(cells, settings, pairs.measured),
+    columns=("architecture", "depth", "learning_rate", "seeds", *pairs.COLUMNS),
+    claims=(
+        Claim(
+            "T1",
+            "a deeper plain net has a higher training error",
+            SOURCE,
+            gap=pairs.missing,
+            error=pairs.exact,
+            within=0.0,
+            scope=lambda row: row["architecture"] == "plain_cnn",
+            label=("architecture", "depth"),
+            of=deeper,
+        ),
+        Claim(
+            "T1",
+            "a deeper residual net has not",
+            SOURCE,
+            gap=lambda row: max(0.0, row["gap"]),
+            error=lambda row: row["gap_se"],
+            within=0.0,
+            scope=lambda row: row["architecture"] == "resnet",
+            label=("architecture", "depth"),
+            of=deeper,
+        ),
+        Claim(
+            "T1",
+            "at the largest depth the plain net has a higher training error",
+            SOURCE,
+            gap=pairs.missing,
+            error=pairs.exact,
+            within=0.0,
+            scope=lambda row: True,
+            label=("depth",),
+            of=joined,
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=6.0,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)
