@@ -23,9 +23,11 @@ from experiments.training import (
 )
 from research import jobs, sweeps, trainability
 from research.architectures.contract import apply, divide, init
+from research.datasets import DataError
 from research.optimizers import BASE_WIDTH, OPTIMIZERS, transformation
 from research.study.claims import Claim, judge
 from research.study.declaration import chosen_values, grid
+from research.study.errors import Refusal
 from research.study.tables import as_markdown
 from research.training import Log, Measures
 
@@ -185,6 +187,16 @@ def test_runs_that_do_not_arrive_count_as_late_as_they_ran():
 def _run(rate):
     hyper = OPTIMIZERS["sgd"].hyper(learning_rate=rate)
     return sweeps.Run(0, jobs.UNIT, hyper)
+
+
+def test_data_sets_that_studies_take():
+    axis = pairs.dataset()
+    assert axis.parse("--dataset", "fashion_mnist") == ("fashion_mnist",)
+    for name, why in (("adding", "asks for numbers"), ("digit", "did you mean digits")):
+        with pytest.raises(Refusal, match=why):
+            axis.parse("--dataset", name)
+    with pytest.raises(DataError, match="not prepared"):
+        axis.parse("--dataset", "tfds:no_such_set")
 
 
 def test_folds_hold_every_digit_out_once():

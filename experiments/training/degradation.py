@@ -16,7 +16,6 @@ import functools
 from experiments.training import pairs
 from experiments.training.pairs import deviation, error, loss, rates, whole
 from research.architectures import ARCHITECTURES
-from research.datasets import DATASETS
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
@@ -126,7 +125,7 @@ STUDY = Study(
         "depth": whole("layers, 6n + 2", (20, 56), low=8, single=False),
         "learning_rate": rates((0.03, 0.1, 0.3)),
         "width": whole("channels at first", (8,)),
-        "dataset": Axis("what is learned", ("digits",), DATASETS, single=True),
+        "dataset": pairs.dataset(),
         "batch": whole("examples in a step", (64,), low=2),
         "steps": whole("steps", (200,)),
         "seeds": whole("runs of each cell", (3,)),

@@ -18,7 +18,6 @@ import math
 from experiments.training import pairs
 from experiments.training.pairs import deviation, loss, rates, whole
 from research.activations import ACTIVATIONS
-from research.datasets import DATASETS
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
@@ -145,7 +144,7 @@ STUDY = Study(
         "activation": Axis("the nonlinearity", ("relu", "tanh"), ACTIVATIONS),
         "depth": whole("layers, the first counted", (10, 20, 50, 100), 2, False),
         "learning_rate": rates((0.003, 0.01, 0.03, 0.1)),
-        "dataset": Axis("what is learned", ("digits",), DATASETS, single=True),
+        "dataset": pairs.dataset(),
         "steps": whole("steps of 64 examples", (300,)),
         "seeds": whole("runs of each cell", (3,)),
     },

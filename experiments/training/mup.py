@@ -16,7 +16,6 @@ import math
 
 from experiments.training import pairs
 from experiments.training.pairs import loss, rates, whole
-from research.datasets import DATASETS
 from research.lazy import lazy
 from research.study import trials
 from research.study.axes import Axis
@@ -264,7 +263,7 @@ STUDY = Study(
         "width": whole("units", (32, 64, 128, 256, 512), 2, False),
         "learning_rate": rates([2.0**power for power in range(-12, -3)]),
         "depth": whole("layers after the first", (3,)),
-        "dataset": Axis("what is learned", ("digits",), DATASETS, single=True),
+        "dataset": pairs.dataset(),
         "steps": whole("steps of 64 examples", (150,), low=EARLY),
         "seeds": whole("runs of each cell", (3,)),
     },

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from research.catalogue import Catalogue
+from research.datasets import DATASETS, Dataset, find
 from research.lazy import lazy
 from research.study import figures
 from research.study.axes import Axis
@@ -36,6 +37,24 @@ def methods(noun: str, names: Sequence[str], source: str) -> Catalogue[Named]:
 
 def rates(values: Sequence[float]) -> Axis:
     return Axis("learning rates", tuple(values), kind="number", low=0.0, high=1e6)
+
+
+CLASSES = DATASETS.only(
+    lambda dataset: dataset.task == "classes",
+    lambda dataset: f"asks for {dataset.task}; this study asks for classes",
+)
+
+
+class _Known(Catalogue[Dataset]):
+    """The catalogue's data sets, and what TensorFlow Datasets has prepared."""
+
+    def __getitem__(self, name: str) -> Dataset:
+        return CLASSES[name] if name in DATASETS else find(name)
+
+
+def dataset() -> Axis:
+    known = _Known("dataset", CLASSES.values())
+    return Axis("what is learned; or tfds:NAME", ("digits",), known, single=True)
 
 
 def whole(help: str, values: Sequence[int], low: int = 1, single: bool = True) -> Axis:

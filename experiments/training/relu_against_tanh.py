@@ -17,7 +17,6 @@ import math
 from experiments.training import pairs
 from experiments.training.pairs import rates, whole
 from research.activations import ACTIVATIONS
-from research.datasets import DATASETS
 from research.lazy import lazy
 from research.study import trials
 from research.study.axes import Axis
@@ -154,7 +153,7 @@ STUDY = Study(
         "learning_rate": rates((0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
         "width": whole("channels", (16,)),
         "batch": whole("examples in a step", (16,)),
-        "dataset": Axis("what is learned", ("digits",), DATASETS, single=True),
+        "dataset": pairs.dataset(),
         "steps": whole("steps", (800,), low=20),
         "seeds": whole("runs of each cell", (5,)),
     },

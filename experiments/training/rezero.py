@@ -14,7 +14,6 @@ import math
 
 from experiments.training import pairs
 from experiments.training.pairs import deviation, loss, rates, whole
-from research.datasets import DATASETS
 from research.lazy import lazy
 from research.study import trials
 from research.study.axes import Axis
@@ -120,7 +119,7 @@ STUDY = Study(
         "depth": whole("layers", (64,), single=False),
         "learning_rate": rates((0.001, 0.003, 0.01, 0.03)),
         "width": whole("units", (128,), low=2),
-        "dataset": Axis("what is learned", ("digits",), DATASETS, single=True),
+        "dataset": pairs.dataset(),
         "steps": whole("steps of 100 examples", (300,)),
         "seeds": whole("runs of each cell", (3,)),
     },
