@@ -1,6 +1,6 @@
 """Does the best learning rate stay the same as a net becomes wider?
 
-Source: Yang, Hu et al. 2022, Tensor Programs V, arXiv:2203.03466, figure 1 and table 3;
+Source: Yang, Hu et al. 2022, Tensor Programs V, arXiv:2203.03466, figures 1, 3, table 3;
 the coordinate check is appendix D.1 and the authors' package `mup`. In maximal-update
 parametrisation (μP) no activation or output of a wider net grows or shrinks with width
 after a few steps, and so the best learning rate of a narrow net is that of a wide one. In
@@ -314,7 +314,7 @@ STUDY = Study(
         Claim(
             "S20",
             "in μP the best rate is the same at every width, within a step of the grid",
-            f"{SOURCE}, figure 1",
+            f"{SOURCE}, figures 1 and 3",
             gap=lambda row: row["gap"],
             error=pairs.exact,
             within=STEP,
@@ -325,7 +325,7 @@ STUDY = Study(
         Claim(
             "S20",
             "in the standard one the widest net's is lower, by more than a step",
-            f"{SOURCE}, figure 1",
+            f"{SOURCE}, figures 1 and 3",
             gap=lambda row: max(0.0, row["gap"] + 2 * STEP),
             error=pairs.exact,
             within=0.0,

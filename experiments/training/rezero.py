@@ -125,6 +125,7 @@ STUDY = Study(
     },
     sizes={
         "smoke": {
+            "net": ("plain", "residual", "ReZero"),
             "depth": (16,),
             "width": (24,),
             "steps": (60,),
