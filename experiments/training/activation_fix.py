@@ -1,0 +1,241 @@
+"""Does the right activation cure a vanishing gradient?
+
+The popular claim is that deep sigmoid nets do not train because their gradient vanishes,
+and that ReLU cures it (Glorot, Bordes & Bengio 2011, AISTATS). Every remedy here changes
+one thing of the same net; each gets its best learning rate of the same grid.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from experiments.training import nets
+from research.catalogue import Catalogue
+from research.optimizers import OPTIMIZERS
+from research.study import figures
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Figure, Measured, Study
+from research.study.tables import Table
+
+
+class Remedy(NamedTuple):
+    """One change to the sigmoid net. kind: what is changed.
+
+    settings: those of `trials` that it changes.
+    """
+
+    name: str
+    kind: str
+    settings: Mapping[str, Any]
+    source: str
+
+
+NET = {"activation": "sigmoid", "initializer": "glorot_normal", "normalizer": "none"}
+CRITICAL = "Schoenholz et al. 2017, arXiv:1611.01232"
+
+REMEDIES: Catalogue[Remedy] = Catalogue(
+    "remedy",
+    [
+        Remedy("sigmoid", "nothing", {}, "Glorot & Bengio 2010, AISTATS"),
+        *(
+            Remedy(name, "activation", {"activation": name}, source)
+            for name, source in (
+                ("tanh", "LeCun, Bottou, Orr & Müller 1998, Efficient BackProp"),
+                ("softsign", "Glorot & Bengio 2010, AISTATS"),
+                ("relu", "Glorot, Bordes & Bengio 2011, AISTATS"),
+                ("elu", "Clevert et al. 2016, arXiv:1511.07289"),
+                ("gelu", "Hendrycks & Gimpel 2016, arXiv:1606.08415"),
+            )
+        ),
+        Remedy(
+            "relu_he",
+            "activation and variance",
+            {"activation": "relu", "initializer": "he_normal"},
+            "He et al. 2015, arXiv:1502.01852",
+        ),
+        Remedy(
+            "sigmoid_critical", "sigmoid kept", {"initializer": "critical"}, CRITICAL
+        ),
+        Remedy(
+            "sigmoid_skips",
+            "sigmoid kept",
+            {"architecture": "residual_mlp"},
+            "He et al. 2016, arXiv:1603.05027",
+        ),
+        Remedy(
+            "sigmoid_batch_norm",
+            "sigmoid kept",
+            {"normalizer": "batch"},
+            "Ioffe & Szegedy 2015, arXiv:1502.03167",
+        ),
+    ],
+)
+
+
+def recipes(cell):
+    """The one recipe of a cell's remedy."""
+    return {"net": {**NET, **REMEDIES[cell["remedy"]].settings}}
+
+
+def finish(cell, swept):
+    """The best learning rate's steps to the target, and the gradient it started with."""
+    net = swept["net"]
+    best, row = net.results[net.best], nets.columns(net)
+    row["kind"] = REMEDIES[cell["remedy"]].kind
+    row["log10_ratio"] = nets.log10_ratio(cell, recipes(cell)["net"])
+    return Measured(best.status, best.reason, row, {"loss": nets.curve(net)})
+
+
+def tables(rows):
+    """Steps to the target, or the accuracy at the end where it is never reached."""
+    depths = sorted({row["depth"] for row in rows})
+    at = {(row["remedy"], row["depth"]): row for row in rows}
+    names = dict.fromkeys(row["remedy"] for row in rows)
+    body = [
+        (n, REMEDIES[n].kind, *(entry(at.get((n, d))) for d in depths)) for n in names
+    ]
+    headers = ("remedy", "changes", *(f"{d} layers" for d in depths))
+    title = "Steps to 90 % right in training (log10 gradient ratio at the start)"
+    return [Table(title, headers, tuple(body))]
+
+
+def entry(row):
+    """ "120 (-1.3)": the steps, and the ratio in brackets."""
+    if row is None:
+        return ""
+    told, ratio = nets.entry(row), row["log10_ratio"]
+    return told if ratio is None else told._replace(text=f"{told.text} ({ratio:+.1f})")
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "Training loss against step at each remedy's best learning rate, mean over seeds. "
+        "Dashed: sigmoid kept; dotted: guessing."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
+
+
+def _draw(rows, profiles):
+    depths = sorted({row["depth"] for row in rows})
+    figure = figures.new(3.4 * len(depths) + 1.4, 3.4)
+    panels = figure.subplots(1, len(depths), squeeze=False, sharey=True)[0]
+    names = list(dict.fromkeys(row["remedy"] for row in rows))
+    for axes, depth in zip(panels, depths, strict=True):
+        for row in rows:
+            if row["depth"] == depth and row["status"] == "ok":
+                _curve(axes, row, names, profiles(row)["loss"])
+        nets.dress(axes, f"{depth} layers")
+    panels[0].set_ylabel("training loss")
+    handles = {h.get_label(): h for axes in panels for h in axes.get_lines()}
+    shown = [name for name in names if name in handles]
+    figure.legend(
+        [handles[n] for n in shown],
+        shown,
+        fontsize=7,
+        frameon=False,
+        loc="outside right",
+    )
+    return figure
+
+
+def _curve(axes, row, names, loss):
+    """Black: the net as it was; dashed: sigmoid kept; others: another activation."""
+    import matplotlib
+
+    colours = matplotlib.color_sequences["tab10"]
+    kept = row["kind"] == "sigmoid kept"
+    plain = row["kind"] == "nothing"
+    nets.draw_curve(
+        axes,
+        row,
+        loss,
+        color="black" if plain else colours[names.index(row["remedy"]) % 10],
+        lw=2 if plain else 1.3,
+        ls=(0, (4, 2)) if kept else "-",
+        label=row["remedy"],
+    )
+
+
+STUDY = Study(
+    name="activation_fix",
+    kind="experiment",
+    question="Does the right activation cure a vanishing gradient?",
+    source="popular accounts of Glorot, Bordes & Bengio 2011, AISTATS",
+    axes={
+        "remedy": Axis("what is changed of the sigmoid net", tuple(REMEDIES), REMEDIES),
+        "depth": Axis("layers", (5, 20, 50), kind="integer", low=1, high=10**4),
+        "optimizer": Axis("the rule of a step", ("momentum",), OPTIMIZERS, single=True),
+        "dataset": nets.dataset_axis(),
+        "width": nets.one("units", 64, low=2),
+        "steps": nets.one("steps of a run", 500),
+        **nets.rate_axes(1e-3, 1.0, 6),
+        "seeds": nets.one("runs at each rate", 3),
+    },
+    sizes={
+        "smoke": {
+            "remedy": ("sigmoid", "relu", "sigmoid_skips"),
+            "depth": (3,),
+            "width": (16,),
+            "steps": (30,),
+            "rates": (1,),
+            "highest_rate": (0.1,),
+        },
+        "full": {
+            "depth": (5, 10, 20, 50),
+            "dataset": ("fashion_mnist",),
+            "width": (256,),
+            "steps": (20000,),
+            "rates": (9,),
+            "lowest_rate": (1e-4,),
+            "seeds": (10,),
+        },
+    },
+    plan=lambda cells: nets.plan(cells, recipes, finish),
+    columns=tuple(
+        "remedy kind depth optimizer dataset width steps seeds status reason "
+        "learning_rate reached steps_to_target steps_low steps_high train_accuracy "
+        "train_accuracy_low train_accuracy_high test_accuracy rates_diverged "
+        "log10_ratio".split()
+    ),
+    claims=(
+        Claim(
+            "popular",
+            "deep sigmoid nets do not train",
+            "Glorot & Bengio 2010, AISTATS, section 3.1",
+            gap=lambda row: row["reached"],
+            error=lambda row: 0.0,
+            within=0.5,
+            scope=lambda row: row["kind"] == "nothing",
+            label=("remedy", "depth"),
+        ),
+        Claim(
+            "popular",
+            "another activation, and nothing else, lets nets of this depth train",
+            "popular accounts of Glorot, Bordes & Bengio 2011, AISTATS",
+            gap=lambda row: 1 - row["reached"],
+            error=lambda row: 0.0,
+            within=0.5,
+            scope=lambda row: row["kind"] == "activation",
+            label=("remedy", "depth"),
+        ),
+        Claim(
+            "popular",
+            "a cure must take another activation: with sigmoid kept nothing helps",
+            "popular accounts of Glorot, Bordes & Bengio 2011, AISTATS",
+            gap=lambda row: row["reached"],
+            error=lambda row: 0.0,
+            within=0.5,
+            scope=lambda row: row["kind"] == "sigmoid kept",
+            label=("remedy", "depth"),
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=5.0,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)

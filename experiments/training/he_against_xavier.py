@@ -1,0 +1,208 @@
+"""Does a deep ReLU net converge with He's variance, and stall with Xavier's?
+
+Source: He, Zhang, Ren & Sun 2015, Delving Deep into Rectifiers, arXiv:1502.01852,
+section 2.2 (figures 2 and 3: 22 and 30 layers, one learning rate for both).
+"""
+
+import functools
+
+from experiments.training import nets
+from research.study import figures
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Figure, Measured, Study
+from research.study.tables import Table, number
+
+SOURCE = "He et al. 2015, arXiv:1502.01852, section 2.2"
+INITIALIZERS = {"he": "he_normal", "xavier": "glorot_normal"}
+STALLS = 30  # layers, in the paper; 22 still converge
+LOG10_2 = 0.30102999566398120
+
+
+def recipes(cell):
+    """The two nets, which differ in the variance of their weights alone."""
+    same = {"activation": "relu", "optimizer": "momentum"}
+    return {name: {**same, "initializer": i} for name, i in INITIALIZERS.items()}
+
+
+def finish(cell, swept):
+    """Both nets at their own best rate, and Xavier's at He's, as in the paper."""
+    row, kept = {}, {}
+    for name, net in swept.items():
+        row |= nets.columns(net, f"{name}_")
+        row[f"{name}_log10_ratio"] = nets.log10_ratio(cell, recipes(cell)[name])
+        kept[name] = nets.curve(net)
+    row["log10_ratio_theory"] = -cell["depth"] / 2 * LOG10_2
+    same = swept["xavier"]._replace(best=swept["he"].best)
+    row |= {
+        f"xavier_same_{name}": value
+        for name, value in nets.columns(same).items()
+        if name in ("reached", "steps_to_target", "train_accuracy")
+    }
+    kept["xavier_same"] = nets.curve(same)
+    sooner, error = nets.log2_longer(nets.steps(same), nets.steps(swept["he"]))
+    row |= {"log2_sooner": sooner, "log2_sooner_se": error}
+    return Measured("ok", "", row, kept)
+
+
+def tables(rows):
+    body = tuple(
+        (
+            str(row["depth"]),
+            nets.entry(row, "he_"),
+            nets.entry(row, "xavier_same_"),
+            nets.entry(row, "xavier_"),
+            number(row["he_learning_rate"]),
+            number(row["xavier_learning_rate"]),
+            f"{number(row['xavier_log10_ratio'])} ({row['log10_ratio_theory']:.3g})",
+        )
+        for row in rows
+        if row["status"] == "ok"
+    )
+    headers = (
+        "layers",
+        "He",
+        "Xavier at He's rate",
+        "Xavier, own rate",
+        "He's rate",
+        "Xavier's",
+        "Xavier's log10 ratio (theory)",
+    )
+    return [Table("Steps to 90 % right in training", headers, body)]
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "Training loss, mean over seeds: He's variance at its best learning rate, "
+        "Xavier's at the same rate, as in the paper's figures 2 and 3, and at its own."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
+
+
+SHOWN = (
+    ("he", "He", "#c0392b", "-"),
+    ("xavier_same", "Xavier at He's rate", "#1f5f99", "-"),
+    ("xavier", "Xavier at its own best", "#1f5f99", "--"),
+)
+
+
+def _draw(rows, profiles):
+    rows = [row for row in rows if row["status"] == "ok"]
+    figure = figures.new(2.6 * len(rows) + 0.6, 3.0)
+    panels = figure.subplots(1, len(rows), squeeze=False, sharey=True)[0]
+    for axes, row in zip(panels, rows, strict=True):
+        kept = profiles(row)
+        for name, label, colour, style in SHOWN:
+            nets.draw_curve(
+                axes, row, kept[name], color=colour, ls=style, lw=1.5, label=label
+            )
+        nets.dress(axes, f"{row['depth']} layers")
+    panels[0].set_ylabel("training loss")
+    panels[0].legend(fontsize=7, frameon=False)
+    return figure
+
+
+STUDY = Study(
+    name="he_against_xavier",
+    kind="experiment",
+    question="Do deep ReLU nets converge with He's variance, and stall with Xavier's?",
+    source="He et al. 2015, arXiv:1502.01852",
+    axes={
+        "depth": Axis("layers", (14, 22, 30, 50), kind="integer", low=1, high=10**4),
+        "dataset": nets.dataset_axis(),
+        "width": nets.one("units", 64, low=2),
+        "steps": nets.one("steps of a run", 600),
+        **nets.rate_axes(1e-3, 10.0, 9),
+        "seeds": nets.one("runs at each rate", 5),
+    },
+    sizes={
+        "smoke": {
+            "depth": (22, 30),
+            "width": (16,),
+            "steps": (25,),
+            "rates": (2,),
+            "lowest_rate": (0.01,),
+            "highest_rate": (0.1,),
+            "seeds": (3,),
+        },
+        "full": {
+            "depth": (14, 22, 30, 50, 100),
+            "dataset": ("fashion_mnist",),
+            "width": (512,),
+            "steps": (20000,),
+            "rates": (13,),
+            "lowest_rate": (1e-4,),
+            "highest_rate": (100.0,),
+            "seeds": (10,),
+        },
+    },
+    plan=lambda cells: nets.plan(cells, recipes, finish),
+    columns=tuple(
+        "depth dataset width steps seeds status reason he_reached he_steps_to_target "
+        "he_steps_low he_steps_high he_learning_rate he_train_accuracy "
+        "xavier_same_reached xavier_same_steps_to_target xavier_same_train_accuracy "
+        "log2_sooner log2_sooner_se xavier_reached xavier_steps_to_target "
+        "xavier_steps_low xavier_steps_high xavier_learning_rate xavier_train_accuracy "
+        "he_log10_ratio xavier_log10_ratio log10_ratio_theory".split()
+    ),
+    claims=(
+        Claim(
+            "S13",
+            "at 22 layers both converge",
+            SOURCE,
+            gap=lambda row: 1 - min(row["he_reached"], row["xavier_same_reached"]),
+            error=lambda row: 0.0,
+            within=0.5,
+            scope=lambda row: row["depth"] == 22,
+            label=("depth",),
+        ),
+        Claim(
+            "S13",
+            "at 22 layers He's variance gets there sooner",
+            SOURCE,
+            gap=lambda row: min(0.0, row["log2_sooner"]),
+            error=lambda row: row["log2_sooner_se"],
+            within=0.0,
+            scope=lambda row: row["depth"] == 22 and row["log2_sooner"] is not None,
+            label=("depth",),
+        ),
+        Claim(
+            "S13",
+            "from 30 layers on He's variance converges",
+            SOURCE,
+            gap=lambda row: 1 - row["he_reached"],
+            error=lambda row: 0.0,
+            within=0.5,
+            scope=lambda row: row["depth"] >= STALLS,
+            label=("depth",),
+        ),
+        Claim(
+            "S13",
+            "from 30 layers on Xavier's stalls, at the learning rate that suits He's",
+            SOURCE,
+            gap=lambda row: row["xavier_same_reached"],
+            error=lambda row: 0.0,
+            within=0.5,
+            scope=lambda row: row["depth"] >= STALLS,
+            label=("depth",),
+        ),
+        Claim(
+            "S13",
+            "from 30 layers on Xavier's stalls at every learning rate that was tried",
+            "stronger than " + SOURCE,
+            gap=lambda row: row["xavier_reached"],
+            error=lambda row: 0.0,
+            within=0.5,
+            scope=lambda row: row["depth"] >= STALLS,
+            label=("depth",),
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=5.0,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)

@@ -1,0 +1,248 @@
+"""Several training recipes in one row: each with its best learning rate of one grid."""
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from research.datasets import DATASETS
+from research.lazy import lazy
+from research.study import trials
+from research.study.axes import Axis
+from research.study.declaration import Cell, Measured, Unit
+from research.study.tables import Mark, number
+
+np = lazy("numpy")
+jobs = lazy("research.jobs")
+profiles = lazy("research.profiles")
+sweeps = lazy("research.sweeps")
+trainability = lazy("research.trainability")
+
+Recipe = Mapping[str, Any]  # settings of `trials`, all but the learning rate
+NEVER = math.inf  # steps of a run that did not get there
+
+
+class Swept(NamedTuple):
+    """One recipe's outcome over learning rates; `best` is the place of the best one.
+
+    results: a `propagation.Result` for each of the rates.
+    """
+
+    rates: tuple[float, ...]
+    results: tuple[Any, ...]
+    best: int
+
+
+def log_spaced(lowest: float, highest: float, count: int) -> tuple[float, ...]:
+    """Learning rates at equal ratios, both ends among them.
+
+    >>> log_spaced(0.01, 1.0, 3)
+    (0.01, 0.1, 1.0)
+    """
+    if count == 1:
+        return (highest,)
+    ratio = math.log10(highest / lowest) / (count - 1)
+    return tuple(float(f"{lowest * 10 ** (ratio * n):.4g}") for n in range(count))
+
+
+def best_of(results: Sequence[Any]) -> int:
+    """The place of the best result: most seeds at the target, then soonest there.
+
+    Where none gets there it is the one that is most right on what it was trained on.
+    """
+
+    def order(place: int) -> tuple:
+        values = results[place].values
+        steps = values["steps_to_target"]
+        return (
+            values["reached"],
+            -(math.inf if steps is None else steps),
+            values["train_accuracy"],
+        )
+
+    return max(range(len(results)), key=order)
+
+
+def plan(
+    cells: Sequence[Cell],
+    recipes: Callable[[Cell], Mapping[str, Recipe]],
+    finish: Callable[[Cell, dict[str, Swept]], Measured],
+    target: float = 0.9,
+) -> list[Unit]:
+    """A unit for each cell, which trains all its recipes at all its learning rates.
+
+    recipes: by name, what to add to `trials.DEFAULTS` for a cell. The cell's `rates`,
+    `lowest_rate` and `highest_rate` are the grid that every recipe is tried on.
+    """
+    units = [_unit(cell, recipes(cell), finish, target) for cell in cells]
+    # The longest first, so that no worker is left with one alone at the end.
+    return sorted(units, key=lambda unit: -unit.seconds)
+
+
+def _unit(cell: Cell, recipes: Mapping[str, Recipe], finish, target: float) -> Unit:
+    rates = log_spaced(cell["lowest_rate"], cell["highest_rate"], cell["rates"])
+    tried = [
+        {**cell, **own, "recipe": name, "learning_rate": rate}
+        for name, own in recipes.items()
+        for rate in rates
+    ]
+    parts = trials.plan(
+        tried, lambda one: {}, lambda one, result: (one, result), target
+    )
+    return Unit(
+        (cell,),
+        parts[0].program,
+        memory=max(part.memory for part in parts),
+        peak=max(part.peak for part in parts),
+        seconds=sum(part.seconds for part in parts),
+        run=functools.partial(_run, cell, tuple(recipes), rates, parts, finish),
+    )
+
+
+def _run(cell, names, rates, parts, finish, memory: int) -> list[Measured]:
+    found = {
+        (one["recipe"], one["learning_rate"]): result
+        for part in parts
+        for one, result in part.run(memory)
+    }
+    swept = {}
+    for name in names:
+        results = tuple(found[name, rate] for rate in rates)
+        swept[name] = Swept(rates, results, best_of(results))
+    return [finish(cell, swept)]
+
+
+def scores(result: Any) -> dict[str, Any]:
+    """Accuracies with their standard errors and 95 % intervals; None for one seed's."""
+    names = (f"{part}_accuracy{end}" for part in PARTS for end in ENDS)
+    return {name: finite(result.values.get(name)) for name in names}
+
+
+PARTS = ("train", "test")
+ENDS = ("", "_se", "_low", "_high")
+
+
+def columns(swept: Swept, prefix: str = "") -> dict[str, Any]:
+    """A recipe's columns at its best rate.
+
+    `steps_low` and `steps_high` are the least and the most over seeds, the latter None
+    where a seed never got to the target.
+    """
+    best, soon = swept.results[swept.best], steps(swept)
+    row = {
+        "learning_rate": swept.rates[swept.best],
+        "reached": best.values["reached"],
+        "steps_to_target": best.values["steps_to_target"],
+        "steps_low": finite(np.min(soon)),
+        "steps_high": finite(np.max(soon)),
+        **scores(best),
+        "rates_diverged": sum(r.status == "diverged" for r in swept.results),
+    }
+    return {prefix + name: value for name, value in row.items()}
+
+
+def finite(value: Any) -> float | None:
+    """The number, or None where it is none, infinite or nan."""
+    return float(value) if value is not None and np.isfinite(value) else None
+
+
+def steps(swept: Swept) -> Any:
+    """Each seed's steps to the target at the best rate [seeds]; inf where never."""
+    return swept.results[swept.best].profiles["steps_to_target"]
+
+
+def log2_longer(long: Any, short: Any) -> tuple[float | None, float | None]:
+    """log2 of long / short, both [seeds]: (mean, standard error), paired by seed.
+
+    None where a seed never got there.
+    """
+    if not np.all(np.isfinite([long, short])):
+        return None, None
+    mean, error = profiles.over_seeds(np.log2(long / short))
+    return mean, finite(error)
+
+
+def curve(swept: Swept) -> Any:
+    """The mean loss over seeds at the best rate [points]; nan once one has diverged."""
+    return np.mean(swept.results[swept.best].profiles["loss"], 0, dtype=np.float32)
+
+
+def log10_ratio(cell: Cell, recipe: Recipe) -> float | None:
+    """log10 of the first state's gradient norm over the last's, before training.
+
+    Of the first seed's net, on all that it will be trained on; None where it is 0.
+    """
+    settings = {**trials.DEFAULTS, **cell, **recipe, "learning_rate": 0.0}
+    setup = trainability.setup_of(settings)
+    programs = sweeps.programs(setup, settings["steps"])
+    data, _ = jobs.batches(setup)
+    state = programs.init(*sweeps.arguments(trainability.runs_of(settings)[:1]))
+    states, _ = programs.profile(state, data)
+    return finite(states[0] - states[-1])
+
+
+def rate_axes(lowest: float, highest: float, count: int) -> dict[str, Axis]:
+    """The axes of the grid of learning rates, which every recipe is tried on."""
+
+    def rate(text: str, value: float) -> Axis:
+        return Axis(text, (value,), kind="number", low=1e-12, high=1e6, single=True)
+
+    return {
+        "lowest_rate": rate("the lowest learning rate", lowest),
+        "highest_rate": rate("the highest", highest),
+        "rates": Axis(
+            "how many of them, at equal ratios",
+            (count,),
+            kind="integer",
+            low=1,
+            high=1000,
+            single=True,
+        ),
+    }
+
+
+# Those that nets of numbers can be asked to tell the classes of.
+LABELLED = DATASETS.only(
+    lambda dataset: dataset.task == "classes" and dataset.stored != "int32",
+    lambda dataset: f"asks for {dataset.task}: this study needs classes",
+)
+
+
+def dataset_axis() -> Axis:
+    """The data set that is learned."""
+    return Axis("what is learned", ("digits",), LABELLED, single=True)
+
+
+def one(text: str, value: int, low: int = 1) -> Axis:
+    """An axis of whole numbers that takes one value in a run."""
+    return Axis(text, (value,), kind="integer", low=low, high=10**7, single=True)
+
+
+def entry(row: Mapping[str, Any], prefix: str = "") -> Mark:
+    """The steps to the target; red, with the accuracy, where most seeds never get there.
+
+    >>> entry({"steps_to_target": None, "train_accuracy": 0.1}).text
+    'never: 10%'
+    """
+    steps = row[prefix + "steps_to_target"]
+    if steps is None:
+        return Mark(f"never: {row[prefix + 'train_accuracy'] or 0:.0%}", "bad")
+    if row[prefix + "reached"] < 1:
+        return Mark(f"{number(steps)} ({row[prefix + 'reached']:.0%})", "warning")
+    return Mark(number(steps), "good")
+
+
+def draw_curve(axes: Any, row: Mapping[str, Any], loss: Any, **style: Any) -> None:
+    """A loss curve [points] over the steps of a row's runs."""
+    step = (np.arange(len(loss)) + 0.5) * row["steps"] / len(loss)
+    axes.plot(step, loss, **style)
+
+
+def dress(axes: Any, title: str) -> None:
+    """Axes of loss curves of ten classes; dotted: the loss of guessing."""
+    axes.axhline(np.log(10), color="#888888", lw=0.8, ls=":")
+    axes.set_yscale("log")
+    axes.set_ylim(1e-3, 5)
+    axes.set_xlabel("step")
+    axes.set_title(title, loc="left")
+    axes.grid(alpha=0.25, lw=0.5)

@@ -1,0 +1,229 @@
+"""Do random networks train only where information can travel through them?
+
+Source: Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, Deep Information Propagation,
+arXiv:1611.01232, section 5.
+"""
+
+import functools
+
+from experiments.training import nets
+from research.activations import ACTIVATIONS
+from research.lazy import lazy
+from research.optimizers import OPTIMIZERS
+from research.study import figures, trials
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Figure, Measured, Study
+from research.study.tables import Mark, Table
+
+np = lazy("numpy")
+mean_field = lazy("research.mean_field")
+
+ACTIVATION = "tanh"
+GUESSING = 0.1  # accuracy
+TRAINS = 0.55  # half-way from guessing to none wrong
+
+
+def settings(cell):
+    return {"activation": ACTIVATION, "initializer": "free"}
+
+
+def finish(cell, result):
+    """Accuracy on the training set beside theory's depth, 6 ξ_c."""
+    theory = mean_field.theory(
+        ACTIVATIONS[ACTIVATION], cell["sigma_w2"], cell["sigma_b2"]
+    )
+    depth = theory.trainable_depth
+    row = nets.scores(result) | {
+        "phase": theory.phase,
+        "xi_c": nets.finite(theory.xi_c),
+        "trainable_depth": nets.finite(depth),
+        "depth_over": cell["depth"] / depth,
+        "diverged_at": result.values.get("diverged_at"),
+    }
+    row["trains"] = result.status == "ok" and row["train_accuracy"] >= TRAINS
+    return Measured(result.status, result.reason, row)
+
+
+def missing(row):
+    """How far the accuracy is on the wrong side of TRAINS for a net of this depth."""
+    above = row["train_accuracy"] - TRAINS
+    return max(0.0, above if row["depth_over"] > 1 else -above)
+
+
+def tables(rows):
+    """Accuracy by depth and σ_w²; red where theory and net differ on what trains."""
+    sigmas = sorted({row["sigma_w2"] for row in rows})
+    depths = sorted({row["depth"] for row in rows})
+    at = {(row["sigma_w2"], row["depth"]): row for row in rows}
+    body = []
+    for sigma in sigmas:
+        own = [at.get((sigma, depth)) for depth in depths]
+        told = next(row["trainable_depth"] for row in own if row)
+        text = "∞" if told is None else f"{told:.0f}"
+        body.append((f"{sigma:g}", text, *(map(entry, own))))
+    headers = ("σ_w²", "6 ξ_c", *(f"{depth} layers" for depth in depths))
+    title = "Training accuracy (red: trains beyond 6 ξ_c, or does not within it)"
+    return [Table(title, headers, tuple(body))]
+
+
+def entry(row):
+    if row is None:
+        return ""
+    if row["status"] != "ok":
+        at = row.get("diverged_at")
+        text = row["status"] if at is None else f"{row['status']} at {at}"
+        return Mark(text, "good" if row.get("depth_over", 0) > 1 else "bad")
+    agrees = row["trains"] == (row["depth_over"] <= 1)
+    return Mark(f"{row['train_accuracy']:.0%}", "good" if agrees else "bad")
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "Training accuracy after the same number of small steps. Dashed: theory's 6 ξ_c, "
+        "below which nets should train; dotted: ξ_c."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows))]
+
+
+def _draw(rows):
+    figure = figures.new(5.6, 3.8)
+    axes = figure.subplots()
+    sigmas = sorted({row["sigma_w2"] for row in rows})
+    depths = sorted({row["depth"] for row in rows})
+    shown = np.full((len(depths), len(sigmas)), np.nan)
+    for row in rows:
+        if row.get("train_accuracy") is not None:
+            place = depths.index(row["depth"]), sigmas.index(row["sigma_w2"])
+            shown[place] = row["train_accuracy"]
+    image = axes.pcolormesh(
+        edges(sigmas), edges(depths, log=True), shown, vmin=0, vmax=1, cmap="inferno"
+    )
+    grid = np.linspace(sigmas[0], sigmas[-1], 120)
+    scales = np.array(
+        [
+            mean_field.depth_scales(ACTIVATIONS[ACTIVATION], s, rows[0]["sigma_b2"])[1:]
+            for s in grid
+        ]
+    )
+    axes.plot(grid, scales[:, 1], color="white", ls="--", lw=1.6, label="6 ξ_c")
+    axes.plot(grid, scales[:, 0], color="white", ls=":", lw=1.2, label="ξ_c")
+    axes.set_yscale("log")
+    axes.set_ylim(*edges(depths, log=True)[[0, -1]])
+    axes.set_yticks(depths, [str(depth) for depth in depths])
+    axes.minorticks_off()
+    axes.set_xlabel("σ_w²")
+    axes.set_ylabel("layers")
+    axes.set_title(f"{ACTIVATION}, σ_b² = {rows[0]['sigma_b2']:g}", loc="left")
+    axes.legend(fontsize=7, facecolor="#555555", labelcolor="white", loc="upper right")
+    figure.colorbar(image, ax=axes, label="training accuracy")
+    return figure
+
+
+def edges(values, log=False):
+    """The borders of a map's columns (or rows), half-way between their middles."""
+    middle = np.log(values) if log else np.asarray(values, float)
+    if len(middle) == 1:
+        borders = np.array([middle[0] - 0.5, middle[0] + 0.5])
+    else:
+        inner = (middle[1:] + middle[:-1]) / 2
+        first, last = 2 * middle[0] - inner[0], 2 * middle[-1] - inner[-1]
+        borders = np.concatenate([[first], inner, [last]])
+    return np.exp(borders) if log else borders
+
+
+STUDY = Study(
+    name="trainable_depth",
+    kind="experiment",
+    question="Do random nets train only up to about 6 ξ_c layers?",
+    source="Schoenholz et al. 2017, arXiv:1611.01232",
+    axes={
+        "sigma_w2": Axis(
+            "variance of the weights × fan-in",
+            (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0),
+            kind="number",
+            low=1e-3,
+            high=1e3,
+        ),
+        "sigma_b2": Axis(
+            "variance of the biases",
+            (0.05,),
+            kind="number",
+            low=0,
+            high=1e3,
+            single=True,
+        ),
+        "depth": Axis(
+            "layers", (10, 20, 40, 80, 160), kind="integer", low=1, high=10**4
+        ),
+        "optimizer": Axis("the rule of a step", ("rmsprop",), OPTIMIZERS, single=True),
+        "learning_rate": Axis(
+            "its length: small, as larger ones hide the border",
+            (1e-5,),
+            kind="number",
+            low=1e-12,
+            high=1e3,
+            single=True,
+        ),
+        "dataset": nets.dataset_axis(),
+        "width": nets.one("units", 100, low=2),
+        "steps": nets.one("steps of a run", 500),
+        "seeds": nets.one("runs a cell", 3),
+    },
+    sizes={
+        "smoke": {
+            "sigma_w2": (1.0, 1.75, 4.0),
+            "depth": (4, 60),
+            "width": (16,),
+            "steps": (20,),
+        },
+        "full": {
+            "sigma_w2": tuple(1 + k / 8 for k in range(25)),
+            "depth": (10, 20, 40, 60, 80, 100, 140, 180, 220, 260, 300),
+            "dataset": ("fashion_mnist",),
+            "width": (300,),
+            "steps": (3000,),
+            "seeds": (5,),
+        },
+    },
+    # The deepest first, so that no worker is left with them alone at the end.
+    plan=lambda cells: trials.plan(
+        sorted(cells, key=lambda cell: -cell["depth"]), settings, finish
+    ),
+    columns=tuple(
+        "sigma_w2 sigma_b2 depth optimizer learning_rate dataset width steps seeds "
+        "status reason train_accuracy train_accuracy_se train_accuracy_low "
+        "train_accuracy_high test_accuracy trains phase xi_c trainable_depth depth_over "
+        "diverged_at".split()
+    ),
+    claims=(
+        Claim(
+            "S3",
+            "nets of at most 6 ξ_c layers train (to over 55 %, half-way from guessing)",
+            "Schoenholz et al. 2017, arXiv:1611.01232, section 5",
+            gap=missing,
+            error=lambda row: row["train_accuracy_se"],
+            within=0.0,
+            scope=lambda row: row["depth_over"] <= 1,
+            label=("sigma_w2", "depth"),
+        ),
+        Claim(
+            "S3",
+            "nets of more than 6 ξ_c layers do not",
+            "Schoenholz et al. 2017, arXiv:1611.01232, section 5",
+            gap=missing,
+            error=lambda row: row["train_accuracy_se"],
+            within=0.0,
+            scope=lambda row: row["depth_over"] > 1,
+            label=("sigma_w2", "depth"),
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=5.0,
+)
+
+if __name__ == "__main__":
+    from research.study.command import script
+
+    script(STUDY.name)
