@@ -112,7 +112,7 @@ STUDY = Study(
         "dataset": nets.dataset_axis(),
         "width": nets.one("units", 64, low=2),
         "steps": nets.one("steps of a run", 600),
-        **nets.rate_axes(1e-3, 10.0, 9),
+        **nets.rate_axes(1e-3, 1.0, 7),
         "seeds": nets.one("runs at each rate", 5),
     },
     sizes={

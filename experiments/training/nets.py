@@ -232,8 +232,13 @@ def entry(row: Mapping[str, Any], prefix: str = "") -> Mark:
     return Mark(number(steps), "good")
 
 
+SHOWN = 50  # points of a curve: more would show single batches
+
+
 def draw_curve(axes: Any, row: Mapping[str, Any], loss: Any, **style: Any) -> None:
-    """A loss curve [points] over the steps of a row's runs."""
+    """A loss curve [points] over the steps of a row's runs, in means of stretches."""
+    size = -(-len(loss) // SHOWN)
+    loss = loss[: len(loss) // size * size].reshape(-1, size).mean(1)
     step = (np.arange(len(loss)) + 0.5) * row["steps"] / len(loss)
     axes.plot(step, loss, **style)
 

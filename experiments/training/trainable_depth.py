@@ -96,10 +96,11 @@ def _draw(rows):
         if row.get("train_accuracy") is not None:
             place = depths.index(row["depth"]), sigmas.index(row["sigma_w2"])
             shown[place] = row["train_accuracy"]
+    across = edges(sigmas)
     image = axes.pcolormesh(
-        edges(sigmas), edges(depths, log=True), shown, vmin=0, vmax=1, cmap="inferno"
+        across, edges(depths, log=True), shown, vmin=0, vmax=1, cmap="inferno"
     )
-    grid = np.linspace(sigmas[0], sigmas[-1], 120)
+    grid = np.linspace(max(across[0], 0.1), across[-1], 120)
     scales = np.array(
         [
             mean_field.depth_scales(ACTIVATIONS[ACTIVATION], s, rows[0]["sigma_b2"])[1:]
@@ -159,7 +160,7 @@ STUDY = Study(
         "optimizer": Axis("the rule of a step", ("rmsprop",), OPTIMIZERS, single=True),
         "learning_rate": Axis(
             "its length: small, as larger ones hide the border",
-            (1e-5,),
+            (2e-5,),
             kind="number",
             low=1e-12,
             high=1e3,
@@ -167,7 +168,7 @@ STUDY = Study(
         ),
         "dataset": nets.dataset_axis(),
         "width": nets.one("units", 100, low=2),
-        "steps": nets.one("steps of a run", 500),
+        "steps": nets.one("steps of a run", 300),
         "seeds": nets.one("runs a cell", 3),
     },
     sizes={
@@ -182,6 +183,7 @@ STUDY = Study(
             "depth": (10, 20, 40, 60, 80, 100, 140, 180, 220, 260, 300),
             "dataset": ("fashion_mnist",),
             "width": (300,),
+            "learning_rate": (1e-5,),
             "steps": (3000,),
             "seeds": (5,),
         },
