@@ -127,6 +127,22 @@ def test_learning_times():
     assert time(1e20, 0.01) == math.inf
 
 
+def test_the_best_rate_of_learning_times():
+    never = np.inf
+    found = np.array([[never, never], [5, never], [9, 11], [8, 14]])
+    assert deep_linear.best(found) == 2
+    assert deep_linear.best(found[:2]) == 1
+
+
+def test_nets_on_the_wrong_side_of_theory():
+    told = {"train_accuracy": 0.65, "depth_over": 0.5}
+    assert trainable_depth.missing(told) == 0
+    assert trainable_depth.missing({**told, "depth_over": 2.0}) == pytest.approx(0.1)
+    assert trainable_depth.missing({**told, "train_accuracy": 0.5}) == pytest.approx(
+        0.05
+    )
+
+
 def test_draws_keep_lengths_or_their_mean():
     first, others, last = deep_linear.draw(jax.random.key(0), "orthogonal", 4, 6, 6, 6)
     w = np.asarray(deep_linear.product((first, others, last)))

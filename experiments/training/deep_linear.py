@@ -331,7 +331,21 @@ STUDY = Study(
             gap=lambda row: row["orthogonal_log2_longer"],
             error=lambda row: row["orthogonal_log2_longer_se"],
             within=SAME,
-            scope=lambda row: is_deep(row) and row["orthogonal_learned"] == 1,
+            scope=lambda row: (
+                is_deep(row) and row["orthogonal_log2_longer"] is not None
+            ),
+            label=("depth",),
+        ),
+        Claim(
+            "S5",
+            "from an orthogonal start depth delays learning by less than half",
+            SOURCE + ", abstract: only a finite, depth independent, delay",
+            gap=lambda row: max(0.0, row["orthogonal_log2_longer"]),
+            error=lambda row: row["orthogonal_log2_longer_se"],
+            within=SAME,
+            scope=lambda row: (
+                is_deep(row) and row["orthogonal_log2_longer"] is not None
+            ),
             label=("depth",),
         ),
         Claim(
@@ -351,7 +365,9 @@ STUDY = Study(
             gap=lambda row: row["orthogonal_log2_rate"] - row["log2_rate_theory"],
             error=lambda row: 0.0,
             within=1.0,  # a factor of two: the rates of the grid are 1.44 apart
-            scope=lambda row: is_deep(row) and row["orthogonal_learned"] == 1,
+            scope=lambda row: (
+                is_deep(row) and row["orthogonal_log2_longer"] is not None
+            ),
             label=("depth",),
         ),
     ),
