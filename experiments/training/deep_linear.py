@@ -27,6 +27,7 @@ NAMES = (
     "learned learning_rate steps_to_target steps_low steps_high shallow_steps "
     "log2_longer log2_longer_se log2_rate"
 ).split()
+PATIENCE = 2
 SHALLOW = 2  # matrices of the net that all are compared with
 SAME = math.log2(1.5)  # learning times this near count as equal, further as longer
 
@@ -109,18 +110,25 @@ def problem(name, left):
 
 
 def times(cell, start, layers):
-    """Learning times [rates, seeds] of nets of so many matrices; inf where never."""
+    """Learning times [rates, seeds] of nets of so many matrices; inf where never.
+
+    From the highest rate down: once all seeds have learned at one, no lower one is
+    followed for more than PATIENCE times as long.
+    """
     data, enough = problem(cell["dataset"], cell["left"])
     shape = (layers, len(data[0]), cell["width"], data[1].shape[1])
     fresh = jax.jit(lambda key: draw(key, start, *shape))
-    fit, most = compiled(), np.int32(cell["steps"])
+    fit, most = compiled(), cell["steps"]
     drawn = [fresh(jax.random.key(seed)) for seed in range(cell["seeds"])]
-    return np.array(
-        [
-            [fit(net, data, np.float32(rate), enough, most) for net in drawn]
-            for rate in rates(cell)
+    found = []
+    for rate in reversed(rates(cell)):
+        own = [
+            fit(net, data, np.float32(rate), enough, np.int32(most)) for net in drawn
         ]
-    )
+        found.insert(0, own)
+        if np.all(np.isfinite(own)):
+            most = min(most, int(PATIENCE * np.max(own)) + 1)
+    return np.array(found)
 
 
 @functools.cache
@@ -141,7 +149,7 @@ def best(found):
 
 def measure(cell):
     """Both starts at this depth and at SHALLOW, each at its best learning rate."""
-    row, kept = {"least_squares": float(least(*problem(cell["dataset"], 0.0)[0]))}, {}
+    row = {"least_squares": float(least(*problem(cell["dataset"], 0.0)[0]))}
     for start in STARTS:
         deep = times(cell, start, cell["depth"])
         shallow = times(cell, start, SHALLOW)
@@ -161,9 +169,8 @@ def measure(cell):
             "log2_rate": None if never else math.log2(rate / base),
         }
         row |= {f"{start}_{name}": value for name, value in own.items()}
-        kept[start] = np.asarray(deep, np.float32)
     row["log2_rate_theory"] = -math.log2(cell["depth"] / SHALLOW)
-    return Measured("ok", "", row, kept)
+    return Measured("ok", "", row)
 
 
 def plan(cells):
