@@ -62,6 +62,20 @@ class Optimizer(NamedTuple):
         chosen = {name: value for name, value in given.items() if value is not None}
         return Hyper(**{**own, **chosen})
 
+    def rates(self, count: int) -> tuple[float, ...]:
+        """`count` learning rates half a decade apart, its published one in the middle.
+
+        >>> [f"{rate:.2g}" for rate in OPTIMIZERS["sgd"].rates(3)]
+        ['0.032', '0.1', '0.32']
+        """
+        halves = range(-((count - 1) // 2), count // 2 + 1)
+        return tuple(self.learning_rate * 10 ** (half / 2) for half in halves)
+
+
+def tried(learning_rate: Any) -> tuple[Any, ...]:
+    """The learning rates that a setting stands for: a tuple's, or itself alone."""
+    return learning_rate if isinstance(learning_rate, tuple) else (learning_rate,)
+
 
 _OWN = ("learning_rate", "momentum", "decay", "epsilon")
 

@@ -8,7 +8,7 @@ import numpy as np
 from research import profiles, propagation, sweeps
 from research.initializers import INITIALIZERS, NoCriticalPoint
 from research.jobs import Rules, Setup
-from research.optimizers import OPTIMIZERS, Hyper
+from research.optimizers import OPTIMIZERS, Hyper, tried
 from research.propagation import Result
 from research.sweeps import Run, Trained
 from research.training import LARGEST
@@ -38,9 +38,25 @@ def measure(
 ) -> list[Result]:
     """A Result for each cell; cells differ in what is traced alone.
 
+    A cell with a tuple of learning rates has the Result of the `best` of them.
     at_a_time: runs that fit in memory together. target: the share right, of the batches
     of WINDOW steps, whose first reaching is reported as `steps_to_target`.
     """
+    rates = [tried(settings["learning_rate"]) for settings in cells]
+    single = [
+        {**settings, "learning_rate": rate}
+        for settings, own in zip(cells, rates, strict=True)
+        for rate in own
+    ]
+    each = iter(_measure(single, at_a_time, target))
+    results = [[next(each) for _ in own] for own in rates]
+    return [
+        best(own, found) if len(own) > 1 else found[0]
+        for own, found in zip(rates, results, strict=True)
+    ]
+
+
+def _measure(cells: Sequence[Mapping[str, Any]], at_a_time: int, target: float):
     results: dict[int, Result] = {}
     runs: dict[int, list[Run]] = {}
     for number, settings in enumerate(cells):
@@ -57,6 +73,42 @@ def measure(
             trained = [next(done) for _ in own]
             results[number] = result(trained, target)
     return [results[number] for number in range(len(cells))]
+
+
+def best(rates: Sequence[float], results: Sequence[Result]) -> Result:
+    """The Result of the learning rate that ends most accurate on what it trained on.
+
+    Of equals the soonest at the target. Rates are compared by training alone, so that
+    the test accuracy is not that of the best of several tests. Added are `best_rate`,
+    the share of all rates' runs that diverged, and, in the profiles, each rate's means.
+    """
+    if any(not r.values for r in results):  # no run was made, at any rate
+        return results[0]
+
+    def merit(result: Result):
+        steps = result.values["steps_to_target"]
+        return (
+            result.status == "ok",
+            result.values["train_accuracy"],
+            -np.inf if steps is None else -steps,
+        )
+
+    number = max(range(len(rates)), key=lambda n: merit(results[n]))
+    chosen = results[number]
+    each = {
+        f"rate_{name}": np.array(
+            [np.nan if (v := r.values[name]) is None else v for r in results],
+            np.float64,
+        )
+        for name in ("train_accuracy", "test_accuracy", "steps_to_target", "diverged")
+    }
+    values = {
+        **chosen.values,
+        "best_rate": rates[number] if chosen.status == "ok" else None,
+        "rates_diverged": float(np.mean(each["rate_diverged"])),
+    }
+    kept = {**chosen.profiles, "rate": np.array(rates), **each}
+    return chosen._replace(values=values, profiles=kept)
 
 
 def result(trained: Sequence[Trained], target: float) -> Result:

@@ -6,6 +6,7 @@ from typing import Any
 
 from research.initializers import INITIALIZERS
 from research.lazy import lazy
+from research.optimizers import tried
 from research.study import families
 from research.study.declaration import Cell, Measured, Unit
 
@@ -52,7 +53,8 @@ def plan(
 ) -> list[Unit]:
     """Units of cells that one compiled program trains.
 
-    settings: what to add to DEFAULTS for a cell; `steps` must be there.
+    settings: what to add to DEFAULTS for a cell; `steps` must be there. Of a tuple of
+    learning rates all are tried, and the best one's row is the cell's.
     finish: a cell's row, from the cell and its `propagation.Result`.
     """
     groups: dict[tuple, list[tuple[Cell, dict]]] = {}
@@ -77,7 +79,7 @@ def program(full: dict[str, Any]) -> tuple:
 def _unit(key: tuple, pairs, finish, target: float) -> Unit:
     full = pairs[0][1]
     cost = families.cost(full, full["depth"])
-    runs = sum(own["seeds"] for _, own in pairs)
+    runs = sum(own["seeds"] * len(tried(own["learning_rate"])) for _, own in pairs)
     work = full["steps"] * full["depth"] * cost.layer_seconds
     memory = COPIES * cost.memory
     return Unit(
