@@ -1,0 +1,91 @@
+"""What a fresh net's gradient does, and how deep theory lets it train: columns that
+stand beside what training does."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from research.activations import ACTIVATIONS
+from research.architectures import ARCHITECTURES
+from research.lazy import lazy
+from research.study.declaration import Cell
+
+propagation = lazy("research.propagation")
+trajectories = lazy("research.trajectories")
+
+COLUMNS = (
+    "gradient",
+    "log10_ratio",
+    "log10_ratio_se",
+    "log10_slope",
+    "log10_slope_se",
+    "log10_slope_theory",
+    "xi_c",
+    "theory_depth",
+)
+
+
+class Shared(NamedTuple):
+    """What cells of one study share, so that few programs serve them all."""
+
+    activations: tuple[str, ...]
+    deepest: int
+
+
+class Fresh(NamedTuple):
+    """columns: COLUMNS. decades: log10 ‖∂loss/∂h_0‖ − log10 ‖∂loss/∂h_l‖, the mean over
+    seeds, for every state l [states]; empty where there is none."""
+
+    columns: dict[str, Any]
+    decades: np.ndarray
+
+
+def shared(cells: Sequence[Cell], deepest: int) -> Shared:
+    return Shared(tuple(dict.fromkeys(str(c["activation"]) for c in cells)), deepest)
+
+
+def measure(cell: Mapping[str, Any], depth: int, shared: Shared) -> Fresh:
+    """The cell's nets at a depth, before training: the mean of its seeds."""
+    repeats = ARCHITECTURES[cell["architecture"]].repeats
+    capacity = max(shared.deepest, depth) if repeats else depth
+    settings = {**cell, "depth": depth}
+    program = propagation.program_of(settings, shared.activations, capacity)
+    (found,) = propagation.measure([settings], program, cell["seeds"])
+    values = {**dict.fromkeys(COLUMNS), **found.values}
+    columns: dict[str, Any] = {name: values[name] for name in COLUMNS}
+    columns["gradient"] = values.get("verdict")
+    columns["theory_depth"] = theory_depth(cell, values)
+    profile = found.profiles.get("log10_gradient")
+    if profile is None:
+        return Fresh(columns, np.empty(0))
+    with np.errstate(invalid="ignore"):
+        decades = np.mean(profile[:, :1] - profile, axis=0, dtype=np.float64)
+    return Fresh(columns, decades)
+
+
+def theory_depth(cell: Mapping[str, Any], values: Mapping[str, Any]) -> float | None:
+    """How many layers train, by theory; None where there is none.
+
+    6 ξ_c of plain nets (Schoenholz et al. 2017, arXiv:1611.01232); 16 / ln(rate) with
+    batch norm, whose squared gradient grows by that rate (Yang et al. 2019,
+    arXiv:1902.08129).
+    """
+    if cell["normalizer"] == "batch":
+        if values.get("log10_slope_theory") is None:
+            return None
+        rate = trajectories.batch_norm_rate(ACTIVATIONS[cell["activation"]])
+        return 16 / math.log(rate) if rate > 1 else math.inf
+    depth = values.get("trainable_depth")
+    return None if depth is None or math.isnan(depth) else depth
+
+
+def survives_to(decades: np.ndarray, most: float) -> int:
+    """The deepest net whose gradient stays within `most` decades from last to first.
+
+    decades: of `Fresh`, of a net as deep as any. What is no number has been lost.
+    """
+    with np.errstate(invalid="ignore"):
+        beyond = np.flatnonzero(~(np.abs(decades) <= most))
+    return int(beyond[0]) - 1 if beyond.size else len(decades) - 1
