@@ -52,12 +52,16 @@ def ladder(allows: Callable[[int], bool], cap: int) -> Ladder:
     return Ladder(rungs, tuple(sorted({*rungs, *steps(2**0.5)})))
 
 
-def search(trains: Callable[[int], bool], steps: Ladder, patience: int = 1) -> Found:
+def search(
+    trains: Callable[[int], bool], steps: Ladder, start: int = 1, patience: int = 1
+) -> Found:
     """Climbs the rungs, then halves what is left between success and failure.
 
-    The climb ends at the top, or when `patience` rungs in a row fail: with 1, what is
-    deeper than a rung that fails is taken to fail; with 2, a net that trains at twice
-    the depth of one that does not is found, and the climb goes on.
+    The climb begins at the first rung of at least `start`; if that fails, it goes down
+    to one that trains: what is shallower than a rung that trains is taken to train. It
+    ends at the top, or when `patience` rungs in a row fail: with 1, what is deeper than
+    a rung that fails is taken to fail; with 2, a net that trains at twice the depth of
+    one that does not is found, and the climb goes on.
     """
     probed: dict[int, bool] = {}
 
@@ -66,11 +70,14 @@ def search(trains: Callable[[int], bool], steps: Ladder, patience: int = 1) -> F
             probed[depth] = bool(trains(depth))
         return probed[depth]
 
+    below = [rung for rung in steps.rungs if rung < start]
     failures = 0
-    for rung in steps.rungs:
+    for rung in steps.rungs[len(below) :]:
         failures = 0 if ask(rung) else failures + 1
         if failures == patience:
             break
+    if not any(probed.values()):
+        next((rung for rung in reversed(below) if ask(rung)), None)
     deepest, fails_at = _bracket(probed)
     while fails_at is not None:
         between = [depth for depth in steps.grid if deepest < depth < fails_at]

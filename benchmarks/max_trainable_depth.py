@@ -76,6 +76,14 @@ AXES = {
         high=1.0,
         single=True,
     ),
+    "start": Axis(
+        "the depth that is tried first",
+        (8,),
+        kind="integer",
+        low=1,
+        high=10**5,
+        single=True,
+    ),
     "patience": Axis(
         "doublings in a row that fail before the search turns back",
         (1,),
@@ -125,10 +133,15 @@ SIZES = {
         "steps": (2000,),
         "batch": (128,),
         "rates": (7,),
+        "start": (1,),
         "patience": (2,),
     },
 }
 SURVIVES = 3.0  # decades, as in gradient_flow
+COST = (
+    *("step_ms", "step_ms_low", "step_ms_high", "compile_s", "peak_mib"),
+    "step_mflop",
+)
 
 
 def fit(cells: Sequence[Cell], typed: Any) -> tuple[list[Cell], list[str]]:
@@ -170,27 +183,28 @@ def _unit(key: tuple, cells: list[Cell], shared: Any) -> Unit:
 
 def run(cells: list[Cell], shared: Any, one: int, memory: int) -> list[Measured]:
     """One Measured for each cell. one: bytes that one run takes."""
-    return [measure(cell, shared, max(1, memory // one)) for cell in cells]
+    programs: dict[Any, Any] = {}
+    at_a_time = max(1, memory // one)
+    return [measure(cell, shared, at_a_time, programs) for cell in cells]
 
 
-def measure(cell: dict[str, Any], shared: Any, at_a_time: int = 1) -> Measured:
+def measure(
+    cell: dict[str, Any], shared: Any, at_a_time: int, programs: dict[Any, Any]
+) -> Measured:
     """The search's outcome, and beside it the gradient and the cost at its depth."""
     settings = {**trials.DEFAULTS, **cell}
     try:
         propagation.member(settings)
     except NoCriticalPoint as error:
         return Measured("no_fixed_point", str(error), {"gradient": "no fixed point"})
-    steps = depth_search.ladder(
-        ARCHITECTURES[cell["architecture"]].depths.allows, cell["cap"]
-    )
-    trainer = Trainer(settings, steps.grid[-1], at_a_time, {})
-    found = depth_search.search(trainer.trains, steps, cell["patience"])
-    shown = found.deepest or steps.grid[0]
+    allows = ARCHITECTURES[cell["architecture"]].depths.allows
+    steps = depth_search.ladder(allows, cell["cap"])
+    trainer = Trainer(settings, steps.grid[-1], at_a_time, programs, {})
+    found = depth_search.search(trainer.trains, steps, cell["start"], cell["patience"])
+    shown = found.deepest or min(found.probed)
     there = trainer.tries[shown]
     fresh = fresh_gradients.measure(cell, shown, shared)
     deepest = fresh_gradients.measure(cell, steps.grid[-1], shared)
-    setup, runs = trainer.setup(shown), trainer.runs(there.rate, 1)
-    (state,) = trainer.states(shown, [runs])
     values = {
         "max_depth": found.deepest,
         "fails_at": found.fails_at,
@@ -200,21 +214,35 @@ def measure(cell: dict[str, Any], shared: Any, at_a_time: int = 1) -> Measured:
         "best_rate": there.rate,
         "train_accuracy": float(np.mean(there.right)),
         "diverged": there.diverged,
-        "runs": sum(len(one.right) for one in trainer.tries.values()),
+        "runs": sum(one.runs for one in trainer.tries.values()),
         **fresh.columns,
         "gradient_depth": fresh_gradients.survives_to(deepest.decades, SURVIVES),
         "gradient_at_cap": deepest.columns["gradient"],
-        **step_cost.measure(setup, runs[0].hyper, state),
+        **_cost(trainer, shown),
     }
+    tries = trainer.tries.values()
     kept = {
         "depth": np.array(list(trainer.tries)),
-        "accuracy": np.array(
-            [max(np.mean(t.right), 0) for t in trainer.tries.values()]
-        ),
-        "rate": np.array([one.rate for one in trainer.tries.values()]),
+        "accuracy": np.array([np.mean(one.right) for one in tries]),
+        "rate": np.array([one.rate for one in tries]),
+        "diverged": np.array([one.diverged for one in tries]),
         "decades": deepest.decades,
     }
     return Measured("ok", "", values, kept)
+
+
+def _cost(trainer: Trainer, depth: int) -> dict[str, Any]:
+    """COST at a depth: step_ms is the median over its runs, between its quartiles."""
+    there = trainer.tries[depth]
+    hyper = trainer.runs(there.rate, 1)[0].hyper
+    operations = step_cost.operations(trainer.setup(depth), hyper)
+    program = next(p for (d, _), p in trainer.programs.items() if d == depth)
+    low, middle, high = np.quantile(there.step_ms, (0.25, 0.5, 0.75)).tolist()
+    costs = (middle, low, high, program.compile_s, program.peak_mib)
+    return {
+        **dict(zip(COST, costs, strict=False)),
+        "step_mflop": None if operations is None else operations / 1e6,
+    }
 
 
 def _layers(value: Any) -> float:
@@ -319,11 +347,12 @@ STUDY = Study(
     plan=plan,
     columns=(
         *("architecture", "activation", "initializer", "normalizer", "optimizer"),
-        *("width", "dataset", "cap", "steps", "batch", "rates", "target", "patience"),
+        *("width", "dataset", "cap", "steps", "batch", "rates", "target", "start"),
+        "patience",
         *("seeds", "status", "reason", "max_depth", "fails_at", "capped", "steady"),
         *("probed", "runs", "best_rate", "train_accuracy", "diverged"),
         *("gradient_depth", "gradient_at_cap", *fresh_gradients.COLUMNS),
-        *step_cost.COLUMNS,
+        *COST,
     ),
     claims=CLAIMS,
     tables=max_trainable_depth_report.tables,

@@ -8,14 +8,7 @@ from research.study import figures
 from research.study.declaration import Figure, Profiles, Row
 from research.study.tables import Mark, Table, number
 
-ORDER = (
-    "architecture",
-    "normalizer",
-    "activation",
-    "initializer",
-    "optimizer",
-    "width",
-)
+NAMED = ("activation", "initializer", "optimizer", "width", "steps", "batch", "rates")
 TONES = {"survives": "good", "vanishes": "bad", "explodes": "bad"}
 
 
@@ -26,46 +19,55 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     return [_joined(rows), _agreement(rows)]
 
 
+def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows by architecture and normaliser."""
+    found: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row["normalizer"] != "none"):
+        norm = "" if row["normalizer"] == "none" else f" + {row['normalizer']}"
+        found.setdefault(f"{row['architecture']}{norm}", []).append(row)
+    return dict(sorted(found.items(), key=lambda one: rows.index(one[1][0])))
+
+
 def name(row: Row, rows: Sequence[Row]) -> str:
-    """What a row's net differs in from the others, but for the architecture."""
-    shown = [n for n in ORDER[1:] if len({r[n] for r in rows}) > 1]
-    words = {("normalizer", "batch"): "batch norm", ("normalizer", "none"): ""}
-    parts = [words.get((n, str(row[n])), str(row[n])) for n in shown]
-    return " ".join(filter(None, parts)) or str(row["activation"])
+    """What a row's net differs in from the others of all groups."""
+    shown = [n for n in NAMED if len({r[n] for r in rows}) > 1]
+    return " ".join(str(row[n]) for n in shown or ("activation",))
 
 
 def _joined(rows: Sequence[Row]) -> Table:
     body = []
-    for row in rows:
-        first = (f"{row['architecture']} {name(row, rows)}",)
-        if row["status"] != "ok":
-            said = Mark(row["status"].replace("_", " "), "dim")
-            body.append((*first, said, *("-" for _ in range(8))))
-            continue
-        body.append(
-            (
-                *first,
-                _trains_to(row),
-                _reaches(row, row["gradient_depth"]),
-                _theory(row),
-                _signed(row["log10_slope"], 2),
-                _decades(row),
-                number(row["step_ms"], 2),
-                number(row["step_mflop"]),
-                number(row["peak_mib"], 2),
-                number(row["compile_s"], 2),
-            )
-        )
+    for group, own in groups(rows).items():
+        body.append((f"{group}:", *[""] * 9))
+        body += [_line(name(row, rows), row) for row in own]
     first = rows[0]
     title = (
-        f"How deep it trains ({first['target']:.0%} of {first['dataset']} in "
-        f"{first['steps']} steps), how deep its gradient survives, and what that costs"
+        f"Deepest net that trains ({first['target']:.0%} of {first['dataset']} in "
+        f"{first['steps']} steps), that theory lets train, and whose gradient survives; "
+        "at the first of them, the fresh gradient's decades a layer, and a step's cost"
     )
     headers = (
-        *("net", "trains to", "survives to", "theory"),
-        *("a layer", "decades", "step ms", "MFLOP", "MiB", "compile s"),
+        *("net", "trains", "theory", "survives", "/layer", "verdict"),
+        *("step ms", "MFLOP", "MiB", "compile s"),
     )
     return Table(title, headers, tuple(body))
+
+
+def _line(net: str, row: Row) -> tuple:
+    if row["status"] != "ok":
+        return (net, *"----", Mark(row["status"].replace("_", " "), "dim"), *"----")
+    verdict = str(row["gradient"])
+    return (
+        net,
+        _trains_to(row),
+        _theory(row),
+        _reaches(row, row["gradient_depth"]),
+        _signed(row["log10_slope"]),
+        Mark(verdict, TONES.get(verdict, "bad")),
+        number(row["step_ms"], 2),
+        number(row["step_mflop"]),
+        number(row["peak_mib"], 2),
+        number(row["compile_s"], 2),
+    )
 
 
 def _trains_to(row: Row) -> Mark:
@@ -89,15 +91,8 @@ def _theory(row: Row) -> str:
     return "∞" if depth in ("inf", math.inf) else f"{depth:.3g}"
 
 
-def _signed(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:+.{digits}f}"
-
-
-def _decades(row: Row) -> Mark:
-    """Of the gradient, in the fresh net of the depth that still trains."""
-    if row["log10_ratio"] is None:
-        return Mark(str(row["gradient"]), "bad")
-    return Mark(_signed(row["log10_ratio"], 1), TONES.get(str(row["gradient"]), "dim"))
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2f}"
 
 
 def _agreement(rows: Sequence[Row]) -> Table:
@@ -154,15 +149,14 @@ def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:
 
 
 def _draw(rows: Sequence[Row]):
-    groups = list(dict.fromkeys(row["architecture"] for row in rows))
-    order = [row for g in groups for row in rows if row["architecture"] == g]
-    figure = figures.new(8.2, 1.5 + 0.21 * (len(order) + len(groups)))
+    grouped = groups(rows)
+    figure = figures.new(8.2, 1.5 + 0.2 * (len(rows) + len(grouped)))
     bars, cost = figure.subplots(1, 2, sharey=True, width_ratios=(3.4, 1))
     places, ticks, place = [], [], 0.0
-    for group in groups:
+    for group, own in grouped.items():
         bars.text(0.72, place, group, fontweight="bold", va="center", fontsize=8)
         place += 1.0
-        for row in (r for r in order if r["architecture"] == group):
+        for row in own:
             _bar(bars, place, row)
             cost.plot(row["step_ms"], place, "o", color="#444444", ms=3.5)
             places.append(place)
@@ -177,12 +171,11 @@ def _draw(rows: Sequence[Row]):
     bars.set_yticks(places, ticks)
     bars.tick_params("y", length=0)
     bars.set_ylim(place - 0.3, -1.3)
-    times = [row["step_ms"] for row in rows]
-    low, high = (
-        f(math.log10(t)) for f, t in ((math.floor, min(times)), (math.ceil, max(times)))
-    )
+    times = [math.log10(row["step_ms"]) for row in rows]
+    low, high = math.floor(min(times)), math.ceil(max(times))
     cost.set(xscale="log", xlabel="ms a step", xlim=(10**low, 10 ** max(high, low + 1)))
     cost.minorticks_off()
+    cost.tick_params("y", length=0)
     for axes in (bars, cost):
         axes.grid(axis="x", alpha=0.25, lw=0.5)
         axes.set_axisbelow(True)
@@ -200,7 +193,10 @@ def _bar(axes, place: float, row: Row) -> None:
     colour = COLOURS.get(str(row["gradient"]), OTHER)
     axes.barh(place, depth - 0.7, 0.62, left=0.7, color=colour, alpha=0.85, lw=0)
     said = f"≥ {depth}" if row["capped"] else str(row["max_depth"])
-    axes.text(depth * 1.06, place, said, va="center", fontsize=6.5, color="#333333")
+    inside = depth >= 4
+    side = {"ha": "right", "color": "white"} if inside else {"color": "#333333"}
+    where = depth * (0.95 if inside else 1.1)
+    axes.text(where, place, said, va="center", fontsize=6.5, zorder=5, **side)
     edge = {"mfc": "white", "mec": "black", "mew": 0.8, "zorder": 3}
     survives = max(row["gradient_depth"], 0.8)
     axes.plot(survives, place, "o", ms=4, clip_on=False, **edge)

@@ -1,8 +1,9 @@
-"""What a training step costs: milliseconds, seconds to compile, bytes, operations."""
+"""What training costs before it runs: seconds to compile, bytes, operations."""
 
 import functools
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,58 +13,36 @@ from research.lazy import lazy
 jax = lazy("jax")
 jobs = lazy("research.jobs")
 training = lazy("research.training")
-timing = lazy("research.timing")
 
-COLUMNS = (
-    "step_ms",
-    "step_ms_low",
-    "step_ms_high",
-    "compile_s",
-    "peak_mib",
-    "step_mflop",
-)
-CALLS, SECONDS = 15, 0.1  # at least, that the step is timed for
 LAID_OUT = 60  # layers that differ from one another and are counted one by one
 
 
-def measure(setup: Any, hyper: Any, state: Any) -> dict[str, Any]:
-    """COLUMNS of a step of one run of the setup, from a state of it.
+class Program(NamedTuple):
+    """A compiled training loop. peak_mib: arguments, results and scratch, as XLA plans
+    them; None where it does not say. compile_s: to trace, lower and compile it."""
+
+    call: Callable[..., Any]
+    compile_s: float
+    peak_mib: float | None
+
+
+def compiled(loop: Any, arguments: tuple) -> Program:
+    """The jitted loop, compiled for these arguments."""
+    began = time.perf_counter()
+    program = loop.lower(*arguments).compile()
+    seconds = time.perf_counter() - began
+    plan = program.memory_analysis()
+    if plan is None:
+        return Program(program, seconds, None)
+    held = plan.argument_size_in_bytes + plan.output_size_in_bytes
+    peak = held - plan.alias_size_in_bytes + plan.temp_size_in_bytes
+    return Program(program, seconds, peak / 2**20)
+
+
+def operations(setup: Any, hyper: Any) -> float | None:
+    """Those of a step of one run, as XLA counts them; None where they cannot be.
 
     hyper: its numbers, as Python's.
-
-    step_ms: median and quartiles, while other cells may train on other cores.
-    peak_mib: arguments, results and scratch of the compiled step, as XLA plans them.
-    step_mflop: as XLA counts them.
-    """
-    job = jobs.job(setup)
-    data, _ = jobs.batches(setup)
-    batch = jax.tree.map(lambda a: a[: setup.batch], data)
-    arguments = jax.device_put((state, jax.tree.map(np.float32, hyper), batch))
-    step = jax.jit(functools.partial(training.step, job))
-    began = time.perf_counter()
-    compiled = step.lower(*arguments).compile()
-    seconds = time.perf_counter() - began
-    times = timing.repeat(lambda: compiled(*arguments), CALLS, SECONDS)
-    flops = _flops(setup, hyper)
-    return {
-        "step_ms": times.median_ms,
-        "step_ms_low": times.low_ms,
-        "step_ms_high": times.high_ms,
-        "compile_s": seconds,
-        "peak_mib": _peak(compiled.memory_analysis()),
-        "step_mflop": None if flops is None else flops / 1e6,
-    }
-
-
-def _peak(plan: Any) -> float | None:
-    if plan is None:
-        return None
-    held = plan.argument_size_in_bytes + plan.output_size_in_bytes
-    return (held - plan.alias_size_in_bytes + plan.temp_size_in_bytes) / 2**20
-
-
-def _flops(setup: Any, hyper: Any) -> float | None:
-    """Operations of a step; None where they cannot be counted.
 
     XLA counts the body of a loop once, however often it runs. So nets are laid out
     without loops: deep ones cost what the two shallowest do, and as much for each

@@ -37,7 +37,7 @@ AXES = {
     "width": Axis("units in a layer", (64,), kind="integer", low=2, high=10**5),
     "optimizer": Axis("what trains it", ("momentum", "adam"), OPTIMIZERS),
     "dataset": Axis("what is learned", ("digits",), DATASETS, single=True),
-    "steps": Axis("of training", (300,), kind="integer", low=20, high=10**7),
+    "steps": Axis("of training", (200,), kind="integer", low=20, high=10**7),
     "batch": Axis("examples in a step", (64,), kind="integer", low=2, high=10**5),
     "rates": Axis(
         "learning rates tried, half a decade apart around the optimizer's published one",

@@ -142,7 +142,7 @@ def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:
         return []
     caption = (
         "Top: training accuracy of each net and depth at its best learning rate, which "
-        "is written; a black line ends what theory allows. Below: the same accuracies "
+        "is written; a red line ends what theory allows. Below: the same accuracies "
         "over the decades that the gradient loses or gains before training, with 95 % "
         "intervals over seeds; it survives between the lines."
     )
@@ -202,7 +202,8 @@ def _theory_line(axes, place: int, depths: Sequence[int], row: Row) -> None:
     if theory is None or theory in ("inf", math.inf):
         return
     column = sum(depth <= theory for depth in depths) - 0.5
-    axes.plot([column] * 2, [place - 0.48, place + 0.48], color="black", lw=2)
+    ends = [place - 0.48, place + 0.48]
+    axes.plot([column] * 2, ends, color="#ff3b30", lw=2.5, clip_on=False)
 
 
 MARKS = "os^Dv<>ph*"
@@ -241,6 +242,6 @@ def _scatter(axes, rows: Sequence[Row]) -> None:
     for edge in (-3, 3):
         axes.axvline(edge, color="#888888", lw=0.8, ls=(0, (2, 2)))
     axes.set_xscale("symlog", linthresh=1)
-    axes.set_xlabel("decades from last to first gradient, before training")
+    axes.set_xlabel("decades of the fresh gradient")
     axes.set_ylim(0, 1.02)
     axes.grid(alpha=0.25, lw=0.5)
