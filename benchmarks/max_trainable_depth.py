@@ -110,7 +110,7 @@ SIZES = {
         "cap": (4,),
         "steps": (60,),
         "batch": (16,),
-        "rates": (1,),
+        "rates": (3,),
         "target": (0.3,),
     },
     "full": {
