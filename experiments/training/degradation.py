@@ -123,11 +123,11 @@ STUDY = Study(
     axes={
         "architecture": Axis("with and without shortcuts", NETS, COMPARED),
         "depth": whole("layers, 6n + 2", (20, 56), low=8, single=False),
-        "learning_rate": rates((0.03, 0.1, 0.3)),
+        "learning_rate": rates((0.03, 0.1)),
         "width": whole("channels at first", (8,)),
         "dataset": pairs.dataset(),
         "batch": whole("examples in a step", (64,), low=2),
-        "steps": whole("steps", (200,)),
+        "steps": whole("steps", (150,)),
         "seeds": whole("runs of each cell", (3,)),
     },
     sizes={
@@ -144,6 +144,7 @@ STUDY = Study(
             "dataset": ("tfds:cifar10",),
             "batch": (128,),
             "steps": (64_000,),
+            "learning_rate": (0.03, 0.1, 0.3),
             "seeds": (5,),
         },
     },

@@ -143,9 +143,9 @@ STUDY = Study(
         ),
         "activation": Axis("the nonlinearity", ("relu", "tanh"), ACTIVATIONS),
         "depth": whole("layers, the first counted", (10, 20, 50, 100), 2, False),
-        "learning_rate": rates((0.003, 0.01, 0.03, 0.1)),
+        "learning_rate": rates((0.01, 0.03, 0.1)),
         "dataset": pairs.dataset(),
-        "steps": whole("steps of 64 examples", (300,)),
+        "steps": whole("steps of 64 examples", (250,)),
         "seeds": whole("runs of each cell", (3,)),
     },
     sizes={

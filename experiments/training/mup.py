@@ -264,7 +264,7 @@ STUDY = Study(
         "learning_rate": rates([2.0**power for power in range(-12, -3)]),
         "depth": whole("layers after the first", (3,)),
         "dataset": pairs.dataset(),
-        "steps": whole("steps of 64 examples", (150,), low=EARLY),
+        "steps": whole("steps of 64 examples", (100,), low=EARLY),
         "seeds": whole("runs of each cell", (3,)),
     },
     sizes={

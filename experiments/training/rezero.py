@@ -117,8 +117,8 @@ STUDY = Study(
             pairs.methods("net", tuple(NETS), SOURCE),
         ),
         "depth": whole("layers", (64,), single=False),
-        "learning_rate": rates((0.001, 0.003, 0.01, 0.03)),
-        "width": whole("units", (128,), low=2),
+        "learning_rate": rates((0.003, 0.01, 0.03)),
+        "width": whole("units", (64,), low=2),
         "dataset": pairs.dataset(),
         "steps": whole("steps of 100 examples", (300,)),
         "seeds": whole("runs of each cell", (3,)),
@@ -133,6 +133,7 @@ STUDY = Study(
         },
         "full": {
             "width": (256,),
+            "learning_rate": (0.001, 0.003, 0.01, 0.03),
             "dataset": ("tfds:cifar10",),
             "steps": (5000,),  # ten epochs
             "seeds": (5,),
