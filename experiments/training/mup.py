@@ -36,7 +36,7 @@ SOURCE = "Yang, Hu et al. 2022, arXiv:2203.03466"
 KINDS = {"standard": ("mlp", "adam"), "maximal update": ("mlp_mup", "adam_mup")}
 EARLY = 5  # steps after which sizes are looked at
 EXAMPLES = 256  # that they are means over
-FLAT = 0.15  # over a factor of 16 in width, a factor of 1.5
+FLAT = 0.15  # a factor of 1.5 over 16 times the width; theory has 0 as width grows
 STEP = 1.0  # of the grid of rates, in log2: what a best rate can be known to
 
 

@@ -219,7 +219,7 @@ def rate_table(
         (*key, *(entry(found.get(column)) for column in columns))
         for key, found in lines.items()
     )
-    return Table(title, (*by, *map(number, columns)), body)
+    return Table(title, (*by, *(number(rate, 2) for rate in columns)), body)
 
 
 def draw_curves(
