@@ -35,6 +35,7 @@ def test_the_best_rate_gets_most_seeds_there_and_soonest():
     slow, fast = result(1.0, 90.0, 0.99), result(1.0, 30.0, 0.91)
     some, none = result(0.4, None, 1.0), result(0.0, None, 0.3)
     assert nets.best_of([slow, fast, some, none]) == 1
+    assert nets.best_of([slow, result(1.0, 10.0, 0.4)]) == 0  # it did not stay there
     assert nets.best_of([none, some]) == 1
     assert nets.best_of([none, result(0.0, None, 0.5)]) == 1
 

@@ -45,20 +45,18 @@ def log_spaced(lowest: float, highest: float, count: int) -> tuple[float, ...]:
     return tuple(float(f"{lowest * 10 ** (ratio * n):.4g}") for n in range(count))
 
 
-def best_of(results: Sequence[Any]) -> int:
+def best_of(results: Sequence[Any], target: float = 0.9) -> int:
     """The place of the best result: most seeds at the target, then soonest there.
 
+    Results that are still there at the end come before those that have left it again.
     Where none gets there it is the one that is most right on what it was trained on.
     """
 
     def order(place: int) -> tuple:
         values = results[place].values
-        steps = values["steps_to_target"]
-        return (
-            values["reached"],
-            -(math.inf if steps is None else steps),
-            values["train_accuracy"],
-        )
+        steps, accuracy = values["steps_to_target"], values["train_accuracy"]
+        soon = -(math.inf if steps is None else steps)
+        return values["reached"], accuracy >= target, soon, accuracy
 
     return max(range(len(results)), key=order)
 
@@ -95,11 +93,11 @@ def _unit(cell: Cell, recipes: Mapping[str, Recipe], finish, target: float) -> U
         memory=max(part.memory for part in parts),
         peak=max(part.peak for part in parts),
         seconds=sum(part.seconds for part in parts),
-        run=functools.partial(_run, cell, tuple(recipes), rates, parts, finish),
+        run=functools.partial(_run, cell, tuple(recipes), rates, parts, finish, target),
     )
 
 
-def _run(cell, names, rates, parts, finish, memory: int) -> list[Measured]:
+def _run(cell, names, rates, parts, finish, target, memory: int) -> list[Measured]:
     found = {
         (one["recipe"], one["learning_rate"]): result
         for part in parts
@@ -108,7 +106,7 @@ def _run(cell, names, rates, parts, finish, memory: int) -> list[Measured]:
     swept = {}
     for name in names:
         results = tuple(found[name, rate] for rate in rates)
-        swept[name] = Swept(rates, results, best_of(results))
+        swept[name] = Swept(rates, results, best_of(results, target))
     return [finish(cell, swept)]
 
 
