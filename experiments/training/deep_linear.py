@@ -1,7 +1,8 @@
 """Does a deep linear net learn as fast as a shallow one, if it starts orthogonal?
 
 Source: Saxe, McClelland & Ganguli 2013, Exact solutions to the nonlinear dynamics of
-learning in deep linear neural networks, arXiv:1312.6120, section 3 and figure 6.
+learning in deep linear neural networks, arXiv:1312.6120, section 3 and figure 6: fully
+connected nets of 1,000 units on MNIST, the fastest of twenty learning rates.
 """
 
 import functools
@@ -368,7 +369,7 @@ STUDY = Study(
         Claim(
             "S5",
             "from an orthogonal start the best learning rate falls as 1 / depth",
-            SOURCE + ", figure 6",
+            SOURCE + ", figure 4 (there of decoupled starts)",
             gap=lambda row: row["orthogonal_log2_rate"] - row["log2_rate_theory"],
             error=lambda row: 0.0,
             within=1.0,  # a factor of two: the rates of the grid are 1.44 apart
