@@ -7,12 +7,13 @@ gradient before training, infinite-width theory's depth, and the price of a step
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 from benchmarks import (
+    classifiers,
     depth_search,
     fresh_gradients,
     max_trainable_depth_report,
@@ -30,6 +31,7 @@ from research.study import families, trials
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Cell, Measured, Study, Unit
+from research.study.errors import Refusal
 
 Seen = Mapping[str, Any]  # a row, to be judged
 
@@ -144,15 +146,30 @@ COST = (
 )
 
 
-def fit(cells: Sequence[Cell], typed: Any) -> tuple[list[Cell], list[str]]:
-    """What can be built at the first depth of its architecture; the depth is searched."""
-    first = {
-        name: next(d for d in range(1, 1000) if ARCHITECTURES[name].depths.allows(d))
-        for name in {str(cell["architecture"]) for cell in cells}
-    }
-    at = [{**cell, "depth": first[str(cell["architecture"])]} for cell in cells]
-    kept, said = families.fit(at, {*typed, "depth"})
-    return [{n: v for n, v in c.items() if n != "depth"} for c in kept], said
+def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
+    """What can be built at its architecture's first depth, from where it is searched.
+
+    Raises Refusal where nothing is left.
+    """
+    named = {str(cell["architecture"]) for cell in cells}
+    first = {name: _first(ARCHITECTURES[name].depths.allows) for name in named}
+    cap = int(cells[0]["cap"] or 1)
+    at = [{**c, "depth": first[str(c["architecture"])]} for c in cells]
+    shallow = [cell for cell in at if int(cell["depth"] or 1) <= cap]
+    said = []
+    if len(shallow) < len(at):
+        name = next(name for name in sorted(named) if first[name] > cap)
+        why = f"--cap {cap}: {name} has no depth below {first[name]}"
+        if not shallow:
+            raise Refusal(why)
+        said.append(f"left out {len(at) - len(shallow)} of {len(at)} cells: {why}")
+    kept, more = classifiers.fit(shallow, {*typed, "depth"})
+    without = [{n: v for n, v in c.items() if n != "depth"} for c in kept]
+    return without, [*said, *more]
+
+
+def _first(allows: Callable[[int], bool]) -> int:
+    return next(depth for depth in range(1, 1000) if allows(depth))
 
 
 def plan(cells: Sequence[Cell]) -> list[Unit]:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import fresh_gradients, trainability_report
+from benchmarks import classifiers, fresh_gradients, trainability_report
 from benchmarks.fresh_gradients import Shared
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
@@ -17,7 +17,7 @@ from research.datasets import DATASETS
 from research.initializers import INITIALIZERS
 from research.normalizers import NORMALIZERS
 from research.optimizers import OPTIMIZERS
-from research.study import families, trials
+from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Cell, Measured, Study, Unit
@@ -197,7 +197,7 @@ STUDY = Study(
     source="Schoenholz et al. 2017, arXiv:1611.01232; He et al. 2016, arXiv:1512.03385",
     axes=AXES,
     sizes=SIZES,
-    fit=families.fit,
+    fit=classifiers.fit,
     plan=plan,
     columns=(
         *("architecture", "activation", "initializer", "normalizer", "depth", "width"),

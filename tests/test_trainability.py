@@ -20,6 +20,7 @@ from research.optimizers import OPTIMIZERS
 from research.propagation import Result
 from research.study.claims import judge
 from research.study.declaration import chosen_values, grid
+from research.study.errors import Refusal
 from research.study.tables import as_markdown, text_of
 from research.sweeps import Trained
 from research.training import Log, Measures
@@ -227,6 +228,28 @@ def test_searches_are_tables_figures_and_verdicts(searched):
     assert {judge(claim, searched).word for claim in study.claims} == {"untested"}
     (figure,) = study.figures(searched, lambda row: {})
     assert figure.draw().axes
+
+
+@pytest.mark.parametrize(
+    "study, axis, said",
+    [
+        (trainability.STUDY, {"architecture": ("autoencoder",)}, "reconstruction"),
+        (
+            max_trainable_depth.STUDY,
+            {"architecture": ("autoencoder",)},
+            "reconstruction",
+        ),
+        (
+            max_trainable_depth.STUDY,
+            {"architecture": ("resnet",), "cap": (5,)},
+            "--cap 5: resnet has no depth below 8",
+        ),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(study, axis, said):
+    cells = grid(study, chosen_values(study, "smoke", axis))
+    with pytest.raises(Refusal, match=said):
+        study.fit(cells, set(axis))
 
 
 def test_pairs_leave_out_what_the_cap_hides():
