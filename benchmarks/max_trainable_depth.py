@@ -117,18 +117,9 @@ SIZES = {
     },
     "full": {
         "architecture": (
-            *(
-                "mlp",
-                "residual_mlp",
-                "residual_mlp_scaled",
-                "rezero_mlp",
-                "highway_mlp",
-            ),
-            *("plain_cnn", "resnet", "cnn_same"),
+            *("mlp", "residual_mlp", "residual_mlp_scaled", "rezero_mlp"),
+            *("highway_mlp", "resnet"),
         ),
-        "activation": ("tanh", "relu", "sigmoid", "gelu", "selu"),
-        "initializer": ("glorot_normal", "he_normal", "orthogonal", "critical"),
-        "normalizer": ("none", "batch", "layer"),
         "optimizer": ("momentum", "adam"),
         "width": (256,),
         "cap": (1024,),
