@@ -318,13 +318,13 @@ CLAIMS = (
     ),
     Claim(
         "T1",
-        "residual nets train deeper than plain ones",
+        "with batch norm residual nets train deeper than plain ones",
         "He, Zhang, Ren & Sun 2016, arXiv:1512.03385",
         gap=lambda r: min(0.0, r["gain"] - 0.8 * STEP),
         error=lambda r: 0.0,
         within=0.0,
-        scope=lambda r: True,
-        label=("activation", "initializer", "normalizer", "optimizer"),
+        scope=lambda r: r["normalizer"] == "batch",  # as all nets of the paper
+        label=("activation", "initializer", "optimizer"),
         of=functools.partial(pairs, "architecture", "mlp", "residual_mlp"),
         published="deeper",
         ours=lambda r: 2 ** r["gain"],
