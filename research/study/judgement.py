@@ -63,7 +63,7 @@ def main(options: argparse.Namespace) -> int:
         judged += [
             line for line in lines(study, path, options.size) if line["id"] in ids
         ]
-    judged.sort(key=lambda line: (line["id"][0], int(line["id"][1:])))
+    judged.sort(key=lambda line: _order(line["id"]))
     present(judged, options.format)
     return 0
 
@@ -90,8 +90,11 @@ def chosen(only: str | None) -> list[tuple[Study, set[str]]]:
     return pairs
 
 
-def _order(name: str) -> tuple[str, int]:
-    return name[0], int(name[1:])
+def _order(name: str) -> tuple[bool, str, int]:
+    """A sort key of claims' ids: S2 before S10, and words after those."""
+    letter, number = name[:1], name[1:]
+    known = number.isdecimal()
+    return (not known, letter if known else name, int(number) if known else 0)
 
 
 def folder_of(out: Path, study: Study, size: str) -> Path:
