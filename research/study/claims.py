@@ -75,7 +75,7 @@ def judge(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> Verdict:
     A row misses when its gap exceeds `within` by more than three standard errors.
     """
     holds, misses, seen = 0, [], []
-    for row in claim.of(rows):
+    for row in claim.of(rows) if rows else ():
         if row["status"] != "ok" or (row.get(claim.repeats) or 0) < SEEDS:
             continue
         if not claim.scope(row):
