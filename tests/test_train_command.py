@@ -114,6 +114,27 @@ def test_a_mistake_is_one_line_and_writes_nothing(more, words, tmp_path, capsys)
     assert not (out / "reports").exists() or not list((out / "reports").iterdir())
 
 
+def test_what_is_not_given_is_as_published():
+    from research.architectures import ARCHITECTURES
+    from research.datasets import DATASETS
+    from research.study.train import AXES, published
+
+    def of(name, dataset):
+        family = ARCHITECTURES[name]
+        return published(family, DATASETS[dataset], dict.fromkeys(AXES))
+
+    lstm = of("lstm", "adding_200")  # whose depth is time
+    assert (lstm["depth"], lstm["activation"]) == (200, "tanh")
+    resnet = of("resnet", "digits")
+    assert resnet == {
+        "depth": 8,
+        "width": 16,
+        "activation": "relu",
+        "normalizer": "batch",
+    }
+    assert of("mlp", "digits")["normalizer"] == "none"
+
+
 LONG = [
     *("train --depth 3 --width 16 --steps 6000 --batch 16 --seeds 2").split(),
     *("--normalizer batch --report-every 500 --checkpoint-seconds 0.2").split(),

@@ -33,8 +33,13 @@ _published = partial(Family, takes="image", repeats=False)  # each layer of its 
 
 # Averages over batches differ by time step (Cooijmans et al. 2016, arXiv:1603.09025),
 # and a tied layer keeps one for all.
-_over_time = partial(Family, takes="sequence", normalizers=("none", "layer", "rms"))
-_stacked = partial(Family, takes="sequence", space=1, steps="causal")
+_over_time = partial(
+    Family,
+    takes="sequence",
+    activation="tanh",
+    normalizers=("none", "layer", "rms"),
+)
+_stacked = partial(Family, takes="sequence", activation="tanh", space=1, steps="causal")
 
 # Transformers are defined by a normaliser of single steps: one over the batch would let
 # a step see later ones.
@@ -97,6 +102,7 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             "cnn",
             "convolutional:build",
             "Xiao et al. 2018, arXiv:1806.05393 (3×3, circular)",
+            activation="tanh",
             branch=plain,
             takes="image",
             kernels=9,
@@ -106,6 +112,7 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             "cnn_same",
             "convolutional:build_same",
             "Xiao et al. 2018, arXiv:1806.05393 (with zeros at the border instead)",
+            activation="tanh",
             takes="image",
             kernels=9,
             space=2,
@@ -114,6 +121,7 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             "cnn_1d",
             "convolutional:build_1d",
             "Xiao et al. 2018, arXiv:1806.05393 (its one-dimensional form)",
+            activation="tanh",
             branch=plain,
             takes="sequence",
             kernels=3,
@@ -131,6 +139,7 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             "lenet5",
             "alexnet:build_lenet5",
             "LeCun, Bottou, Bengio & Haffner 1998, Proc. IEEE 86:2278",
+            activation="tanh",
             depths=fixed(5),
             width=6,
             smallest=16,
@@ -233,6 +242,7 @@ ARCHITECTURES: Catalogue[Family] = Catalogue(
             "rnn_identity",
             "recurrent:build_identity",
             "Le, Jaitly & Hinton 2015, arXiv:1504.00941",
+            activation="relu",
         ),
         _over_time(
             "lstm",

@@ -59,7 +59,7 @@ class Family(NamedTuple):
       published net's sizes are met; None where any is as good.
     step: the width is a multiple of it.
     activations, normalizers: the names it can take, the published one first; all if
-      empty.
+      empty. activation: what it is published with, where it takes all.
     smallest: the smallest side of an image, or length of a sequence, that it can read.
     kernels: a layer's weights in units of width², about; for estimates of time.
     space: how many of an example's dimensions a state keeps; 0 where depth is time.
@@ -77,6 +77,7 @@ class Family(NamedTuple):
     repeats: bool = True
     width: int | None = None
     step: int = 1
+    activation: str = "relu"
     activations: tuple[str, ...] = ()
     normalizers: tuple[str, ...] = ()
     smallest: int = 1
@@ -96,6 +97,11 @@ class Family(NamedTuple):
     def published_normalizer(self) -> str:
         """The normaliser's name that the net has of its own."""
         return self.normalizers[0] if self.normalizers else "none"
+
+    @property
+    def published_activation(self) -> str:
+        """The activation's name that the net has of its own."""
+        return self.activations[0] if self.activations else self.activation
 
     def refuses(
         self,

@@ -151,12 +151,11 @@ def published(
     depth = DEPTH if family.depths is ANY_DEPTH else family.depths.examples[0]
     if family.takes == "sequence" and not family.space:  # depth is time: read it all
         depth = dataset.shape[0] if len(dataset.shape) > 1 else 1
-    activations, normalizer = family.activations or ("relu",), "none"
     own = {
         "depth": depth,
         "width": family.width or WIDTH,
-        "activation": activations[0],
-        "normalizer": family.published_normalizer or normalizer,
+        "activation": family.published_activation,
+        "normalizer": family.published_normalizer,
     }
     return {name: v for name, v in own.items() if settings[name] is None}
 
