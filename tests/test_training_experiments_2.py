@@ -114,6 +114,13 @@ def test_rows_tables_verdicts_and_figures(study, monkeypatch, made_up_sizes):
         assert any(axes.lines for axes in figure.draw().axes)
 
 
+@pytest.mark.parametrize("study", [*STUDIES, digits.STUDY], ids=lambda s: s.name)
+def test_every_value_can_be_typed(study):
+    for name, axis in study.axes.items():
+        typed = ",".join(str(value) for value in axis.values)
+        assert axis.parse(f"--{name}", typed) == axis.values
+
+
 def row(kind, rate, loss, diverged=0.0, seeds=3, se=0.1, steps=100):
     return {
         "net": kind,

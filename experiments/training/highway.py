@@ -27,9 +27,10 @@ SOURCE = "Srivastava et al. 2015, arXiv:1507.06228, section 3.1"
 PLAIN = "plain"
 NETS = {
     PLAIN: ("mlp", 71),
-    "highway, bias −2": ("highway_mlp", 50),
-    "highway, bias −4": ("highway_mlp_closed", 50),
+    "highway": ("highway_mlp", 50),
+    "highway_closed": ("highway_mlp_closed", 50),
 }
+BIASES = {"highway": ", bias −2", "highway_closed": ", bias −4"}  # of the gates
 KIND = {name: PLAIN if name == PLAIN else "highway" for name in NETS}
 WORSE = math.log(2)  # "similar" is a loss within a factor of two; so is noise of seeds
 
@@ -117,7 +118,7 @@ def _draw(rows, profiles):
         chosen = pairs.best(own, ("depth",), loss)
 
         def label(row):
-            bias = "" if row["net"] == PLAIN else f", {row['net'].split()[-1]}"
+            bias = BIASES.get(row["net"], "")
             return (
                 f"{row['depth']} ({row['activation']}, {row['learning_rate']:g}{bias})"
             )
@@ -150,7 +151,7 @@ STUDY = Study(
     },
     sizes={
         "smoke": {
-            "net": (PLAIN, "highway, bias −2"),
+            "net": (PLAIN, "highway"),
             "activation": ("relu",),
             "depth": (5, 20),
             "learning_rate": (0.03,),

@@ -26,10 +26,10 @@ PAPER_RATE = 0.01
 SOURCE = "Bachlechner et al. 2021, arXiv:2003.04887"
 NETS = {
     "plain": ("mlp", "none"),
-    "plain, layer norm": ("mlp", "layer"),
+    "plain_layer_norm": ("mlp", "layer"),
     "residual": ("residual_mlp", "none"),
-    "residual, layer norm": ("residual_mlp", "layer"),
-    "ReZero": ("rezero_mlp", "none"),
+    "residual_layer_norm": ("residual_mlp", "layer"),
+    "rezero": ("rezero_mlp", "none"),
 }
 
 
@@ -45,14 +45,14 @@ def settings(cell):
 
 def rivals(rows):
     """ReZero's best rate against every other net's."""
-    others = [name for name in NETS if name != "ReZero"]
+    others = [name for name in NETS if name != "rezero"]
     return [
         made
         for other in others
         for made in pairs.versus(
             rows,
             "net",
-            ("ReZero", other),
+            ("rezero", other),
             ("depth", "width"),
             loss,
             deviation("train_loss"),
@@ -125,7 +125,7 @@ STUDY = Study(
     },
     sizes={
         "smoke": {
-            "net": ("plain", "residual", "ReZero"),
+            "net": ("plain", "residual", "rezero"),
             "depth": (16,),
             "width": (24,),
             "steps": (60,),
