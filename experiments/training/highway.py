@@ -143,10 +143,10 @@ STUDY = Study(
             pairs.methods("net", tuple(NETS), SOURCE),
         ),
         "activation": Axis("the nonlinearity", ("relu", "tanh"), ACTIVATIONS),
-        "depth": whole("layers, the first counted", (10, 20, 50, 100), 2, False),
+        "depth": whole("layers, the first counted", (10, 50, 100), 2, False),
         "learning_rate": rates((0.01, 0.03, 0.1)),
         "dataset": pairs.dataset(),
-        "steps": whole("steps of 64 examples", (250,)),
+        "steps": whole("steps of 64 examples", (200,)),
         "seeds": whole("runs of each cell", (3,)),
     },
     sizes={
@@ -158,6 +158,7 @@ STUDY = Study(
             "steps": (60,),
         },
         "full": {
+            "depth": (10, 20, 50, 100),
             "learning_rate": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
             "dataset": ("tfds:mnist",),
             "steps": (100_000,),
