@@ -160,10 +160,11 @@ STUDY = Study(
             "S13",
             "at 22 layers He's variance gets there sooner",
             SOURCE,
-            gap=lambda row: min(0.0, row["log2_sooner"]),
-            error=lambda row: row["log2_sooner_se"],
+            # A net that never gets there is later than one that does.
+            gap=lambda row: min(0.0, row["log2_sooner"] or 0.0),
+            error=lambda row: row["log2_sooner_se"] or 0.0,
             within=0.0,
-            scope=lambda row: row["depth"] == 22 and row["log2_sooner"] is not None,
+            scope=lambda row: row["depth"] == 22 and row["he_reached"] == 1,
             label=("depth",),
         ),
         Claim(
