@@ -81,11 +81,18 @@ def theory_depth(cell: Mapping[str, Any], values: Mapping[str, Any]) -> float | 
     return None if depth is None or math.isnan(depth) else depth
 
 
-def survives_to(decades: np.ndarray, most: float) -> int:
+def survives_to(architecture: str, deepest: Fresh, depth: int, most: float) -> int:
     """The deepest net whose gradient stays within `most` decades from last to first.
 
-    decades: of `Fresh`, of a net as deep as any. What is no number has been lost.
+    deepest: what was measured at `depth`. Where layers repeat its first layers are the
+    shallower nets; otherwise decades are taken to grow in proportion to the depth. What
+    is no number has been lost.
     """
-    with np.errstate(invalid="ignore"):
-        beyond = np.flatnonzero(~(np.abs(decades) <= most))
-    return int(beyond[0]) - 1 if beyond.size else len(decades) - 1
+    if ARCHITECTURES[architecture].repeats:
+        with np.errstate(invalid="ignore"):
+            beyond = np.flatnonzero(~(np.abs(deepest.decades) <= most))
+        return int(beyond[0]) - 1 if beyond.size else len(deepest.decades) - 1
+    ratio = deepest.columns["log10_ratio"]
+    if ratio is None:
+        return 0
+    return depth if abs(ratio) <= most else int(depth * most / abs(ratio))

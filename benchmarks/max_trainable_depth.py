@@ -224,7 +224,9 @@ def measure(
         "diverged": there.diverged,
         "runs": sum(one.runs for one in trainer.tries.values()),
         **fresh.columns,
-        "gradient_depth": fresh_gradients.survives_to(deepest.decades, SURVIVES),
+        "gradient_depth": fresh_gradients.survives_to(
+            cell["architecture"], deepest, steps.grid[-1], SURVIVES
+        ),
         "gradient_at_cap": deepest.columns["gradient"],
         **_cost(trainer, shown),
     }

@@ -13,6 +13,7 @@ from benchmarks import (
     trainability,
 )
 from benchmarks.depth_search import Ladder, ladder, search
+from benchmarks.fresh_gradients import Fresh
 from research import sweeps
 from research import trainability as core
 from research.architectures import ARCHITECTURES
@@ -145,11 +146,19 @@ def test_rates_are_half_decades_around_the_published_one():
     assert OPTIMIZERS["adam"].rates(1) == (1e-3,)
 
 
-def test_where_a_gradient_stops_surviving():
-    lost = np.array([0.0, -1, -2, -3, -4, -9])
-    assert fresh_gradients.survives_to(lost, 3.0) == 3
-    assert fresh_gradients.survives_to(lost[:4], 3.0) == 3
-    assert fresh_gradients.survives_to(np.array([0.0, np.nan, 0.0]), 3.0) == 0
+@pytest.mark.parametrize(
+    "decades, depth",
+    [([0.0, -1, -2, -3, -4, -9], 3), ([0.0, -3], 1), ([0.0, np.nan, 0.0], 0)],
+)
+def test_where_a_gradient_stops_surviving(decades, depth):
+    fresh = Fresh({}, np.array(decades))
+    assert fresh_gradients.survives_to("mlp", fresh, len(decades) - 1, 3.0) == depth
+
+
+def test_where_layers_differ_decades_grow_with_the_depth():
+    for ratio, depth in [(-6.0, 28), (2.0, 56), (None, 0)]:
+        fresh = Fresh({"log10_ratio": ratio}, np.zeros(57))
+        assert fresh_gradients.survives_to("resnet", fresh, 56, 3.0) == depth
 
 
 def test_theory_of_batch_norm_is_sixteen_over_the_log_of_its_rate():
