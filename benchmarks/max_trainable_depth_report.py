@@ -9,7 +9,6 @@ from research.study.declaration import Figure, Profiles, Row
 from research.study.tables import Mark, Table, number
 
 NAMED = ("activation", "initializer", "optimizer", "width", "steps", "batch", "rates")
-TONES = {"survives": "good", "vanishes": "bad", "explodes": "bad"}
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -43,10 +42,11 @@ def _joined(rows: Sequence[Row]) -> Table:
     title = (
         f"Deepest net that trains ({first['target']:.0%} of {first['dataset']} in "
         f"{first['steps']} steps), that theory lets train, and whose gradient survives; "
-        "at the first of them, the fresh gradient's decades a layer, and a step's cost"
+        "at the first of them, the fresh gradient's decades a layer, and a step's cost; "
+        f"at {first['cap']}: what the gradient does in so many layers"
     )
     headers = (
-        *("net", "trains", "theory", "survives", "/layer", "verdict"),
+        *("net", "trains", "theory", "survives", "/layer", f"at {first['cap']}"),
         *("step ms", "MFLOP", "MiB", "compile s"),
     )
     return Table(title, headers, tuple(body))
@@ -55,19 +55,25 @@ def _joined(rows: Sequence[Row]) -> Table:
 def _line(net: str, row: Row) -> tuple:
     if row["status"] != "ok":
         return (net, *"----", Mark(row["status"].replace("_", " "), "dim"), *"----")
-    verdict = str(row["gradient"])
     return (
         net,
         _trains_to(row),
         _theory(row),
         _reaches(row, row["gradient_depth"]),
         _signed(row["log10_slope"]),
-        Mark(verdict, TONES.get(verdict, "bad")),
+        _verdict(row),
         number(row["step_ms"], 2),
         number(row["step_mflop"]),
         number(row["peak_mib"], 2),
         number(row["compile_s"], 2),
     )
+
+
+def _verdict(row: Row) -> Mark:
+    """The gradient at the deepest that is tried; yellow if it survives in vain."""
+    survives = row["gradient_at_cap"] == "survives"
+    tone = "good" if survives and row["capped"] else "warning" if survives else "bad"
+    return Mark(str(row["gradient_at_cap"]), tone)
 
 
 def _trains_to(row: Row) -> Mark:
@@ -140,8 +146,8 @@ def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:
     if not shown:
         return []
     caption = (
-        "Bars: the deepest net that trains; colour: what its gradient does before "
-        "training (within a factor of 1,000 it survives). Diamonds: the depth that "
+        "Bars: the deepest net that trains; colour: what the fresh gradient does at the "
+        "deepest tried (within a factor of 1,000 it survives). Diamonds: the depth that "
         "theory allows, an arrow if any; circles: the depth to which the gradient "
         "survives. Right: milliseconds of a step at the bar's depth."
     )
@@ -190,7 +196,7 @@ def _powers(cap: int) -> tuple[list[int], list[str]]:
 
 def _bar(axes, place: float, row: Row) -> None:
     depth = max(row["max_depth"], 0.8)
-    colour = COLOURS.get(str(row["gradient"]), OTHER)
+    colour = COLOURS.get(str(row["gradient_at_cap"]), OTHER)
     axes.barh(place, depth - 0.7, 0.62, left=0.7, color=colour, alpha=0.85, lw=0)
     said = f"≥ {depth}" if row["capped"] else str(row["max_depth"])
     inside = depth >= 4
@@ -214,7 +220,7 @@ def _legend(axes, rows: Sequence[Row]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    seen = dict.fromkeys(str(row["gradient"]) for row in rows)
+    seen = dict.fromkeys(str(row["gradient_at_cap"]) for row in rows)
     handles = [
         Patch(color=COLOURS.get(one, OTHER), alpha=0.85, label=f"gradient {one}")
         for one in seen
