@@ -33,6 +33,11 @@ def run_of(settings: Mapping[str, Any], seed: int) -> Run:
     return Run(seed, rules, hyper)
 
 
+def runs_of(settings: Mapping[str, Any]) -> list[Run]:
+    """A cell's runs, one for each seed. Raises NoCriticalPoint."""
+    return [run_of(settings, seed) for seed in range(settings["seeds"])]
+
+
 def measure(
     cells: Sequence[Mapping[str, Any]], at_a_time: int, target: float = 0.9
 ) -> list[Result]:
@@ -61,8 +66,7 @@ def _measure(cells: Sequence[Mapping[str, Any]], at_a_time: int, target: float):
     runs: dict[int, list[Run]] = {}
     for number, settings in enumerate(cells):
         try:
-            seeds = range(settings["seeds"])
-            runs[number] = [run_of(settings, seed) for seed in seeds]
+            runs[number] = runs_of(settings)
         except NoCriticalPoint as error:
             results[number] = Result("no_fixed_point", str(error), {}, {})
     flat = [run for own in runs.values() for run in own]
