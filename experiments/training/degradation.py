@@ -126,8 +126,8 @@ STUDY = Study(
         "learning_rate": rates((0.03, 0.1)),
         "width": whole("channels at first", (8,)),
         "dataset": pairs.dataset(),
-        "batch": whole("examples in a step", (64,), low=2),
-        "steps": whole("steps", (150,)),
+        "batch": whole("examples in a step", (32,), low=2),
+        "steps": whole("steps", (100,)),
         "seeds": whole("runs of each cell", (3,)),
     },
     sizes={
