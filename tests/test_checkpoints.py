@@ -471,6 +471,7 @@ def kills(folder, environment, number, seed):
     return torn
 
 
+@pytest.mark.exhaustive  # test_train_command kills whole training runs
 def test_a_killed_run_goes_on_from_its_last_save(tmp_path, clean_environment):
     kills(tmp_path, clean_environment, 4, seed=0)
 

@@ -237,7 +237,9 @@ def test_theory_gives_the_promised_keys(capsys):
     assert told["trainable_depth"] == pytest.approx(6 * told["xi_c"])
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
+@pytest.mark.parametrize(
+    "suffix", [pytest.param(".png", marks=pytest.mark.exhaustive), ".svg"]
+)
 def test_theory_draws_a_phase_diagram(tmp_path, suffix, capsys):
     picture = tmp_path / f"phase{suffix}"
     assert main(["theory", "relu", "--figure", str(picture)]) == 0

@@ -44,7 +44,11 @@ def alone():
 
 
 @pytest.mark.parametrize(
-    ("architecture", "normalizer"), (("mlp", "none"), ("residual_mlp_scaled", "batch"))
+    ("architecture", "normalizer"),
+    (
+        ("mlp", "none"),
+        pytest.param("residual_mlp_scaled", "batch", marks=pytest.mark.exhaustive),
+    ),
 )
 def test_a_member_is_the_same_network_alone(architecture, normalizer):
     program = PROGRAM._replace(

@@ -54,7 +54,7 @@ def test_the_command_on_dense_nets(tmp_path, capsys):
     assert told["linear", "gaussian", 1]["variance"] == pytest.approx(9 / 8, rel=0.7)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_command_on_convolutional_nets(tmp_path, capsys):
     recipes = "delta_orthogonal,delta_orthogonal_q1"  # of one draw, and so one unit
     flags = ["--width", "4", "--recipe", recipes, "--depth", "8"]

@@ -197,7 +197,9 @@ def test_the_identity_net_starts_as_one(network):
     np.testing.assert_array_equal(params["kernel"], np.eye(8))
 
 
-@pytest.mark.parametrize("ntk", (True, False))
+@pytest.mark.parametrize(
+    "ntk", (pytest.param(True, marks=pytest.mark.exhaustive), False)
+)
 def test_chrono_biases_spread_forget_times_up_to_the_length(ntk, network):
     net = network("lstm_chrono", width=400, depth=100, sigma_w=0.0, ntk=ntk)
     stem = jax.jit(lambda: init(KEY, net, X).stem)()

@@ -40,6 +40,7 @@ def layers_of(net, variables):
     ]
 
 
+@pytest.mark.exhaustive  # of dense nets by default
 def test_both_parametrisations_are_the_same_network(small):
     outputs = []
     for ntk in (False, True):

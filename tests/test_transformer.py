@@ -304,7 +304,9 @@ def test_deepnorms_constants_are_the_papers():
     np.testing.assert_allclose(traced, alone[2:4], rtol=1e-6)
 
 
-@pytest.mark.parametrize("ntk", (False, True))
+@pytest.mark.parametrize(
+    "ntk", (False, pytest.param(True, marks=pytest.mark.exhaustive))
+)
 def test_deepnorm_scales_what_carries_values(ntk, small):
     h = random(3, 5, 8)
     ours, plain = (
