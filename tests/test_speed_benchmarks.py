@@ -37,9 +37,18 @@ def test_compile_time_at_smoke_size(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_ensemble_speed_at_smoke_size(tmp_path, capsys):
-    rows = {r["way"]: r for r in run(capsys, "ensemble_speed", "--out", f"{tmp_path}")}
-    assert list(rows) == list(ensemble_speed.WAYS)
+@pytest.mark.parametrize(
+    "ways",
+    [
+        "ensemble,one_by_one,torch",
+        pytest.param(",".join(ensemble_speed.WAYS), marks=pytest.mark.exhaustive),
+    ],
+    ids=["three ways", "all ways"],
+)
+def test_ensemble_speed_at_smoke_size(ways, tmp_path, capsys):
+    flags = ("--way", ways, "--out", f"{tmp_path}")
+    rows = {row["way"]: row for row in run(capsys, "ensemble_speed", *flags)}
+    assert list(rows) == ways.split(",")
     for way, row in rows.items():
         if "torch" in way and not torch_loop.present():
             assert (row["status"], row["reason"]) == ("absent", torch_loop.ABSENT)
