@@ -20,7 +20,7 @@ from research.tasks import TASKS
 from research.training import Batch, Job
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-EVALUATED = 4096  # examples, at most, of what does not fit in memory
+EVALUATED = 4096  # examples, at most, of a training set or of one not in memory
 BORDER = 8  # a crop moves an image by up to an eighth of its side
 
 

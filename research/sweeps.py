@@ -20,8 +20,6 @@ from research.jobs import Rules, Setup
 from research.optimizers import Hyper
 from research.training import Batch, Job, Log, Measures, State
 
-EVALUATED = 4096  # training examples, at most, that an accuracy is taken of
-
 
 class Run(NamedTuple):
     """The traced settings of one run."""
@@ -35,7 +33,7 @@ class Trained(NamedTuple):
     """One run's outcome, on the host.
 
     log: each step's loss and share right on its own batch [steps]; nan after a run has
-      diverged. train, test: at the end, of all examples (of the first EVALUATED to
+      diverged. train, test: at the end, of all examples (of the first jobs.EVALUATED to
       train on). diverged: the first step whose loss was not below LARGEST, or None.
     """
 
@@ -162,7 +160,7 @@ def _train(setup: Setup, group: Sequence[Run], steps: int) -> list[Trained]:
     seeds, rules, hyper = arguments(group)
     state = run.init(seeds, rules, hyper)
     state, log = run.advance(state, hyper, data, np.int32(steps))
-    some = jax.tree.map(lambda a: a[:EVALUATED], data)
+    some = jax.tree.map(lambda a: a[: jobs.EVALUATED], data)
     found = (log, run.evaluate(state, some), run.evaluate(state, test), state.diverged)
     found = jax.device_get(found)
     if not several:

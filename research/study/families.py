@@ -90,10 +90,9 @@ def _published(family: Family, cells: Sequence[Cell]) -> dict[str, Sequence]:
 
 def untrainable(family: Family, dataset: Dataset) -> str | None:
     """Why the net cannot be trained on the data set, with what can; None if it can."""
-    if family.takes == "image" and len(dataset.shape) != 3:
-        return (
-            f"{family.name} reads images, not {dataset.name} of shape {dataset.shape}"
-        )
+    why = _unreadable(family, dataset)
+    if why:
+        return why
     if family.task(dataset.task) == "tokens":
         allowed = ("causal",) if dataset.causal else ("causal", "all")
         able = [name for name, f in ARCHITECTURES.items() if f.steps in allowed]
@@ -103,6 +102,15 @@ def untrainable(family: Family, dataset: Dataset) -> str | None:
                 f"{dataset.name} asks for {asks}, which {family.name} cannot be asked "
                 f"for; allowed: {', '.join(able)}"
             )
+    return None
+
+
+def _unreadable(family: Family, dataset: Dataset) -> str | None:
+    """Why the net cannot read the data set's examples; None if it can."""
+    if family.takes == "image" and len(dataset.shape) != 3:
+        return (
+            f"{family.name} reads images, not {dataset.name} of shape {dataset.shape}"
+        )
     return None
 
 
@@ -120,14 +128,11 @@ def side(family: Family, shape: Sequence[int]) -> int:
 
 def _why_not(cell: Cell) -> str | None:
     family = ARCHITECTURES[str(cell["architecture"])]
-    fed = str(cell.get("dataset", "digits"))
-    shape = DATASETS[fed].shape
-    if family.takes == "image" and len(shape) != 3:
-        return f"{family.name} reads images, not the {fed} of shape {shape}"
-    return family.refuses(
+    dataset = DATASETS[str(cell.get("dataset", "digits"))]
+    return _unreadable(family, dataset) or family.refuses(
         int(cell["depth"] or 0),
         str(cell["activation"]),
         str(cell.get("normalizer", family.published_normalizer)),
         _width(cell),
-        side(family, DATASETS[fed].shape),
+        side(family, dataset.shape),
     )
