@@ -1,36 +1,61 @@
 """Published numbers are text made from committed rows; no number can drift."""
 
+import shutil
+
 import pytest
 
 from research.architectures import ARCHITECTURES
-from research.study import published
+from research.study import published, readme
+from research.study.command import main
 from research.study.studies import studies
+
+PUBLISHED = [(d, name) for d in published.devices() for name in published.folders(d)]
 
 
 def test_readme_tables_are_made_from_committed_rows(root):
     text = (root / "README.md").read_text()
-    assert published.filled(text) == text, (
+    assert readme.filled(text) == text, (
         "README.md differs from the committed rows; if they were made anew, run "
-        "python -m research.study.published and say so in CHANGELOG.md"
+        "depthbench report and say so in CHANGELOG.md"
     )
 
 
-@pytest.mark.parametrize("name", published.PUBLISHED)
-def test_reports_are_made_from_committed_rows(name):
-    committed = (published.PUBLISHED[name] / "report.md").read_text()
-    assert published.made_again(name) == committed
+@pytest.mark.parametrize(("device", "name"), PUBLISHED)
+def test_reports_are_made_from_committed_rows(device, name):
+    committed = (published.folders(device)[name] / "report.md").read_text()
+    assert published.made_again(studies()[name], device) == committed
 
 
 def test_a_changed_row_changes_the_readme(root, tmp_path, monkeypatch):
-    name = "gradient_flow"
-    folder = published.PUBLISHED[name]
-    for file in ("rows.csv", "run.json"):
-        (tmp_path / file).write_bytes((folder / file).read_bytes())
-    rows = (tmp_path / "rows.csv").read_text()
-    (tmp_path / "rows.csv").write_text(rows.replace(",survives,", ",vanishes,", 40))
-    monkeypatch.setattr(published, "PUBLISHED", {name: tmp_path})
     text = (root / "README.md").read_text()
-    assert published.filled(text) != text
+    shutil.copytree(published.RESULTS, tmp_path / "results")
+    monkeypatch.setattr(published, "RESULTS", tmp_path / "results")
+    assert readme.filled(text) == text
+    path = tmp_path / "results" / "cpu" / "gradient_flow" / "rows.csv"
+    rows = path.read_text()
+    path.write_text(rows.replace(",survives,", ",vanishes,", 40))
+    assert readme.filled(text) != text
+
+
+def test_a_run_is_published_and_readme_made_anew(tmp_path, monkeypatch, capsys):
+    """What is published is read by `claims`, and gives the report that was published."""
+    monkeypatch.setattr(published, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
+    asked = "before\n<!-- table: residual_growth -->\n<!-- end -->\nafter\n"
+    readme.README.write_text(asked)
+    run = str(tmp_path / "run")
+    assert main(["run", "residual_growth", "--size", "smoke", "--out", run]) == 0
+    assert main(["report", run, "--publish"]) == 0
+    text = readme.README.read_text()
+    assert text.startswith("before\n") and text.endswith("<!-- end -->\nafter\n")
+    assert "| " in text and readme.filled(text) == text
+    study = studies()["residual_growth"]
+    committed = (published.folders()["residual_growth"] / "report.md").read_text()
+    assert published.made_again(study) == committed
+    assert published.made("residual_growth").rows
+    capsys.readouterr()
+    assert main(["report", "--publish"]) == 2
+    assert "which run's folder" in capsys.readouterr().err
 
 
 EXPERIMENTS = [s for s in studies().values() if s.kind == "experiment"]

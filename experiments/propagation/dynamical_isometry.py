@@ -318,6 +318,7 @@ STUDY = Study(
             SOURCE,
             gap=misses,
             error=lambda row: row["variance_se"] / row["variance_theory"],
+            published="L, 2L, L: gap 0",
             within=0.1,  # at finite width it is off by about depth/width, 1/16 at most
             scope=lambda row: (
                 wide(row)
@@ -345,6 +346,7 @@ STUDY = Study(
             SOURCE,
             gap=misses,
             error=lambda row: row["variance_se"] / row["variance_theory"],
+            published="that: gap 0",
             within=0.1,
             scope=lambda row: wide(row) and not scale_free(row),
             label=("weights", "activation", "q_star", "depth"),
@@ -355,6 +357,8 @@ STUDY = Study(
             SOURCE,
             gap=lambda row: max(0.0, row["variance"] / row["depth"] - 0.1),
             error=lambda row: row["variance_se"] / row["depth"],
+            published="variance / L: below 0.1",
+            ours=lambda row: row["variance"] / row["depth"],
             within=0.0,
             scope=lambda row: (
                 (row["activation"], row["weights"]) == ("tanh", "orthogonal")
@@ -368,6 +372,8 @@ STUDY = Study(
             SOURCE,
             gap=lambda row: min(0.0, row["variance"] / row["depth"] - 1),
             error=lambda row: row["variance_se"] / row["depth"],
+            published="variance / L: at least 1",
+            ours=lambda row: row["variance"] / row["depth"],
             within=0.1,
             scope=lambda row: row["activation"] == "relu",
             label=("weights", "depth"),

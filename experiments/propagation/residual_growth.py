@@ -181,6 +181,8 @@ STUDY = Study(
             "Yang & Schoenholz 2017, arXiv:1712.08969",
             gap=lambda row: max(0.0, row["power_misfit"] - row["rate_misfit"]),
             error=lambda row: 0.0,
+            published="misfit less than an exponential's",
+            ours=lambda row: row["power_misfit"] - row["rate_misfit"],
             within=0.0,
             scope=lambda row: plain(row, "tanh"),
             label=("activation", "depth"),

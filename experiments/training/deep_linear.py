@@ -338,6 +338,7 @@ STUDY = Study(
             SOURCE + ", figure 6",
             gap=lambda row: row["orthogonal_log2_longer"],
             error=lambda row: row["orthogonal_log2_longer_se"],
+            published="log2 of the delay: 0",
             within=SAME,
             scope=lambda row: (
                 is_deep(row) and row["orthogonal_log2_longer"] is not None
@@ -350,6 +351,8 @@ STUDY = Study(
             SOURCE + ", abstract: only a finite, depth independent, delay",
             gap=lambda row: max(0.0, row["orthogonal_log2_longer"]),
             error=lambda row: row["orthogonal_log2_longer_se"],
+            published="log2 of the delay: below 0.58",
+            ours=lambda row: row["orthogonal_log2_longer"],
             within=SAME,
             scope=lambda row: (
                 is_deep(row) and row["orthogonal_log2_longer"] is not None
@@ -362,6 +365,8 @@ STUDY = Study(
             SOURCE + ", figure 6",
             gap=lambda row: max(0.0, SAME - (row["gaussian_log2_longer"] or SAME)),
             error=lambda row: row["gaussian_log2_longer_se"] or 0.0,
+            published="log2 of the delay: above 0.58",
+            ours=lambda row: nets.or_never(row["gaussian_log2_longer"]),
             within=0.0,
             scope=lambda row: row["depth"] >= 16,
             label=("depth",),
@@ -372,6 +377,7 @@ STUDY = Study(
             SOURCE + ", figure 4 (there of decoupled starts)",
             gap=lambda row: row["orthogonal_log2_rate"] - row["log2_rate_theory"],
             error=lambda row: 0.0,
+            published="log2 of rate × depth: 0",
             within=1.0,  # a factor of two: the rates of the grid are 1.44 apart
             scope=lambda row: (
                 is_deep(row) and row["orthogonal_log2_longer"] is not None

@@ -160,6 +160,11 @@ def log2_longer(long: Any, short: Any) -> tuple[float | None, float | None]:
     return mean, finite(error)
 
 
+def or_never(log2: float | None) -> float:
+    """What `log2_longer` gives, infinite where a seed never got there."""
+    return math.inf if log2 is None else log2
+
+
 def curve(swept: Swept) -> Any:
     """The mean loss over seeds at the best rate [points]; nan once one has diverged."""
     return np.mean(swept.results[swept.best].profiles["loss"], 0, dtype=np.float32)

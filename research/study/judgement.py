@@ -8,16 +8,17 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from research.catalogue import nearest
 from research.study import folder as folders
 from research.study import published, report, run, tables
 from research.study.claims import Verdict
 from research.study.command import Parser
-from research.study.declaration import Row, Study, chosen_values, grid
+from research.study.declaration import Study, chosen_values, grid
 from research.study.errors import Refusal
 from research.study.folder import Folder
+from research.study.published import Made
 from research.study.rows import Record
 from research.study.studies import studies
 from research.study.tables import Mark, Table, number
@@ -120,7 +121,9 @@ def run_study(study: Study, size: str, path: Path) -> None:
 
 def lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any]]:
     """One line a claim, by KEYS, from the rows of a size that are in a folder."""
-    made = made_here(study, path, size) or published_rows(study, size)
+    made = made_here(study, path, size)
+    if made is None and size == "standard":
+        made = published.made(study.name)
     for verdict in report.verdicts(study, made.rows if made else []):
         yield {
             **_judged(verdict),
@@ -132,14 +135,6 @@ def lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any]]:
         }
 
 
-class Made(NamedTuple):
-    """Rows, and where and when they were made."""
-
-    rows: list[Row]
-    device: str | None
-    date: str | None
-
-
 def made_here(study: Study, path: Path, size: str) -> Made | None:
     """The rows of a size in a run's folder; None if there are none."""
     have = records(study, path, size)
@@ -147,17 +142,7 @@ def made_here(study: Study, path: Path, size: str) -> Made | None:
         return None
     ordered = sorted((record.row for record in have), key=study.order)
     manifest = folders.read_manifest(Folder(path)) or {}
-    return Made(ordered, _device(have[0].stamp), _date(manifest))
-
-
-def published_rows(study: Study, size: str) -> Made | None:
-    """The rows that are committed with the code; None if there are none."""
-    folder = published.folder_of(study)
-    if size != "standard" or not folder.is_dir():
-        return None
-    rows = published.read_csv(folder / "rows.csv")
-    manifest = json.loads((folder / "run.json").read_text())
-    return Made(rows, _device(manifest["environment"]), _date(manifest))
+    return Made(ordered, have[0].stamp, published.ended(manifest))
 
 
 def records(study: Study, path: Path, size: str) -> list[Record]:
@@ -172,18 +157,6 @@ def records(study: Study, path: Path, size: str) -> list[Record]:
 
 def _key(cell: dict[str, Any]) -> str:
     return json.dumps(cell, sort_keys=True)
-
-
-def _device(stamp: dict[str, Any]) -> str | None:
-    return stamp.get("processor" if stamp.get("platform") == "cpu" else "device")
-
-
-def _date(manifest: dict[str, Any]) -> str | None:
-    """The day that a folder's last run ended."""
-    ended = [
-        entry["ended"] for entry in manifest.get("history", []) if "ended" in entry
-    ]
-    return ended[-1][:10] if ended else None
 
 
 def _judged(verdict: Verdict) -> dict[str, Any]:

@@ -1,29 +1,62 @@
-"""Published tables: README's, made from committed rows.
+"""Committed rows: what was measured once, and is published with the code.
 
-`python -m research.study.published` writes them anew, and with a run's folder publishes
-its rows first; a test holds that they match.
+They lie in benchmarks/results/DEVICE/STUDY, whatever the kind of study.
 """
 
 import csv
 import json
-import sys
-from collections.abc import Sequence
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from research.study import report, tables
+from research.study import report
 from research.study.declaration import Row, Study
+from research.study.folder import Folder
 from research.study.provenance import ROOT
-from research.study.reporting import opened
-from research.study.studies import studies
+from research.study.rows import Record
 
 RESULTS = ROOT / "benchmarks" / "results"
-PUBLISHED = {folder.name: folder for folder in sorted((RESULTS / "cpu").iterdir())}
+CPU = "cpu"
 
 
-def folder_of(study: Study) -> Path:
-    """Where a study's committed rows are, if there are any."""
-    return RESULTS / "cpu" / study.name
+class Made(NamedTuple):
+    """Rows, where they were made, and the day that it ended."""
+
+    rows: list[Row]
+    environment: dict[str, Any]
+    date: str | None
+
+    @property
+    def device(self) -> str | None:
+        """The processor's or the accelerator's name."""
+        own = "processor" if self.environment.get("platform") == "cpu" else "device"
+        return self.environment.get(own)
+
+
+def folders(device: str = CPU) -> dict[str, Path]:
+    """Where each study's committed rows of a device are."""
+    return {path.name: path for path in sorted((RESULTS / device).glob("*/"))}
+
+
+def devices() -> list[str]:
+    """The devices that there are committed rows of; the CPU first."""
+    names = sorted(path.name for path in RESULTS.glob("*/"))
+    return sorted(names, key=lambda name: name != CPU)
+
+
+def made(name: str, device: str = CPU) -> Made | None:
+    """A study's committed rows; None if there are none."""
+    folder = folders(device).get(name)
+    if folder is None:
+        return None
+    manifest = json.loads((folder / "run.json").read_text())
+    return Made(read_csv(folder / "rows.csv"), manifest["environment"], ended(manifest))
+
+
+def ended(manifest: dict[str, Any]) -> str | None:
+    """The day that a folder's last run ended."""
+    days = [entry["ended"] for entry in manifest.get("history", []) if "ended" in entry]
+    return days[-1][:10] if days else None
 
 
 def read_csv(path: Path) -> list[Row]:
@@ -43,62 +76,32 @@ def _value(text: str) -> Any:
     return text
 
 
-def block(study: Study, rows: Sequence[Row], stamp: dict[str, Any]) -> str:
-    """What stands between a table's markers: the study's first table, and whence."""
-    table = study.tables(rows)[0]
-    seeds = {row["seeds"] for row in rows}
-    made = stamp["history"][-1]["ended"][:10]
-    where = (
-        f"{stamp['environment']['processor']}, {stamp['environment']['cores']} cores"
-    )
-    words = (
-        f"{len(rows)} cells, {max(seeds)} seeds each. "
-        f"{where}, jax {stamp['environment']['jax']}, {made}."
-    )
-    shown = tables.as_markdown(table._replace(title=""))
-    return f"{table.title}:\n\n{shown}\n{words}"
-
-
-def filled(text: str) -> str:
-    """A document with every published table made anew between its markers."""
-    for name, folder in PUBLISHED.items():
-        start, end = f"<!-- table: {name} -->", "<!-- end -->"
-        if start not in text:
-            continue
-        rows = read_csv(folder / "rows.csv")
-        stamp = json.loads((folder / "run.json").read_text())
-        before, rest = text.split(start, 1)
-        after = rest.split(end, 1)[1]
-        made = block(studies()[name], rows, stamp)
-        text = f"{before}{start}\n{made}\n{end}{after}"
-    return text
-
-
-def made_again(name: str) -> str:
+def made_again(study: Study, device: str = CPU) -> str:
     """A published report.md, made from its committed rows."""
-    folder = PUBLISHED[name]
-    study = studies()[name]
+    folder = folders(device)[study.name]
     rows = read_csv(folder / "rows.csv")
     stamp = json.loads((folder / "stamp.json").read_text())
     named = [(f.name, f.caption) for f in study.figures(rows, lambda row: {})]
     return report.as_markdown(study, rows, stamp, named)
 
 
-def publish(run: Path) -> None:
-    """Copies a run's rows, report, figure and stamps to where published ones are."""
-    study, folder, records = opened(run)
-    target = folder_of(study)
+def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
+    """Where a run's rows, report, figures and stamps now are."""
+    stamp = records[0].stamp
+    device = CPU if stamp["platform"] == CPU else _slug(str(stamp["device"]))
+    target = RESULTS / device / study.name
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("rows.csv", "report.md", "run.json"):
+    for name in ("rows.csv", "run.json"):
         (target / name).write_bytes((folder.path / name).read_bytes())
     for figure in folder.path.glob("*.svg"):
         (target / figure.name).write_bytes(figure.read_bytes())
-    stamp = json.dumps(records[0].stamp, indent=1, sort_keys=True)
-    (target / "stamp.json").write_text(stamp + "\n")
+    (target / "stamp.json").write_text(
+        json.dumps(stamp, indent=1, sort_keys=True) + "\n"
+    )
+    (target / "report.md").write_text(made_again(study, device))
+    return target
 
 
-if __name__ == "__main__":
-    for argument in sys.argv[1:]:
-        publish(Path(argument))
-    readme = ROOT / "README.md"
-    readme.write_text(filled(readme.read_text()))
+def _slug(name: str) -> str:
+    """A device's name as a folder's: "NVIDIA H100 80GB HBM3" is nvidia_h100_80gb_hbm3."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

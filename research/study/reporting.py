@@ -1,9 +1,9 @@
-"""`depthbench report DIR`: rows to report and figures again, without jax."""
+"""`depthbench report [DIR]`: rows to report, figures and README again, without jax."""
 
 from pathlib import Path
 
 from research.study import folder as folders
-from research.study import report, run, training_report
+from research.study import published, readme, report, rows, run, training_report
 from research.study.declaration import Study
 from research.study.errors import Refusal
 from research.study.folder import Folder
@@ -12,15 +12,33 @@ from research.study.studies import studies
 
 
 def arguments(parser) -> None:
-    parser.add_argument("dir", metavar="DIR", help="a run's folder")
+    parser.add_argument(
+        "dir",
+        metavar="DIR",
+        nargs="?",
+        help="a run's folder; without, README's tables from the committed rows",
+    )
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="put the run's rows among the committed ones, and README's tables anew",
+    )
     parser.add_argument("--format", default="table", help=", ".join(run.FORMATS))
 
 
 def main(options) -> int:
     run.one_of("--format", options.format, run.FORMATS)
+    if options.dir is None:
+        if options.publish:
+            raise Refusal(
+                "--publish: which run's folder? (depthbench report DIR --publish)"
+            )
+        return fill_readme()
     path = Path(options.dir)
     manifest = folders.read_manifest(folders.existing(path)) or {}
     if manifest.get("study") == training_report.STUDY:
+        if options.publish:
+            raise Refusal(f"--publish: {path} is one training run, not a study's rows")
         training_report.write(Folder(path))
         training_report.show(Folder(path), options.format)
         return 0
@@ -30,6 +48,21 @@ def main(options) -> int:
     run.present(study, ordered, options.format)
     if options.format == "table":
         run.say(f"written: {folder.path}/report.html")
+    if options.publish:
+        run.say(f"published: {published.publish(study, folder, records)}")
+        return fill_readme()
+    return 0
+
+
+def fill_readme() -> int:
+    """Writes README's tables anew. Raises Refusal where the source tree is not here."""
+    if not readme.README.is_file():
+        raise Refusal(
+            f"{readme.README}: no such file; README is part of the source tree"
+        )
+    text = readme.README.read_text()
+    rows.write_atomically(readme.README, readme.filled(text).encode())
+    run.say(f"written: {readme.README}")
     return 0
 
 
