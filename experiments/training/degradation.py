@@ -127,7 +127,7 @@ STUDY = Study(
         "width": whole("channels at first", (8,)),
         "dataset": pairs.dataset(),
         "batch": whole("examples in a step", (32,), low=2),
-        "steps": whole("steps", (100,)),
+        "steps": whole("steps", (200,)),
         "seeds": whole("runs of each cell", (3,)),
     },
     sizes={
