@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from research.architectures import ARCHITECTURES
-from research.study import published, readme
+from research.study import published, readme, tables
 from research.study.command import main
 from research.study.studies import studies
 
@@ -37,6 +37,15 @@ def test_a_changed_row_changes_the_readme(root, tmp_path, monkeypatch):
     assert readme.filled(text) != text
 
 
+def test_values_are_read_as_they_were_written(tmp_path):
+    row = {"a": 1, "b": -0.5, "c": None, "d": True, "e": False, "f": "tanh", "g": 1e-9}
+    (tmp_path / "rows.csv").write_text(tables.as_csv([row], list(row)))
+    (read,) = published.read_csv(tmp_path / "rows.csv")
+    assert read == row and [type(v) for v in read.values()] == [
+        type(v) for v in row.values()
+    ]
+
+
 def test_a_run_is_published_and_readme_made_anew(tmp_path, monkeypatch, capsys):
     """What is published is read by `claims`, and gives the report that was published."""
     monkeypatch.setattr(published, "RESULTS", tmp_path / "results")
@@ -51,6 +60,7 @@ def test_a_run_is_published_and_readme_made_anew(tmp_path, monkeypatch, capsys):
     assert "| " in text and readme.filled(text) == text
     study = studies()["residual_growth"]
     committed = (published.folders()["residual_growth"] / "report.md").read_text()
+    assert committed == (tmp_path / "run" / "report.md").read_text()
     assert published.made_again(study) == committed
     assert published.made("residual_growth").rows
     capsys.readouterr()

@@ -17,6 +17,7 @@ from research.study.rows import Record
 
 RESULTS = ROOT / "benchmarks" / "results"
 CPU = "cpu"
+WORDS = {"": None, "True": True, "False": False}
 
 
 class Made(NamedTuple):
@@ -60,14 +61,14 @@ def ended(manifest: dict[str, Any]) -> str | None:
 
 
 def read_csv(path: Path) -> list[Row]:
-    """The rows of a rows.csv: numbers as numbers, empty as None."""
+    """The rows of a rows.csv: numbers and truth values as such, empty as None."""
     with open(path, newline="") as file:
         return [{k: _value(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
 def _value(text: str) -> Any:
-    if text == "":
-        return None
+    if text in WORDS:
+        return WORDS[text]
     for kind in (int, float):
         try:
             return kind(text) if text not in ("inf", "-inf", "nan") else text
