@@ -5,6 +5,7 @@ leading [depth, …] axis, so compile time does not grow with depth, and every p
 written once for all architectures.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -64,12 +65,15 @@ class Stage(NamedTuple):
       returns Fed gives each of them its own input.
     frugal: `apply` keeps only matrix products for the gradient and makes the rest again:
       half the memory of a Transformer, and on a CPU a tenth less time.
+    segment: `apply` keeps the state before every so many layers alone, and makes what
+      is between again for the gradient. None: it keeps all that the gradient needs.
     """
 
     layer: nn.Module
     depth: int
     tied: bool = False
     frugal: bool = False
+    segment: int | None = None
 
 
 class Fed(NamedTuple):
@@ -217,9 +221,7 @@ def apply(
 
         if stage.frugal:
             step = jax.checkpoint(step, policy=PRODUCTS, prevent_cse=False)
-        if (
-            stage.depth == 1
-        ):  # may change the state's shape, which a scan's carry cannot
+        if stage.depth == 1:  # a scan's carry cannot change its shape
             h, kept = step(
                 h, (layer_at(stage, stacked, 0), None if keys is None else keys[0])
             )
@@ -232,9 +234,54 @@ def apply(
                 inputs, key = now
                 return step(h, ({**tied, **inputs}, key))
 
-            h, kept = jax.lax.scan(tied_step, h, (inputs, keys), length=stage.depth)
+            h, kept = _repeat(stage, tied_step, h, (inputs, keys))
         else:
-            h, kept = jax.lax.scan(step, h, (stacked, keys))
+            h, kept = _repeat(stage, step, h, (stacked, keys))
         statistics.append(kept)
     outputs, head = call(net.head, variables.head, h, train)
     return outputs, Variables(stem, tuple(statistics), head)
+
+
+def rematerialised(net: Architecture) -> Architecture:
+    """The same net, whose gradient needs the memory of √depth layers of each stage.
+
+    Its layers run once more for it: Chen et al. 2016, arXiv:1604.06174, section 4.
+    """
+    stages = tuple(stage._replace(segment=_root(stage.depth)) for stage in net.stages)
+    return net._replace(stages=stages)
+
+
+def _root(depth: int) -> int | None:
+    """About √depth: a divisor where one is near, as a rest is copied. None if tiny."""
+    if depth < 4:
+        return None
+    divisors = (n for n in range(2, depth) if depth % n == 0)
+    near = [n for n in divisors if depth <= 4 * n * n <= 16 * depth]
+    return min(
+        near, key=lambda n: abs(math.log(n * n / depth)), default=math.isqrt(depth)
+    )
+
+
+def _repeat(stage: Stage, step: Callable, h: Tree, layers: Tree):
+    """(state, statistics [depth, …]) after a stage's layers, given as [depth, …]."""
+    if stage.segment is None:
+        return jax.lax.scan(step, h, layers, length=stage.depth)
+    parts, rest = divmod(stage.depth, stage.segment)
+    cut = stage.depth - rest
+
+    def run(length: int, **more):
+        many = lambda h, part: jax.lax.scan(step, h, part, length=length)
+        return jax.checkpoint(many, **more)
+
+    first = jax.tree.map(
+        lambda a: a[:cut].reshape(parts, stage.segment, *a.shape[1:]), layers
+    )
+    h, kept = jax.lax.scan(
+        run(stage.segment, prevent_cse=False), h, first, length=parts
+    )
+    kept = jax.tree.map(lambda a: a.reshape(cut, *a.shape[2:]), kept)
+    if not rest:
+        return h, kept
+    h, last = run(rest)(h, jax.tree.map(lambda a: a[cut:], layers))
+    both = jax.tree.map(lambda *parts: jax.numpy.concatenate(parts), kept, last)
+    return h, both

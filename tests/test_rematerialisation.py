@@ -1,0 +1,70 @@
+"""Rematerialisation: the same values and gradients, in the memory of √depth layers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from research.architectures.contract import (
+    apply,
+    divide,
+    init,
+    rematerialised,
+    unite,
+)
+
+SEQUENCE = np.random.default_rng(0).standard_normal((3, 5, 4)).astype(np.float32)
+
+
+# 7 layers are three segments of two and a rest, 9 are three of three. Batch norm has
+# statistics that are handed on; an LSTM's steps share parameters and read inputs.
+@pytest.mark.parametrize(
+    ("name", "normalizer", "depth"), (("mlp", "batch", 7), ("lstm", "none", 9))
+)
+def test_values_statistics_and_gradients_are_the_same(
+    name, normalizer, depth, network, filled
+):
+    net = network(name, "tanh", normalizer, depth=depth)
+    less = rematerialised(net)
+    assert [stage.segment for stage in less.stages] == [{7: 2, 9: 3}[depth]]
+    variables = filled(net, SEQUENCE)
+    params, statistics = divide(variables)
+
+    def loss(params, net):
+        key = jax.random.key(1)  # each layer's own is handed on in segments too
+        outputs, kept = apply(net, unite(params, statistics), SEQUENCE, True, key)
+        return jnp.mean(outputs**2), (outputs, divide(kept)[1])
+
+    take = jax.jit(jax.value_and_grad(loss, has_aux=True), static_argnums=1)
+    (_, plain), gradient = take(params, net)
+    (_, again), other = take(params, less)
+    # The same products in the same order; XLA fuses what is around them otherwise, which
+    # moves float32 by some ulp, and a few layers multiply that.
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, 2e-5, 1e-6), plain, again
+    )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, 2e-4, 2e-6), gradient, other
+    )
+
+
+def test_memory_is_that_of_root_depth_layers(network):
+    """XLA's plan of scratch memory: c + b √depth, where it is c + b depth without."""
+
+    def scratch(depth: int, change) -> int:
+        net = network("mlp", "tanh", depth=depth)
+        x = jax.ShapeDtypeStruct((256, 4), jnp.float32)
+        shapes = jax.eval_shape(lambda x: init(jax.random.key(0), net, x), x)
+        loss = lambda variables, x: jnp.mean(apply(change(net), variables, x)[0] ** 2)
+        plan = jax.jit(jax.grad(loss)).lower(shapes, x).compile().memory_analysis()
+        return plan.temp_size_in_bytes
+
+    def growth(change) -> float:
+        """How much more the step from 64 to 256 layers takes than that from 16 to 64."""
+        shallow, middle, deep = (scratch(depth, change) for depth in (16, 64, 256))
+        return (deep - middle) / (middle - shallow)
+
+    # 4^exponent, and whatever the net's ends take is not in it. Buffers are rounded up
+    # to 64 bytes, and weights (8 × 8) are 1/32 of a layer's states (256 × 8).
+    assert growth(lambda net: net) == pytest.approx(4, rel=0.1)
+    assert growth(rematerialised) == pytest.approx(2, rel=0.1)
