@@ -251,7 +251,7 @@ def _cost(trainer: Trainer, depth: int) -> dict[str, Any]:
     costs = (middle, low, high, program.compile_s, program.peak_mib)
     return {
         **dict(zip(COST, costs, strict=False)),
-        "step_mflop": None if operations is None else operations / 1e6,
+        "step_mflop": operations / 1e6,
     }
 
 

@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.architectures import ARCHITECTURES
 from research.lazy import lazy
 
 jax = lazy("jax")
 jobs = lazy("research.jobs")
+counting = lazy("research.operations")
+timing = lazy("research.timing")
 training = lazy("research.training")
-
-LAID_OUT = 60  # layers that differ from one another and are counted one by one
 
 
 class Program(NamedTuple):
@@ -31,50 +30,18 @@ def compiled(loop: Any, arguments: tuple) -> Program:
     began = time.perf_counter()
     program = loop.lower(*arguments).compile()
     seconds = time.perf_counter() - began
-    plan = program.memory_analysis()
-    if plan is None:
-        return Program(program, seconds, None)
-    held = plan.argument_size_in_bytes + plan.output_size_in_bytes
-    peak = held - plan.alias_size_in_bytes + plan.temp_size_in_bytes
-    return Program(program, seconds, peak / 2**20)
+    plan = timing.planned(program)
+    return Program(program, seconds, plan and plan.peak / 2**20)
 
 
-def operations(setup: Any, hyper: Any) -> float | None:
-    """Those of a step of one run, as XLA counts them; None where they cannot be.
-
-    hyper: its numbers, as Python's.
-
-    XLA counts the body of a loop once, however often it runs. So nets are laid out
-    without loops: deep ones cost what the two shallowest do, and as much for each
-    layer more as the second of them for its own.
-    """
-    family = ARCHITECTURES[setup.architecture]
-    if not family.repeats and setup.depth <= LAID_OUT:
-        return _laid_out(setup, hyper)
-    shallow = (d for d in range(1, 1000) if family.depths.allows(d))
-    first, second = next(shallow), next(shallow)
-    base = _laid_out(setup._replace(depth=first), hyper)
-    more = _laid_out(setup._replace(depth=second), hyper)
-    if base is None or more is None:
-        return None
-    return base + (more - base) * (setup.depth - first) / (second - first)
-
-
-@functools.lru_cache(maxsize=64)
-def _laid_out(setup: Any, hyper: Any) -> float | None:
+def operations(setup: Any, hyper: Any) -> float:
+    """Those of a step of one run. hyper: its numbers, as Python's."""
     job = jobs.job(setup)
-    if any(stage.tied for stage in job.net.stages):
-        return None
-    stages = [
-        stage._replace(depth=1) for stage in job.net.stages for _ in range(stage.depth)
-    ]
-    job = job._replace(net=job.net._replace(stages=tuple(stages)))
     data, _ = jobs.batches(setup)
     batch = jax.tree.map(lambda a: a[: setup.batch], data)
     numbers = jax.tree.map(np.float32, hyper)
     state = jax.eval_shape(
         lambda x: training.init(jax.random.key(0), job, numbers, x), batch.x
     )
-    step = jax.jit(functools.partial(training.step, job))
-    counted = step.lower(state, numbers, batch).cost_analysis()
-    return counted.get("flops") if counted else None
+    step = jax.make_jaxpr(functools.partial(training.step, job))
+    return counting.count(step(state, numbers, batch).jaxpr).total

@@ -4,6 +4,7 @@ Nothing may move between host and device while the clock runs: arguments are put
 device before (`jax.device_put`), and a call that would copy one raises.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +21,8 @@ class Stages(NamedTuple):
     """What a jitted function costs before it can be called, stage by stage.
 
     first_step_s: the first call of what was compiled, until its result is there.
-    compiled: takes the arguments; never compiles again.
+    compiled: takes the arguments; never compiles again. result: of that first call.
+    traced, lowered: what it was compiled from, for its jaxpr and XLA's analysis of it.
     """
 
     trace_s: float
@@ -28,6 +30,9 @@ class Stages(NamedTuple):
     compile_s: float
     first_step_s: float
     compiled: Callable[..., Any]
+    result: Any
+    traced: Any
+    lowered: Any
 
     @property
     def total_s(self) -> float:
@@ -53,30 +58,60 @@ class Spread(NamedTuple):
     n: int
 
 
-def stages(function: Callable[..., Any], *args: Any) -> Stages:
+def stages(
+    function: Callable[..., Any],
+    *args: Any,
+    donate: tuple[int, ...] = (),
+    memory: float = math.inf,
+) -> Stages:
     """Seconds of each stage of `function`, which is jitted here and compiled anew.
 
     jax's caches are cleared first: what an earlier call left there is not paid again.
+    donate: places of arguments whose memory the results take; they are gone after it.
+    Raises MemoryError before the first call if XLA plans more bytes than `memory`.
     Example: `stages(jax.value_and_grad(loss), parameters).compile_s`.
     """
     jax.clear_caches()
     began = time.perf_counter()
     # jit knows a function again by its identity, whatever was cleared: hence the lambda.
-    traced = jax.jit(lambda *a: function(*a)).trace(*args)
+    traced = jax.jit(lambda *a: function(*a), donate_argnums=donate).trace(*args)
     after_trace = time.perf_counter()
     lowered = traced.lower()
     after_lower = time.perf_counter()
     compiled = lowered.compile()
     after_compile = time.perf_counter()
+    plan = planned(compiled)
+    if plan is not None and plan.peak > memory:
+        raise MemoryError(f"needs {plan.peak / 2**30:.3g} GiB as compiled")
     with jax.transfer_guard("disallow"):
-        jax.block_until_ready(compiled(*args))
+        result = jax.block_until_ready(compiled(*args))
     return Stages(
         after_trace - began,
         after_lower - after_trace,
         after_compile - after_lower,
         time.perf_counter() - after_compile,
         compiled,
+        result,
+        traced,
+        lowered,
     )
+
+
+class Plan(NamedTuple):
+    """Bytes of a compiled program: arguments, results and scratch; and scratch alone."""
+
+    peak: int
+    scratch: int
+
+
+def planned(compiled: Any) -> Plan | None:
+    """What XLA plans of a compiled program's memory; None where it does not say."""
+    plan = compiled.memory_analysis()
+    if plan is None:
+        return None
+    held = plan.argument_size_in_bytes + plan.output_size_in_bytes
+    scratch = plan.temp_size_in_bytes
+    return Plan(held - plan.alias_size_in_bytes + scratch, scratch)
 
 
 class First(NamedTuple):
@@ -148,18 +183,28 @@ def interleaved(
     return {name: np.array(values) for name, values in taken.items()}
 
 
-def product_gflops(rows: int, width: int, seconds: float = 0.2) -> float:
+def product_gflops(
+    rows: int,
+    width: int,
+    seconds: float = 0.2,
+    dtype: Any = jnp.float32,
+    precision: str = "highest",
+) -> float:
     """GFLOP/s of a chain of products [rows, width] × [width, width], and nothing else.
 
     What a program of such products could reach at most; large ones use every core.
+    The numbers are random: of equal ones some chips draw less power, and run faster.
     """
     count = max(1, 2**28 // (2 * rows * width**2) // 8)
 
     def chain(h, kernel):
-        product = lambda _, h: jnp.matmul(h, kernel, precision="highest")
+        product = lambda _, h: jnp.matmul(h, kernel, precision=precision)
         return jax.lax.fori_loop(0, count, product, h)
 
-    h, kernel = jnp.ones((rows, width)), jnp.full((width, width), 1 / width)
+    random = np.random.default_rng(0)
+    h = random.standard_normal((rows, width), np.float32)
+    kernel = random.standard_normal((width, width), np.float32) / width**0.5
+    h, kernel = jnp.asarray(h, dtype), jnp.asarray(kernel, dtype)
     run = jax.jit(chain)
     step = repeat(lambda: run(h, kernel), 9, seconds)
     return count * 2 * rows * width**2 / step.median_ms / 1e6

@@ -12,7 +12,12 @@ PACKAGES = ("research", "benchmarks", "experiments")
 FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 # A layer may import from the layers before it, and from its own without a cycle.
 ORDER = (
-    ("research.catalogue", "research.forms", "research.lazy"),
+    (
+        "research.catalogue",
+        "research.forms",
+        "research.lazy",
+        "research.operations",
+    ),
     (
         "research.activations",
         "research.normalizers",
@@ -33,7 +38,7 @@ ORDER = (
         "research.timing",
         "research.jobs",
     ),
-    ("research.propagation", "research.sweeps"),
+    ("research.propagation", "research.sweeps", "research.machine"),
     ("research.trainability",),
     ("research.study",),
     ("benchmarks", "experiments"),

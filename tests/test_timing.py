@@ -70,3 +70,28 @@ def test_first_counts_compilation_once():
     assert 0 < first.compile_s <= first.total_s
     assert again.compile_s == 0
     assert np.array_equal(first.result, again.result)
+
+
+def test_stages_donate_and_hand_on_the_first_result():
+    add = lambda held, x: (held + x, held)
+    given, x = jnp.arange(4.0), jnp.ones(4)
+    staged = timing.stages(add, given, x, donate=(0,))
+    assert given.is_deleted() and not x.is_deleted()
+    np.testing.assert_array_equal(staged.result[0], np.arange(4.0) + 1)
+    assert len(staged.traced.jaxpr.jaxpr.eqns) == 1
+    plan = timing.planned(staged.compiled)
+    assert plan is None or plan.peak >= plan.scratch >= 0
+
+
+def test_what_does_not_fit_is_not_called():
+    called = []
+
+    def noting(x):
+        jax.debug.callback(lambda: called.append(1))
+        return x + 1.0
+
+    if timing.planned(jax.jit(noting).lower(1.0).compile()) is None:
+        pytest.skip("XLA does not say what it plans here")
+    with pytest.raises(MemoryError, match="GiB"):
+        timing.stages(noting, jnp.ones(1000), memory=100)
+    assert not called

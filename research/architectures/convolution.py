@@ -17,6 +17,8 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from research import operations
+
 Padding = str | Sequence[tuple[int, int]]
 
 
@@ -161,6 +163,7 @@ def _shape(x, kernel, window: Window):
 
 
 _ordered = Primitive("ordered_convolution")
+operations.WRITTEN[_ordered.name] = plain
 _ordered.def_impl(jax.jit(plain, static_argnames="window"))
 _ordered.def_abstract_eval(_shape)
 ad.defbilinear(_ordered, _for_input, _for_kernel)

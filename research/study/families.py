@@ -1,7 +1,7 @@
 """Which cells of a grid an architecture can be built at, and what they cost."""
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from research.architectures import ARCHITECTURES
@@ -33,11 +33,16 @@ def cost(cell: Mapping[str, Any], capacity: int) -> Cost:
     return Cost(2 * (4 * layer * (capacity + 1) + 2**20), seconds)
 
 
-def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
+def fit(
+    cells: Sequence[Cell],
+    typed: Set[str],
+    shape: Callable[[Cell], tuple[int, ...]] | None = None,
+) -> tuple[list[Cell], list[str]]:
     """The cells that can be built, and a line on those that were left out.
 
     What was not typed is brought to what an architecture is published at: depths and
     widths no larger than the grid's, its normaliser, and images that it can read.
+    shape: of a cell's examples; without it, the data set's.
     Raises Refusal where nothing is left of an architecture.
     """
     kept: list[Cell] = []
@@ -45,7 +50,7 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     for name in dict.fromkeys(cell["architecture"] for cell in cells):
         own = [cell for cell in cells if cell["architecture"] == name]
         own = _as_published(ARCHITECTURES[str(name)], own, typed)
-        reasons = [_why_not(cell) for cell in own]
+        reasons = [_why_not(cell, shape) for cell in own]
         good = [cell for cell, why in zip(own, reasons, strict=True) if why is None]
         bad = list(filter(None, reasons))
         if not good:
@@ -126,13 +131,14 @@ def side(family: Family, shape: Sequence[int]) -> int:
     return shape[0] if family.takes == "sequence" else min(shape[:2])
 
 
-def _why_not(cell: Cell) -> str | None:
+def _why_not(cell: Cell, shape: Callable | None) -> str | None:
     family = ARCHITECTURES[str(cell["architecture"])]
     dataset = DATASETS[str(cell.get("dataset", "digits"))]
-    return _unreadable(family, dataset) or family.refuses(
+    why = None if shape else _unreadable(family, dataset)
+    return why or family.refuses(
         int(cell["depth"] or 0),
         str(cell["activation"]),
         str(cell.get("normalizer", family.published_normalizer)),
         _width(cell),
-        side(family, dataset.shape),
+        side(family, shape(cell) if shape else dataset.shape),
     )

@@ -1,0 +1,62 @@
+"""How a quantity grows with depth, apart from what it is at any depth."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+EXPONENTS = np.arange(0.02, 3.0, 0.005)
+
+
+class Growth(NamedTuple):
+    """fixed + rate × depth^exponent. error: the exponent's standard error; None where
+    there are as many points as numbers fitted."""
+
+    exponent: float
+    error: float | None
+    fixed: float
+    rate: float
+    points: int
+
+
+def growth(depths: Sequence[float], values: Sequence[float]) -> Growth | None:
+    """By least squares of relative errors, nothing below 0; None of fewer than three.
+
+    >>> growth([1, 4, 16, 64], [5.0, 7.0, 11.0, 19.0]).exponent
+    0.5
+    """
+    if len(set(depths)) < 3 or min(values) <= 0:
+        return None
+    d, v = np.asarray(depths, float), np.asarray(values, float)
+    tried = [(*_linear(d**exponent, v), exponent) for exponent in EXPONENTS]
+    squares, fixed, rate, exponent = min(tried)
+    error = _error(d, v, squares, fixed, rate, exponent)
+    return Growth(round(float(exponent), 3), error, fixed, rate, len(d))
+
+
+def _linear(powers: np.ndarray, values: np.ndarray) -> tuple[float, float, float]:
+    """(sum of squares, fixed, rate) of the best fixed + rate × powers."""
+    columns = np.stack([1 / values, powers / values], axis=1)
+    found = np.linalg.lstsq(columns, np.ones(len(values)), rcond=None)[0]
+    if found[0] < 0:
+        alone = columns[:, 1]
+        found = np.array([0.0, np.sum(alone) / np.sum(alone**2)])
+    elif found[1] < 0:
+        alone = columns[:, 0]
+        found = np.array([np.sum(alone) / np.sum(alone**2), 0.0])
+    squares = float(np.sum((columns @ found - 1) ** 2))
+    return squares, float(found[0]), float(found[1])
+
+
+def _error(d, v, squares: float, fixed: float, rate: float, exponent: float):
+    """From the curvature of the sum of squares, as if errors were normal and alike."""
+    powers = d**exponent
+    columns = [powers / v, rate * powers * np.log(d) / v]
+    if fixed > 0:
+        columns.append(1 / v)
+    left = len(d) - len(columns)
+    if left < 1:
+        return None
+    slopes = np.stack(columns, axis=1)
+    spread = np.linalg.pinv(slopes.T @ slopes) * squares / left
+    return float(spread[1, 1] ** 0.5)

@@ -1,0 +1,303 @@
+"""How throughput is shown: costs, and how they grow with depth."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.growth import Growth, growth
+from research.architectures import ARCHITECTURES
+from research.study.claims import Claim
+from research.study.declaration import Row
+from research.study.tables import Mark, Table, number
+
+# What rows of one line of growth have in common: all but the depth.
+SAME = (
+    *("architecture", "width", "activation", "batch", "length", "classes"),
+    *("optimizer", "dtype", "mode", "remat"),
+)
+SAID = ("width", "activation", "batch", "length", "classes", "optimizer", "dtype")
+WORD = {"none": "", "root": " √"}
+LOADED = 0.15  # cores at other work: a row says so
+DRIFT = 0.1  # of the machine's rates from the start of a run to its end
+LOW, FAIR = 0.1, 0.3  # shares that stand out
+
+
+def done(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["status"] == "ok"]
+
+
+def lines(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows that differ in depth alone, shallow to deep."""
+    found: dict[tuple, list[Row]] = {}
+    for row in done(rows):
+        found.setdefault(tuple(row[name] for name in SAME), []).append(row)
+    return [sorted(own, key=lambda row: row["depth"]) for own in found.values()]
+
+
+def grown(own: Sequence[Row], column: str) -> Growth | None:
+    """How a column grows along rows that differ in depth alone."""
+    kept = [row for row in own if row[column] is not None]
+    return growth([row["depth"] for row in kept], [row[column] for row in kept])
+
+
+def growths(column: str, rows: Sequence[Row]) -> list[Row]:
+    """A row for each line, with the exponent of a column and its standard error."""
+    found = []
+    for own in lines(rows):
+        line = grown(own, column)
+        if line is not None and line.error is not None:
+            fitted = {"exponent": line.exponent, "error": line.error}
+            depths = {"depths": line.points, "depth": own[-1]["depth"]}
+            found.append({**own[-1], **fitted, **depths})
+    return found
+
+
+def stacked(row: Any) -> bool:
+    """Whether layers lie one upon the other: not time steps, nor each of its own kind."""
+    family = ARCHITECTURES[row["architecture"]]
+    over_time = family.takes == "sequence" and family.space == 0
+    return family.repeats and not over_time
+
+
+LABEL = ("architecture", "dtype", "mode", "remat", "depth")
+CLAIMS = (
+    Claim(
+        "C7",
+        "time grows as depth, apart from what stem and head take",
+        "depthbench's own bar: layers are alike",
+        gap=lambda row: row["exponent"] - 1,
+        error=lambda row: row["error"],
+        within=0.1,  # deep nets leave a cache that shallow ones fit in
+        scope=lambda row: True,
+        label=LABEL[:-1],
+        repeats="depths",
+        of=functools.partial(growths, "step_ms"),
+        published="depth^1",
+        ours=lambda row: row["exponent"],
+    ),
+    Claim(
+        "C8",
+        "with √depth states kept, a gradient's memory grows as √depth",
+        "Chen, Xu, Zhang & Guestrin 2016, arXiv:1604.06174, section 4",
+        gap=lambda row: row["exponent"] - 0.5,
+        error=lambda row: row["error"],
+        within=0.1,  # the roots of other depths than squares are rounded to divisors
+        scope=lambda row: (
+            row["mode"] == "gradient" and row["remat"] == "root" and stacked(row)
+        ),
+        label=LABEL[:-1],
+        repeats="depths",
+        of=functools.partial(growths, "scratch_gib"),
+        published="depth^0.5",
+        ours=lambda row: row["exponent"],
+    ),
+    Claim(
+        "C9",
+        "XLA counts the operations that we do, to 10 %, a loop's body once in both",
+        "depthbench's own bar",
+        gap=lambda row: row["flop_ratio"] - 1,
+        error=lambda row: 0.0,
+        within=0.1,
+        scope=lambda row: row["flop_ratio"] is not None,
+        label=LABEL,
+        repeats="n",
+        ours=lambda row: row["flop_ratio"],
+    ),
+)
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """A line for each net; then its growth, all rows, what they took to compile, and
+    the machine."""
+    if not done(rows):
+        return _not_run(rows)
+    shown = [_summary(rows), _growth(rows), _costs(rows), _compiling(rows)]
+    return [*shown, _machine(rows), *_not_run(rows)]
+
+
+def label(row: Row, rows: Sequence[Row]) -> str:
+    """The architecture, and what differs between its rows and no name says."""
+    own = [r for r in rows if r["architecture"] == row["architecture"]]
+    more = (str(row[n]) for n in SAID if len({r[n] for r in own}) > 1)
+    return " ".join([str(row["architecture"]), *more])
+
+
+def _share(row: Row) -> Mark:
+    share = row["share"]
+    tone = "bad" if share < LOW else "warning" if share < FAIR else "good"
+    return Mark(f"{share:.0%}", tone)
+
+
+def _exponent(line: Growth | None) -> str:
+    if line is None:
+        return "-"
+    return f"{line.exponent:.2f}" + (f"±{line.error:.2f}" if line.error else "")
+
+
+def _summary(rows: Sequence[Row]) -> Table:
+    """Each net's costliest mode at its deepest, and its exponents."""
+    body = []
+    every = lines(rows)
+    costliest = max((row["mode"] for row in done(rows)), key=rank)
+    for own in every:
+        deep = own[-1]
+        if deep["mode"] != costliest or deep["remat"] != "none":
+            continue
+        same = [name for name in SAME if name not in ("mode", "remat")]
+        alike = [o for o in every if all(o[0][n] == deep[n] for n in same)]
+        scratch = {
+            o[0]["remat"]: _exponent(grown(o, "scratch_gib"))
+            for o in alike
+            if o[0]["mode"] == "gradient"
+        }
+        body.append(
+            (
+                label(deep, done(rows)),
+                number(deep["depth"]),
+                number(deep["step_ms"]),
+                number(deep["examples_per_s"]),
+                number(deep["peak_gib"], 2),
+                _share(deep),
+                _exponent(grown(own, "step_ms")),
+                scratch.get("none", "-"),
+                scratch.get("root", "-"),
+            )
+        )
+    word = {"step": "A training step", "gradient": "A gradient"}.get(
+        costliest, "Outputs"
+    )
+    first = done(rows)[0]
+    title = (
+        f"{word} of {first['batch']} examples at the deepest net: share of what the "
+        "machine's own rates allow; then exponents of depth: of its time, and of a "
+        "gradient's scratch memory, all kept or √depth states"
+    )
+    headers = "net depth ms examples/s GiB share time∝ memory∝ with√".split()
+    return Table(title, tuple(headers), tuple(body))
+
+
+def rank(mode: str) -> int:
+    """How much a mode does, among the others."""
+    return ("inference", "gradient", "step").index(mode)
+
+
+def _mode(row: Row) -> str:
+    return row["mode"] + WORD[row["remat"]]
+
+
+def _growth(rows: Sequence[Row]) -> Table:
+    body = []
+    for own in lines(rows):
+        time, memory = grown(own, "step_ms"), grown(own, "scratch_gib")
+        if time is None:
+            continue
+        body.append(
+            (
+                label(own[0], done(rows)),
+                _mode(own[0]),
+                ", ".join(str(row["depth"]) for row in own),
+                number(time.fixed),
+                number(time.rate),
+                _exponent(time),
+                number(memory and memory.fixed * 1024),
+                number(memory and memory.rate * 1024),
+                _exponent(memory),
+            )
+        )
+    headers = ("net", "mode", "depths", "ms", "+", "^", "MiB", "+", "^")
+    title = (
+        "ms, and MiB of scratch memory: fixed + rate × depth ^ exponent, each ± its "
+        "standard error (√: √depth states kept)"
+    )
+    return Table(title, headers, tuple(body))
+
+
+def _loaded(row: Row) -> bool:
+    return (row["others_cores"] or 0.0) > LOADED
+
+
+def _costs(rows: Sequence[Row]) -> Table:
+    body = []
+    for row in done(rows):
+        quartiles = f"{row['step_ms_low']:.3g}–{row['step_ms_high']:.3g}"
+        step = f"{row['step_ms']:.3g} ({quartiles})"
+        rate = row["tokens_per_s"] or row["examples_per_s"]
+        counted = row["flop_ratio"]
+        far = counted is not None and abs(counted - 1) > 0.1
+        said = "-" if counted is None else f"{counted:.2f}"
+        body.append(
+            (
+                label(row, done(rows)),
+                number(row["depth"]),
+                _mode(row),
+                Mark(step + " †", "warning") if _loaded(row) else step,
+                f"{rate:.3g}",
+                number(row["peak_gib"], 2),
+                Mark(said, "warning") if far else said,
+                _share(row),
+                row["bound"],
+            )
+        )
+    headers = "net depth mode ms per_s GiB XLA share bound".split()
+    title = (
+        "ms (quartiles; † on a loaded machine), examples or tokens a second, XLA's count "
+        "of operations over ours, and the share of the rate that binds"
+    )
+    return Table(title, tuple(h.replace("_", " ") for h in headers), tuple(body))
+
+
+def _compiling(rows: Sequence[Row]) -> Table:
+    body = []
+    for own in lines(rows):
+        for row in dict.fromkeys((0, len(own) - 1)):
+            names = ("trace_s", "lower_s", "compile_s", "first_step_s")
+            one = own[row]
+            seconds = (number(one[name], 2) for name in names)
+            shown = (label(one, done(rows)), _mode(one), number(one["depth"]))
+            body.append((*shown, *seconds))
+    headers = "net mode depth trace lower compile first".split()
+    return Table("Seconds before the second step", tuple(headers), tuple(body))
+
+
+def _machine(rows: Sequence[Row]) -> Table:
+    """The rates that shares are of, by dtype; how far they moved; who else was there."""
+    body = []
+    for dtype in dict.fromkeys(row["dtype"] for row in done(rows)):
+        own = [row for row in done(rows) if row["dtype"] == dtype]
+        drift = max((row["product_drift"] for row in own), key=abs)
+        copied = max((row["copy_drift"] for row in own), key=abs)
+        others = [row["others_cores"] for row in own if row["others_cores"] is not None]
+        loaded = sum(map(_loaded, own))
+        body.append(
+            (
+                dtype,
+                _range(own, "product_gflops"),
+                Mark(f"{drift:+.0%}", "warning" if abs(drift) > DRIFT else "dim"),
+                _range(own, "copy_gib_s"),
+                Mark(f"{copied:+.0%}", "warning" if abs(copied) > DRIFT else "dim"),
+                number(max(others), 2) if others else "-",
+                Mark(f"{loaded} of {len(own)}", "warning" if loaded else "dim"),
+                ", ".join(dict.fromkeys(row["denormals"] for row in own)),
+            )
+        )
+    headers = (
+        *("dtype", "products, GFLOP/s", "drift", "copies, GiB/s", "drift"),
+        *("other cores", "rows loaded", "denormals"),
+    )
+    title = "The machine: its rates, their largest change within a net's rows, its load"
+    return Table(title, headers, tuple(body))
+
+
+def _range(rows: Sequence[Row], column: str) -> str:
+    values = [row[column] for row in rows]
+    return f"{min(values):.3g}–{max(values):.3g}"
+
+
+def _not_run(rows: Sequence[Row]) -> list[Table]:
+    names = ("architecture", "depth", "dtype", "mode", "status", "reason")
+    body = tuple(
+        tuple(number(row[name]) for name in names)
+        for row in rows
+        if row["status"] != "ok"
+    )
+    return [Table("Not run", names, body)] if body else []

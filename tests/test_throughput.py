@@ -1,0 +1,124 @@
+"""Throughput makes the rows it promises; how fast the machine is, is not tested."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import throughput, throughput_programs, throughput_report
+from benchmarks.growth import growth
+from research import machine
+from research.study.claims import judge
+from research.study.command import main
+from research.study.tables import as_markdown
+
+SQUARES = (9, 16, 36, 64)
+
+
+@pytest.fixture(autouse=True)
+def small_machine(monkeypatch):
+    monkeypatch.setattr(machine, "COPIED", 2**16)
+    monkeypatch.setattr(machine, "PRODUCTS", {"cpu": (16,)})
+    monkeypatch.setattr(throughput, "SECONDS", 0.0)
+
+
+def cell(**given):
+    return {name: axis.values[0] for name, axis in throughput.AXES.items()} | given
+
+
+def test_growth_finds_the_exponent_beside_what_is_fixed():
+    depths = np.array(SQUARES)
+    for exponent in (0.5, 1.0, 1.5):
+        found = growth(depths, 7 + 0.3 * depths**exponent)
+        assert found is not None and found.error is not None
+        # Exponents are tried in steps of 0.005.
+        assert found.exponent == pytest.approx(exponent, abs=0.003)
+        assert found.fixed == pytest.approx(7, rel=0.05)
+        assert found.error < 1e-3
+    noisy = growth(depths, depths * (1 + 0.05 * np.array([1, -1, 1, -1])))
+    assert noisy is not None and noisy.error is not None
+    assert abs(noisy.exponent - 1) < 3 * noisy.error
+    assert growth(depths[:2], depths[:2]) is None
+    exact = growth(depths[:3], 1.0 + depths[:3])
+    assert exact is not None and exact.error is None
+
+
+@pytest.mark.slow
+def test_rows_tables_figures_and_claims(tmp_path, capsys):
+    out = ("--out", f"{tmp_path}", "--width", "8", "--batch", "64", "--length", "4")
+    asked = ("--size", "smoke", "--format", "json", "--depth", "4,9,16,36")
+    assert main(["run", "throughput", *asked, *out]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 8
+    absent = {"tokens_per_s", "gib_moved_xla", "device_gib", "others_cores"}
+    for row in rows:
+        assert (row["status"], row["n"], row["loops"]) == ("ok", 3, True)
+        missing = {c for c in throughput.STUDY.columns if row[c] is None}
+        assert missing <= absent
+        assert row["step_ms_low"] <= row["step_ms"] <= row["step_ms_high"]
+        # The products of three passes, but for the input's gradient.
+        inner, stem, head = 8 * 8 * row["depth"], 4 * 8, 8 * 10
+        products = 2 * 64 * (3 * (inner + stem + head) - stem)
+        assert row["gflop"] == pytest.approx(products / 1e9, rel=1e-12)
+    scratch = {(r["depth"], r["remat"]): r["scratch_gib"] for r in rows}
+    assert scratch[36, "root"] < scratch[36, "none"]
+    words = {c.id: judge(c, rows).word for c in throughput.STUDY.claims}
+    assert words["C8"] == words["C9"] == "holds"
+    for table in throughput.STUDY.tables(rows):
+        text = as_markdown(table._replace(title=""))
+        assert max(map(len, text.splitlines())) <= 100
+    pictures = throughput.STUDY.figures(rows, lambda row: {})
+    assert [f.name for f in pictures] == ["figure", "roofline"]
+    assert all(figure.draw().axes for figure in pictures)
+
+
+def test_what_cannot_be_measured_is_a_row():
+    for given, memory, status in (
+        ({"dtype": "tf32"}, 2**40, "absent"),
+        ({"depth": 64, "width": 4096}, 2**30, "oom"),
+    ):
+        for mode in ("gradient", "step"):
+            own = [cell(**given, mode=mode)]
+            if status == "absent" and not throughput_programs.DTYPES["tf32"].absent():
+                continue  # where there is one
+            (row,) = throughput.measure(own, memory)
+            assert row.status == status and row.reason
+    rows = [{**own[0], "status": row.status, "reason": row.reason}]
+    (table,) = throughput_report.tables(rows)
+    assert table.title == "Not run"
+
+
+def test_cells_are_those_that_differ():
+    def kept(**given):
+        cells = [
+            cell(**given, mode=mode, remat=remat)
+            for mode in throughput.MODES
+            for remat in throughput.REMAT
+        ]
+        fitted, _ = throughput.fit(cells, set())
+        return [(c["mode"], c["remat"]) for c in fitted]
+
+    plain = [(mode, "none") for mode in throughput.MODES]
+    assert kept(architecture="alexnet") == plain  # of its own size, though
+    assert kept() == kept(architecture="resnet") != plain
+    assert ("inference", "root") not in kept()
+
+
+def test_an_examples_shape_follows_the_net():
+    shape = throughput_programs.shape
+    assert shape(cell(architecture="mlp", length=5)) == (5,)
+    assert shape(cell(architecture="resnet_imagenet", length=224)) == (224, 224, 3)
+    assert shape(cell(architecture="alexnet")) == (64, 64, 3)
+    assert shape(cell(architecture="transformer_decoder", length=9)) == (9, 64)
+    assert shape(cell(architecture="lstm", depth=7, length=9)) == (7, 64)
+
+
+def test_the_machine():
+    assert machine.denormals() in ("kept", "flushed")
+    found = machine.ceilings(machine.Precision(np.float32, "highest"))
+    assert found.product > 0 and found.copy > 0
+    busy = machine.Moment(0.0, 10.0, 1.0), machine.Moment(4.0, 16.0, 3.0)
+    assert machine.others(*busy) == 1.0  # six seconds of work in four, two of them ours
+    assert machine.others(busy[0], busy[1]._replace(busy=None)) is None
+    before = machine.now()
+    assert machine.now().own >= before.own
