@@ -1,6 +1,7 @@
 """How throughput is drawn: cost against depth, and the roofline."""
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:
         return []
     cost = (
         "Time (of the costliest mode) and a gradient's scratch memory against depth. "
-        "Dashed: with √depth states kept. Grey: slopes of depth and of √depth."
+        "Dashed: with √depth states kept. Grey: growth as depth and as √depth."
     )
     roof = (
         "Each point a row: operations a second of its matrix products, against "
@@ -56,31 +57,34 @@ def _draw_costs(rows: Sequence[Row]):
             memory.plot(depths, scratch, **style)
     for axes, words in ((time, f"ms: {costliest}"), (memory, "MiB: gradient")):
         axes.set(xscale="log", yscale="log", xlabel="depth", ylabel=words)
-        _slopes(axes, (1.0,) if axes is time else (1.0, 0.5))
+        _whole_decades(axes)
+        _slopes(axes)
         depths = sorted({row["depth"] for row in rows})
         axes.set_xticks(depths, [str(depth) for depth in depths], rotation=45)
         axes.minorticks_off()
         axes.grid(alpha=0.25, lw=0.5)
     time.set_title("Time of a call", loc="left")
     memory.set_title("Scratch memory of a gradient", loc="left")
+    time.plot([], [], color="#555555", ls=(0, (3, 2)), label="√depth states kept")
     figure.legend(loc="outside lower center", ncols=4, fontsize=7, frameon=False)
     return figure
 
 
-def _slopes(axes, exponents: Sequence[float]) -> None:
-    """Grey lines of these exponents through the lower right of what is drawn."""
+def _whole_decades(axes) -> None:
+    """Widens the vertical axis to powers of ten, so that some are on it."""
+    low, high = (math.log10(end) for end in axes.get_ylim())
+    axes.set_ylim(10 ** math.floor(low), 10 ** math.ceil(high))
+
+
+def _slopes(axes) -> None:
+    """Grey lines that grow as depth and as √depth, from the lower left corner."""
     left, right = axes.get_xlim()
     low, high = axes.get_ylim()
-    for exponent in exponents:
-        ends = [high * 0.9 * (x / right) ** exponent for x in (left, right)]
-        axes.plot((left, right), ends, color="#aaaaaa", lw=0.8, zorder=0)
-        axes.annotate(
-            "depth" if exponent == 1 else "√depth",
-            (left, ends[0]),
-            fontsize=6.5,
-            color="#777777",
-            va="bottom",
-        )
+    for exponent, said in ((1.0, "depth"), (0.5, "√depth")):
+        end = low * (right / left) ** exponent
+        axes.plot((left, right), (low, end), color="#aaaaaa", lw=0.8, zorder=0)
+        word = {"fontsize": 6.5, "color": "#777777", "ha": "right", "va": "bottom"}
+        axes.annotate(said, (right, end), **word)
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)
 
@@ -97,8 +101,9 @@ def _draw_roofline(rows: Sequence[Row]):
         own = [row for row in rows if row["dtype"] == dtype]
         product = max(row["product_gflops"] for row in own)
         copy = max(row["copy_gib_s"] for row in own) * 2**30 / 1e9
-        low = min(row["intensity"] for row in own) / 2
-        high = max(2 * product / copy, *(2 * row["intensity"] for row in own))
+        seen = [product / copy, *(row["intensity"] for row in own)]
+        low = 10 ** math.floor(math.log10(min(seen)))
+        high = 10 ** math.ceil(math.log10(max(seen)))
         ends = [low, product / copy, high]
         roof = [copy * low, product, product]
         axes.plot(ends, roof, color="black", lw=1.2)
@@ -118,6 +123,7 @@ def _draw_roofline(rows: Sequence[Row]):
                 alpha=0.8,
             )
         axes.set(xscale="log", yscale="log", xlabel="operations a byte")
+        _whole_decades(axes)
         axes.grid(alpha=0.25, lw=0.5)
     panels[0].set_ylabel("GFLOP/s")
     _legend(figure, colours)

@@ -41,14 +41,17 @@ def grown(own: Sequence[Row], column: str) -> Growth | None:
 
 
 def growths(column: str, rows: Sequence[Row]) -> list[Row]:
-    """A row for each line, with the exponent of a column and its standard error."""
+    """A row for each line, with the exponent of a column and its standard error.
+
+    loaded: whether something else was at work while any of them was timed.
+    """
     found = []
     for own in lines(rows):
         line = grown(own, column)
         if line is not None and line.error is not None:
             fitted = {"exponent": line.exponent, "error": line.error}
-            depths = {"depths": line.points, "depth": own[-1]["depth"]}
-            found.append({**own[-1], **fitted, **depths})
+            fitted |= {"depths": line.points, "loaded": any(map(_loaded, own))}
+            found.append({**own[-1], **fitted})
     return found
 
 
@@ -68,7 +71,7 @@ CLAIMS = (
         gap=lambda row: row["exponent"] - 1,
         error=lambda row: row["error"],
         within=0.1,  # deep nets leave a cache that shallow ones fit in
-        scope=lambda row: True,
+        scope=lambda row: row["depths"] > 3 and not row["loaded"],
         label=LABEL[:-1],
         repeats="depths",
         of=functools.partial(growths, "step_ms"),
@@ -128,6 +131,10 @@ def _share(row: Row) -> Mark:
     return Mark(f"{share:.0%}", tone)
 
 
+def _mib(gib: float | None) -> float | None:
+    return None if gib is None else 1024 * gib
+
+
 def _exponent(line: Growth | None) -> str:
     if line is None:
         return "-"
@@ -137,14 +144,17 @@ def _exponent(line: Growth | None) -> str:
 def _summary(rows: Sequence[Row]) -> Table:
     """Each net's costliest mode at its deepest, and its exponents."""
     body = []
-    every = lines(rows)
     costliest = max((row["mode"] for row in done(rows)), key=rank)
-    for own in every:
-        deep = own[-1]
-        if deep["mode"] != costliest or deep["remat"] != "none":
+    nets: dict[tuple, list[list[Row]]] = {}
+    for own in lines(rows):
+        net = tuple(own[0][name] for name in SAME if name not in ("mode", "remat"))
+        nets.setdefault(net, []).append(own)
+    for alike in nets.values():
+        timed = [own for own in alike if own[0]["mode"] == costliest]
+        if not timed:
             continue
-        same = [name for name in SAME if name not in ("mode", "remat")]
-        alike = [o for o in every if all(o[0][n] == deep[n] for n in same)]
+        own = min(timed, key=lambda own: own[0]["remat"] != "none")
+        deep = own[-1]
         scratch = {
             o[0]["remat"]: _exponent(grown(o, "scratch_gib"))
             for o in alike
@@ -156,7 +166,7 @@ def _summary(rows: Sequence[Row]) -> Table:
                 number(deep["depth"]),
                 number(deep["step_ms"]),
                 number(deep["examples_per_s"]),
-                number(deep["peak_gib"], 2),
+                number(_mib(deep["peak_gib"])),
                 _share(deep),
                 _exponent(grown(own, "step_ms")),
                 scratch.get("none", "-"),
@@ -172,7 +182,7 @@ def _summary(rows: Sequence[Row]) -> Table:
         "machine's own rates allow; then exponents of depth: of its time, and of a "
         "gradient's scratch memory, all kept or √depth states"
     )
-    headers = "net depth ms examples/s GiB share time∝ memory∝ with√".split()
+    headers = "net depth ms examples/s MiB share time∝ memory∝ with√".split()
     return Table(title, tuple(headers), tuple(body))
 
 
@@ -199,8 +209,8 @@ def _growth(rows: Sequence[Row]) -> Table:
                 number(time.fixed),
                 number(time.rate),
                 _exponent(time),
-                number(memory and memory.fixed * 1024),
-                number(memory and memory.rate * 1024),
+                number(_mib(memory and memory.fixed)),
+                number(_mib(memory and memory.rate)),
                 _exponent(memory),
             )
         )
@@ -232,13 +242,13 @@ def _costs(rows: Sequence[Row]) -> Table:
                 _mode(row),
                 Mark(step + " †", "warning") if _loaded(row) else step,
                 f"{rate:.3g}",
-                number(row["peak_gib"], 2),
+                number(_mib(row["peak_gib"])),
                 Mark(said, "warning") if far else said,
                 _share(row),
                 row["bound"],
             )
         )
-    headers = "net depth mode ms per_s GiB XLA share bound".split()
+    headers = "net depth mode ms per_s MiB XLA share bound".split()
     title = (
         "ms (quartiles; † on a loaded machine), examples or tokens a second, XLA's count "
         "of operations over ours, and the share of the rate that binds"
@@ -281,10 +291,13 @@ def _machine(rows: Sequence[Row]) -> Table:
             )
         )
     headers = (
-        *("dtype", "products, GFLOP/s", "drift", "copies, GiB/s", "drift"),
-        *("other cores", "rows loaded", "denormals"),
+        *("dtype", "GFLOP/s", "drift", "GiB/s", "drift", "other cores", "loaded"),
+        "denormals",
     )
-    title = "The machine: its rates, their largest change within a net's rows, its load"
+    title = (
+        "The machine: its best products and copies, their largest change within a net's "
+        "rows; the most cores at other work, and rows that it may have slowed"
+    )
     return Table(title, headers, tuple(body))
 
 

@@ -66,8 +66,8 @@ def count(jaxpr: Any, once: bool = False) -> Count:
 def _of(eqn: Any, once: bool) -> Count:
     """The operations of an equation."""
     name, params = eqn.primitive.name, eqn.params
-    read = eqn.invars[0].aval if eqn.invars else None
-    made = eqn.outvars[0].aval if eqn.outvars else None
+    read: Any = eqn.invars[0].aval if eqn.invars else None
+    made: Any = eqn.outvars[0].aval if eqn.outvars else None
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]
         each = math.prod(read.shape[dimension] for dimension in contracted)

@@ -47,9 +47,10 @@ def test_growth_finds_the_exponent_beside_what_is_fixed():
 def test_rows_tables_figures_and_claims(tmp_path, capsys):
     out = ("--out", f"{tmp_path}", "--width", "8", "--batch", "64", "--length", "4")
     asked = ("--size", "smoke", "--format", "json", "--depth", "4,9,16,36")
+    asked += ("--remat", "root")
     assert main(["run", "throughput", *asked, *out]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert len(rows) == 8
+    assert len(rows) == 4
     absent = {"tokens_per_s", "gib_moved_xla", "device_gib", "others_cores"}
     for row in rows:
         assert (row["status"], row["n"], row["loops"]) == ("ok", 3, True)
@@ -60,8 +61,6 @@ def test_rows_tables_figures_and_claims(tmp_path, capsys):
         inner, stem, head = 8 * 8 * row["depth"], 4 * 8, 8 * 10
         products = 2 * 64 * (3 * (inner + stem + head) - stem)
         assert row["gflop"] == pytest.approx(products / 1e9, rel=1e-12)
-    scratch = {(r["depth"], r["remat"]): r["scratch_gib"] for r in rows}
-    assert scratch[36, "root"] < scratch[36, "none"]
     words = {c.id: judge(c, rows).word for c in throughput.STUDY.claims}
     assert words["C8"] == words["C9"] == "holds"
     for table in throughput.STUDY.tables(rows):

@@ -262,7 +262,7 @@ def _root(depth: int) -> int | None:
     )
 
 
-def _repeat(stage: Stage, step: Callable, h: Tree, layers: Tree):
+def _repeat(stage: Stage, step: Callable, h: Tree, layers: Tree) -> tuple[Tree, Tree]:
     """(state, statistics [depth, …]) after a stage's layers, given as [depth, …]."""
     if stage.segment is None:
         return jax.lax.scan(step, h, layers, length=stage.depth)
