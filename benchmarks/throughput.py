@@ -83,18 +83,23 @@ SIZES = {
 
 
 def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
-    """What can be built; without a gradient, or layers to repeat, nothing is kept."""
+    """What can be built. Keeping less is asked of gradients, and of steps if it is typed:
+    without a gradient, or layers to repeat, it changes nothing."""
     kept, said = families.fit(cells, typed, throughput_programs.shape)
-    same = [cell for cell in kept if cell["remat"] == "none" or _keeps(cell)]
-    return same or kept, said
+    modes = ("gradient", "step") if "remat" in typed else ("gradient",)
+    able = [
+        cell
+        for cell in kept
+        if cell["remat"] == "none" or (cell["mode"] in modes and _repeats(cell))
+    ]
+    return able or kept, said
 
 
-def _keeps(cell: Cell) -> bool:
-    """Whether keeping less is another program: there are layers to repeat."""
-    family = ARCHITECTURES[str(cell["architecture"])]
-    deep = max(family.depths.examples)
-    deeper = any(family.depths.allows(depth) for depth in range(deep + 1, deep + 9))
-    return cell["mode"] != "inference" and deeper
+def _repeats(cell: Cell) -> bool:
+    """Whether the net is one of any number of layers."""
+    depths = ARCHITECTURES[str(cell["architecture"])].depths
+    deep = max(depths.examples)
+    return any(depths.allows(depth) for depth in range(deep + 1, deep + 9))
 
 
 def plan(cells: Sequence[Cell]) -> list[Unit]:

@@ -88,19 +88,20 @@ def test_what_cannot_be_measured_is_a_row():
 
 
 def test_cells_are_those_that_differ():
-    def kept(**given):
+    def kept(*typed, **given):
         cells = [
             cell(**given, mode=mode, remat=remat)
             for mode in throughput.MODES
             for remat in throughput.REMAT
         ]
-        fitted, _ = throughput.fit(cells, set())
+        fitted, _ = throughput.fit(cells, set(typed))
         return [(c["mode"], c["remat"]) for c in fitted]
 
     plain = [(mode, "none") for mode in throughput.MODES]
-    assert kept(architecture="alexnet") == plain  # of its own size, though
-    assert kept() == kept(architecture="resnet") != plain
-    assert ("inference", "root") not in kept()
+    assert kept(architecture="alexnet") == plain  # each layer of its own size
+    more = [*plain[:2], ("gradient", "root"), *plain[2:]]
+    assert kept() == kept(architecture="resnet") == more
+    assert kept("remat") == [*more, ("step", "root")]
 
 
 def test_an_examples_shape_follows_the_net():
