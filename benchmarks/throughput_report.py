@@ -131,6 +131,11 @@ def _share(row: Row) -> Mark:
     return Mark(f"{share:.0%}", tone)
 
 
+def _rate(value: float) -> str:
+    """To three figures, thousands apart: 67,400."""
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else number(value)
+
+
 def _mib(gib: float | None) -> float | None:
     return None if gib is None else 1024 * gib
 
@@ -165,7 +170,7 @@ def _summary(rows: Sequence[Row]) -> Table:
                 label(deep, done(rows)),
                 number(deep["depth"]),
                 number(deep["step_ms"]),
-                number(deep["examples_per_s"]),
+                _rate(deep["examples_per_s"]),
                 number(_mib(deep["peak_gib"])),
                 _share(deep),
                 _exponent(grown(own, "step_ms")),
@@ -241,7 +246,7 @@ def _costs(rows: Sequence[Row]) -> Table:
                 number(row["depth"]),
                 _mode(row),
                 Mark(step + " †", "warning") if _loaded(row) else step,
-                f"{rate:.3g}",
+                _rate(rate),
                 number(_mib(row["peak_gib"])),
                 Mark(said, "warning") if far else said,
                 _share(row),

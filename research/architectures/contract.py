@@ -230,7 +230,9 @@ def apply(
             tied = {name: v for name, v in stacked.items() if name != INPUTS}
             inputs = {name: v for name, v in stacked.items() if name == INPUTS}
 
-            def tied_step(h, now, tied=tied, step=step):
+            def tied_step(
+                h: Tree, now: Tree, tied: Tree = tied, step: Any = step
+            ) -> Any:
                 inputs, key = now
                 return step(h, ({**tied, **inputs}, key))
 
