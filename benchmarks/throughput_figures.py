@@ -101,7 +101,7 @@ def _draw_roofline(rows: Sequence[Row]):
         own = [row for row in rows if row["dtype"] == dtype]
         product = max(row["product_gflops"] for row in own)
         copy = max(row["copy_gib_s"] for row in own) * 2**30 / 1e9
-        seen = [product / copy, *(row["intensity"] for row in own)]
+        seen = [product / copy / 4, *(row["intensity"] for row in own)]
         low = 10 ** math.floor(math.log10(min(seen)))
         high = 10 ** math.ceil(math.log10(max(seen)))
         ends = [low, product / copy, high]

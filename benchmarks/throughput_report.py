@@ -19,6 +19,7 @@ SAID = ("width", "activation", "batch", "length", "classes", "optimizer", "dtype
 WORD = {"none": "", "root": " √"}
 LOADED = 0.15  # cores at other work: a row says so
 DRIFT = 0.1  # of the machine's rates from the start of a run to its end
+KNOWN = 0.15  # an exponent's largest standard error that still tells 1 from ½
 LOW, FAIR = 0.1, 0.3  # shares that stand out
 
 
@@ -71,7 +72,7 @@ CLAIMS = (
         gap=lambda row: row["exponent"] - 1,
         error=lambda row: row["error"],
         within=0.1,  # deep nets leave a cache that shallow ones fit in
-        scope=lambda row: row["depths"] > 3 and not row["loaded"],
+        scope=lambda row: row["error"] < KNOWN and not row["loaded"],
         label=LABEL[:-1],
         repeats="depths",
         of=functools.partial(growths, "step_ms"),
@@ -140,10 +141,14 @@ def _mib(gib: float | None) -> float | None:
     return None if gib is None else 1024 * gib
 
 
-def _exponent(line: Growth | None) -> str:
+def _exponent(line: Growth | None) -> str | Mark:
+    """With its standard error, where there is one; dim where that is large."""
     if line is None:
         return "-"
-    return f"{line.exponent:.2f}" + (f"±{line.error:.2f}" if line.error else "")
+    if line.error is None:
+        return f"{line.exponent:.2f}"
+    said = f"{line.exponent:.2f}±{line.error:.2f}"
+    return said if line.error < KNOWN else Mark(said, "dim")
 
 
 def _summary(rows: Sequence[Row]) -> Table:
