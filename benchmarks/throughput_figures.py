@@ -94,7 +94,7 @@ MARKERS = {"inference": "o", "gradient": "^", "step": "s"}
 
 def _draw_roofline(rows: Sequence[Row]):
     dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
-    figure = figures.new(max(5.2, 3.6 * len(dtypes)), 3.8)
+    figure = figures.new(max(5.6, 3.6 * len(dtypes)), 3.8)
     panels = figure.subplots(1, len(dtypes), squeeze=False)[0]
     colours = _colours(rows)
     for axes, dtype in zip(panels, dtypes, strict=True):
@@ -145,5 +145,5 @@ def _legend(figure, colours: dict[str, Any]) -> None:
     open_ = {"marker": "o", "mfc": "none", "mec": "#555555"}
     handles.append(Line2D([], [], label="√depth states kept", **open_, **plain))
     figure.legend(
-        handles=handles, loc="outside lower center", ncols=5, fontsize=7, frameon=False
+        handles=handles, loc="outside lower center", ncols=4, fontsize=7, frameon=False
     )

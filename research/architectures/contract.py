@@ -229,19 +229,22 @@ def apply(
         elif stage.tied:
             tied = {name: v for name, v in stacked.items() if name != INPUTS}
             inputs = {name: v for name, v in stacked.items() if name == INPUTS}
-
-            def tied_step(
-                h: Tree, now: Tree, tied: Tree = tied, step: Any = step
-            ) -> Any:
-                inputs, key = now
-                return step(h, ({**tied, **inputs}, key))
-
-            h, kept = _repeat(stage, tied_step, h, (inputs, keys))
+            h, kept = _repeat(stage, _sharing(tied, step), h, (inputs, keys))
         else:
             h, kept = _repeat(stage, step, h, (stacked, keys))
         statistics.append(kept)
     outputs, head = call(net.head, variables.head, h, train)
     return outputs, Variables(stem, tuple(statistics), head)
+
+
+def _sharing(tied: Tree, step: Callable) -> Callable:
+    """The step of layers that share all variables but their inputs."""
+
+    def one(h: Tree, now: Tree):
+        inputs, key = now
+        return step(h, ({**tied, **inputs}, key))
+
+    return one
 
 
 def rematerialised(net: Architecture) -> Architecture:
