@@ -33,7 +33,6 @@ AXES = {
         "how layers are joined",
         (
             "mlp",
-            "residual_mlp",
             "resnet",
             "lstm",
             "transformer_pre_ln",
