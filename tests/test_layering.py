@@ -132,9 +132,13 @@ def test_there_are_no_cycles():
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
 
 
+# The second is Flax NNX as a peer, which shares nothing with our nets.
+FLAX = ("research.architectures", "benchmarks.peers.in_nnx")
+
+
 @each
 def test_only_architectures_import_flax(path):
-    if not name_of(path).startswith("research.architectures"):
+    if not name_of(path).startswith(FLAX):
         roots = {module.partition(".")[0] for module in IMPORTS[name_of(path)]}
         assert "flax" not in roots
 

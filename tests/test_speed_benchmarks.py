@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import compile_time, ensemble_speed, training_speed
-from benchmarks.peers import case, sides, study, torch_loop
+from benchmarks.peers import torch_loop
 from research.study.command import main
 from research.study.tables import as_markdown
 
@@ -59,86 +59,6 @@ def test_ensemble_speed_at_smoke_size(ways, tmp_path, capsys):
         assert not [c for c in ensemble_speed.STUDY.columns if row[c] is None]
     assert rows[ensemble_speed.BASE]["ratio"] == 1.0
     assert_readable(ensemble_speed.STUDY.tables(list(rows.values())))
-
-
-def test_peers_at_smoke_size(tmp_path, capsys):
-    flags = ("--case", "lstm", "--peer", "depthbench,torch", "--out", f"{tmp_path}")
-    rows = {row["peer"]: row for row in run(capsys, "peers", *flags)}
-    assert list(rows) == ["depthbench", "torch"]
-    for name, row in rows.items():
-        if name == "torch" and not torch_loop.present():
-            assert (row["status"], row["reason"]) == ("absent", torch_loop.ABSENT)
-            continue
-        assert row["status"] == "ok"
-        assert row["agrees"] is True
-        assert row["largest_difference"] < CLOSE
-        sizes = ("batch", "length", "width", "depth")  # empty: the case's own
-        wanted = [c for c in study.STUDY.columns if c not in sizes]
-        assert not [c for c in wanted if row[c] is None]
-        assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"]
-    assert rows["depthbench"]["ratio"] == 1.0
-    assert_readable(study.STUDY.tables(list(rows.values())))
-
-
-SMALL = case.Shape(batch=3, length=5, width=8, depth=2)
-
-
-def beside_torch(name: str):
-    """A small case's row of PyTorch."""
-    depth = 8 if name.startswith("resnet") else SMALL.depth
-    sizes = {**SMALL._asdict(), "depth": depth}
-    cells = [{"case": name, "peer": "torch", **sizes, "rounds": 1}]
-    (row,) = study.measure(cells, 2**30)
-    return row
-
-
-# The LSTM's is run at smoke size. The nets of ResNet-20's two cases are one: the scanned
-# one is held to PyTorch elsewhere.
-@pytest.mark.parametrize("name", ("transformer", "resnet20_unrolled"))
-def test_a_peers_net_is_ours(name):
-    pytest.importorskip("torch", reason="the [peers] extra is not installed")
-    row = beside_torch(name)
-    assert (row.status, row.values["agrees"]) == ("ok", True)
-    assert row.values["largest_difference"] < CLOSE
-
-
-def test_a_peer_with_other_weights_is_not_timed(monkeypatch):
-    pytest.importorskip("torch", reason="the [peers] extra is not installed")
-    own = sides.torches
-
-    def perturbed(task, case, compiled):
-        scaled = task.variables._replace(stem=scale(task.variables.stem, 1.01))
-        return own(task._replace(variables=scaled), case, compiled)
-
-    monkeypatch.setattr(sides, "torches", perturbed)
-    row = beside_torch("lstm")
-    assert (row.status, row.values["agrees"]) == ("differs", False)
-    assert "differ from ours" in row.reason
-    assert "step_ms" not in row.values
-
-
-def scale(tree, factor: float):
-    return jax.tree.map(lambda a: np.float32(factor) * a, tree)
-
-
-def test_a_difference_is_relative_to_what_differs():
-    big, small, nothing = np.full(4, 100.0), np.full(4, 1.0), np.full(4, 1e-9)
-    assert study.apart([big, small], [big, small]) == 0.0
-    assert study.apart([big, 1.1 * small], [big, small]) == pytest.approx(0.1, rel=0.1)
-    assert study.apart([1.1 * big, small], [big, small]) == pytest.approx(0.1)
-    # What is nothing but rounding may be anything.
-    assert study.apart([big, 3 * nothing], [big, nothing]) < 1e-6
-
-
-def test_without_torch_the_peers_are_rows_with_the_reason(monkeypatch):
-    monkeypatch.setattr(torch_loop, "present", lambda: False)
-    shape = {**SMALL._asdict(), "rounds": 1}
-    cells = [{"case": "lstm", "peer": peer, **shape} for peer in study.PEERS]
-    ours, *peers = study.measure(cells, 2**30)
-    assert (ours.status, ours.values["ratio"]) == ("ok", 1.0)
-    assert [(row.status, row.reason) for row in peers] == [
-        ("absent", torch_loop.ABSENT)
-    ] * 2
 
 
 def assert_readable(shown) -> None:

@@ -1,8 +1,9 @@
-"""What a case of the study `peers` is made of: one net of ours and a peer's form of it.
+"""What a case of the study `peers` is made of: one net of ours, weights and a batch.
 
-A case's file gives two functions. `task` draws our net's weights and a batch; `torch`
-builds the same net in PyTorch and says, parameter by parameter, what it is of ours. How
-a step is taken, timed and compared is written once, for all cases.
+A case's weights travel as one dictionary of NumPy arrays (`Case.arrange`). Each library
+has a file, `in_torch.py` and so on, that builds the same nets of them with its own layers
+(NETS) and trains them (side). Our gradients take the same way to be compared: a net is
+built of them as if they were weights, and read as its own gradients are (leaves).
 """
 
 from collections.abc import Callable
@@ -17,19 +18,22 @@ from research.normalizers import NORMALIZERS
 
 jax = lazy("jax")
 contract = lazy("research.architectures.contract")
+attention = lazy("research.architectures.attention")
 
 OUTPUTS = 10
 RATE, MOMENTUM = 0.01, 0.9  # of the SGD that every side trains with
 # Float32 sums in two orders differ by some 1e-6, over hundreds of steps or layers by up
 # to 1e-4. A net with a wrong or missing part differs by 0.01 and more.
 TOLERANCE = 1e-3
+Weights = dict[str, Any]  # arrays by name; of equal layers stacked as [depth, …]
+Sizes = tuple[int, ...]  # of one example: x.shape[1:]
 
 
 class Shape(NamedTuple):
     """How large a case is.
 
-    length: steps of a sequence, or an image's side. width: units or first channels.
-    depth: layers.
+    length: steps of a sequence, an image's side, or numbers of a vector. width: units or
+    first channels. depth: layers.
     """
 
     batch: int
@@ -41,42 +45,27 @@ class Shape(NamedTuple):
 class Task(NamedTuple):
     """Our net, its weights and the batch, all in NumPy: what every side starts from.
 
-    apply: runs the net as `contract.apply` does, whose form it is where there is no
-      other.
+    weights: the variables as the peers get them.
     x: [batch, …]. y: labels [batch].
     """
 
     net: Any
     variables: Any  # contract.Variables
+    weights: Weights
     x: np.ndarray
     y: np.ndarray
-    apply: Callable[[Any, Any, Any], tuple[Any, Any]]
-
-
-class Tie(NamedTuple):
-    """A parameter of a peer's net, and what it is of ours.
-
-    read: from Variables of ours, NumPy, to the parameter's array: weights are set and
-      gradients compared by it, so it rearranges and does nothing else.
-    """
-
-    parameter: Any
-    read: Callable[[Any], np.ndarray]
-
-
-class Model(NamedTuple):
-    """A peer's form of a net. forward: from x, laid out as it likes best, to outputs."""
-
-    forward: Callable[[Any], Any]
-    ties: tuple[Tie, ...]
-    x: Any
 
 
 class Case(NamedTuple):
     """One net, of an architecture of the catalogue.
 
-    shape: what is measured where no other is asked for. tolerance: how far outputs,
-    gradients and losses may be from ours, beside their size.
+    shape: what is measured where no other is asked for.
+    arrange: from Variables of parameters to Weights. Gradients go through it too, so it
+      rearranges and does nothing else.
+    form: what the libraries' files call the net.
+    parameters, states: roughly how many numbers a net of a shape has, and a batch's
+      activations.
+    tolerance: how far outputs, gradients and losses may be from ours, beside their size.
     """
 
     name: str
@@ -84,8 +73,55 @@ class Case(NamedTuple):
     source: str
     shape: Shape
     task: Callable[[Shape], Task]
-    torch: Callable[[Task], Model]
+    arrange: Callable[[Any], Weights]
+    form: str
+    parameters: Callable[[Shape], float]
+    states: Callable[[Shape], float]
     tolerance: float = TOLERANCE
+
+
+class Model(NamedTuple):
+    """A net in a peer's library.
+
+    net: the layers, in a container that the library knows; its own form of Weights.
+    forward: from the net and a batch to outputs (with state: see the library's file).
+    lay: from x [batch, …] as ours has it to how this net reads it.
+    """
+
+    net: Any
+    forward: Callable[..., Any]
+    lay: Callable[[np.ndarray], np.ndarray] = lambda x: x
+
+
+class Side(NamedTuple):
+    """One way of training a net.
+
+    step: one training step; returns (loss, outputs) of before the update.
+    gradients: those of the first step, to be asked for before the second.
+    """
+
+    step: Callable[[], tuple[Any, Any]]
+    gradients: Callable[[], Any]
+
+
+def held(
+    program: Callable[..., tuple[Any, Any]],
+    state: Any,
+    batch: tuple[Any, ...],
+    gradients: Callable[[Any], Any],
+) -> Side:
+    """A side that keeps its state: each step begins where the last one ended.
+
+    program: from (state, *batch) to (state, (loss, outputs)); it may eat the state.
+    gradients: what they are of the state after one step.
+    """
+    kept = [state]
+
+    def step():
+        kept[0], seen = program(kept[0], *batch)
+        return seen
+
+    return Side(step, lambda: gradients(kept[0]))
 
 
 def settings(
@@ -105,11 +141,12 @@ def settings(
     )
 
 
-def drawn(net: Any, x: np.ndarray, apply: Callable | None = None) -> Task:
+def drawn(net: Any, x: np.ndarray, arrange: Callable[[Any], Weights]) -> Task:
     """The task of a net on inputs x, with fresh weights and random labels."""
     variables = jax.jit(lambda key, x: contract.init(key, net, x))(jax.random.key(0), x)
+    variables = jax.device_get(variables)
     y = np.random.default_rng(1).integers(0, OUTPUTS, len(x)).astype(np.int32)
-    return Task(net, jax.device_get(variables), x, y, apply or contract.apply)
+    return Task(net, variables, arrange(variables), x, y)
 
 
 def gaussian(*shape: int) -> np.ndarray:
@@ -117,9 +154,22 @@ def gaussian(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
-def linear(module: Any, dense: Callable[[Any], Any]) -> list[Tie]:
-    """Ties of a torch.nn.Linear; dense: from Variables of ours to kernel and bias."""
-    return [
-        Tie(module.weight, lambda own: dense(own)["kernel"].T),
-        Tie(module.bias, lambda own: dense(own)["bias"]),
-    ]
+def each(stacked: Weights) -> list[Weights]:
+    """The layers of weights that are stacked as [depth, …], one by one."""
+    depth = len(jax.tree.leaves(stacked)[0])
+    return [jax.tree.map(lambda a, i=i: a[i], stacked) for i in range(depth)]
+
+
+def channels_first(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """A kernel [row × column × channel, out] for pixels in the order channel, row, column.
+
+    For what flattens images of [channel, row, column]; the images are square.
+    """
+    pixels = kernel.reshape(-1, channels, kernel.shape[1])
+    return np.swapaxes(pixels, 0, 1).reshape(kernel.shape)
+
+
+def positions(time: int, width: int) -> np.ndarray:
+    """What is added to a sequence [time, width] to tell its steps' positions."""
+    with jax.ensure_compile_time_eval():
+        return np.array(attention.sinusoids(time, width, np.float32))

@@ -1,0 +1,148 @@
+"""Sides of one task: started, found to compute the same, and timed in turn."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.peers.case import Case, Side, Task
+from research.lazy import lazy
+from research.study.tables import number
+
+jax = lazy("jax")
+timing = lazy("research.timing")
+in_depthbench = lazy("benchmarks.peers.in_depthbench")
+
+BASE = "depthbench"
+SMALL = 1e-2  # gradients below this share of the whole are compared with it
+STEPS = 3  # their losses are compared: the second depends on the update
+REST = 0.005  # seconds: threads of one side spin for a while after its step
+
+Start = Callable[[Any, Task], Side]
+
+
+class Library(NamedTuple):
+    """What trains a net: a file of this folder, and which of its sides.
+
+    module: has NETS, from a form's name to what builds it, and leaves.
+    side: from a model and the task to a side.
+    """
+
+    module: Any
+    side: Start
+
+
+class Trial(NamedTuple):
+    """A side that has been started.
+
+    largest: how far it is from ours, see `apart`. agrees: that is near enough.
+    first_s: until its first step's end.
+    """
+
+    step: Callable[[], Any]
+    first_s: float
+    largest: float
+    agrees: bool
+
+
+@contextmanager
+def lenient() -> Iterator[None]:
+    """Shapes and dtypes mixed as libraries do, where a session is stricter."""
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+def compare(
+    case: Case, task: Task, libraries: Mapping[str, Library], rounds: int
+) -> dict[str, dict[str, Any]]:
+    """Columns of ours and of each library, by name."""
+    with lenient():
+        trials = start(case, task, libraries)
+        taken = take(trials, rounds)
+    firsts = trials[BASE].first_s
+    return {name: _values(name, one, taken, firsts) for name, one in trials.items()}
+
+
+def start(case: Case, task: Task, libraries: Mapping[str, Library]) -> dict[str, Trial]:
+    """Ours and the libraries' sides, each after its first steps, compared with ours.
+
+    jax's caches are cleared before ours alone: what sides have in common, ours pays.
+    """
+    outputs = np.asarray(in_depthbench.outputs(task))
+    jax.clear_caches()
+    own = in_depthbench.side(task)
+    first = timing.first(own.step)
+    gradients = case.arrange(jax.device_get(own.gradients()))
+    seen = [outputs, _losses(first.result, own.step)]
+    trials = {BASE: Trial(own.step, first.total_s, 0.0, True)}
+    for name, library in libraries.items():
+        build, sizes = library.module.NETS[case.form], task.x.shape[1:]
+        side = library.side(build(task.weights, sizes), task)
+        first = timing.first(side.step)
+        found = jax.device_get(side.gradients())
+        expected = library.module.leaves(build(gradients, sizes))
+        theirs = [np.asarray(first.result[1]), _losses(first.result, side.step)]
+        largest = max(apart(found, expected), apart(theirs, seen))
+        agrees = largest <= case.tolerance
+        trials[name] = Trial(side.step, first.total_s, largest, agrees)
+    return trials
+
+
+def _losses(first: tuple[Any, Any], step: Callable) -> np.ndarray:
+    """The losses of the first few steps."""
+    losses = [first[0], *(step()[0] for _ in range(STEPS - 1))]
+    return np.array([float(loss) for loss in losses])
+
+
+def apart(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
+    """The largest relative difference of arrays, one by one.
+
+    What is nearly nothing beside the rest (a key's bias has no gradient at all, but for
+    rounding) is compared with a share of the whole instead of with itself.
+    """
+    norm = lambda array: float(np.linalg.norm(np.asarray(array, np.float64)))
+    whole = norm([norm(array) for array in expected])
+    pairs = zip(found, expected, strict=True)
+    return max(norm(a - b) / max(norm(b), SMALL * whole) for a, b in pairs)
+
+
+def take(trials: dict[str, Trial], rounds: int) -> dict[str, np.ndarray]:
+    """Seconds [rounds] of the steps of all that agree, in turn with rests between."""
+    calls: dict[str, Callable] = {}
+    for name, trial in trials.items():
+        if trial.agrees:
+            calls[name] = trial.step
+            calls[f"rest after {name}"] = lambda: time.sleep(REST)
+    return timing.interleaved(calls, rounds)
+
+
+def _values(
+    name: str, trial: Trial, taken: dict[str, np.ndarray], own_first_s: float
+) -> dict[str, Any]:
+    values = {
+        "first_step_s": trial.first_s,
+        "first_ratio": trial.first_s / own_first_s,
+        "agrees": trial.agrees,
+        "largest_difference": trial.largest,
+    }
+    if not trial.agrees:
+        return values
+    step, ratio = timing.times(taken[name]), timing.ratio(taken[name], taken[BASE])
+    return {
+        **values,
+        "step_ms": step.median_ms,
+        "step_ms_low": step.low_ms,
+        "step_ms_high": step.high_ms,
+        "n": step.n,
+        "ratio": ratio.median,
+        "ratio_low": ratio.low,
+        "ratio_high": ratio.high,
+    }
+
+
+def differs(values: Mapping[str, Any]) -> str:
+    """Why a side that does not agree is not timed."""
+    far = number(values["largest_difference"])
+    return f"outputs, gradients or losses differ from ours by {far} of their size"

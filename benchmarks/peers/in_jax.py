@@ -1,0 +1,263 @@
+"""The nets in plain JAX, as fast as a good engineer writes them; no library of nets.
+
+Parameters are dictionaries of arrays. `forward(params, statistics, x)` returns outputs
+and the batch norms' new running statistics, None where there are none.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.case import (
+    MOMENTUM,
+    RATE,
+    Model,
+    Side,
+    Sizes,
+    Task,
+    Weights,
+    each,
+    held,
+    positions,
+)
+from research.lazy import lazy
+
+jax = lazy("jax")
+jnp = lazy("jax.numpy")
+lax = lazy("jax.lax")
+attention = lazy("research.architectures.attention")
+
+EPSILON = 1e-5
+KEPT = 0.9  # of a batch norm's running statistics
+
+
+def side(model: Model, task: Task) -> Side:
+    """SGD with momentum in two lines, one program, its state donated."""
+
+    def cost(params, statistics, x, y):
+        outputs, statistics = model.forward(params, statistics, x)
+        picked = jnp.take_along_axis(outputs, y[:, None], 1)[:, 0]
+        loss = jnp.mean(jax.nn.logsumexp(outputs, 1) - picked)
+        return loss, (outputs, statistics)
+
+    def step(state, x, y):
+        params, momentum, statistics = state
+        gradient = jax.value_and_grad(cost, has_aux=True)
+        (loss, (outputs, statistics)), slope = gradient(params, statistics, x, y)
+        momentum = jax.tree.map(lambda m, g: MOMENTUM * m + g, momentum, slope)
+        params = jax.tree.map(lambda p, m: p - RATE * m, params, momentum)
+        return (params, momentum, statistics), (loss, outputs)
+
+    params, statistics = jax.tree.map(jnp.array, model.net)
+    state = (params, jax.tree.map(jnp.zeros_like, params), statistics)
+    batch = jax.device_put((task.x, task.y))
+    program = jax.jit(step, donate_argnums=0)
+    return held(program, state, batch, lambda state: jax.tree.leaves(state[1]))
+
+
+def leaves(model: Model) -> list[np.ndarray]:
+    """The parameters, in the order of a side's gradients."""
+    return jax.tree.leaves(model.net[0])
+
+
+def _linear(dense: Weights, h: Any) -> Any:
+    """h W + b; rows in one matrix, as XLA transposes both factors of batches of them."""
+    rows = h.reshape(-1, h.shape[-1]) @ dense["kernel"]
+    return rows.reshape(*h.shape[:-1], -1) + dense["bias"]
+
+
+def mlp(weights: Weights, shape: Sizes) -> Model:
+    """Layers one after another in the program."""
+    layers = each(weights["layers"])
+
+    def forward(params, statistics, x):
+        z = _linear(params["stem"], x)
+        for layer in params["layers"]:
+            z = _linear(layer, jnp.tanh(z))
+        return _linear(params["head"], jnp.tanh(z)), statistics
+
+    return Model(({**weights, "layers": layers}, None), forward)
+
+
+def deep_mlp(weights: Weights, shape: Sizes) -> Model:
+    """A scan over stacked layers, which compiles as fast at any depth."""
+
+    def forward(params, statistics, x):
+        step = lambda z, layer: (_linear(layer, jnp.tanh(z)), None)
+        z, _ = lax.scan(step, _linear(params["stem"], x), params["layers"])
+        return _linear(params["head"], jnp.tanh(z)), statistics
+
+    return Model((weights, None), forward)
+
+
+def lstm(weights: Weights, shape: Sizes) -> Model:
+    """The products with the input are one for all steps; those with the state, a scan."""
+
+    def layer(params, h):
+        def step(carry, now):
+            h, c = carry
+            i, f, g, o = jnp.split(now + h @ params["recurrent"], 4, axis=-1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+            h = jax.nn.sigmoid(o) * jnp.tanh(c)
+            return (h, c), h
+
+        zeros = jnp.zeros(h.shape[1:])
+        return lax.scan(step, (zeros, zeros), _linear(params, h))[1]
+
+    layers = each(weights["layers"])
+
+    def forward(params, statistics, x):
+        h = _linear(params["stem"], jnp.swapaxes(x, 0, 1))
+        for own in params["layers"]:
+            h = layer(own, h)
+        return _linear(params["head"], h[-1]), statistics
+
+    return Model(({**weights, "layers": layers}, None), forward)
+
+
+def _layer_norm(norm: Weights, h: Any) -> Any:
+    mean = jnp.mean(h, -1, keepdims=True)
+    variance = jnp.mean(jnp.square(h - mean), -1, keepdims=True)
+    return (h - mean) * lax.rsqrt(variance + EPSILON) * norm["scale"] + norm["shift"]
+
+
+def _mixed(params: Weights, h: Any, heads: int) -> Any:
+    """Attention; queries, keys and values are made by one product, divided last."""
+    batch, time, width = h.shape
+    parts = _linear(params["mixed"], h).reshape(batch, time, 3, heads, width // heads)
+    query, key, value = jnp.transpose(parts, (2, 0, 3, 1, 4))
+    scores = (query * (width // heads) ** -0.5) @ jnp.swapaxes(key, 2, 3)
+    shares = jnp.exp(scores - lax.stop_gradient(jnp.max(scores, -1, keepdims=True)))
+    seen = (shares @ value) / jnp.sum(shares, -1, keepdims=True)
+    return _linear(params["output"], jnp.swapaxes(seen, 1, 2).reshape(h.shape))
+
+
+def transformer(weights: Weights, shape: Sizes) -> Model:
+    """A scan over blocks that keeps nothing but products for the way back.
+
+    On two cores written out it took 1.2 times longer.
+    """
+    layers = dict(weights["layers"])
+    three = [layers.pop(name) for name in ("query", "key", "value")]
+    layers["mixed"] = jax.tree.map(lambda *a: np.concatenate(a, axis=-1), *three)
+    width = len(weights["stem"]["bias"])
+    heads, places = attention.heads_of(width), positions(shape[0], width)
+
+    def block(h, params):
+        h = h + _mixed(params, _layer_norm(params["norm_attention"], h), heads)
+        wide = _linear(params["wide"], _layer_norm(params["norm_feed"], h))
+        return h + _linear(params["narrow"], jax.nn.relu(wide)), None
+
+    products = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+    frugal = jax.checkpoint(block, policy=products, prevent_cse=False)
+
+    def forward(params, statistics, x):
+        h, _ = lax.scan(frugal, _linear(params["stem"], x) + places, params["layers"])
+        h = jnp.mean(_layer_norm(params["norm"], h), axis=1)
+        return _linear(params["head"], h), statistics
+
+    return Model(({**weights, "layers": layers}, None), forward)
+
+
+def _convolution(kernel: Any, x: Any, strides: int, edge: int) -> Any:
+    """Of images [batch, rows, columns, channels]; groups as the kernel has them."""
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (strides, strides),
+        [(edge, edge)] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=x.shape[3] // kernel.shape[2],
+    )
+
+
+def _normalized(params: Weights, kept: Any, x: Any, strides: int = 1):
+    """(a convolution after batch norm, the norm's new running statistics)."""
+    z = _convolution(params["kernel"], x, strides, 1)
+    mean = jnp.mean(z, (0, 1, 2))
+    variance = jnp.mean(jnp.square(z - mean), (0, 1, 2))
+    kept = jax.tree.map(
+        lambda old, new: KEPT * old + (1 - KEPT) * new, kept, (mean, variance)
+    )
+    z = (z - mean) * lax.rsqrt(variance + EPSILON) * params["scale"] + params["shift"]
+    return z, kept
+
+
+def resnet(weights: Weights, shape: Sizes) -> Model:
+    """Blocks one after another: XLA's convolutions are slow within a loop on CPUs."""
+
+    def fresh(params):
+        width = len(params["scale"])
+        return (np.zeros(width, np.float32), np.ones(width, np.float32))
+
+    def block(params, kept, x):
+        strides = len(params["first"]["scale"]) // x.shape[3]
+        y, first = _normalized(params["first"], kept["first"], x, strides)
+        y, second = _normalized(params["second"], kept["second"], jax.nn.relu(y))
+        if strides > 1:
+            more = y.shape[3] - x.shape[3]
+            x = jnp.pad(x[:, ::strides, ::strides], [(0, 0)] * 3 + [(0, more)])
+        return jax.nn.relu(x + y), {"first": first, "second": second}
+
+    def forward(params, statistics, x):
+        h, stem = _normalized(params["stem"], statistics["stem"], x)
+        h, kept = jax.nn.relu(h), []
+        for own, old in zip(params["blocks"], statistics["blocks"], strict=True):
+            h, new = block(own, old, h)
+            kept.append(new)
+        outputs = _linear(params["head"], jnp.mean(h, (1, 2)))
+        return outputs, {"stem": stem, "blocks": kept}
+
+    blocks = [
+        {name: fresh(params) for name, params in block.items()}
+        for block in weights["blocks"]
+    ]
+    return Model((weights, {"stem": fresh(weights["stem"]), "blocks": blocks}), forward)
+
+
+def local_response(h: Any, axis: int) -> Any:
+    """h / (2 + 10⁻⁴ Σ h²)^0.75, the sum over five neighbouring channels."""
+    window = [1] * h.ndim
+    window[axis] = 5
+    total = lax.reduce_window(
+        jnp.square(h), np.float32(0), lax.add, window, [1] * h.ndim, "SAME"
+    )
+    return h * (2 + 1e-4 * total) ** -0.75
+
+
+def _pooled(h: Any) -> Any:
+    """The largest of windows of 3 × 3, two pixels apart."""
+    window, strides = (1, 3, 3, 1), (1, 2, 2, 1)
+    return lax.reduce_window(h, -np.inf, lax.max, window, strides, "VALID")
+
+
+def alexnet(weights: Weights, shape: Sizes) -> Model:
+    """Five convolutions, three linear maps."""
+
+    def forward(params, statistics, x):
+        def layer(number, h, strides=1):
+            own = params["convolutions"][number]
+            edge = 0 if number == 0 else own["kernel"].shape[0] // 2
+            z = _convolution(own["kernel"], h, strides, edge)
+            return jax.nn.relu(z + own["bias"])
+
+        h = layer(0, x, 4)
+        h = layer(1, _pooled(local_response(h, 3)))
+        h = layer(2, _pooled(local_response(h, 3)))
+        h = _pooled(layer(4, layer(3, h)))
+        h = h.reshape(len(h), -1)
+        first, second, head = params["dense"]
+        h = jax.nn.relu(_linear(second, jax.nn.relu(_linear(first, h))))
+        return _linear(head, h), statistics
+
+    return Model((weights, None), forward)
+
+
+NETS = {
+    "mlp": mlp,
+    "deep_mlp": deep_mlp,
+    "lstm": lstm,
+    "transformer": transformer,
+    "resnet": resnet,
+    "alexnet": alexnet,
+}

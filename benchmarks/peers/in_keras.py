@@ -1,0 +1,228 @@
+"""The nets of Keras layers on JAX, trained as Keras' own JAX trainer does.
+
+`stateless_call` and the optimizer's `stateless_apply` in one jitted program, its state
+donated: what `fit` runs for a batch, without its callbacks.
+"""
+
+import importlib.util
+import os
+import sys
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.case import (
+    MOMENTUM,
+    RATE,
+    Model,
+    Side,
+    Sizes,
+    Task,
+    Weights,
+    each,
+    held,
+    positions,
+)
+from research.lazy import lazy
+
+jax = lazy("jax")
+keras = lazy("keras")
+attention = lazy("research.architectures.attention")
+
+EPSILON = 1e-5
+ABSENT = "keras is not installed (pip install 'depthbench[peers]')"
+
+
+def absent() -> str:
+    """Why there is no Keras on JAX here; "" where there is.
+
+    Keras reads its backend when it is imported: JAX, unless somebody chose another.
+    """
+    if importlib.util.find_spec("keras") is None:
+        return ABSENT
+    backend = os.environ.setdefault("KERAS_BACKEND", "jax")
+    if "keras" in sys.modules:
+        backend = keras.backend.backend()
+    return "" if backend == "jax" else f"Keras runs on {backend} here (KERAS_BACKEND)"
+
+
+def side(model: Model, task: Task) -> Side:
+    """One program a step: loss, gradient, update of all variables."""
+    net = model.net
+    measure = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = keras.optimizers.SGD(RATE, momentum=MOMENTUM)
+    optimizer.build(net.trainable_variables)
+
+    def cost(trained, kept, x, y):
+        outputs, kept = net.stateless_call(trained, kept, x, training=True)
+        return measure(y, outputs), (outputs, kept)
+
+    def step(state, x, y):
+        trained, kept, momentum = state
+        gradient = jax.value_and_grad(cost, has_aux=True)
+        (loss, (outputs, kept)), slope = gradient(trained, kept, x, y)
+        trained, momentum = optimizer.stateless_apply(momentum, slope, trained)
+        return (trained, kept, momentum), (loss, outputs)
+
+    variables = (
+        net.trainable_variables,
+        net.non_trainable_variables,
+        optimizer.variables,
+    )
+    # Copies: the program eats its state, and Keras keeps its own arrays.
+    state = tuple([jax.numpy.array(v.value) for v in part] for part in variables)
+
+    def gradients(state):
+        """Keras' momentum, which starts at zero, is −rate × gradient after one step."""
+        iterations_and_rate = 2
+        return [np.asarray(m) / -RATE for m in state[2][iterations_and_rate:]]
+
+    batch = jax.device_put((task.x, task.y))
+    return held(jax.jit(step, donate_argnums=0), state, batch, gradients)
+
+
+def leaves(model: Model) -> list[np.ndarray]:
+    """The parameters, in the order of a side's gradients."""
+    return [np.asarray(v.value) for v in model.net.trainable_variables]
+
+
+def _filled(layer: Any, h: Any, *values: np.ndarray) -> Any:
+    """What a layer makes of h, after it got these weights."""
+    out = layer(h)
+    layer.set_weights([*values, *layer.get_weights()[len(values) :]])
+    return out
+
+
+def _linear(dense: Weights, h: Any, activation: str | None = None) -> Any:
+    features = len(dense["bias"])
+    layer = keras.layers.Dense(features, activation, kernel_initializer="zeros")
+    return _filled(layer, h, dense["kernel"], dense["bias"])
+
+
+def mlp(weights: Weights, shape: Sizes) -> Model:
+    """keras.layers.Dense one after another; Keras has no scan over layers."""
+    x = keras.Input(shape)
+    z = _linear(weights["stem"], x)
+    for layer in [*each(weights["layers"]), weights["head"]]:
+        z = _linear(layer, keras.ops.tanh(z))
+    return _model(x, z)
+
+
+def _model(x: Any, outputs: Any) -> Model:
+    return Model(keras.Model(x, outputs), None)
+
+
+def lstm(weights: Weights, shape: Sizes) -> Model:
+    """keras.layers.LSTM."""
+    x = keras.Input(shape)
+    h = _linear(weights["stem"], x)
+    layers = each(weights["layers"])
+    for number, own in enumerate(layers):
+        width, last = len(own["recurrent"]), number == len(layers) - 1
+        layer = keras.layers.LSTM(width, return_sequences=not last)
+        h = _filled(layer, h, own["kernel"], own["recurrent"], own["bias"])
+    return _model(x, _linear(weights["head"], h))
+
+
+def _layer_norm(norm: Weights, h: Any) -> Any:
+    layer = keras.layers.LayerNormalization(epsilon=EPSILON)
+    return _filled(layer, h, norm["scale"], norm["shift"])
+
+
+def _attention(own: Weights, h: Any, heads: int) -> Any:
+    width = h.shape[-1]
+    layer = keras.layers.MultiHeadAttention(heads, width // heads)
+    out, values = layer(h, h), []
+    for name in ("query", "key", "value"):
+        values.append(own[name]["kernel"].reshape(width, heads, -1))
+        values.append(own[name]["bias"].reshape(heads, -1))
+    values.append(own["output"]["kernel"].reshape(heads, -1, width))
+    layer.set_weights([*values, own["output"]["bias"]])
+    return out
+
+
+def transformer(weights: Weights, shape: Sizes) -> Model:
+    """Blocks of keras.layers.MultiHeadAttention, LayerNormalization and Dense."""
+    width = len(weights["stem"]["bias"])
+    heads = attention.heads_of(width)
+    x = keras.Input(shape)
+    h = _linear(weights["stem"], x) + positions(shape[0], width)
+    for own in each(weights["layers"]):
+        h = h + _attention(own, _layer_norm(own["norm_attention"], h), heads)
+        wide = _linear(own["wide"], _layer_norm(own["norm_feed"], h), "relu")
+        h = h + _linear(own["narrow"], wide)
+    h = keras.layers.GlobalAveragePooling1D()(_layer_norm(weights["norm"], h))
+    return _model(x, _linear(weights["head"], h))
+
+
+def _convolution(own: Weights, h: Any, strides: int, edge: int) -> Any:
+    rows, _, inputs, features = own["kernel"].shape
+    if edge:
+        h = keras.layers.ZeroPadding2D(edge)(h)
+    bias = [own["bias"]] if "bias" in own else []
+    layer = keras.layers.Conv2D(
+        features,
+        rows,
+        strides,
+        groups=h.shape[-1] // inputs,
+        use_bias=bool(bias),
+        kernel_initializer="zeros",
+    )
+    return _filled(layer, h, own["kernel"], *bias)
+
+
+def _normalized(own: Weights, h: Any, strides: int = 1) -> Any:
+    """A convolution without bias, and batch norm."""
+    z = _convolution({"kernel": own["kernel"]}, h, strides, 1)
+    layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=EPSILON)
+    return _filled(layer, z, own["scale"], own["shift"])
+
+
+def resnet(weights: Weights, shape: Sizes) -> Model:
+    """keras.layers.Conv2D and BatchNormalization; blocks one after another."""
+    relu = keras.ops.relu
+    x = keras.Input(shape)
+    h = relu(_normalized(weights["stem"], x))
+    for own in weights["blocks"]:
+        inputs, features = own["first"]["kernel"].shape[2:]
+        strides = features // inputs
+        y = _normalized(own["second"], relu(_normalized(own["first"], h, strides)))
+        if strides > 1:
+            edges = [(0, 0)] * 3 + [(0, features - inputs)]
+            h = keras.ops.pad(h[:, ::strides, ::strides], edges)
+        h = relu(h + y)
+    h = keras.layers.GlobalAveragePooling2D()(h)
+    return _model(x, _linear(weights["head"], h))
+
+
+def _local_response(h: Any) -> Any:
+    """h / (2 + 10⁻⁴ Σ h²)^0.75, the sum over five neighbouring channels."""
+    squares = keras.ops.pad(keras.ops.square(h), [(0, 0)] * 3 + [(2, 2)])
+    channels = h.shape[-1]
+    total = sum(squares[..., start : start + channels] for start in range(5))
+    return h * (2 + 1e-4 * total) ** -0.75
+
+
+def alexnet(weights: Weights, shape: Sizes) -> Model:
+    """keras.layers.Conv2D, MaxPooling2D and Dense; no layer for the response norm."""
+    relu, pooled = keras.ops.relu, lambda h: keras.layers.MaxPooling2D(3, 2)(h)
+    x = h = keras.Input(shape)
+    for number, own in enumerate(weights["convolutions"]):
+        if number in (1, 2):
+            h = pooled(_local_response(h))
+        edge = own["kernel"].shape[0] // 2 if number else 0
+        h = relu(_convolution(own, h, 1 if number else 4, edge))
+    h = keras.layers.Flatten()(pooled(h))
+    first, second, head = weights["dense"]
+    h = _linear(second, _linear(first, h, "relu"), "relu")
+    return _model(x, _linear(head, h))
+
+
+NETS = {
+    "mlp": mlp,
+    "deep_mlp": mlp,
+    "lstm": lstm,
+    "transformer": transformer,
+    "resnet": resnet,
+    "alexnet": alexnet,
+}

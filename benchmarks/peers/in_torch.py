@@ -1,0 +1,243 @@
+"""The nets of PyTorch's own modules, and how a PyTorch user trains them.
+
+PyTorch gets its best case: fused SGD, gradients set to None between steps, fused LSTM
+and attention, inputs laid out as it likes and on its side before the clock starts.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.peers.case import (
+    MOMENTUM,
+    RATE,
+    Model,
+    Side,
+    Sizes,
+    Task,
+    Weights,
+    channels_first,
+    each,
+    positions,
+)
+from benchmarks.peers.torch_training import linear
+from research.lazy import lazy
+
+torch = lazy("torch")
+attention = lazy("research.architectures.attention")
+
+EPSILON = 1e-5
+
+
+def side(model: Model, task: Task, transform: Callable = lambda cost: cost) -> Side:
+    """Forward, backward and update. transform: of the function from batch to loss."""
+    parameters = _trained(model)
+    optimizer = torch.optim.SGD(parameters, lr=RATE, momentum=MOMENTUM, fused=True)
+    x, y = torch.from_numpy(model.lay(task.x)), torch.from_numpy(task.y).long()
+
+    def cost(x, y):
+        outputs = model.forward(x)
+        return torch.nn.functional.cross_entropy(outputs, y), outputs
+
+    run = transform(cost)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss, outputs = run(x, y)
+        loss.backward()
+        optimizer.step()
+        return loss.detach(), outputs.detach()
+
+    return Side(step, lambda: [p.grad.numpy().copy() for p in parameters])
+
+
+def compiled(model: Model, task: Task) -> Side:
+    """The same by torch.compile."""
+    return side(model, task, torch.compile)
+
+
+def leaves(model: Model) -> list[np.ndarray]:
+    """The parameters, in the order of a side's gradients."""
+    return [parameter.detach().numpy() for parameter in _trained(model)]
+
+
+def _trained(model: Model) -> list[Any]:
+    return [p for p in model.net.parameters() if p.requires_grad]
+
+
+def _filled(module: Any, **values: np.ndarray) -> Any:
+    """The module with these values in its parameters."""
+    with torch.no_grad():
+        for name, value in values.items():
+            getattr(module, name).copy_(torch.from_numpy(np.array(value)))
+    return module
+
+
+def mlp(weights: Weights, shape: Sizes) -> Model:
+    """Linear, Tanh, …, in a Sequential."""
+    parts = [linear(weights["stem"])]
+    for layer in [*each(weights["layers"]), weights["head"]]:
+        parts += [torch.nn.Tanh(), linear(layer)]
+    net = torch.nn.Sequential(*parts)
+    return Model(net, net)
+
+
+def lstm(weights: Weights, shape: Sizes) -> Model:
+    """Linear, torch.nn.LSTM, Linear; its fused kernel likes time first."""
+    layers = each(weights["layers"])
+    width = len(layers[0]["recurrent"])
+    stem, head = linear(weights["stem"]), linear(weights["head"])
+    body = torch.nn.LSTM(width, width, len(layers))
+    for number, own in enumerate(layers):
+        values = {
+            f"weight_ih_l{number}": own["kernel"].T,
+            f"weight_hh_l{number}": own["recurrent"].T,
+            f"bias_ih_l{number}": own["bias"],
+            f"bias_hh_l{number}": np.zeros_like(own["bias"]),  # one bias is enough
+        }
+        _filled(body, **values)
+        getattr(body, f"bias_hh_l{number}").requires_grad_(False)
+
+    def forward(x):
+        h, _ = body(stem(x))
+        return head(h[-1])
+
+    time_first = lambda x: np.ascontiguousarray(np.swapaxes(x, 0, 1))
+    return Model(torch.nn.ModuleList([stem, body, head]), forward, time_first)
+
+
+class Block(NamedTuple):
+    """One block's modules; mixed: queries, keys and values in one product."""
+
+    norm_attention: Any
+    mixed: Any
+    output: Any
+    norm_feed: Any
+    wide: Any
+    narrow: Any
+
+    def __call__(self, h: Any, heads: int) -> Any:
+        batch, time, width = h.shape
+        mixed = self.mixed(self.norm_attention(h))
+        parts = mixed.view(batch, time, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
+        seen = torch.nn.functional.scaled_dot_product_attention(*parts.unbind(0))
+        h = h + self.output(seen.transpose(1, 2).reshape(batch, time, width))
+        return h + self.narrow(torch.relu(self.wide(self.norm_feed(h))))
+
+
+def _layer_norm(norm: Weights) -> Any:
+    module = torch.nn.LayerNorm(len(norm["scale"]), EPSILON)
+    return _filled(module, weight=norm["scale"], bias=norm["shift"])
+
+
+def _block(own: Weights) -> Block:
+    three = [own[name] for name in ("query", "key", "value")]
+    mixed = {n: np.concatenate([a[n] for a in three], -1) for n in ("kernel", "bias")}
+    return Block(
+        _layer_norm(own["norm_attention"]),
+        linear(mixed),
+        linear(own["output"]),
+        _layer_norm(own["norm_feed"]),
+        linear(own["wide"]),
+        linear(own["narrow"]),
+    )
+
+
+def transformer(weights: Weights, shape: Sizes) -> Model:
+    """Modules for all but attention, which is PyTorch's fused function."""
+    stem, head = linear(weights["stem"]), linear(weights["head"])
+    blocks = [_block(own) for own in each(weights["layers"])]
+    norm, width = _layer_norm(weights["norm"]), len(weights["stem"]["bias"])
+    heads = attention.heads_of(width)
+    places = torch.from_numpy(positions(shape[0], width))
+
+    def forward(x):
+        h = stem(x) + places
+        for block in blocks:
+            h = block(h, heads)
+        return head(norm(h).mean(1))
+
+    parts = [stem, *(module for block in blocks for module in block), norm, head]
+    return Model(torch.nn.ModuleList(parts), forward)
+
+
+def _convolution(
+    own: Weights, strides: int, edge: int, groups: int = 1, bias: bool = True
+) -> Any:
+    rows, columns, inputs, features = own["kernel"].shape
+    module = torch.nn.Conv2d(
+        inputs * groups, features, (rows, columns), strides, edge, 1, groups, bias
+    )
+    values = {"weight": np.transpose(own["kernel"], (3, 2, 0, 1))}
+    return _filled(module, **values, **({"bias": own["bias"]} if bias else {}))
+
+
+def _normalized(own: Weights, strides: int = 1) -> Any:
+    """A convolution without bias, and batch norm."""
+    norm = torch.nn.BatchNorm2d(len(own["scale"]), EPSILON)
+    return torch.nn.Sequential(
+        _convolution(own, strides, 1, bias=False),
+        _filled(norm, weight=own["scale"], bias=own["shift"]),
+    )
+
+
+def _residual(own: Weights) -> Any:
+    """relu(shortcut + layers), with pixels left out and zeros added where it widens."""
+    inputs, features = own["first"]["kernel"].shape[2:]
+    strides, pad = features // inputs, (0, 0, 0, 0, 0, features - inputs)
+
+    class Residual(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = _normalized(own["first"], strides)
+            self.second = _normalized(own["second"])
+
+        def forward(self, x):
+            y = self.second(torch.relu(self.first(x)))
+            if strides > 1:
+                x = torch.nn.functional.pad(x[:, :, ::strides, ::strides], pad)
+            return torch.relu(x + y)
+
+    return Residual()
+
+
+def _images(parts: list[Any]) -> Model:
+    """Channels last, which is faster than first; x is seen as [batch, channel, …]."""
+    net = torch.nn.Sequential(*parts).to(memory_format=torch.channels_last).train()
+    return Model(net, lambda x: net(x.permute(0, 3, 1, 2)))
+
+
+def resnet(weights: Weights, shape: Sizes) -> Model:
+    """He et al.'s net of torch.nn modules."""
+    nn = torch.nn
+    blocks = [_residual(own) for own in weights["blocks"]]
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(weights["head"])]
+    return _images([_normalized(weights["stem"]), nn.ReLU(), *blocks, *head])
+
+
+def alexnet(weights: Weights, shape: Sizes) -> Model:
+    """Convolutions with PyTorch's local response norm, whose α is divided by its size."""
+    nn, parts, channels = torch.nn, [], 3
+    for number, own in enumerate(weights["convolutions"]):
+        groups = channels // own["kernel"].shape[2]
+        channels = own["kernel"].shape[3]
+        if number in (1, 2):
+            parts += [nn.LocalResponseNorm(5, 5e-4, 0.75, 2.0), nn.MaxPool2d(3, 2)]
+        first = number == 0
+        edge = 0 if first else own["kernel"].shape[0] // 2
+        parts += [_convolution(own, 4 if first else 1, edge, groups), nn.ReLU()]
+    first, second, head = weights["dense"]
+    turned = {**first, "kernel": channels_first(first["kernel"], channels)}
+    parts += [nn.MaxPool2d(3, 2), nn.Flatten(), linear(turned), nn.ReLU()]
+    return _images([*parts, linear(second), nn.ReLU(), linear(head)])
+
+
+NETS = {
+    "mlp": mlp,
+    "deep_mlp": mlp,
+    "lstm": lstm,
+    "transformer": transformer,
+    "resnet": resnet,
+    "alexnet": alexnet,
+}
