@@ -11,7 +11,7 @@ from research.study import provenance, runner
 from research.study.run import one_of
 
 OPTIONAL = {
-    "torch": "pip install 'depthbench[peers]'",
+    **dict.fromkeys(("torch", "keras", "equinox"), "pip install 'depthbench[peers]'"),
     "tensorflow_datasets": "pip install 'depthbench[data]'",
     "pytest": "pip install 'depthbench[test]'",
 }
