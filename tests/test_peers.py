@@ -46,7 +46,7 @@ def assert_equal(rows) -> None:
 # Compiling them all would take a minute: here each net, each library in several.
 PAIRS = {
     "mlp_wide_unrolled": ("torch",),
-    "mlp_deep": ("jax", "equinox"),
+    "mlp_1000": ("jax", "equinox"),
     "lstm": ("torch", "nnx"),
     "transformer": ("torch", "keras"),
     "resnet20_unrolled": ("equinox",),
