@@ -127,7 +127,7 @@ def test_absent_libraries_are_rows_with_the_reason(monkeypatch):
 
 
 def test_keras_on_another_backend_is_absent(monkeypatch):
-    pytest.importorskip("keras", reason="the [peers] extra is not installed")
+    monkeypatch.setattr(in_keras.importlib.util, "find_spec", lambda name: name)
     monkeypatch.delitem(in_keras.sys.modules, "keras", raising=False)
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     assert in_keras.absent() == "Keras runs on torch here (KERAS_BACKEND)"
@@ -145,6 +145,17 @@ def test_peers_at_smoke_size(tmp_path, capsys):
         assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"]
     assert rows["depthbench"]["ratio"] == rows["depthbench"]["first_ratio"] == 1.0
     assert_readable(study.STUDY.tables(list(rows.values())))
+
+
+def test_a_slow_compiler_waits_to_be_named():
+    cells = [
+        {"case": "mlp_1000", "peer": peer, **dict.fromkeys(case.Shape._fields)}
+        for peer in ("depthbench", "torch_compiled")
+    ]
+    kept, (says,) = study.fit(cells, {"case"})
+    assert [cell["peer"] for cell in kept] == ["depthbench"]
+    assert "mlp_1000 in torch_compiled" in says
+    assert study.fit(cells, {"case", "peer"}) == (cells, [])
 
 
 def timed(name: str, peer: str, ratio: float, first: float) -> dict:
