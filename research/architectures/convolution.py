@@ -52,7 +52,14 @@ def convolve(
         around = [((n - 1) // 2, n // 2) for n in kernel.shape[:-2]]
         x = jnp.pad(x, [(0, 0), *around, (0, 0)], mode="wrap")
         padding = "VALID"
-    form = ordered if jax.default_backend() == "cpu" else plain
+    cpu = jax.default_backend() == "cpu"
+    if cpu and groups > 1:  # one for all has gradients that take twice as long
+        parts = zip(
+            jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True
+        )
+        done = [convolve(*part, strides, padding) for part in parts]
+        return jnp.concatenate(done, -1)
+    form = ordered if cpu else plain
     return form(x, kernel, window(x.shape, kernel.shape, strides, padding, groups))
 
 
