@@ -105,11 +105,17 @@ def mlp(weights: Weights, shape: Sizes) -> Model:
     z = _linear(weights["stem"], x)
     for layer in [*each(weights["layers"]), weights["head"]]:
         z = _linear(layer, keras.ops.tanh(z))
-    return _model(x, z)
+    return _model(x, z, len(weights["layers"]["bias"]))
 
 
-def _model(x: Any, outputs: Any) -> Model:
-    return Model(keras.Model(x, outputs), None)
+def _model(x: Any, outputs: Any, depth: int = 1) -> Model:
+    """The net between x and outputs, which Keras looks for by calls in calls."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + 10 * depth)
+    try:
+        return Model(keras.Model(x, outputs), None)
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def lstm(weights: Weights, shape: Sizes) -> Model:
