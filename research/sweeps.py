@@ -3,7 +3,8 @@
 On an accelerator runs are taken side by side (vmap). On a CPU they go one after the
 other, in as many threads as there are cores: products of one small net with its own
 weights gain nothing from being batched there, and a run is then bit for bit what it is
-alone. `benchmarks/training_speed.py` compares these and others.
+alone. `benchmarks/training_speed.py` compares these and others. On a mesh of devices
+(`research/sharding.py`) runs are taken side by side on either.
 """
 
 import functools
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from research import jobs, probes, training
+from research import jobs, probes, sharding, training
 from research.architectures.contract import unite
 from research.jobs import Rules, Setup
 from research.optimizers import Hyper
@@ -58,28 +59,40 @@ class Programs(NamedTuple):
 
 
 def programs(
-    setup: Setup, capacity: int, several: bool = False, streamed: bool = False
+    setup: Setup,
+    capacity: int,
+    several: bool = False,
+    streamed: bool = False,
+    mesh: Any = None,
 ) -> Programs:
     """The setup's programs. capacity: the most steps of one call of `advance`.
 
     streamed: `advance` is given the batches of its steps [capacity, batch, …].
+    mesh: of devices that the runs and their batches are split over.
 
     Threads that ask for the same ones share them, and what they compile.
     """
     with _LOCK:
-        return _programs(setup, capacity, several, streamed)
+        return _programs(setup, capacity, several, streamed, mesh)
 
 
 _LOCK = threading.Lock()
 
 
 @functools.lru_cache(maxsize=64)
-def _programs(setup: Setup, capacity: int, several: bool, streamed: bool) -> Programs:
+def _programs(
+    setup: Setup, capacity: int, several: bool, streamed: bool, mesh: Any
+) -> Programs:
     job = jobs.job(setup)
     batch = training.given if streamed else training.drawn
+    settled, shown = _placed(mesh, several)
+    if mesh is not None:  # what the net reads is split, and so is all that it computes
+        read = job.read
+        job = job._replace(read=lambda x: sharding.split(mesh, read(x)))
 
     def advance(state, hyper, data, steps):
-        return training.run(job, state, hyper, data, steps, capacity, batch)
+        state, log = training.run(job, state, hyper, data, steps, capacity, batch)
+        return settled(state), shown(log)
 
     def evaluate(state, data):
         return training.evaluate(job, state, data)
@@ -89,11 +102,19 @@ def _programs(setup: Setup, capacity: int, several: bool, streamed: bool) -> Pro
 
     over = functools.partial(jax.vmap, in_axes=(0, None)) if several else lambda f: f
     return Programs(
-        _init(setup._replace(**UNDRAWN), several),
+        _init(setup._replace(**UNDRAWN), several, mesh),
         jax.jit(advance, donate_argnums=0),
-        jax.jit(over(evaluate)),
-        jax.jit(over(profile)),
+        jax.jit(lambda state, data: shown(over(evaluate)(state, data))),
+        jax.jit(lambda state, data: shown(over(profile)(state, data))),
     )
+
+
+def _placed(mesh: Any, several: bool) -> tuple[Callable, Callable]:
+    """What puts a state in its places, and what gives all of an array to each device."""
+    if mesh is None:
+        return lambda state: state, lambda tree: tree
+    settled = lambda state: sharding.settled(mesh, state, several)
+    return settled, functools.partial(sharding.shown, mesh)
 
 
 # Settings that no fresh state depends on. Nets that differ in nothing else share one
@@ -109,14 +130,16 @@ UNDRAWN = {
 
 
 @functools.lru_cache(maxsize=64)
-def _init(setup: Setup, several: bool) -> Callable:
+def _init(setup: Setup, several: bool, mesh: Any) -> Callable:
     example = jobs.example(setup)
+    settled, _ = _placed(mesh, several)
 
-    def init(seed, rules, hyper):
+    def one(seed, rules, hyper):
         job = jobs.job(setup, rules)
         return training.init(jax.random.key(seed), job, hyper, example)
 
-    return jax.jit(jax.vmap(init) if several else init)
+    init = jax.vmap(one) if several else one
+    return jax.jit(lambda *arguments: settled(init(*arguments)))
 
 
 def log_gradients(job: Job, state: State, batch: Batch) -> tuple[jax.Array, jax.Array]:
@@ -126,9 +149,15 @@ def log_gradients(job: Job, state: State, batch: Batch) -> tuple[jax.Array, jax.
     return probes.log_gradients(job.net, variables, job.read(batch.x), loss)
 
 
-def grouped(runs: Sequence[Run], at_a_time: int) -> list[list[Run]]:
-    """The runs that are taken in one call: on a CPU one, else up to `at_a_time`."""
-    size = 1 if jax.default_backend() == "cpu" else max(1, at_a_time)
+def grouped(runs: Sequence[Run], at_a_time: int, cells: int = 0) -> list[list[Run]]:
+    """The runs that are taken in one call: on a CPU one, else up to `at_a_time`.
+
+    cells: where there is a mesh, along how many of its devices runs are split.
+    """
+    if cells:
+        size = max(1, at_a_time // cells) * cells
+    else:
+        size = 1 if jax.default_backend() == "cpu" else max(1, at_a_time)
     return [list(runs[start : start + size]) for start in range(0, len(runs), size)]
 
 

@@ -18,6 +18,7 @@ ORDER = (
         "research.lazy",
         "research.operations",
     ),
+    ("research.sharding",),
     (
         "research.activations",
         "research.normalizers",

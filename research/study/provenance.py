@@ -110,7 +110,7 @@ def available_memory() -> int:
     """Bytes that can be used now: of the accelerator, or else of the machine."""
     import jax
 
-    statistics = jax.devices()[0].memory_stats() or {}
+    statistics = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in statistics:
         return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
     return machine_memory()

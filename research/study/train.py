@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from research import sharding
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
 from research.architectures.family import ANY_DEPTH, Family
@@ -98,6 +99,18 @@ def arguments(parser) -> None:
     parser.add_argument(
         "--checkpoint-seconds", metavar="S", default="60", help="standard: 60"
     )
+    parser.add_argument(
+        "--mesh",
+        metavar="A=N,…",
+        help="devices along cells (runs), data (the batch), parameters (fully sharded)",
+    )
+    parser.add_argument(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="of process 0 of several; or cluster: Slurm, Open MPI or a TPU pod says",
+    )
+    parser.add_argument("--num-processes", metavar="N", help="that are one run")
+    parser.add_argument("--process-id", metavar="I", help="this one's, from 0")
     parser.add_argument("--out", metavar="DIR", help="standard: runs/train")
     parser.add_argument("--format", default="table", help=", ".join(run.FORMATS))
     parser.add_argument(
@@ -110,14 +123,49 @@ def arguments(parser) -> None:
 def main(options: argparse.Namespace) -> int:
     run.one_of("--format", options.format, run.FORMATS)
     settings = check(options)
+    members = training_report.members(settings)
+    mesh = None
+    if options.mesh is not None:
+        mesh = sharding.parse(options.mesh)
+        batch, accumulate = settings["batch"], settings["accumulate"]
+        sharding.check(mesh, batch, accumulate, len(members))
+    started = processes(options)
     order = training_run.Order(
         settings=settings,
-        members=training_report.members(settings),
+        members=members,
+        mesh=mesh,
         report_every=report_every(options.report_every, settings["steps"]),
         checkpoint_seconds=seconds(options.checkpoint_seconds),
         accept=options.accept_changes,
     )
+    if started is not None:
+        sharding.start(started)
     return training_run.main(order, Path(options.out or "runs/train"), options.format)
+
+
+def processes(options: argparse.Namespace) -> sharding.Processes | None:
+    """The processes that this one is of; None where it is alone. Raises Refusal."""
+    names = ("coordinator", "num_processes", "process_id")
+    given = [name for name in names if getattr(options, name) is not None]
+    if not given:
+        return None
+    coordinator = str(options.coordinator)
+    if options.mesh is None:
+        raise Refusal(f"{flag_of(given[0])}: say with --mesh what the processes share")
+    if given == ["coordinator"] and coordinator == sharding.CLUSTER:
+        return sharding.Processes(coordinator)
+    if len(given) < len(names):
+        missing = ", ".join(flag_of(name) for name in names if name not in given)
+        raise Refusal(f"{flag_of(given[0])}: needs {missing}")
+    if not re.fullmatch(r".+:\d{1,5}", coordinator):
+        raise Refusal(f"--coordinator {coordinator}: must be HOST:PORT of process 0")
+    (count,) = _count("", None, high=10**5).parse(
+        "--num-processes", options.num_processes
+    )
+    (number,) = _count("", None, high=int(count or 1) - 1, low=0).parse(
+        "--process-id", options.process_id
+    )
+    return sharding.Processes(coordinator, int(number or 0), int(count or 1))
 
 
 def check(options: argparse.Namespace) -> dict[str, Any]:

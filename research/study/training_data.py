@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research import jobs, training
+from research import jobs, sharding, training
 from research.datasets import Stream
 from research.jobs import Setup
 from research.training import Batch, State
@@ -23,6 +23,7 @@ class Source(NamedTuple):
     data: all examples, on the device; None where they are read from `stream`.
     capacity: the most steps of one call.
     numbers: from a state to the examples [capacity, batch] of its next steps.
+    mesh: that all of it is for, if any.
     """
 
     count: int
@@ -32,15 +33,24 @@ class Source(NamedTuple):
     data: Batch | None = None
     stream: Stream | None = None
     numbers: Callable[[State], Any] | None = None
+    mesh: Any = None
 
 
-def source(setup: Setup, report_every: int) -> Source:
-    """The data of a setup. Raises DataError where they are not to be had."""
+def source(setup: Setup, report_every: int, mesh: Any = None) -> Source:
+    """The data of a setup. Raises DataError where they are not to be had.
+
+    mesh: each of its devices has all of the data that are in memory.
+    """
     train, test = jobs.splits(setup)
     if not isinstance(train, Stream):
-        data, test = jobs.batches(setup)
-        probe = jax.tree.map(lambda a: a[:PROBED], data)
-        return Source(len(train.y), test, probe, report_every, data)
+        if mesh is None:
+            data, test = jobs.batches(setup)
+            probe = jax.tree.map(lambda a: a[:PROBED], data)
+        else:
+            data = Batch(train.x, train.y)
+            parts = data, jobs.first(test), Batch(*(a[:PROBED] for a in data))
+            data, test, probe = sharding.put(parts, sharding.place(mesh))
+        return Source(len(train.y), test, probe, report_every, data, mesh=mesh)
     capacity = max(1, min(report_every, READ // setup.batch))
     job = jobs.job(setup)
 
@@ -49,8 +59,14 @@ def source(setup: Setup, report_every: int) -> Source:
         own = lambda step: training.places(job, state._replace(step=step), train.length)
         return jax.vmap(own)(steps)
 
-    tested, probe = jax.device_put((jobs.first(test), jobs.first(train, PROBED)))
-    read = {"stream": train, "numbers": jax.jit(numbers)}
+    read = {"stream": train, "mesh": mesh, "numbers": jax.jit(numbers)}
+    parts = jobs.first(test), jobs.first(train, PROBED)
+    if mesh is None:
+        tested, probe = jax.device_put(parts)
+    else:
+        everywhere = sharding.place(mesh)
+        read["numbers"] = jax.jit(numbers, out_shardings=everywhere)
+        tested, probe = sharding.put(parts, everywhere)
     return Source(train.length, tested, probe, capacity, **read)
 
 
@@ -64,4 +80,7 @@ def batches(source: Source, state: State, count: int) -> Batch:
     x, y = source.stream.read(wanted)
     # Places beyond the steps that are taken are never looked at.
     places = np.minimum(np.searchsorted(wanted, chosen), len(wanted) - 1)
-    return Batch(x[places], y[places])
+    batch = Batch(x[places], y[places])
+    if source.mesh is None:
+        return batch
+    return sharding.put(batch, sharding.place(source.mesh, None, sharding.BATCH))

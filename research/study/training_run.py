@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from research import checkpoints, sweeps, trainability
+from research import checkpoints, sharding, sweeps, trainability
 from research.initializers import NoCriticalPoint
 from research.jobs import Setup
 from research.study import folder as folders
-from research.study import provenance, rows, run, runner, training_report
-from research.study.errors import DISK, Refusal
+from research.study import processes, provenance, rows, run, runner, training_report
+from research.study.errors import DISK, TERMINATED, Refusal
 from research.study.folder import Folder
 from research.study.signals import supervise
 from research.study.training_data import Source, batches, source
@@ -32,13 +32,17 @@ CHUNK_SECONDS = 0.5  # one call of the compiled loop: how soon a signal is heard
 
 
 class Order(NamedTuple):
-    """What is asked for. members: each run's numbers and seed."""
+    """What is asked for. members: each run's numbers and seed.
+
+    mesh: the devices, where they are more than one.
+    """
 
     settings: dict[str, Any]
     members: list[dict[str, Any]]
     report_every: int
     checkpoint_seconds: float
     accept: bool
+    mesh: sharding.Shape | None = None
 
 
 class Kept(NamedTuple):
@@ -60,7 +64,7 @@ class Loop(NamedTuple):
     groups: list[list[sweeps.Run]]
     programs: list[sweeps.Programs]
     fed: Source
-    store: Any
+    keeper: processes.Keeper
     stop: threading.Event
     advanced: Any  # told of (step, loss)
 
@@ -68,12 +72,20 @@ class Loop(NamedTuple):
 def main(order: Order, out: Path, form: str) -> int:
     """Trains, or goes on, and prints the outcome; the exit status."""
     setup = trainability.setup_of(order.settings)
-    fed = source(setup, order.report_every)  # what is wrong with the data is said first
+    mesh = None if order.mesh is None else sharding.mesh(order.mesh)
+    fed = source(setup, order.report_every, mesh)  # what is wrong there is said first
     check_batch(order, fed.count)
-    folder = folders.create(out, "reports")
-    with folders.locked(folder, None):
+    with contextlib.ExitStack() as held:
+
+        def ready() -> Folder:
+            folder = folders.create(out, "reports")
+            held.enter_context(folders.locked(folder, None))
+            prepare(order, folder)
+            return folder
+
+        folder = processes.by_first(ready) or Folder(out)
         stopped = train(order, folder, setup, fed)
-        if stopped:
+        if stopped or not sharding.leads():
             return stopped
         training_report.write(folder)
     training_report.show(folder, form)
@@ -101,23 +113,27 @@ def runs_of(order: Order) -> list[sweeps.Run]:
 
 def train(order: Order, folder: Folder, setup: Setup, fed: Source) -> int:
     """Runs the loop under signals; the exit status."""
-    manifest = prepare(order, folder)
     streamed = fed.data is None  # each run then reads its own batches
-    groups = sweeps.grouped(runs_of(order), 1 if streamed else at_a_time(order))
+    cells = 0 if order.mesh is None else order.mesh.cells
+    if streamed and cells > 1:
+        name = order.settings["dataset"]
+        raise Refusal(f"--mesh cells={cells}: {name} is read from disk run by run")
+    groups = sweeps.grouped(runs_of(order), 1 if streamed else at_a_time(order), cells)
     programs = [
-        sweeps.programs(setup, fed.capacity, len(group) > 1, streamed)
+        sweeps.programs(setup, fed.capacity, len(group) > 1, streamed, fed.mesh)
         for group in groups
     ]
     stop, failures = threading.Event(), queue.SimpleQueue()
     began = time.perf_counter()
     with contextlib.ExitStack() as stack:
         try:
-            seconds = order.checkpoint_seconds
-            store = stack.enter_context(
-                checkpoints.open(folder.path / "checkpoints", seconds)
+            kept_in, seconds = folder.path / "checkpoints", order.checkpoint_seconds
+            keeper = stack.enter_context(
+                processes.keeper(kept_in, seconds, order.mesh is not None)
             )
-            advanced = stack.enter_context(progress(order.settings["steps"]))
-            parts = (order, folder, groups, programs, fed, store)
+            steps = order.settings["steps"] if sharding.leads() else 0
+            advanced = stack.enter_context(progress(steps))
+            parts = (order, folder, groups, programs, fed, keeper)
             loop = Loop(*parts, stop, advanced)
 
             def work() -> None:
@@ -129,23 +145,34 @@ def train(order: Order, folder: Folder, setup: Setup, fed: Source) -> int:
             stopped = supervise([threading.Thread(target=work, daemon=True)], stop)
             if not failures.empty():
                 raise failures.get()
+            if stop.is_set() and not stopped:  # another process was told to
+                stopped = TERMINATED
         except checkpoints.NotSaved as error:
             raise Refusal(f"{error}; what was saved before is kept", DISK) from None
         except checkpoints.Mismatch as error:
             raise Refusal(f"{error}; name another --out") from None
+        except jax.errors.JaxRuntimeError as error:
+            if jax.process_count() == 1:
+                raise
+            processes.bereaved(error)
+    if not sharding.leads():
+        return stopped
     took = round(time.perf_counter() - began, 3)
-    manifest["history"] = [
-        *manifest["history"],
-        {"ended": folders.now(), "seconds": took},
-    ]
-    folders.write_manifest(folder, manifest)
+    note(folder, {"ended": folders.now(), "seconds": took})
     if stopped:
         run.say(f"stopped: {folder.path} is saved; the same command goes on from there")
     return stopped
 
 
-def prepare(order: Order, folder: Folder) -> dict[str, Any]:
-    """The folder's manifest, new or as it was. Raises Refusal if it is another run's."""
+def note(folder: Folder, event: dict[str, Any], **changed: Any) -> None:
+    """Adds an event to the manifest's history, with what it changed."""
+    manifest = folders.read_manifest(folder) or {}
+    history = [*manifest["history"], event]
+    folders.write_manifest(folder, {**manifest, **changed, "history": history})
+
+
+def prepare(order: Order, folder: Folder) -> None:
+    """Writes the folder's manifest, or compares: Refusal if it is another run's."""
     environment = provenance.environment() | {"dtype": order.settings["dtype"]}
     environment["matmul_precision"] = "default"
     asked = {**order.settings, "report_every": order.report_every}
@@ -156,12 +183,13 @@ def prepare(order: Order, folder: Folder) -> dict[str, Any]:
         },
         "code": provenance.code(__file__),
         "environment": environment,
+        "mesh": str(order.mesh or sharding.Shape()),
         "history": [],
     }
     manifest = folders.read_manifest(folder)
     if manifest is None:
         folders.write_manifest(folder, fresh)
-        return fresh
+        return
     if manifest["study"] != "train":
         raise Refusal(
             f"{folder.path}: holds {manifest['study']}, not a training run; "
@@ -181,9 +209,15 @@ def prepare(order: Order, folder: Folder) -> dict[str, Any]:
             "use a new --out, or --accept-changes"
         )
     if said:
-        manifest |= {"code": fresh["code"], "environment": environment}
-        manifest["history"].append({"accepted": said})
-    return manifest
+        changed = {"code": fresh["code"], "environment": environment}
+        note(folder, {"accepted": said}, **changed)
+    before = manifest.get("mesh", str(sharding.Shape()))
+    if before != fresh["mesh"]:  # the same run: what it computes is what it was
+        note(folder, {"mesh": [before, fresh["mesh"]]}, mesh=fresh["mesh"])
+        run.say(
+            f"begun on {before}, goes on on {fresh['mesh']}: the same numbers to float "
+            "tolerance, no longer bit for bit"
+        )
 
 
 def _shown(value: Any) -> str:
@@ -197,7 +231,9 @@ def at_a_time(order: Order) -> int:
 
     settings = order.settings
     one = trials.COPIES * families.cost(settings, settings["depth"]).memory
-    fits = runner.budget(None) // one
+    if order.mesh is not None:
+        one //= order.mesh.parameters
+    fits = int(sharding.agreed(runner.budget(None) // one).min())
     if not fits:
         raise Refusal(
             f"depth {settings['depth']}, width {settings['width']}: one run needs "
@@ -210,30 +246,51 @@ def run_all(loop: Loop) -> None:
     """From the newest whole checkpoint, or from the start, to the last step."""
     order, total = loop.order, loop.order.settings["steps"]
     kept = fresh(loop)
-    restored = loop.store.restore(jax.eval_shape(lambda: kept))
-    for line in loop.store.damaged:
-        run.say(line)
-    if restored is not None:
-        kept = Kept(*restored.state)
-        if restored.step < total:
-            run.say(f"going on from step {restored.step} of {total}")
-    step = restored.step if restored else 0
-    drop_reports(loop.folder, step)
+    begun, kept = loop.keeper.restore(kept)
+    step = max(begun, 0)
+    if sharding.leads():
+        if 0 < step < total:
+            run.say(f"going on from step {step} of {total}")
+        drop_reports(loop.folder, step)
     pace = Pace(loop.fed.capacity)
-    with ThreadPoolExecutor(provenance.cores()) as pool:
-        while step < total and not loop.stop.is_set():
-            start = step - step % order.report_every
-            end = min(start + order.report_every, total)
-            count = pace.steps(end - step)
-            kept = advance(loop, pool, kept, step - start, count, pace)
-            step += count
-            if step == end:
+    with ThreadPoolExecutor(1 if order.mesh else provenance.cores()) as pool:
+        turn = next_turn(loop, pace, step)
+        while step < total and not turn.stop:
+            done = step % order.report_every
+            kept = advance(loop, pool, kept, done, turn.steps, pace)
+            step += turn.steps
+            reported = step % order.report_every == 0 or step == total
+            if reported:
                 report(loop, pool, kept, step)
                 kept = kept._replace(loss=kept.loss * np.nan, right=kept.right * np.nan)
-            loop.advanced(step, float(np.nanmean(kept.loss)) if step != end else None)
-            loop.store.maybe_save(step, kept, {})
-    if restored is None or step > restored.step:
-        loop.store.save(step, kept, {})
+            loop.advanced(step, None if reported else float(np.nanmean(kept.loss)))
+            turn = next_turn(loop, pace, step)
+            if turn.save:
+                loop.keeper.begin(step, kept)
+    if step > begun:
+        loop.keeper.save(step, kept)
+    processes.unwatched()
+
+
+class Turn(NamedTuple):
+    """What all processes do next: so many steps; save before; or stop instead."""
+
+    steps: int
+    save: bool
+    stop: bool
+
+
+def next_turn(loop: Loop, pace: "Pace", step: int) -> Turn:
+    """Process 0's next steps and save. Any process may stop them all."""
+    processes.watched()
+    every = loop.order.report_every
+    left = min(every - step % every, loop.order.settings["steps"] - step)
+    mine = (pace.steps(left), loop.keeper.due(), loop.stop.is_set())
+    said = sharding.agreed(*mine)
+    stop = bool(said[:, 2].any())
+    if stop:
+        loop.stop.set()
+    return Turn(int(said[0, 0]), bool(said[0, 1]), stop)
 
 
 def fresh(loop: Loop) -> Kept:
@@ -287,10 +344,11 @@ def report(loop: Loop, pool, kept: Kept, step: int) -> None:
     def one(programs, state):
         test = programs.evaluate(state, loop.fed.test)
         states, layers = programs.profile(state, loop.fed.probe)
-        found = (test.loss, test.right, states, layers, state.diverged)
-        return tuple(map(np.asarray, jax.device_get(found)))
+        return sharding.whole((test.loss, test.right, states, layers, state.diverged))
 
     results = list(pool.map(one, loop.programs, kept.states))
+    if not sharding.leads():
+        return
     joined = [np.concatenate([_of_runs(r[n], n) for r in results]) for n in range(5)]
     names = ("test_loss", "test_right", "log10_gradient", "log10_parameter", "diverged")
     arrays = {

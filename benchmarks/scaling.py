@@ -1,0 +1,242 @@
+"""What does it cost, and bring, to split training over more devices?
+
+Each mesh is timed in turn with the same work on one of its devices: strong scaling shares
+one device's examples out, weak scaling gives every device as many. On a CPU the devices
+are virtual and share its cores: there is nothing to be won, and what a row then says is
+what splitting costs.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, NamedTuple
+
+from research import sharding
+from research.catalogue import Catalogue
+from research.lazy import lazy
+from research.study import provenance
+from research.study.axes import Axis
+from research.study.declaration import Cell, Measured, Row, Study, one_by_one
+from research.study.errors import Refusal
+from research.study.tables import Mark, Table, number
+
+jax = lazy("jax")
+np = lazy("numpy")
+jobs = lazy("research.jobs")
+optimizers = lazy("research.optimizers")
+sweeps = lazy("research.sweeps")
+timing = lazy("research.timing")
+training = lazy("research.training")
+
+SHARED = "devices share cores"
+SECONDS = 300  # that a cell's own process may take
+
+
+class Way(NamedTuple):
+    """A way to split, or how much is split."""
+
+    name: str
+    source: str
+
+
+MESHES = Catalogue(
+    "mesh",
+    [
+        Way("data", "the batch: Goyal et al. 2017, arXiv:1706.02677"),
+        Way("parameters", "fully sharded: Rajbhandari et al. 2020, arXiv:1910.02054"),
+        Way("cells", "an ensemble's runs, which need nothing of one another"),
+    ],
+)
+WORKS = Catalogue(
+    "work",
+    [
+        Way("strong", "one device's examples shared out: Amdahl 1967"),
+        Way("weak", "as many examples for each device: Gustafson 1988"),
+    ],
+)
+
+
+def fit(cells: list[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
+    """The cells. Raises Refusal where devices cannot have equal shares."""
+    for cell in cells:
+        if cell["batch"] % cell["devices"]:
+            raise Refusal(
+                f"--batch {cell['batch']}: must be divisible by {cell['devices']} devices"
+            )
+    return cells, []
+
+
+def measure(cell: Cell) -> Measured:
+    """One Measured: on the devices there are, or on a CPU in a process with as many."""
+    if jax.default_backend() != "cpu":
+        have = jax.device_count()
+        if have < cell["devices"]:
+            return Measured("absent", f"this machine has {have} devices", {})
+        return Measured("ok", "", values(cell))
+    # How many devices a CPU has is settled once, when jax starts.
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    environment["JAX_NUM_CPU_DEVICES"] = str(cell["devices"])
+    paths = [str(provenance.ROOT), os.environ.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, json.dumps(cell)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    found = json.loads(done.stdout.splitlines()[-1])
+    return Measured("ok", SHARED, {**found, "efficiency": None})
+
+
+def values(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Times of a mesh of all devices and of one of them, in turn."""
+    many = sharding.Shape(**{str(cell["mesh"]): int(cell["devices"])})
+    one = sharding.Shape()
+    weak = cell["work"] == "weak"
+    # A device's work: a batch of one run, or as many runs as there are devices.
+    batch, runs = int(cell["batch"]), 1
+    if many.cells > 1:
+        runs = 1 if weak else many.cells
+    elif weak:
+        batch //= many.parts
+    ways = {
+        "one": (one, batch, runs),
+        "many": (many, batch * many.parts, runs * many.cells)
+        if weak
+        else (many, batch, runs),
+    }
+    calls = {name: call(cell, *way) for name, way in ways.items()}
+    taken = timing.interleaved(calls, int(cell["rounds"]))
+    examples = {name: b * n for name, (_, b, n) in ways.items()}
+    spent = timing.times(taken["many"])
+    each = timing.ratio(
+        taken["many"] / examples["many"], taken["one"] / examples["one"]
+    )
+    step_ms = spent.median_ms / int(cell["steps"])
+    return {
+        "examples": examples["many"],
+        "step_ms": step_ms,
+        "examples_per_s": examples["many"] / step_ms * 1e3,
+        "n": spent.n,
+        "per_example": each.median,
+        "per_example_low": each.low,
+        "per_example_high": each.high,
+        "efficiency": 1 / (each.median * many.devices),
+    }
+
+
+def call(cell: Mapping[str, Any], shape: Any, batch: int, runs: int) -> Any:
+    """The compiled steps of some runs over the first devices, waiting to be called."""
+    mesh = sharding.mesh(shape, jax.devices()[: shape.devices])
+    setup = jobs.Setup(
+        *("mlp", "tanh", "normal", "none"),
+        *(int(cell["depth"]), int(cell["width"]), "digits", "adam"),
+        batch=batch,
+    )
+    steps = int(cell["steps"])
+    hyper = optimizers.OPTIMIZERS["adam"].hyper(learning_rate=1e-3, steps=float(steps))
+    group = [sweeps.Run(seed, jobs.UNIT, hyper) for seed in range(runs)]
+    programs = sweeps.programs(setup, steps, runs > 1, mesh=mesh)
+    seeds, rules, hypers = sweeps.arguments(group)
+    everywhere = sharding.place(mesh)
+    train, _ = jobs.splits(setup)
+    given = hypers, training.Batch(train.x, train.y), np.int32(steps)
+    hypers, data, count = sharding.put(given, everywhere)
+    states = [programs.init(seeds, rules, hypers)]
+
+    def advance():
+        # The state goes on from call to call: a step takes as long at any.
+        states[0], log = programs.advance(states[0], hypers, data, count)
+        return log
+
+    return advance
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """A line for each mesh; no efficiency where devices share cores."""
+    body = []
+    for row in rows:
+        label = tuple(number(row[name]) for name in ("mesh", "work", "devices"))
+        if row["status"] != "ok":
+            body.append((*label, *[""] * 5, Mark(row["reason"], "dim")))
+            continue
+        low, high = row["per_example_low"], row["per_example_high"]
+        ratio = f"{row['per_example']:.2f} ({low:.2f}–{high:.2f})"
+        share = row["efficiency"]
+        told = Mark(SHARED, "dim")
+        if share is not None:
+            told = Mark(f"{share:.0%}", "good" if share >= 0.8 else "bad")
+        shown = [number(row[n]) for n in ("examples", "step_ms", "examples_per_s")]
+        body.append((*label, *shown, ratio, number(row["n"]), told))
+    title = "A step on a mesh; time per example beside one device's (quartiles)"
+    headers = (
+        "mesh work devices examples step_ms examples_per_s per_example n efficiency"
+    )
+    return [Table(title, tuple(headers.split()), tuple(body))]
+
+
+STUDY = Study(
+    name="scaling",
+    kind="benchmark",
+    question="What does it cost, and bring, to split training over more devices?",
+    source="measured here; efficiency as in Goyal et al. 2017, arXiv:1706.02677",
+    axes={
+        "mesh": Axis("what is split", tuple(MESHES), MESHES),
+        "work": Axis("how much is split", tuple(WORKS), WORKS),
+        "devices": Axis("how many", (2, 8), kind="integer", low=2, high=10**4),
+        "depth": Axis("layers", (8,), kind="integer", low=1, high=10**4, single=True),
+        "width": Axis("units", (256,), kind="integer", low=2, high=10**5, single=True),
+        "batch": Axis(
+            "examples in all; of each device where work is weak and runs are split",
+            (512,),
+            kind="integer",
+            low=2,
+            high=10**6,
+            single=True,
+        ),
+        "steps": Axis(
+            "of a call", (4,), kind="integer", low=1, high=10**5, single=True
+        ),
+        "rounds": Axis("times", (7,), kind="integer", low=2, high=10**4, single=True),
+    },
+    sizes={
+        "smoke": {
+            "work": ("strong",),
+            "devices": (2,),
+            "depth": (2,),
+            "width": (16,),
+            "batch": (32,),
+            "rounds": (2,),
+        },
+        "full": {
+            "devices": (2, 4, 8),
+            "depth": (32,),
+            "width": (2048,),
+            "batch": (8192,),
+            "steps": (20,),
+            "rounds": (15,),
+        },
+    },
+    fit=fit,
+    plan=one_by_one(measure, memory=2**30, seconds=8.0),
+    columns=tuple(
+        "mesh work devices depth width batch steps rounds status reason examples step_ms "
+        "examples_per_s per_example per_example_low per_example_high n efficiency".split()
+    ),
+    tables=tables,
+    compile_seconds=0.0,
+    threads=1,
+)
+
+if __name__ == "__main__":
+    if sys.argv[1:] and sys.argv[1].startswith("{"):  # a cell, in a process of its own
+        print(json.dumps(values(json.loads(sys.argv[1]))))
+    else:
+        from research.study.command import script
+
+        script(STUDY.name)
