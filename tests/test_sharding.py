@@ -327,10 +327,7 @@ def test_scaling_never_calls_shared_cores_a_result(tmp_path, capsys):
     flags = ["--mesh", "cells", "--size", "smoke", "--out", str(tmp_path)]
     assert main(["run", "scaling", *flags, "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [(row["mesh"], row["devices"]) for row in rows] == [
-        ("data", 2),
-        ("cells", 2),
-    ]
+    assert [(row["mesh"], row["devices"]) for row in rows] == [("cells", 2)]
     for row in rows:
         assert (row["status"], row["reason"]) == ("ok", scaling.SHARED)
         assert row["efficiency"] is None and row["step_ms"] > 0

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import jax
 import numpy as np
@@ -52,16 +52,22 @@ def unwatched() -> None:
         faulthandler.cancel_dump_traceback_later()
 
 
-def bereaved(error: Exception) -> NoReturn:
-    """Ends this process, as what another one should have sent did not come."""
-    why = " ".join(str(error).split())[:120]
-    run.say(
-        f"process {jax.process_index()} of {jax.process_count()} has lost another one "
-        f"({why}); the same commands go on from the last checkpoint"
-    )
-    # Before that jax's service ends it, and says which one no longer gives signs of life.
-    time.sleep(2 * sharding.HEARTBEAT)
-    os._exit(LATER)
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Ends this process when what another one should have sent does not come."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        why = " ".join(str(error).split())[:120]
+        run.say(
+            f"process {jax.process_index()} of {jax.process_count()} has lost another one "
+            f"({why}); the same commands go on from the last checkpoint"
+        )
+        # Sooner than that jax's service ends it, and says which one is gone.
+        time.sleep(2 * sharding.HEARTBEAT)
+        os._exit(LATER)
 
 
 class Keeper:

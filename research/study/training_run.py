@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from research import checkpoints, sharding, sweeps, trainability
@@ -75,7 +74,7 @@ def main(order: Order, out: Path, form: str) -> int:
     mesh = None if order.mesh is None else sharding.mesh(order.mesh)
     fed = source(setup, order.report_every, mesh)  # what is wrong there is said first
     check_batch(order, fed.count)
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as held, processes.together():
 
         def ready() -> Folder:
             folder = folders.create(out, "reports")
@@ -151,10 +150,6 @@ def train(order: Order, folder: Folder, setup: Setup, fed: Source) -> int:
             raise Refusal(f"{error}; what was saved before is kept", DISK) from None
         except checkpoints.Mismatch as error:
             raise Refusal(f"{error}; name another --out") from None
-        except jax.errors.JaxRuntimeError as error:
-            if jax.process_count() == 1:
-                raise
-            processes.bereaved(error)
     if not sharding.leads():
         return stopped
     took = round(time.perf_counter() - began, 3)
