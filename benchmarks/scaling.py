@@ -88,7 +88,8 @@ def measure(cell: Cell) -> Measured:
         timeout=SECONDS,
     )
     if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
+        said = done.stderr[-2000:]
+        raise RuntimeError(said or f"its process ended with {done.returncode}")
     found = json.loads(done.stdout.splitlines()[-1])
     return Measured("ok", SHARED, {**found, "efficiency": None})
 

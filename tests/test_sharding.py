@@ -22,10 +22,10 @@ from research.training import Batch
 # Momentum's steps are as small as gradients are: Adam makes steps of the rounding errors
 # that are left of gradients which are 0, such as those of a bias before batch norm.
 SETUP = Setup(
-    *("mlp", "tanh", "normal", "batch"), 2, 16, "digits", "momentum", batch=16
+    *("mlp", "tanh", "normal", "batch"), 2, 32, "digits", "momentum", batch=32
 )
 STEPS = 6
-# Sums of 16 examples in another order differ by some 1e-7 of their size, and six steps
+# Sums of 32 examples in another order differ by some 1e-7 of their size, and six steps
 # let that grow a little; a lost example or a gradient not summed differs by percents.
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -58,63 +58,51 @@ def same(found, wanted):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **CLOSE), found, wanted)
 
 
+def compiled(programs, arguments):
+    """(state and log after the steps, operations of a device, kinds of collectives)."""
+    steps = programs.advance.lower(*arguments).compile()
+    kinds = ("all-reduce", "all-gather", "all-to-all", "collective-permute")
+    sent = {kind for kind in kinds if f" {kind}(" in steps.as_text()}
+    return steps(*arguments), steps.cost_analysis()["flops"], sent
+
+
 @pytest.fixture(scope="module")
 def alone():
-    """Two runs, each by itself on one device."""
-    runs = runs_of(2)
-    programs = sweeps.programs(SETUP, STEPS)
-    data, _ = jobs.batches(SETUP)
-    found = []
-    for run in runs:
-        seed, rules, hyper = sweeps.arguments([run])
-        state = programs.init(seed, rules, hyper)
-        done = programs.advance(state, hyper, data, np.int32(STEPS))
-        found.append(sharding.whole(done))
-    return found
+    """([what each of two runs gives by itself on one device], its operations)."""
+    programs, (state, hyper, data, steps) = begun(SETUP, None, 1)
+    first, flops, sent = compiled(programs, (state, hyper, data, steps))
+    assert sent == set()
+    seed, rules, hyper = sweeps.arguments(runs_of(2)[1:])
+    second = programs.advance(programs.init(seed, rules, hyper), hyper, data, steps)
+    return sharding.whole([first, second]), flops
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("data=2", 1), ("parameters=2", 1), ("cells=2", 2)]
+    ("text", "sent"),
+    [
+        ("data=2", {"all-reduce"}),
+        ("parameters=2", {"all-reduce", "all-gather"}),
+        ("cells=2", set()),
+    ],
 )
-def test_two_devices_give_what_one_gives(text, count, alone):
-    found = trained(SETUP, sharding.mesh(sharding.parse(text)), count)
-    if count == 1:
-        same(found, alone[0])
-        return
-    for place, wanted in enumerate(alone):
-        same(jax.tree.map(lambda a, n=place: a[n], found), wanted)
-
-
-def work(programs, arguments):
-    """(state after the steps, operations of a device, kinds of collectives)."""
-    compiled = programs.advance.lower(*arguments).compile()
-    text = compiled.as_text()
-    kinds = ("all-reduce", "all-gather", "all-to-all", "collective-permute")
-    sent = {kind for kind in kinds if f" {kind}(" in text}
-    flops = compiled.cost_analysis()["flops"]
-    return compiled(*arguments)[0], flops, sent
-
-
-def test_each_device_does_its_share_and_keeps_its_share():
-    """Half the operations; what is sent is what each axis must send."""
-    setup = SETUP._replace(width=64, batch=64, normalizer="none")
-    _, everything, nothing = work(*begun(setup, None, 1))
-    assert nothing == set()
-    sent = {"data=2": {"all-reduce"}, "parameters=2": {"all-reduce", "all-gather"}}
-    for text, kinds in sent.items():
-        mesh = sharding.mesh(sharding.parse(text))
-        state, share, found = work(*begun(setup, mesh, 1))
-        assert found >= kinds and share < 0.6 * everything
-        large = [x for x in jax.tree.leaves((state.params, state.opt)) if x.ndim > 0]
-        split = 2 if text == "parameters=2" else 1  # all of their sizes are even
-        kept = sum(x.addressable_shards[0].data.nbytes for x in large)
-        assert kept * split == sum(x.nbytes for x in large)
-    mesh = sharding.mesh(sharding.Shape(cells=2))
-    state, share, _ = work(*begun(setup, mesh, 2))
-    assert share < 0.6 * 2 * everything
-    assert {x.addressable_shards[0].data.shape[0] for x in jax.tree.leaves(state)} == {
-        1
-    }
+def test_two_devices_share_the_work_and_give_what_one_gives(text, sent, alone):
+    """Each does about half of the operations, and sends what the axis must send."""
+    shape = sharding.parse(text)
+    wanted, flops = alone
+    runs = shape.cells
+    done, share, found = compiled(*begun(SETUP, sharding.mesh(shape), runs))
+    assert found >= sent and share < 0.6 * runs * flops
+    for place in range(runs):
+        own = jax.tree.map(lambda a, n=place: a[n] if runs > 1 else a, done)
+        same(sharding.whole(own), wanted[place])
+    state, _ = done
+    if runs > 1:
+        parts = {x.addressable_shards[0].data.shape[0] for x in jax.tree.leaves(state)}
+        assert parts == {1}
+    large = [x for x in jax.tree.leaves((state.params, state.opt)) if x.ndim > 0]
+    kept = sum(x.addressable_shards[0].data.nbytes for x in large)
+    held = 1 if text == "data=2" else 2  # all of their sizes are even
+    assert kept * held == sum(x.nbytes for x in large)
 
 
 def test_depth_is_not_split():
