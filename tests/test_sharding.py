@@ -250,8 +250,8 @@ def test_a_shape_is_written_as_it_is_read():
 
 
 LONG = (
-    "train --depth 1 --width 8 --steps 2000 --batch 16 --report-every 500 --optimizer sgd "
-    "--seeds 2 --checkpoint-seconds 0.2"
+    "train --depth 1 --width 8 --steps 600 --batch 16 --report-every 200 --optimizer sgd "
+    "--checkpoint-seconds 0.2"
 ).split()
 
 
