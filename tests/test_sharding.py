@@ -80,9 +80,9 @@ def alone():
 @pytest.mark.parametrize(
     ("text", "sent"),
     [
-        ("data=2", {"all-reduce"}),
+        pytest.param("data=2", {"all-reduce"}, marks=pytest.mark.exhaustive),
         ("parameters=2", {"all-reduce", "all-gather"}),
-        ("cells=2", set()),
+        pytest.param("cells=2", set(), marks=pytest.mark.exhaustive),
     ],
 )
 def test_two_devices_share_the_work_and_give_what_one_gives(text, sent, alone):
@@ -122,8 +122,6 @@ from research import forms, sharding
 from research.study import processes
 
 wanted = t.trained(t.SETUP, None, 1)
-mesh = sharding.mesh(sharding.parse("data=2,parameters=4"))
-t.same(t.trained(t.SETUP, mesh, 1), wanted)
 both = t.trained(t.SETUP, sharding.mesh(sharding.parse("cells=2,data=2,parameters=2")), 2)
 t.same(jax.tree.map(lambda a: a[0], both), wanted)
 
@@ -190,7 +188,7 @@ def alike(one, other):
         )  # written to six digits
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_run_goes_on_on_another_mesh_and_says_so(tmp_path, capsys):
     one, moved = tmp_path / "one", tmp_path / "moved"
     assert (
@@ -310,7 +308,7 @@ def test_two_processes_are_one_run_and_one_that_dies_ends_the_other(
     alike(curves(out), curves(whole))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_scaling_never_calls_shared_cores_a_result(tmp_path, capsys):
     flags = ["--mesh", "cells", "--size", "smoke", "--out", str(tmp_path)]
     assert main(["run", "scaling", *flags, "--format", "json"]) == 0

@@ -137,8 +137,8 @@ def test_what_is_not_given_is_as_published():
 
 
 LONG = [
-    *("train --depth 3 --width 16 --steps 4000 --batch 16 --seeds 2").split(),
-    *("--normalizer batch --report-every 500 --checkpoint-seconds 0.2").split(),
+    *("train --depth 3 --width 16 --steps 2400 --batch 16 --seeds 2").split(),
+    *("--normalizer batch --report-every 400 --checkpoint-seconds 0.2").split(),
 ]
 
 
@@ -201,14 +201,14 @@ def test_a_run_that_is_stopped_at_any_moment_ends_with_the_same_bits(
         process = start(folder, environment)
         said = process.communicate(timeout=240)[1].decode()
         assert process.returncode == 0, said
-    assert saved(out)[-1] == saved(whole)[-1] == 4000
+    assert saved(out)[-1] == saved(whole)[-1] == 2400
     names = sorted(p.name for p in (whole / "reports").iterdir())
     assert names == sorted(p.name for p in (out / "reports").iterdir())
     for name in names:
         one, other = (folder / "reports" / name for folder in (out, whole))
         assert one.read_bytes() == other.read_bytes()
     seals = [
-        json.loads((f / "checkpoints" / "4000" / "seal.json").read_text())["digest"]
+        json.loads((f / "checkpoints" / "2400" / "seal.json").read_text())["digest"]
         for f in (out, whole)
     ]
     assert seals[0] == seals[1]
