@@ -50,19 +50,20 @@ def test_a_run_is_published_and_readme_made_anew(tmp_path, monkeypatch, capsys):
     """What is published is read by `claims`, and gives the report that was published."""
     monkeypatch.setattr(published, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(readme, "README", tmp_path / "README.md")
-    asked = "before\n<!-- table: residual_growth -->\n<!-- end -->\nafter\n"
+    asked = "before\n<!-- table: gradient_flow -->\n<!-- end -->\nafter\n"
     readme.README.write_text(asked)
     run = str(tmp_path / "run")
-    assert main(["run", "residual_growth", "--size", "smoke", "--out", run]) == 0
+    small = "--architecture mlp --activation tanh,relu --depth 2 --width 8 --seeds 2"
+    assert main(["run", "gradient_flow", *small.split(), "--out", run]) == 0
     assert main(["report", run, "--publish"]) == 0
     text = readme.README.read_text()
     assert text.startswith("before\n") and text.endswith("<!-- end -->\nafter\n")
     assert "| " in text and readme.filled(text) == text
-    study = studies()["residual_growth"]
-    committed = (published.folders()["residual_growth"] / "report.md").read_text()
+    study = studies()["gradient_flow"]
+    committed = (published.folders()["gradient_flow"] / "report.md").read_text()
     assert committed == (tmp_path / "run" / "report.md").read_text()
     assert published.made_again(study) == committed
-    assert published.made("residual_growth").rows
+    assert published.made("gradient_flow").rows
     capsys.readouterr()
     assert main(["report", "--publish"]) == 2
     assert "which run's folder" in capsys.readouterr().err
