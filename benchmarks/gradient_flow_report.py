@@ -73,7 +73,7 @@ def _worst(rows: Sequence[Row]) -> Table:
             f"{r['architecture']} {r['activation']} {r['initializer']}",
             number(r["depth"]),
             Mark(f"{r['log10_ratio']:+.1f}", "bad"),
-            f"{r['log10_slope']:+.4f}",
+            f"{r['log10_slope']:+.4g}",
             number(r["log10_slope_se"], 2),
             number(r["log10_slope_theory"], 4),
             number(r["saturated"], 2),

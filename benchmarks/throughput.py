@@ -11,9 +11,10 @@ from collections.abc import Sequence, Set
 from typing import Any
 
 from benchmarks import throughput_figures, throughput_programs, throughput_report
-from benchmarks.throughput_programs import DTYPES, MODES, REMAT
+from benchmarks.throughput_programs import DTYPES, MODES
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
+from research.architectures.loops import LOOPS
 from research.lazy import lazy
 from research.optimizers import OPTIMIZERS
 from research.study import families
@@ -57,7 +58,7 @@ AXES = {
     "optimizer": Axis("what trains it", ("adam",), OPTIMIZERS),
     "dtype": Axis("what products are computed in", ("float32",), DTYPES),
     "mode": Axis("what is timed", tuple(MODES), MODES),
-    "remat": Axis("what the gradient keeps", tuple(REMAT), REMAT),
+    "loop": Axis("how layers are gone through", ("scan", "remat"), LOOPS),
     "rounds": Axis(
         "calls timed, at least", (7,), kind="integer", low=3, high=10**5, single=True
     ),
@@ -82,14 +83,15 @@ SIZES = {
 
 
 def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
-    """What can be built. Keeping less is asked of gradients, and of steps if it is typed:
-    without a gradient, or layers to repeat, it changes nothing."""
+    """What can be built. Another loop than a scan is for layers to repeat; keeping less is
+    asked of gradients, and of steps if it is typed, as without one it changes nothing."""
     kept, said = families.fit(cells, typed, throughput_programs.shape)
-    modes = ("gradient", "step") if "remat" in typed else ("gradient",)
+    modes = ("gradient", "step") if "loop" in typed else ("gradient",)
     able = [
         cell
         for cell in kept
-        if cell["remat"] == "none" or (cell["mode"] in modes and _repeats(cell))
+        if cell["loop"] == "scan"
+        or (_repeats(cell) and (cell["loop"] != "remat" or cell["mode"] in modes))
     ]
     return able or kept, said
 
@@ -105,7 +107,7 @@ def plan(cells: Sequence[Cell]) -> list[Unit]:
     """A unit for cells that differ in depth, mode and what is kept."""
     groups: dict[tuple, list[Cell]] = {}
     for cell in cells:
-        own = ("depth", "mode", "remat")
+        own = ("depth", "mode", "loop")
         key = tuple(value for name, value in cell.items() if name not in own)
         groups.setdefault(key, []).append(cell)
     units = []

@@ -44,10 +44,10 @@ def _draw_costs(rows: Sequence[Row]):
     colours, costliest = _colours(rows), max((r["mode"] for r in rows), key=rank)
     for own in lines(rows):
         name, depths = label(own[0], rows), [row["depth"] for row in own]
-        dash = "-" if own[0]["remat"] == "none" else (0, (3, 2))
+        dash = "-" if own[0]["loop"] != "remat" else (0, (3, 2))
         style = {"color": colours[name], "ls": dash, "marker": "o", "ms": 3, "lw": 1.3}
         if own[0]["mode"] == costliest:
-            said = name if own[0]["remat"] == "none" else None
+            said = name if own[0]["loop"] != "remat" else None
             time.plot(depths, [row["step_ms"] for row in own], label=said, **style)
             low = [row["step_ms_low"] for row in own]
             high = [row["step_ms_high"] for row in own]
@@ -110,7 +110,7 @@ def _draw_roofline(rows: Sequence[Row]):
         said = f"products: {product:.3g} GFLOP/s; copies: {copy:.3g} GB/s"
         axes.set_title(f"{dtype} ({said})", loc="left", fontsize=8)
         for row in own:
-            filled = row["remat"] == "none"
+            filled = row["loop"] != "remat"
             colour = colours[label(row, rows)]
             axes.plot(
                 row["intensity"],

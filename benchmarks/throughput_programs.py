@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
 from research.architectures.family import Family
+from research.architectures.loops import LOOPS
 from research.catalogue import Catalogue
 from research.initializers import DRAWS, INITIALIZERS
 from research.lazy import lazy
@@ -86,13 +87,6 @@ MODES: Catalogue[Kind] = Catalogue(
         Kind("step", "gradient, optimizer and new state, in the old one's memory"),
     ],
 )
-REMAT: Catalogue[Kind] = Catalogue(
-    "remat",
-    [
-        Kind("none", "all that the gradient needs is kept"),
-        Kind("root", "√depth states are, Chen et al. 2016, arXiv:1604.06174"),
-    ],
-)
 
 
 class Program(NamedTuple):
@@ -153,8 +147,8 @@ def job(cell: dict[str, Any], exact: bool = False) -> Any:
     if exact:
         plain = (s._replace(frugal=False, segment=None) for s in net.stages)
         net = net._replace(stages=tuple(plain))
-    elif cell["remat"] == "root":
-        net = contract.rematerialised(net)
+    else:
+        net = LOOPS[cell["loop"]].change(net)
     return training.Job(
         net=net,
         task=tasks.TASKS[family.task("classes")],

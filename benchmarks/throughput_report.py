@@ -13,10 +13,10 @@ from research.study.tables import Mark, Table, number
 # What rows of one line of growth have in common: all but the depth.
 SAME = (
     *("architecture", "width", "activation", "batch", "length", "classes"),
-    *("optimizer", "dtype", "mode", "remat"),
+    *("optimizer", "dtype", "mode", "loop"),
 )
 SAID = ("width", "activation", "batch", "length", "classes", "optimizer", "dtype")
-WORD = {"none": "", "root": " √"}
+WORD = {"scan": "", "remat": " √", "unrolled": ""}  # the last is part of the net's name
 LOADED = 0.15  # cores at other work: a row says so
 DRIFT = 0.1  # of the machine's rates from the start of a run to its end
 COUNTED = 0.1  # of the operations, that XLA's count may differ by
@@ -64,7 +64,7 @@ def stacked(row: Any) -> bool:
     return family.repeats and not over_time
 
 
-LABEL = ("architecture", "dtype", "mode", "remat", "depth")
+LABEL = ("architecture", "dtype", "mode", "loop", "depth")
 CLAIMS = (
     Claim(
         "C7",
@@ -88,7 +88,7 @@ CLAIMS = (
         error=lambda row: row["error"],
         within=0.1,  # the roots of other depths than squares are rounded to divisors
         scope=lambda row: (
-            row["mode"] == "gradient" and row["remat"] == "root" and stacked(row)
+            row["mode"] == "gradient" and row["loop"] == "remat" and stacked(row)
         ),
         label=LABEL[:-1],
         repeats="depths",
@@ -123,7 +123,9 @@ def tables(rows: Sequence[Row]) -> list[Table]:
 def label(row: Row, rows: Sequence[Row]) -> str:
     """The architecture, and what differs between its rows and no name says."""
     own = [r for r in rows if r["architecture"] == row["architecture"]]
-    more = (str(row[n]) for n in SAID if len({r[n] for r in own}) > 1)
+    more = [str(row[n]) for n in SAID if len({r[n] for r in own}) > 1]
+    if row["loop"] == "unrolled":
+        more.append("unrolled")
     return " ".join([str(row["architecture"]), *more])
 
 
@@ -158,16 +160,17 @@ def _summary(rows: Sequence[Row]) -> Table:
     costliest = max((row["mode"] for row in done(rows)), key=rank)
     nets: dict[tuple, list[list[Row]]] = {}
     for own in lines(rows):
-        net = tuple(own[0][name] for name in SAME if name not in ("mode", "remat"))
-        nets.setdefault(net, []).append(own)
+        net = [own[0][name] for name in SAME if name not in ("mode", "loop")]
+        unrolled = own[0]["loop"] == "unrolled"
+        nets.setdefault((*net, unrolled), []).append(own)
     for alike in nets.values():
         timed = [own for own in alike if own[0]["mode"] == costliest]
         if not timed:
             continue
-        own = min(timed, key=lambda own: own[0]["remat"] != "none")
+        own = min(timed, key=lambda own: own[0]["loop"] == "remat")
         deep = own[-1]
         scratch = {
-            o[0]["remat"]: _exponent(grown(o, "scratch_gib"))
+            o[0]["loop"]: _exponent(grown(o, "scratch_gib"))
             for o in alike
             if o[0]["mode"] == "gradient"
         }
@@ -180,8 +183,8 @@ def _summary(rows: Sequence[Row]) -> Table:
                 number(_mib(deep["peak_gib"])),
                 _share(deep),
                 _exponent(grown(own, "step_ms")),
-                scratch.get("none", "-"),
-                scratch.get("root", "-"),
+                scratch.get(own[0]["loop"], "-"),
+                scratch.get("remat", "-"),
             )
         )
     word = {"step": "A training step", "gradient": "A gradient"}.get(
@@ -203,7 +206,7 @@ def rank(mode: str) -> int:
 
 
 def _mode(row: Row) -> str:
-    return row["mode"] + WORD[row["remat"]]
+    return row["mode"] + WORD[row["loop"]]
 
 
 def _growth(rows: Sequence[Row]) -> Table:

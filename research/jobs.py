@@ -10,6 +10,7 @@ import numpy as np
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
 from research.architectures.contract import Settings, Weights
+from research.architectures.loops import LOOPS
 from research.datasets import Data, DataError, Dataset, Stream, find
 from research.datasets.images import cropped, flipped, normalised
 from research.initializers import DRAWS, Rule
@@ -45,6 +46,7 @@ class Setup(NamedTuple):
     accumulate: int = 1
     augment: tuple[str, ...] = ()
     data_dir: str = ""
+    loop: str = "scan"
 
 
 class Rules(NamedTuple):
@@ -75,7 +77,7 @@ def job(setup: Setup, rules: Rules = UNIT) -> Job:
         every_step=task == "tokens",
     )
     return Job(
-        net=family.build(settings),
+        net=LOOPS[setup.loop].change(family.build(settings)),
         task=TASKS[task],
         optimizer=OPTIMIZERS[setup.optimizer],
         schedule=SCHEDULES[setup.schedule],

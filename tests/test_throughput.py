@@ -47,7 +47,7 @@ def test_growth_finds_the_exponent_beside_what_is_fixed():
 def test_rows_tables_figures_and_claims(tmp_path, capsys):
     out = ("--out", f"{tmp_path}", "--width", "8", "--batch", "64", "--length", "4")
     asked = ("--size", "smoke", "--format", "json", "--depth", "4,9,16,36")
-    asked += ("--remat", "root")
+    asked += ("--loop", "remat")
     assert main(["run", "throughput", *asked, *out]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 4
@@ -90,18 +90,18 @@ def test_what_cannot_be_measured_is_a_row():
 def test_cells_are_those_that_differ():
     def kept(*typed, **given):
         cells = [
-            cell(**given, mode=mode, remat=remat)
+            cell(**given, mode=mode, loop=loop)
             for mode in throughput.MODES
-            for remat in throughput.REMAT
+            for loop in throughput.AXES["loop"].values
         ]
         fitted, _ = throughput.fit(cells, set(typed))
-        return [(c["mode"], c["remat"]) for c in fitted]
+        return [(c["mode"], c["loop"]) for c in fitted]
 
-    plain = [(mode, "none") for mode in throughput.MODES]
+    plain = [(mode, "scan") for mode in throughput.MODES]
     assert kept(architecture="alexnet") == plain  # each layer of its own size
-    more = [*plain[:2], ("gradient", "root"), *plain[2:]]
+    more = [*plain[:2], ("gradient", "remat"), *plain[2:]]
     assert kept() == kept(architecture="resnet") == more
-    assert kept("remat") == [*more, ("step", "root")]
+    assert kept("loop") == [*more, ("step", "remat")]
 
 
 def test_an_examples_shape_follows_the_net():

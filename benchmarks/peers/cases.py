@@ -7,6 +7,7 @@ import numpy as np
 
 from benchmarks.peers.case import Case, Shape, Task, Weights, drawn, gaussian, settings
 from research.architectures import ARCHITECTURES
+from research.architectures.loops import LOOPS
 from research.catalogue import Catalogue
 from research.lazy import lazy
 
@@ -19,24 +20,6 @@ def _head(variables: Any) -> Weights:
     return variables.head["params"]["Dense_0"]
 
 
-def unrolled(task: Task) -> Task:
-    """The same net with layers one after another: as many stages as there are layers.
-
-    In a loop XLA's CPU backend copies a layer's weights out of the stack, forwards and
-    backwards, and its gradient into another, all on one core: a third of the wide MLP's
-    step. This form's step is plain JAX's; it compiles longer the deeper the net.
-    """
-    alone, stages = [], []
-    for stage, stacked in zip(task.net.stages, task.variables.stages, strict=True):
-        for index in range(stage.depth):
-            alone.append(stage._replace(depth=1))
-            stages.append(jax.tree.map(lambda a, i=index: a[i : i + 1], stacked))
-    return task._replace(
-        net=task.net._replace(stages=tuple(alone)),
-        variables=task.variables._replace(stages=tuple(stages)),
-    )
-
-
 def mlp_weights(variables: Any) -> Weights:
     """stem, layers [depth, …], head: kernel and bias each."""
     stages = [stage["params"]["Dense_0"] for stage in variables.stages]
@@ -45,9 +28,10 @@ def mlp_weights(variables: Any) -> Weights:
     return {"stem": stem, "layers": layers, "head": _head(variables)}
 
 
-def mlp(shape: Shape) -> Task:
+def mlp(shape: Shape, loop: str = "scan") -> Task:
     """tanh and orthogonal kernels: critical, so that no depth makes denormals."""
     net = ARCHITECTURES["mlp"].build(settings(shape, "tanh", "orthogonal"))
+    net = LOOPS[loop].change(net)
     return drawn(net, gaussian(shape.batch, shape.length), mlp_weights)
 
 
@@ -131,10 +115,10 @@ def resnet_weights(variables: Any) -> Weights:
     return {"stem": stem, "blocks": blocks, "head": head}
 
 
-def resnet(shape: Shape) -> Task:
-    """Blocks with batch norm: stages of equal ones are scans."""
+def resnet(shape: Shape, loop: str = "scan") -> Task:
+    """Blocks with batch norm."""
     wanted = settings(shape, "relu", "he_normal", "batch")
-    net = ARCHITECTURES["resnet"].build(wanted)
+    net = LOOPS[loop].change(ARCHITECTURES["resnet"].build(wanted))
     x = gaussian(shape.batch, shape.length, shape.length, 3)
     return drawn(net, x, resnet_weights)
 
@@ -207,9 +191,9 @@ CASES: Catalogue[Case] = Catalogue(
     "case",
     [
         _mlp("mlp_wide", "mlp", WIDE),
-        _mlp("mlp_wide_unrolled", "mlp", WIDE, lambda shape: unrolled(mlp(shape))),
+        _mlp("mlp_wide_unrolled", "mlp", WIDE, lambda s: mlp(s, "unrolled")),
         _mlp("mlp_deep", "mlp", DEEP),
-        _mlp("mlp_deep_unrolled", "mlp", DEEP, lambda shape: unrolled(mlp(shape))),
+        _mlp("mlp_deep_unrolled", "mlp", DEEP, lambda s: mlp(s, "unrolled")),
         _mlp(
             "mlp_1000", "deep_mlp", Shape(batch=32, length=784, width=128, depth=1000)
         ),
@@ -236,7 +220,7 @@ CASES: Catalogue[Case] = Catalogue(
             states=lambda s: (10 + s.length / 32) * _of_sequence(s),
         ),
         _resnet("resnet20_scan", resnet),
-        _resnet("resnet20_unrolled", lambda shape: unrolled(resnet(shape))),
+        _resnet("resnet20_unrolled", lambda s: resnet(s, "unrolled")),
         Case(
             "alexnet",
             "alexnet",

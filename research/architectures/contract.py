@@ -5,7 +5,6 @@ leading [depth, …] axis, so compile time does not grow with depth, and every p
 written once for all architectures.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -67,6 +66,8 @@ class Stage(NamedTuple):
       half the memory of a Transformer, and on a CPU a tenth less time.
     segment: `apply` keeps the state before every so many layers alone, and makes what
       is between again for the gradient. None: it keeps all that the gradient needs.
+    before: how many layers of one stack the stages before this one have, where it was
+      cut into several: layers are then drawn as they would be in the whole.
     """
 
     layer: nn.Module
@@ -74,6 +75,7 @@ class Stage(NamedTuple):
     tied: bool = False
     frugal: bool = False
     segment: int | None = None
+    before: int = 0
 
 
 class Fed(NamedTuple):
@@ -155,8 +157,9 @@ def init(key: jax.Array, net: Architecture, x: jax.Array) -> Variables:
     key_stem, key_head, key_stages = jax.random.split(key, 3)
     stem = net.stem.init(key_stem, x, True)
     h = jax.eval_shape(lambda v: call(net.stem, v, x)[0], stem)
-    stages = []
-    for number, stage in enumerate(net.stages):
+    stages, number = [], -1
+    for stage in net.stages:
+        number += stage.before == 0
         key_stage = jax.random.fold_in(key_stages, number)
         inputs, state = feed({}, _zeros(h))
         arguments = (state, True, *(layer_at(stage, inputs, 0).values()))
@@ -167,7 +170,8 @@ def init(key: jax.Array, net: Architecture, x: jax.Array) -> Variables:
         if stage.tied:
             variables = layer_variables = init_layer(0)
         else:
-            variables = jax.vmap(init_layer)(jax.numpy.arange(stage.depth))
+            indices = stage.before + jax.numpy.arange(stage.depth)
+            variables = jax.vmap(init_layer)(indices)
             layer_variables = jax.eval_shape(init_layer, 0)
         h = jax.eval_shape(
             lambda v, *a, layer=stage.layer: call(layer, v, *a)[0],
@@ -245,26 +249,6 @@ def _sharing(tied: Tree, step: Callable) -> Callable:
         return step(h, ({**tied, **inputs}, key))
 
     return one
-
-
-def rematerialised(net: Architecture) -> Architecture:
-    """The same net, whose gradient needs the memory of √depth layers of each stage.
-
-    Its layers run once more for it: Chen et al. 2016, arXiv:1604.06174, section 4.
-    """
-    stages = tuple(stage._replace(segment=_root(stage.depth)) for stage in net.stages)
-    return net._replace(stages=stages)
-
-
-def _root(depth: int) -> int | None:
-    """About √depth: a divisor where one is near, as a rest is copied. None if tiny."""
-    if depth < 4:
-        return None
-    divisors = (n for n in range(2, depth) if depth % n == 0)
-    near = [n for n in divisors if depth <= 4 * n * n <= 16 * depth]
-    return min(
-        near, key=lambda n: abs(math.log(n * n / depth)), default=math.isqrt(depth)
-    )
 
 
 def _repeat(stage: Stage, step: Callable, h: Tree, layers: Tree) -> tuple[Tree, Tree]:

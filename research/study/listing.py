@@ -6,6 +6,7 @@ import sys
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
 from research.architectures.family import Family
+from research.architectures.loops import LOOPS
 from research.datasets import DATASETS, Dataset
 from research.initializers import INITIALIZERS
 from research.normalizers import NORMALIZERS
@@ -21,6 +22,7 @@ CATALOGUES = {
     "initializers": INITIALIZERS,
     "normalizers": NORMALIZERS,
     "architectures": ARCHITECTURES,
+    "loops": LOOPS,
     "datasets": DATASETS,
     "optimizers": OPTIMIZERS,
     "schedules": SCHEDULES,

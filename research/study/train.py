@@ -10,6 +10,7 @@ from research import sharding
 from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
 from research.architectures.family import ANY_DEPTH, Family
+from research.architectures.loops import LOOPS
 from research.datasets import DATASETS, Dataset, find
 from research.initializers import INITIALIZERS
 from research.lazy import lazy
@@ -55,6 +56,7 @@ AXES = {
     "steps": _count("how many", 2000),
     "seeds": _count("runs of each setting", 1, high=10**4),
     "accumulate": _count("parts a batch is taken in", 1, high=10**6),
+    "loop": _name("how layers are gone through", "scan", LOOPS),
 }
 # What is traced: several values are several runs of one program.
 NUMBERS = {

@@ -26,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "batch": 64,
     "dtype": "float32",
     "accumulate": 1,
+    "loop": "scan",
     "augment": (),
     "learning_rate": None,
     "momentum": None,
@@ -40,7 +41,7 @@ DEFAULTS: dict[str, Any] = {
 }
 STATIC = (
     *("architecture activation normalizer depth width dataset data_dir".split()),
-    *("optimizer schedule batch dtype accumulate augment steps".split()),
+    *("optimizer schedule batch dtype accumulate loop augment steps".split()),
 )
 COPIES = 5  # of the parameters: themselves, gradient, step, two averages
 

@@ -1,4 +1,4 @@
-"""Rematerialisation: the same values and gradients, in the memory of √depth layers."""
+"""Loops: the same draws, values and gradients, whichever way layers are gone through."""
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +9,9 @@ from research.architectures.contract import (
     apply,
     divide,
     init,
-    rematerialised,
     unite,
 )
+from research.architectures.loops import LOOPS, rematerialised, unrolled
 
 SEQUENCE = np.random.default_rng(0).standard_normal((3, 5, 4)).astype(np.float32)
 
@@ -21,7 +21,7 @@ SEQUENCE = np.random.default_rng(0).standard_normal((3, 5, 4)).astype(np.float32
 @pytest.mark.parametrize(
     ("name", "normalizer", "depth"), (("mlp", "batch", 7), ("lstm", "none", 9))
 )
-def test_values_statistics_and_gradients_are_the_same(
+def test_what_is_kept_changes_no_value_statistic_or_gradient(
     name, normalizer, depth, network, filled
 ):
     net = network(name, "tanh", normalizer, depth=depth)
@@ -68,3 +68,55 @@ def test_memory_is_that_of_root_depth_layers(network):
     # to 64 bytes, and weights (8 × 8) are 1/32 of a layer's states (256 × 8).
     assert growth(lambda net: net) == pytest.approx(4, rel=0.1)
     assert growth(rematerialised) == pytest.approx(2, rel=0.1)
+
+
+def joined(net, variables):
+    """Variables of an unrolled net, stacked as the stages of `net` have them."""
+    rest, stages = list(variables.stages), []
+    for stage in net.stages:
+        own = [rest.pop(0) for _ in range(1 if stage.tied else stage.depth)]
+        together = jax.tree.map(lambda *a: jnp.concatenate(a), *own)
+        stages.append(own[0] if stage.tied else together)
+    assert not rest
+    return variables._replace(stages=tuple(stages))
+
+
+IMAGES = np.random.default_rng(0).standard_normal((3, 8, 8, 3)).astype(np.float32)
+
+
+# A residual net has several stages; batch norm's statistics are handed on.
+@pytest.mark.parametrize(
+    ("name", "normalizer", "depth", "x"),
+    (("mlp", "batch", 4, SEQUENCE), ("resnet", "batch", 20, IMAGES)),
+    ids=("mlp", "resnet"),
+)
+def test_layers_apart_are_drawn_and_trained_as_in_the_stack(
+    name, normalizer, depth, x, network
+):
+    net = network(name, "tanh", normalizer, width=4, depth=depth)
+    apart = unrolled(net)
+    assert {stage.depth for stage in apart.stages} == {1}
+    assert len(apart.stages) == sum(stage.depth for stage in net.stages)
+    draw = jax.jit(lambda net: init(jax.random.key(0), net, x), static_argnums=0)
+    variables, own = draw(net), draw(apart)
+    jax.tree.map(np.testing.assert_array_equal, variables, joined(net, own))
+
+    def loss(variables, net):
+        outputs, kept = apply(net, variables, x)
+        return jnp.mean(outputs**2), (outputs, divide(kept)[1])
+
+    take = jax.jit(jax.value_and_grad(loss, has_aux=True), static_argnums=1)
+    (_, plain), gradient = take(variables, net)
+    (_, (outputs, kept)), other = take(own, apart)
+    # As above: what is fused otherwise is rounded otherwise.
+    close = np.testing.assert_allclose
+    jax.tree.map(
+        lambda a, b: close(a, b, 2e-5, 1e-5), plain, (outputs, joined(net, kept))
+    )
+    jax.tree.map(lambda a, b: close(a, b, 2e-4, 2e-5), gradient, joined(net, other))
+
+
+def test_time_steps_share_their_parameters_in_any_loop(network):
+    net = network("lstm", "tanh")
+    assert unrolled(net) == net
+    assert [loop.change(net).name for loop in LOOPS.values()] == ["lstm"] * 3
