@@ -22,7 +22,16 @@ from research.normalizers import NORMALIZERS
 
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)
-every = pytest.mark.parametrize("name", dense_families())
+# A plain net and one with two maps a layer; the others are exhaustive.
+every = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            n, marks=() if n in ("mlp", "highway_mlp") else pytest.mark.exhaustive
+        )
+        for n in dense_families()
+    ],
+)
 
 
 def by_hand(net, variables, x, train=True):

@@ -13,6 +13,7 @@ from research.architectures.contract import (
 )
 from research.architectures.loops import LOOPS, rematerialised, unrolled
 
+KEY = jax.random.key(0)
 SEQUENCE = np.random.default_rng(0).standard_normal((3, 5, 4)).astype(np.float32)
 
 
@@ -54,7 +55,7 @@ def test_memory_is_that_of_root_depth_layers(network):
     def scratch(depth: int, change) -> int:
         net = network("mlp", "tanh", depth=depth)
         x = jax.ShapeDtypeStruct((256, 4), jnp.float32)
-        shapes = jax.eval_shape(lambda x: init(jax.random.key(0), net, x), x)
+        shapes = jax.eval_shape(lambda x: init(KEY, net, x), x)
         loss = lambda variables, x: jnp.mean(apply(change(net), variables, x)[0] ** 2)
         plan = jax.jit(jax.grad(loss)).lower(shapes, x).compile().memory_analysis()
         return plan.temp_size_in_bytes
@@ -81,39 +82,29 @@ def joined(net, variables):
     return variables._replace(stages=tuple(stages))
 
 
-IMAGES = np.random.default_rng(0).standard_normal((3, 8, 8, 3)).astype(np.float32)
-
-
-# A residual net has several stages; batch norm's statistics are handed on.
-@pytest.mark.parametrize(
-    ("name", "normalizer", "depth", "x"),
-    (("mlp", "batch", 4, SEQUENCE), ("resnet", "batch", 20, IMAGES)),
-    ids=("mlp", "resnet"),
-)
-def test_layers_apart_are_drawn_and_trained_as_in_the_stack(
-    name, normalizer, depth, x, network
-):
-    net = network(name, "tanh", normalizer, width=4, depth=depth)
+def test_layers_apart_are_drawn_and_trained_as_in_the_stack(network, filled):
+    """In a net of two stacks. Batch norm's statistics are handed on."""
+    net = network("mlp", "tanh", "batch", depth=3)
+    net = net._replace(stages=(net.stages[0], net.stages[0]._replace(depth=2)))
     apart = unrolled(net)
-    assert {stage.depth for stage in apart.stages} == {1}
-    assert len(apart.stages) == sum(stage.depth for stage in net.stages)
-    draw = jax.jit(lambda net: init(jax.random.key(0), net, x), static_argnums=0)
-    variables, own = draw(net), draw(apart)
-    jax.tree.map(np.testing.assert_array_equal, variables, joined(net, own))
+    assert [stage.depth for stage in apart.stages] == [1] * 5
+    draw = jax.jit(lambda net: init(KEY, net, SEQUENCE), static_argnums=0)
+    jax.tree.map(np.testing.assert_array_equal, draw(net), joined(net, draw(apart)))
 
     def loss(variables, net):
-        outputs, kept = apply(net, variables, x)
+        outputs, kept = apply(net, variables, SEQUENCE)
         return jnp.mean(outputs**2), (outputs, divide(kept)[1])
 
+    own = filled(apart, SEQUENCE)
     take = jax.jit(jax.value_and_grad(loss, has_aux=True), static_argnums=1)
-    (_, plain), gradient = take(variables, net)
+    (_, plain), gradient = take(joined(net, own), net)
     (_, (outputs, kept)), other = take(own, apart)
     # As above: what is fused otherwise is rounded otherwise.
     close = np.testing.assert_allclose
     jax.tree.map(
-        lambda a, b: close(a, b, 2e-5, 1e-5), plain, (outputs, joined(net, kept))
+        lambda a, b: close(a, b, 2e-5, 1e-6), plain, (outputs, joined(net, kept))
     )
-    jax.tree.map(lambda a, b: close(a, b, 2e-4, 2e-5), gradient, joined(net, other))
+    jax.tree.map(lambda a, b: close(a, b, 2e-4, 2e-6), gradient, joined(net, other))
 
 
 def test_time_steps_share_their_parameters_in_any_loop(network):
