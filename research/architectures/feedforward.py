@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from research.architectures.contract import Weights
@@ -111,7 +112,9 @@ def local_response(h: jax.Array) -> jax.Array:
 
     Krizhevsky et al. 2012, section 3.3. (PyTorch's and Caffe's α is divided by 5.)
     """
-    squares = jnp.pad(jnp.square(h), [(0, 0)] * (h.ndim - 1) + [(2, 2)])
-    channels = h.shape[-1]
-    total = sum(squares[..., start : start + channels] for start in range(5))
+    window, ones = (1,) * (h.ndim - 1) + (5,), (1,) * h.ndim
+    zero = np.zeros((), h.dtype)  # of five slices the sum takes longer
+    total = jax.lax.reduce_window(
+        jnp.square(h), zero, jax.lax.add, window, ones, "SAME"
+    )
     return h * (2 + 1e-4 * total) ** -0.75
