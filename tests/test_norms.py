@@ -87,3 +87,88 @@ def test_a_normaliser_is_pytorchs(name, shape, train, torch):
         before = variables["statistics"]["kept"][1]
         ours = 0.9 * before + (variance - 0.9 * before) * n / (n - 1)
         assert_same(ours, layer.running_var)
+
+
+def textbook(params, h):
+    """Batch norm as its paper has it, without a thought of speed or rounding."""
+    axes = tuple(range(h.ndim - 1))
+    mean = jnp.mean(h, axes, keepdims=True)
+    variance = jnp.mean(jnp.square(h - mean), axes, keepdims=True)
+    unit = (h - mean) / jnp.sqrt(variance + EPSILON)
+    return unit * params["scale"] + params["shift"]
+
+
+def ours(params, h):
+    norm = Norm(NORMALIZERS["batch"])
+    return norm.apply({"params": params, **kept_of(h)}, h, mutable=["statistics"])[0]
+
+
+def kept_of(h):
+    shape = (1,) * (h.ndim - 1) + (FEATURES,)
+    return {"statistics": {"kept": (jnp.zeros(shape, h.dtype),) * 2}}
+
+
+def drawn(h, dtype):
+    """(parameters, h) and a direction beside them, of mixed signs, like the outputs'."""
+    own = np.random.default_rng(1)
+    shape = (1,) * (h.ndim - 1) + (FEATURES,)
+    normal = lambda shape: jnp.asarray(own.standard_normal(shape), dtype)
+    params = {"scale": 1 + normal(shape) / 8, "shift": normal(shape)}
+    return (params, jnp.asarray(h, dtype)), normal(h.shape)
+
+
+def sine(norm, along):
+    """A curved function of the outputs, whose gradient is none of the normaliser's."""
+    return lambda params, h: jnp.sum(along * jnp.sin(norm(params, h)))
+
+
+def hard_batches():
+    """Batches by name, and how exact float32 can be there."""
+    shape = (16, 8, 8, FEATURES)
+    own = np.random.default_rng(2)
+    normal = own.standard_normal(shape)
+    outlier = normal.copy()
+    outlier[0, 0, 0] = 1e4
+    sparse = np.where(own.random(shape) < 0.01, np.abs(normal), 0.0)
+    return [
+        # The mean's rounding, of 6e-8 × 1,000 deviations, is to be made good.
+        pytest.param(1e3 + normal, 5e-6, id="mean of 1,000 deviations"),
+        # Nearly all of such a channel is in one number: the scale's gradient cancels.
+        pytest.param(outlier, 5e-5, id="one outlier"),
+        pytest.param(sparse, 5e-6, id="one number in a hundred, as of ReLU"),
+    ]
+
+
+@pytest.mark.parametrize("h, tolerance", hard_batches())
+def test_batch_norm_is_exact_in_float32(h, tolerance):
+    h = h.astype(np.float32)
+
+    def run(norm, dtype):
+        given, along = drawn(h, dtype)
+        slopes = jax.grad(sine(norm, along), (0, 1))
+        return jax.jit(lambda *a: (norm(*a), slopes(*a)))(*given)
+
+    found = run(ours, np.float32)
+    with jax.enable_x64(True):
+        expected = run(textbook, np.float64)
+    pairs = zip(*map(jax.tree.leaves, (found, expected)), strict=True)
+    for a, b in pairs:
+        a, b = np.asarray(a, np.float64), np.asarray(b)
+        assert np.linalg.norm(a - b) <= tolerance * np.linalg.norm(b)
+
+
+def test_batch_norm_has_the_textbooks_derivatives_forwards_and_of_second_order():
+    h = random.standard_normal(SHAPES["images"])
+    with jax.enable_x64(True):
+        given, along = drawn(h, np.float64)
+
+        def run(norm):
+            slopes = jax.grad(sine(norm, along), (0, 1))
+            step = jax.tree.map(jnp.cos, given)
+            both = lambda *a: (norm(*a), slopes(*a))
+            return jax.jit(lambda *a: jax.jvp(both, a, step))(*given)
+
+        pairs = zip(*map(jax.tree.leaves, map(run, (ours, textbook))), strict=True)
+        for a, b in pairs:  # some hundred roundings of 1e-16
+            assert a.dtype == np.float64
+            np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)

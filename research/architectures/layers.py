@@ -11,7 +11,7 @@ from flax import linen as nn
 from research.architectures.contract import Settings, Weights
 from research.architectures.convolution import Padding, convolve
 from research.initializers import DRAWS
-from research.normalizers import EPSILON, Normalizer
+from research.normalizers import EPSILON, Normalizer, Statistics
 
 
 def drawn(layer: Any, shape: tuple[int, ...], dtype: Any, with_bias: bool = True):
@@ -114,7 +114,8 @@ class Norm(nn.Module):
 
     @nn.compact
     def __call__(self, h: jax.Array, train: bool = True) -> jax.Array:
-        if self.normalizer.statistics is None:
+        statistics = self.normalizer.statistics
+        if statistics is None:
             return h
         shape = (1,) * (h.ndim - 1) + h.shape[-1:]
         scale = self.param("scale", nn.initializers.ones, shape, h.dtype)
@@ -122,23 +123,43 @@ class Norm(nn.Module):
         coarse = h.dtype
         exact = max(coarse, jnp.dtype("float32"), key=lambda kind: kind.itemsize)
         h, scale, shift = (a.astype(exact) for a in (h, scale, shift))
-        mean, variance = self.normalizer.statistics(h)
         if self.normalizer.running:
-            kept = self.variable(
-                "statistics",
-                "kept",
-                lambda: (jnp.zeros(shape, h.dtype), jnp.ones(shape, h.dtype)),
-            )
-            if not train:
-                mean, variance = kept.value
-            elif not self.is_initializing():
+            h = self.over_batch(statistics, h, scale, shift, train)
+        else:
+            mean, variance = statistics(h)
+            h = (h - mean) * jax.lax.rsqrt(variance + EPSILON) * scale + shift
+        return h.astype(coarse)
+
+    def over_batch(
+        self, statistics: Statistics, h: jax.Array, scale, shift, train: bool
+    ) -> jax.Array:
+        """h normalised by its batch's mean and variance, or by those that were kept.
+
+        Of h − c the result is the same for any constant c, so that c = mean needs no
+        gradient, and what rounding leaves of the mean goes with a second one. The way
+        back is two sums over the batch, of g and of g (h − c). What other forms take on
+        CPUs, and how exact they are: benchmarks/peers/README.md.
+        """
+        kept = self.variable(
+            "statistics",
+            "kept",
+            lambda: (jnp.zeros(scale.shape, h.dtype), jnp.ones(scale.shape, h.dtype)),
+        )
+        c, variance = kept.value
+        if train:
+            c = jax.lax.stop_gradient(statistics(h)[0])
+        h = h - c
+        mean = jnp.zeros_like(c)
+        if train:
+            mean, variance = statistics(h)
+            if not self.is_initializing():
                 kept.value = jax.tree.map(
                     lambda old, new: self.momentum * old + (1 - self.momentum) * new,
                     kept.value,
-                    (mean, variance),
+                    (c + mean, variance),
                 )
-        h = (h - mean) * jax.lax.rsqrt(variance + EPSILON) * scale + shift
-        return h.astype(coarse)
+        gain = jax.lax.rsqrt(variance + EPSILON) * scale
+        return h * gain + (shift - mean * gain)
 
 
 def as_image(x: jax.Array) -> jax.Array:
