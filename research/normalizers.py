@@ -28,10 +28,14 @@ class Normalizer(NamedTuple):
 
 
 def _over_batch(h):
-    """E[h²] − E[h]²: one pass, whose digits cancel only where the mean is large."""
+    """E[h²] − E[h]²: one pass, whose digits cancel only where the mean is large.
+
+    Rounding must not leave less than nothing: a root is taken.
+    """
     axes = tuple(range(h.ndim - 1))
     mean = jnp.mean(h, axes, keepdims=True)
-    return mean, jnp.mean(jnp.square(h), axes, keepdims=True) - jnp.square(mean)
+    variance = jnp.mean(jnp.square(h), axes, keepdims=True) - jnp.square(mean)
+    return mean, jnp.maximum(variance, 0.0)
 
 
 def _over_features(h):

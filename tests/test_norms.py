@@ -172,3 +172,13 @@ def test_batch_norm_has_the_textbooks_derivatives_forwards_and_of_second_order()
         for a, b in pairs:  # some hundred roundings of 1e-16
             assert a.dtype == np.float64
             np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+
+
+def test_a_constant_feature_is_normalised_to_the_shift():
+    """The mean of so large numbers is off by more than the root of EPSILON."""
+    h = np.tile(1.1 ** np.arange(240, 240 + 40 * FEATURES, 40.0), (100, 1))
+    (params, h), _ = drawn(h, np.float32)
+    outputs, slope = jax.jit(
+        lambda h: (ours(params, h), jax.grad(lambda h: jnp.sum(ours(params, h)))(h))
+    )(h)
+    assert np.isfinite(outputs).all() and np.isfinite(slope).all()
