@@ -201,10 +201,14 @@ def test_rotary_scores_depend_on_differences_of_positions():
         attention.rotate(jnp.zeros((1, 1, 2, 3)))
 
 
-def test_heads_are_32_wide_where_that_divides_the_width():
+def test_heads_are_32_wide_in_small_nets_and_as_published_in_wide_ones():
     widths = (1, 8, 32, 63, 64, 96, 98, 100, 128)
     heads = [attention.heads_of(width) for width in widths]
     assert heads == [1, 1, 1, 1, 2, 3, 1, 2, 4]
+    wide = {512: 64, 768: 64, 1024: 64, 2048: 128, 4096: 128, 12288: 128}
+    assert {w: w // attention.heads_of(w) for w in wide} == wide
+    for width in range(2, 4097, 2):  # rotary positions turn pairs
+        assert width % (2 * attention.heads_of(width)) == 0
 
 
 def test_a_causal_net_does_not_see_what_comes_after(small, filled):

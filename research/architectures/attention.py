@@ -4,6 +4,8 @@ Sources: Vaswani et al. 2017, arXiv:1706.03762; rotary positions: Su et al. 2021
 RoFormer, arXiv:2104.09864.
 """
 
+import math
+
 import jax
 import jax.extend
 import jax.numpy as jnp
@@ -12,17 +14,26 @@ from flax import linen as nn
 from research.architectures.contract import Weights
 from research.architectures.layers import Affine, Dense, product
 
-HEAD = 32  # the width of a head where the state is wide enough to have several
+# (the widest state, units of its heads). The last two are published; up to 128 units,
+# which no paper's net has, there are several heads all the same.
+HEADS = ((128, 32), (2047, 64), (math.inf, 128))
+FUSED = (
+    64  # steps from which the fused kernel is asked for: it works in blocks of these
+)
 BASE = 10_000.0  # wavelengths of positions go up to 2π times this, in both papers
 
 
 def heads_of(width: int) -> int:
-    """As many as divide the width, up to one for each 32 units.
+    """As many as divide the width, up to one for each 32, 64 or 128 units.
 
     An even width is parted into heads of even size, which rotary positions need.
+    Sources: 512 units are 8 × 64, Vaswani et al. 2017, table 3; 768 are 12 × 64, 1024
+    are 16 × 64, and heads of 2048 have 128: Brown et al. 2020, GPT-3, arXiv:2005.14165,
+    table 2.1 (whose 24 of them are more than 2048 units; here there are 16).
     """
+    size = next(size for widest, size in HEADS if width <= widest)
     even = width // 2 if width % 2 == 0 else width
-    return max(n for n in range(1, max(1, width // HEAD) + 1) if even % n == 0)
+    return max(n for n in range(1, max(1, width // size) + 1) if even % n == 0)
 
 
 def attend(
@@ -32,21 +43,24 @@ def attend(
     if query.dtype not in (jnp.bfloat16, jnp.float16):
         return _by_products(query, key, value, causal)
     time_first = (jnp.swapaxes(a, 1, 2) for a in (query, key, value))
+    form = _implementation(query.shape, key.shape)
     mixed = jax.nn.dot_product_attention(
-        *time_first, is_causal=causal, implementation=_implementation(query)
+        *time_first, is_causal=causal, implementation=form
     )
     return jnp.swapaxes(mixed, 1, 2)
 
 
-def _implementation(query: jax.Array):
-    """cuDNN's fused kernel is for half precision, on NVIDIA's GPUs."""
-    fits = query.shape[-1] % 8 == 0 and query.shape[-1] <= 128
+def _implementation(query: tuple[int, ...], key: tuple[int, ...]):
+    """cuDNN's fused kernel, where there is one for such shapes [batch, heads, time, d].
+
+    It refuses other d, even in a backward pass, and is of no use to short sequences.
+    """
+    fits = query[-1] % 8 == 0 and query[-1] <= 128 and min(query[2], key[2]) >= FUSED
     return "cudnn" if fits and _on_cuda() else "xla"
 
 
 def _on_cuda() -> bool:
-    if jax.default_backend() != "gpu":
-        return False
+    """Whether the device is NVIDIA's: its name alone may be "gpu" for AMD's too."""
     return "cuda" in jax.extend.backend.get_backend().platform_version.lower()
 
 
