@@ -4,16 +4,22 @@ import random
 
 import numpy as np
 
-from research.datasets.contract import Data, Splits
+from research.datasets.contract import Data, DataError, Splits
 
 
 def load() -> Splits:
     """4,000 curves to train on and 1,000 to test, [examples, 40, 1]: the published ones.
 
     Made here, with the authors' settings and seed; their file is not downloaded.
+    Raises DataError where the package is not installed.
     Source: Greydanus & Kobak 2020, arXiv:2011.14439.
     """
-    from mnist1d.data import get_dataset_args, make_dataset  # imports matplotlib
+    try:  # imports matplotlib
+        from mnist1d.data import get_dataset_args, make_dataset
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f"mnist1d is made by its authors' package: pip install mnist1d ({error})"
+        ) from None
 
     # The package seeds numpy's and Python's global generators: others get theirs back.
     kept, kept_numpy = random.getstate(), np.random.get_state()

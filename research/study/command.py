@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from research.catalogue import Mistake, nearest
-from research.study.errors import INTERRUPTED, USAGE, Refusal
+from research.study.errors import INTERRUPTED, USAGE, Refusal, missing
 
 
 class Command(NamedTuple):
@@ -70,6 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Refusal, Mistake) as refusal:
         print(f"depthbench: {refusal}", file=sys.stderr)
         return getattr(refusal, "status", USAGE)
+    except ModuleNotFoundError as error:
+        print(f"depthbench: {missing(error)}", file=sys.stderr)
+        return USAGE
     except KeyboardInterrupt:
         print("depthbench: interrupted", file=sys.stderr)
         return INTERRUPTED

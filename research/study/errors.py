@@ -13,3 +13,18 @@ class Refusal(Exception):
     def __init__(self, message: str, status: int = USAGE):
         super().__init__(message)
         self.status = status
+
+
+OURS = ("research", "benchmarks", "experiments")  # what is missing there is a mistake
+PACKAGES = {"sklearn": "scikit-learn"}  # where the module's name is not the package's
+
+
+def missing(error: ModuleNotFoundError) -> Refusal:
+    """What to install. Raises the error again where no package would help."""
+    module = str(error.name).partition(".")[0]
+    if module in OURS:
+        raise error
+    package = PACKAGES.get(module, module)
+    return Refusal(
+        f"this needs {package}, which is not installed: pip install {package}"
+    )

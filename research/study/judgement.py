@@ -16,7 +16,7 @@ from research.study import published, report, run, tables
 from research.study.claims import Verdict
 from research.study.command import Parser
 from research.study.declaration import Study, chosen_values, grid
-from research.study.errors import Refusal
+from research.study.errors import Refusal, missing
 from research.study.folder import Folder
 from research.study.published import Made
 from research.study.rows import Record
@@ -104,7 +104,8 @@ def folder_of(out: Path, study: Study, size: str) -> Path:
 
 
 def run_study(study: Study, size: str, path: Path) -> None:
-    """Runs what of the study is not there yet; its own tables are not shown.
+    """Runs what of the study is not there yet; its own tables are not shown. One that
+    needs a package which is not installed is said and left out.
 
     Raises Refusal when it was stopped.
     """
@@ -113,8 +114,12 @@ def run_study(study: Study, size: str, path: Path) -> None:
     run.arguments(parser, study)
     options = parser.parse(["--size", size, "--out", str(path), "--format", "csv"])
     options.study = study
-    with contextlib.redirect_stdout(io.StringIO()):
-        status = run.main(options)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            status = run.main(options)
+    except ModuleNotFoundError as error:
+        run.say(f"{study.name} is not run: {missing(error)}")
+        return
     if status:
         raise Refusal(f"{study.name} was stopped; the same command goes on", status)
 

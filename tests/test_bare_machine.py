@@ -1,0 +1,93 @@
+"""From the source tree with jax, flax, optax, orbax and matplotlib, and nothing else.
+
+So it is where accelerators are lent: what is missing is carried along, or said.
+"""
+
+import ast
+import sys
+
+import numpy as np
+import pytest
+
+from research.datasets import DATASETS
+from research.study import judgement
+from research.study.command import main
+from research.study.studies import studies
+from tests.test_layering import FILES, NAMES, PACKAGES, name_of
+
+# scipy comes with jax, rich with flax, numpy with all of them.
+THERE = {"jax", "flax", "optax", "orbax", "matplotlib", "numpy", "scipy", "rich"}
+# What says in one line that it needs more: an import in a function, or by `lazy`.
+SAID = {
+    "research.datasets.mnist1d": {"mnist1d"},
+    "research.datasets.tfds": {"tensorflow_datasets"},
+    "experiments.training.digits": {"sklearn"},
+}
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """Imports fail of what such a machine lacks."""
+    lacking = ("sklearn", "mnist1d", "tensorflow_datasets", "torch", "keras", "equinox")
+    loaded = [name for name in sys.modules if name.partition(".")[0] in lacking]
+    for name in (*lacking, *loaded):
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Top-level modules that a file names: imports anywhere, and strings of `lazy`."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(str(node.module))
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lazy":
+            (name,) = node.args
+            value = name.values[0] if isinstance(name, ast.JoinedStr) else name
+            names.add(value.value)
+    return {name.partition(".")[0] for name in names}
+
+
+def test_files_import_what_is_there_or_say_what_is_missing():
+    known = THERE | set(PACKAGES) | set(sys.stdlib_module_names)
+    for path in FILES:
+        if "peers" in path.parts:  # each of its files is a library, asked for by name
+            continue
+        more = imported(ast.parse(path.read_text(encoding="utf-8"))) - known
+        assert more <= SAID.get(name_of(path), set()), path
+    assert set(SAID) <= set(NAMES)
+
+
+def test_the_digits_are_carried_along(bare):
+    found = DATASETS["digits"].load()
+    assert found.x.shape == (1797, 8, 8, 1)
+
+
+def test_the_digits_are_scikit_learns():
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    pixels = pixels - pixels.mean(axis=0)
+    pixels /= np.sqrt(np.mean(pixels**2, axis=1, keepdims=True))
+    found = DATASETS["digits"].load()
+    np.testing.assert_array_equal(found.x.reshape(-1, 64), pixels.astype(np.float32))
+    np.testing.assert_array_equal(found.y, labels)
+
+
+@pytest.mark.parametrize(
+    "command, words",
+    [
+        ("run digits --size smoke", "pip install scikit-learn"),
+        ("train --dataset mnist1d --steps 1", "pip install mnist1d"),
+    ],
+)
+def test_what_is_missing_is_one_line(command, words, bare, tmp_path, capsys):
+    assert main([*command.split(), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1
+
+
+def test_claims_go_on_without_a_study_that_needs_more(bare, tmp_path, capsys):
+    judgement.run_study(studies()["digits"], "smoke", tmp_path / "digits")
+    assert "digits is not run: this needs scikit-learn" in capsys.readouterr().err
