@@ -26,6 +26,7 @@ jnp = lazy("jax.numpy")
 optax = lazy("optax")
 ensembles = lazy("research.ensembles")
 probes = lazy("research.probes")
+machine = lazy("research.machine")
 timing = lazy("research.timing")
 
 GRID = ("tanh", "relu", "gelu")  # one program: the activation is an argument
@@ -237,10 +238,10 @@ SIZES = {
         "rounds": (2,),
     },
     "full": {
-        "depth": (16, 64, 256, 1024),
-        "width": (32, 64, 128),
+        "depth": (64, 256),
+        "width": (256,),
         "seeds": (8,),
-        "rounds": (25,),
+        "rounds": (9,),
     },
 }
 
@@ -290,9 +291,11 @@ def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
     found = {name: way.read(first[name].result) for name, way in ready.items()}
     calls = {name: way.call for name, way in ready.items()}
     taken = timing.interleaved(calls, cells[0]["rounds"])
+    load = machine.load()
+    products = lambda *sides: timing.product_gflops(*sides, operations=load.operations)
     peak = {
-        "product_gflops": timing.product_gflops(task.batch, task.width),
-        "peak_gflops": timing.product_gflops(512, 512),
+        "product_gflops": products(task.batch, task.width),
+        "peak_gflops": products(load.sides[0], load.sides[0]),
     }
     return [
         Measured("absent", reasons[cell["way"]], {})

@@ -78,13 +78,11 @@ SIZES = {
         "batch": (8,),
     },
     "full": {
-        "architecture": tuple(ARCHITECTURES),
-        "initializer": tuple(n for n in INITIALIZERS if n != "free"),
-        "normalizer": tuple(NORMALIZERS),
-        "depth": (1, 4, 16, 64, 256, 1024, 4096, 10_000),
-        "width": (256,),
+        "normalizer": ("none", "layer"),
+        "depth": (1, 4, 16, 64, 256, 1024, 4096),
+        "width": (128,),
         "batch": (32,),
-        "seeds": (8,),
+        "seeds": (5,),
     },
 }
 SHARED_CAPACITY = 1024  # nets up to this depth share one program and its draws

@@ -73,11 +73,13 @@ SIZES = {
         "rounds": (3,),
     },
     "full": {
-        "depth": (16, 36, 64, 144),
+        "architecture": ("mlp", "lstm", "resnet", "transformer_pre_ln"),
+        "depth": (9, 16, 36),
         "width": (1024,),
-        "batch": (256,),
-        "dtype": tuple(DTYPES),
-        "rounds": (30,),
+        "batch": (512,),
+        "dtype": ("bfloat16",),
+        "mode": ("gradient", "step"),
+        "rounds": (15,),
     },
 }
 

@@ -71,16 +71,13 @@ SIZES = {
         "rates": (3,),
     },
     "full": {
-        "architecture": ("mlp", "residual_mlp", "highway_mlp", "resnet"),
-        "activation": ("tanh", "relu", "sigmoid", "gelu"),
-        "initializer": ("glorot_normal", "he_normal", "critical"),
+        "activation": ("tanh", "relu"),
         "normalizer": ("none", "batch"),
-        "depth": (4, 16, 64, 256),
+        "depth": (16, 64, 256),
         "width": (256,),
-        "steps": (2000,),
+        "optimizer": ("momentum",),
+        "steps": (500,),
         "batch": (128,),
-        "rates": (7,),
-        "seeds": (5,),
     },
 }
 

@@ -10,9 +10,23 @@ import jax.numpy as jnp
 
 from research import timing
 
-PRODUCTS = {"cpu": (512, 1024)}  # sides of square matrices; elsewhere:
-LARGE = (2048, 4096, 8192)
-COPIED = 2**28  # bytes of an array: more than the caches hold
+
+class Load(NamedTuple):
+    """What is large enough to fill a machine.
+
+    sides: of square matrices. operations: of a call's products, at least. copied: bytes
+      of an array that is copied: more than the caches hold.
+    """
+
+    sides: tuple[int, ...]
+    operations: float
+    copied: int
+
+
+LOADS = {"cpu": Load((512, 1024), 2**25, 2**28)}
+# Milliseconds of an accelerator's: beside them, the tens of microseconds that it takes to
+# begin a call and to hear of its end are few.
+LARGE = Load((4096, 8192), 2**43, 2**31)
 
 
 class Precision(NamedTuple):
@@ -29,14 +43,19 @@ class Ceilings(NamedTuple):
     copy: float
 
 
+def load() -> Load:
+    """What fills the machine that jax uses here."""
+    return LOADS.get(jax.default_backend(), LARGE)
+
+
 def ceilings(precision: Precision) -> Ceilings:
     """The best of square matrix products of several sizes; and a := s a + b of long
     arrays in place, whose two reads and one write go to memory."""
+    sides, operations, copied = load()
     product = max(
-        timing.product_gflops(side, side, 0.1, precision.dtype, precision.matmul)
-        for side in PRODUCTS.get(jax.default_backend(), LARGE)
+        timing.product_gflops(side, side, 0.1, *precision, operations) for side in sides
     )
-    length = COPIED // 4
+    length = copied // 4
     held = jnp.full((length,), 1.0), jnp.full((length,), 0.5)
     triad = jax.jit(lambda a, b: 0.5 * a + b, donate_argnums=0)
     a, b = held
@@ -47,7 +66,7 @@ def ceilings(precision: Precision) -> Ceilings:
         return a
 
     step = timing.repeat(call, 7, 0.1)
-    return Ceilings(1e9 * product, 3 * COPIED / (step.low_ms / 1e3))
+    return Ceilings(1e9 * product, 3 * copied / (step.low_ms / 1e3))
 
 
 def denormals() -> str:

@@ -189,13 +189,16 @@ def product_gflops(
     seconds: float = 0.2,
     dtype: Any = jnp.float32,
     precision: str = "highest",
+    operations: float = 2**25,
 ) -> float:
     """GFLOP/s of a chain of products [rows, width] × [width, width], and nothing else.
+
+    operations: of a call, about.
 
     What a program of such products could reach at most; large ones use every core.
     The numbers are random: of equal ones some chips draw less power, and run faster.
     """
-    count = max(1, 2**28 // (2 * rows * width**2) // 8)
+    count = max(1, int(operations) // (2 * rows * width**2))
 
     def chain(h, kernel):
         product = lambda _, h: jnp.matmul(h, kernel, precision=precision)

@@ -17,8 +17,8 @@ SQUARES = (9, 16, 36, 64)
 
 @pytest.fixture(autouse=True)
 def small_machine(monkeypatch):
-    monkeypatch.setattr(machine, "COPIED", 2**16)
-    monkeypatch.setattr(machine, "PRODUCTS", {"cpu": (16,)})
+    small = machine.Load((16,), 2**16, 2**16)
+    monkeypatch.setattr(machine, "load", lambda: small)
     monkeypatch.setattr(throughput, "SECONDS", 0.0)
 
 

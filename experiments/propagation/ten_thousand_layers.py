@@ -250,7 +250,7 @@ STUDY = Study(
     },
     sizes={
         "smoke": {"depth": (16, 64), "width": (8,)},
-        "full": {"width": (128,), "seeds": (8,)},
+        "full": {"width": (128,), "seeds": (4,)},
     },
     plan=lambda cells: nets.plan(cells, settings, finish, "at_length"),
     columns=tuple(

@@ -60,8 +60,11 @@ def _implementation(query: tuple[int, ...], key: tuple[int, ...]):
 
 
 def _on_cuda() -> bool:
-    """Whether the device is NVIDIA's: its name alone may be "gpu" for AMD's too."""
-    return "cuda" in jax.extend.backend.get_backend().platform_version.lower()
+    """Whether the device has the kernel: NVIDIA's ("gpu" may be AMD's), from Ampere on."""
+    backend = jax.extend.backend.get_backend()
+    if "cuda" not in backend.platform_version.lower():
+        return False
+    return float(backend.local_devices()[0].compute_capability) >= 8
 
 
 def _by_products(query, key, value, causal):

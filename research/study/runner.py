@@ -1,9 +1,10 @@
 """The runner: plans units, runs what is missing, and loses nothing."""
 
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from research.study import folder as folders
@@ -40,8 +41,16 @@ class Order(NamedTuple):
 
 
 def budget(memory: int | None) -> int:
-    """Bytes that one call may use: what is given or three quarters of what is free."""
-    return memory or int(0.75 * provenance.available_memory())
+    """Bytes that one call may use: what is given, or three quarters of what is free.
+
+    Of an accelerator nine tenths: what is free there was taken for jax alone.
+    """
+    if memory:
+        return memory
+    import jax
+
+    share = 0.75 if jax.default_backend() == "cpu" else 0.9
+    return int(share * provenance.available_memory())
 
 
 def check_fits(units: Sequence[Unit], memory: int) -> None:
@@ -182,7 +191,8 @@ def attempt(unit: Unit, memory: int) -> Sequence[Measured]:
         reason = f"needs {size(unit.memory)}, and {size(memory)} may be used"
         return [Measured("oom", reason, {})] * len(unit.cells)
     try:
-        return unit.run(memory)
+        with exact():
+            return unit.run(memory)
     except MemoryError:
         reason = f"ran out of memory; estimated {size(unit.memory)}"
         return [Measured("oom", reason, {})] * len(unit.cells)
@@ -191,6 +201,22 @@ def attempt(unit: Unit, memory: int) -> Sequence[Measured]:
             raise
         reason = str(error).splitlines()[0]
         return [Measured("oom", reason, {})] * len(unit.cells)
+
+
+@contextlib.contextmanager
+def exact() -> Iterator[None]:
+    """Products in float32, as every row is stamped, where the device would round factors.
+
+    On a CPU nothing is rounded, and programs stay what they are. A study that measures
+    other precisions says so itself.
+    """
+    import jax
+
+    if jax.default_backend() == "cpu":
+        yield
+        return
+    with jax.default_matmul_precision("highest"):
+        yield
 
 
 def make_stamp(data: str, environment: dict[str, Any]) -> dict[str, Any]:
