@@ -173,6 +173,11 @@ def test_every_form_of_attention_is_the_same():
         assert expected.dtype == np.float64
         # float32 sums of at most five terms, and an exponential.
         np.testing.assert_allclose(plain(query, key, value), expected, atol=2e-6)
+        coarse = [jnp.asarray(a, jnp.bfloat16) for a in (query, key, value)]
+        with jax.numpy_dtype_promotion("standard"):  # jax's own sums are float32
+            found = np.asarray(plain(*coarse), np.float64)
+        # Factors of up to 2.5 and their scores, to 8 bits.
+        np.testing.assert_allclose(found, expected, atol=0.05)
 
 
 def test_sinusoids_are_the_papers():
