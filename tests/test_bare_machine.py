@@ -64,6 +64,7 @@ def test_the_digits_are_carried_along(bare):
     assert found.x.shape == (1797, 8, 8, 1)
 
 
+@pytest.mark.exhaustive  # their fingerprint is tested everywhere
 def test_the_digits_are_scikit_learns():
     from sklearn.datasets import load_digits
 

@@ -265,9 +265,9 @@ def test_each_kind_of_task_is_trained_and_reported(more, tmp_path):
     assert len(losses) == 2 and np.all(np.isfinite(losses))
 
 
-@pytest.mark.slow
-def test_data_that_are_read_from_disk_give_the_same_bits(tmp_path, monkeypatch):
-    """The digits, once in memory and once read step by step."""
+@pytest.fixture
+def from_disk(monkeypatch):
+    """A function after which the digits are read step by step, not kept in memory."""
     from research import jobs
     from research.datasets import DATASETS, Splits, Stream
 
@@ -277,10 +277,38 @@ def test_data_that_are_read_from_disk_give_the_same_bits(tmp_path, monkeypatch):
         read = lambda numbers: (part.x[numbers], part.y[numbers])
         return Stream(len(part.y), read, part.classes, part.scale)
 
+    def begin():
+        read = Splits(*map(streamed, kept))
+        monkeypatch.setattr(jobs, "_splits", lambda *names: read)
+        jobs._on_device.cache_clear()
+
+    return begin
+
+
+@pytest.mark.slow
+def test_data_that_are_read_from_disk_give_the_same_bits(tmp_path, from_disk):
     assert train(tmp_path / "memory", "--seeds", "2") == 0
-    read = Splits(*map(streamed, kept))
-    monkeypatch.setattr(jobs, "_splits", lambda *names: read)
-    jobs._on_device.cache_clear()
+    from_disk()
     assert train(tmp_path / "disk", "--seeds", "2") == 0
     one, other = (tmp_path / name / "curves.csv" for name in ("memory", "disk"))
     assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("mesh", ("data=2", "parameters=2"))
+def test_two_devices_share_what_is_read_from_disk(mesh, tmp_path, from_disk):
+    more = ("--batch", "8", "--accumulate", "2")
+    assert train(tmp_path / "one", *more) == 0
+    from_disk()
+    assert train(tmp_path / "two", *more, "--mesh", mesh) == 0
+    one, two = (read(tmp_path / name / "curves.csv") for name in ("one", "two"))
+    losses = [[float(row["test_loss"]) for row in rows] for rows in (one, two)]
+    # Sums over a batch in another order, after a few steps.
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_runs_are_not_split_where_each_reads_its_own(tmp_path, from_disk, capsys):
+    from_disk()
+    assert train(tmp_path / "run", "--seeds", "2", "--mesh", "cells=2") == 2
+    said = capsys.readouterr().err
+    assert "--mesh cells=2: digits is read from disk" in said and said.count("\n") == 1
