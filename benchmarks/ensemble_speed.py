@@ -172,16 +172,15 @@ def _torch(task: Task, threads: int) -> Ready:
 
     def call():
         with torch_loop.settled(threads):
-            return [torch_loop.log_gradients(net) for net in nets]
+            return torch_loop.all_of(nets)
 
-    read = lambda results: np.stack([result.numpy() for result in results])
+    read = lambda results: np.stack([result.cpu().numpy() for result in results])
     return Ready(call, read, threads)
 
 
 def _torch_absent(architecture: str) -> str:
-    if not torch_loop.present():
-        return torch_loop.ABSENT
-    return "" if architecture == "mlp" else "the PyTorch loop runs plain nets only"
+    plain = "" if architecture == "mlp" else "the PyTorch loop runs plain nets only"
+    return torch_loop.absent() or plain
 
 
 WAYS: Catalogue[Way] = Catalogue(

@@ -203,7 +203,9 @@ def _chunk(task: Task) -> int:
 
 
 def _torch_absent() -> str:
-    return "" if torch_loop.present() else torch_loop.ABSENT
+    if jax.default_backend() != "cpu":
+        return "the PyTorch way trains on the CPU, and jax does not"
+    return torch_loop.absent()
 
 
 CORES = provenance.cores()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import throughput, throughput_programs
+from benchmarks.peers import torch_loop
 from research import ensembles, jobs, optimizers, propagation, sweeps
 from research.architectures import ARCHITECTURES, attention
 from research.jobs import Setup
@@ -164,6 +165,16 @@ def test_runs_side_by_side_are_those_in_turn(architecture, elsewhere):
     for one, other in zip(beside, in_turn, strict=True):
         # Four steps let a sum's rounding grow a little.
         np.testing.assert_allclose(one.log.loss, other.log.loss, rtol=1e-4)
+
+
+def test_pytorch_is_timed_on_the_same_device_or_not_at_all(elsewhere):
+    torch = pytest.importorskip("torch", reason="the [peers] extra is not installed")
+    assert (torch_loop.absent(), torch_loop.device()) == ("", "cpu")
+    elsewhere("tpu")
+    assert "no tpu" in torch_loop.absent()
+    elsewhere("cuda")
+    assert torch_loop.device() == "cuda"
+    assert bool(torch_loop.absent()) != torch.cuda.is_available()
 
 
 def test_rows_are_of_exact_products_and_the_cpus_programs_stay(elsewhere):

@@ -83,11 +83,16 @@ def start(case: Case, task: Task, libraries: Mapping[str, Library]) -> dict[str,
         first = timing.first(side.step)
         found = jax.device_get(side.gradients())
         expected = library.module.leaves(build(gradients, sizes))
-        theirs = [np.asarray(first.result[1]), _losses(first.result, side.step)]
+        theirs = [_on_host(first.result[1]), _losses(first.result, side.step)]
         largest = max(apart(found, expected), apart(theirs, seen))
         agrees = largest <= case.tolerance
         trials[name] = Trial(side.step, first.total_s, largest, agrees)
     return trials
+
+
+def _on_host(array: Any) -> np.ndarray:
+    """As NumPy's, which takes PyTorch's from its CPU alone."""
+    return np.asarray(array.cpu() if hasattr(array, "cpu") else array)
 
 
 def _losses(first: tuple[Any, Any], step: Callable) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.peers import torch_loop
 from benchmarks.peers.case import (
     MOMENTUM,
     RATE,
@@ -33,9 +34,10 @@ EPSILON = 1e-5
 
 def side(model: Model, task: Task, transform: Callable = lambda cost: cost) -> Side:
     """Forward, backward and update. transform: of the function from batch to loss."""
+    model.net.to(torch_loop.device())
     parameters = _trained(model)
     optimizer = torch.optim.SGD(parameters, lr=RATE, momentum=MOMENTUM, fused=True)
-    x, y = torch.from_numpy(model.lay(task.x)), torch.from_numpy(task.y).long()
+    x, y = torch_loop.placed(model.lay(task.x)), torch_loop.placed(task.y).long()
 
     def cost(x, y):
         outputs = model.forward(x)
@@ -48,9 +50,10 @@ def side(model: Model, task: Task, transform: Callable = lambda cost: cost) -> S
         loss, outputs = run(x, y)
         loss.backward()
         optimizer.step()
+        torch_loop.wait()
         return loss.detach(), outputs.detach()
 
-    return Side(step, lambda: [p.grad.numpy().copy() for p in parameters])
+    return Side(step, lambda: [p.grad.cpu().numpy().copy() for p in parameters])
 
 
 def compiled(model: Model, task: Task) -> Side:
@@ -62,7 +65,7 @@ def compiled(model: Model, task: Task) -> Side:
 
 def leaves(model: Model) -> list[np.ndarray]:
     """The parameters, in the order of a side's gradients."""
-    return [parameter.detach().numpy() for parameter in _trained(model)]
+    return [parameter.detach().cpu().numpy() for parameter in _trained(model)]
 
 
 def _trained(model: Model) -> list[Any]:
@@ -153,7 +156,7 @@ def transformer(weights: Weights, shape: Sizes) -> Model:
     blocks = [_block(own) for own in each(weights["layers"])]
     norm, width = _layer_norm(weights["norm"]), len(weights["stem"]["bias"])
     heads = attention.heads_of(width)
-    places = torch.from_numpy(positions(shape[0], width))
+    places = torch_loop.placed(positions(shape[0], width))
 
     def forward(x):
         h = stem(x) + places

@@ -50,7 +50,7 @@ def _absent(module: str) -> str:
 
 
 def _torch_absent() -> str:
-    return "" if torch_loop.present() else torch_loop.ABSENT
+    return torch_loop.absent()
 
 
 PEERS: Catalogue[Peer] = Catalogue(

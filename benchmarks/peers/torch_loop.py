@@ -14,6 +14,7 @@ import numpy as np
 
 from research.lazy import lazy
 
+jax = lazy("jax")
 torch = lazy("torch")
 
 PHIS = {
@@ -46,15 +47,39 @@ def present() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
+def absent() -> str:
+    """Why PyTorch cannot be timed beside jax, on the same device; "" if it can."""
+    if not present():
+        return ABSENT
+    backend = jax.default_backend()
+    if backend == "cpu" or (backend == "gpu" and torch.cuda.is_available()):
+        return ""
+    return f"torch has no {backend} here, and jax runs on one"
+
+
+def device() -> str:
+    """Where PyTorch's nets are put: where jax runs."""
+    return "cuda" if jax.default_backend() == "gpu" else "cpu"
+
+
+def wait() -> None:
+    """Returns when all that was begun is done; a CPU's calls return no sooner."""
+    if device() == "cuda":
+        torch.cuda.synchronize()
+
+
 @contextlib.contextmanager
 def settled(threads: int) -> Iterator[None]:
-    """PyTorch's threads set and denormals flushed, as XLA does; put back afterwards."""
-    before = torch.get_num_threads()
+    """PyTorch's threads set, denormals flushed and convolutions exact, as our rows are;
+    put back afterwards."""
+    before, rounded = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
+    torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
+        torch.backends.cudnn.allow_tf32 = rounded
         torch.set_flush_denormal(False)
         torch.set_num_threads(before)
 
@@ -74,10 +99,7 @@ def net(
 
     def scaled(dense, gain) -> tuple[Any, Any]:
         kernel, bias = np.float32(gain[0]), np.float32(gain[1])
-        return (
-            torch.from_numpy(np.ascontiguousarray(kernel * dense["kernel"])),
-            torch.from_numpy(np.ascontiguousarray(bias * dense["bias"])),
-        )
+        return placed(kernel * dense["kernel"]), placed(bias * dense["bias"])
 
     (stage,) = variables.stages
     hidden = stage["params"]["Dense_0"]
@@ -90,9 +112,14 @@ def net(
         scaled(variables.stem["params"]["Dense_0"], gains[0]),
         layers,
         scaled(variables.head["params"]["Dense_0"], (1.0, 1.0)),
-        torch.from_numpy(x.reshape(len(x), -1)),
-        torch.from_numpy(np.ascontiguousarray(y)).long(),
+        placed(x.reshape(len(x), -1)),
+        placed(y).long(),
     )
+
+
+def placed(array: np.ndarray) -> Any:
+    """The array as a tensor, where jax runs."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device())
 
 
 def log_gradients(net: Net) -> Any:
@@ -112,3 +139,10 @@ def log_gradients(net: Net) -> Any:
     # In float32 the squares of a gradient of 1e-19 are gone.
     norms = torch.linalg.vector_norm(stacked, dim=(1, 2), dtype=torch.float64)
     return torch.log10(norms)
+
+
+def all_of(nets: Sequence[Net]) -> list[Any]:
+    """Those of net after net, when all are there."""
+    results = [log_gradients(net) for net in nets]
+    wait()
+    return results
