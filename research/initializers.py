@@ -57,11 +57,12 @@ def _orthogonal(key, shape, dtype):
 def _orthogonal_sampler(shape: tuple[int, ...], dtype: Any):
     stretch = max(1.0, shape[-1] / math.prod(shape[:-1])) ** 0.5
 
-    # One QR at a time: two batched ones side by side can dead-lock XLA's CPU threads.
-    @jax.custom_batching.sequential_vmap
     def sample(key):
         return initializers.orthogonal(stretch)(key, shape, dtype)
 
+    # One QR at a time: two batched ones side by side can dead-lock XLA's CPU threads.
+    if jax.default_backend() == "cpu":
+        return jax.jit(jax.custom_batching.sequential_vmap(sample))
     return jax.jit(sample)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import throughput, throughput_programs
 from benchmarks.peers import torch_loop
-from research import ensembles, jobs, optimizers, propagation, sweeps
+from research import ensembles, initializers, jobs, optimizers, propagation, sweeps
 from research.architectures import ARCHITECTURES, attention
 from research.jobs import Setup
 from research.study import runner
@@ -41,6 +41,7 @@ def forget():
     """Programs that were made for one platform are not another's."""
     ensembles._compiled.cache_clear()
     sweeps._programs.cache_clear()
+    initializers._orthogonal_sampler.cache_clear()
     jax.clear_caches()
 
 
@@ -165,6 +166,19 @@ def test_runs_side_by_side_are_those_in_turn(architecture, elsewhere):
     for one, other in zip(beside, in_turn, strict=True):
         # Four steps let a sum's rounding grow a little.
         np.testing.assert_allclose(one.log.loss, other.log.loss, rtol=1e-4)
+
+
+def test_kernels_drawn_all_at_once_are_those_drawn_in_turn(elsewhere):
+    def drawn():
+        own = lambda key: initializers.DRAWS["orthogonal"].kernel(
+            key, (6, 6), np.float32
+        )
+        return jax.vmap(own)(jax.random.split(jax.random.key(0), 3))
+
+    in_turn = drawn()
+    elsewhere("cuda")
+    # An orthogonal matrix's entries, by the same method.
+    np.testing.assert_allclose(drawn(), in_turn, atol=1e-6)
 
 
 def test_pytorch_is_timed_on_the_same_device_or_not_at_all(elsewhere):
