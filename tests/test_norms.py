@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import errors
 
 from research.architectures.layers import Norm
 from research.normalizers import EPSILON, NORMALIZERS
@@ -182,3 +183,11 @@ def test_a_constant_feature_is_normalised_to_the_shift():
         lambda h: (ours(params, h), jax.grad(lambda h: jnp.sum(ours(params, h)))(h))
     )(h)
     assert np.isfinite(outputs).all() and np.isfinite(slope).all()
+
+
+def test_parameters_of_another_shape_are_refused():
+    layer, h = Norm(NORMALIZERS["layer"]), jax.ShapeDtypeStruct((8, 5), jnp.float32)
+    variables = jax.eval_shape(lambda h: layer.init(jax.random.key(0), h), h)
+    wider = jax.ShapeDtypeStruct((8, 7), jnp.float32)
+    with pytest.raises(errors.ScopeParamShapeError, match="scale"):
+        jax.eval_shape(layer.apply, variables, wider)

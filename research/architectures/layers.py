@@ -6,12 +6,30 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import errors
 from flax import linen as nn
 
 from research.architectures.contract import Settings, Weights
 from research.architectures.convolution import Padding, convolve
 from research.initializers import DRAWS
 from research.normalizers import EPSILON, Normalizer, Statistics
+
+
+def parameter(
+    layer: nn.Module, name: str, draw: Callable, shape: tuple[int, ...], dtype: Any
+) -> jax.Array:
+    """The layer's parameter of this name; draw(key, shape, dtype) where there is none.
+
+    As `layer.param`, which traces the draw of every parameter at every call, to learn
+    its shape: a third of what it takes to trace a layer.
+    """
+    if not layer.has_variable("params", name):
+        return layer.param(name, draw, shape, dtype)
+    value = layer.get_variable("params", name)
+    if value.shape != shape:
+        where = "/".join(layer.path)
+        raise errors.ScopeParamShapeError(name, where, value.shape, shape)
+    return value
 
 
 def drawn(layer: Any, shape: tuple[int, ...], dtype: Any, with_bias: bool = True):
@@ -24,14 +42,19 @@ def drawn(layer: Any, shape: tuple[int, ...], dtype: Any, with_bias: bool = True
     sample = (layer.first and draw.first) or draw.kernel
     gains = (layer.first and layer.weights.first) or gains
     area = math.prod(shape[:-2])
-    sigma_w, sigma_b = gains(area * shape[-2], area * shape[-1])
+    fans = (area * shape[-2], area * shape[-1])
     ntk = layer.weights.ntk
-    inner_w, inner_b = (1.0, 1.0) if ntk else (sigma_w, sigma_b)
-    kernel = layer.param("kernel", lambda *a: inner_w * sample(*a), shape, dtype)
+    inner = lambda: (1.0, 1.0) if ntk else gains(*fans)  # asked for at the draw alone
+    sigma_w, sigma_b = gains(*fans) if ntk else (None, None)
+    kernel = parameter(
+        layer, "kernel", lambda *a: inner()[0] * sample(*a), shape, dtype
+    )
     if not with_bias:
-        return kernel, 0.0, sigma_w if ntk else None
-    bias = layer.param("bias", lambda *a: inner_b * draw.bias(*a), shape[-1:], dtype)
-    return kernel, sigma_b * bias if ntk else bias, sigma_w if ntk else None
+        return kernel, 0.0, sigma_w
+    bias = parameter(
+        layer, "bias", lambda *a: inner()[1] * draw.bias(*a), shape[-1:], dtype
+    )
+    return kernel, bias if sigma_b is None else sigma_b * bias, sigma_w
 
 
 class Dense(nn.Module):
@@ -118,8 +141,8 @@ class Norm(nn.Module):
         if statistics is None:
             return h
         shape = (1,) * (h.ndim - 1) + h.shape[-1:]
-        scale = self.param("scale", nn.initializers.ones, shape, h.dtype)
-        shift = self.param("shift", nn.initializers.zeros, shape, h.dtype)
+        scale = parameter(self, "scale", nn.initializers.ones, shape, h.dtype)
+        shift = parameter(self, "shift", nn.initializers.zeros, shape, h.dtype)
         coarse = h.dtype
         exact = max(coarse, jnp.dtype("float32"), key=lambda kind: kind.itemsize)
         h, scale, shift = (a.astype(exact) for a in (h, scale, shift))
