@@ -27,7 +27,7 @@ def side(task: Task) -> Side:
     )
     numbers = rule.hyper(learning_rate=RATE, momentum=MOMENTUM)
     hyper = jax.device_put(jax.tree.map(jnp.float32, numbers))
-    kept = [_start(job, hyper, jax.device_put(task.variables))]
+    kept = [_start(job, hyper, jax.tree.map(jnp.array, task.variables))]
     batch = jax.device_put(training.Batch(task.x, task.y))
     program = jax.jit(
         lambda state, hyper, batch: training.step(job, state, hyper, batch),
