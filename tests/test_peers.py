@@ -47,7 +47,7 @@ def assert_equal(rows) -> None:
 # libraries, in a net each; the rest is run by `pytest -m exhaustive`.
 PAIRS = {
     "mlp_wide_unrolled": ("torch",),
-    "mlp_1000": ("jax", "equinox", "nnx"),
+    "mlp_1000": ("equinox", "nnx"),
 }
 
 

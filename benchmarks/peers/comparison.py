@@ -37,11 +37,12 @@ class Library(NamedTuple):
 class Trial(NamedTuple):
     """A side that has been started.
 
+    form: what its net is made of. first_s: until its first step's end.
     largest: how far it is from ours, see `apart`. agrees: that is near enough.
-    first_s: until its first step's end.
     """
 
     step: Callable[[], Any]
+    form: str
     first_s: float
     largest: float
     agrees: bool
@@ -68,31 +69,40 @@ def compare(
 def start(case: Case, task: Task, libraries: Mapping[str, Library]) -> dict[str, Trial]:
     """Ours and the libraries' sides, each after its first steps, compared with ours.
 
-    jax's caches are cleared before ours alone: what sides have in common, ours pays.
+    jax's caches are cleared before each: what sides have in common, each pays.
     """
     outputs = np.asarray(in_depthbench.outputs(task))
-    jax.clear_caches()
     own = in_depthbench.side(task)
-    first = timing.first(own.step)
+    first = _first(own)
     gradients = case.arrange(jax.device_get(own.gradients()))
     seen = [outputs, _losses(first.result, own.step)]
-    trials = {BASE: Trial(own.step, first.total_s, 0.0, True)}
+    form = f"training.step of {case.architecture}"
+    trials = {BASE: Trial(own.step, form, first.total_s, 0.0, True)}
     for name, library in libraries.items():
         build, sizes = library.module.NETS[case.form], task.x.shape[1:]
         side = library.side(build(task.weights, sizes), task)
-        first = timing.first(side.step)
+        first = _first(side)
         found = jax.device_get(side.gradients())
         expected = library.module.leaves(build(gradients, sizes))
         theirs = [_on_host(first.result[1]), _losses(first.result, side.step)]
         largest = max(apart(found, expected), apart(theirs, seen))
         agrees = largest <= case.tolerance
-        trials[name] = Trial(side.step, first.total_s, largest, agrees)
+        form = (build.__doc__ or "").partition("\n")[0]
+        trials[name] = Trial(side.step, form, first.total_s, largest, agrees)
+    for trial in trials.values():
+        trial.step()  # compiles again what was cleared for the next one
     return trials
 
 
 def _on_host(array: Any) -> np.ndarray:
     """As NumPy's, which takes PyTorch's from its CPU alone."""
     return np.asarray(array.cpu() if hasattr(array, "cpu") else array)
+
+
+def _first(side: Side) -> Any:
+    """timing.First of a step that finds nothing in jax's caches."""
+    jax.clear_caches()
+    return timing.first(side.step)
 
 
 def _losses(first: tuple[Any, Any], step: Callable) -> np.ndarray:
@@ -127,6 +137,7 @@ def _values(
     name: str, trial: Trial, taken: dict[str, np.ndarray], own_first_s: float
 ) -> dict[str, Any]:
     values = {
+        "form": trial.form,
         "first_step_s": trial.first_s,
         "first_ratio": trial.first_s / own_first_s,
         "agrees": trial.agrees,

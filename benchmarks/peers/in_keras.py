@@ -96,16 +96,42 @@ def _filled(layer: Any, h: Any, *values: np.ndarray) -> Any:
 def _linear(dense: Weights, h: Any, activation: str | None = None) -> Any:
     features = len(dense["bias"])
     layer = keras.layers.Dense(features, activation, kernel_initializer="zeros")
-    return _filled(layer, h, dense["kernel"], dense["bias"])
+    return _filled(layer, h, *_pair(dense))
 
 
 def mlp(weights: Weights, shape: Sizes) -> Model:
-    """keras.layers.Dense one after another; Keras has no scan over layers."""
+    """keras.layers.Dense one after another."""
     x = keras.Input(shape)
     z = _linear(weights["stem"], x)
     for layer in [*each(weights["layers"]), weights["head"]]:
         z = _linear(layer, keras.ops.tanh(z))
     return _model(x, z, len(weights["layers"]["bias"]))
+
+
+def deep_mlp(weights: Weights, shape: Sizes) -> Model:
+    """keras.ops.scan in a layer of one's own: Keras has none that repeats another."""
+    depth, width = weights["layers"]["bias"].shape
+
+    class Repeated(keras.layers.Layer):
+        def build(self, shape):
+            self.kernel = self.add_weight((depth, width, width), "zeros")
+            self.bias = self.add_weight((depth, width), "zeros")
+
+        def call(self, z):
+            def step(z, layer):
+                kernel, bias = layer
+                return keras.ops.tanh(z) @ kernel + bias, None
+
+            layers = (self.kernel.value, self.bias.value)
+            return keras.ops.scan(step, z, layers)[0]
+
+    x = keras.Input(shape)
+    z = _filled(Repeated(), _linear(weights["stem"], x), *_pair(weights["layers"]))
+    return _model(x, _linear(weights["head"], keras.ops.tanh(z)))
+
+
+def _pair(dense: Weights) -> tuple[np.ndarray, np.ndarray]:
+    return dense["kernel"], dense["bias"]
 
 
 def _model(x: Any, outputs: Any, depth: int = 1) -> Model:
@@ -226,7 +252,7 @@ def alexnet(weights: Weights, shape: Sizes) -> Model:
 
 NETS = {
     "mlp": mlp,
-    "deep_mlp": mlp,
+    "deep_mlp": deep_mlp,
     "lstm": lstm,
     "transformer": transformer,
     "resnet": resnet,

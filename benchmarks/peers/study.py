@@ -95,9 +95,8 @@ PEERS: Catalogue[Peer] = Catalogue(
 )
 
 
-# 25 layers take torch.compile 11 seconds, 1,000 of them forty times as long; Keras walks
-# through a model of 1,000 by calls in calls, and was not done after two minutes.
-SLOW = {("mlp_1000", "torch_compiled"), ("mlp_1000", "keras")}
+# 25 layers take torch.compile 11 seconds, 1,000 of them forty times as long.
+SLOW = {("mlp_1000", "torch_compiled")}
 
 
 def _size(says: str) -> Axis:
@@ -269,7 +268,7 @@ STUDY = Study(
     columns=tuple(
         "case peer batch length width depth rounds status reason step_ms first_step_s "
         "ratio ratio_low ratio_high first_ratio agrees largest_difference step_ms_low "
-        "step_ms_high n threads load".split()
+        "step_ms_high n threads load form".split()
     ),
     claims=CLAIMS,
     tables=report.tables,
