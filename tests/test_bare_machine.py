@@ -1,6 +1,6 @@
 """From the source tree with jax, flax, optax, orbax and matplotlib, and nothing else.
 
-So it is where accelerators are rented by the hour: what is missing is carried along, or said.
+So it is on rented accelerators: what is missing is carried along, or said.
 """
 
 import ast
