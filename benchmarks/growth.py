@@ -19,8 +19,13 @@ class Growth(NamedTuple):
     points: int
 
 
-def growth(depths: Sequence[float], values: Sequence[float]) -> Growth | None:
+def growth(
+    depths: Sequence[float], values: Sequence[float], noise: float = 0.0
+) -> Growth | None:
     """By least squares of relative errors, nothing below 0; None of fewer than three.
+
+    noise: the values' relative deviation, at least: of four that lie on a curve of three
+      numbers by luck, what is left says nothing.
 
     >>> growth([1, 4, 16, 64], [5.0, 7.0, 11.0, 19.0]).exponent
     0.5
@@ -30,7 +35,7 @@ def growth(depths: Sequence[float], values: Sequence[float]) -> Growth | None:
     d, v = np.asarray(depths, float), np.asarray(values, float)
     tried = [(*_linear(d**exponent, v), exponent) for exponent in EXPONENTS]
     squares, fixed, rate, exponent = min(tried)
-    error = _error(d, v, squares, fixed, rate, exponent)
+    error = _error(d, v, squares, noise, fixed, rate, exponent)
     return Growth(round(float(exponent), 3), error, fixed, rate, len(d))
 
 
@@ -48,7 +53,7 @@ def _linear(powers: np.ndarray, values: np.ndarray) -> tuple[float, float, float
     return squares, float(found[0]), float(found[1])
 
 
-def _error(d, v, squares: float, fixed: float, rate: float, exponent: float):
+def _error(d, v, squares, noise, fixed, rate, exponent) -> float | None:
     """From the curvature of the sum of squares, as if errors were normal and alike."""
     powers = d**exponent
     columns = [powers / v, rate * powers * np.log(d) / v]
@@ -58,5 +63,5 @@ def _error(d, v, squares: float, fixed: float, rate: float, exponent: float):
     if left < 1:
         return None
     slopes = np.stack(columns, axis=1)
-    spread = np.linalg.pinv(slopes.T @ slopes) * squares / left
+    spread = np.linalg.pinv(slopes.T @ slopes) * max(squares / left, noise**2)
     return float(spread[1, 1] ** 0.5)

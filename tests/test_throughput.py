@@ -38,6 +38,9 @@ def test_growth_finds_the_exponent_beside_what_is_fixed():
     noisy = growth(depths, depths * (1 + 0.05 * np.array([1, -1, 1, -1])))
     assert noisy is not None and noisy.error is not None
     assert abs(noisy.exponent - 1) < 3 * noisy.error
+    lucky = growth(depths, 7 + 0.3 * depths, noise=0.05)
+    assert lucky is not None and lucky.error is not None
+    assert lucky.exponent == 1.0 and 0.1 < lucky.error < 0.5
     assert growth(depths[:2], depths[:2]) is None
     exact = growth(depths[:3], 1.0 + depths[:3])
     assert exact is not None and exact.error is None
