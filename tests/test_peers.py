@@ -61,6 +61,17 @@ def test_a_peers_net_is_ours(name):
     assert_equal(rows_of(name, *PAIRS[name]))
 
 
+@pytest.mark.exhaustive  # compiling takes half a minute
+def test_torch_compile_takes_a_whole_net():
+    """Not in pieces: what it cannot see through it leaves as it is, in silence."""
+    pytest.importorskip("torch", reason="the [peers] extra is not installed")
+    from torch._dynamo.utils import counters
+
+    counters.clear()
+    assert_equal(rows_of("resnet20_unrolled", "torch_compiled"))
+    assert not counters["graph_break"] and counters["stats"]["unique_graphs"] == 1
+
+
 @keras_may_warn
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", CASES)
