@@ -61,6 +61,7 @@ def test_a_peers_net_is_ours(name):
     assert_equal(rows_of(name, *PAIRS[name]))
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.jit, by itself
 @pytest.mark.exhaustive  # compiling takes half a minute
 def test_torch_compile_takes_a_whole_net():
     """Not in pieces: what it cannot see through it leaves as it is, in silence."""
