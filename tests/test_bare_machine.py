@@ -3,7 +3,6 @@
 So it is on rented accelerators: what is missing is carried along, or said.
 """
 
-import ast
 import sys
 
 import numpy as np
@@ -13,7 +12,7 @@ from research.datasets import DATASETS
 from research.study import judgement
 from research.study.command import main
 from research.study.studies import studies
-from tests.test_layering import FILES, NAMES, PACKAGES, name_of
+from tests.test_layering import IMPORTS, NAMES, PACKAGES
 
 # scipy comes with jax, rich with flax, numpy with all of them.
 THERE = {"jax", "flax", "optax", "orbax", "matplotlib", "numpy", "scipy", "rich"}
@@ -34,28 +33,13 @@ def bare(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
 
 
-def imported(tree: ast.Module) -> set[str]:
-    """Top-level modules that a file names: imports anywhere, and strings of `lazy`."""
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names.add(str(node.module))
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lazy":
-            (name,) = node.args
-            value = name.values[0] if isinstance(name, ast.JoinedStr) else name
-            names.add(value.value)
-    return {name.partition(".")[0] for name in names}
-
-
 def test_files_import_what_is_there_or_say_what_is_missing():
     known = THERE | set(PACKAGES) | set(sys.stdlib_module_names)
-    for path in FILES:
-        if "peers" in path.parts:  # each of its files is a library, asked for by name
+    for file, modules in IMPORTS.items():
+        if "peers" in file.split("."):  # each is a library's, asked for by name
             continue
-        more = imported(ast.parse(path.read_text(encoding="utf-8"))) - known
-        assert more <= SAID.get(name_of(path), set()), path
+        more = {module.partition(".")[0] for module in modules} - known
+        assert more <= SAID.get(file, set()), file
     assert set(SAID) <= set(NAMES)
 
 
