@@ -6,17 +6,25 @@ from typing import NamedTuple
 import numpy as np
 
 EXPONENTS = np.arange(0.02, 3.0, 0.005)
+# A part this small beside the values may be the solver's rounding, which differs with
+# the processor. Rounding stays below 1e-13; a byte in a GiB is still seen.
+RESOLUTION = 5e-10
 
 
 class Growth(NamedTuple):
-    """fixed + rate × depth^exponent. error: the exponent's standard error; None where
-    there are as many points as numbers fitted."""
+    """fixed + rate × depth^exponent; the exponent is 0 where nothing grows.
+
+    error: the exponent's standard error; None where there are as many points as numbers
+      fitted.
+    constant: all values are one, to RESOLUTION.
+    """
 
     exponent: float
     error: float | None
     fixed: float
     rate: float
     points: int
+    constant: bool = False
 
 
 def growth(
@@ -29,12 +37,21 @@ def growth(
 
     >>> growth([1, 4, 16, 64], [5.0, 7.0, 11.0, 19.0]).exponent
     0.5
+    >>> growth([1, 4, 16, 64], [5.0, 5.0, 5.0, 5.0]).constant
+    True
     """
     if len(set(depths)) < 3 or min(values) <= 0:
         return None
     d, v = np.asarray(depths, float), np.asarray(values, float)
+    if np.ptp(v) <= RESOLUTION * np.max(v):
+        fixed = float(np.median(v))
+        return Growth(
+            0.0, _flat_error(d, v, 0.0, noise, fixed), fixed, 0.0, len(d), True
+        )
     tried = [(*_linear(d**exponent, v), exponent) for exponent in EXPONENTS]
     squares, fixed, rate, exponent = min(tried)
+    if rate == 0:
+        return Growth(0.0, _flat_error(d, v, squares, noise, fixed), fixed, 0.0, len(d))
     error = _error(d, v, squares, noise, fixed, rate, exponent)
     return Growth(round(float(exponent), 3), error, fixed, rate, len(d))
 
@@ -43,7 +60,7 @@ def _linear(powers: np.ndarray, values: np.ndarray) -> tuple[float, float, float
     """(sum of squares, fixed, rate) of the best fixed + rate × powers."""
     columns = np.stack([1 / values, powers / values], axis=1)
     found = np.linalg.lstsq(columns, np.ones(len(values)), rcond=None)[0]
-    if found[0] < 0:
+    if found[0] < RESOLUTION * np.min(values):
         alone = columns[:, 1]
         found = np.array([0.0, np.sum(alone) / np.sum(alone**2)])
     elif found[1] < 0:
@@ -51,6 +68,11 @@ def _linear(powers: np.ndarray, values: np.ndarray) -> tuple[float, float, float
         found = np.array([np.sum(alone) / np.sum(alone**2), 0.0])
     squares = float(np.sum((columns @ found - 1) ** 2))
     return squares, float(found[0]), float(found[1])
+
+
+def _flat_error(d, v, squares, noise, fixed) -> float | None:
+    """As _error, of what does not grow: fixed × depth^0, whose exponent is then seen."""
+    return _error(d, v / fixed, squares, noise, 0.0, 1.0, 0.0)
 
 
 def _error(d, v, squares, noise, fixed, rate, exponent) -> float | None:

@@ -154,6 +154,8 @@ def _exponent(line: Growth | None) -> str | Mark:
     """With its standard error, where there is one; dim where that is large."""
     if line is None:
         return "-"
+    if line.constant:
+        return "constant"
     if line.error is None:
         return f"{line.exponent:.2f}"
     said = f"{line.exponent:.2f}±{line.error:.2f}"
