@@ -1,12 +1,14 @@
 """The command line as a user runs it: answers, mistakes, and what must not be imported."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
 
+from research.activations import ACTIVATIONS
 from research.study.command import main
 
 SMALL = (
@@ -157,7 +159,11 @@ def test_dry_run_runs_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["run", "gradient_flow", "--dry-run"]) == 0
     said = capsys.readouterr().out
-    for words in ("cells", "1512", "compiled programs", "memory", "time", "nothing"):
+    cells = 3 * len(ACTIVATIONS) * 4 * 6  # architectures, initialisers, depths
+    told = {"cells": cells, "compiled programs": 3}
+    for words, count in told.items():
+        assert re.search(rf"^{words} +{count}$", said, re.MULTILINE), words
+    for words in ("memory", "time", "nothing"):
         assert words in said
     assert list(tmp_path.iterdir()) == []
 

@@ -12,6 +12,7 @@ from research.datasets.contract import (
     Stream,
     check,
     fingerprint,
+    mark,
 )
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "check",
     "find",
     "fingerprint",
+    "mark",
 ]
 
 ADDING = "Hochreiter & Schmidhuber 1997; as in Arjovsky et al. 2016, arXiv:1511.06464"
@@ -40,6 +42,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             10,
             "Alpaydin & Kaynak 1998, UCI handwritten digits (scikit-learn load_digits)",
             sizes=(1437, 360),
+            mark="71ee5acfbe3e7a9a",
         ),
         Dataset(
             "digits_32",
@@ -49,6 +52,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             "the same digits, each pixel 4 × 4",
             enlarges="digits",
             sizes=(1437, 360),
+            mark="d6b393628b854652",
         ),
         Dataset(
             "digits_64",
@@ -58,6 +62,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             "the same digits, each pixel 8 × 8",
             enlarges="digits",
             sizes=(1437, 360),
+            mark="e20a02458c863a6f",
         ),
         Dataset(
             "noise",
@@ -66,6 +71,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             10,
             "independent Gaussian inputs and labels: what mean-field theory assumes",
             sizes=(819, 205),
+            mark="ec99dd9101a94b90",
         ),
         Dataset(
             "fashion_mnist",
@@ -75,6 +81,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             "Xiao et al. 2017, arXiv:1708.07747 (Debian's dataset-fashion-mnist)",
             stored="uint8",
             sizes=(60_000, 10_000),
+            mark="ff12460a05f6b78e",
         ),
         Dataset(
             "mnist1d",
@@ -83,6 +90,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             10,
             "Greydanus & Kobak 2020, arXiv:2011.14439 (package mnist1d)",
             sizes=(4000, 1000),
+            mark="f4827ddcc7f12939",
         ),
         Dataset(
             "two_spirals",
@@ -91,6 +99,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             2,
             "Lang & Witbrock 1988, Learning to tell two spirals apart",
             sizes=(194, 192),
+            mark="55595902c69bc80f",
         ),
         Dataset(
             "teacher_student",
@@ -100,6 +109,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             "Saad & Solla 1995, PRL 74:4337: a soft committee machine as teacher",
             task="numbers",
             sizes=(8192, 2048),
+            mark="9436b39c8f2b3f85",
         ),
         *(
             Dataset(
@@ -111,8 +121,13 @@ DATASETS: Catalogue[Dataset] = Catalogue(
                 task="numbers",
                 sizes=(20_000, 2_000),
                 arguments=(time,),
+                mark=mark,
             )
-            for time in (50, 200, 750)
+            for time, mark in (
+                (50, "b147df96aa695002"),
+                (200, "c4c8b63e84a482a1"),
+                (750, "c7f1aab573a01a01"),
+            )
         ),
         *(
             Dataset(
@@ -125,8 +140,12 @@ DATASETS: Catalogue[Dataset] = Catalogue(
                 stored="int32",
                 sizes=(20_000, 2_000),
                 arguments=(gap,),
+                mark=mark,
             )
-            for gap in (100, 20)
+            for gap, mark in (
+                (100, "bbae10b191719f31"),
+                (20, "825b868c62b2fd87"),
+            )
         ),
         Dataset(
             "parity",
@@ -135,6 +154,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             2,
             "Bengio et al. 1994, IEEE Trans. Neural Networks 5:157, the parity problem",
             sizes=(20_000, 2_000),
+            mark="8a298e790dd1085b",
         ),
         Dataset(
             "sorting",
@@ -145,6 +165,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             task="tokens",
             stored="int32",
             sizes=(20_000, 2_000),
+            mark="e9b6ea02f17bae9d",
         ),
         Dataset(
             "grammar",
@@ -156,6 +177,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             stored="int32",
             causal=True,
             sizes=(20_000, 2_000),
+            mark="87c70207a8a98399",
         ),
         Dataset(
             "stdlib",

@@ -67,6 +67,8 @@ class Dataset(NamedTuple):
     causal: the answer at each step is the next token, which a net must not have read.
     arguments: what the loader is called with; it returns Splits, or Data where the set
       has no split of its own.
+    mark: what the function `mark` gives of its parts, the same everywhere; "" where they
+      differ between machines, or are not known before they are read.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Dataset(NamedTuple):
     sizes: tuple[int, int] | None = None
     causal: bool = False
     arguments: tuple[Any, ...] = ()
+    mark: str = ""
 
     def load(self) -> Data:
         """The whole data set in one piece. Raises DataError."""
@@ -191,6 +194,22 @@ def fingerprint(data: Data | Stream | Splits) -> str:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def mark(train: Data, test: Data) -> str:
+    """16 digits that tell a set's parts from others, of each one's first 1,000 examples.
+
+    Floats are rounded to 1/1024: the last bits of a sum or a sine are the processor's,
+    what is drawn is not.
+    """
+
+    def steps(a: np.ndarray) -> np.ndarray:
+        return np.rint(a * 1024.0).astype(np.int32) if a.dtype.kind == "f" else a
+
+    def rounded(part: Data) -> Data:
+        return part._replace(x=steps(part.x[:1000]), y=steps(part.y[:1000]))
+
+    return fingerprint(Splits(rounded(train), rounded(test)))[:16]
 
 
 def _sample(stream: Stream) -> tuple[np.ndarray, np.ndarray]:
