@@ -9,23 +9,25 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
-from research.initializers import DRAWS, INITIALIZERS
-from research.lazy import lazy
-from research.normalizers import NORMALIZERS
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.initializers import DRAWS, INITIALIZERS
+from research.catalogues.normalizers import NORMALIZERS
+from research.lazy import lazily
 from research.study import families
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Cell, Measured, Row, Study, Unit
 from research.study.tables import Mark, Table, number
 
-jax = lazy("jax")
-jnp = lazy("jax.numpy")
-optax = lazy("optax")
-contract = lazy("research.architectures.contract")
-probes = lazy("research.probes")
-timing = lazy("research.timing")
+with lazily():
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from research.architectures import contract
+    from research.machine import timing
+    from research.signal import probes
 
 COMPILE_BOUND = 1.3  # depth 10,000 over depth 10
 PROFILE_BOUND = 1.2  # a profile over jax.value_and_grad
@@ -285,6 +287,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

@@ -11,23 +11,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.peers import torch_loop
-from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
-from research.catalogue import Catalogue
-from research.initializers import Rule
-from research.lazy import lazy
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.catalogue import Catalogue
+from research.catalogues.initializers import Rule
+from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.declaration import Cell, Measured, Row, Study, Unit
 from research.study.tables import Mark, Table, number
 
-futures = lazy("concurrent.futures")
-jax = lazy("jax")
-jnp = lazy("jax.numpy")
-optax = lazy("optax")
-ensembles = lazy("research.ensembles")
-probes = lazy("research.probes")
-machine = lazy("research.machine")
-timing = lazy("research.timing")
+with lazily():
+    import concurrent.futures as futures
+
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from research.machine import ceilings, timing
+    from research.signal import ensembles, probes
 
 GRID = ("tanh", "relu", "gelu")  # one program: the activation is an argument
 SIGMA_W2 = (1.0, 1.5, 2.0, 2.5)
@@ -290,7 +291,7 @@ def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
     found = {name: way.read(first[name].result) for name, way in ready.items()}
     calls = {name: way.call for name, way in ready.items()}
     taken = timing.interleaved(calls, cells[0]["rounds"])
-    load = machine.load()
+    load = ceilings.load()
     products = lambda *sides: timing.product_gflops(*sides, operations=load.operations)
     peak = {
         "product_gflops": products(task.batch, task.width),
@@ -394,6 +395,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
-from research.lazy import lazy
+from research.catalogues.activations import ACTIVATIONS
+from research.lazy import lazily
 from research.study.declaration import Cell
 
-propagation = lazy("research.propagation")
-trajectories = lazy("research.trajectories")
+with lazily():
+    from research.signal import measurement
+    from research.theory import trajectories
 
 COLUMNS = (
     "gradient",
@@ -51,8 +52,8 @@ def measure(cell: Mapping[str, Any], depth: int, shared: Shared) -> Fresh:
     repeats = ARCHITECTURES[cell["architecture"]].repeats
     capacity = max(shared.deepest, depth) if repeats else depth
     settings = {**cell, "depth": depth}
-    program = propagation.program_of(settings, shared.activations, capacity)
-    (found,) = propagation.measure([settings], program, cell["seeds"])
+    program = measurement.program_of(settings, shared.activations, capacity)
+    (found,) = measurement.measure([settings], program, cell["seeds"])
     values = {**dict.fromkeys(COLUMNS), **found.values}
     columns: dict[str, Any] = {name: values[name] for name in COLUMNS}
     columns["gradient"] = values.get("verdict")

@@ -13,22 +13,22 @@ import sys
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
-from research import sharding
-from research.catalogue import Catalogue
-from research.lazy import lazy
-from research.study import provenance
+from research.catalogues.catalogue import Catalogue
+from research.lazy import lazily
+from research.learning import sharding
+from research.store import provenance
 from research.study.axes import Axis
 from research.study.declaration import Cell, Measured, Row, Study, one_by_one
 from research.study.errors import Refusal
 from research.study.tables import Mark, Table, number
 
-jax = lazy("jax")
-np = lazy("numpy")
-jobs = lazy("research.jobs")
-optimizers = lazy("research.optimizers")
-sweeps = lazy("research.sweeps")
-timing = lazy("research.timing")
-training = lazy("research.training")
+with lazily():
+    import jax
+    import numpy as np
+
+    from research.catalogues import optimizers
+    from research.learning import jobs, sweeps, training
+    from research.machine import timing
 
 SHARED = "devices share cores"
 SECONDS = 300  # that a cell's own process may take
@@ -237,6 +237,6 @@ if __name__ == "__main__":
     if sys.argv[1:] and sys.argv[1].startswith("{"):  # a cell, in a process of its own
         print(json.dumps(values(json.loads(sys.argv[1]))))
     else:
-        from research.study.command import script
+        from research.cli.main import script
 
         script(STUDY.name)

@@ -1,31 +1,82 @@
-"""Modules that are imported when they are first used.
+"""Imports that are made when they are first used.
 
-Importing jax takes longer than answering `--help` or a mistyped name should, so
-everything a declaration needs (catalogues, studies) holds jax by this handle.
+Importing jax takes longer than answering `--help` or a mistyped name should. A file
+that declares a study or a catalogue's entries writes its costly imports in a block:
+
+    with lazily():
+        import jax
+        from research.signal import probes
+
+Type checkers, editors and whatever else reads the source see plain imports there.
 """
 
+import builtins
+import contextlib
 import importlib
+import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 
 class Lazy:
-    """A handle on a module that imports it when an attribute is read."""
+    """A module that is imported when something of it is asked for.
 
-    def __init__(self, name: str):
-        self._name = name
+    path: of `import a.b.c`, all of it; `a` is then asked for what is on the way.
+    """
+
+    def __init__(self, name: str, path: str = ""):
+        self._name, self._path = name, path
 
     def __getattr__(self, attribute: str) -> Any:
+        inner = f"{self._name}.{attribute}"
+        if f"{self._path}.".startswith(f"{inner}."):
+            return Lazy(inner, self._path)
         return getattr(importlib.import_module(self._name), attribute)
 
     def __repr__(self) -> str:
         return f"Lazy({self._name!r})"
 
 
-def lazy(name: str) -> Any:
-    """A handle on module `name`, imported at first use.
+class _Package:
+    """What `from package import module` takes its modules from."""
 
-    >>> math = lazy("math")
-    >>> math.sqrt(4.0)
-    2.0
+    def __init__(self, name: str):
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return Lazy(f"{self._name}.{attribute}")
+
+
+@contextlib.contextmanager
+def lazily() -> Iterator[None]:
+    """Puts off the imports that are written in the block, and no others.
+
+    `import a`, `import a.b as c` and `from a import b`, where b is a module.
+
+    >>> with lazily():
+    ...     import colorsys
+    >>> colorsys
+    Lazy('colorsys')
+    >>> colorsys.rgb_to_hls(0.0, 0.0, 0.0)
+    (0.0, 0.0, 0.0)
     """
-    return Lazy(name)
+    block = sys._getframe(2).f_globals["__name__"]
+    thread = threading.get_ident()
+    before, inside = builtins.__import__, True
+
+    def put_off(name, globals=None, locals=None, fromlist=(), level=0):
+        # Imports of other files and threads, meanwhile, are none of this block's.
+        here = globals is not None and globals.get("__name__") == block
+        if not (inside and here and threading.get_ident() == thread):
+            return before(name, globals, locals, fromlist, level)
+        if fromlist:
+            return _Package(name)
+        return Lazy(name.partition(".")[0], name)
+
+    builtins.__import__ = put_off
+    try:
+        yield
+    finally:
+        inside = False
+        builtins.__import__ = before

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research import probes
 from research.architectures.contract import call, feed, layer_at
+from research.signal import probes
 
 
 def by_autodiff(net, variables, x, loss):

@@ -12,7 +12,7 @@ import time
 import jax.numpy as jnp
 import numpy as np
 
-from research import checkpoints
+from research.learning import checkpoints
 
 
 def state_at(step: int) -> dict[str, np.ndarray]:

@@ -59,11 +59,11 @@ def dense_families() -> list[str]:
 @pytest.fixture(scope="session")
 def network():
     """A builder of small networks, by the names of catalogue entries."""
-    from research.activations import ACTIVATIONS
     from research.architectures import ARCHITECTURES
     from research.architectures.contract import Settings, Weights
-    from research.initializers import DRAWS
-    from research.normalizers import NORMALIZERS
+    from research.catalogues.activations import ACTIVATIONS
+    from research.catalogues.initializers import DRAWS
+    from research.catalogues.normalizers import NORMALIZERS
 
     def build(
         architecture="mlp",

@@ -10,38 +10,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("research", "benchmarks", "experiments")
 FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
-# A layer may import from the layers before it, and from its own without a cycle.
+# A room may import from the rooms before it, and from its own without a cycle.
 ORDER = (
-    (
-        "research.catalogue",
-        "research.forms",
-        "research.lazy",
-        "research.operations",
-    ),
-    ("research.sharding",),
-    (
-        "research.activations",
-        "research.normalizers",
-        "research.datasets",
-        "research.schedules",
-        "research.tasks",
-    ),
-    ("research.optimizers",),
-    ("research.quadrature",),
-    ("research.trajectories",),
-    ("research.mean_field",),
-    ("research.initializers",),
+    ("research.lazy",),
+    ("research.theory",),
+    ("research.catalogues",),
+    ("research.machine", "research.datasets"),
     ("research.architectures",),
-    ("research.probes", "research.jacobian", "research.profiles", "research.training"),
-    (
-        "research.checkpoints",
-        "research.ensembles",
-        "research.timing",
-        "research.jobs",
-    ),
-    ("research.propagation", "research.sweeps", "research.machine"),
-    ("research.trainability",),
+    ("research.signal",),
+    ("research.learning",),
     ("research.study",),
+    ("research.store",),
+    ("research.engine",),
+    ("research.report",),
+    ("research.cli",),
     ("benchmarks", "experiments"),
 )
 LAYER = {name: number for number, names in enumerate(ORDER) for name in names}
@@ -61,7 +43,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def imports(tree: ast.Module) -> set[str]:
-    """Every module imported anywhere in a file; lazy("module") counts."""
+    """Every module imported anywhere in a file."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -72,8 +54,6 @@ def imports(tree: ast.Module) -> set[str]:
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
             modules = inner & set(NAMES)
             found |= modules | ({node.module} if modules != inner else set())
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "lazy":
-            found |= {a.value for a in node.args if isinstance(a, ast.Constant)}
     return found
 
 
@@ -172,7 +152,7 @@ def test_every_file_says_what_it_is_for(path):
 def test_declaring_studies_imports_nothing_large(clean_environment, root):
     program = (
         "import sys\n"
-        "from research.study import command\n"
+        "import research.cli.main\n"
         "from research.study.studies import studies\n"
         "assert 'gradient_flow' in studies()\n"
         "print(*(m for m in ('jax', 'jaxlib', 'flax', 'optax', 'orbax', 'scipy', 'sklearn',"

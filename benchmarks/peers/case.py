@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.activations import ACTIVATIONS
-from research.initializers import DRAWS, INITIALIZERS
-from research.lazy import lazy
-from research.normalizers import NORMALIZERS
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.initializers import DRAWS, INITIALIZERS
+from research.catalogues.normalizers import NORMALIZERS
+from research.lazy import lazily
 
-jax = lazy("jax")
-contract = lazy("research.architectures.contract")
-attention = lazy("research.architectures.attention")
+with lazily():
+    import jax
+
+    from research.architectures import attention, contract
 
 OUTPUTS = 10
 RATE, MOMENTUM = 0.01, 0.9  # of the SGD that every side trains with

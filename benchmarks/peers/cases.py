@@ -8,11 +8,13 @@ import numpy as np
 from benchmarks.peers.case import Case, Shape, Task, Weights, drawn, gaussian, settings
 from research.architectures import ARCHITECTURES
 from research.architectures.loops import LOOPS
-from research.catalogue import Catalogue
-from research.lazy import lazy
+from research.catalogues.catalogue import Catalogue
+from research.lazy import lazily
 
-jax = lazy("jax")
-cells = lazy("research.architectures.cells")
+with lazily():
+    import jax
+
+    from research.architectures import cells
 
 
 def _head(variables: Any) -> Weights:

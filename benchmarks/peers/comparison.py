@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.peers.case import Case, Side, Task
-from research.lazy import lazy
+from research.lazy import lazily
 from research.study.tables import number
 
-jax = lazy("jax")
-timing = lazy("research.timing")
-in_depthbench = lazy("benchmarks.peers.in_depthbench")
+with lazily():
+    import jax
+
+    from benchmarks.peers import in_depthbench
+    from research.machine import timing
 
 BASE = "depthbench"
 SMALL = 1e-2  # gradients below this share of the whole are compared with it

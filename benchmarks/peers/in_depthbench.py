@@ -3,16 +3,16 @@
 from typing import Any
 
 from benchmarks.peers.case import MOMENTUM, RATE, Side, Task
-from research.lazy import lazy
+from research.lazy import lazily
 
-jax = lazy("jax")
-jnp = lazy("jax.numpy")
-optax = lazy("optax")
-contract = lazy("research.architectures.contract")
-optimizers = lazy("research.optimizers")
-schedules = lazy("research.schedules")
-tasks = lazy("research.tasks")
-training = lazy("research.training")
+with lazily():
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from research.architectures import contract
+    from research.catalogues import losses, optimizers, schedules
+    from research.learning import training
 
 
 def side(task: Task) -> Side:
@@ -20,7 +20,7 @@ def side(task: Task) -> Side:
     rule = optimizers.OPTIMIZERS["momentum"]
     job = training.Job(
         task.net,
-        tasks.TASKS["classes"],
+        losses.TASKS["classes"],
         rule,
         schedules.SCHEDULES["constant"],
         len(task.x),

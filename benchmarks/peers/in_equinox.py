@@ -22,15 +22,17 @@ from benchmarks.peers.case import (
     held,
     positions,
 )
-from research.lazy import lazy
+from research.lazy import lazily
 
-jax = lazy("jax")
-jnp = lazy("jax.numpy")
-lax = lazy("jax.lax")
-eqx = lazy("equinox")
-optax = lazy("optax")
-attention = lazy("research.architectures.attention")
-in_jax = lazy("benchmarks.peers.in_jax")
+with lazily():
+    import equinox as eqx
+    import jax
+    import jax.lax as lax
+    import jax.numpy as jnp
+    import optax
+
+    from benchmarks.peers import in_jax
+    from research.architectures import attention
 
 EPSILON = 1e-5
 

@@ -20,12 +20,14 @@ from benchmarks.peers.case import (
     held,
     positions,
 )
-from research.lazy import lazy
+from research.lazy import lazily
 
-jax = lazy("jax")
-jnp = lazy("jax.numpy")
-lax = lazy("jax.lax")
-attention = lazy("research.architectures.attention")
+with lazily():
+    import jax
+    import jax.lax as lax
+    import jax.numpy as jnp
+
+    from research.architectures import attention
 
 EPSILON = 1e-5
 KEPT = 0.9  # of a batch norm's running statistics

@@ -23,11 +23,13 @@ from benchmarks.peers.case import (
     held,
     positions,
 )
-from research.lazy import lazy
+from research.lazy import lazily
 
-jax = lazy("jax")
-keras = lazy("keras")
-attention = lazy("research.architectures.attention")
+with lazily():
+    import jax
+    import keras
+
+    from research.architectures import attention
 
 EPSILON = 1e-5
 ABSENT = "keras is not installed (pip install 'depthbench[peers]')"

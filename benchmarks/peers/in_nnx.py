@@ -21,14 +21,16 @@ from benchmarks.peers.case import (
     held,
     positions,
 )
-from research.lazy import lazy
+from research.lazy import lazily
 
-jax = lazy("jax")
-jnp = lazy("jax.numpy")
-nnx = lazy("flax.nnx")
-optax = lazy("optax")
-attention = lazy("research.architectures.attention")
-in_jax = lazy("benchmarks.peers.in_jax")
+with lazily():
+    import flax.nnx as nnx
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from benchmarks.peers import in_jax
+    from research.architectures import attention
 
 EPSILON = 1e-5
 

@@ -27,11 +27,13 @@ from benchmarks.peers.case import (
     positions,
 )
 from benchmarks.peers.torch_training import linear
-from research.lazy import lazy
+from research.lazy import lazily
 
-torch = lazy("torch")
-inductor = lazy("torch._inductor.utils")
-attention = lazy("research.architectures.attention")
+with lazily():
+    import torch
+    import torch._inductor.utils as inductor
+
+    from research.architectures import attention
 
 EPSILON = 1e-5
 

@@ -11,23 +11,22 @@ import os
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
-from benchmarks.peers import comparison, in_keras, report, torch_loop
+from benchmarks.peers import comparison, in_keras, torch_loop
+from benchmarks.peers import show as report
 from benchmarks.peers.case import Shape
 from benchmarks.peers.cases import CASES
 from benchmarks.peers.comparison import BASE, Library
 from research.architectures import ARCHITECTURES
-from research.catalogue import Catalogue
-from research.lazy import lazy
-from research.study import provenance
+from research.catalogues.catalogue import Catalogue
+from research.lazy import lazily
+from research.machine import host
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Cell, Measured, Row, Study, Unit
 from research.study.errors import Refusal
 
-in_equinox = lazy("benchmarks.peers.in_equinox")
-in_jax = lazy("benchmarks.peers.in_jax")
-in_nnx = lazy("benchmarks.peers.in_nnx")
-in_torch = lazy("benchmarks.peers.in_torch")
+with lazily():
+    from benchmarks.peers import in_equinox, in_jax, in_nnx, in_torch
 
 INSTALL = "is not installed (pip install 'depthbench[peers]')"
 
@@ -174,7 +173,7 @@ def plan(cells: Sequence[Cell]) -> list[Unit]:
 
 def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
     """One Measured for each peer; all are run in turn, ours always among them."""
-    case, threads = CASES[cells[0]["case"]], provenance.cores()
+    case, threads = CASES[cells[0]["case"]], host.cores()
     task = case.task(shape_of(cells[0]))
     peers = {cell["peer"]: PEERS[cell["peer"]] for cell in cells}
     reasons = {name: peer.absent() for name, peer in peers.items()}
@@ -276,8 +275,3 @@ STUDY = Study(
     compile_seconds=60.0,
     threads=1,
 )
-
-if __name__ == "__main__":
-    from research.study.command import script
-
-    script(STUDY.name)

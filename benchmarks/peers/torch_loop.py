@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.lazy import lazy
+from research.lazy import lazily
 
-jax = lazy("jax")
-torch = lazy("torch")
+with lazily():
+    import jax
+    import torch
 
 PHIS = {
     "linear": lambda z: z,

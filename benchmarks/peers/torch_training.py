@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from research.lazy import lazy
+from research.lazy import lazily
 
-torch = lazy("torch")
+with lazily():
+    import torch
 
 
 def trainer(

@@ -17,18 +17,19 @@ import functools
 import math
 
 from experiments.propagation import nets
-from research.activations import ACTIVATIONS
-from research.lazy import lazy
-from research.study import figures
+from research.catalogues.activations import ACTIVATIONS
+from research.lazy import lazily
+from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
 from research.study.tables import Mark, Table, number
 
-np = lazy("numpy")
-profiles = lazy("research.profiles")
-quadrature = lazy("research.quadrature")
-trajectories = lazy("research.trajectories")
+with lazily():
+    import numpy as np
+
+    from research.signal import profiles
+    from research.theory import quadrature, trajectories
 
 SOURCE = "Yang et al. 2019, arXiv:1902.08129"
 EDGE = 4  # states left out at either end, where the input and the loss are felt
@@ -295,6 +296,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

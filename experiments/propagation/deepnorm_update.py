@@ -12,15 +12,17 @@ Here ‖ΔF‖/η is the derivative of the outputs along the step, which is its 
 import functools
 
 from experiments.propagation import transformers
-from research.lazy import lazy
-from research.study import figures
+from research.lazy import lazily
+from research.report import figures
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study, one_by_one
 
-jax = lazy("jax")
-jnp = lazy("jax.numpy")
-np = lazy("numpy")
-contract = lazy("research.architectures.contract")
+with lazily():
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from research.architectures import contract
 
 WITHIN = 0.1  # over the fit's factor of 256 in depth, a factor of 1.7
 LEAST = 4  # bounds are asymptotic: shallower stacks are drawn but not fitted
@@ -201,6 +203,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

@@ -10,23 +10,22 @@ Source: Pennington, Schoenholz & Ganguli 2017, arXiv:1711.04735.
 import functools
 from typing import NamedTuple
 
-from research.activations import ACTIVATIONS
-from research.catalogue import Catalogue
-from research.initializers import NoCriticalPoint
-from research.lazy import lazy
-from research.study import figures
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.catalogue import Catalogue
+from research.catalogues.initializers import NoCriticalPoint
+from research.lazy import lazily
+from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study, Unit
 from research.study.tables import Mark, Table
 
-jax = lazy("jax")
-np = lazy("numpy")
-ensembles = lazy("research.ensembles")
-jacobian = lazy("research.jacobian")
-profiles = lazy("research.profiles")
-propagation = lazy("research.propagation")
-quadrature = lazy("research.quadrature")
+with lazily():
+    import jax
+    import numpy as np
+
+    from research.signal import ensembles, jacobian, measurement, profiles
+    from research.theory import quadrature
 
 SOURCE = "Pennington, Schoenholz & Ganguli 2017, arXiv:1711.04735"
 
@@ -96,7 +95,7 @@ def _run(cells, capacity, memory):
 def measure(cell, capacity):
     """The spectrum of nets whose lengths start at q*, beside theory's variance."""
     try:
-        member = propagation.at_length(cell)
+        member = measurement.at_length(cell)
     except NoCriticalPoint as error:
         return Measured("no_fixed_point", str(error), {})
     activation, kind = ACTIVATIONS[cell["activation"]], WEIGHTS[cell["weights"]]
@@ -385,6 +384,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

@@ -6,16 +6,18 @@ Sources: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611
 import functools
 
 from experiments.propagation import nets
-from research.activations import ACTIVATIONS
-from research.lazy import lazy
-from research.study import figures
+from research.catalogues.activations import ACTIVATIONS
+from research.lazy import lazily
+from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study, Unit
 from research.study.tables import Mark, Table, number
 
-mean_field = lazy("research.mean_field")
-np = lazy("numpy")
+with lazily():
+    import numpy as np
+
+    from research.theory import mean_field
 
 
 def plan(cells):
@@ -264,6 +266,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

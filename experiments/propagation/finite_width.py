@@ -7,14 +7,15 @@ are log-normal, with variance 5 Σ 1/width over the layers.
 import functools
 
 from experiments.propagation import nets
-from research.lazy import lazy
-from research.study import figures
+from research.lazy import lazily
+from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
 from research.study.tables import Mark, Table, number
 
-np = lazy("numpy")
+with lazily():
+    import numpy as np
 
 SOURCE = "Hanin & Nica 2020, arXiv:1812.05994"
 
@@ -163,6 +164,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

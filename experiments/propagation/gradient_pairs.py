@@ -11,17 +11,19 @@ import functools
 import math
 from typing import Any, Literal, NamedTuple
 
-from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES, Branch
-from research.catalogue import Catalogue
-from research.initializers import DRAWS, INITIALIZERS
-from research.lazy import lazy
-from research.normalizers import NORMALIZERS
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.catalogue import Catalogue
+from research.catalogues.initializers import DRAWS, INITIALIZERS
+from research.catalogues.normalizers import NORMALIZERS
+from research.lazy import lazily
 
-jax = lazy("jax")
-jnp = lazy("jax.numpy")
-np = lazy("numpy")
-contract = lazy("research.architectures.contract")
+with lazily():
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from research.architectures import contract
 
 RELU = ACTIVATIONS["relu"]
 LAGS = 16  # points apart on the line, from 0

@@ -6,17 +6,18 @@ Source: Schoenholz et al. 2017, Deep Information Propagation, arXiv:1611.01232.
 import functools
 
 from experiments.propagation import nets
-from research.activations import ACTIVATIONS
-from research.lazy import lazy
-from research.study import figures
+from research.catalogues.activations import ACTIVATIONS
+from research.lazy import lazily
+from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
 from research.study.tables import Mark, Table
 
-propagation = lazy("research.propagation")
-profiles = lazy("research.profiles")
-np = lazy("numpy")
+with lazily():
+    import numpy as np
+
+    from research.signal import profiles
 
 EDGE = 5  # states left out at either end, where the input and the loss are felt
 
@@ -172,6 +173,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

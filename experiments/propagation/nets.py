@@ -4,12 +4,13 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from research.initializers import INITIALIZERS
-from research.lazy import lazy
+from research.catalogues.initializers import INITIALIZERS
+from research.lazy import lazily
 from research.study import families
 from research.study.declaration import Cell, Measured, Unit
 
-propagation = lazy("research.propagation")
+with lazily():
+    from research.signal import measurement
 
 DEFAULTS = {
     "architecture": "mlp",
@@ -32,7 +33,7 @@ def plan(
     """One unit for each program, activation, depth and draw, in the cells' order.
 
     settings: what to add to DEFAULTS for a cell. finish: its row, from the cell and a
-    `propagation.Result`. member: the function of `propagation` that sets its variances.
+    `measurement.Result`. member: the function of `propagation` that sets its variances.
     activations: what the programs are compiled for, if more than the cells have.
     """
     groups: dict[tuple, list[tuple[Cell, dict]]] = {}
@@ -73,8 +74,8 @@ SIDE_BY_SIDE = 32  # seeds in one call: more gain nothing, and take memory
 
 def _run(pairs, finish, member, activations, capacity, seed, memory):
     settings = [full for _, full in pairs]
-    program = propagation.program_of(settings[0], activations, capacity)
+    program = measurement.program_of(settings[0], activations, capacity)
     seeds = max(1, min(settings[0]["seeds"], SIDE_BY_SIDE, memory // seed))
-    of = getattr(propagation, member)
-    results = propagation.measure(settings, program, seeds, of)
+    of = getattr(measurement, member)
+    results = measurement.measure(settings, program, seeds, of)
     return [finish(cell, r) for (cell, _), r in zip(pairs, results, strict=True)]

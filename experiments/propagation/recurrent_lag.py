@@ -12,19 +12,21 @@ Source: Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, section 2.1.
 import functools
 
 from experiments.propagation.recurrent_nets import DRAWN, drawn, lags_to, program
-from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
-from research.catalogue import Catalogue
-from research.lazy import lazy
-from research.study import figures
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.catalogue import Catalogue
+from research.lazy import lazily
+from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study, one_by_one
 from research.study.tables import Mark, Table, number
 
-np = lazy("numpy")
-activations = lazy("research.activations")
-profiles = lazy("research.profiles")
+with lazily():
+    import numpy as np
+
+    from research.signal import profiles
+    from research.theory import activation
 
 ALIVE = 3.0  # decades: a norm within a factor of 1,000 of 1 counts as kept
 
@@ -54,7 +56,7 @@ def measure(cell):
     values = {"rate": estimate.mean, "rate_se": estimate.error}
     values["log10_norm"] = float(np.mean(log10[:, -1]))
     if cell["architecture"] == "rnn":
-        gamma = activations.steepest(ACTIVATIONS[cell["activation"]])
+        gamma = activation.steepest(ACTIVATIONS[cell["activation"]])
         values |= bounds(kernels, gamma, lags, log10, rates)
     profile = np.mean(log10, axis=(0, 2))
     return Measured("ok", "", values, {"lags": lags, "log10_norm": profile})
@@ -309,6 +311,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

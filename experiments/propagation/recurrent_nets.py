@@ -3,18 +3,20 @@
 import functools
 from typing import NamedTuple
 
-from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
-from research.catalogue import Catalogue
-from research.initializers import DRAWS, INITIALIZERS, Draw, Sample
-from research.lazy import lazy
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.catalogue import Catalogue
+from research.catalogues.initializers import DRAWS, INITIALIZERS, Draw, Sample
+from research.lazy import lazily
 
-jax = lazy("jax")
-jnp = lazy("jax.numpy")
-np = lazy("numpy")
-contract = lazy("research.architectures.contract")
-jacobian = lazy("research.jacobian")
-normalizers = lazy("research.normalizers")
+with lazily():
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from research.architectures import contract
+    from research.catalogues import normalizers
+    from research.signal import jacobian
 
 BATCH, FEATURES = 2, 16
 LAGS = 8  # how many of the lags up to the longest are measured, evenly spaced

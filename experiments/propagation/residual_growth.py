@@ -6,17 +6,18 @@ Sources: Yang & Schoenholz 2017, arXiv:1712.08969; De & Smith 2020, arXiv:2002.1
 import functools
 
 from experiments.propagation import nets
-from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
-from research.lazy import lazy
-from research.normalizers import NORMALIZERS
-from research.study import figures
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.normalizers import NORMALIZERS
+from research.lazy import lazily
+from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
 from research.study.tables import Mark, Table, number
 
-np = lazy("numpy")
+with lazily():
+    import numpy as np
 
 LOG10_2 = 0.30102999566398120
 
@@ -194,6 +195,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

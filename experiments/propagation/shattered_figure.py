@@ -1,10 +1,11 @@
 """The picture of shattered gradients: as the paper's figures 1 and 2, and by depth."""
 
 from experiments.propagation.gradient_pairs import LAGS, NETS
-from research.lazy import lazy
-from research.study import figures
+from research.lazy import lazily
+from research.report import figures
 
-np = lazy("numpy")
+with lazily():
+    import numpy as np
 
 SHOWN = (("plain", 1), ("plain_batch", 24), ("plain_batch", 50), ("residual_batch", 50))
 

@@ -16,15 +16,17 @@ import functools
 
 from experiments.propagation import gradient_pairs, shattered_figure
 from experiments.propagation.gradient_pairs import NETS
-from research.lazy import lazy
+from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study, Unit
 from research.study.tables import Mark, Table, number
 
-np = lazy("numpy")
-jax = lazy("jax")
-profiles = lazy("research.profiles")
+with lazily():
+    import jax
+    import numpy as np
+
+    from research.signal import profiles
 
 SOURCE = "Balduzzi et al. 2017, arXiv:1702.08591"
 LAGS = (1, 5)  # points apart on the line
@@ -338,6 +340,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

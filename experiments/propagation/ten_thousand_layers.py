@@ -13,21 +13,22 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from experiments.propagation import nets
-from research.activations import ACTIVATIONS
-from research.catalogue import Catalogue
-from research.initializers import DRAWS, INITIALIZERS
-from research.lazy import lazy
-from research.study import figures
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.catalogue import Catalogue
+from research.catalogues.initializers import DRAWS, INITIALIZERS
+from research.lazy import lazily
+from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
 from research.study.tables import Mark, Table, number
 
-jax = lazy("jax")
-np = lazy("numpy")
-mean_field = lazy("research.mean_field")
-propagation = lazy("research.propagation")
-quadrature = lazy("research.quadrature")
+with lazily():
+    import jax
+    import numpy as np
+
+    from research.signal import measurement
+    from research.theory import mean_field, quadrature
 
 SOURCE = "Xiao et al. 2018, arXiv:1806.05393"
 KERNEL, IMAGE = (3, 3), (8, 8)
@@ -274,7 +275,7 @@ STUDY = Study(
             "S6",
             "Gaussian weights lose it, at the same point and by Glorot's and He's rule",
             SOURCE,
-            gap=lambda row: max(0.0, propagation.SURVIVES - abs(row["log10_ratio"])),
+            gap=lambda row: max(0.0, measurement.SURVIVES - abs(row["log10_ratio"])),
             error=lambda row: row["log10_ratio_se"],
             published="vanishes, explodes",
             ours=lambda row: row["log10_ratio"],
@@ -313,6 +314,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

@@ -8,16 +8,18 @@ net's second matrix is of order 1 in the depth L for Post-LN, and 1/√L for Pre
 import functools
 
 from experiments.propagation import transformers
-from research.lazy import lazy
-from research.study import figures
+from research.lazy import lazily
+from research.report import figures
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study, one_by_one
 
-jax = lazy("jax")
-jnp = lazy("jax.numpy")
-np = lazy("numpy")
-contract = lazy("research.architectures.contract")
-probes = lazy("research.probes")
+with lazily():
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from research.architectures import contract
+    from research.signal import probes
 
 WITHIN = 0.05  # over the fit's factor of 32 in depth, a factor of 1.2
 LEAST = 8  # the law is asymptotic: shallower stacks are drawn but not fitted
@@ -163,6 +165,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

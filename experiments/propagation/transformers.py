@@ -2,21 +2,23 @@
 
 import functools
 
-from research.activations import ACTIVATIONS
 from research.architectures import ARCHITECTURES
-from research.catalogue import Catalogue
-from research.initializers import DRAWS, INITIALIZERS
-from research.lazy import lazy
-from research.normalizers import NORMALIZERS
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.catalogue import Catalogue
+from research.catalogues.initializers import DRAWS, INITIALIZERS
+from research.catalogues.normalizers import NORMALIZERS
+from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.tables import Mark, Table
 
-jax = lazy("jax")
-np = lazy("numpy")
-contract = lazy("research.architectures.contract")
-datasets = lazy("research.datasets")
-optax = lazy("optax")
-profiles = lazy("research.profiles")
+with lazily():
+    import jax
+    import numpy as np
+    import optax
+
+    from research import datasets
+    from research.architectures import contract
+    from research.signal import profiles
 
 XAVIER = INITIALIZERS["glorot_normal"]  # what both papers start from
 RELU = ACTIVATIONS["relu"]

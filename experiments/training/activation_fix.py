@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from experiments.training import nets
-from research.catalogue import Catalogue
-from research.optimizers import OPTIMIZERS
-from research.study import figures
+from research.catalogues.catalogue import Catalogue
+from research.catalogues.optimizers import OPTIMIZERS
+from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
@@ -254,6 +254,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

@@ -9,18 +9,19 @@ import functools
 import math
 
 from experiments.training import nets
+from research.catalogues.initializers import DRAWS
 from research.datasets import DATASETS
-from research.initializers import DRAWS
-from research.lazy import lazy
-from research.study import figures
+from research.lazy import lazily
+from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study, Unit
 from research.study.tables import Mark, Table, number
 
-jax = lazy("jax")
-jnp = lazy("jax.numpy")
-np = lazy("numpy")
+with lazily():
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
 
 SOURCE = "Saxe et al. 2013, arXiv:1312.6120"
 STARTS = {"orthogonal": "orthogonal", "gaussian": "normal"}  # by name, in DRAWS
@@ -391,6 +392,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

@@ -10,25 +10,29 @@ anything; logistic regression is the net without hidden layers.
 """
 
 import functools
+import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from experiments.training.pairs import rates, whole
-from research.catalogue import Catalogue
-from research.lazy import lazy
-from research.study import figures
+from research.catalogues.catalogue import Catalogue
+from research.datasets import DATASETS
+from research.lazy import lazily
+from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study, one_by_one
 from research.study.tables import Mark, Table, number
 
-jax = lazy("jax")
-np = lazy("numpy")
-training = lazy("research.training")
-jobs = lazy("research.jobs")
-profiles = lazy("research.profiles")
-optimizers = lazy("research.optimizers")
-model_selection = lazy("sklearn.model_selection")
+with lazily():
+    import jax
+    import numpy as np
+    import sklearn.model_selection as model_selection
+
+    from research.architectures import contract
+    from research.catalogues import optimizers
+    from research.learning import jobs, training
+    from research.signal import profiles
 
 FOLDS = 5
 ASKED = 0.95
@@ -45,9 +49,9 @@ class Method(NamedTuple):
 
 def sklearn_method(module: str, name: str, **given: Any) -> Callable[..., Any]:
     """The labels that one of scikit-learn's classifiers predicts."""
-    package = lazy(f"sklearn.{module}")
 
     def labels(cell, seed, x, y, x_test):
+        package = importlib.import_module(f"sklearn.{module}")
         return getattr(package, name)(**given).fit(x, y).predict(x_test)
 
     return labels
@@ -106,7 +110,6 @@ def outputs(cell):
 
 @functools.cache
 def _outputs(setup: Any):
-    contract = lazy("research.architectures.contract")
     net = jobs.job(setup).net
 
     @jax.jit
@@ -154,7 +157,7 @@ def folds(count: int, seed: int):
 
 def measure(cell):
     """Accuracy on held-out folds: over repetitions, each with folds of its own."""
-    data = lazy("research.datasets").DATASETS["digits"].load()
+    data = DATASETS["digits"].load()
     x = data.x.reshape(len(data.x), -1)
     labels = METHODS[cell["method"]].labels
     right = np.zeros((cell["seeds"], FOLDS))
@@ -299,6 +302,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

@@ -7,7 +7,7 @@ section 2.2 (figures 2 and 3: 22 and 30 layers, one learning rate for both).
 import functools
 
 from experiments.training import nets
-from research.study import figures
+from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
@@ -212,6 +212,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

@@ -17,7 +17,7 @@ import math
 
 from experiments.training import pairs
 from experiments.training.pairs import deviation, loss, rates, whole
-from research.activations import ACTIVATIONS
+from research.catalogues.activations import ACTIVATIONS
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
@@ -214,6 +214,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

@@ -16,21 +16,21 @@ import math
 
 from experiments.training import pairs
 from experiments.training.pairs import loss, rates, whole
-from research.lazy import lazy
+from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
 from research.study.tables import Mark, Table, number
 
-jax = lazy("jax")
-jnp = lazy("jax.numpy")
-np = lazy("numpy")
-contract = lazy("research.architectures.contract")
-jobs = lazy("research.jobs")
-profiles_of = lazy("research.profiles")
-sweeps = lazy("research.sweeps")
-trainability = lazy("research.trainability")
+with lazily():
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from research.architectures import contract
+    from research.learning import jobs, sweeps, trainability
+    from research.signal import profiles as profiles_of
 
 SOURCE = "Yang, Hu et al. 2022, arXiv:2203.03466"
 KINDS = {"standard": ("mlp", "adam"), "maximal update": ("mlp_mup", "adam_mup")}
@@ -346,6 +346,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

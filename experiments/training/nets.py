@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from research.datasets import DATASETS
-from research.lazy import lazy
+from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
 from research.study.declaration import Cell, Measured, Unit
 from research.study.tables import Mark, number
 
-np = lazy("numpy")
-jobs = lazy("research.jobs")
-profiles = lazy("research.profiles")
-sweeps = lazy("research.sweeps")
-trainability = lazy("research.trainability")
+with lazily():
+    import numpy as np
+
+    from research.learning import jobs, sweeps, trainability
+    from research.signal import profiles
 
 Recipe = Mapping[str, Any]  # settings of `trials`, all but the learning rate
 NEVER = math.inf  # steps of a run that did not get there

@@ -4,16 +4,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from research.catalogue import Catalogue
+from research.catalogues.catalogue import Catalogue
 from research.datasets import DATASETS, Dataset, find
-from research.lazy import lazy
-from research.study import figures
+from research.lazy import lazily
+from research.report import figures
 from research.study.axes import Axis
 from research.study.declaration import Measured, Row
 from research.study.tables import Mark, Table, number
 
-np = lazy("numpy")
-trainability = lazy("research.trainability")
+with lazily():
+    import numpy as np
+
+    from research.learning import trainability
 
 Score = Callable[[Mapping[str, Any]], float]  # of a row; less is better
 

@@ -16,16 +16,18 @@ import math
 
 from experiments.training import pairs
 from experiments.training.pairs import rates, whole
-from research.activations import ACTIVATIONS
-from research.lazy import lazy
+from research.catalogues.activations import ACTIVATIONS
+from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
 from research.study.tables import Mark, Table, number
 
-np = lazy("numpy")
-profiles_of = lazy("research.profiles")
+with lazily():
+    import numpy as np
+
+    from research.signal import profiles as profiles_of
 
 SOURCE = "Krizhevsky et al. 2012, NIPS, section 3.1, figure 1"
 TARGET = 0.75  # right: 25 % error
@@ -207,6 +209,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

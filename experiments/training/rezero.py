@@ -14,13 +14,14 @@ import math
 
 from experiments.training import pairs
 from experiments.training.pairs import deviation, loss, rates, whole
-from research.lazy import lazy
+from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Study
 
-np = lazy("numpy")
+with lazily():
+    pass
 
 PAPER_RATE = 0.01
 SOURCE = "Bachlechner et al. 2021, arXiv:2003.04887"
@@ -175,6 +176,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

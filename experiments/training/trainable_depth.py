@@ -7,17 +7,20 @@ arXiv:1611.01232, section 5.
 import functools
 
 from experiments.training import nets
-from research.activations import ACTIVATIONS
-from research.lazy import lazy
-from research.optimizers import OPTIMIZERS
-from research.study import figures, trials
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.optimizers import OPTIMIZERS
+from research.lazy import lazily
+from research.report import figures
+from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
 from research.study.tables import Mark, Table
 
-np = lazy("numpy")
-mean_field = lazy("research.mean_field")
+with lazily():
+    import numpy as np
+
+    from research.theory import mean_field
 
 ACTIVATION = "tanh"
 GUESSING = 0.1  # accuracy
@@ -230,6 +233,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

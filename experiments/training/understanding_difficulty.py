@@ -8,21 +8,22 @@ import functools
 import math
 
 from experiments.training import nets
-from research.activations import ACTIVATIONS
-from research.lazy import lazy
-from research.study import figures, trials
+from research.catalogues.activations import ACTIVATIONS
+from research.lazy import lazily
+from research.report import figures
+from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
 from research.study.tables import Mark, Table, number
 
-jax = lazy("jax")
-np = lazy("numpy")
-contract = lazy("research.architectures.contract")
-jobs = lazy("research.jobs")
-profiles = lazy("research.profiles")
-sweeps = lazy("research.sweeps")
-trainability = lazy("research.trainability")
+with lazily():
+    import jax
+    import numpy as np
+
+    from research.architectures import contract
+    from research.learning import jobs, sweeps, trainability
+    from research.signal import profiles
 
 SOURCE = "Glorot & Bengio 2010, AISTATS"
 STARTS = {
@@ -281,6 +282,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.study.command import script
+    from research.cli.main import script
 
     script(STUDY.name)

@@ -6,7 +6,7 @@ The entry says where the builder is, so that naming an architecture imports no j
 from functools import partial
 
 from research.architectures.family import Branch, Depths, Family, fixed, multiples
-from research.catalogue import Catalogue
+from research.catalogues.catalogue import Catalogue
 
 PLAIN = Branch(0.0, 1.0)
 

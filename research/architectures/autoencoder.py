@@ -21,8 +21,8 @@ from research.architectures.layers import (
     as_image,
     pre_activation_ends,
 )
-from research.initializers import DRAWS
-from research.normalizers import Normalizer
+from research.catalogues.initializers import DRAWS
+from research.catalogues.normalizers import Normalizer
 
 
 class Layer(nn.Module):

@@ -14,7 +14,7 @@ from flax import linen as nn
 
 from research.architectures.contract import Tree, Weights
 from research.architectures.layers import Affine, drawn, product
-from research.initializers import Draw
+from research.catalogues.initializers import Draw
 
 Phi = Callable[[jax.Array], jax.Array]
 INPUT_GATE = 0

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import jax
 from flax import linen as nn
 
-from research.initializers import Draw
-from research.normalizers import Normalizer
+from research.catalogues.initializers import Draw
+from research.catalogues.normalizers import Normalizer
 
 Tree = Any  # a pytree of arrays
 PRODUCTS = jax.checkpoint_policies.dots_with_no_batch_dims_saveable

@@ -23,7 +23,7 @@ from research.architectures.transformer import (
     head_of,
     last_step,
 )
-from research.normalizers import Normalizer
+from research.catalogues.normalizers import Normalizer
 
 State = dict[str, jax.Array]
 

@@ -17,7 +17,7 @@ from research.architectures.layers import (
     as_image,
     identity,
 )
-from research.normalizers import NORMALIZERS, Normalizer
+from research.catalogues.normalizers import NORMALIZERS, Normalizer
 
 Map = Callable[[jax.Array], jax.Array]
 DROPOUT = 0.5  # of both hidden dense layers, in AlexNet and VGG

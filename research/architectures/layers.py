@@ -11,8 +11,8 @@ from flax import linen as nn
 
 from research.architectures.contract import Settings, Weights
 from research.architectures.convolution import Padding, convolve
-from research.initializers import DRAWS
-from research.normalizers import EPSILON, Normalizer, Statistics
+from research.catalogues.initializers import DRAWS
+from research.catalogues.normalizers import EPSILON, Normalizer, Statistics
 
 
 def parameter(

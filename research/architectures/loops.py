@@ -1,12 +1,15 @@
 """Loops: how the layers of a stage are gone through, forwards and on the way back."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from research.catalogue import Catalogue
+from research.catalogues.catalogue import Catalogue
 
-Architecture = Stage = Any  # of `contract`, which imports jax: naming a loop does not
+if TYPE_CHECKING:  # it imports jax, which naming a loop does not
+    from research.architectures.contract import Architecture, Stage
 
 
 class Loop(NamedTuple):

@@ -11,8 +11,8 @@ from flax import linen as nn
 
 from research.architectures.contract import Architecture, Settings, Stage, Weights
 from research.architectures.layers import Dense, Norm, pre_activation_ends
-from research.normalizers import Normalizer
-from research.optimizers import BASE_WIDTH
+from research.catalogues.normalizers import Normalizer
+from research.catalogues.optimizers import BASE_WIDTH
 
 
 class Layer(nn.Module):

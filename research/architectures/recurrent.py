@@ -23,7 +23,7 @@ from research.architectures.contract import (
     Weights,
 )
 from research.architectures.layers import Head, Norm, as_sequence, identity, product
-from research.normalizers import Normalizer
+from research.catalogues.normalizers import Normalizer
 
 
 class Reader(nn.Module):

@@ -15,7 +15,7 @@ from flax import linen as nn
 from research.architectures import layers
 from research.architectures.contract import Architecture, Settings, Stage, Weights
 from research.architectures.layers import Conv, Norm, as_image, identity
-from research.normalizers import NORMALIZERS, Normalizer
+from research.catalogues.normalizers import NORMALIZERS, Normalizer
 
 
 def shortcut(h: jax.Array, widen: int) -> jax.Array:

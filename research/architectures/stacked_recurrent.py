@@ -20,7 +20,7 @@ from research.architectures.cells import (
 from research.architectures.contract import Architecture, Settings, Stage, Weights
 from research.architectures.layers import Dense, Norm, as_sequence, identity
 from research.architectures.recurrent import Last
-from research.normalizers import Normalizer
+from research.catalogues.normalizers import Normalizer
 
 
 class Features(nn.Module):

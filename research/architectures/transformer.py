@@ -16,7 +16,7 @@ from flax import linen as nn
 from research.architectures import attention
 from research.architectures.contract import Architecture, Settings, Stage, Weights
 from research.architectures.layers import Dense, Head, Norm, as_sequence, identity
-from research.normalizers import NORMALIZERS, Normalizer
+from research.catalogues.normalizers import NORMALIZERS, Normalizer
 
 POSITION_SIZE = 0.02  # the standard deviation of learned positions, as in BERT and ViT
 

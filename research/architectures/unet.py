@@ -17,7 +17,7 @@ from flax import linen as nn
 from research.architectures.autoencoder import ImageHead, doubled
 from research.architectures.contract import Architecture, Settings, Stage, Weights
 from research.architectures.layers import Conv, Norm, as_image, identity
-from research.normalizers import NORMALIZERS, Normalizer
+from research.catalogues.normalizers import NORMALIZERS, Normalizer
 
 State = dict[str, Any]
 

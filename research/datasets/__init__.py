@@ -2,7 +2,7 @@
 
 from os import PathLike
 
-from research.catalogue import Catalogue, UnknownName
+from research.catalogues.catalogue import Catalogue, UnknownName
 from research.datasets import tfds
 from research.datasets.contract import (
     Data,

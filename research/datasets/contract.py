@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from research.catalogue import Mistake
+from research.catalogues.catalogue import Mistake
 
 Scale = tuple[np.ndarray, np.ndarray]
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from research.catalogue import Catalogue, UnknownName, nearest
+from research.catalogues.catalogue import Catalogue, UnknownName, nearest
 from research.study.errors import Refusal
 
 Value = str | int | float | None

@@ -2,22 +2,31 @@
 
 import functools
 import importlib
-import pkgutil
+import re
+from pathlib import Path
 
-from research.catalogue import Catalogue
+from research.catalogues.catalogue import Catalogue
 from research.study.declaration import Study
 
 PACKAGES = ("benchmarks", "experiments")
+DECLARES = re.compile(r"^STUDY = ", re.MULTILINE)
 
 
 @functools.cache
 def studies() -> Catalogue[Study]:
     """Every study below benchmarks/ and experiments/, by name."""
-    found = []
+    return Catalogue(
+        "study", [importlib.import_module(name).STUDY for name in declaring()]
+    )
+
+
+def declaring() -> list[str]:
+    """The modules that declare a study; no other is imported to find them."""
+    names = []
     for package in PACKAGES:
-        parent = importlib.import_module(package)
-        for module in pkgutil.walk_packages(parent.__path__, f"{package}."):
-            study = getattr(importlib.import_module(module.name), "STUDY", None)
-            if isinstance(study, Study):
-                found.append(study)
-    return Catalogue("study", found)
+        for folder in importlib.import_module(package).__path__:
+            for path in sorted(Path(folder).rglob("*.py")):
+                if DECLARES.search(path.read_text(encoding="utf-8")):
+                    inner = path.relative_to(folder).with_suffix("").parts
+                    names.append(".".join((package, *inner)))
+    return names

@@ -4,13 +4,14 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from research.initializers import INITIALIZERS
-from research.lazy import lazy
-from research.optimizers import tried
+from research.catalogues.initializers import INITIALIZERS
+from research.catalogues.optimizers import tried
+from research.lazy import lazily
 from research.study import families
 from research.study.declaration import Cell, Measured, Unit
 
-trainability = lazy("research.trainability")
+with lazily():
+    from research.learning import trainability
 
 # What a cell that does not say otherwise is trained with.
 DEFAULTS: dict[str, Any] = {

@@ -1,0 +1,293 @@
+"""Which deep nets keep their gradient at initialisation?
+
+Depth × activation × initialiser × architecture, on real digits, with infinite-width
+theory beside every measurement.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+
+from benchmarks.gradient_flow import show as gradient_flow_report
+from research.architectures import ARCHITECTURES
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.initializers import INITIALIZERS
+from research.catalogues.normalizers import NORMALIZERS
+from research.datasets import FLOAT_CLASSES
+from research.lazy import lazily
+from research.study import families
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import (
+    Cell,
+    Measured,
+    Row,
+    Study,
+    Unit,
+)
+
+with lazily():
+    from research.signal import measurement
+
+AXES = {
+    "architecture": Axis(
+        "how layers are joined",
+        ("mlp", "residual_mlp", "highway_mlp"),
+        ARCHITECTURES,
+    ),
+    "activation": Axis("the nonlinearity", tuple(ACTIVATIONS), ACTIVATIONS),
+    "initializer": Axis(
+        "how weights are drawn",
+        ("glorot_normal", "he_normal", "orthogonal", "critical"),
+        INITIALIZERS,
+    ),
+    "normalizer": Axis("what comes before the activation", ("none",), NORMALIZERS),
+    "depth": Axis(
+        "number of layers",
+        (1, 4, 16, 64, 256, 1024),
+        kind="integer",
+        low=1,
+        high=10**9,
+    ),
+    "width": Axis("units in a layer", (64,), kind="integer", low=2, high=10**6),
+    "batch": Axis("examples in the batch", (16,), kind="integer", low=2, high=1024),
+    "dataset": Axis("what is fed in", ("digits",), FLOAT_CLASSES, single=True),
+    "sigma_w2": Axis(
+        "weight variance × fan-in, instead of the initialiser's",
+        (None,),
+        kind="number",
+        low=0,
+        high=1e6,
+    ),
+    "sigma_b2": Axis(
+        "bias variance, instead of the initialiser's",
+        (None,),
+        kind="number",
+        low=0,
+        high=1e6,
+    ),
+    "seeds": Axis(
+        "networks in each cell", (3,), kind="integer", low=1, high=10**5, single=True
+    ),
+}
+SIZES = {
+    "smoke": {
+        "activation": ("sigmoid", "tanh", "relu", "relu_squared"),
+        "initializer": ("glorot_normal", "he_normal", "critical"),
+        "depth": (1, 4, 16),
+        "width": (32,),
+        "batch": (8,),
+    },
+    "full": {
+        "normalizer": ("none", "layer"),
+        "depth": (1, 4, 16, 64, 256, 1024, 4096),
+        "width": (128,),
+        "batch": (32,),
+        "seeds": (5,),
+    },
+}
+SHARED_CAPACITY = 1024  # nets up to this depth share one program and its draws
+
+
+def plan(cells: Sequence[Cell]) -> list[Unit]:
+    """Units of cells that differ in their variances alone, one program each network."""
+    programs: dict[tuple, list[Cell]] = {}
+    for cell in cells:
+        programs.setdefault(_program_key(cell), []).append(cell)
+    units = []
+    for program, members in enumerate(programs.values()):
+        activations = tuple(dict.fromkeys(c["activation"] for c in members))
+        capacity = max(c["depth"] for c in members)
+        calls: dict[tuple, list[Cell]] = {}
+        for cell in members:
+            draw = INITIALIZERS[cell["initializer"]].draw
+            call = (draw, cell["activation"], cell["depth"])
+            calls.setdefault(call, []).append(cell)
+        # The draw changes slowest, since drawing takes the longest.
+        for call in sorted(calls, key=lambda call: call[0]):
+            units.append(_unit(program, calls[call], activations, capacity))
+    return units
+
+
+def _program_key(cell: Cell) -> tuple:
+    # Nets that are not the first layers of a deeper one have a program each.
+    repeats = ARCHITECTURES[cell["architecture"]].repeats
+    shared = repeats and cell["depth"] <= SHARED_CAPACITY
+    names = ("architecture", "normalizer", "width", "batch", "dataset", "seeds")
+    return (*(cell[name] for name in names), shared or cell["depth"])
+
+
+def _unit(program: int, cells: list[Cell], activations: tuple, capacity: int) -> Unit:
+    cell = cells[0]
+    cost = families.cost(cell, capacity)
+    return Unit(
+        tuple(cells),
+        program,
+        memory=cost.memory,
+        peak=cost.memory * cell["seeds"],
+        seconds=len(cells)
+        * (cell["seeds"] * cell["depth"] * cost.layer_seconds + 0.01),
+        run=functools.partial(run, cells, activations, capacity, cost.memory),
+    )
+
+
+def run(cells: list[Cell], activations: tuple, capacity: int, seed: int, memory: int):
+    """One Measured for each cell; `seed` is the bytes that one seed takes."""
+    program = measurement.program_of(cells[0], activations, capacity)
+    at_a_time = max(1, min(cells[0]["seeds"], memory // seed))
+    return [Measured(*r) for r in measurement.measure(cells, program, at_a_time)]
+
+
+def _plain(row: Row) -> bool:
+    return row["architecture"] == "mlp" and row["normalizer"] == "none"
+
+
+def _arrived(row: Row) -> bool:
+    """The lengths are where the theory ends: the theorem speaks of nets at their q*."""
+    if row["log10_slope_theory"] is None or row["log10_length"] is None:
+        return False
+    if row["q_star"] == "inf":
+        return row["log10_length"] > 4
+    if row["q_star"] == 0:
+        return row["log10_length"] < -4
+    return abs(row["log10_length"] - math.log10(row["q_star"])) < 0.2
+
+
+def _case(row: Row, activation: str, initializer: str) -> bool:
+    return (
+        row["activation"] == activation
+        and row["initializer"] == initializer
+        and row["sigma_w2"] is None
+        and row["depth"] >= 16
+    )
+
+
+LOG10_2 = 0.30102999566398120
+CLAIMS = (
+    Claim(
+        "S1",
+        "per layer the gradient's norm changes by √χ₁",
+        "Schoenholz et al. 2017, arXiv:1611.01232",
+        gap=lambda r: r["log10_slope"] - r["log10_slope_theory"],
+        error=lambda r: r["log10_slope_se"],
+        published="½ log10 χ₁: gap 0",
+        within=0.01,
+        scope=lambda r: _plain(r) and r["depth"] >= 64 and _arrived(r),
+    ),
+    Claim(
+        "S8",
+        "without normalisation a residual ReLU block doubles the variance",
+        "De & Smith 2020, arXiv:2002.10444",
+        gap=lambda r: r["log10_slope"] - LOG10_2 / 2,
+        error=lambda r: r["log10_slope_se"],
+        published="½ log10 2 = 0.151",
+        ours=lambda r: r["log10_slope"],
+        within=0.01,
+        scope=lambda r: (
+            r["architecture"] == "residual_mlp"
+            and r["normalizer"] == "none"
+            and _case(r, "relu", "he_normal")
+        ),
+    ),
+    Claim(
+        "S11",
+        "SELU with LeCun's variance keeps lengths at 1",
+        "Klambauer et al. 2017, arXiv:1706.02515",
+        gap=lambda r: r["log10_length"],
+        error=lambda r: 0.0,
+        published="log10 q = 0",
+        within=0.1,
+        scope=lambda r: (
+            _plain(r)
+            and (_case(r, "selu", "glorot_normal") or _case(r, "selu", "lecun_normal"))
+        ),
+    ),
+    Claim(
+        "S11",
+        "SELU with LeCun's variance keeps gradients too (widely believed)",
+        "measured here: the paper shows it of the variance alone",
+        gap=lambda r: r["log10_ratio"],
+        error=lambda r: r["log10_ratio_se"],
+        published="0 decades",
+        within=0.5,
+        scope=lambda r: (
+            _plain(r)
+            and (_case(r, "selu", "glorot_normal") or _case(r, "selu", "lecun_normal"))
+        ),
+    ),
+    Claim(
+        "S13",
+        "Xavier's variance halves a ReLU net's squared gradient at each layer",
+        "He et al. 2015, arXiv:1502.01852",
+        gap=lambda r: r["log10_slope"] + LOG10_2 / 2,
+        error=lambda r: r["log10_slope_se"],
+        published="−½ log10 2 = −0.151",
+        ours=lambda r: r["log10_slope"],
+        within=0.01,
+        scope=lambda r: _plain(r) and _case(r, "relu", "glorot_normal"),
+    ),
+    Claim(
+        "S13",
+        "He's variance keeps a ReLU net's gradient, at any depth",
+        "He et al. 2015, arXiv:1502.01852",
+        gap=lambda r: r["log10_ratio"],
+        error=lambda r: r["log10_ratio_se"],
+        published="0 decades",
+        within=0.5,
+        scope=lambda r: _plain(r) and _case(r, "relu", "he_normal"),
+    ),
+)
+
+STUDY = Study(
+    name="gradient_flow",
+    kind="benchmark",
+    question="Which deep nets keep their gradient?",
+    source="Glorot & Bengio 2010; Schoenholz et al. 2017, arXiv:1611.01232",
+    axes=AXES,
+    sizes=SIZES,
+    fit=families.fit,
+    plan=plan,
+    columns=tuple(
+        [
+            "architecture",
+            "activation",
+            "initializer",
+            "normalizer",
+            "depth",
+            "width",
+            "batch",
+            "dataset",
+            "seeds",
+            "status",
+            "reason",
+            "log10_ratio",
+            "log10_ratio_se",
+            "log10_ratio_theory",
+            "log10_slope",
+            "log10_slope_se",
+            "log10_slope_theory",
+            "verdict",
+            "verdict_theory",
+            "signal_lost_at",
+            "signal_lost_how",
+            "saturated",
+            "log10_length",
+            "decorrelation",
+            "sigma_w2",
+            "sigma_b2",
+            "sigma_w2_used",
+            "sigma_b2_used",
+            "phase",
+            "q_star",
+            "chi_1",
+            "c_star",
+            "xi_c",
+            "trainable_depth",
+            "theory_reason",
+        ]
+    ),
+    claims=CLAIMS,
+    tables=gradient_flow_report.tables,
+    figures=gradient_flow_report.draw_figures,
+    compile_seconds=7.0,
+)

@@ -1,0 +1,238 @@
+"""How max_trainable_depth is shown: does it train, does its gradient survive, its cost."""
+
+import functools
+import math
+from collections.abc import Sequence
+
+from research.report import figures
+from research.study.declaration import Figure, Profiles, Row
+from research.study.tables import Mark, Table, number
+
+NAMED = ("activation", "initializer", "optimizer", "width", "steps", "batch", "rates")
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """The joined table, then how often a gradient that survives is one that trains."""
+    if not rows:
+        return []
+    return [_joined(rows), _agreement(rows)]
+
+
+def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows by architecture and normaliser."""
+    found: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row["normalizer"] != "none"):
+        norm = "" if row["normalizer"] == "none" else f" + {row['normalizer']}"
+        found.setdefault(f"{row['architecture']}{norm}", []).append(row)
+    return dict(sorted(found.items(), key=lambda one: rows.index(one[1][0])))
+
+
+def name(row: Row, rows: Sequence[Row]) -> str:
+    """What a row's net differs in from the others of all groups."""
+    shown = [n for n in NAMED if len({r[n] for r in rows}) > 1]
+    return " ".join(str(row[n]) for n in shown or ("activation",))
+
+
+def _joined(rows: Sequence[Row]) -> Table:
+    body = []
+    for group, own in groups(rows).items():
+        body.append((f"{group}:", *[""] * 9))
+        body += [_line(name(row, rows), row) for row in own]
+    first = rows[0]
+    title = (
+        f"Deepest net that trains ({first['target']:.0%} of {first['dataset']} in "
+        f"{first['steps']} steps), that theory lets train, and whose gradient survives; "
+        "at the first of them, the fresh gradient's decades a layer, and a step's cost; "
+        f"at {first['cap']}: what the gradient does in so many layers"
+    )
+    headers = (
+        *("net", "trains", "theory", "survives", "/layer", f"at {first['cap']}"),
+        *("step ms", "MFLOP", "MiB", "compile s"),
+    )
+    return Table(title, headers, tuple(body))
+
+
+def _line(net: str, row: Row) -> tuple:
+    if row["status"] != "ok":
+        return (net, *"----", Mark(row["status"].replace("_", " "), "dim"), *"----")
+    return (
+        net,
+        _trains_to(row),
+        _theory(row),
+        _reaches(row, row["gradient_depth"]),
+        _signed(row["log10_slope"]),
+        _verdict(row),
+        number(row["step_ms"], 2),
+        number(row["step_mflop"]),
+        number(row["peak_mib"], 2),
+        number(row["compile_s"], 2),
+    )
+
+
+def _verdict(row: Row) -> Mark:
+    """The gradient at the deepest that is tried; yellow if it survives in vain."""
+    survives = row["gradient_at_cap"] == "survives"
+    tone = "good" if survives and row["capped"] else "warning" if survives else "bad"
+    return Mark(str(row["gradient_at_cap"]), tone)
+
+
+def _trains_to(row: Row) -> Mark:
+    depth = row["max_depth"]
+    if row["capped"]:
+        return Mark(f"≥ {depth}", "good")
+    tone = "bad" if depth <= row["cap"] ** 0.5 else "warning"
+    return Mark(str(depth) if depth else "never", tone)
+
+
+def _reaches(row: Row, depth: int) -> Mark:
+    if depth >= row["cap"]:
+        return Mark(f"≥ {depth}", "good")
+    return Mark(str(depth), "bad" if depth <= row["cap"] ** 0.5 else "warning")
+
+
+def _theory(row: Row) -> str:
+    depth = row.get("theory_depth")
+    if depth is None:
+        return "-"
+    return "∞" if depth in ("inf", math.inf) else f"{depth:.3g}"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2f}"
+
+
+def _agreement(rows: Sequence[Row]) -> Table:
+    """At each net's own deepest trainable depth and beyond: which goes first?"""
+    good = [row for row in rows if row["status"] == "ok"]
+    body = []
+    for architecture in dict.fromkeys(row["architecture"] for row in good):
+        own = [row for row in good if row["architecture"] == architecture]
+        outlives = sum(row["max_depth"] > 1.5 * row["gradient_depth"] for row in own)
+        falls_short = sum(1.5 * row["max_depth"] < row["gradient_depth"] for row in own)
+        within = sum(_theory_holds(row) for row in own)
+        having = sum(row.get("theory_depth") is not None for row in own)
+        body.append(
+            (
+                architecture,
+                number(len(own)),
+                f"{len(own) - outlives - falls_short}",
+                Mark(str(outlives), "warning" if outlives else "dim"),
+                Mark(str(falls_short), "warning" if falls_short else "dim"),
+                f"{within} of {having}" if having else "-",
+            )
+        )
+    headers = (
+        *("architecture", "nets", "as deep as it survives"),
+        *("deeper", "less deep", "within theory"),
+    )
+    title = "Does a net train as deep as its gradient survives? (to a factor of 1.5)"
+    return Table(title, headers, tuple(body))
+
+
+def _theory_holds(row: Row) -> bool:
+    depth = row.get("theory_depth")
+    if depth is None:
+        return False
+    return depth in ("inf", math.inf) or row["max_depth"] <= 1.5 * depth
+
+
+COLOURS = {"survives": "#2a7f62", "vanishes": "#c0392b", "explodes": "#2c5f9e"}
+OTHER = "#999999"
+
+
+def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:
+    """Bars of the deepest that trains, with theory's and the gradient's; and the cost."""
+    shown = [row for row in rows if row["status"] == "ok"]
+    if not shown:
+        return []
+    caption = (
+        "Bars: the deepest net that trains; colour: what the fresh gradient does at the "
+        "deepest tried (within a factor of 1,000 it survives). Diamonds: the depth that "
+        "theory allows, an arrow if any; circles: the depth to which the gradient "
+        "survives. Right: milliseconds of a step at the bar's depth."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, shown))]
+
+
+def _draw(rows: Sequence[Row]):
+    grouped = groups(rows)
+    figure = figures.new(8.2, 1.5 + 0.2 * (len(rows) + len(grouped)))
+    bars, cost = figure.subplots(1, 2, sharey=True, width_ratios=(3.4, 1))
+    places, ticks, place = [], [], 0.0
+    for group, own in grouped.items():
+        bars.text(0.72, place, group, fontweight="bold", va="center", fontsize=8)
+        place += 1.0
+        for row in own:
+            _bar(bars, place, row)
+            cost.plot(row["step_ms"], place, "o", color="#444444", ms=3.5)
+            places.append(place)
+            ticks.append(name(row, rows))
+            place += 1.0
+    cap = max(row["cap"] for row in rows)
+    bars.axvline(cap, color="#888888", lw=0.8, ls=(0, (2, 2)))
+    bars.text(cap, -0.9, "deepest tried", fontsize=6.5, ha="center", color="#666666")
+    bars.set(xscale="log", xlim=(0.7, cap * 2.2), xlabel="depth (layers)")
+    bars.set_xticks(*_powers(cap))
+    bars.minorticks_off()
+    bars.set_yticks(places, ticks)
+    bars.tick_params("y", length=0)
+    bars.set_ylim(place - 0.3, -1.3)
+    times = [math.log10(row["step_ms"]) for row in rows]
+    low, high = math.floor(min(times)), math.ceil(max(times))
+    cost.set(xscale="log", xlabel="ms a step", xlim=(10**low, 10 ** max(high, low + 1)))
+    cost.minorticks_off()
+    cost.tick_params("y", length=0)
+    for axes in (bars, cost):
+        axes.grid(axis="x", alpha=0.25, lw=0.5)
+        axes.set_axisbelow(True)
+    _legend(bars, rows)
+    return figure
+
+
+def _powers(cap: int) -> tuple[list[int], list[str]]:
+    values = [2**k for k in range(int(math.log2(cap)) + 1)]
+    return values, [str(value) for value in values]
+
+
+def _bar(axes, place: float, row: Row) -> None:
+    depth = max(row["max_depth"], 0.8)
+    colour = COLOURS.get(str(row["gradient_at_cap"]), OTHER)
+    axes.barh(place, depth - 0.7, 0.62, left=0.7, color=colour, alpha=0.85, lw=0)
+    said = f"≥ {depth}" if row["capped"] else str(row["max_depth"])
+    inside = depth >= 4
+    side = {"ha": "right", "color": "white"} if inside else {"color": "#333333"}
+    where = depth * (0.95 if inside else 1.1)
+    axes.text(where, place, said, va="center", fontsize=6.5, zorder=5, **side)
+    edge = {"mfc": "white", "mec": "black", "mew": 0.8, "zorder": 3}
+    survives = max(row["gradient_depth"], 0.8)
+    axes.plot(survives, place, "o", ms=4, clip_on=False, **edge)
+    theory = row.get("theory_depth")
+    if theory is None:
+        return
+    far = row["cap"] * 1.9
+    if theory in ("inf", math.inf) or theory > far:
+        axes.plot(far, place, ">", ms=4.5, color="black", clip_on=False)
+    else:
+        axes.plot(max(theory, 0.8), place, "D", ms=4, color="black", zorder=4)
+
+
+def _legend(axes, rows: Sequence[Row]) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    seen = dict.fromkeys(str(row["gradient_at_cap"]) for row in rows)
+    handles = [
+        Patch(color=COLOURS.get(one, OTHER), alpha=0.85, label=f"gradient {one}")
+        for one in seen
+    ]
+    marks = (
+        ("D", "black", "theory allows"),
+        ("o", "white", "gradient survives to"),
+    )
+    handles += [
+        Line2D([], [], marker=m, color="none", mfc=c, mec="black", ms=4, label=label)
+        for m, c, label in marks
+    ]
+    axes.figure.legend(
+        handles=handles, loc="outside upper center", ncols=5, fontsize=7, frameon=False
+    )

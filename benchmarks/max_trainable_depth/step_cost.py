@@ -1,0 +1,48 @@
+"""What training costs before it runs: seconds to compile, bytes, operations."""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from research.lazy import lazily
+
+with lazily():
+    import jax
+
+    from research.learning import jobs, training
+    from research.machine import operations as counting
+    from research.machine import timing
+
+
+class Program(NamedTuple):
+    """A compiled training loop. peak_mib: arguments, results and scratch, as XLA plans
+    them; None where it does not say. compile_s: to trace, lower and compile it."""
+
+    call: Callable[..., Any]
+    compile_s: float
+    peak_mib: float | None
+
+
+def compiled(loop: Any, arguments: tuple) -> Program:
+    """The jitted loop, compiled for these arguments."""
+    began = time.perf_counter()
+    program = loop.lower(*arguments).compile()
+    seconds = time.perf_counter() - began
+    plan = timing.planned(program)
+    return Program(program, seconds, plan and plan.peak / 2**20)
+
+
+def operations(setup: Any, hyper: Any) -> float:
+    """Those of a step of one run. hyper: its numbers, as Python's."""
+    job = jobs.job(setup)
+    data, _ = jobs.batches(setup)
+    batch = jax.tree.map(lambda a: a[: setup.batch], data)
+    numbers = jax.tree.map(np.float32, hyper)
+    state = jax.eval_shape(
+        lambda x: training.init(jax.random.key(0), job, numbers, x), batch.x
+    )
+    step = jax.make_jaxpr(functools.partial(training.step, job))
+    return counting.count(step(state, numbers, batch).jaxpr).total

@@ -1,0 +1,154 @@
+"""Training one net at whatever depth it is asked for: does it learn, at which rate?"""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.max_trainable_depth import step_cost
+from benchmarks.max_trainable_depth.step_cost import Program
+from research.architectures import ARCHITECTURES
+from research.catalogues.optimizers import OPTIMIZERS
+from research.lazy import lazily
+
+with lazily():
+    import jax
+
+    from research.learning import jobs, sweeps, trainability
+
+
+class Try(NamedTuple):
+    """What one depth gave at its best learning rate. right: of each run that was made.
+
+    diverged: share of the runs at all its rates whose loss was no longer a number.
+    runs: how many these are. step_ms: of each of their calls, a step of one run.
+    """
+
+    good: bool
+    rate: float
+    right: list[float]
+    diverged: float
+    runs: int
+    step_ms: list[float]
+
+
+class Ended(NamedTuple):
+    """Runs of one rate. right, diverged: of each; step_ms: of each call."""
+
+    right: list[float]
+    diverged: list[bool]
+    step_ms: list[float]
+
+
+class Trainer(NamedTuple):
+    """Trains one net at the depths it is asked for, and keeps what came of them.
+
+    deepest: no depth is larger. at_a_time: runs that fit in memory together.
+    programs: what is compiled, which nets that differ in their variances alone share.
+    """
+
+    settings: dict[str, Any]
+    deepest: int
+    at_a_time: int
+    programs: dict[Any, Program]
+    tries: dict[int, Try]
+
+    def trains(self, depth: int) -> bool:
+        """Whether most seeds train at some rate; the one that trained last goes first."""
+        worked = [one.rate for one in self.tries.values() if one.good]
+        rates = OPTIMIZERS[self.settings["optimizer"]].rates(self.settings["rates"])
+        start = worked[-1] if worked else rates[len(rates) // 2]
+        ended: dict[float, Ended] = {}
+        for rate in sorted(rates, key=lambda rate: abs(math.log(rate / start))):
+            ended[rate] = self.most(depth, rate)
+            if self.good(ended[rate].right):
+                break
+        merit = lambda rate: (self.good(ended[rate].right), np.mean(ended[rate].right))
+        rate = max(ended, key=merit)
+        diverged = [stopped for one in ended.values() for stopped in one.diverged]
+        self.tries[depth] = Try(
+            self.good(ended[rate].right),
+            rate,
+            ended[rate].right,
+            float(np.mean(diverged)),
+            len(diverged),
+            [ms for one in ended.values() for ms in one.step_ms],
+        )
+        return self.tries[depth].good
+
+    def good(self, right: Sequence[float]) -> bool:
+        """Whether more than half of the seeds are at the target."""
+        count = sum(one >= self.settings["target"] for one in right)
+        return count > self.settings["seeds"] / 2
+
+    def most(self, depth: int, rate: float) -> Ended:
+        """As many seeds as decide: where the first half and one more agree, the others
+        would not change the majority."""
+        seeds = self.settings["seeds"]
+        first = seeds // 2 + 1
+        runs = self.runs(rate, seeds)
+        ended = self.train(depth, runs[:first])
+        count = sum(one >= self.settings["target"] for one in ended.right)
+        if not 0 < count < first:
+            return ended
+        more = self.train(depth, runs[first:])
+        return Ended(*(a + b for a, b in zip(ended, more, strict=True)))
+
+    def setup(self, depth: int) -> Any:
+        return trainability.setup_of({**self.settings, "depth": depth})
+
+    def runs(self, rate: float, seeds: int) -> list[Any]:
+        own = {**self.settings, "learning_rate": rate}
+        return [trainability.run_of(own, seed) for seed in range(seeds)]
+
+    def train(self, depth: int, runs: list[Any]) -> Ended:
+        """The share right over the last WINDOW batches of each run, once it is over."""
+        data, _ = jobs.batches(self.setup(depth))
+        steps = self.settings["steps"]
+        found = Ended([], [], [])
+        for group in sweeps.grouped(runs, self.at_a_time):
+            _, _, hyper = sweeps.arguments(group)
+            arguments = (self.state(depth, group), hyper, data, np.int32(steps))
+            program = self.program(depth, arguments, len(group))
+            began = time.perf_counter()
+            state, log = program.call(*arguments)
+            right, stopped, taken = jax.device_get(
+                (log.right, state.diverged, state.step)
+            )
+            seconds = (time.perf_counter() - began) / len(group)
+            found.step_ms.append(1e3 * seconds / int(np.max(taken)))
+            last = np.atleast_2d(right)[:, -trainability.WINDOW :].mean(axis=1)
+            diverged = np.atleast_1d(stopped) >= 0
+            found.right.extend(map(float, np.where(diverged, 0.0, last)))
+            found.diverged.extend(map(bool, diverged))
+        return found
+
+    def program(self, depth: int, arguments: tuple, runs: int) -> Program:
+        """The training loop at a depth, compiled when it is first asked for."""
+        if (depth, runs) not in self.programs:
+            loop = self.parts(depth, runs).advance
+            self.programs[depth, runs] = step_cost.compiled(loop, arguments)
+        return self.programs[depth, runs]
+
+    def parts(self, depth: int, runs: int) -> Any:
+        steps = self.settings["steps"]
+        return sweeps.programs(self.setup(depth), steps, several=runs > 1)
+
+    def state(self, depth: int, group: list[Any]) -> Any:
+        """Fresh states of a group of runs. Where layers repeat, the first layers of the
+        deepest net: one program draws all depths, and a seed has the same layers."""
+        repeats = ARCHITECTURES[self.settings["architecture"]].repeats
+        drawn = self.deepest if repeats else depth
+        arguments = sweeps.arguments(group)
+        deep = self.parts(drawn, len(group)).init(*arguments)
+        shapes = jax.eval_shape(self.parts(depth, len(group)).init, *arguments)
+        return jax.tree.map(_first, deep, shapes)
+
+
+def _first(a: Any, like: Any) -> Any:
+    """The first entries of each axis, as many as `like` has."""
+    if a.shape == like.shape:
+        return a
+    return np.asarray(a)[tuple(map(slice, like.shape))]

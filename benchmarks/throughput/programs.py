@@ -1,0 +1,252 @@
+"""What throughput times: a net's outputs, its gradient or a whole training step."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from research.architectures import ARCHITECTURES
+from research.architectures.family import Family
+from research.architectures.loops import LOOPS
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.catalogue import Catalogue
+from research.catalogues.initializers import DRAWS, INITIALIZERS
+from research.catalogues.normalizers import NORMALIZERS
+from research.catalogues.optimizers import OPTIMIZERS
+from research.catalogues.schedules import SCHEDULES
+from research.lazy import lazily
+
+with lazily():
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from research.architectures import contract
+    from research.catalogues import losses
+    from research.learning import training
+    from research.machine import ceilings, operations
+
+FEATURES = 64  # of a step of a sequence
+SIDE, LENGTH = 16, 64  # of an image and of a sequence, where no other is asked for
+BATCHES = 4  # that are read in turn, so that no call has what the last one had
+
+
+class Dtype(NamedTuple):
+    """What products are computed in. absent: why they cannot be here; "" if they can."""
+
+    name: str
+    source: str
+    array: str
+    matmul: str
+    absent: Callable[[], str] = lambda: ""
+
+    @property
+    def precision(self) -> Any:
+        return ceilings.Precision(getattr(jnp, self.array), self.matmul)
+
+
+def _no_tf32() -> str:
+    device = jax.devices()[0]
+    capability = getattr(device, "compute_capability", None)
+    if capability is not None and float(capability) >= 8:
+        return ""
+    return f"{device.device_kind} has no TF32"
+
+
+DTYPES: Catalogue[Dtype] = Catalogue(
+    "dtype",
+    [
+        Dtype("float32", "IEEE 754; products at jax's highest", "float32", "highest"),
+        Dtype(
+            "tf32",
+            "NVIDIA Ampere: factors of products rounded to 10 bits; jax's default there",
+            "float32",
+            "tensorfloat32",
+            _no_tf32,
+        ),
+        Dtype(
+            "bfloat16",
+            "factors, activations and their gradients; the training state is float32",
+            "bfloat16",
+            "default",
+        ),
+    ],
+)
+
+
+class Kind(NamedTuple):
+    """An entry with nothing but its meaning."""
+
+    name: str
+    source: str
+
+
+MODES: Catalogue[Kind] = Catalogue(
+    "mode",
+    [
+        Kind("inference", "outputs of a trained net, its weights in the dtype"),
+        Kind("gradient", "of the mean loss, for all parameters"),
+        Kind("step", "gradient, optimizer and new state, in the old one's memory"),
+    ],
+)
+
+
+class Program(NamedTuple):
+    """function(held, batch): what is timed. carried: held is the first of its results.
+
+    loss: of the parameters and a batch, for what its gradient keeps; None at inference.
+    """
+
+    function: Callable[[Any, Any], Any]
+    held: Any
+    batches: tuple[Any, ...]
+    carried: bool
+    loss: Callable[[Any, Any, Any], Any] | None
+
+    def caller(self, compiled: Callable, held: Any) -> Callable[[], Any]:
+        """A call of the compiled function with the next batch, and the state so far."""
+        following = itertools.cycle(self.batches)
+
+        def call():
+            nonlocal held
+            made = compiled(held, next(following))
+            held = made[0] if self.carried else held
+            return made
+
+        return call
+
+
+def shape(cell: dict[str, Any]) -> tuple[int, ...]:
+    """The shape of an example: as many pixels a side, steps or numbers as asked for."""
+    family: Family = ARCHITECTURES[cell["architecture"]]
+    length = cell["length"]
+    if family.takes == "image":
+        return (*(length or max(SIDE, family.smallest),) * 2, 3)
+    if family.takes == "sequence":
+        if family.space == 0:  # a step is a layer
+            return (cell["depth"], FEATURES)
+        return (length or max(LENGTH, family.smallest), FEATURES)
+    return (length or LENGTH,)
+
+
+def job(cell: dict[str, Any], exact: bool = False) -> Any:
+    """The training job of a cell. exact: as products are counted, in plain float32 with
+    nothing computed twice."""
+    family: Family = ARCHITECTURES[cell["architecture"]]
+    activation = ACTIVATIONS[cell["activation"]]
+    he = INITIALIZERS["he_normal"]
+    net = family.build(
+        contract.Settings(
+            width=cell["width"],
+            depth=cell["depth"],
+            activation=activation.phi,
+            weights=contract.Weights(DRAWS[he.draw], he.hidden(activation).gains),
+            normalizer=NORMALIZERS[family.published_normalizer],
+            outputs=family.outputs(shape(cell), cell["classes"]),
+            active_depth=cell["depth"],
+        )
+    )
+    if exact:
+        plain = (s._replace(frugal=False, segment=None) for s in net.stages)
+        net = net._replace(stages=tuple(plain))
+    else:
+        net = LOOPS[cell["loop"]].change(net)
+    return training.Job(
+        net=net,
+        task=losses.TASKS[family.task("classes")],
+        optimizer=OPTIMIZERS[cell["optimizer"]],
+        schedule=SCHEDULES["constant"],
+        batch=cell["batch"],
+        dtype=jnp.float32 if exact else DTYPES[cell["dtype"]].precision.dtype,
+    )
+
+
+def batches(cell: dict[str, Any]) -> tuple[Any, ...]:
+    """(batch, key for dropout) several times, of Gaussian examples, on the device."""
+    random = np.random.default_rng(0)
+    size = (cell["batch"], *shape(cell))
+    made = []
+    for number in range(BATCHES):
+        x = random.standard_normal(size, np.float32)
+        y = random.integers(0, cell["classes"], cell["batch"], np.int32)
+        made.append((training.Batch(x, y), jax.random.key(number)))
+    return jax.device_put(tuple(made))
+
+
+def start(cell: dict[str, Any]) -> Callable[[Any, Any], Any]:
+    """From a key and a batch's x to a training state, drawn as He et al. 2015."""
+    own, hyper = job(cell), _hyper(cell)
+    return lambda key, x: training.init(key, own, hyper, x)
+
+
+def _hyper(cell: dict[str, Any]) -> Any:
+    return jax.tree.map(jnp.float32, OPTIMIZERS[cell["optimizer"]].hyper())
+
+
+def program(
+    cell: dict[str, Any], state: Any, data: tuple[Any, ...], exact: bool = False
+) -> Program:
+    """What a cell times. state: as `start` makes it. Arrays may all be shapes."""
+    own = job(cell, exact)
+
+    def loss(params, stats, batch):
+        (examples, key) = batch
+        each, _ = training.losses(own, params, stats, examples, True, key)
+        return jnp.mean(each.loss)
+
+    if cell["mode"] == "inference":
+
+        def outputs(variables, x):
+            return contract.apply(own.net, variables, x, False)[0]
+
+        held, inputs = _cast(
+            (
+                contract.unite(state.params, state.stats),
+                tuple(examples.x for examples, _ in data),
+            ),
+            own.dtype,
+        )
+        return Program(outputs, held, inputs, False, None)
+    if cell["mode"] == "gradient":
+
+        def gradient(held, batch):
+            return training.gradients(own, *held, *batch)
+
+        return Program(gradient, (state.params, state.stats), data, False, loss)
+
+    def step(held, batch):
+        state, hyper = held
+        state, means = training.step(own, state, hyper, batch[0])
+        return (state, hyper), means
+
+    return Program(step, (state, _hyper(cell)), data, True, loss)
+
+
+def _cast(tree: Any, dtype: Any) -> Any:
+    """The tree with its arrays in the dtype; of shapes, shapes."""
+    cast = lambda tree: jax.tree.map(lambda a: a.astype(dtype), tree)
+    shapes = isinstance(jax.tree.leaves(tree)[0], jax.ShapeDtypeStruct)
+    return jax.eval_shape(cast, tree) if shapes else jax.jit(cast)(tree)
+
+
+def flops(cell: dict[str, Any], state: Any, data: tuple[Any, ...]) -> float:
+    """Operations of the matrix products that a call needs, none of them done twice.
+
+    state, data: shapes.
+    """
+    exact = program(cell, state, data, exact=True)
+    traced = jax.make_jaxpr(exact.function)(exact.held, exact.batches[0])
+    return operations.count(traced.jaxpr).products
+
+
+def moved(
+    cell: dict[str, Any], state: Any, data: tuple[Any, ...], results: Any
+) -> float:
+    """Bytes that a call has to read or write: its arguments and its results once each,
+    and twice what is kept for the gradient. All are shapes."""
+    own = program(cell, state, data)
+    ends = jax.tree.leaves((own.held, own.batches[0], results))
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in ends)
+    if own.loss is None:
+        return size
+    given = (state.stats, own.batches[0])
+    return size + 2 * operations.kept(own.loss, state.params, given=given)

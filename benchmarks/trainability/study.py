@@ -1,0 +1,214 @@
+"""Which deep nets learn, and is it those whose gradient survives?
+
+Depth × activation × initialiser × architecture × optimizer, each at the best of several
+learning rates, beside the gradient before training and the depth that theory allows.
+"""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks import classifiers, fresh_gradients
+from benchmarks.fresh_gradients import Shared
+from benchmarks.trainability import show as trainability_report
+from research.architectures import ARCHITECTURES
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.initializers import INITIALIZERS
+from research.catalogues.normalizers import NORMALIZERS
+from research.catalogues.optimizers import OPTIMIZERS
+from research.datasets import DATASETS
+from research.study import trials
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Cell, Measured, Study, Unit
+
+Seen = Mapping[str, Any]  # a row, to be judged
+
+AXES = {
+    "architecture": Axis(
+        "how layers are joined", ("mlp", "residual_mlp"), ARCHITECTURES
+    ),
+    "activation": Axis("the nonlinearity", ("tanh", "relu", "sigmoid"), ACTIVATIONS),
+    "initializer": Axis(
+        "how weights are drawn", ("he_normal", "critical"), INITIALIZERS
+    ),
+    "normalizer": Axis("what comes before the activation", ("none",), NORMALIZERS),
+    "depth": Axis("number of layers", (4, 16, 64), kind="integer", low=1, high=10**5),
+    "width": Axis("units in a layer", (64,), kind="integer", low=2, high=10**5),
+    "optimizer": Axis("what trains it", ("momentum", "adam"), OPTIMIZERS),
+    "dataset": Axis("what is learned", ("digits",), DATASETS, single=True),
+    "steps": Axis("of training", (200,), kind="integer", low=20, high=10**7),
+    "batch": Axis("examples in a step", (64,), kind="integer", low=2, high=10**5),
+    "rates": Axis(
+        "learning rates tried, half a decade apart around the optimizer's published one",
+        (5,),
+        kind="integer",
+        low=1,
+        high=21,
+        single=True,
+    ),
+    "target": Axis(
+        "share of training examples right that steps are counted to",
+        (0.9,),
+        kind="number",
+        low=0.0,
+        high=1.0,
+        single=True,
+    ),
+    "seeds": Axis(
+        "networks in each cell", (3,), kind="integer", low=1, high=10**5, single=True
+    ),
+}
+SIZES = {
+    "smoke": {
+        "activation": ("sigmoid",),
+        "initializer": ("he_normal",),
+        "depth": (2, 8),
+        "width": (16,),
+        "optimizer": ("adam",),
+        "steps": (60,),
+        "batch": (16,),
+        "rates": (3,),
+    },
+    "full": {
+        "activation": ("tanh", "relu"),
+        "normalizer": ("none", "batch"),
+        "depth": (16, 64, 256),
+        "width": (256,),
+        "optimizer": ("momentum",),
+        "steps": (500,),
+        "batch": (128,),
+    },
+}
+
+
+def plan(cells: Sequence[Cell]) -> list[Unit]:
+    """Units of cells that differ in their weights' variances alone."""
+    deepest = max(int(cell["depth"] or 1) for cell in cells)
+    shared = fresh_gradients.shared(cells, deepest)
+    target = float(cells[0]["target"] or 0.9)
+    return trials.plan(cells, settings, functools.partial(finish, shared), target)
+
+
+def settings(cell: Cell) -> dict[str, Any]:
+    """What the training of a cell needs beside it."""
+    optimizer = OPTIMIZERS[str(cell["optimizer"])]
+    return {"learning_rate": optimizer.rates(int(cell["rates"] or 1))}
+
+
+def finish(shared: Shared, cell: dict[str, Any], result: Any) -> Measured:
+    """The row: what training gave, beside the net before it."""
+    fresh = fresh_gradients.measure(cell, cell["depth"], shared)
+    values = {**result.values, **fresh.columns}
+    return Measured(result.status, result.reason, values, result.profiles)
+
+
+def _plain(row: Seen) -> bool:
+    return row["architecture"] == "mlp" and row["normalizer"] == "none"
+
+
+def _normalised(row: Seen) -> bool:
+    """Whether the net is normalised as all nets of the residual paper are."""
+    return row["normalizer"] == "batch"
+
+
+def _too_deep(row: Seen) -> bool:
+    """Whether the net is deeper than theory allows, by more than the theory's "about"."""
+    depth = row.get("theory_depth")
+    return depth is not None and depth != "inf" and row["depth"] > 2**0.5 * depth
+
+
+def deeper(architecture: str, rows: Sequence[Seen]) -> list[Seen]:
+    """Rows of an architecture beside the shallowest net of the same settings.
+
+    `lost`: how much lower the deeper one's training accuracy is; `lost_se`: its error.
+    """
+
+    def rest(row: Seen) -> tuple:
+        return tuple(row[name] for name in AXES if name != "depth")
+
+    own = [row for row in rows if row["architecture"] == architecture]
+    own = [row for row in own if row.get("train_accuracy") is not None]
+    shallow: dict[tuple, Seen] = {}
+    for row in sorted(own, key=lambda row: row["depth"]):
+        shallow.setdefault(rest(row), row)
+    found: list[Seen] = []
+    for row in own:
+        base = shallow[rest(row)]
+        if base is not row:
+            lost = base["train_accuracy"] - row["train_accuracy"]
+            errors = [r["train_accuracy_se"] or 0.0 for r in (row, base)]
+            found.append(
+                # A net whose runs all diverged is one that was not trained.
+                {**row, "status": "ok", "lost": lost, "lost_se": math.hypot(*errors)}
+            )
+    return found
+
+
+LABEL = ("activation", "initializer", "normalizer", "optimizer", "depth")
+CLAIMS = (
+    Claim(
+        "S3",
+        "plain nets deeper than about 6 ξ_c are not trained",
+        "Schoenholz et al. 2017, arXiv:1611.01232",
+        gap=lambda r: max(0.0, r["train_accuracy"] - r["target"]),
+        error=lambda r: r["train_accuracy_se"] or 0.0,
+        within=0.0,
+        scope=lambda r: _plain(r) and _too_deep(r),
+        label=LABEL,
+        published="none",
+        ours=lambda r: r["train_accuracy"],
+    ),
+    Claim(
+        "T1",
+        "with batch norm a deeper plain net is less accurate on what it trained on",
+        "He, Zhang, Ren & Sun 2016, arXiv:1512.03385, figure 1",
+        gap=lambda r: min(0.0, r["lost"]),
+        error=lambda r: r["lost_se"],
+        within=0.0,
+        scope=_normalised,
+        label=LABEL,
+        of=functools.partial(deeper, "mlp"),
+        published="less",
+        ours=lambda r: r["lost"],
+    ),
+    Claim(
+        "T1",
+        "with batch norm a deeper residual net is not",
+        "He, Zhang, Ren & Sun 2016, arXiv:1512.03385, figure 4",
+        gap=lambda r: max(0.0, r["lost"]),
+        error=lambda r: r["lost_se"],
+        within=0.02,  # a difference that no figure of the paper would show
+        scope=_normalised,
+        label=LABEL,
+        of=functools.partial(deeper, "residual_mlp"),
+        published="no less",
+        ours=lambda r: r["lost"],
+    ),
+)
+
+OVER_SEEDS = ("", "_se", "_low", "_high")
+STUDY = Study(
+    name="trainability",
+    kind="benchmark",
+    question="Which deep nets learn, and is it those whose gradient survives?",
+    source="Schoenholz et al. 2017, arXiv:1611.01232; He et al. 2016, arXiv:1512.03385",
+    axes=AXES,
+    sizes=SIZES,
+    fit=classifiers.fit,
+    plan=plan,
+    columns=(
+        *("architecture", "activation", "initializer", "normalizer", "depth", "width"),
+        *("optimizer", "dataset", "steps", "batch", "rates", "target", "seeds"),
+        *("status", "reason", "best_rate"),
+        *(f"train_accuracy{end}" for end in OVER_SEEDS),
+        *(f"test_accuracy{end}" for end in OVER_SEEDS),
+        *("steps_to_target", "reached", "rates_diverged", "diverged", "diverged_at"),
+        *("first_loss", "train_loss", "test_loss", *fresh_gradients.COLUMNS),
+    ),
+    claims=CLAIMS,
+    tables=trainability_report.tables,
+    figures=trainability_report.draw_figures,
+    compile_seconds=4.0,
+)

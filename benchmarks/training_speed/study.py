@@ -1,0 +1,201 @@
+"""What do training's loop, sweeps, probes and checkpoints cost?
+
+Four questions, each with ways that are run in turn on equal nets and batches:
+
+- grid: 64 runs (seeds × learning rates) of one net: our sweep, its other forms, PyTorch
+- loop: a compiled run of many steps, beside the bare jitted step
+- probe: the same run with the gradient of every layer taken every 50 steps
+- checkpoint: the same run saved every second
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks.training_speed.ways import (
+    BASE,
+    EVERY,
+    RATES,
+    SAVED_EVERY,
+    WAYS,
+    Task,
+    task,
+)
+from research.lazy import lazily
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Cell, Measured, Row, Study, Unit
+from research.study.tables import Mark, Table, number
+
+with lazily():
+    import numpy as np
+
+    from research.machine import timing
+
+# Losses of the first steps: later ones differ as float32 sums in another order grow.
+COMPARED, TOLERANCE = 10, 1e-3
+
+
+def plan(cells: Sequence[Cell]) -> list[Unit]:
+    """A unit for each question: its ways are run in turn, in one process."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(WAYS[str(cell["way"])].question, []).append(cell)
+    units = []
+    for question, group in groups.items():
+        cell = group[0]
+        runs = len(RATES) * int(cell["seeds"] or 1) if question == "grid" else 1
+        work = runs * cell["steps"] * cell["rounds"] * len(group) * 2e-3
+        run = functools.partial(measure, group)
+        units.append(Unit(tuple(group), question, 2**28, 2**30, work, run))
+    return units
+
+
+def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
+    """One Measured for each way; all of a question are run in turn, its base too."""
+    question = WAYS[str(cells[0]["way"])].question
+    base = BASE[question]
+    made = task({**cells[0], "way": base})
+    reasons = {c["way"]: WAYS[str(c["way"])].absent() for c in cells}
+    names = dict.fromkeys([base, *(way for way, why in reasons.items() if not why)])
+    calls = {name: WAYS[name].ready(made) for name in names}
+    found = {name: call() for name, call in calls.items()}
+    taken = timing.interleaved(calls, cells[0]["rounds"])
+    return [
+        Measured("absent", reasons[cell["way"]], {})
+        if reasons[cell["way"]]
+        else Measured("ok", "", _values(made, question, cell["way"], taken, found))
+        for cell in cells
+    ]
+
+
+def _values(task: Task, question: str, way: str, taken, found) -> dict[str, Any]:
+    spent = timing.times(taken[way])
+    ratio = timing.ratio(taken[way], taken[BASE[question]])
+    values = {
+        "question": question,
+        "runs": len(task.runs),
+        "step_ms": spent.median_ms / len(task.runs) / task.steps,
+        "total_s": spent.median_ms / 1e3,
+        "n": spent.n,
+        "ratio": ratio.median,
+        "ratio_low": ratio.low,
+        "ratio_high": ratio.high,
+        "agrees": None,
+    }
+    if question == "grid":
+        losses, own = (np.asarray(found[name]) for name in (way, BASE[question]))
+        apart = np.abs(losses - own)[:, :COMPARED] / own[:, :COMPARED]
+        values["agrees"] = bool(np.max(apart) <= TOLERANCE)
+    return values
+
+
+AXES = {
+    # PyTorch's threads within operations this small take longer than one alone.
+    "way": Axis("what is timed", tuple(n for n in WAYS if n != "torch_threads"), WAYS),
+    "depth": Axis("layers", (20,), kind="integer", low=1, high=10**4, single=True),
+    "width": Axis("units", (64,), kind="integer", low=2, high=10**4, single=True),
+    "batch": Axis("examples", (64,), kind="integer", low=1, high=1437, single=True),
+    "steps": Axis("of a run", (40,), kind="integer", low=1, high=10**6, single=True),
+    "seeds": Axis(
+        "of each rate", (16,), kind="integer", low=1, high=10**4, single=True
+    ),
+    "rounds": Axis("times each", (5,), kind="integer", low=1, high=10**4, single=True),
+}
+SIZES = {
+    "smoke": {
+        "depth": (2,),
+        "width": (8,),
+        "batch": (8,),
+        "steps": (10,),
+        "seeds": (1,),
+        "rounds": (2,),
+    },
+    "full": {"way": tuple(WAYS), "steps": (300,), "rounds": (9,)},
+}
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """One line a way; times beside the base's of its question."""
+    body = []
+    for row in rows:
+        name = str(row["way"])
+        if row["status"] != "ok":
+            body.append((name, *[""] * 6, Mark(row["status"], "dim")))
+            continue
+        ratio = f"{row['ratio']:.3g} ({row['ratio_low']:.3g}–{row['ratio_high']:.3g})"
+        told = {True: Mark("yes", "good"), False: Mark("no", "bad"), None: ""}
+        figures = ("question", "runs", "step_ms", "total_s", "n")
+        shown = (number(row[f]) for f in figures)
+        body.append((name, *shown, told[row["agrees"]], ratio))
+    headers = "way question runs step_ms total_s n agrees ratio".split()
+    title = "Times beside the first way of each question (median, quartiles)"
+    return [Table(title, tuple(headers), tuple(body))]
+
+
+def _limit(
+    id: str, way: str, says: str, most: float, gap: Callable[[Row], float]
+) -> Claim:
+    return Claim(
+        id,
+        says,
+        "depthbench's own bar",
+        gap=lambda row: max(0.0, gap(row) - most),
+        error=lambda row: 0.0,
+        within=0.0,
+        scope=lambda row: row["way"] == way,
+        label=("way",),
+        repeats="n",
+        published=f"at most {most:g}",
+        ours=gap,
+    )
+
+
+STUDY = Study(
+    name="training_speed",
+    kind="benchmark",
+    question="What do training's loop, sweeps, probes and checkpoints cost?",
+    source="measured here, beside PyTorch",
+    axes=AXES,
+    sizes=SIZES,
+    plan=plan,
+    columns=tuple(
+        "way question depth width batch steps seeds rounds status reason runs step_ms "
+        "total_s n ratio ratio_low ratio_high agrees".split()
+    ),
+    claims=(
+        Claim(
+            "C3",
+            "64 runs take a fifth of PyTorch's time, or less",
+            "depthbench's own bar",
+            gap=lambda row: min(0.0, row["ratio"] - 5.0),
+            error=lambda row: 0.0,
+            within=0.0,
+            scope=lambda row: row["way"] in ("torch", "torch_threads"),
+            label=("way",),
+            repeats="n",
+            published="5 ×",
+            ours=lambda row: row["ratio"],
+        ),
+        _limit(
+            "C4", "run", "a whole run over its bare steps", 1.03, lambda r: r["ratio"]
+        ),
+        _limit(
+            "C5",
+            "probed",
+            f"gradient profiles every {EVERY} steps",
+            1.05,
+            lambda r: r["ratio"],
+        ),
+        _limit(
+            "C6",
+            "saved",
+            "checkpoints every 10 s (a tenth of what every second costs)",
+            1.02,
+            lambda r: 1 + (r["ratio"] - 1) * SAVED_EVERY / 10,
+        ),
+    ),
+    tables=tables,
+    compile_seconds=6.0,
+    threads=1,
+)

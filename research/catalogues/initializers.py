@@ -1,0 +1,259 @@
+"""Initialisers: how weights and biases are drawn, and how large.
+
+An initialiser is a draw (the distribution, scaled so that σ_w² = 1) and two variances:
+weights have variance σ_w²/fan_in and biases σ_b², in the notation of Poole et al. 2016.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from research.catalogues.catalogue import Catalogue
+from research.lazy import lazily
+from research.theory.activation import Activation
+
+with lazily():
+    import jax
+    import jax.nn.initializers as initializers
+    import jax.numpy as jnp
+
+    from research.theory import mean_field
+
+Sample = Callable[[Any, tuple[int, ...], Any], Any]  # (key, shape, dtype) -> array
+
+
+class Draw(NamedTuple):
+    """Distributions of unit size: kernels of variance 1/fan_in, biases of variance 1.
+
+    first: the kernel of the layer that reads the input, where it has a form of its own.
+    """
+
+    kernel: Sample
+    bias: Sample
+    first: Sample | None = None
+
+
+def _scaled(distribution: Literal["normal", "truncated_normal", "uniform"]) -> Sample:
+    def sample(key, shape, dtype):
+        draw = initializers.variance_scaling(1.0, "fan_in", distribution)
+        return draw(key, shape, dtype)
+
+    return sample
+
+
+def _normal_bias(key, shape, dtype):
+    return jax.random.normal(key, shape, dtype)
+
+
+def _uniform_bias(key, shape, dtype):
+    return jax.random.uniform(key, shape, dtype, -(3.0**0.5), 3.0**0.5)
+
+
+def _orthogonal(key, shape, dtype):
+    """A (semi-)orthogonal kernel [*space, in, out] of element variance 1/fan_in."""
+    return _orthogonal_sampler(tuple(shape), dtype)(key)
+
+
+@functools.cache
+def _orthogonal_sampler(shape: tuple[int, ...], dtype: Any):
+    stretch = max(1.0, shape[-1] / math.prod(shape[:-1])) ** 0.5
+
+    def sample(key):
+        return initializers.orthogonal(stretch)(key, shape, dtype)
+
+    # One QR at a time: two batched ones side by side can dead-lock XLA's CPU threads.
+    if jax.default_backend() == "cpu":
+        return jax.jit(jax.custom_batching.sequential_vmap(sample))
+    return jax.jit(sample)
+
+
+def _delta_orthogonal(key, shape, dtype):
+    """As orthogonal for dense kernels; for convolutions, all weight on the centre."""
+    if len(shape) == 2:
+        return _orthogonal(key, shape, dtype)
+    centre = tuple((size - 1) // 2 for size in shape[:-2])
+    return jnp.zeros(shape, dtype).at[centre].set(_orthogonal(key, shape[-2:], dtype))
+
+
+def _even(size: int) -> int:
+    if size % 2:
+        raise ValueError(f"looks_linear needs even widths, not {size}")
+    return size // 2
+
+
+def _looks_linear(key, shape, dtype):
+    """[[W, -W], [-W, W]] / √2: with ReLU between, the net is linear at the start."""
+    *space, fan_in, fan_out = shape
+    block = _orthogonal(key, (*space, _even(fan_in), _even(fan_out)), dtype)
+    rows = jnp.concatenate([block, -block], axis=-1)
+    return jnp.concatenate([rows, -rows], axis=-2) / 2.0**0.5
+
+
+def _looks_linear_first(key, shape, dtype):
+    """[W, -W] / √2: makes the mirrored state that the later layers keep."""
+    block = _orthogonal(key, (*shape[:-1], _even(shape[-1])), dtype)
+    return jnp.concatenate([block, -block], axis=-1) / 2.0**0.5
+
+
+DRAWS: dict[str, Draw] = {
+    "normal": Draw(_scaled("normal"), _normal_bias),
+    "truncated": Draw(_scaled("truncated_normal"), _normal_bias),
+    "uniform": Draw(_scaled("uniform"), _uniform_bias),
+    "orthogonal": Draw(_orthogonal, _normal_bias),
+    "delta_orthogonal": Draw(_delta_orthogonal, _normal_bias),
+    "looks_linear": Draw(_looks_linear, _normal_bias, _looks_linear_first),
+}
+
+
+class Variances(NamedTuple):
+    """σ_w² and σ_b² of one layer: variance of weights × fan_in, and of biases."""
+
+    sigma_w2: float
+    sigma_b2: float
+
+
+class Rule(NamedTuple):
+    """How a layer's variances depend on its fans: numbers, so that they can be traced.
+
+    σ_w² = sigma_w2 + average_w2 × 2 fan_in/(fan_in + fan_out), and
+    σ_b² = sigma_b2 + shared_b2/fan_in.
+    """
+
+    sigma_w2: float = 0.0
+    sigma_b2: float = 0.0
+    average_w2: float = 0.0
+    shared_b2: float = 0.0
+
+    def __call__(self, fan_in: int, fan_out: int) -> Variances:
+        """σ_w² and σ_b² of a layer of these fans."""
+        share = 2 * fan_in / (fan_in + fan_out)
+        return Variances(
+            self.sigma_w2 + self.average_w2 * share,
+            self.sigma_b2 + self.shared_b2 / fan_in,
+        )
+
+    def gains(self, fan_in: int, fan_out: int) -> tuple[Any, Any]:
+        """(σ_w, σ_b) of a layer of these fans: what `contract.Weights` asks for."""
+        sigma_w2, sigma_b2 = self(fan_in, fan_out)
+        return jnp.sqrt(sigma_w2), jnp.sqrt(sigma_b2)
+
+
+def fan_in(sigma_w2: float, sigma_b2: float = 0.0) -> Rule:
+    """The same σ_w², σ_b² in every layer: weights of variance σ_w²/fan_in."""
+    return Rule(sigma_w2, sigma_b2)
+
+
+def fan_average(gain: float) -> Rule:
+    """Weights of variance gain × 2/(fan_in + fan_out), as Glorot & Bengio ask."""
+    return Rule(average_w2=gain)
+
+
+# kaiming_uniform(a=√5): both weights and biases uniform on ±1/√fan_in.
+PYTORCH = Rule(sigma_w2=1 / 3, shared_b2=1 / 3)
+
+
+class Initializer(NamedTuple):
+    """A draw and its variances; `rule` is "critical" where the theory sets them.
+
+    independent: weights are independent to leading order, as mean-field theory assumes.
+    """
+
+    name: str
+    draw: str
+    rule: Rule | Literal["critical"]
+    source: str
+    independent: bool = True
+
+    def hidden(self, activation: Activation) -> Rule:
+        """The rule of every layer but the first.
+
+        Raises NoCriticalPoint where the theory knows none for the activation.
+        """
+        if self.rule != "critical":
+            return self.rule
+        point = _critical(activation)
+        return Rule(point.sigma_w2, point.sigma_b2)
+
+    def first(self, activation: Activation) -> Rule:
+        """The rule of the layer that reads the input, whose mean square is 1.
+
+        A critical net starts at its fixed point: its first states have length q*.
+        """
+        if self.rule != "critical":
+            return self.rule
+        return Rule(_critical(activation).q_star)
+
+
+class NoCriticalPoint(ValueError):
+    """The activation has no stable point of χ₁ = 1, so no critical initialisation."""
+
+
+def _critical(activation: Activation) -> Any:
+    point = mean_field.critical_point(activation)
+    if not point.exists:
+        raise NoCriticalPoint(point.reason)
+    return point
+
+
+_LECUN = "LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, section 4.6"
+_GLOROT = "Glorot & Bengio 2010, AISTATS"
+_HE = "He, Zhang, Ren & Sun 2015, arXiv:1502.01852"
+
+INITIALIZERS: Catalogue[Initializer] = Catalogue(
+    "initializer",
+    [
+        Initializer("lecun_normal", "normal", fan_in(1.0), _LECUN),
+        Initializer("lecun_uniform", "uniform", fan_in(1.0), _LECUN),
+        Initializer("lecun_truncated", "truncated", fan_in(1.0), _LECUN),
+        Initializer("glorot_normal", "normal", fan_average(1.0), _GLOROT),
+        Initializer("glorot_uniform", "uniform", fan_average(1.0), _GLOROT),
+        Initializer("glorot_truncated", "truncated", fan_average(1.0), _GLOROT),
+        Initializer("he_normal", "normal", fan_in(2.0), _HE),
+        Initializer("he_uniform", "uniform", fan_in(2.0), _HE),
+        Initializer("he_truncated", "truncated", fan_in(2.0), _HE),
+        Initializer(
+            "orthogonal",
+            "orthogonal",
+            fan_in(1.0),
+            "Saxe, McClelland & Ganguli 2013, arXiv:1312.6120",
+        ),
+        Initializer(
+            "delta_orthogonal",
+            "delta_orthogonal",
+            fan_in(1.0),
+            "Xiao et al. 2018, arXiv:1806.05393, algorithm 2 (on dense layers: orthogonal)",
+        ),
+        Initializer(
+            "looks_linear",
+            "looks_linear",
+            fan_in(2.0),
+            "Balduzzi et al. 2017, The Shattered Gradients Problem, arXiv:1702.08591",
+            independent=False,
+        ),
+        Initializer(
+            "pytorch",
+            "uniform",
+            PYTORCH,
+            "PyTorch, torch.nn.Linear: kaiming_uniform with a = √5",
+        ),
+        Initializer(
+            "critical",
+            "normal",
+            "critical",
+            "Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, arXiv:1611.01232",
+        ),
+        Initializer(
+            "critical_orthogonal",
+            "orthogonal",
+            "critical",
+            "Pennington, Schoenholz & Ganguli 2017, arXiv:1711.04735",
+        ),
+        Initializer(  # the point itself is given by sigma_w2 and sigma_b2
+            "free",
+            "normal",
+            fan_in(1.0),
+            "Poole et al. 2016, arXiv:1606.05340 (any σ_w², σ_b²)",
+        ),
+    ],
+)

@@ -1,0 +1,75 @@
+"""`depthbench doctor`: devices, versions, memory, denormals, optional parts."""
+
+import importlib.metadata
+import importlib.util
+import json
+import shutil
+import sys
+from typing import Any
+
+from research.cli.run import one_of
+from research.engine import console
+from research.machine import host
+from research.store import provenance
+
+OPTIONAL = {
+    **dict.fromkeys(("torch", "keras", "equinox"), "pip install 'depthbench[peers]'"),
+    "tensorflow_datasets": "pip install 'depthbench[data]'",
+    "pytest": "pip install 'depthbench[test]'",
+}
+
+
+def arguments(parser) -> None:
+    parser.add_argument("--format", default="table", help="table or json")
+
+
+def main(options) -> int:
+    one_of("--format", options.format, ("table", "json"))
+    found = findings()
+    if options.format == "json":
+        json.dump(found, sys.stdout, indent=1)
+        print()
+        return 0
+    for name, value in found.items():
+        print(f"{name:<21}{value}")
+    return 0
+
+
+def findings() -> dict[str, Any]:
+    """What there is to know about this machine and installation, by name."""
+    environment = host.environment()
+    commit = provenance.commit()
+    optional = {
+        name: _version(name) or f"absent ({how})" for name, how in OPTIONAL.items()
+    }
+    return {
+        **environment,
+        "memory": console.size(host.available_memory()) + " free",
+        "disk": console.size(shutil.disk_usage(".").free) + " free here",
+        "denormals": "flushed to zero" if denormals_flushed() else "kept",
+        "data digits": f"{len(_digits())} examples",
+        "commit": commit["commit"] or "not a git checkout",
+        "uncommitted": commit["uncommitted"] or "nothing",
+        **optional,
+    }
+
+
+def _version(name: str) -> str | None:
+    if importlib.util.find_spec(name) is None:
+        return None
+    return importlib.metadata.version(name)
+
+
+def _digits():
+    from research.datasets import DATASETS
+
+    return DATASETS["digits"].load().y
+
+
+def denormals_flushed() -> bool:
+    """Whether compiled code turns numbers below 1.2e-38 into zero."""
+    import jax
+    import numpy as np
+
+    halve = jax.jit(lambda x: x * np.float32(0.5))
+    return float(halve(np.float32(1.2e-38))) == 0.0

@@ -1,0 +1,103 @@
+"""`depthbench list`: benchmarks, experiments, and every catalogue with its sources."""
+
+import json
+import sys
+
+from research.architectures import ARCHITECTURES
+from research.architectures.family import Family
+from research.architectures.loops import LOOPS
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.initializers import INITIALIZERS
+from research.catalogues.normalizers import NORMALIZERS
+from research.catalogues.optimizers import OPTIMIZERS
+from research.catalogues.schedules import SCHEDULES
+from research.cli.run import one_of
+from research.datasets import DATASETS, Dataset
+from research.study import tables
+from research.study.studies import studies
+from research.study.tables import Table
+
+CATALOGUES = {
+    "activations": ACTIVATIONS,
+    "initializers": INITIALIZERS,
+    "normalizers": NORMALIZERS,
+    "architectures": ARCHITECTURES,
+    "loops": LOOPS,
+    "datasets": DATASETS,
+    "optimizers": OPTIMIZERS,
+    "schedules": SCHEDULES,
+}
+
+
+COLUMNS = {
+    "studies": ("name", "kind", "question"),
+    "architectures": ("name", "takes", "source"),
+    "datasets": ("name", "task", "shape", "classes", "source"),
+}
+
+
+def arguments(parser) -> None:
+    parser.add_argument(
+        "what",
+        nargs="?",
+        default="all",
+        help=f"all, studies, {', '.join(CATALOGUES)}; default: all",
+    )
+    parser.add_argument("--format", default="table", help="table or json")
+
+
+def main(options) -> int:
+    one_of("list", options.what, ("all", "studies", *CATALOGUES))
+    one_of("--format", options.format, ("table", "json"))
+    found = {
+        "studies": [
+            {"name": s.name, "kind": s.kind, "question": s.question, "source": s.source}
+            for s in studies().values()
+        ],
+        **{
+            name: [_entry(e) for e in entries.values()]
+            for name, entries in CATALOGUES.items()
+        },
+    }
+    if options.what != "all":
+        found = {options.what: found[options.what]}
+    if options.format == "json":
+        json.dump(found, sys.stdout, indent=1, ensure_ascii=False)
+        print()
+        return 0
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    for title, entries in found.items():
+        headers = COLUMNS.get(title, ("name", "source"))
+        body = tuple(tuple(_shown(entry, h) for h in headers) for entry in entries)
+        tables.show(Table(f"{title} ({len(entries)})", headers, body), console)
+    if "datasets" in found:
+        print("and what TensorFlow Datasets has prepared: tfds:NAME[/CONFIG][:VERSION]")
+    return 0
+
+
+def _entry(entry) -> dict[str, str]:
+    """What is said of an entry; also what an architecture takes, and a data set asks."""
+    said = {"name": entry.name}
+    if isinstance(entry, Dataset):
+        said["task"] = entry.task
+        said["shape"] = " × ".join(map(str, entry.shape))
+        said["classes"] = str(entry.classes)
+    if isinstance(entry, Family):
+        said["input"] = entry.takes
+        said["depth"] = entry.depths.says
+        for kind in ("activation", "normalizer"):
+            said[kind] = ", ".join(getattr(entry, f"{kind}s")) or "any"
+    return {**said, "source": entry.source}
+
+
+def _shown(entry: dict[str, str], header: str) -> str:
+    if header != "takes":
+        return entry[header]
+    limits = [
+        f"{name} {entry[name]}"
+        for name in ("depth", "activation", "normalizer")
+        if entry[name] != "any"
+    ]
+    return "; ".join([entry["input"], *limits])

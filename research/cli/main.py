@@ -1,0 +1,113 @@
+"""The command line: `depthbench COMMAND …`. Mistakes get one line and exit status 2."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, NoReturn
+
+from research.catalogues.catalogue import Mistake, nearest
+from research.study.errors import INTERRUPTED, USAGE, Refusal, missing
+
+
+class Command(NamedTuple):
+    """A subcommand. The file of its name in this folder has `arguments(parser)`, and
+    `main(options)`, which returns the exit status."""
+
+    name: str
+    help: str
+
+
+COMMANDS = (
+    Command("run", "run a benchmark or an experiment"),
+    Command("train", "train one net, or an ensemble of it"),
+    Command("claims", "every published claim beside what is measured"),
+    Command("theory", "infinite-width theory of one activation"),
+    Command("list", "benchmarks, experiments and every catalogue"),
+    Command("report", "make a run's report and figures again"),
+    Command("compare", "what differs between two runs beyond noise"),
+    Command("verify", "run some cells again and compare bits"),
+    Command("doctor", "devices, versions, memory, optional parts"),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are Refusals."""
+
+    def __init__(self, *args, **keywords):
+        super().__init__(*args, allow_abbrev=False, **keywords)
+
+    def error(self, message: str) -> NoReturn:
+        raise Refusal(f"{message} (see {self.prog} --help)")
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The options. Raises Refusal, naming the nearest flag, for one not known."""
+        options, unknown = self.parse_known_args(arguments)
+        flags = [s for action in self._actions for s in action.option_strings]
+        for word in unknown:
+            if word.startswith("-"):
+                hint = nearest(word.split("=")[0], [f for f in flags if len(f) > 2])
+                raise Refusal(f"unknown flag {word}: {hint}")
+            raise Refusal(f"unexpected {word!r} (see {self.prog} --help)")
+        return options
+
+
+def overview() -> str:
+    lines = [f"  {command.name:<9} {command.help}" for command in COMMANDS]
+    return (
+        "usage: depthbench COMMAND …\n\nHow deep can a network be made, does its "
+        "gradient survive, and what does it cost?\n\n" + "\n".join(lines) + "\n\n"
+        "depthbench COMMAND --help says more; depthbench run gradient_flow is the start."
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line and returns its exit status; prints no traceback for what
+    the user can mend."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return dispatch(arguments)
+    except (Refusal, Mistake) as refusal:
+        print(f"depthbench: {refusal}", file=sys.stderr)
+        return getattr(refusal, "status", USAGE)
+    except ModuleNotFoundError as error:
+        print(f"depthbench: {missing(error)}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("depthbench: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone: `depthbench … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    names = [command.name for command in COMMANDS]
+    if arguments[0] not in names:
+        raise Refusal(
+            f"unknown command {arguments[0]!r}: {nearest(arguments[0], names)}"
+        )
+    command = COMMANDS[names.index(arguments[0])]
+    module = importlib.import_module(f"research.cli.{command.name}")
+    parser = Parser(prog=f"depthbench {command.name}", description=command.help)
+    take: Callable = getattr(module, "take", None) or _take
+    return module.main(take(parser, module, arguments[1:]))
+
+
+def _take(parser: Parser, module, arguments: list[str]) -> argparse.Namespace:
+    module.arguments(parser)
+    return parser.parse(arguments)
+
+
+def entry() -> NoReturn:
+    """The console script."""
+    sys.exit(main())
+
+
+def script(name: str) -> NoReturn:
+    """`python -m benchmarks.NAME …` is `depthbench run NAME …`."""
+    sys.exit(main(["run", name, *sys.argv[1:]]))

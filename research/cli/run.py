@@ -1,0 +1,256 @@
+"""`depthbench run STUDY`: from flags to rows, tables, report and figures."""
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from research.engine import console, runner
+from research.machine import host
+from research.report import study_report
+from research.store import folder as folders
+from research.store.folder import Folder
+from research.study import tables
+from research.study.axes import flag_of
+from research.study.declaration import Cell, Study, Unit, chosen_values, grid
+from research.study.errors import Refusal
+from research.study.studies import studies
+
+FORMATS = ("table", "csv", "json", "markdown")
+SIZES = ("smoke", "standard", "full")
+STATUSES = ("oom", "lost", "overflow", "no_fixed_point", "diverged")
+
+
+def take(parser, module, given: list[str]) -> argparse.Namespace:
+    """The options of `run`; the study's axes become flags once it is named."""
+    names = studies()
+    if not given or given[0] in ("-h", "--help"):
+        print("usage: depthbench run STUDY [flags]\n\nstudies:")
+        for study in names.values():
+            print(f"  {study.name:<20} {study.question}")
+        print("\ndepthbench run STUDY --help lists the study's flags.")
+        raise SystemExit(0)
+    if given[0].startswith("-"):
+        raise Refusal(f"name the study first: depthbench run STUDY {given[0]} …")
+    study = names[given[0]]
+    parser.prog = f"depthbench run {study.name}"
+    parser.description = study.question
+    arguments(parser, study)
+    options = parser.parse(given[1:])
+    options.study = study
+    return options
+
+
+def arguments(parser, study: Study) -> None:
+    for name, axis in study.axes.items():
+        values = ", ".join("default" if v is None else str(v) for v in axis.values)
+        values = values if len(values) < 60 else f"all {len(axis.values)}"
+        every = "" if axis.single else ", or all"
+        names = ", ".join(axis.choices or ())
+        allowed = f"one of {names}{every}; " if axis.choices else ""
+        parser.add_argument(
+            flag_of(name),
+            metavar="VALUE" if axis.single else "A,B,…",
+            help=f"{axis.help}; {allowed}standard: {values}".replace("%", "%%"),
+        )
+    parser.add_argument(
+        "--size", default="standard", metavar="SIZE", help=", ".join(SIZES)
+    )
+    parser.add_argument("--out", metavar="DIR", help="default: runs/STUDY")
+    parser.add_argument(
+        "--format", default="table", metavar="FORMAT", help=", ".join(FORMATS)
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be run, run nothing"
+    )
+    parser.add_argument(
+        "--shard", metavar="I/N", help="run the I-th of N shares; they may share a DIR"
+    )
+    parser.add_argument(
+        "--retry",
+        metavar="A,B,…",
+        help=f"run cells again whose status is one of {', '.join(STATUSES)}",
+    )
+    parser.add_argument(
+        "--memory", metavar="GIB", help="use at most this; default: 3/4 of what is free"
+    )
+    parser.add_argument(
+        "--accept-changes",
+        action="store_true",
+        help="go on in a folder that other code or another machine began",
+    )
+
+
+def main(options: argparse.Namespace) -> int:
+    study: Study = options.study
+    chosen = check(study, options)
+    typed = {name for name in study.axes if getattr(options, name) is not None}
+    cells, left_out = study.fit(grid(study, chosen), typed)
+    for line in left_out:
+        console.say(line)
+    units = study.plan(cells)
+    memory = parse_memory(options.memory)
+    if options.dry_run:
+        print(summary(study, cells, units, memory))
+        return 0
+    out = Path(options.out or f"runs/{study.name}")
+    folder = folders.create(out)
+    with folders.locked(folder, options.shard):
+        return run(study, cells, units, folder, options, memory)
+
+
+def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
+    """The values of every axis. Raises Refusal for the first flag that is wrong."""
+    given = {
+        name: axis.parse(flag_of(name), getattr(options, name))
+        for name, axis in study.axes.items()
+        if getattr(options, name) is not None
+    }
+    one_of("--size", options.size, SIZES)
+    one_of("--format", options.format, FORMATS)
+    for status in filter(None, (options.retry or "").split(",")):
+        one_of("--retry", status, STATUSES)
+    if options.shard:
+        match = re.fullmatch(r"(\d+)/(\d+)", options.shard)
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise Refusal(f"--shard {options.shard}: must be I/N with 1 ≤ I ≤ N")
+    return chosen_values(study, options.size, given)
+
+
+def one_of(flag: str, value: str, allowed: Sequence[str]) -> None:
+    """Raises Refusal when the value is not one of those allowed."""
+    from research.catalogues.catalogue import nearest
+
+    if value not in allowed:
+        raise Refusal(f"{flag} {value}: {nearest(value, allowed)}")
+
+
+def parse_memory(text: str | None) -> int | None:
+    """Bytes from a number of GiB. Raises Refusal."""
+    if text is None:
+        return None
+    try:
+        gib = float(text)
+    except ValueError:
+        gib = -1.0
+    if not 0 < gib < 1e9:
+        raise Refusal(f"--memory {text}: must be a number of GiB above 0")
+    return int(gib * 2**30)
+
+
+def summary(
+    study: Study, cells: Sequence[Cell], units: Sequence[Unit], memory: int | None
+) -> str:
+    """What a run would do: cells, programs, memory, time."""
+    programs = len({unit.program for unit in units})
+    memory = memory or int(0.75 * host.machine_memory())
+    fits = [unit for unit in units if unit.memory <= memory]
+    left = len(cells) - sum(len(unit.cells) for unit in fits)
+    peak = max((min(unit.peak, memory) for unit in fits), default=0)
+    workers = study.threads or host.cores()
+    work = sum(u.seconds for u in fits) + programs * study.compile_seconds
+    lines = [
+        f"{study.name}: {study.question}",
+        f"cells               {len(cells)}",
+        f"compiled programs   {programs}",
+        f"memory              {console.size(peak)} a call, {workers} at a time "
+        f"(may use {console.size(memory)})",
+        f"time                about {console.duration(work / workers)} on {workers} cores",
+    ]
+    if left:
+        lines.append(f"do not fit          {left} cells: they become rows that say so")
+    return "\n".join(lines) + "\nnothing was run"
+
+
+def run(
+    study: Study,
+    cells: Sequence[Cell],
+    units: Sequence[Unit],
+    folder: Folder,
+    options: argparse.Namespace,
+    memory: int | None,
+) -> int:
+    """Runs what is missing in the folder, reports, and prints what was asked for."""
+    environment = host.environment()
+    allowed = runner.budget(memory) // runner.workers(study)
+    runner.check_fits(units, allowed)
+    stamp = runner.make_stamp(data_hash(cells), environment)
+    manifest = runner.prepare(study, folder, environment, options.accept_changes)
+    have, damaged = folders.records(folder, quarantine=True)
+    for line in damaged:
+        console.say(f"damaged, moved to quarantine and run again: {line}")
+    retry = (options.retry or "").split(",")
+    share = runner.share(units, options.shard)
+    wanted = [cell for unit in share for cell in unit.cells]
+    missing = runner.missing_ids(study, wanted, have, stamp["data"], retry)
+    order = runner.Order(study, share, missing, stamp, allowed)
+    begun = {"started": folders.now(), "cells": len(missing)}
+    if not folder.manifest.exists() or options.accept_changes:
+        folders.write_manifest(folder, manifest)
+    if len(wanted) > len(missing) and missing:
+        console.say(
+            f"{len(wanted) - len(missing)} of {len(wanted)} cells are there already"
+        )
+    with console.progress(len(missing)) as shown:
+        outcome = runner.execute(order, folder, shown)
+    begun |= {"ended": folders.now(), "seconds": round(outcome.seconds, 3)}
+    manifest["history"] = [*manifest["history"], {**begun, "done": outcome.done}]
+    folders.write_manifest(folder, manifest)
+    if outcome.stopped:
+        kept = len(wanted) - outcome.kept
+        console.say(
+            f"stopped: {kept} of {len(wanted)} cells are kept in {folder.path}; "
+            "the same command goes on from there"
+        )
+        return outcome.stopped
+    return finish(study, cells, folder, options, stamp, outcome.seconds)
+
+
+def finish(study, cells, folder, options, stamp, seconds: float) -> int:
+    """Writes the report of all rows in the folder; prints the rows that were asked."""
+    have, _ = folders.records(folder)
+    began = time.perf_counter()
+    study_report.write(study, folder, have, stamp)
+    asked = {runner.cell_id(study.name, cell, stamp["data"]) for cell in cells}
+    rows = sorted((r.row for r in have if r.id in asked), key=study.order)
+    present(study, rows, options.format)
+    if options.format == "table":
+        took = console.duration(seconds), console.duration(time.perf_counter() - began)
+        console.say(
+            f"ran in {took[0]}, reported in {took[1]}: {folder.path}/report.html"
+        )
+    return 0
+
+
+def data_hash(cells: Sequence[Cell]) -> str:
+    """The fingerprint of the data set that the cells are fed with, if any."""
+    name = cells[0].get("dataset")
+    if not isinstance(name, str):
+        return "none"
+    from research.datasets import find, fingerprint
+
+    return fingerprint(find(name).load())
+
+
+def present(study: Study, rows: Sequence[Any], form: str) -> None:
+    """Prints rows on standard output in the form that was asked for."""
+    columns = study_report.columns(study, rows)
+    if form == "csv":
+        sys.stdout.write(tables.as_csv(rows, columns))
+    elif form == "json":
+        sys.stdout.write(tables.as_json(rows, columns))
+    else:
+        shown = list(study.tables(rows)) if rows else []
+        if study.claims:
+            shown.append(study_report.claims_table(study_report.verdicts(study, rows)))
+        if form == "markdown":
+            sys.stdout.write("\n".join(tables.as_markdown(t) for t in shown))
+            return
+        from rich.console import Console
+
+        console = Console(width=None if sys.stdout.isatty() else 100)
+        for table in shown:
+            tables.show(table, console)

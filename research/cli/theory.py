@@ -1,0 +1,100 @@
+"""`depthbench theory ACTIVATION`: the infinite-width theory of one network."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from research.catalogues.activations import ACTIVATIONS
+from research.cli.run import one_of
+from research.store import atomic
+from research.study import tables
+from research.study.axes import Axis
+from research.study.errors import Refusal
+from research.study.tables import Table
+
+MEANINGS = {
+    "q_star": "fixed point of the squared length q",
+    "chi_1": "factor of the squared gradient per layer",
+    "c_star": "fixed point of the correlation of two inputs",
+    "chi_c": "slope of the correlation map at c*",
+    "xi_q": "depth scale of lengths, layers",
+    "xi_c": "depth scale of correlations, layers",
+    "trainable_depth": "6 ξ_c, layers",
+    "sigma_w2_critical": "σ_w² of χ₁ = 1 at this σ_b²",
+    "phase": "ordered (vanishes), critical, chaotic (explodes)",
+    "converged": "the limits exist and are finite",
+}
+SIGMA_W2 = Axis("σ_w²: weight variance × fan-in", (1.0,), kind="number", low=1e-12)
+SIGMA_B2 = Axis("σ_b²: bias variance", (0.0,), kind="number", low=0)
+
+
+def arguments(parser) -> None:
+    parser.add_argument("activation", help=", ".join(ACTIVATIONS))
+    parser.add_argument("--sigma-w2", default="1", help=f"{SIGMA_W2.help}; default 1")
+    parser.add_argument("--sigma-b2", default="0", help=f"{SIGMA_B2.help}; default 0")
+    parser.add_argument("--format", default="table", help="table or json")
+    parser.add_argument("--figure", help="write the phase diagram to this .png or .svg")
+
+
+def main(options) -> int:
+    activation = ACTIVATIONS[options.activation]
+    (sigma_w2,) = one("--sigma-w2", SIGMA_W2, options.sigma_w2)
+    (sigma_b2,) = one("--sigma-b2", SIGMA_B2, options.sigma_b2)
+    one_of("--format", options.format, ("table", "json"))
+    if options.figure and Path(options.figure).suffix not in (".png", ".svg"):
+        raise Refusal(f"--figure {options.figure}: must end in .png or .svg")
+    from research.theory import mean_field
+
+    told = mean_field.theory(activation, sigma_w2, sigma_b2)
+    values = {name: getattr(told, name) for name in MEANINGS}
+    if options.figure:
+        write_figure(Path(options.figure), activation, sigma_w2, sigma_b2)
+    if options.format == "json":
+        plain = {name: _json(value) for name, value in values.items()}
+        print(json.dumps({**plain, "reason": told.reason}, allow_nan=False))
+        return 0
+    title = f"{activation.name}, σ_w² = {sigma_w2:g}, σ_b² = {sigma_b2:g}"
+    body = tuple((name, _text(value), MEANINGS[name]) for name, value in values.items())
+    from rich.console import Console
+
+    console = Console(width=None if Console().is_terminal else 100)
+    tables.show(Table(title, ("", "value", "meaning"), body), console)
+    if told.reason:
+        print(told.reason)
+    if options.figure:
+        print(f"phase diagram: {options.figure}")
+    return 0
+
+
+def one(flag: str, axis: Axis, text: str) -> tuple[Any, ...]:
+    """The single value of a flag. Raises Refusal."""
+    return axis._replace(single=True).parse(flag, text)
+
+
+def _json(value: Any) -> Any:
+    """JSON has no infinity: "inf" as a string, None for what does not exist."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return "none" if math.isnan(value) else f"{value:.9g}"
+    return str(value)
+
+
+def write_figure(path: Path, activation, sigma_w2: float, sigma_b2: float) -> None:
+    """Writes the phase diagram: the sign of ln χ₁ over σ_w², σ_b², and the point."""
+    from research.report import figures
+
+    figure = figures.new(4.2, 3.4)
+    axes = figure.subplots()
+    figures.phase_diagram(axes, activation, (sigma_w2, sigma_b2))
+    render = figures.as_svg if path.suffix == ".svg" else figures.as_png
+    if not path.parent.is_dir():
+        raise Refusal(f"--figure {path}: no folder {path.parent}")
+    atomic.write_atomically(path, render(figure))

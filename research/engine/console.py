@@ -1,0 +1,63 @@
+"""What a person is told beside the output: lines, a bar, sizes and times in words."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+
+class Progress(NamedTuple):
+    """Told of each unit as it begins and ends; shows it or not."""
+
+    begin: Callable[[str], None]
+    advance: Callable[[int], None]
+
+
+def say(line: str) -> None:
+    """A line for the person, beside the output."""
+    print(f"depthbench: {line}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def progress(total: int, unit: str = "cells") -> Iterator[Progress]:
+    """A bar with what is running, what is done and time left; silent when piped."""
+    if not sys.stderr.isatty() or not total:
+        yield Progress(lambda what: None, lambda cells: None)
+        return
+    from rich import progress as bars
+    from rich.console import Console
+
+    bar = bars.Progress(
+        bars.BarColumn(bar_width=24),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn(unit),
+        bars.TimeRemainingColumn(elapsed_when_finished=True),
+        bars.TextColumn("{task.description}"),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task("compiling", total=total)
+        yield Progress(
+            lambda what: bar.update(task, description=what),
+            lambda cells: bar.advance(task, cells),
+        )
+
+
+def size(count: int) -> str:
+    """Bytes for people.
+
+    >>> size(3 * 2**30)
+    '3.0 GiB'
+    """
+    power = min((max(count, 1).bit_length() - 1) // 10, 4)
+    digits = 1 if power else 0
+    return (
+        f"{count / 1024**power:.{digits}f} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: "40 s", "3 min", "2.5 h"."""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,162 @@
+"""A run in one process, or in several that are one: the first writes, all go in step.
+
+Every process computes the same numbers and takes part in all that is sent between devices;
+what is read and written on disk, and what is said, is process 0's.
+"""
+
+import contextlib
+import faulthandler
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from research.engine import console
+from research.learning import checkpoints, sharding
+from research.learning.forms import is_key
+from research.study.errors import LATER, Refusal
+
+HUNG = 900.0  # seconds, with compilation, that a turn of under a second cannot take
+
+
+def by_first(work: Callable[[], Any]) -> Any:
+    """What `work` gives in process 0, and None in others; a Refusal there is all's."""
+    result, refusal = None, None
+    if sharding.leads():
+        try:
+            result = work()
+        except Refusal as error:
+            refusal = error
+    status = int(sharding.agreed(refusal.status if refusal else 0)[0, 0])
+    if refusal is not None:
+        raise refusal
+    if status:
+        raise Refusal(f"process {jax.process_index()} ends as process 0 does", status)
+    return result
+
+
+def watched() -> None:
+    """To be called at each turn: processes that wait for one another for ever are ended,
+    and say where they waited."""
+    if jax.process_count() > 1:
+        faulthandler.dump_traceback_later(HUNG, exit=True)
+
+
+def unwatched() -> None:
+    """To be called after the last turn."""
+    if jax.process_count() > 1:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Ends this process when what another one should have sent does not come."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        why = " ".join(str(error).split())[:120]
+        console.say(
+            f"process {jax.process_index()} of {jax.process_count()} has lost another one "
+            f"({why}); the same commands go on from the last checkpoint"
+        )
+        # Sooner than that jax's service ends it, and says which one is gone.
+        time.sleep(2 * sharding.HEARTBEAT)
+        os._exit(LATER)
+
+
+class Keeper:
+    """The checkpoints of a run, whatever its mesh and processes.
+
+    store: None in all processes but the first.
+    """
+
+    def __init__(self, store: checkpoints.Store | None, spread: bool):
+        self._store, self._spread = store, spread
+
+    def restore(self, kept: Any) -> tuple[int, Any]:
+        """(step, state) of the newest whole checkpoint, placed as `kept`; or (-1, kept).
+
+        Raises Mismatch when it is of another state.
+        """
+        if not self._spread:
+            return self._read(jax.eval_shape(lambda: kept)) or (-1, kept)
+        # To the host first: a state may be too large for any one device.
+        like = jax.tree.map(_on_host, kept)
+        found = self._read(like)
+        step = int(sharding.agreed(found[0] if found else -1)[0, 0])
+        if step < 0:
+            return step, kept
+        state = sharding.whole(found[1]) if found else jax.tree.map(_data, like)
+        if jax.process_count() > 1:
+            state = sharding.of_first(state)
+        return step, sharding.as_placed(state, kept)
+
+    def _read(self, like: Any) -> tuple[int, Any] | None:
+        if self._store is None:
+            return None
+        restored = self._store.restore(like)
+        for line in self._store.damaged:
+            console.say(line)
+        return (
+            None if restored is None else (restored.step, type(like)(*restored.state))
+        )
+
+    def due(self) -> bool:
+        """Whether it is time for a save. Raises NotSaved when the last one failed."""
+        return self._store is not None and self._store.due()
+
+    def begin(self, step: int, kept: Any) -> None:
+        """Begins a save, in all processes at once; they go on meanwhile."""
+        kept = _gathered(kept)
+        if self._store is not None:
+            self._store.begin(step, kept, {})
+
+    def save(self, step: int, kept: Any) -> None:
+        """Saves, in all processes at once. Raises NotSaved."""
+        kept = _gathered(kept)
+        if self._store is not None:
+            self._store.save(step, kept, {})
+
+
+def _on_host(leaf: Any) -> Any:
+    """What a checkpoint is read into: NumPy's, and a form for keys."""
+    if is_key(leaf):
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+    return np.empty(leaf.shape, leaf.dtype)
+
+
+def _data(leaf: Any) -> np.ndarray:
+    """An array of the same form, by a key's data where it is one."""
+    if is_key(leaf):
+        leaf = jax.eval_shape(jax.random.key_data, leaf)
+    return np.zeros(leaf.shape, leaf.dtype)
+
+
+def _gathered(tree: Any) -> Any:
+    """The tree with its arrays in this process; keys stay what they are."""
+    if jax.process_count() == 1:
+        return tree
+
+    def one(leaf: Any) -> Any:
+        array = sharding.whole(leaf)
+        if not is_key(leaf):
+            return array
+        return jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf))
+
+    return jax.tree.map(one, tree)
+
+
+@contextlib.contextmanager
+def keeper(folder: Path, seconds: float, spread: bool) -> Iterator[Keeper]:
+    """The checkpoints of a folder. spread: the state is split over a mesh."""
+    if not sharding.leads():
+        yield Keeper(None, spread)
+        return
+    with checkpoints.open(folder, seconds) as store:
+        yield Keeper(store, spread)

@@ -1,0 +1,259 @@
+"""The runner: plans units, runs what is missing, and loses nothing."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from research.engine import console
+from research.engine.signals import supervise
+from research.machine import host
+from research.store import folder as folders
+from research.store import provenance, rows
+from research.store.folder import Folder
+from research.store.rows import Record, cell_id
+from research.study.declaration import Cell, Measured, Study, Unit
+from research.study.errors import Refusal
+
+
+class Outcome(NamedTuple):
+    done: int
+    kept: int
+    seconds: float
+    stopped: int  # the exit status: 0, 130 or 143
+
+
+class Order(NamedTuple):
+    """What is asked for: the whole plan, what of it is missing, and with what."""
+
+    study: Study
+    units: Sequence[Unit]
+    missing: frozenset[str]
+    stamp: dict[str, Any]
+    memory: int
+
+
+def budget(memory: int | None) -> int:
+    """Bytes that one call may use: what is given, or three quarters of what is free.
+
+    Of an accelerator nine tenths: what is free there was taken for jax alone.
+    """
+    if memory:
+        return memory
+    import jax
+
+    share = 0.75 if jax.default_backend() == "cpu" else 0.9
+    return int(share * host.available_memory())
+
+
+def check_fits(units: Sequence[Unit], memory: int) -> None:
+    """Raises Refusal when no cell at all fits in memory."""
+    smallest = min(units, key=lambda unit: unit.memory)
+    if smallest.memory > memory:
+        cell = smallest.cells[0]
+        shape = ", ".join(f"{n} {cell[n]}" for n in ("depth", "width") if n in cell)
+        raise Refusal(
+            f"{shape}: one network needs {console.size(smallest.memory)}, and "
+            f"{console.size(memory)} may be used; choose a smaller depth or width"
+        )
+
+
+def share(units: Sequence[Unit], shard: str | None) -> list[Unit]:
+    """The units of shard "i/n": every n-th, from the i-th."""
+    if not shard:
+        return list(units)
+    index, count = map(int, shard.split("/"))
+    return list(units[index - 1 :: count])
+
+
+def execute(order: Order, folder: Folder, progress: console.Progress) -> Outcome:
+    """Runs units with a missing cell; rows of one are on disk before the next begins.
+
+    Units of different programs alternate between the workers, so that one compiles
+    while another runs. A first signal lets running units end; a second leaves at once.
+    """
+    todo = [u for u in order.units if _wanted(order, u)]
+    started = time.perf_counter()
+    stop = threading.Event()
+    failures: queue.SimpleQueue = queue.SimpleQueue()
+    lanes = _lanes(todo)
+    lock = threading.Lock()
+    done = [0]
+
+    def work(mine: int) -> None:
+        try:
+            while not stop.is_set():
+                with lock:
+                    unit = _take(lanes, mine)
+                if unit is None:
+                    return
+                progress.begin(describe(unit))
+                finished = _run(order, unit, folder)
+                with lock:
+                    done[0] += finished
+                progress.advance(finished)
+        except BaseException as error:
+            failures.put(error)
+            stop.set()
+
+    threads = [
+        threading.Thread(target=work, args=(n,), daemon=True)
+        for n in range(workers(order.study))
+    ]
+    status = supervise(threads, stop)
+    if not failures.empty():
+        raise failures.get()
+    kept = len(order.missing) - done[0]
+    return Outcome(done[0], kept, time.perf_counter() - started, status)
+
+
+def workers(study: Study) -> int:
+    """How many units run at a time."""
+    if study.threads:
+        return study.threads
+    import jax  # an accelerator is kept busy by one
+
+    return host.cores() if jax.default_backend() == "cpu" else 1
+
+
+def _wanted(order: Order, unit: Unit) -> bool:
+    return any(_id(order, cell) in order.missing for cell in unit.cells)
+
+
+def _id(order: Order, cell: Cell) -> str:
+    return cell_id(order.study.name, cell, order.stamp["data"])
+
+
+def _lanes(units: Sequence[Unit]) -> dict[Any, list[Unit]]:
+    """Units by program, in order; each list is taken from its front."""
+    lanes: dict[Any, list[Unit]] = {}
+    for unit in units:
+        lanes.setdefault(unit.program, []).append(unit)
+    return lanes
+
+
+_LANE = threading.local()
+
+
+def _take(lanes: dict[Any, list[Unit]], mine: int) -> Unit | None:
+    """The next unit: of the worker's own program, else of one nobody has begun."""
+    own = getattr(_LANE, "program", None)
+    if not lanes.get(own):
+        left = [program for program, units in lanes.items() if units]
+        if not left:
+            return None
+        own = _LANE.program = left[mine % len(left)]
+    return lanes[own].pop(0)
+
+
+def describe(unit: Unit) -> str:
+    """The unit in a few words: its first cell's names and depth."""
+    cell = unit.cells[0]
+    names = [str(v) for v in cell.values() if isinstance(v, str)][:3]
+    return " ".join(names + ([f"depth {cell['depth']}"] if "depth" in cell else []))
+
+
+def _run(order: Order, unit: Unit, folder: Folder) -> int:
+    """Measures a unit and writes its missing rows; returns how many."""
+    measured = attempt(unit, order.memory)
+    written = 0
+    for cell, result in zip(unit.cells, measured, strict=True):
+        if _id(order, cell) in order.missing:
+            record, packed = rows.record_of(order.study.name, cell, result, order.stamp)
+            rows.save(folder.cells, record, packed)
+            written += 1
+    return written
+
+
+def attempt(unit: Unit, memory: int) -> Sequence[Measured]:
+    """The unit's results; a unit that does not fit gives rows that say so."""
+    if unit.memory > memory:
+        reason = (
+            f"needs {console.size(unit.memory)}, and {console.size(memory)} may be used"
+        )
+        return [Measured("oom", reason, {})] * len(unit.cells)
+    try:
+        with exact():
+            return unit.run(memory)
+    except MemoryError:
+        reason = f"ran out of memory; estimated {console.size(unit.memory)}"
+        return [Measured("oom", reason, {})] * len(unit.cells)
+    except Exception as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        reason = str(error).splitlines()[0]
+        return [Measured("oom", reason, {})] * len(unit.cells)
+
+
+@contextlib.contextmanager
+def exact() -> Iterator[None]:
+    """Products in float32, as every row is stamped, where the device would round factors.
+
+    On a CPU nothing is rounded, and programs stay what they are. A study that measures
+    other precisions says so itself.
+    """
+    import jax
+
+    if jax.default_backend() == "cpu":
+        yield
+        return
+    with jax.default_matmul_precision("highest"):
+        yield
+
+
+def make_stamp(data: str, environment: dict[str, Any]) -> dict[str, Any]:
+    """What every row of a run is stamped with; nothing that changes between runs."""
+    return {"data": data, **environment, **provenance.commit()}
+
+
+def prepare(
+    study: Study, folder: Folder, environment: dict[str, Any], accept: bool
+) -> dict[str, Any]:
+    """The folder's manifest, new or as it was.
+
+    Raises Refusal when code or environment have changed since, unless accepted; then
+    the manifest says what was accepted.
+    """
+    manifest = folders.read_manifest(folder)
+    fresh = {
+        "study": study.name,
+        "code": provenance.code(study.script),
+        "environment": environment,
+        "history": [],
+    }
+    if manifest is None:
+        return fresh
+    if manifest["study"] != study.name:
+        raise Refusal(
+            f"{folder.path}: holds {manifest['study']}, not {study.name}; "
+            "name another --out"
+        )
+    said = folders.differences(manifest, fresh["code"], environment)
+    if said and not accept:
+        more = f" (and {len(said) - 2} more)" if len(said) > 2 else ""
+        raise Refusal(
+            f"{folder.path}: made by other code or on another machine: "
+            f"{'; '.join(said[:2])}{more}; use a new --out, or --accept-changes"
+        )
+    if said:
+        fresh["history"] = [*manifest["history"], {"accepted": said}]
+        return fresh
+    return manifest
+
+
+def missing_ids(
+    study: Study,
+    cells: Sequence[Cell],
+    have: Sequence[Record],
+    data: str,
+    retry: Sequence[str],
+) -> frozenset[str]:
+    """The ids of cells that have no row yet, or one whose status is to be retried."""
+    settled = {r.id for r in have if r.status not in retry}
+    return frozenset(
+        identity
+        for identity in (cell_id(study.name, cell, data) for cell in cells)
+        if identity not in settled
+    )

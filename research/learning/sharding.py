@@ -1,0 +1,268 @@
+"""Many devices: what of a training run lies where, by the axes of a mesh.
+
+cells: an ensemble's runs, each on devices of its own. data: a batch's examples.
+parameters: the batch too, and with it all that is as large as the parameters: they
+themselves, their gradients and the optimizer's averages ("fully sharded", ZeRO's third
+stage). A device keeps its part and is sent a layer's others when it comes to the layer.
+
+Nothing of training is written again. State and batches are placed, and from that jit
+makes one program for all devices that computes what it computes on one: the batch's own
+examples, means and batch norm over all of it, the same random numbers. Only sums are
+taken in another order, so results are equal to float tolerance and not bit for bit.
+Source: Xu et al. 2021, GSPMD, arXiv:2105.04663; Rajbhandari et al. 2020, ZeRO,
+arXiv:1910.02054.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from research.catalogues.catalogue import Mistake, nearest
+from research.lazy import lazily
+
+with lazily():
+    import jax
+    import numpy as np
+
+BATCH = ("data", "parameters")  # both take a share of a batch's examples
+
+
+class Shape(NamedTuple):
+    """How many devices along each axis. The last are neighbours: they talk the most."""
+
+    cells: int = 1
+    data: int = 1
+    parameters: int = 1
+
+    @property
+    def devices(self) -> int:
+        return self.cells * self.parts
+
+    @property
+    def parts(self) -> int:
+        """Shares that a batch is split in."""
+        return self.data * self.parameters
+
+    def __str__(self) -> str:
+        named = zip(self._fields, self, strict=True)
+        return ",".join(f"{n}={size}" for n, size in named if size > 1) or "one device"
+
+
+def parse(text: str) -> Shape:
+    """The shape of "data=4,cells=2". Raises Mistake; imports no jax.
+
+    >>> parse("data=4,cells=2")
+    Shape(cells=2, data=4, parameters=1)
+    """
+    sizes: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, size = (word.strip() for word in part.partition("="))
+        if name not in Shape._fields:
+            raise Mistake(f"--mesh {part.strip()}: {nearest(name, Shape._fields)}")
+        if name in sizes:
+            raise Mistake(f"--mesh {text}: names {name} twice")
+        if not size.isdecimal() or not 1 <= int(size) <= 10**6:
+            raise Mistake(f"--mesh {part.strip()}: must be {name}=N, N devices")
+        sizes[name] = int(size)
+    return Shape(**sizes)
+
+
+def check(shape: Shape, batch: int, accumulate: int, runs: int) -> None:
+    """Raises Mistake where batch or runs cannot be split in equal shares."""
+    if batch // accumulate % shape.parts:
+        what = f"--batch {batch}"
+        if accumulate > 1:
+            what += f" --accumulate {accumulate}"
+        raise Mistake(
+            f"--mesh {shape}: {batch // accumulate} examples ({what}) are not divisible "
+            f"by {shape.parts}, which data × parameters is"
+        )
+    if runs % shape.cells:
+        raise Mistake(
+            f"--mesh {shape}: {runs} runs (--seeds and numbers) are not divisible by "
+            f"cells={shape.cells}"
+        )
+
+
+def mesh(shape: Shape, devices: Sequence[Any] | None = None) -> Any:
+    """A mesh of these devices, or of all there are. Raises Mistake where they are more
+    or fewer than the shape has."""
+    devices = list(jax.devices() if devices is None else devices)
+    if len(devices) != shape.devices:
+        there = "is 1" if len(devices) == 1 else f"are {len(devices)}"
+        hint = ""
+        if devices[0].platform == "cpu":
+            hint = f"; JAX_NUM_CPU_DEVICES={shape.devices} makes virtual ones of a CPU"
+        raise Mistake(
+            f"--mesh {shape}: is {shape.devices} devices; there {there}{hint}"
+        )
+    automatic = (jax.sharding.AxisType.Auto,) * len(shape)
+    return jax.make_mesh(
+        tuple(shape), shape._fields, axis_types=automatic, devices=devices
+    )
+
+
+def place(mesh: Any, *axes: Any) -> Any:
+    """The sharding of an array's leading axes over axes of the mesh; none: everywhere."""
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
+
+
+def split(mesh: Any, batch: Any) -> Any:
+    """A batch [batch, …] in equal shares; one that has none stays as it is."""
+    parts = mesh.shape["data"] * mesh.shape["parameters"]
+    if batch.shape[0] % parts:
+        return batch
+    return jax.lax.with_sharding_constraint(batch, place(mesh, BATCH))
+
+
+def places(mesh: Any, state: Any, several: bool) -> Any:
+    """Where each array of a training state lies. state: may be of forms.
+
+    several: with a leading axis [runs]. Of an array as large as the parameters the last
+    axis that can be is split; a stage's first is its depth, which a scan walks along.
+    """
+    runs = ["cells"] if several else []
+
+    def one(path: Any, leaf: Any) -> Any:
+        names = [getattr(part, "name", None) for part in path]
+        axes: list[Any] = [*runs, *[None] * (leaf.ndim - len(runs))]
+        first = len(runs) + ("stages" in names)
+        for axis in reversed(range(first, leaf.ndim)):
+            if names[0] in ("params", "opt") and not (
+                leaf.shape[axis] % mesh.shape["parameters"]
+            ):
+                axes[axis] = "parameters"
+                break
+        return place(mesh, *axes)
+
+    return jax.tree_util.tree_map_with_path(one, state)
+
+
+def settled(mesh: Any, state: Any, several: bool) -> Any:
+    """The state, each array at its place; within a compiled function."""
+    return jax.lax.with_sharding_constraint(state, places(mesh, state, several))
+
+
+def shown(mesh: Any, tree: Any) -> Any:
+    """Arrays that every device has the whole of; within a compiled function."""
+    return jax.lax.with_sharding_constraint(tree, place(mesh))
+
+
+# ------------------------------------------------------------------ from host to mesh
+
+
+def put(arrays: Any, where: Any) -> Any:
+    """NumPy arrays, the same in every process, on the devices of a sharding.
+
+    A process copies to its own devices no more than their part.
+    """
+
+    def one(array: Any) -> Any:
+        array = np.asarray(array)
+        return jax.make_array_from_callback(array.shape, where, lambda at: array[at])
+
+    return jax.tree.map(one, arrays)
+
+
+def as_placed(arrays: Any, like: Any) -> Any:
+    """NumPy arrays, typed keys by their data, as the arrays of `like` are placed."""
+
+    def one(array: Any, like: Any) -> Any:
+        if not isinstance(like, jax.Array):
+            return array
+        placed = put(array, like.sharding)
+        if not _is_key(like):
+            return placed
+        wrap = lambda data: jax.random.wrap_key_data(
+            data, impl=jax.random.key_impl(like)
+        )
+        return jax.jit(wrap, out_shardings=like.sharding)(placed)
+
+    return jax.tree.map(one, arrays, like)
+
+
+def whole(tree: Any) -> Any:
+    """All of every array as NumPy, in every process; typed keys by their data.
+
+    One array after the other: there is never more than one that is not split.
+    """
+
+    def one(leaf: Any) -> Any:
+        leaf = jax.random.key_data(leaf) if _is_key(leaf) else leaf
+        if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+            from jax.experimental import multihost_utils
+
+            return multihost_utils.process_allgather(leaf, tiled=True)
+        return np.asarray(leaf)
+
+    return jax.tree.map(one, tree)
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+# ------------------------------------------------------------------- several processes
+
+HEARTBEAT = 20  # seconds without a sign of life after which a process counts as dead
+CLUSTER = "cluster"  # for `coordinator`: what Slurm, Open MPI or a TPU pod says
+
+
+class Processes(NamedTuple):
+    """The processes of one run: where the first can be reached, which one this is."""
+
+    coordinator: str  # HOST:PORT, or CLUSTER
+    number: int = 0
+    count: int = 0
+
+
+def start(processes: Processes) -> None:
+    """Joins the processes of a run; before jax is asked for anything. Raises Mistake.
+
+    When one of them dies the others are ended, by the first one's service.
+    """
+    if processes.count == 1:
+        return
+    # jax would take SIGTERM for itself, and end nothing.
+    jax.config.update("jax_enable_preemption_service", False)
+    given = {}
+    if processes.coordinator != CLUSTER:
+        coordinator, number, count = processes
+        given = {
+            "coordinator_address": coordinator,
+            "num_processes": count,
+            "process_id": number,
+        }
+    try:
+        jax.distributed.initialize(**given, heartbeat_timeout_seconds=HEARTBEAT)
+    except (ValueError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise Mistake(f"--coordinator {processes.coordinator}: {said}") from None
+
+
+def leads() -> bool:
+    """Whether this is the process that writes and speaks."""
+    return jax.process_index() == 0
+
+
+def agreed(*mine: int) -> Any:
+    """What every process says, in all of them: [processes, numbers]."""
+    if jax.process_count() == 1:
+        return np.array([mine])
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(np.array(mine, np.int32))
+
+
+def of_first(tree: Any) -> Any:
+    """Process 0's NumPy arrays, in every process, which has some of the same forms."""
+    from jax.experimental import multihost_utils
+
+    def one(array: Any) -> Any:
+        if not array.size:
+            return array
+        # By their bytes: jax sends sums, and -0 + 0 is another zero.
+        sent = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        got = np.asarray(multihost_utils.broadcast_one_to_all(sent))
+        return got.view(array.dtype).reshape(array.shape)
+
+    return jax.tree.map(one, tree)

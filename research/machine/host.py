@@ -1,0 +1,79 @@
+"""What decides the bits of a row beside its settings: versions, device, memory."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
+
+
+def versions() -> dict[str, str | None]:
+    """Python's and the libraries' versions; None for what is not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def processor() -> str:
+    """The model of the CPU, as the system names it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """The CPU cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def environment() -> dict[str, Any]:
+    """What decides the bits of a row beside its settings; imports jax."""
+    import jax
+
+    device = jax.devices()[0]
+    return {
+        **versions(),
+        "platform": device.platform,
+        "device": device.device_kind,
+        "devices": jax.device_count(),
+        "driver": getattr(device.client, "platform_version", None),
+        "processor": processor(),
+        "cores": cores(),
+        "xla_flags": os.environ.get("XLA_FLAGS"),
+        "matmul_precision": "highest",
+        "dtype": "float32",
+    }
+
+
+def available_memory() -> int:
+    """Bytes that can be used now: of the accelerator, or else of the machine."""
+    import jax
+
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    if "bytes_limit" in statistics:
+        return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
+    return machine_memory()
+
+
+def machine_memory() -> int:
+    """Bytes of main memory that are free for new work; asks no library."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

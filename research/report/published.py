@@ -1,0 +1,108 @@
+"""Committed rows: what was measured once, and is published with the code.
+
+They lie in benchmarks/results/DEVICE/STUDY, whatever the kind of study.
+"""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from research.report import study_report
+from research.store.folder import Folder
+from research.store.provenance import ROOT
+from research.store.rows import Record
+from research.study.declaration import Row, Study
+
+RESULTS = ROOT / "benchmarks" / "results"
+CPU = "cpu"
+WORDS = {"": None, "True": True, "False": False}
+
+
+class Made(NamedTuple):
+    """Rows, where they were made, and the day that it ended."""
+
+    rows: list[Row]
+    environment: dict[str, Any]
+    date: str | None
+
+    @property
+    def device(self) -> str | None:
+        """The processor's or the accelerator's name."""
+        own = "processor" if self.environment.get("platform") == "cpu" else "device"
+        return self.environment.get(own)
+
+
+def folders(device: str = CPU) -> dict[str, Path]:
+    """Where each study's committed rows of a device are."""
+    return {path.name: path for path in sorted((RESULTS / device).glob("*/"))}
+
+
+def devices() -> list[str]:
+    """The devices that there are committed rows of; the CPU first."""
+    names = sorted(path.name for path in RESULTS.glob("*/"))
+    return sorted(names, key=lambda name: name != CPU)
+
+
+def made(name: str, device: str = CPU) -> Made | None:
+    """A study's committed rows; None if there are none."""
+    folder = folders(device).get(name)
+    if folder is None:
+        return None
+    manifest = json.loads((folder / "run.json").read_text())
+    return Made(read_csv(folder / "rows.csv"), manifest["environment"], ended(manifest))
+
+
+def ended(manifest: dict[str, Any]) -> str | None:
+    """The day that a folder's last run ended."""
+    days = [entry["ended"] for entry in manifest.get("history", []) if "ended" in entry]
+    return days[-1][:10] if days else None
+
+
+def read_csv(path: Path) -> list[Row]:
+    """The rows of a rows.csv: numbers and truth values as such, empty as None."""
+    with open(path, newline="") as file:
+        return [{k: _value(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def _value(text: str) -> Any:
+    if text in WORDS:
+        return WORDS[text]
+    for kind in (int, float):
+        try:
+            return kind(text) if text not in ("inf", "-inf", "nan") else text
+        except ValueError:
+            continue
+    return text
+
+
+def made_again(study: Study, device: str = CPU) -> str:
+    """A published study_report.md, made from its committed rows."""
+    folder = folders(device)[study.name]
+    rows = read_csv(folder / "rows.csv")
+    stamp = json.loads((folder / "stamp.json").read_text())
+    named = [(f.name, f.caption) for f in study.figures(rows, lambda row: {})]
+    return study_report.as_markdown(study, rows, stamp, named)
+
+
+def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
+    """Where a run's rows, report, figures and stamps now are."""
+    stamp = records[0].stamp
+    device = CPU if stamp["platform"] == CPU else _slug(str(stamp["device"]))
+    target = RESULTS / device / study.name
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("rows.csv", "run.json"):
+        (target / name).write_bytes((folder.path / name).read_bytes())
+    for figure in folder.path.glob("*.svg"):
+        (target / figure.name).write_bytes(figure.read_bytes())
+    (target / "stamp.json").write_text(
+        json.dumps(stamp, indent=1, sort_keys=True) + "\n"
+    )
+    (target / "report.md").write_text(made_again(study, device))
+    return target
+
+
+def _slug(name: str) -> str:
+    """A device's name as a folder's: "NVIDIA H100 80GB HBM3" is nvidia_h100_80gb_hbm3."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -1,0 +1,142 @@
+"""The report: a pure function of a run's folder, made without jax."""
+
+import functools
+import html
+from collections.abc import Sequence
+from typing import Any
+
+from research.report import figures
+from research.store import atomic, rows
+from research.store.folder import Folder
+from research.store.rows import Record
+from research.study import tables
+from research.study.claims import Verdict, judge
+from research.study.declaration import Row, Study
+from research.study.tables import Mark, Table
+
+
+def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) -> None:
+    """Writes rows.csv, report.md, report.html and the figures from the records."""
+    ordered = sorted((r.row for r in records), key=study.order)
+    profiles = functools.cache(lambda identity: rows.profiles(folder.cells, identity))
+    pictures = [
+        (figure, figure.draw())
+        for figure in study.figures(ordered, lambda row: profiles(row["id"]))
+    ]
+    pngs = {}
+    for figure, drawn in pictures:
+        figures.lay_out(drawn)
+        pngs[figure.name] = figures.as_png(drawn)
+        save = atomic.write_atomically
+        save(folder.path / f"{figure.name}.svg", figures.as_svg(drawn))
+        save(folder.path / f"{figure.name}.png", pngs[figure.name])
+    named = [(figure.name, figure.caption) for figure, _ in pictures]
+    csv = tables.as_csv(ordered, columns(study, ordered))
+    markdown = as_markdown(study, ordered, stamp, named)
+    page = as_html(study, ordered, stamp, named, pngs)
+    for name, text in (
+        ("rows.csv", csv),
+        ("report.md", markdown),
+        ("report.html", page),
+    ):
+        atomic.write_atomically(folder.path / name, text.encode())
+
+
+def columns(study: Study, ordered: Sequence[Row]) -> list[str]:
+    """The study's columns, then whatever else a row has."""
+    first = list(study.columns)
+    others = dict.fromkeys(name for row in ordered for name in row)
+    return [*first, *(n for n in others if n not in first and n != "id")]
+
+
+def verdicts(study: Study, ordered: Sequence[Row]) -> list[Verdict]:
+    return [judge(claim, ordered) for claim in study.claims]
+
+
+def claims_table(judged: Sequence[Verdict]) -> Table:
+    """One line a claim: what it says, who says so, and what the rows say."""
+    tones = {"holds": "good", "fails": "bad", "untested": "dim"}
+    body = tuple(
+        (
+            v.claim.id,
+            v.claim.says,
+            Mark(v.word, tones[v.word]),
+            v.sentence(),
+            v.claim.source,
+        )
+        for v in judged
+    )
+    return Table("Claims", ("id", "claim", "verdict", "seen", "source"), body)
+
+
+def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:
+    """Where the rows were made, in a few lines."""
+    statuses: dict[str, int] = {}
+    for row in ordered:
+        statuses[row["status"]] = statuses.get(row["status"], 0) + 1
+    count = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
+    said = [f"{len(ordered)} rows: {count}"]
+    if stamp:
+        said.append(
+            f"{stamp.get('devices')} × {stamp.get('device')} ({stamp.get('processor')},"
+            f" {stamp.get('cores')} cores), jax {stamp.get('jax')}, {stamp.get('dtype')}"
+            f", matmul precision {stamp.get('matmul_precision')}"
+        )
+        dirty = " with uncommitted changes" if stamp.get("uncommitted") else ""
+        said.append(f"commit {stamp.get('commit') or 'unknown'}{dirty}")
+    return said
+
+
+def stamp_line(manifest: dict[str, Any]) -> str:
+    """Where a run was made, in a line."""
+    told = manifest.get("environment", {})
+    return (
+        f"{told.get('devices')} × {told.get('device')} ({told.get('processor')}, "
+        f"{told.get('cores')} cores), jax {told.get('jax')}, {told.get('dtype')}, matmul "
+        f"precision {told.get('matmul_precision')}."
+    )
+
+
+def as_markdown(study: Study, ordered, stamp, named: Sequence[tuple[str, str]]) -> str:
+    """The whole report in Markdown."""
+    parts = [f"# {study.name}\n\n{study.question}\n\nSource: {study.source}.\n"]
+    parts.append("\n".join(f"- {line}" for line in stamp_lines(ordered, stamp)) + "\n")
+    if study.claims:
+        parts.append(tables.as_markdown(claims_table(verdicts(study, ordered))))
+    parts += [f"![{name}]({name}.svg)\n\n{caption}\n" for name, caption in named]
+    parts += [tables.as_markdown(table) for table in study.tables(ordered)]
+    parts.append("All rows are in `rows.csv`; profiles by layer in `cells/*.npz`.\n")
+    return "\n".join(parts)
+
+
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>
+body {{ font: 14px/1.45 system-ui, sans-serif; max-width: 1100px; margin: 2em auto;
+  padding: 0 1em; color: #222; }}
+table {{ border-collapse: collapse; margin: 0 0 1.5em; font-size: 13px; }}
+th, td {{ text-align: left; padding: 2px 10px 2px 0; border-bottom: 1px solid #e5e5e5;
+  vertical-align: top; }}
+img {{ max-width: 100%; }} figcaption {{ color: #555; max-width: 70em; }}
+</style>
+{body}
+</html>
+"""
+
+
+def as_html(study: Study, ordered, stamp, named, pngs: dict[str, bytes]) -> str:
+    """The whole report as one HTML file with its pictures inside."""
+    parts = [f"<h1>{study.name}</h1>\n<p>{html.escape(study.question)}</p>"]
+    parts.append(f"<p>Source: {html.escape(study.source)}.</p>")
+    lines = "".join(f"<li>{html.escape(s)}</li>" for s in stamp_lines(ordered, stamp))
+    parts.append(f"<ul>{lines}</ul>")
+    if study.claims:
+        parts.append(tables.as_html(claims_table(verdicts(study, ordered))))
+    for name, caption in named:
+        uri = figures.data_uri(pngs[name])
+        parts.append(
+            f'<figure><img alt="{name}" src="{uri}">'
+            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        )
+    parts += [tables.as_html(table) for table in study.tables(ordered)]
+    return PAGE.format(title=study.name, body="\n".join(parts))

@@ -1,0 +1,227 @@
+"""Seeds × variances × activations × depths in one compiled program.
+
+A program is compiled once for an architecture: the activation is a branch of a switch,
+the depth a loop bound, σ_w and σ_b numbers. Members that differ in seed or variance run
+side by side (vmap); what differs in activation or depth is another call of the program.
+"""
+
+import functools
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from research.architectures import ARCHITECTURES
+from research.architectures.contract import Settings, Variables, Weights, init
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.initializers import DRAWS, Rule
+from research.catalogues.normalizers import NORMALIZERS
+from research.datasets import DATASETS, Data
+from research.signal import probes
+from research.theory.activation import slope, steepest
+
+SATURATED = 0.01  # a slope below this share of the activation's steepest is saturated
+
+
+class Program(NamedTuple):
+    """The static settings: what a change of compiles a new program.
+
+    capacity: the number of layers that are drawn; any depth up to it can be run.
+    """
+
+    architecture: str
+    normalizer: str
+    activations: tuple[str, ...]
+    width: int
+    capacity: int
+    batch: int
+    dataset: str
+
+
+class Member(NamedTuple):
+    """The traced settings of one network, but for the seed and what calls share."""
+
+    first: Rule  # of the layer that reads the input
+    hidden: Rule
+
+
+def signals(
+    program: Program,
+    activation: str,
+    draw: str,
+    depth: int,
+    members: Sequence[Member],
+    seeds: range,
+) -> list[probes.Signal]:
+    """One Signal for each member, with arrays [seeds, states or layers].
+
+    All members share draws: the same seed gives the same weights but for their size,
+    and the first layers of a deeper net are the shallower net.
+    """
+    host = _run(_compiled(program), program, activation, draw, depth, members, seeds)
+    # Where depth is a loop bound, what lies beyond it was not run.
+    states = depth + 1 if _repeats(program) else None
+    layers = depth if _repeats(program) else None
+    trimmed = probes.Signal(
+        log10_length=host.log10_length[..., :states],
+        decorrelation=host.decorrelation[..., :states],
+        log10_gradient=host.log10_gradient[..., :states],
+        log10_parameter_gradient=None,
+        saturated=host.saturated[..., :layers],
+    )
+    return [jax.tree.map(lambda a, m=m: a[m], trimmed) for m in range(len(members))]
+
+
+def log_gradients(
+    program: Program,
+    activation: str,
+    draw: str,
+    depth: int,
+    members: Sequence[Member],
+    seeds: range,
+) -> np.ndarray:
+    """log10 gradient norms [members, seeds, states]: those of `signals`, sooner."""
+    run = _compiled(program, gradients_alone=True)
+    host = _run(run, program, activation, draw, depth, members, seeds)
+    return host[..., : depth + 1] if _repeats(program) else host
+
+
+def _run(run, program: Program, activation: str, draw: str, depth, members, seeds):
+    """The compiled program's results, on the host."""
+    variables = _drawn(program, draw, seeds)
+    x, y = _batches(program, seeds)
+    rules = jax.tree.map(lambda *a: np.asarray(a, np.float32), *members)
+    threshold = np.float32(SATURATED * steepest(ACTIVATIONS[activation]))
+    index = np.int32(program.activations.index(activation))
+    result = run(variables, x, y, rules, index, threshold, np.int32(depth))
+    return jax.device_get(result)
+
+
+def inputs(program: Program, draw: str, seeds: range):
+    """(variables of unit size, x, y), all [seeds, …]: what `signals` runs on."""
+    return _drawn(program, draw, seeds), *_batches(program, seeds)
+
+
+def build(program: Program, activation: Any, draw: str, rules: Member, depth: Any):
+    """The program's network for one activation; rules and depth may be traced."""
+    weights = Weights(
+        DRAWS[draw], rules.hidden.gains, ntk=True, first=rules.first.gains
+    )
+    family, dataset = ARCHITECTURES[program.architecture], DATASETS[program.dataset]
+    settings = Settings(
+        width=program.width,
+        depth=program.capacity,
+        activation=activation,
+        weights=weights,
+        normalizer=NORMALIZERS[program.normalizer],
+        outputs=family.outputs(dataset.shape, dataset.classes),
+        active_depth=depth,
+    )
+    return family.build(settings)
+
+
+def _repeats(program: Program) -> bool:
+    return ARCHITECTURES[program.architecture].repeats
+
+
+@functools.cache
+def _compiled(program: Program, gradients_alone: bool = False):
+    phis = tuple(ACTIVATIONS[name].phi for name in program.activations)
+    gives = ARCHITECTURES[program.architecture].gives
+
+    def one(variables, x, y, rules, index, threshold, depth):
+        def activation(z):
+            return _one_of(phis, index, z)
+
+        def loss(outputs):
+            if gives != "classes":  # the input again
+                return jnp.mean(jnp.square(outputs - x.reshape(outputs.shape)))
+            losses = optax.softmax_cross_entropy_with_integer_labels(outputs, y)
+            return jnp.mean(losses)
+
+        net = build(program, activation, "normal", rules, depth)
+        depths = (depth,) if _repeats(program) else None
+        measured = probes.signal(
+            net, variables, x, loss, depths=depths, threshold=threshold
+        )
+        # What is left out of the program's results is not worked out.
+        if gradients_alone:
+            return measured.log10_gradient
+        return measured._replace(log10_parameter_gradient=None)
+
+    over_seeds = jax.vmap(one, in_axes=(0, 0, 0, None, None, None, None))
+    over_members = jax.vmap(over_seeds, in_axes=(None, None, None, 0, None, None, None))
+
+    def run(*arguments):
+        with jax.default_matmul_precision("highest"):
+            return over_members(*arguments)
+
+    return jax.jit(run)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _one_of(phis: tuple, index: jax.Array, z: jax.Array) -> jax.Array:
+    """φ(z) of the activation at `index`.
+
+    Its derivative is another switch. Left to itself, jax would carry from the forward
+    to the backward pass what every branch needs there, filled with zeros for all but
+    the one that was taken.
+    """
+    return jax.lax.switch(index, phis, z)
+
+
+@_one_of.defjvp
+def _slope_of_one(phis: tuple, primals, tangents):
+    index, z = primals
+    slopes = [functools.partial(slope, phi) for phi in phis]
+    value, slopes_of_z = jax.lax.switch(index, slopes, z)
+    return value, slopes_of_z * tangents[1]
+
+
+# Each thread keeps its last draw: consecutive calls differ in what does not change it.
+_KEPT = threading.local()
+
+
+def _drawn(program: Program, draw: str, seeds: range) -> Variables:
+    """Variables of unit size, stacked [seeds, …]."""
+    request = (program._replace(activations=()), draw, seeds)
+    if getattr(_KEPT, "request", None) != request:
+        _KEPT.request = _KEPT.variables = None  # freed before the next is made
+        _KEPT.variables = jax.block_until_ready(_draw(program, draw, seeds))
+        _KEPT.request = request
+    return _KEPT.variables
+
+
+def _draw(program: Program, draw: str, seeds: range) -> Variables:
+    """Fresh variables, stacked [seeds, …].
+
+    Not one jitted program: the samplers are compiled by shape, and so serve every
+    architecture; a program for each would take longer to compile than to run.
+    """
+    zeros = jnp.zeros((program.batch, *DATASETS[program.dataset].shape), jnp.float32)
+    unit = Member(Rule(1.0, 1.0), Rule(1.0, 1.0))
+    net = build(program, lambda z: z, draw, unit, program.capacity)
+
+    def one(seed):
+        return init(jax.random.fold_in(jax.random.key(seed), 1), net, zeros)
+
+    return jax.vmap(one)(np.asarray(seeds, np.uint32))
+
+
+@functools.cache
+def _data(name: str) -> Data:
+    return DATASETS[name].load()
+
+
+def _batches(program: Program, seeds: range) -> tuple[np.ndarray, np.ndarray]:
+    """(x [seeds, batch, *shape], y [seeds, batch]): another batch for each seed."""
+    data = _data(program.dataset)
+    chosen = [
+        np.random.default_rng(seed).choice(len(data.y), program.batch, replace=False)
+        for seed in seeds
+    ]
+    return data.x[np.stack(chosen)], data.y[np.stack(chosen)]

@@ -1,0 +1,330 @@
+"""Measurement and theory side by side: one network setting, one row of numbers.
+
+The scripts that sweep signal propagation share this: how a cell's settings become
+ensemble members, which theory stands beside them, and what is read off the profiles.
+"""
+
+import functools
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from research.architectures import ARCHITECTURES
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.initializers import INITIALIZERS, NoCriticalPoint, Rule
+from research.datasets import DATASETS
+from research.signal import profiles
+from research.signal.ensembles import Member, Program, signals
+from research.signal.probes import Signal
+from research.theory import mean_field, trajectories
+from research.theory.activation import kinked_at_zero
+
+_ONE_AT_A_TIME = threading.Lock()  # threads would work out the same theory side by side
+SURVIVES = 3.0  # decades between first and last gradient: a factor of 1,000
+Settings = Mapping[str, Any]
+
+
+class Result(NamedTuple):
+    """A cell's outcome: status, the reason if it is not ok, numbers, and profiles."""
+
+    status: str
+    reason: str
+    values: dict[str, Any]
+    profiles: dict[str, np.ndarray]
+
+
+def verdict(log10_ratio: float) -> str:
+    """ "survives", "vanishes" or "explodes": what `log10_ratio` decades amount to."""
+    if abs(log10_ratio) <= SURVIVES:
+        return "survives"
+    return "vanishes" if log10_ratio < 0 else "explodes"
+
+
+def member(settings: Settings) -> Member:
+    """The variances of the first and of the hidden layers.
+
+    sigma_w2 and sigma_b2, where given, replace the initialiser's in every layer.
+    Raises NoCriticalPoint.
+    """
+    initializer = INITIALIZERS[settings["initializer"]]
+    activation = ACTIVATIONS[settings["activation"]]
+    sigma_w2, sigma_b2 = settings.get("sigma_w2"), settings.get("sigma_b2")
+
+    def unless_given(own: Rule) -> Rule:
+        if sigma_w2 is not None:
+            own = own._replace(sigma_w2=sigma_w2, average_w2=0.0)
+        if sigma_b2 is not None:
+            own = own._replace(sigma_b2=sigma_b2, shared_b2=0.0)
+        return own
+
+    return Member(
+        unless_given(initializer.first(activation)),
+        unless_given(initializer.hidden(activation)),
+    )
+
+
+def at_fixed_point(settings: Settings) -> Member:
+    """The same, but the first layer's output has the length that theory ends at.
+
+    Where that is 0 or infinite, lengths start at 1.
+    """
+    hidden = member(settings).hidden
+    activation = ACTIVATIONS[settings["activation"]]
+    width = settings["width"]
+    q_star = mean_field.fixed_point(activation, *hidden(width, width)).q_star
+    start = q_star if 0 < q_star < np.inf else 1.0
+    return Member(Rule(start), hidden)
+
+
+def at_length(settings: Settings) -> Member:
+    """χ₁ = 1 at the length `q_star`, where all lengths start; without one as above.
+
+    Raises NoCriticalPoint where no variances keep that length.
+    """
+    q = settings.get("q_star")
+    if q is None:
+        return at_fixed_point(settings)
+    line = mean_field.critical_line(ACTIVATIONS[settings["activation"]], q)
+    if line.sigma_b2 < -1e-9 * q:
+        raise NoCriticalPoint(f"χ₁ = 1 at q* = {q:g} needs a bias variance below 0")
+    if line.slope > 1 + 1e-9:
+        raise NoCriticalPoint(f"lengths move away from q* = {q:g} where χ₁ = 1")
+    sigma_b2 = max(float(line.sigma_b2), 0.0)
+    return Member(Rule(q), Rule(float(line.sigma_w2), sigma_b2))
+
+
+def program_of(
+    settings: Settings, activations: tuple[str, ...], capacity: int
+) -> Program:
+    """The compiled program that serves these settings and others like them."""
+    names = ("architecture", "normalizer", "width", "batch", "dataset")
+    given = {name: settings[name] for name in names}
+    return Program(activations=activations, capacity=capacity, **given)
+
+
+def measure(
+    cells: Sequence[Settings],
+    program: Program,
+    seeds_at_a_time: int,
+    member: Callable[[Settings], Member] = member,
+) -> list[Result]:
+    """A Result for each cell; cells differ in initialiser and variances alone.
+
+    On an accelerator they run side by side. On a CPU in turn, although that takes
+    longer: a cell's bits then do not depend on which others are run with it.
+    """
+    together = jax.default_backend() != "cpu"
+    calls = [list(cells)] if together else [[cell] for cell in cells]
+    return [
+        result
+        for call in calls
+        for result in _measure(call, program, seeds_at_a_time, member)
+    ]
+
+
+def _measure(
+    cells: Sequence[Settings],
+    program: Program,
+    seeds_at_a_time: int,
+    member: Callable[[Settings], Member],
+) -> list[Result]:
+    results: dict[int, Result] = {}
+    runnable: dict[int, Member] = {}
+    for number, settings in enumerate(cells):
+        try:
+            with _ONE_AT_A_TIME:
+                runnable[number] = member(settings)
+        except NoCriticalPoint as error:
+            values: dict[str, Any] = {"verdict": "no fixed point"}
+            results[number] = Result("no_fixed_point", str(error), values, {})
+    if runnable:
+        shared = cells[0]
+        depth, seeds = shared["depth"], shared["seeds"]
+        draw = INITIALIZERS[shared["initializer"]].draw
+        parts = [
+            signals(
+                program,
+                shared["activation"],
+                draw,
+                depth,
+                list(runnable.values()),
+                range(first, min(first + seeds_at_a_time, seeds)),
+            )
+            for first in range(0, seeds, seeds_at_a_time)
+        ]
+        for position, number in enumerate(runnable):
+            of_seeds = [part[position] for part in parts]
+            joined = jax.tree.map(lambda *arrays: np.concatenate(arrays), *of_seeds)
+            results[number] = result(cells[number], runnable[number], joined)
+    return [results[number] for number in range(len(cells))]
+
+
+def result(settings: Settings, member: Member, signal: Signal) -> Result:
+    """The row of one cell: what was measured, and what theory says of it."""
+    with _ONE_AT_A_TIME:
+        theory, line = theory_of(settings, member)
+    losses = [
+        profiles.lost_at(q, apart)
+        for q, apart in zip(signal.log10_length, signal.decorrelation, strict=True)
+    ]
+    lost = min((loss for loss in losses if loss), default=None)
+    width = settings["width"]
+    used = member.hidden(width, width)
+    values: dict[str, Any] = {
+        "sigma_w2_used": used.sigma_w2,
+        "sigma_b2_used": used.sigma_b2,
+        "signal_lost_at": lost[0] if lost else None,
+        "signal_lost_how": lost[1] if lost else None,
+        "saturated": _mean(signal.saturated[:, -1]),
+        "log10_length": _mean(signal.log10_length[:, -1]),
+        "decorrelation": _mean(signal.decorrelation[:, -1]),
+        **theory,
+    }
+    kept = {
+        "log10_gradient": signal.log10_gradient.astype(np.float32),
+        "log10_length": np.mean(signal.log10_length, 0, dtype=np.float64),
+        "decorrelation": np.mean(signal.decorrelation, 0, dtype=np.float64),
+        "saturated": np.mean(signal.saturated, 0, dtype=np.float64),
+    }
+    kept = {name: np.asarray(a, np.float32) for name, a in kept.items()}
+    if line is not None:
+        kept["log10_gradient_theory"] = np.asarray(line, np.float32)
+    finite = np.all(np.isfinite(signal.log10_gradient), axis=1)
+    if kinked_at_zero(ACTIVATIONS[settings["activation"]]):
+        # The slope at an underflowed zero is not the slope at the tiny number it was.
+        finite &= [loss is None or loss[1] != "zero" for loss in losses]
+    if not np.all(finite):
+        status, reason = _without_gradient(lost, int(np.sum(~finite)), len(finite))
+        values["verdict"] = "lost" if status == "lost" else status
+        return Result(status, reason, values, kept)
+    ratios = profiles.over_seeds(profiles.ratio(signal.log10_gradient))
+    slopes = profiles.over_seeds(profiles.slope(signal.log10_gradient))
+    values |= {
+        "log10_ratio": ratios.mean,
+        "log10_ratio_se": ratios.error,
+        "log10_slope": slopes.mean,
+        "log10_slope_se": slopes.error,
+        "verdict": verdict(ratios.mean),
+    }
+    return Result("ok", "", values, kept)
+
+
+def _mean(values: Any) -> float | None:
+    finite = values[np.isfinite(values)]
+    return float(np.mean(finite, dtype=np.float64)) if finite.size else None
+
+
+def _without_gradient(lost: tuple[int, str] | None, bad: int, seeds: int):
+    where = f"in {bad} of {seeds} seeds"
+    if lost and lost[1] == "overflow":
+        return "overflow", f"hidden state is not finite from layer {lost[0]}, {where}"
+    if lost and lost[1] == "zero":
+        return "lost", f"hidden state is exactly zero from layer {lost[0]}, {where}"
+    return "lost", f"gradient is exactly zero, {where}"
+
+
+THEORY = [
+    "log10_slope_theory",
+    "log10_ratio_theory",
+    "verdict_theory",
+    "phase",
+    "q_star",
+    "chi_1",
+    "c_star",
+    "xi_c",
+    "trainable_depth",
+    "theory_reason",
+]
+
+
+def theory_of(settings: Settings, member: Member):
+    """(columns by name, the gradient's line [states] or None) for a cell.
+
+    The slope is ½ log10 χ₁ at the length's fixed point for a plain net; for others, and
+    with a normaliser, it is the slope of the finite-depth recursion. None, with a
+    reason, where there is no theory here.
+    """
+    values: dict[str, Any] = dict.fromkeys(THEORY)
+    family = ARCHITECTURES[settings["architecture"]]
+    activation = ACTIVATIONS[settings["activation"]]
+    width, shape = settings["width"], DATASETS[settings["dataset"]].shape
+    sigma_w2, sigma_b2 = member.hidden(width, width)
+    depth, normalizer = settings["depth"], settings["normalizer"]
+    reason = _no_theory(settings)
+    if reason:
+        return {**values, "theory_reason": reason}, None
+    assert family.branch is not None  # or there were a reason
+    branch = family.branch(depth)
+    line = _line(
+        settings["activation"],
+        float(sigma_w2),
+        float(sigma_b2),
+        float(sum(member.first(family.inputs(shape), width))),
+        depth,
+        normalizer,
+        branch,
+    )
+    if line is not None:
+        values["log10_slope_theory"] = float(profiles.slope(line[None])[0])
+        values["log10_ratio_theory"] = float(line[0] - line[-1])
+    plain = branch == (0.0, 1.0) and normalizer == "none"
+    if plain:
+        values |= _infinite_depth(activation.name, float(sigma_w2), float(sigma_b2))
+    if values["log10_ratio_theory"] is not None:
+        values["verdict_theory"] = verdict(values["log10_ratio_theory"])
+    return values, line
+
+
+def _no_theory(settings: Settings) -> str | None:
+    """Why no infinite-width theory here covers the setting; None where one does."""
+    family = ARCHITECTURES[settings["architecture"]]
+    if family.branch is None:
+        return f"no mean-field theory of {family.name} here"
+    if not INITIALIZERS[settings["initializer"]].independent:
+        return f"{settings['initializer']} weights are not independent"
+    if settings["normalizer"] not in trajectories.NORMALIZERS:
+        return f"no mean-field theory of the normaliser {settings['normalizer']} here"
+    if settings["normalizer"] == "batch" and family.branch(1).skip:
+        return "no mean-field theory of batch norm in residual nets here"
+    return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _line(name, sigma_w2, sigma_b2, q_0, depth, normalizer, branch):
+    """log10 gradient norms [states], relative to the last; None past float64."""
+    told = trajectories.profile(
+        ACTIVATIONS[name],
+        sigma_w2,
+        sigma_b2,
+        q_0,
+        depth,
+        normalizer=normalizer,
+        skip=branch.skip,
+        branch=branch.scale,
+    )
+    with np.errstate(divide="ignore"):
+        gains = 0.5 * np.log10(told.chi)
+    if not np.all(np.isfinite(gains)):
+        return None
+    return np.append(np.cumsum(gains[::-1])[::-1], 0.0)
+
+
+@functools.lru_cache(maxsize=4096)
+def _infinite_depth(name: str, sigma_w2: float, sigma_b2: float) -> dict[str, Any]:
+    """Theory's columns for a plain net of any depth."""
+    told = mean_field.theory(ACTIVATIONS[name], sigma_w2, sigma_b2)
+    values: dict[str, Any] = {
+        "phase": told.phase,
+        "q_star": told.q_star,
+        "c_star": told.c_star,
+        "chi_1": told.chi_1,
+        "xi_c": told.xi_c,
+        "trainable_depth": told.trainable_depth,
+        "theory_reason": told.reason or None,
+    }
+    slope = 0.5 * np.log10(told.chi_1) if told.chi_1 > 0 else np.nan
+    values["log10_slope_theory"] = float(slope) if np.isfinite(slope) else None
+    return values

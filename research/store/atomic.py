@@ -1,0 +1,23 @@
+"""The one way in which files of a run are written: whole or not at all."""
+
+import os
+from pathlib import Path
+
+from research.study.errors import DISK, Refusal
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """The file is there whole or not at all, whatever interrupts.
+
+    Raises Refusal when the disk is full or refuses.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise Refusal(f"cannot write {path}: {error.strerror}", DISK) from None

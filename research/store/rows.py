@@ -1,0 +1,150 @@
+"""Rows on disk: one strict-JSON file a cell, whole or not there, and self-checked."""
+
+import hashlib
+import io
+import json
+import math
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from research.store import atomic
+from research.study.declaration import Cell, Measured, Row
+from research.study.errors import Refusal
+
+SCHEMA = 1
+
+
+class Record(NamedTuple):
+    """One cell's file: settings, result, the stamp of where it was made."""
+
+    id: str
+    study: str
+    settings: Cell
+    status: str
+    reason: str
+    values: dict[str, Any]
+    stamp: dict[str, Any]
+    profiles: str | None  # SHA-256 of the .npz beside it
+
+    @property
+    def row(self) -> Row:
+        """Settings, status and values in one flat dictionary."""
+        return {
+            **self.settings,
+            "status": self.status,
+            "reason": self.reason,
+            **self.values,
+            "id": self.id,
+        }
+
+
+class Damaged(ValueError):
+    """A file that is not what was written."""
+
+
+def cell_id(study: str, settings: Cell, data: str) -> str:
+    """16 hexadecimal digits that name a cell: study, settings, data's hash, schema."""
+    return _digest([SCHEMA, study, settings, data])[:16]
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def record_of(
+    study: str,
+    cell: Cell,
+    measured: Measured,
+    stamp: dict[str, Any],
+) -> tuple[Record, bytes | None]:
+    """The record of a measured cell, and its profiles as .npz bytes."""
+    values = {name: _plain(value) for name, value in measured.values.items()}
+    packed = pack(measured.profiles) if measured.profiles else None
+    record = Record(
+        cell_id(study, cell, stamp["data"]),
+        study,
+        cell,
+        measured.status,
+        measured.reason,
+        values,
+        stamp,
+        hashlib.sha256(packed).hexdigest() if packed else None,
+    )
+    return record, packed
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value: infinity is "inf", what does not exist is None."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def save(folder: Path, record: Record, packed: bytes | None) -> None:
+    """Writes profiles, then the row, so that a row on disk always has its profiles."""
+    if packed is not None:
+        atomic.write_atomically(folder / f"{record.id}.npz", packed)
+    body = {"schema": SCHEMA, **record._asdict()}
+    body["checksum"] = _digest(body)
+    text = json.dumps(body, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    atomic.write_atomically(folder / f"{record.id}.json", text.encode())
+
+
+def load(path: Path) -> Record:
+    """The record in a file. Raises Damaged when the file is not what was written."""
+    try:
+        body = json.loads(path.read_bytes())
+        checksum = body.pop("checksum")
+        if _digest(body) != checksum:
+            raise Damaged(f"{path.name}: checksum does not match")
+        if body.pop("schema") != SCHEMA:
+            raise Damaged(f"{path.name}: written by another version")
+        record = Record(**body)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, Damaged):
+            raise
+        raise Damaged(f"{path.name}: not a row") from None
+    if path.stem != record.id:
+        raise Damaged(f"{path.name}: holds another cell's row")
+    if record.profiles is not None:
+        _check_profiles(path.with_suffix(".npz"), record.profiles)
+    return record
+
+
+def _check_profiles(path: Path, digest: str) -> None:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise Damaged(f"{path.name}: missing") from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise Damaged(f"{path.name}: checksum does not match")
+
+
+def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as .npz bytes that depend on nothing but the arrays (numpy adds times)."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
+    return out.getvalue()
+
+
+def profiles(folder: Path, identity: str) -> dict[str, np.ndarray]:
+    """The arrays kept beside a cell's row, by name; empty where there are none."""
+    path = folder / f"{identity}.npz"
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, zipfile.BadZipFile):
+        raise Refusal(f"{path}: does not hold plain arrays") from None

@@ -1,0 +1,47 @@
+"""An activation as theory sees it: φ, where it is not smooth, and its slope."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from research.lazy import lazily
+
+with lazily():
+    import jax
+    import jax.numpy as jnp
+
+
+class Activation(NamedTuple):
+    """A nonlinearity φ, applied to every element.
+
+    phi: the function, on an array of any shape; differentiable by jax.
+    kinks: the points where φ or φ′ is not smooth; the theory's quadrature splits there.
+    """
+
+    name: str
+    phi: Callable[[Any], Any]
+    source: str
+    kinks: tuple[float, ...] = ()
+
+    def __call__(self, x: Any) -> Any:
+        return self.phi(x)
+
+
+def slope(phi: Callable, x: Any) -> tuple[Any, Any]:
+    """φ(x) and φ′(x), each of x's shape, in one pass."""
+    return jax.jvp(phi, (x,), (jnp.ones_like(x),))
+
+
+@functools.cache
+def steepest(activation: Activation) -> float:
+    """The largest |φ′| on [-8, 8], the yardstick for what counts as saturated."""
+    x = jnp.linspace(-8.0, 8.0, 1601) + 0.0025  # no grid point on a kink
+    return float(jnp.max(jnp.abs(slope(activation.phi, x)[1])))
+
+
+@functools.cache
+def kinked_at_zero(activation: Activation) -> bool:
+    """Whether φ′ jumps at 0: a state that underflows then has another gradient."""
+    near = jnp.array([-1e-3, 1e-3], jnp.float32)
+    left, right = slope(activation.phi, near)[1]
+    return bool(jnp.abs(left - right) > 0.1)

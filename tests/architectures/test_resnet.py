@@ -1,0 +1,374 @@
+"""Residual networks: their sizes, their forms, their probes, and PyTorch's results."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from research.architectures import ARCHITECTURES
+from research.architectures.contract import apply, call, init, layer_at
+from research.catalogues.normalizers import EPSILON
+from research.signal import probes
+
+SMALL = ("plain_cnn", "resnet", "resnet_v2")
+UNNORMALIZED = ("resnet_fixup", "resnet_skipinit", "resnet_rezero")
+X = np.random.default_rng(0).standard_normal((4, 8, 8, 1)).astype(np.float32)
+small = pytest.mark.parametrize("name", SMALL)
+unnormalized = pytest.mark.parametrize("name", UNNORMALIZED)
+
+
+def shapes_of(net, x):
+    return jax.eval_shape(lambda key: init(key, net, x), jax.random.key(0))
+
+
+def parameters(net, side):
+    variables = shapes_of(net, jnp.zeros((1, side, side, 3)))
+    counted = jax.tree_util.tree_leaves_with_path(variables)
+    return sum(a.size for path, a in counted if "statistics" not in str(path))
+
+
+@pytest.mark.parametrize(
+    ("depth", "count"),
+    (
+        (20, 269_722),
+        (32, 464_154),
+        (44, 658_586),
+        (56, 853_018),
+        (110, 1_727_962),
+        (1202, 19_421_274),
+    ),
+)
+def test_small_nets_have_the_published_sizes(depth, count, network):
+    for name in SMALL:  # a shortcut has no parameters, and norms move but stay as many
+        net = network(name, "relu", "batch", width=16, depth=depth, outputs=10)
+        assert parameters(net, 32) == count
+        assert sum(stage.depth for stage in net.stages) == (depth - 2) // 2
+
+
+@pytest.mark.parametrize(
+    ("depth", "count"), ((18, 11_689_512), (34, 21_797_672), (50, 25_557_032))
+)
+def test_large_nets_have_the_published_sizes(depth, count, network):
+    net = network(
+        "resnet_imagenet", "relu", "batch", width=64, depth=depth, outputs=1000
+    )
+    assert parameters(net, 224) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    (  # what takes the place of 1,376 scales and shifts
+        ("resnet_fixup", 9 * 5 + 2),  # scalars of nine blocks, the stem and the head
+        (
+            "resnet_skipinit",
+            9 + 688,
+        ),  # α, and a bias for each channel of 19 convolutions
+        ("resnet_rezero", 9 + 16),  # α, and the stem's biases
+    ),
+)
+def test_nets_without_normalisers_have_scalars_instead(name, more, network):
+    net = network(name, "relu", width=16, depth=20, outputs=10)
+    assert parameters(net, 32) == 269_722 - 1_376 + more
+
+
+@pytest.mark.parametrize("name", SMALL + UNNORMALIZED)
+def test_digits_and_the_smallest_images_can_be_read(name, network):
+    family = ARCHITECTURES[name]
+    assert family.refuses(14, "tanh", "none", side=8) is None
+    assert "6n + 2" in (family.refuses(16, "tanh", "none", side=8) or "")
+    for depth, layers in ((8, (1, 1, 1)), (14, (2, 1, 1, 1, 1))):
+        net = network(name, depth=depth, width=4)
+        if name == "resnet_v2" and depth == 14:  # its first group too has an opening
+            layers = (1, *layers[1:], 1)
+        assert tuple(stage.depth for stage in net.stages) == layers
+        for side in (8, family.smallest):
+            x = jnp.zeros((2, side, side, 1))
+            variables = shapes_of(net, x)
+            outputs, _ = jax.eval_shape(
+                lambda v, x, n=net: apply(n, v, x), variables, x
+            )
+            assert outputs.shape == (2, 3)
+        with pytest.raises(ValueError, match="an image has shape"):
+            shapes_of(net, jnp.zeros((2, 64)))
+
+
+def squares(outputs):
+    return jnp.mean(jnp.square(outputs - 0.5))
+
+
+# Normalisers' statistics, and PyTorch
+
+
+def test_batch_statistics_are_kept_and_used_later(network, filled):
+    net = network("resnet_v2", "relu", "batch", depth=8, width=4)
+    variables = filled(net, X)
+    outputs, after = jax.jit(lambda v: apply(net, v, X, True))(variables)
+    h, _ = call(net.stem, variables.stem, X)  # what the first norm reads
+    mean, variance = variables.stages[0]["statistics"]["Norm_0"]["kept"]
+    kept = after.stages[0]["statistics"]["Norm_0"]["kept"]
+    told = (0.9 * mean[0, 0, 0, 0] + 0.1 * np.mean(h, (0, 1, 2)),)
+    told += (0.9 * variance[0, 0, 0, 0] + 0.1 * np.var(h, (0, 1, 2)),)
+    for ours, expected in zip(kept, told, strict=True):
+        assert ours.shape == (1, 1, 1, 1, 4)
+        np.testing.assert_allclose(ours[0, 0, 0, 0], expected, rtol=1e-5)
+    later = jax.jit(lambda v, x: apply(net, v, x, False)[0])
+    assert not np.allclose(later(variables, X), outputs, atol=1e-3)
+    changed = variables._replace(
+        stages=tuple(
+            {**old, "statistics": new["statistics"]}
+            for old, new in zip(variables.stages, after.stages, strict=True)
+        )
+    )
+    assert not np.allclose(later(changed, X), later(variables, X), atol=1e-3)
+    # Each example alone: the same sums in another order.
+    alone = later(variables, np.concatenate([X[:1], 3 - 2 * X[1:]]))
+    np.testing.assert_allclose(alone[0], later(variables, X)[0], rtol=1e-5, atol=1e-6)
+
+
+def torch_resnet(torch, n, width):
+    """He et al.'s ResNet of 6n + 2 layers, for images of one channel, 3 outputs."""
+    nn = torch.nn
+
+    class Block(nn.Module):
+        def __init__(self, inputs, features):
+            super().__init__()
+            self.more, self.strides = features - inputs, features // inputs
+            self.conv1 = nn.Conv2d(inputs, features, 3, self.strides, 1, bias=False)
+            self.bn1 = nn.BatchNorm2d(features, EPSILON)
+            self.conv2 = nn.Conv2d(features, features, 3, 1, 1, bias=False)
+            self.bn2 = nn.BatchNorm2d(features, EPSILON)
+
+        def forward(self, x):
+            y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+            x = x[:, :, :: self.strides, :: self.strides]
+            return torch.relu(nn.functional.pad(x, (0, 0, 0, 0, 0, self.more)) + y)
+
+    features = [width] * (n + 1) + [2 * width] * n + [4 * width] * n
+    return nn.Sequential(
+        nn.Conv2d(1, width, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(width, EPSILON),
+        nn.ReLU(),
+        *map(Block, features[:-1], features[1:]),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4 * width, 3),
+    )
+
+
+def layers_of(net, variables):
+    """The variables of the stem and of every block, in order."""
+    blocks = [
+        layer_at(stage, stacked, index)
+        for stage, stacked in zip(net.stages, variables.stages, strict=True)
+        for index in range(stage.depth)
+    ]
+    return [variables.stem, *blocks]
+
+
+def parameters_of(net, variables):
+    """Parameters, or their gradients, in torch's order and layout."""
+    found = []
+    for layer in layers_of(net, variables):
+        for name in ("0", "1"):
+            if f"Conv_{name}" in layer["params"]:
+                kernel = layer["params"][f"Conv_{name}"]["kernel"]
+                norm = layer["params"][f"Norm_{name}"]
+                found.append(np.transpose(kernel, (3, 2, 0, 1)))
+                found += [np.ravel(norm["scale"]), np.ravel(norm["shift"])]
+    dense = variables.head["params"]["Head_0"]["Dense_0"]
+    return [*found, np.transpose(dense["kernel"]), np.asarray(dense["bias"])]
+
+
+def running_of(net, variables):
+    """Running means and variances, one after the other."""
+    found = [layer["statistics"] for layer in layers_of(net, variables)]
+    return [np.ravel(a) for a in jax.tree.leaves(found)]
+
+
+def test_resnet_20_is_pytorchs(network, filled):
+    torch = pytest.importorskip("torch", reason="the [peers] extra is not installed")
+    ours = network("resnet", "relu", "batch", depth=20, width=4)
+    variables = filled(ours, X)
+    theirs = torch_resnet(torch, 3, 4)
+    buffers = [b for b in theirs.buffers() if b.ndim]  # not the counts of batches
+    with torch.no_grad():
+        for values, tensors in (
+            (parameters_of(ours, variables), list(theirs.parameters())),
+            (running_of(ours, variables), buffers),
+        ):
+            for value, tensor in zip(values, tensors, strict=True):
+                tensor.copy_(torch.tensor(np.array(value)))
+    x = torch.tensor(X.transpose(0, 3, 1, 2))
+
+    def close(value, other):
+        # Two libraries' float32 sums, forty layers and norms deep; beside the largest,
+        # as an element may be a difference of large ones.
+        size = float(np.max(np.abs(other)))
+        np.testing.assert_allclose(value, other, rtol=1e-4, atol=1e-4 * size)
+
+    theirs.eval()
+    outputs = jax.jit(lambda v: apply(ours, v, X, False)[0])(variables)
+    close(outputs, theirs(x).detach().numpy())
+
+    def loss(v):
+        outputs, after = apply(ours, v, X)
+        return squares(outputs), (outputs, after)
+
+    gradient, (outputs, after) = jax.jit(jax.grad(loss, has_aux=True))(variables)
+    theirs.train()
+    told = theirs(x)
+    ((told - 0.5) ** 2).mean().backward()
+    close(outputs, told.detach().numpy())
+    gradients = zip(parameters_of(ours, gradient), theirs.parameters(), strict=True)
+    for value, parameter in gradients:
+        close(value, parameter.grad.numpy())
+    kept = [running_of(ours, v) for v in (after, variables)]
+    for name, value, old, new in zip(
+        ("mean", "variance") * 19, *kept, buffers, strict=True
+    ):
+        n = len(X) * (8 * 4 // value.size) ** 2  # sides halve where channels double
+        if name == "variance":  # torch keeps the unbiased one
+            value = 0.9 * old + (value - 0.9 * old) * n / (n - 1)
+        close(value, new.numpy())
+
+
+# Blocks
+
+
+def convolved(x, kernel, strides=1):
+    """A centred convolution of an image [batch, side, side, channels], as a sum."""
+    size, side = kernel.shape[0], x.shape[1]
+    x = np.pad(x, [(0, 0), *[((size - 1) // 2, size // 2)] * 2, (0, 0)])
+    return sum(
+        x[:, i : i + side : strides, j : j + side : strides] @ kernel[i, j]
+        for i in range(size)
+        for j in range(size)
+    )
+
+
+class Noted:
+    """ReLU, and what it was applied to."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, z):
+        self.seen.append(z)
+        return np.maximum(z, 0)
+
+    def saturated(self):
+        """The share of units that are dead for every example, of the mean call."""
+        return np.mean([np.mean(np.all(z <= 0, axis=0)) for z in self.seen])
+
+
+def by_hand(name, layer, p, h, phi):
+    """A block without norms, from its formula."""
+
+    def conv(x, number, strides=1):
+        own = p[f"Conv_{number}"]
+        return convolved(x, own["kernel"], strides) + own.get("bias", 0)
+
+    def skip(x):
+        if layer.widen == 1:
+            return x
+        x = x[:, ::2, ::2]  # every other pixel, and zeros for as many channels again
+        return np.concatenate([x, np.zeros_like(x)], axis=-1)
+
+    if name == "plain_cnn":
+        return phi(conv(phi(conv(h, 0, layer.widen)), 1))
+    if name == "resnet":
+        return phi(skip(h) + conv(phi(conv(h, 0, layer.widen)), 1))
+    if name == "resnet_v2":
+        active = phi(h)
+        y = conv(phi(conv(active, 0, layer.widen)), 1)
+        return skip(active if layer.opens else h) + y
+    if name == "resnet_fixup":
+        y = phi(conv(h + p["bias_1"], 0, layer.widen) + p["bias_2"])
+        y = p["multiplier"] * conv(y + p["bias_3"], 1) + p["bias_4"]
+        return phi(skip(h) + y)
+    if name == "resnet_skipinit":
+        return skip(h) + p["alpha"] * conv(phi(conv(phi(h), 0, layer.widen)), 1)
+    if name == "resnet_rezero":
+        return skip(h) + p["alpha"] * conv(phi(conv(h, 0, layer.widen)), 1)
+    if name == "basic":
+        y = conv(phi(conv(h, 0, layer.strides)), 1)
+        return phi((conv(h, 2, layer.strides) if layer.opens else h) + y)
+    y = conv(phi(conv(phi(conv(h, 0)), 1, layer.strides)), 2)  # a bottleneck
+    return phi((conv(h, 3, layer.strides) if layer.opens else h) + y)
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    (
+        *((name, 14) for name in SMALL + UNNORMALIZED),
+        ("resnet_imagenet", 18),
+        ("resnet_imagenet", 50),
+    ),
+)
+def test_blocks_are_their_formulas_and_note_their_saturation(name, depth, network):
+    net = network(name, "relu", depth=depth, width=4)
+    form = {18: "basic", 50: "bottleneck"}.get(depth, name)
+    # The first blocks: they are equal ones, and ones that open a group.
+    blocks = net.stages[: 3 if name == "resnet_v2" or depth == 50 else 2]
+    h = np.random.default_rng(2).standard_normal((2, 6, 6, 4)).astype(np.float32)
+    for stage in blocks:
+        shapes = jax.eval_shape(
+            lambda h, layer=stage.layer: layer.init(jax.random.key(0), h), h
+        )
+        random = np.random.default_rng(3)
+        variables = jax.tree.map(
+            lambda a, r=random: np.float32(0.3 * r.standard_normal(a.shape)), shapes
+        )
+        run = jax.jit(
+            lambda v, h, stage=stage: probes._layer_with_saturation(stage, v, h, 1e-6)
+        )
+        after, saturated = run(variables, h)
+        noted = Noted()
+        expected = by_hand(form, stage.layer, variables["params"], h, noted)
+        # Sums of some hundred float32 products.
+        np.testing.assert_allclose(after, expected, rtol=1e-5, atol=1e-5)
+        assert float(saturated) == pytest.approx(noted.saturated(), abs=1e-6)
+        assert 0.05 < noted.saturated() < 0.6
+        h = np.asarray(after) / np.std(after)
+
+
+def test_the_stem_for_large_images_takes_a_maximum(network, filled):
+    net = network("resnet_imagenet", "relu", depth=18, width=4)
+    variables = filled(net, X)
+    h = jax.jit(lambda v, x: call(net.stem, v, x)[0])(variables.stem, X)
+    own = variables.stem["params"]["Conv_0"]
+    y = np.maximum(convolved(X, own["kernel"], 2) + own["bias"], 0)
+    y = np.pad(y, [(0, 0), (1, 1), (1, 1), (0, 0)])  # after ReLU, 0 is no maximum
+    shifted = [y[:, i : i + 4 : 2, j : j + 4 : 2] for i in range(3) for j in range(3)]
+    np.testing.assert_allclose(h, np.max(shifted, axis=0), rtol=1e-5, atol=1e-5)
+
+
+@unnormalized
+def test_blocks_without_norms_start_as_the_identity_and_learn(name, network):
+    net = network(name, "relu", depth=20, width=4, sigma_w=3.0, sigma_b=0.3)
+    layer = net.stages[0].layer
+    h = np.random.default_rng(2).standard_normal((2, 4, 4, 4)).astype(np.float32)
+    h = np.abs(h)  # as after ReLU
+
+    @jax.jit
+    def run(key):
+        variables = layer.init(key, h)
+        after, pull = jax.vjp(lambda v: call(layer, v, h)[0], variables)
+        return variables["params"], after, pull(after)[0]["params"]
+
+    params, after, gradient = run(jax.random.key(0))
+    np.testing.assert_array_equal(after, h)
+    gate = gradient["Conv_1"]["kernel"] if "fixup" in name else gradient["alpha"]
+    assert np.any(gate)
+    # 144 weights' standard deviation has an error of 6 %; Fixup has 9 branches.
+    expected = 3.0 * (9 * 4) ** -0.5 * (9**-0.5 if "fixup" in name else 1)
+    assert np.std(params["Conv_0"]["kernel"]) == pytest.approx(expected, rel=0.25)
+
+
+def test_fixups_head_starts_at_zero_and_learns(network):
+    for ntk in (False, True):  # what is multiplied by 0 could not learn
+        net = network("resnet_fixup", "relu", depth=8, width=4, ntk=ntk)
+        variables = net.head.init(jax.random.key(0), X)
+        assert not np.any(net.head.apply(variables, X))
+        gradient = jax.grad(lambda v, net=net: squares(net.head.apply(v, X)))(variables)
+        assert np.all(gradient["params"]["Dense_0"]["kernel"])

@@ -1,0 +1,61 @@
+"""The forms that `convolution_forms` times are one convolution, and it says if not."""
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks.convolution_forms import study
+from benchmarks.convolution_forms.study import FORMS, PLACES
+from research.study.tables import as_markdown
+
+CELL = {"channels": 128, "batch": 2, "layers": 2, "seeds": 2, "rounds": 1}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_has_the_convolutions_value_and_gradients(name):
+    random = np.random.default_rng(0)
+    x = random.standard_normal((2, 5, 4, 2), np.float32)
+    kernels = random.standard_normal((1, 3, 3, 2, 3), np.float32)
+
+    def results(form):
+        run = study.program(FORMS[form].convolve, PLACES["unrolled"], gradient=True)
+        return jax.tree.leaves(jax.jit(run)(kernels, x))
+
+    found, expected = results(name), results(study.BASE)
+    # Sums of up to 80 products of order 1, in another order, in float32.
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
+
+
+def rows(place, *names):
+    cells = [{**CELL, "place": place, "form": name} for name in names]
+    (unit,) = study.plan(cells)
+    pairs = zip(cells, unit.run(2**30), strict=True)
+    return [
+        {**cell, "status": found.status, "reason": found.reason, **found.values}
+        for cell, found in pairs
+    ]
+
+
+def test_a_row_for_each_form_and_what_convolve_takes():
+    found = rows("seeds_scan", "ordered", "ordered_groups")
+    assert [row["chosen"] for row in found] == [True, False]
+    for row in found:
+        assert (row["status"], row["agrees"]) == ("ok", True)
+        assert set(study.STUDY.columns) <= set(row)
+        assert row["gradient_ratio_low"] <= row["gradient_ratio_high"]
+    lines = as_markdown(*study.tables(found)).splitlines()
+    assert all(len(line) <= 110 for line in lines)
+    assert any("ordered *" in line for line in lines)
+    (picture,) = study.pictures(found, None)
+    assert len(picture.draw().axes) == 1
+
+
+def test_a_form_that_differs_is_not_timed(monkeypatch):
+    wrong = FORMS["products"]._replace(convolve=lambda x, kernel: 1.01 * x)
+    monkeypatch.setattr(study, "FORMS", {**FORMS, "products": wrong})
+    (row,) = rows("unrolled", "products")
+    assert row["status"] == "differs" and "XLA" in row["reason"]
+    assert "gradient_ms" not in row
+    assert "differs" in as_markdown(*study.tables([row]))
+    assert not study.pictures([row], None)

@@ -1,0 +1,200 @@
+"""The peers' nets are ours: same outputs, gradients and updates from the same weights.
+
+How fast anybody is is not tested.
+"""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks.peers import case, comparison, in_keras, study, torch_loop
+from benchmarks.peers import show as report
+from benchmarks.peers.cases import CASES
+from research.cli.main import main
+from research.study.tables import as_markdown
+
+# Rounding: a sum of a few hundred float32 terms differs by some 1e-6; the sums of eight
+# layers with batch norm over 75 pixels by ten times that.
+CLOSE = 1e-4
+LIBRARIES = {"torch": "torch", "keras": "keras", "equinox": "equinox"}
+SMALL = case.Shape(batch=3, length=5, width=8, depth=2)
+OTHER = {
+    "resnet20_scan": SMALL._replace(length=8, width=4, depth=8),
+    "resnet20_unrolled": SMALL._replace(length=8, width=4, depth=14),
+    "alexnet": case.Shape(batch=2, length=67, width=12, depth=8),
+}
+
+
+def rows_of(name: str, *peers: str):
+    """A small case's Measured of ours and of these peers."""
+    shape = OTHER.get(name, SMALL)._asdict()
+    names = ("depthbench", *peers)
+    cells = [{"case": name, "peer": peer, **shape, "rounds": 1} for peer in names]
+    return dict(zip(names, study.measure(cells, 2**30), strict=True))
+
+
+def assert_equal(rows) -> None:
+    for name, row in rows.items():
+        if row.status == "absent":
+            assert name in LIBRARIES and row.reason
+            continue
+        assert (row.status, row.reason) == ("ok", ""), name
+        assert row.values["largest_difference"] < CLOSE, name
+
+
+# Compiling them all would take minutes, and importing Keras ten seconds: here the other
+# libraries, in a net each; the rest is run by `pytest -m exhaustive`.
+PAIRS = {
+    "mlp_wide_unrolled": ("torch",),
+    "mlp_1000": ("equinox", "nnx"),
+}
+
+
+# Keras calls jax in ways that jax has deprecated.
+keras_may_warn = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@keras_may_warn
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_peers_net_is_ours(name):
+    assert_equal(rows_of(name, *PAIRS[name]))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.jit, by itself
+@pytest.mark.exhaustive  # compiling takes half a minute
+def test_torch_compile_takes_a_whole_net():
+    """Not in pieces: what it cannot see through it leaves as it is, in silence."""
+    pytest.importorskip("torch", reason="the [peers] extra is not installed")
+    from torch._dynamo.utils import counters
+
+    counters.clear()
+    assert_equal(rows_of("resnet20_unrolled", "torch_compiled"))
+    assert not counters["graph_break"] and counters["stats"]["unique_graphs"] == 1
+
+
+@keras_may_warn
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", CASES)
+def test_every_case_in_every_peer(name):
+    assert_equal(rows_of(name, *list(study.PEERS)[1:]))
+
+
+def test_the_two_resnets_are_one():
+    """Stages of one block each have the scanned stages' weights, in order."""
+    case = CASES["resnet20_unrolled"]
+    task = case.task(OTHER["resnet20_unrolled"])
+    assert [stage.depth for stage in task.net.stages] == [1] * 6
+    alone = case.arrange(task.variables)
+    assert jax.tree.all(jax.tree.map(np.array_equal, task.weights, alone))
+
+
+def test_other_weights_are_not_timed(monkeypatch):
+    build = study.in_jax.mlp
+
+    def perturbed(weights, shape):
+        model = build(weights, shape)
+        params, statistics = model.net
+        stem = jax.tree.map(lambda a: np.float32(1.01) * a, params["stem"])
+        return model._replace(net=({**params, "stem": stem}, statistics))
+
+    monkeypatch.setitem(study.in_jax.NETS, "mlp", perturbed)
+    row = rows_of("mlp_wide", "jax")["jax"]
+    assert (row.status, row.values["agrees"]) == ("differs", False)
+    assert "differ from ours" in row.reason
+    assert "step_ms" not in row.values
+
+
+def test_a_difference_is_relative_to_what_differs():
+    apart = comparison.apart
+    big, small, nothing = np.full(4, 100.0), np.full(4, 1.0), np.full(4, 1e-9)
+    assert apart([big, small], [big, small]) == 0.0
+    assert apart([big, 1.1 * small], [big, small]) == pytest.approx(0.1, rel=0.1)
+    assert apart([1.1 * big, small], [big, small]) == pytest.approx(0.1)
+    # What is nothing but rounding may be anything.
+    assert apart([big, 3 * nothing], [big, nothing]) < 1e-6
+
+
+def test_absent_libraries_are_rows_with_the_reason(monkeypatch):
+    asked = []
+
+    def compare(case, task, libraries, rounds):
+        asked.extend(libraries)
+        return {}
+
+    monkeypatch.setattr(comparison, "compare", compare)
+    monkeypatch.setattr(torch_loop, "present", lambda: False)
+    monkeypatch.setattr(study.importlib.util, "find_spec", lambda name: None)
+    rows = rows_of("lstm", "jax", "torch", "torch_compiled", "keras", "equinox")
+    assert asked == ["jax"]
+    assert {n: row.reason for n, row in rows.items() if row.reason} == {
+        "torch": torch_loop.ABSENT,
+        "torch_compiled": torch_loop.ABSENT,
+        "keras": in_keras.ABSENT,
+        "equinox": "equinox is not installed (pip install 'depthbench[peers]')",
+    }
+
+
+def test_keras_on_another_backend_is_absent(monkeypatch):
+    monkeypatch.setattr(in_keras.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.delitem(in_keras.sys.modules, "keras", raising=False)
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert in_keras.absent() == "Keras runs on torch here (KERAS_BACKEND)"
+
+
+def test_peers_at_smoke_size(tmp_path, capsys):
+    flags = ("--case", "mlp_wide", "--peer", "depthbench,jax", "--out", f"{tmp_path}")
+    assert main(["run", "peers", *flags, "--size", "smoke", "--format", "json"]) == 0
+    rows = {row["peer"]: row for row in json.loads(capsys.readouterr().out)}
+    assert list(rows) == ["depthbench", "jax"]
+    for row in rows.values():
+        assert (row["status"], row["agrees"]) == ("ok", True)
+        missing = [c for c in study.STUDY.columns if row[c] is None]
+        assert missing == ["depth"]  # the case's own
+        assert row["ratio_low"] <= row["ratio"] <= row["ratio_high"]
+    assert rows["depthbench"]["ratio"] == rows["depthbench"]["first_ratio"] == 1.0
+    assert_readable(study.STUDY.tables(list(rows.values())))
+
+
+def test_a_slow_compiler_waits_to_be_named():
+    cells = [
+        {"case": "mlp_1000", "peer": peer, **dict.fromkeys(case.Shape._fields)}
+        for peer in ("depthbench", "torch_compiled")
+    ]
+    kept, (says,) = study.fit(cells, {"case"})
+    assert [cell["peer"] for cell in kept] == ["depthbench"]
+    assert "mlp_1000 in torch_compiled" in says
+    assert study.fit(cells, {"case", "peer"}) == (cells, [])
+
+
+def timed(name: str, peer: str, ratio: float, first: float) -> dict:
+    sizes = dict.fromkeys(("batch", "length", "width", "depth"))
+    return {
+        **{"case": name, "peer": peer, **sizes, "status": "ok", "reason": ""},
+        **{"step_ms": 123.456 * ratio, "first_step_s": first, "first_ratio": first},
+        **{"ratio": ratio, "ratio_low": 0.9 * ratio, "ratio_high": 1.1 * ratio},
+        **{"n": 40, "load": 1.0, "threads": 2, "agrees": True},
+    }
+
+
+def test_the_first_table_has_the_best_peer_of_each_case():
+    rows = [timed("lstm", "depthbench", 1.0, 1.0), timed("lstm", "jax", 1.5, 0.5)]
+    rows += [timed("lstm", "torch_compiled", 0.8, 9.0)]
+    rows += [
+        timed("resnet20_unrolled", "depthbench", 1.0, 1.0),  # alone: nothing to say
+    ]
+    best, every, *_ = report.tables(rows)
+    text = lambda entry: getattr(entry, "text", entry)
+    assert [tuple(map(text, line)) for line in best.rows] == [
+        ("lstm", "123", "torch_compiled", "0.80", "1.50", "1", "jax", "0.50")
+    ]
+    assert best.rows[0][3].tone == "bad" and best.rows[0][4].tone == "good"
+    assert len(every.rows) == 4
+    assert_readable([best, every])
+
+
+def assert_readable(shown) -> None:
+    for table in shown:
+        lines = as_markdown(table).splitlines()
+        assert all(len(line) <= 100 for line in lines)  # bars and spaces included

@@ -1,0 +1,193 @@
+"""Normalisers are PyTorch's: outputs, gradients, and the averages that are kept."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import errors
+
+from research.architectures.layers import Norm
+from research.catalogues.normalizers import EPSILON, NORMALIZERS
+
+FEATURES = 5
+random = np.random.default_rng(0)
+SHAPES = {"vectors": (8, FEATURES), "images": (8, 3, 4, FEATURES)}
+STATISTICS = ("running_mean", "running_var")
+
+
+@pytest.fixture
+def torch():
+    return pytest.importorskip("torch", reason="the [peers] extra is not installed")
+
+
+def theirs(torch, name):
+    layer = {
+        "batch": lambda: torch.nn.BatchNorm1d(FEATURES, EPSILON, momentum=0.1),
+        "layer": lambda: torch.nn.LayerNorm(FEATURES, EPSILON),
+        "rms": lambda: torch.nn.RMSNorm(FEATURES, EPSILON),
+    }[name]()
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.tensor(random.standard_normal(FEATURES)))
+        for buffer in STATISTICS if name == "batch" else ():
+            getattr(layer, buffer).copy_(torch.tensor(random.uniform(1, 2, FEATURES)))
+    return layer
+
+
+def ours_of(layer, h):
+    """The variables of a Norm that has the weights of PyTorch's layer."""
+    shape = (1,) * (h.ndim - 1) + (FEATURES,)
+    one = lambda parameter: jnp.asarray(parameter.detach().numpy()).reshape(shape)
+    shift = getattr(layer, "bias", None)
+    shift = jnp.zeros(shape) if shift is None else one(shift)
+    variables = {"params": {"scale": one(layer.weight), "shift": shift}}
+    if hasattr(layer, "running_mean"):
+        kept = tuple(one(getattr(layer, name).clone()) for name in STATISTICS)
+        variables["statistics"] = {"kept": kept}
+    return variables
+
+
+def assert_same(ours, theirs):
+    """Ten or so float32 roundings, of sums of up to a hundred numbers."""
+    theirs = theirs.detach().numpy()
+    np.testing.assert_allclose(
+        np.asarray(ours).reshape(theirs.shape), theirs, 2e-5, 2e-6
+    )
+
+
+@pytest.mark.parametrize("train", (True, False))
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ("batch", "layer", "rms"))
+def test_a_normaliser_is_pytorchs(name, shape, train, torch):
+    h = 2 + random.standard_normal(SHAPES[shape]).astype(np.float32)
+    layer = theirs(torch, name).train(train)
+    variables, norm = ours_of(layer, h), Norm(NORMALIZERS[name])
+
+    def run(params, h):
+        outputs, kept = norm.apply(
+            {**variables, "params": params}, h, train, mutable=["statistics"]
+        )
+        return jnp.sum(jnp.sin(outputs)), (outputs, kept)
+
+    (_, (outputs, kept)), gradients = jax.value_and_grad(run, (0, 1), has_aux=True)(
+        variables["params"], jnp.asarray(h)
+    )
+    flat = torch.tensor(h.reshape(-1, FEATURES)).requires_grad_()
+    expected = layer(flat)
+    torch.sin(expected).sum().backward()
+    assert_same(outputs, expected)
+    assert_same(gradients[1], flat.grad)
+    assert_same(gradients[0]["scale"], layer.weight.grad)
+    if getattr(layer, "bias", None) is not None:
+        assert_same(gradients[0]["shift"], layer.bias.grad)
+    if name == "batch" and train:
+        mean, variance = kept["statistics"]["kept"]
+        assert_same(mean, layer.running_mean)
+        # PyTorch keeps the unbiased variance n/(n − 1), and divides by the other.
+        n = len(flat)
+        before = variables["statistics"]["kept"][1]
+        ours = 0.9 * before + (variance - 0.9 * before) * n / (n - 1)
+        assert_same(ours, layer.running_var)
+
+
+def textbook(params, h):
+    """Batch norm as its paper has it, without a thought of speed or rounding."""
+    axes = tuple(range(h.ndim - 1))
+    mean = jnp.mean(h, axes, keepdims=True)
+    variance = jnp.mean(jnp.square(h - mean), axes, keepdims=True)
+    unit = (h - mean) / jnp.sqrt(variance + EPSILON)
+    return unit * params["scale"] + params["shift"]
+
+
+def ours(params, h):
+    norm = Norm(NORMALIZERS["batch"])
+    return norm.apply({"params": params, **kept_of(h)}, h, mutable=["statistics"])[0]
+
+
+def kept_of(h):
+    shape = (1,) * (h.ndim - 1) + (FEATURES,)
+    return {"statistics": {"kept": (jnp.zeros(shape, h.dtype),) * 2}}
+
+
+def drawn(h, dtype):
+    """(parameters, h) and a direction beside them, of mixed signs, like the outputs'."""
+    own = np.random.default_rng(1)
+    shape = (1,) * (h.ndim - 1) + (FEATURES,)
+    normal = lambda shape: jnp.asarray(own.standard_normal(shape), dtype)
+    params = {"scale": 1 + normal(shape) / 8, "shift": normal(shape)}
+    return (params, jnp.asarray(h, dtype)), normal(h.shape)
+
+
+def sine(norm, along):
+    """A curved function of the outputs, whose gradient is none of the normaliser's."""
+    return lambda params, h: jnp.sum(along * jnp.sin(norm(params, h)))
+
+
+def hard_batches():
+    """Batches by name, and how exact float32 can be there."""
+    shape = (16, 8, 8, FEATURES)
+    own = np.random.default_rng(2)
+    normal = own.standard_normal(shape)
+    outlier = normal.copy()
+    outlier[0, 0, 0] = 1e4
+    sparse = np.where(own.random(shape) < 0.01, np.abs(normal), 0.0)
+    return [
+        # The mean's rounding, of 6e-8 × 1,000 deviations, is to be made good.
+        pytest.param(1e3 + normal, 5e-6, id="mean of 1,000 deviations"),
+        # Nearly all of such a channel is in one number: the scale's gradient cancels.
+        pytest.param(outlier, 5e-5, id="one outlier"),
+        pytest.param(sparse, 5e-6, id="one number in a hundred, as of ReLU"),
+    ]
+
+
+@pytest.mark.parametrize("h, tolerance", hard_batches())
+def test_batch_norm_is_exact_in_float32(h, tolerance):
+    h = h.astype(np.float32)
+
+    def run(norm, dtype):
+        given, along = drawn(h, dtype)
+        slopes = jax.grad(sine(norm, along), (0, 1))
+        return jax.jit(lambda *a: (norm(*a), slopes(*a)))(*given)
+
+    found = run(ours, np.float32)
+    with jax.enable_x64(True):
+        expected = run(textbook, np.float64)
+    pairs = zip(*map(jax.tree.leaves, (found, expected)), strict=True)
+    for a, b in pairs:
+        a, b = np.asarray(a, np.float64), np.asarray(b)
+        assert np.linalg.norm(a - b) <= tolerance * np.linalg.norm(b)
+
+
+def test_batch_norm_has_the_textbooks_derivatives_forwards_and_of_second_order():
+    h = random.standard_normal(SHAPES["images"])
+    with jax.enable_x64(True):
+        given, along = drawn(h, np.float64)
+
+        def run(norm):
+            slopes = jax.grad(sine(norm, along), (0, 1))
+            step = jax.tree.map(jnp.cos, given)
+            both = lambda *a: (norm(*a), slopes(*a))
+            return jax.jit(lambda *a: jax.jvp(both, a, step))(*given)
+
+        pairs = zip(*map(jax.tree.leaves, map(run, (ours, textbook))), strict=True)
+        for a, b in pairs:  # some hundred roundings of 1e-16
+            assert a.dtype == np.float64
+            np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+
+
+def test_a_constant_feature_is_normalised_to_the_shift():
+    """The mean of so large numbers is off by more than the root of EPSILON."""
+    h = np.tile(1.1 ** np.arange(240, 240 + 40 * FEATURES, 40.0), (100, 1))
+    (params, h), _ = drawn(h, np.float32)
+    outputs, slope = jax.jit(
+        lambda h: (ours(params, h), jax.grad(lambda h: jnp.sum(ours(params, h)))(h))
+    )(h)
+    assert np.isfinite(outputs).all() and np.isfinite(slope).all()
+
+
+def test_parameters_of_another_shape_are_refused():
+    layer, h = Norm(NORMALIZERS["layer"]), jax.ShapeDtypeStruct((8, 5), jnp.float32)
+    variables = jax.eval_shape(lambda h: layer.init(jax.random.key(0), h), h)
+    wider = jax.ShapeDtypeStruct((8, 7), jnp.float32)
+    with pytest.raises(errors.ScopeParamShapeError, match="scale"):
+        jax.eval_shape(layer.apply, variables, wider)

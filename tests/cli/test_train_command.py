@@ -1,0 +1,314 @@
+"""`depthbench train`: what it writes, what it refuses, and that no stop loses a run."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from research.cli.main import main
+
+SMALL = (
+    "--architecture mlp --depth 2 --width 16 --dataset digits --steps 24 --batch 8 "
+    "--report-every 8"
+).split()
+
+
+def train(out, *more):
+    return main(["train", *SMALL, "--out", str(out), *more])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small ensemble, one of whose learning rates diverges."""
+    out = tmp_path_factory.mktemp("trained") / "run"
+    more = ["--learning-rate", "1e-3,1e6", "--seeds", "2", "--optimizer", "sgd"]
+    assert train(out, *more, "--activation", "relu") == 0
+    return out
+
+
+def read(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_curves_have_a_row_for_each_report_and_run(finished):
+    rows = read(finished / "curves.csv")
+    assert [(r["run"], r["step"]) for r in rows] == [
+        (run, step) for step in ("8", "16", "24") for run in "0123"
+    ]
+    wanted = "step train_loss train_accuracy test_loss test_accuracy seed learning_rate"
+    assert set(wanted.split()) <= set(rows[0])
+    good = [r for r in rows if r["learning_rate"] == "0.001"]
+    assert all(0 <= float(r["test_accuracy"]) <= 1 for r in good)
+    bad = [r for r in rows if r["learning_rate"] == "1000000.0"]
+    assert {r["status"] for r in bad} == {"diverged"}
+    assert all(r["test_accuracy"] == "" and int(r["diverged_at"]) < 8 for r in bad)
+    assert "nan" not in (finished / "curves.csv").read_text()
+    for name in ("results.csv", "report.md", "report.html", "figure.svg", "figure.png"):
+        assert (finished / name).stat().st_size > 100
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_shown_again_and_not_run_again(finished, capsys):
+    before = {p: p.stat().st_mtime_ns for p in (finished / "reports").iterdir()}
+    capsys.readouterr()
+    more = ["--learning-rate", "1e-3,1e6", "--seeds", "2", "--optimizer", "sgd"]
+    assert train(finished, *more, "--activation", "relu", "--format", "json") == 0
+    ended = json.loads(capsys.readouterr().out)
+    assert [row["status"] for row in ended] == ["ok", "diverged"]
+    assert {p: p.stat().st_mtime_ns for p in (finished / "reports").iterdir()} == before
+    assert main(["report", str(finished), "--format", "csv"]) == 0
+    assert capsys.readouterr().out.startswith("learning_rate,")
+
+
+@pytest.mark.slow
+def test_another_run_is_refused_with_what_differs(finished, capsys):
+    assert train(finished, "--learning-rate", "1e-3,1e6", "--seeds", "3") == 2
+    said = capsys.readouterr().err
+    assert "another run" in said and "name another --out" in said
+    assert len(said.splitlines()) == 1
+
+
+MISTAKES = [
+    (["--learning-rate", "-1"], ["--learning-rate -1", "from 0 to"]),
+    (["--learning-rate", "nan"], ["--learning-rate nan"]),
+    (["--learning-rate", "1e-3,x"], ["'x'", "a number"]),
+    (["--optimizer", "adan"], ["'adan'", "adam"]),
+    (["--schedule", "cosin"], ["cosine"]),
+    (["--dataset", "digit"], ["'digit'", "digits"]),
+    (["--batch", "5000"], ["--batch 5000", "1437"]),
+    (["--accumulate", "3"], ["--accumulate 3", "divide the batch of 8"]),
+    (["--steps", "0"], ["--steps 0", "from 1 to"]),
+    (["--architecture", "resnet", "--depth", "7"], ["6n + 2, not 7", "nearest: 8"]),
+    (["--architecture", "cnn", "--dataset", "mnist1d"], ["reads images"]),
+    (["--architecture", "mlp", "--dataset", "copy_memory"], ["copy_memory", "allowed"]),
+    (
+        ["--architecture", "transformer_pre_ln", "--dataset", "grammar"],
+        ["the next token", "transformer_decoder"],
+    ),
+    (["--augment", "flop"], ["flop", "flip"]),
+    (["--augment", "flip", "--dataset", "two_spirals"], ["no images"]),
+    (["--dtype", "float16"], ["float16", "bfloat16"]),
+    (["--report-every", "25"], ["25", "from 1 to 24"]),
+    (["--checkpoint-seconds", "0"], ["--checkpoint-seconds 0"]),
+    (["--initializer", "critical", "--activation", "softplus"], ["critical"]),
+    (["--sedes", "2"], ["--sedes", "--seeds"]),
+]
+
+
+@pytest.mark.parametrize(("more", "words"), MISTAKES, ids=lambda v: " ".join(v))
+def test_a_mistake_is_one_line_and_writes_nothing(more, words, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert train(out, *more) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("depthbench: ") and len(said.splitlines()) == 1
+    for word in words:
+        assert word in said
+    assert not (out / "reports").exists() or not list((out / "reports").iterdir())
+
+
+def test_what_is_not_given_is_as_published():
+    from research.architectures import ARCHITECTURES
+    from research.cli.train import AXES, published
+    from research.datasets import DATASETS
+
+    def of(name, dataset):
+        family = ARCHITECTURES[name]
+        return published(family, DATASETS[dataset], dict.fromkeys(AXES))
+
+    lstm = of("lstm", "adding_200")  # whose depth is time
+    assert (lstm["depth"], lstm["activation"]) == (200, "tanh")
+    resnet = of("resnet", "digits")
+    assert resnet == {
+        "depth": 8,
+        "width": 16,
+        "activation": "relu",
+        "normalizer": "batch",
+    }
+    assert of("mlp", "digits")["normalizer"] == "none"
+
+
+LONG = [
+    *("train --depth 3 --width 16 --steps 2400 --batch 16 --seeds 2").split(),
+    *("--normalizer batch --report-every 400 --checkpoint-seconds 0.2").split(),
+]
+
+
+@pytest.fixture
+def environment(clean_environment, tmp_path):
+    """What is compiled once is not compiled again by the next process."""
+    cache = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "XLA_FLAGS": os.environ["XLA_FLAGS"],  # compiled soon, as the tests' own nets
+    }
+    return {**clean_environment, **cache}
+
+
+def start(out, environment):
+    command = [sys.executable, "-m", "research.cli", *LONG, "--out", str(out)]
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+    )
+
+
+def saved(out):
+    """The steps that are saved."""
+    folder = out / "checkpoints"
+    if not folder.is_dir():
+        return []
+    return sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (signal.SIGKILL, signal.SIGTERM),
+        pytest.param((signal.SIGINT,) * 2, marks=pytest.mark.exhaustive),
+    ],
+    ids=["killed and told to end", "interrupted twice"],
+)
+def test_a_run_that_is_stopped_at_any_moment_ends_with_the_same_bits(
+    numbers, tmp_path, environment
+):
+    """Each signal comes after something new was saved."""
+    out, whole = tmp_path / "stopped", tmp_path / "whole"
+    chance, codes = random.Random(0), {}
+    for number in numbers:
+        process = start(out, environment)
+        before, until = saved(out)[-1:], time.monotonic() + 120
+        while saved(out)[-1:] == before and process.poll() is None:
+            assert time.monotonic() < until, "nothing was saved"
+            time.sleep(0.02)
+        time.sleep(0.3 * chance.random())
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        codes[number] = process.returncode
+    if 0 not in codes.values():  # else it was done before it could be stopped
+        wanted = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
+        assert codes == {number: wanted[number] for number in numbers}
+    for folder in (out, whole):
+        process = start(folder, environment)
+        said = process.communicate(timeout=240)[1].decode()
+        assert process.returncode == 0, said
+    assert saved(out)[-1] == saved(whole)[-1] == 2400
+    names = sorted(p.name for p in (whole / "reports").iterdir())
+    assert names == sorted(p.name for p in (out / "reports").iterdir())
+    for name in names:
+        one, other = (folder / "reports" / name for folder in (out, whole))
+        assert one.read_bytes() == other.read_bytes()
+    seals = [
+        json.loads((f / "checkpoints" / "2400" / "seal.json").read_text())["digest"]
+        for f in (out, whole)
+    ]
+    assert seals[0] == seals[1]
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(
+    finished, tmp_path, capsys
+):
+    """And the run ends as if nothing had happened."""
+    out = tmp_path / "run"
+    assert train(out, "--checkpoint-seconds", "0.1") == 0
+    wanted = (out / "curves.csv").read_bytes()
+    newest = out / "checkpoints" / "24"
+    damaged = max(
+        (p for p in newest.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size
+    )
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 16
+    damaged.write_bytes(bytes(content))
+    (out / "reports" / "000000024.npz").unlink()
+    capsys.readouterr()
+    assert train(out, "--checkpoint-seconds", "0.1") == 0
+    assert "checkpoint 24 is damaged" in capsys.readouterr().err
+    assert (out / "curves.csv").read_bytes() == wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "more",
+    [
+        "--architecture stacked_lstm --depth 1 --dataset grammar",
+        pytest.param(
+            "--architecture autoencoder --depth 2", marks=pytest.mark.exhaustive
+        ),
+        pytest.param("--dataset teacher_student", marks=pytest.mark.exhaustive),
+        "--architecture cnn_same --depth 1 --width 4 --augment flip,crop --dtype bfloat16",
+    ],
+)
+def test_each_kind_of_task_is_trained_and_reported(more, tmp_path):
+    out = tmp_path / "run"
+    steps = [
+        "--steps",
+        "6",
+        "--report-every",
+        "3",
+        "--width",
+        "8",
+        "--activation",
+        "tanh",
+    ]
+    assert main(["train", *steps, *more.split(), "--out", str(out)]) == 0
+    losses = [float(row["test_loss"]) for row in read(out / "curves.csv")]
+    assert len(losses) == 2 and np.all(np.isfinite(losses))
+
+
+@pytest.fixture
+def from_disk(monkeypatch):
+    """A function after which the digits are read step by step, not kept in memory."""
+    from research.datasets import DATASETS, Splits, Stream
+    from research.learning import jobs
+
+    kept = DATASETS["digits"].split()
+
+    def streamed(part):
+        read = lambda numbers: (part.x[numbers], part.y[numbers])
+        return Stream(len(part.y), read, part.classes, part.scale)
+
+    def begin():
+        read = Splits(*map(streamed, kept))
+        monkeypatch.setattr(jobs, "_splits", lambda *names: read)
+        jobs._on_device.cache_clear()
+
+    return begin
+
+
+@pytest.mark.slow
+def test_data_that_are_read_from_disk_give_the_same_bits(tmp_path, from_disk):
+    assert train(tmp_path / "memory", "--seeds", "2") == 0
+    from_disk()
+    assert train(tmp_path / "disk", "--seeds", "2") == 0
+    one, other = (tmp_path / name / "curves.csv" for name in ("memory", "disk"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("mesh", ("data=2", "parameters=2"))
+def test_two_devices_share_what_is_read_from_disk(mesh, tmp_path, from_disk):
+    more = ("--batch", "8", "--accumulate", "2")
+    assert train(tmp_path / "one", *more) == 0
+    from_disk()
+    assert train(tmp_path / "two", *more, "--mesh", mesh) == 0
+    one, two = (read(tmp_path / name / "curves.csv") for name in ("one", "two"))
+    losses = [[float(row["test_loss"]) for row in rows] for rows in (one, two)]
+    # Sums over a batch in another order, after a few steps.
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_runs_are_not_split_where_each_reads_its_own(tmp_path, from_disk, capsys):
+    from_disk()
+    assert train(tmp_path / "run", "--seeds", "2", "--mesh", "cells=2") == 2
+    said = capsys.readouterr().err
+    assert "--mesh cells=2: digits is read from disk" in said and said.count("\n") == 1

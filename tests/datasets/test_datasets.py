@@ -1,0 +1,518 @@
+"""Data sets keep their declarations; made ones have the properties they are made for."""
+
+import collections
+import functools
+import gzip
+import math
+import random
+import shutil
+import sysconfig
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from research.catalogues.catalogue import UnknownName
+from research.cli.main import main
+from research.datasets import (
+    DATASETS,
+    FLOAT_CLASSES,
+    Data,
+    DataError,
+    Dataset,
+    Splits,
+    Stream,
+    check,
+    corpus,
+    digits,
+    fashion_mnist,
+    find,
+    fingerprint,
+    images,
+    mark,
+    sequences,
+)
+
+TOKENS = [name for name, entry in DATASETS.items() if entry.task == "tokens"]
+
+
+@functools.cache
+def read(name: str) -> Splits:
+    """The set's parts, once for all tests."""
+    entry = DATASETS[name]
+    if name == "fashion_mnist" and not fashion_mnist.FOLDER.is_dir():
+        pytest.skip("no Fashion-MNIST here: apt-get install dataset-fashion-mnist")
+    return entry.split()
+
+
+each = pytest.mark.parametrize("name", DATASETS)
+
+
+@each
+def test_a_data_set_keeps_its_declaration(name):
+    entry, splits = DATASETS[name], read(name)
+    for part, size in zip(splits, entry.sizes or map(len, splits), strict=True):
+        inner = entry.shape[:1] if entry.task == "tokens" else entry.shape
+        assert part.x.dtype == entry.stored
+        assert part.x.shape == (len(part.y), *inner)
+        assert part.classes == entry.classes
+        assert (part.scale is not None) == (entry.stored == "uint8")
+        assert not entry.sizes or len(part.y) == size
+        if entry.task == "classes":
+            assert part.y.dtype == np.int32 and part.y.shape == (len(part.x),)
+            assert set(np.unique(part.y)) == set(range(entry.classes))
+        elif entry.task == "numbers":
+            assert part.y.dtype == np.float32
+            assert part.y.shape == (len(part.x), entry.classes)
+        else:
+            assert part.y.dtype == np.int32 and part.y.shape == part.x.shape
+            assert entry.shape[1] == entry.classes
+
+
+@pytest.mark.parametrize("name", [n for n in DATASETS if n != "fashion_mnist"])
+def test_no_example_is_in_both_parts(name):
+    train, test = ({row.tobytes() for row in part.x} for part in read(name))
+    assert train and not train & test
+
+
+@pytest.mark.parametrize("name", [n for n, e in DATASETS.items() if e.sizes or e.mark])
+def test_a_data_set_is_the_same_everywhere(name):
+    """Another mark means that published rows of this set were measured on other data."""
+    found = mark(*read(name))
+    assert DATASETS[name].mark == found, f'its entry needs mark="{found}"'
+
+
+def test_a_mark_is_of_what_is_drawn_and_not_of_the_last_bits():
+    x = np.float32(np.random.RandomState(0).randint(-999, 999, (1200, 3)) / 1024)
+
+    def marked(change, first=0):
+        part = Data(x.copy(), np.zeros(1200, np.int32), 2)
+        part.x[first] += np.float32(change)
+        return mark(part, part)
+
+    assert marked(1e-4) == marked(0) != marked(1e-3)
+    assert marked(1.0, first=999) != marked(0) == marked(1.0, first=1000)
+    assert len(marked(0)) == 16
+
+
+QUICK = ("digits", "noise", "adding", "parity", "sorting", "grammar", "stdlib")
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_same_bits_come_again(name):
+    assert fingerprint(DATASETS[name].split()) == fingerprint(read(name))
+
+
+def test_a_fingerprint_sees_examples_and_labels():
+    train = read("two_spirals").train
+    moved = train.x.copy()
+    moved[-1, -1] = np.nextafter(moved[-1, -1], np.float32(9))
+    others = train._replace(x=moved), train._replace(y=np.roll(train.y, 1))
+    assert len({fingerprint(d) for d in (train, *others)}) == 3
+    stream = Stream(len(train.y), lambda n: (train.x[n], train.y[n]), 2)
+    other = stream._replace(read=lambda n: (train.x[n], 1 - train.y[n]))
+    assert fingerprint(stream) != fingerprint(other)
+    assert fingerprint(stream) == fingerprint(stream._replace(scale=None))
+
+
+@pytest.mark.parametrize("name", ["digits", "digits_32", "digits_64", "noise"])
+def test_examples_have_mean_square_1(name):
+    x = DATASETS[name].load().x.astype(np.float64)
+    squares = np.mean(x.reshape(len(x), -1) ** 2, axis=1)
+    np.testing.assert_allclose(squares, 1, rtol=1e-6)  # float32 rounding of the inputs
+
+
+def test_a_set_without_a_split_is_parted_once_and_whole():
+    whole, (train, test) = DATASETS["digits"].load(), read("digits")
+    assert (len(train.y), len(test.y)) == (1437, 360)
+    parts = np.concatenate([train.x, test.x]).reshape(1797, -1)
+    rows = [
+        collections.Counter(map(bytes, a.reshape(1797, -1))) for a in (whole.x, parts)
+    ]
+    assert rows[0] == rows[1]
+    # Not the first four fifths: who wrote the digits goes with their order.
+    assert not np.array_equal(train.y, whole.y[:1437])
+
+
+def test_a_whole_set_begins_with_what_is_trained_on():
+    whole, splits = DATASETS["two_spirals"].load(), read("two_spirals")
+    np.testing.assert_array_equal(whole.x, np.concatenate([p.x for p in splits]))
+
+
+# What the sequences ask
+
+
+def test_adding_asks_for_the_sum_of_one_number_in_each_half():
+    train = read("adding").train
+    numbers, marks = train.x[..., 0], train.x[..., 1]
+    assert numbers.min() >= 0 and numbers.max() <= 1
+    for half in (marks[:, :25], marks[:, 25:]):
+        assert np.all(np.sort(half)[:, -2:] == [0, 1])
+    summed = np.sum(numbers * marks, axis=1, keepdims=True)
+    np.testing.assert_allclose(train.y, summed, rtol=3e-7)  # one rounding of float32
+
+
+@pytest.mark.parametrize("name", ["adding", "adding_200", "adding_750"])
+def test_always_answering_1_loses_a_sixth_in_adding(name):
+    train = read(name).train
+    loss = np.mean((train.y - 1.0) ** 2)
+    # (u + v − 1)⁴ has mean 1/15, so the square's variance is 1/15 − 1/36; 4 errors.
+    error = ((1 / 15 - 1 / 36) / len(train.y)) ** 0.5
+    assert abs(loss - sequences.ADDING_BASELINE) < 4 * error
+
+
+@pytest.mark.parametrize(
+    ("name", "gap"), [("copy_memory", 100), ("copy_memory_20", 20)]
+)
+def test_copying_has_the_papers_layout(name, gap):
+    for part in read(name):
+        symbols, blanks = part.x[:, :10], part.x[:, 10 : gap + 9]
+        assert symbols.min() == 0 and symbols.max() == 7
+        assert blanks.shape[1] == gap - 1 and np.all(blanks == 8)
+        assert np.all(part.x[:, gap + 9] == 9)
+        assert np.all(part.x[:, gap + 10 :] == 8) and part.x.shape[1] == gap + 20
+        assert np.all(part.y[:, : gap + 10] == 8)
+        np.testing.assert_array_equal(part.y[:, gap + 10 :], symbols)
+
+
+@pytest.mark.parametrize("gap", [20, 100])
+def test_copying_without_memory_loses_the_papers_baseline(gap):
+    y = sequences.copy_memory(gap).test.y
+    nats = np.where(
+        y == 8, 0.0, math.log(8)
+    )  # sure of blanks, a guess of eight symbols
+    assert np.mean(nats) == pytest.approx(sequences.copy_baseline(gap), rel=1e-12)
+
+
+def test_parity_is_the_product_of_the_signs():
+    train = read("parity").train
+    np.testing.assert_array_equal(1 - 2 * train.y, np.prod(train.x[:, :, 0], axis=1))
+
+
+def test_sorting_asks_for_the_symbols_in_order():
+    train = read("sorting").train
+    assert np.all(train.x[:, 10:] == 16) and np.all(train.y[:, :10] == -1)
+    np.testing.assert_array_equal(np.sort(train.x[:, :10]), train.y[:, 10:])
+
+
+def entropy(rows: np.ndarray) -> float:
+    """Of the rows' distribution, in nats, by counting."""
+    _, counts = np.unique(rows, axis=0, return_counts=True)
+    share = counts / counts.sum()
+    return -float(np.sum(share * np.log(share)))
+
+
+def test_the_grammars_entropy_is_that_of_counting():
+    walks = np.concatenate([part.x for part in read("grammar")])
+    counted = (entropy(walks[:, :9]) - entropy(walks[:, :1])) / 8
+    # 512 walks are possible: counting 22,000 finds 512 / 2 / 22,000 / 8 = 0.0015 too
+    # little. Four standard errors of a mean of 8 × 22,000 nats of deviation 0.48 are
+    # 0.0046.
+    assert abs(counted - sequences.GRAMMAR_ENTROPY) < 0.0015 + 0.0046
+
+
+def test_the_grammar_cannot_be_known_from_the_last_token():
+    walks = np.concatenate([part.x for part in read("grammar")])
+    late = walks[:, 32:34]  # the first state is forgotten by then
+    forgetful = entropy(late) - entropy(late[:, :1])
+    assert forgetful > sequences.GRAMMAR_ENTROPY + 0.1  # nats; some memory is needed
+
+
+@pytest.mark.parametrize("name", ["grammar", "stdlib"])
+def test_asked_for_is_the_next_token(name):
+    for part in read(name):
+        np.testing.assert_array_equal(part.x[:, 1:], part.y[:, :-1])
+
+
+def test_the_corpus_is_the_modules_characters():
+    library = Path(sysconfig.get_path("stdlib"))
+    decode = np.array([*corpus.CHARACTERS, "?"])
+    for part, first in zip(read("stdlib"), ("abc", corpus.MODULES[4]), strict=True):
+        text = (library / f"{first}.py").read_text(encoding="utf-8")
+        windows = len(text) // 128 - 1
+        read_back = "".join(decode[part.x[:windows].ravel()])
+        assert read_back == text[: windows * 128]
+    odd = corpus.encoded("é\t~\n ")
+    assert list(odd) == [corpus.OTHER, corpus.OTHER, corpus.OTHER - 1, 0, 1]
+
+
+def test_a_python_without_its_source_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    with pytest.raises(DataError, match=r"abc\.py cannot be read; use a Python"):
+        DATASETS["stdlib"].split()
+
+
+# Points
+
+
+def test_the_spirals_mirror_each_other_and_wind_three_times():
+    train, test = read("two_spirals")
+    for part in (train, test):
+        one, other = np.split(part.x, 2)
+        np.testing.assert_array_equal(one, -other)
+    angles = np.unwrap(np.arctan2(*train.x[:97].T))
+    assert angles[-1] - angles[0] == pytest.approx(6 * np.pi, rel=1e-6)
+    radii = np.hypot(*train.x[:97].T)
+    np.testing.assert_allclose(radii / radii[0], (104 - np.arange(97)) / 104, rtol=1e-6)
+    between = np.hypot(*test.x[:96].T)
+    np.testing.assert_allclose(between, (radii[:-1] + radii[1:]) / 2, rtol=1e-6)
+
+
+def test_points_between_have_their_neighbours_label():
+    train, test = read("two_spirals")
+    squares = np.sum((test.x[:, None] - train.x[None]) ** 2, axis=-1)
+    np.testing.assert_array_equal(train.y[np.argmin(squares, axis=1)], test.y)
+
+
+def test_a_constant_loses_1_against_the_teacher():
+    y = np.concatenate([part.y for part in read("teacher_student")]).astype(np.float64)
+    # 10,240 answers of about Gaussian distribution: 4 errors of mean and of variance.
+    assert abs(np.mean(y)) < 4 / len(y) ** 0.5
+    assert abs(np.var(y) - 1) < 4 * (2 / len(y)) ** 0.5
+
+
+def test_the_teacher_is_no_linear_function():
+    train, test = read("teacher_student")
+    weights, *_ = np.linalg.lstsq(train.x, train.y, rcond=None)
+    left = np.var(test.y - test.x @ weights)
+    # erf at length 1: its linear part holds 0.955 of the variance (3/π).
+    assert left == pytest.approx(1 - 3 / np.pi, rel=0.1)
+
+
+# Real data
+
+
+def test_fashion_mnist_has_the_published_figures():
+    train, test = read("fashion_mnist")
+    assert np.all(np.bincount(train.y) == 6000) and np.all(np.bincount(test.y) == 1000)
+    mean, deviation = train.scale
+    assert mean.dtype == deviation.dtype == np.float32
+    # 0.2860 and 0.3530 of 255 is what everybody normalises by: four digits.
+    np.testing.assert_allclose(mean / 255, [0.2860], atol=5e-5)
+    np.testing.assert_allclose(deviation / 255, [0.3530], atol=5e-5)
+    np.testing.assert_allclose(np.mean(train.x), mean, rtol=1e-6)
+    assert test.scale is train.scale
+
+
+def test_missing_files_are_answered_with_ways_to_get_them(tmp_path):
+    with pytest.raises(DataError) as missing:
+        find("fashion_mnist", tmp_path).load()
+    said = str(missing.value)
+    for way in (
+        "apt-get install dataset-fashion-mnist",
+        "--data-dir",
+        "tfds:fashion_mnist",
+    ):
+        assert way in said
+    assert str(tmp_path) in said and "\n" not in said
+
+
+def test_files_that_are_not_the_published_ones_are_refused(tmp_path):
+    names = list(fashion_mnist.FILES)
+    for name in names:
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(b"another data set"))
+    with pytest.raises(DataError, match="does not hold what was published"):
+        find("fashion_mnist", tmp_path).split()
+    (tmp_path / f"{names[0]}.gz").write_bytes(b"\x1f\x8b cut off")
+    with pytest.raises(DataError, match="cannot be read"):
+        find("fashion_mnist", tmp_path).split()
+
+
+def test_the_file_that_is_missing_is_named(tmp_path):
+    if not fashion_mnist.FOLDER.is_dir():
+        pytest.skip("no Fashion-MNIST here: apt-get install dataset-fashion-mnist")
+    for path in fashion_mnist.FOLDER.glob("t10k*"):
+        shutil.copy(path, tmp_path)
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz is missing"):
+        find("fashion_mnist", tmp_path).split()
+
+
+def test_mnist1ds_package_leaves_the_global_generators_alone(monkeypatch):
+    import mnist1d.data
+
+    def make(arguments):
+        assert arguments.seed == 42 and not arguments.shuffle_seq  # the published set
+        random.seed(0)
+        np.random.seed(0)
+        curves, labels = np.random.rand(3, 40), np.arange(3)
+        return {"x": curves, "y": labels, "x_test": curves, "y_test": labels}
+
+    monkeypatch.setattr(mnist1d.data, "make_dataset", make)
+    before = random.getstate(), np.random.get_state()[1:3]
+    assert DATASETS["mnist1d"].split().train.x.shape == (3, 40, 1)
+    np.testing.assert_equal((random.getstate(), np.random.get_state()[1:3]), before)
+
+
+# What is refused
+
+
+def broken(**changes) -> Data:
+    train = read("parity").train
+    return train._replace(
+        **{k: change(getattr(train, k)) for k, change in changes.items()}
+    )
+
+
+def put(value, *where):
+    def change(array):
+        array = array.copy()
+        array[where] = value
+        return array
+
+    return change
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_examples_that_are_no_numbers_are_refused(value):
+    with pytest.raises(
+        DataError, match=r"parity: training example 7 has NaN or infinity"
+    ):
+        check(DATASETS["parity"], broken(x=put(value, 7, 3)), "training")
+    answers = read("teacher_student").test
+    nan = answers._replace(y=put(value, 5)(answers.y))
+    with pytest.raises(DataError, match=r"example 5 .* in its answer"):
+        check(DATASETS["teacher_student"], nan, "test")
+
+
+@pytest.mark.parametrize("label", [-1, 2, 255])
+def test_labels_that_do_not_fit_are_refused(label):
+    with pytest.raises(DataError, match="example 4 has a label outside 0 to 1"):
+        check(DATASETS["parity"], broken(y=put(label, 4)), "training")
+
+
+def test_tokens_that_do_not_fit_are_refused():
+    part = read("sorting").test
+    for field, value, said in (
+        ("x", 17, "token"),
+        ("x", -1, "token"),
+        ("y", -2, "answer"),
+    ):
+        wrong = part._replace(**{field: put(value, 3, 0)(getattr(part, field))})
+        with pytest.raises(
+            DataError, match=f"example 3 has an? {said} outside 0 to 16"
+        ):
+            check(DATASETS["sorting"], wrong, "test")
+
+
+def test_examples_without_labels_are_refused():
+    with pytest.raises(DataError, match="20000 training examples with 19999 labels"):
+        check(DATASETS["parity"], broken(y=lambda y: y[1:]), "training")
+
+
+def test_damaged_data_end_a_command_with_one_line(monkeypatch, capsys, tmp_path):
+    good = digits.load()
+    monkeypatch.setattr(
+        digits, "load", lambda: good._replace(x=put(math.nan, 3)(good.x))
+    )
+    out = tmp_path / "out"
+    flags = ["--size", "smoke", "--architecture", "mlp", "--out", str(out)]
+    assert main(["run", "gradient_flow", *flags]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "digits: all example 3 has NaN" in said
+
+
+def test_a_stream_is_not_loaded_in_one_piece(monkeypatch):
+    stream = Stream(3, lambda numbers: (numbers, numbers), 2)
+    entry = Dataset("big", "digits:load", (2,), 2, "a test")
+    monkeypatch.setattr(digits, "load", lambda: Splits(stream, stream))
+    assert entry.split() == Splits(stream, stream)
+    with pytest.raises(DataError, match="big is too large for memory"):
+        entry.load()
+
+
+# Names
+
+
+def test_every_name_is_found():
+    assert [find(name) for name in DATASETS] == list(DATASETS.values())
+    assert len(set(DATASETS.values())) == len(DATASETS)  # hashable: a cache's key
+    with pytest.raises(UnknownName, match=r"did you mean digits.*or tfds:NAME"):
+        find("digit")
+
+
+def test_studies_of_random_nets_read_labelled_floats_alone():
+    assert {"digits", "mnist1d", "parity"} <= set(FLOAT_CLASSES)
+    with pytest.raises(
+        UnknownName, match=r"'adding' .*asks for numbers.*allowed: digits"
+    ):
+        FLOAT_CLASSES["adding"]
+    with pytest.raises(UnknownName, match="'fashion_mnist' has uint8 inputs"):
+        FLOAT_CLASSES["fashion_mnist"]
+    with pytest.raises(UnknownName, match="did you mean digits"):
+        FLOAT_CLASSES["digit"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--dataset", "stdlib"], "'stdlib' has int32 inputs and asks for tokens"),
+        (["--dataset", "mnist1d", "--architecture", "lenet5"], "lenet5 reads images"),
+        (["--dataset", "two_spirals", "--architecture", "vit"], "vit reads images"),
+    ],
+)
+def test_what_a_study_cannot_read_is_refused(flags, said, capsys):
+    assert main(["run", "gradient_flow", "--dry-run", *flags]) == 2
+    line = capsys.readouterr().err
+    assert said in line and line.count("\n") == 1
+
+
+def test_the_list_shows_what_is_asked(capsys):
+    assert main(["list", "datasets"]) == 0
+    text = capsys.readouterr().out
+    line = next(line for line in text.splitlines() if "copy_memory_20" in line)
+    assert line.split()[1:6] == ["tokens", "40", "×", "10", "10"]
+    assert "tfds:NAME" in text
+
+
+# On the device
+
+
+def pictures(count=8, channels=3):
+    draws = np.random.RandomState(1)
+    return draws.randint(0, 256, (count, 5, 6, channels)).astype(np.uint8)
+
+
+def test_normalised_images_have_mean_0_and_deviation_1():
+    from research.datasets.pixels import scale_of
+
+    x = pictures(64)
+    x[..., 1] //= 3
+    z = np.asarray(images.normalised(x, scale_of(x)), np.float64)
+    # Bytes, so each channel's mean and deviation are as exact as float32 is.
+    np.testing.assert_allclose(z.mean((0, 1, 2)), 0, atol=1e-6)
+    np.testing.assert_allclose(z.std((0, 1, 2)), 1, rtol=1e-6)
+    flat = np.full((2, 4, 4, 1), 7, np.uint8)
+    assert np.all(images.normalised(flat, scale_of(flat)) == 0)
+
+
+def test_images_are_mirrored_by_chance():
+    x = np.asarray(pictures(32), np.float32)
+    found = np.asarray(jax.jit(images.flipped)(jax.random.key(0), x))
+    same = [np.array_equal(a, b) for a, b in zip(x, found, strict=True)]
+    mirrored = [np.array_equal(a[:, ::-1], b) for a, b in zip(x, found, strict=True)]
+    assert all(np.logical_xor(same, mirrored))
+    assert 5 < sum(mirrored) < 27  # 16 expected; 4 deviations of √8
+
+
+def test_crops_are_windows_of_the_padded_image():
+    x = np.asarray(pictures(24, 1), np.float32) + 1
+    keys = jax.random.split(jax.random.key(3), 2)
+    crop = jax.jit(jax.vmap(lambda key: images.cropped(key, x, 2)))
+    found = np.asarray(crop(keys))
+    padded = np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    corners = []
+    for sample in found.reshape(-1, 24, 5, 6, 1):
+        for image, whole in zip(sample, padded, strict=True):
+            fits = [
+                (row, column)
+                for row in range(5)
+                for column in range(5)
+                if np.array_equal(whole[row : row + 5, column : column + 6], image)
+            ]
+            assert len(fits) == 1
+            corners += fits
+    for axis in zip(*corners, strict=True):  # every shift is drawn in each direction
+        assert set(axis) == set(range(5))
+    np.testing.assert_array_equal(found, crop(keys))
+    assert not np.array_equal(found[0], found[1])

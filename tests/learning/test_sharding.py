@@ -1,0 +1,324 @@
+"""Many devices compute what one does: meshes, checkpoints across them, processes."""
+
+import csv
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks import scaling
+from research.catalogues import optimizers
+from research.cli.main import main
+from research.learning import jobs, sharding, sweeps
+from research.learning.jobs import Setup
+from research.learning.training import Batch
+
+# Momentum's steps are as small as gradients are: Adam makes steps of the rounding errors
+# that are left of gradients which are 0, such as those of a bias before batch norm.
+SETUP = Setup(
+    *("mlp", "tanh", "normal", "batch"), 2, 32, "digits", "momentum", batch=32
+)
+STEPS = 6
+# Sums of 32 examples in another order differ by some 1e-7 of their size, and six steps
+# let that grow a little; a lost example or a gradient not summed differs by percents.
+CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+
+
+def runs_of(count):
+    hyper = optimizers.OPTIMIZERS[SETUP.optimizer].hyper(steps=float(STEPS))
+    return [sweeps.Run(seed, jobs.UNIT, hyper) for seed in range(count)]
+
+
+def begun(setup, mesh, count):
+    """(programs, arguments of `advance`) of runs on a mesh, or on one device."""
+    runs = runs_of(count)
+    programs = sweeps.programs(setup, STEPS, count > 1, mesh=mesh)
+    train, _ = jobs.splits(setup)
+    data = Batch(train.x, train.y)
+    if mesh is not None:
+        data = sharding.put(data, sharding.place(mesh))
+    seeds, rules, hyper = sweeps.arguments(runs)
+    state = programs.init(seeds, rules, hyper)
+    return programs, (state, hyper, data, np.int32(STEPS))
+
+
+def trained(setup, mesh, count):
+    """(state, log) after a few steps, on the host."""
+    programs, arguments = begun(setup, mesh, count)
+    return sharding.whole(programs.advance(*arguments))
+
+
+def same(found, wanted):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **CLOSE), found, wanted)
+
+
+def compiled(programs, arguments):
+    """(state and log after the steps, operations of a device, kinds of collectives)."""
+    steps = programs.advance.lower(*arguments).compile()
+    kinds = ("all-reduce", "all-gather", "all-to-all", "collective-permute")
+    sent = {kind for kind in kinds if f" {kind}(" in steps.as_text()}
+    return steps(*arguments), steps.cost_analysis()["flops"], sent
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """([what each of two runs gives by itself on one device], its operations)."""
+    programs, (state, hyper, data, steps) = begun(SETUP, None, 1)
+    first, flops, sent = compiled(programs, (state, hyper, data, steps))
+    assert sent == set()
+    seed, rules, hyper = sweeps.arguments(runs_of(2)[1:])
+    second = programs.advance(programs.init(seed, rules, hyper), hyper, data, steps)
+    return sharding.whole([first, second]), flops
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        pytest.param("data=2", {"all-reduce"}, marks=pytest.mark.exhaustive),
+        ("parameters=2", {"all-reduce", "all-gather"}),
+        pytest.param("cells=2", set(), marks=pytest.mark.exhaustive),
+    ],
+)
+def test_two_devices_share_the_work_and_give_what_one_gives(text, sent, alone):
+    """Each does about half of the operations, and sends what the axis must send."""
+    shape = sharding.parse(text)
+    wanted, flops = alone
+    runs = shape.cells
+    done, share, found = compiled(*begun(SETUP, sharding.mesh(shape), runs))
+    assert found >= sent and share < 0.6 * runs * flops
+    for place in range(runs):
+        own = jax.tree.map(lambda a, n=place: a[n] if runs > 1 else a, done)
+        same(sharding.whole(own), wanted[place])
+    state, _ = done
+    if runs > 1:
+        parts = {x.addressable_shards[0].data.shape[0] for x in jax.tree.leaves(state)}
+        assert parts == {1}
+    large = [x for x in jax.tree.leaves((state.params, state.opt)) if x.ndim > 0]
+    kept = sum(x.addressable_shards[0].data.nbytes for x in large)
+    held = 1 if text == "data=2" else 2  # all of their sizes are even
+    assert kept * held == sum(x.nbytes for x in large)
+
+
+def test_depth_is_not_split():
+    """A scan that walks along a split axis would be sent every layer's owner's all."""
+    mesh = sharding.mesh(sharding.Shape(parameters=2))
+    _, (state, *_) = begun(SETUP, mesh, 1)
+    for leaf in jax.tree.leaves(state.params.stages):
+        assert leaf.addressable_shards[0].data.shape[0] == leaf.shape[0] == 2
+
+
+EIGHT = """
+import json, sys
+import jax
+sys.path.insert(0, "tests/learning")
+import test_sharding as t
+from research.engine import processes
+from research.learning import forms, sharding
+
+wanted = t.trained(t.SETUP, None, 1)
+both = t.trained(t.SETUP, sharding.mesh(sharding.parse("cells=2,data=2,parameters=2")), 2)
+t.same(jax.tree.map(lambda a: a[0], both), wanted)
+
+digests = []
+shapes = [sharding.Shape(), sharding.Shape(data=2, parameters=4), sharding.Shape(data=2)]
+states = []
+for shape in shapes:
+    mesh = sharding.mesh(shape, jax.devices()[: shape.devices])
+    _, (state, *_) = t.begun(t.SETUP, mesh, 1)
+    states.append(state._replace(step=state.step + 5))
+state = states[0]
+for number, like in enumerate([*states[1:], states[0]]):
+    with processes.keeper(sys.argv[1], 60, True) as keeper:
+        keeper.save(number, state)
+        step, restored = keeper.restore(like)
+    assert step == number
+    assert jax.tree.all(jax.tree.map(lambda a, b: a.sharding == b.sharding, restored, like))
+    digests += [forms.digest(state), forms.digest(restored)]
+    state = restored
+print(json.dumps(digests))
+"""
+
+
+@pytest.mark.slow
+def test_eight_devices_and_checkpoints_from_one_to_eight_to_two(
+    tmp_path, clean_environment, root
+):
+    environment = {
+        **clean_environment,
+        "JAX_NUM_CPU_DEVICES": "8",
+        "XLA_FLAGS": os.environ["XLA_FLAGS"],
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", EIGHT, str(tmp_path / "kept")],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    digests = json.loads(done.stdout.splitlines()[-1])
+    assert len(digests) == 6 and len(set(digests)) == 1
+
+
+SMALL = (
+    "train --depth 1 --width 8 --steps 12 --batch 16 --report-every 6 --optimizer sgd "
+    "--checkpoint-seconds 0.1"
+).split()
+
+
+def curves(out):
+    with open(out / "curves.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def alike(one, other):
+    """Whether all numbers of two runs' curves are equal to float tolerance."""
+    assert len(one) == len(other)
+    for name in ("train_loss", "test_loss", "train_accuracy", "log10_ratio"):
+        columns = [[float(row[name]) for row in rows] for rows in (one, other)]
+        np.testing.assert_allclose(
+            *columns, rtol=1e-3, atol=1e-4
+        )  # written to six digits
+
+
+@pytest.mark.exhaustive
+def test_a_run_goes_on_on_another_mesh_and_says_so(tmp_path, capsys):
+    one, moved = tmp_path / "one", tmp_path / "moved"
+    assert (
+        main([*SMALL, "--out", str(moved)]) == 0
+    )  # it compiles, so it is saved midway
+    assert main([*SMALL, "--out", str(one)]) == 0
+    last = moved / "checkpoints" / "12"
+    last.rename(tmp_path / "away")
+    assert list((moved / "checkpoints").iterdir())  # an earlier one
+    capsys.readouterr()
+    assert main([*SMALL, "--mesh", "data=2", "--out", str(moved)]) == 0
+    said = capsys.readouterr().err
+    assert "begun on one device, goes on on data=2" in said
+    assert "going on from step" in said
+    alike(curves(one), curves(moved))
+    history = json.loads((moved / "run.json").read_text())["history"]
+    assert {"mesh": ["one device", "data=2"]} in history
+
+
+MISTAKES = [
+    (["--mesh", "dat=2"], ["--mesh dat=2", "did you mean data"]),
+    (["--mesh", "data"], ["data=N"]),
+    (["--mesh", "data=0"], ["data=0", "data=N"]),
+    (["--mesh", "data=2,data=1"], ["data twice"]),
+    (["--mesh", "data=4"], ["4 devices", "are 2", "JAX_NUM_CPU_DEVICES=4"]),
+    (["--mesh", "data=2", "--batch", "15"], ["15 examples", "divisible by 2"]),
+    (["--mesh", "data=2", "--accumulate", "16"], ["1 examples", "--accumulate 16"]),
+    (["--mesh", "cells=2", "--seeds", "3"], ["3 runs", "cells=2"]),
+    (["--coordinator", "here:1"], ["--coordinator", "--mesh"]),
+    (["--mesh", "data=2", "--num-processes", "2"], ["--coordinator", "--process-id"]),
+    (
+        "--mesh data=2 --num-processes 2 --process-id 2 --coordinator a:1".split(),
+        ["--process-id 2", "from 0 to 1"],
+    ),
+    (
+        "--mesh data=2 --num-processes 2 --process-id 0 --coordinator a".split(),
+        ["--coordinator a", "HOST:PORT"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("more", "words"), MISTAKES, ids=lambda v: " ".join(v))
+def test_a_mistake_is_one_line(more, words, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main([*SMALL, *more, "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("depthbench: ") and len(said.splitlines()) == 1
+    for word in words:
+        assert word in said
+    assert not out.exists()
+
+
+def test_a_shape_is_written_as_it_is_read():
+    for shape in (sharding.Shape(2, 4), sharding.Shape(parameters=8)):
+        assert sharding.parse(str(shape)) == shape
+    assert sharding.Shape(2, 3, 4).devices == 24 and sharding.Shape(2, 3, 4).parts == 12
+
+
+LONG = (
+    "train --depth 1 --width 8 --steps 600 --batch 16 --report-every 200 --optimizer sgd "
+    "--checkpoint-seconds 0.2"
+).split()
+
+
+def start(out, environment):
+    """The two processes of a run, with a device each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    more = [f"--coordinator=127.0.0.1:{port}", "--num-processes=2", "--mesh=data=2"]
+    command = [sys.executable, "-m", "research.cli", *LONG, *more, "--out", str(out)]
+    return [
+        subprocess.Popen(
+            [*command, f"--process-id={number}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for number in range(2)
+    ]
+
+
+def ended(pair, seconds):
+    """[(exit status, what was said)]; after so many seconds they are killed."""
+    try:
+        said = [process.communicate(timeout=seconds)[1] for process in pair]
+    finally:
+        for process in pair:
+            process.kill()
+    return [(p.returncode, text) for p, text in zip(pair, said, strict=True)]
+
+
+def saved(out):
+    folder = out / "checkpoints"
+    return folder.is_dir() and any(p.name.isdecimal() for p in folder.iterdir())
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_run_and_one_that_dies_ends_the_other(
+    tmp_path, clean_environment
+):
+    environment = {**clean_environment, "XLA_FLAGS": os.environ["XLA_FLAGS"]}
+    out, whole = tmp_path / "two", tmp_path / "one"
+    pair, until = start(out, environment), time.monotonic() + 120
+    while not saved(out) and all(process.poll() is None for process in pair):
+        assert time.monotonic() < until, "nothing was saved"
+        time.sleep(0.02)
+    pair[0].send_signal(signal.SIGKILL)
+    (killed, _), (status, said) = ended(pair, 3 * sharding.HEARTBEAT)
+    assert killed == -signal.SIGKILL and status != 0, said
+    assert "leader task" in said or "has lost another one" in said
+    (status, said), (other, heard) = ended(start(out, environment), 240)
+    assert (status, other) == (0, 0), said + heard
+    assert "going on from step" in said and "going on" not in heard
+    assert main([*LONG, "--out", str(whole)]) == 0
+    alike(curves(out), curves(whole))
+
+
+@pytest.mark.exhaustive
+def test_scaling_never_calls_shared_cores_a_result(tmp_path, capsys):
+    flags = ["--mesh", "cells", "--size", "smoke", "--out", str(tmp_path)]
+    assert main(["run", "scaling", *flags, "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["mesh"], row["devices"]) for row in rows] == [("cells", 2)]
+    for row in rows:
+        assert (row["status"], row["reason"]) == ("ok", scaling.SHARED)
+        assert row["efficiency"] is None and row["step_ms"] > 0
+    (table,) = scaling.STUDY.tables(rows)
+    assert {line[-1].text for line in table.rows} == {scaling.SHARED}
+    assert main(["run", "scaling", "--devices", "3", "--size", "smoke"]) == 2
+    assert "divisible by 3" in capsys.readouterr().err

@@ -1,0 +1,344 @@
+"""Trainability: the search for a depth, what is read off runs, and tiny real studies."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks import fresh_gradients
+from benchmarks.fresh_gradients import Fresh
+from benchmarks.max_trainable_depth import step_cost
+from benchmarks.max_trainable_depth import study as max_trainable_depth
+from benchmarks.max_trainable_depth.search import Ladder, ladder, search
+from benchmarks.trainability import study as trainability
+from research.architectures import ARCHITECTURES
+from research.catalogues.optimizers import OPTIMIZERS
+from research.learning import sweeps
+from research.learning import trainability as core
+from research.learning.sweeps import Trained
+from research.learning.training import Log, Measures
+from research.signal.measurement import Result
+from research.study.claims import judge
+from research.study.declaration import chosen_values, grid
+from research.study.errors import Refusal
+from research.study.tables import as_markdown, text_of
+
+ANY = ladder(lambda depth: True, 256)
+
+
+def test_a_ladder_doubles_and_is_known_to_a_quarter():
+    assert ANY.rungs == (1, 2, 4, 8, 16, 32, 64, 128, 256)
+    assert set(ANY.rungs) < set(ANY.grid)
+    # The geometric middle of neighbours is off by √1.5 at most: 22 %.
+    neighbours = zip(ANY.grid[1:], ANY.grid, strict=False)
+    assert max(b / a for b, a in neighbours if a > 1) <= 1.5
+
+
+def test_a_ladder_is_of_depths_that_a_family_has():
+    allows = ARCHITECTURES["resnet"].depths.allows  # 6n + 2
+    steps = ladder(allows, 120)
+    assert steps.rungs[0] == 8 and steps.rungs[-1] == 116
+    assert all(allows(depth) for depth in steps.grid)
+    assert ladder(lambda depth: depth in (5, 8, 11), 300).grid == (5, 8, 11)
+    assert ladder(lambda depth: depth > 9, 4) == Ladder((), ())
+
+
+@pytest.mark.parametrize("deepest", [1, 2, 3, 6, 11, 45, 128, 181])
+def test_the_search_finds_any_depth_of_the_grid(deepest):
+    found = search(lambda depth: depth <= deepest, ANY)
+    assert found.deepest == deepest and found.steady
+    following = min(depth for depth in ANY.grid if depth > deepest)
+    assert found.fails_at == following
+    assert found.deepest in found.probed and found.fails_at in found.probed
+
+
+def test_the_search_asks_each_depth_once_and_few_of_them():
+    asked = []
+    search(lambda depth: asked.append(depth) or depth <= 50, ANY)
+    assert asked == [1, 2, 4, 8, 16, 32, 64, 45]
+
+
+def test_the_search_ends_at_the_cap_and_at_nothing():
+    assert search(lambda depth: True, ANY).fails_at is None
+    assert search(lambda depth: True, ANY).deepest == 256
+    never = search(lambda depth: False, ANY)
+    assert (never.deepest, never.fails_at, never.said()) == (0, 1, "1-")
+
+
+def test_the_search_may_begin_anywhere():
+    for deepest in (0, 1, 3, 8, 16, 91, 256):
+        found = search(lambda depth, deepest=deepest: depth <= deepest, ANY, start=8)
+        assert found.deepest == deepest
+    asked = []
+    search(lambda depth: asked.append(depth) or depth <= 2, ANY, start=8)
+    assert asked == [8, 4, 2, 3]
+    assert search(lambda depth: True, ladder(lambda depth: True, 2), 8).deepest == 2
+
+
+def test_a_net_that_trains_again_deeper_is_found_with_patience_alone():
+    trains = lambda depth: depth <= 4 or 16 <= depth <= 32
+    hasty = search(trains, ANY, patience=1)
+    assert hasty.deepest == 4 and hasty.steady  # what it has not seen, it cannot say
+    patient = search(trains, ANY, patience=2)
+    assert patient.deepest == 32 and not patient.steady
+    assert patient.said() == "1+ 2+ 4+ 8- 16+ 32+ 45- 64- 128-"
+
+
+def test_steps_to_a_target_are_those_of_a_window():
+    right = np.concatenate([np.zeros(30), np.ones(30)])
+    # 18 of 20 steps are right for the first time after step 30 + 18.
+    assert core.reach(right, 0.9) == 48
+    assert core.reach(np.zeros(60), 0.9) is None
+    assert core.reach(np.ones(5), 0.9) == 5  # shorter than the window: taken whole
+    assert core.reach(np.array([1.0, np.nan, np.nan]), 0.9) is None
+
+
+def test_the_middle_of_seeds_counts_those_that_never_got_there():
+    assert core.middle([10, 30, 20]) == 20
+    assert core.middle([10, None, 20]) == 20
+    assert core.middle([10, None, None]) is None
+    assert core.middle([None, 10]) is None
+
+
+def test_smoothed_curves_keep_their_mean():
+    curves = np.arange(2 * 1000, dtype=np.float32).reshape(2, 1000)
+    kept = core.smooth(curves)
+    assert kept.shape == (2, core.POINTS)
+    # Sums of 1,000 numbers below 2,000 in float32: 1e-6 of them.
+    np.testing.assert_allclose(kept.mean(axis=1), curves.mean(axis=1), rtol=1e-6)
+    assert core.smooth(curves[:, :7]).shape == (2, 7)
+
+
+def trained(right, diverged=None, loss=0.5):
+    measures = Measures(np.float32(loss), np.float32(right))
+    log = Log(np.full(40, loss, np.float32), np.full(40, right, np.float32))
+    return Trained(log, measures, measures, diverged)
+
+
+def test_a_diverging_cell_is_a_row():
+    found = core.result([trained(0.1, 3, np.nan), trained(0.1, 5, np.nan)], 0.9)
+    assert found.status == "diverged" and "step 3" in found.reason
+    assert found.values["diverged"] == 1.0
+    assert found.values["train_accuracy"] == pytest.approx(0.1)
+    assert found.values["steps_to_target"] is None
+
+
+def test_the_best_rate_is_the_most_accurate_and_then_the_soonest():
+    slow = core.result([trained(0.95)] * 2, 0.99)
+    soon = core.result([trained(0.95)] * 2, 0.9)
+    broken = core.result([trained(0.99, 3, np.nan)] * 2, 0.9)
+    found = core.best((0.1, 1.0, 10.0), [slow, soon, broken])
+    assert found.values["best_rate"] == 1.0
+    assert found.values["rates_diverged"] == pytest.approx(1 / 3)
+    assert list(found.profiles["rate"]) == [0.1, 1.0, 10.0]
+    assert np.isnan(found.profiles["rate_steps_to_target"][0])
+    assert core.best((1.0, 2.0), [broken, broken]).values["best_rate"] is None
+    none = Result("no_fixed_point", "why", {}, {})
+    assert core.best((1.0, 2.0), [none, none]) == none
+
+
+def test_rates_are_half_decades_around_the_published_one():
+    rates = OPTIMIZERS["adam"].rates(5)
+    np.testing.assert_allclose(np.log10(rates), [-4, -3.5, -3, -2.5, -2], rtol=1e-12)
+    assert OPTIMIZERS["adam"].rates(1) == (1e-3,)
+
+
+@pytest.mark.parametrize(
+    "decades, depth",
+    [([0.0, -1, -2, -3, -4, -9], 3), ([0.0, -3], 1), ([0.0, np.nan, 0.0], 0)],
+)
+def test_where_a_gradient_stops_surviving(decades, depth):
+    fresh = Fresh({}, np.array(decades))
+    assert fresh_gradients.survives_to("mlp", fresh, len(decades) - 1, 3.0) == depth
+
+
+def test_where_layers_differ_decades_grow_with_the_depth():
+    for ratio, depth in [(-6.0, 28), (2.0, 56), (None, 0)]:
+        fresh = Fresh({"log10_ratio": ratio}, np.zeros(57))
+        assert fresh_gradients.survives_to("resnet", fresh, 56, 3.0) == depth
+
+
+def test_theory_of_batch_norm_is_sixteen_over_the_log_of_its_rate():
+    cell = {"normalizer": "batch", "activation": "relu"}
+    # Yang et al. 2019: π / (π − 1) for ReLU; the quadrature is good to 1e-9.
+    depth = fresh_gradients.theory_depth(cell, {"log10_slope_theory": 0.08})
+    assert depth == pytest.approx(16 / math.log(math.pi / (math.pi - 1)), rel=1e-9)
+    assert fresh_gradients.theory_depth(cell, {"log10_slope_theory": None}) is None
+    plain = {"normalizer": "none", "activation": "tanh"}
+    assert fresh_gradients.theory_depth(plain, {"trainable_depth": math.nan}) is None
+
+
+TINY = {
+    "architecture": ("mlp",),
+    "activation": ("tanh",),
+    "optimizer": ("momentum",),
+    "width": (8,),
+    "batch": (16,),
+    "steps": (20,),
+}
+
+
+def measured(study, **given):
+    """The cells of a tiny grid with what they gave, as rows."""
+    chosen = chosen_values(study, "smoke", {**TINY, **given})
+    cells, _ = study.fit(grid(study, chosen), set(chosen))
+    rows = []
+    for unit in study.plan(cells):
+        for cell, got in zip(unit.cells, unit.run(2**30), strict=True):
+            rows.append(
+                {**cell, "status": got.status, "reason": got.reason, **got.values}
+            )
+    return rows
+
+
+@pytest.fixture(scope="module")
+def searched():
+    study = max_trainable_depth.STUDY
+    return measured(
+        study,
+        cap=(2,),
+        target=(0.0,),
+        activation=("tanh", "relu_squared"),
+        initializer=("critical",),
+    )
+
+
+def test_a_search_is_a_row_with_gradient_theory_and_cost(searched):
+    row = next(row for row in searched if row["activation"] == "tanh")
+    # Any accuracy is enough here: so the deepest that is tried is found.
+    assert (row["status"], row["max_depth"], row["capped"]) == ("ok", 2, True)
+    assert row["probed"] == "2+" and row["runs"] == 2  # of 3 seeds two decide
+    assert row["gradient"] == "survives" and row["gradient_depth"] == 2
+    assert row["theory_depth"] == math.inf
+    assert row["step_mflop"] > 0 and row["peak_mib"] > 0
+    assert set(max_trainable_depth.STUDY.columns) <= set(row)
+
+
+def test_a_search_without_a_critical_point_says_so(searched):
+    row = next(row for row in searched if row["activation"] == "relu_squared")
+    assert row["status"] == "no_fixed_point" and row["reason"]
+
+
+def test_searches_are_tables_figures_and_verdicts(searched):
+    study = max_trainable_depth.STUDY
+    joined, _ = study.tables(searched)
+    text = as_markdown(joined)
+    assert "≥ 2" in text and "∞" in text and "no fixed point" in text
+    assert {judge(claim, searched).word for claim in study.claims} == {"untested"}
+    (figure,) = study.figures(searched, lambda row: {})
+    assert figure.draw().axes
+
+
+@pytest.mark.parametrize(
+    "study, axis, said",
+    [
+        (trainability.STUDY, {"architecture": ("autoencoder",)}, "reconstruction"),
+        (
+            max_trainable_depth.STUDY,
+            {"architecture": ("autoencoder",)},
+            "reconstruction",
+        ),
+        (
+            max_trainable_depth.STUDY,
+            {"architecture": ("resnet",), "cap": (5,)},
+            "--cap 5: resnet has no depth below 8",
+        ),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(study, axis, said):
+    cells = grid(study, chosen_values(study, "smoke", axis))
+    with pytest.raises(Refusal, match=said):
+        study.fit(cells, set(axis))
+
+
+def test_pairs_leave_out_what_the_cap_hides():
+    base = {name: 1 for name in max_trainable_depth.AXES} | {"status": "ok"}
+    plain = {**base, "architecture": "mlp", "max_depth": 8, "capped": False}
+    other = {**base, "architecture": "residual_mlp", "max_depth": 32, "capped": True}
+    (pair,) = max_trainable_depth.pairs(
+        "architecture", "mlp", "residual_mlp", [plain, other]
+    )
+    assert pair["gain"] == 2.0
+    both = [{**plain, "capped": True}, other]
+    assert not max_trainable_depth.pairs("architecture", "mlp", "residual_mlp", both)
+
+
+def test_operations_grow_by_the_same_for_each_layer():
+    settings = {**max_trainable_depth.trials.DEFAULTS, "steps": 20}
+    settings |= {"width": 8, "batch": 16, "optimizer": "momentum"}
+    hyper = OPTIMIZERS["momentum"].hyper(steps=20)
+    one, two, three = (
+        step_cost.operations(core.setup_of({**settings, "depth": depth}), hyper)
+        for depth in (2, 3, 4)
+    )
+    assert three - two == two - one >= 3 * 2 * 16 * 8 * 8  # three products a layer
+
+
+@pytest.fixture(scope="module")
+def learned():
+    # Steps as long as the large ones square to more than float32 holds.
+    rates = {"he_normal": (0.1, 1e30), "glorot_normal": (1e30, 1e31)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            trainability,
+            "settings",
+            lambda cell: {"learning_rate": rates[cell["initializer"]]},
+        )
+        return measured(
+            trainability.STUDY,
+            activation=("relu",),
+            initializer=tuple(rates),
+            depth=(1,),
+        )
+
+
+def test_training_is_a_row_with_the_fresh_gradient(learned):
+    row = next(row for row in learned if row["initializer"] == "he_normal")
+    assert row["status"] == "ok" and row["gradient"] == "survives"
+    assert (row["best_rate"], row["rates_diverged"]) == (0.1, 0.5)
+    low, high = row["train_accuracy_low"], row["train_accuracy_high"]
+    assert low <= row["train_accuracy"] <= high
+    assert set(trainability.STUDY.columns) <= set(row)
+
+
+def test_a_net_that_diverges_at_all_rates_is_a_row(learned):
+    row = next(row for row in learned if row["initializer"] == "glorot_normal")
+    assert (row["status"], row["rates_diverged"]) == ("diverged", 1.0)
+    assert row["best_rate"] is None and row["diverged_at"] is not None
+
+
+def test_rates_are_those_of_the_optimizer():
+    cell = {"optimizer": "adam", "rates": 3}
+    assert trainability.settings(cell)["learning_rate"] == OPTIMIZERS["adam"].rates(3)
+
+
+def test_training_is_tables_figures_and_verdicts(learned):
+    study = trainability.STUDY
+    shown = [text_of(e) for t in study.tables(learned) for row in t.rows for e in row]
+    assert "diverged" in shown and "75%" in shown  # of all runs
+    (figure,) = study.figures(learned, lambda row: {})
+    assert figure.draw().axes
+    normed = [{**row, "normalizer": "batch"} for row in learned]
+    deeper = [{**row, "depth": 2, "status": "ok"} for row in normed]
+    words = [judge(claim, [*normed, *deeper]).word for claim in study.claims]
+    # As accurate as each other; without a residual net, or a depth that theory ends.
+    assert words == ["untested", "holds", "untested"]
+
+
+def test_shallow_states_are_the_first_layers_of_deep_ones():
+    # The settings of the tiny studies above, whose programs are compiled by now.
+    settings = {**max_trainable_depth.trials.DEFAULTS, "steps": 20, "width": 8}
+    settings["optimizer"] = "momentum"
+    trainer = max_trainable_depth.Trainer(settings, 2, 1, {}, {})
+    (run,) = runs = trainer.runs(0.1, 1)
+    cut = trainer.state(1, runs)
+    own = sweeps.programs(trainer.setup(1), 20).init(*sweeps.arguments([run]))
+    for name in ("params", "opt"):
+        both = (_leaves(getattr(cut, name)), _leaves(getattr(own, name)))
+        for a, b in zip(*both, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def _leaves(tree):
+    return list(map(np.asarray, jax.tree.leaves(tree)))

@@ -1,0 +1,208 @@
+"""What runs on a GPU or TPU alone: that it lowers for one, and computes the same.
+
+There is none here. Its branches are taken on the CPU by another name of the backend, and
+programs are lowered for it, which is all that can be done without its compiler.
+"""
+
+import jax
+import numpy as np
+import pytest
+
+from benchmarks.peers import torch_loop
+from benchmarks.throughput import programs as throughput_programs
+from benchmarks.throughput import study as throughput
+from research.architectures import ARCHITECTURES, attention
+from research.catalogues import initializers, optimizers
+from research.engine import runner
+from research.learning import jobs, sweeps
+from research.learning.jobs import Setup
+from research.signal import ensembles, measurement
+from research.study.declaration import Unit
+
+FUSED = ("__cudnn$fmhaSoftmax", "__cudnn$fmhaSoftmaxBackward")
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """A function after which code takes the branches of another platform."""
+
+    def at(platform):
+        name = {"cuda": "gpu"}.get(platform, platform)
+        monkeypatch.setattr(jax, "default_backend", lambda: name)
+        monkeypatch.setattr(attention, "_on_cuda", lambda: platform == "cuda")
+        # The version that wheels of jax come with; checked where the kernel is asked for.
+        path = "jax._src.cudnn.fused_attention_stablehlo.check_cudnn_version"
+        monkeypatch.setattr(path, lambda: 91000)
+        forget()
+
+    yield at
+    monkeypatch.undo()
+    forget()
+
+
+def forget():
+    """Programs that were made for one platform are not another's."""
+    ensembles._compiled.cache_clear()
+    sweeps._programs.cache_clear()
+    initializers._orthogonal_sampler.cache_clear()
+    jax.clear_caches()
+
+
+def lowered(function, *arguments, platform):
+    """A program's text for the platform; functions are jitted."""
+    return function.trace(*arguments).lower(lowering_platforms=(platform,)).as_text()
+
+
+def program_of(architecture, dtype, mode):
+    """(program, shapes of what it holds, of a batch) of a small net in throughput."""
+    family = ARCHITECTURES[architecture]
+    cell = {name: axis.values[0] for name, axis in throughput.AXES.items()}
+    cell |= {"architecture": architecture, "dtype": dtype, "mode": mode, "batch": 2}
+    cell |= {"depth": family.depths.examples[0], "width": family.width or 16}
+    data = throughput_programs.batches(cell)
+    start = throughput_programs.start(cell)
+    state = jax.eval_shape(start, jax.random.key(0), data[0][0].x)
+    shapes = jax.eval_shape(lambda *a: a, state, data)
+    return throughput_programs.program(cell, *shapes)
+
+
+def kernels(architecture, dtype, mode, platform):
+    made = program_of(architecture, dtype, mode)
+    step = jax.jit(made.function)
+    # Of bfloat16 jax's own attention has float32 sums, and mixes them.
+    with jax.numpy_dtype_promotion("standard"):
+        text = lowered(step, made.held, made.batches[0], platform=platform)
+    assert "lapack" not in text and "Eigen" not in text  # a CPU's own
+    return {name for name in FUSED if f"@{name}(" in text}
+
+
+@pytest.mark.parametrize(
+    "architecture, dtype, mode, platform, fused",
+    [
+        ("transformer_decoder", "bfloat16", "step", "cuda", 2),
+        ("transformer_decoder", "bfloat16", "inference", "cuda", 1),
+        ("transformer_decoder", "float32", "inference", "cuda", 0),
+        ("vit", "bfloat16", "inference", "cuda", 0),  # too few patches
+        ("resnet", "bfloat16", "step", "tpu", 0),
+    ],
+)
+def test_programs_lower_with_the_kernel_that_is_there(
+    architecture, dtype, mode, platform, fused, elsewhere
+):
+    elsewhere(platform)
+    assert len(kernels(architecture, dtype, mode, platform)) == fused
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("platform", ("cuda", "tpu"))
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_lowers(architecture, platform, elsewhere):
+    elsewhere(platform)
+    for dtype in ("float32", "bfloat16"):
+        for mode in ("inference", "step"):
+            kernels(architecture, dtype, mode, platform)
+
+
+def test_several_runs_at_once_lower_with_the_fused_kernel(elsewhere):
+    """It takes an ensemble's axis in one place alone."""
+    elsewhere("cuda")
+    names = ("transformer_decoder", "relu", "normal", "layer")
+    setup = Setup(*names, 2, 16, "stdlib", "adam", batch=2, dtype="bfloat16")
+    hyper = optimizers.OPTIMIZERS["adam"].hyper(steps=1.0)
+    runs = [sweeps.Run(seed, jobs.UNIT, hyper) for seed in range(2)]
+    programs = sweeps.programs(setup, 1, several=True)
+    seeds, rules, hyper = sweeps.arguments(runs)
+    state = jax.eval_shape(programs.init, seeds, rules, hyper)
+    data = jax.eval_shape(lambda: jobs.batches(setup)[0])
+    text = lowered(programs.advance, state, hyper, data, np.int32(1), platform="cuda")
+    assert all(name in text for name in FUSED)
+
+
+def test_the_fused_kernel_is_asked_for_where_it_exists(elsewhere):
+    elsewhere("cuda")
+    asked = lambda time, d: attention._implementation((2, 4, time, d), (2, 4, 128, d))
+    assert [asked(128, d) for d in (8, 32, 64, 128)] == ["cudnn"] * 4
+    assert [asked(128, d) for d in (4, 12, 136)] == ["xla"] * 3
+    assert [asked(time, 64) for time in (1, 63, 64)] == ["xla", "xla", "cudnn"]
+    elsewhere("tpu")
+    assert asked(128, 64) == "xla"
+
+
+CELLS = [
+    {"architecture": "cnn", "activation": "tanh", "normalizer": "none", "depth": 3}
+    | {"width": 8, "batch": 4, "dataset": "digits", "seeds": 2, "initializer": name}
+    for name in ("glorot_normal", "he_normal")
+]
+
+
+def probed():
+    program = measurement.program_of(CELLS[0], ("tanh",), 3)
+    return measurement.measure(CELLS, program, 2)
+
+
+def test_cells_side_by_side_are_those_in_turn(elsewhere):
+    """With XLA's own convolution, of all cells and seeds at once."""
+    in_turn = probed()
+    elsewhere("cuda")
+    beside = probed()  # where cells differ in numbers alone, and are one call
+    for one, other in zip(beside, in_turn, strict=True):
+        assert one.status == other.status == "ok"
+        for name, array in one.profiles.items():
+            # Sums of some 100 products in another order; correlations are differences.
+            np.testing.assert_allclose(
+                array, other.profiles[name], rtol=1e-4, atol=1e-5
+            )
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("architecture", ("mlp", "resnet"))
+def test_runs_side_by_side_are_those_in_turn(architecture, elsewhere):
+    hyper = optimizers.OPTIMIZERS["momentum"].hyper(steps=4.0)
+    depth = {"mlp": 3, "resnet": 8}[architecture]
+    setup = Setup(
+        architecture, "relu", "normal", "batch", depth, 8, "digits", "momentum"
+    )
+    runs = [sweeps.Run(seed, jobs.UNIT, hyper) for seed in range(2)]
+    in_turn = sweeps.train(setup, runs, 4)
+    elsewhere("cuda")
+    beside = sweeps.train(setup, runs, 4)
+    for one, other in zip(beside, in_turn, strict=True):
+        # Four steps let a sum's rounding grow a little.
+        np.testing.assert_allclose(one.log.loss, other.log.loss, rtol=1e-4)
+
+
+def test_kernels_drawn_all_at_once_are_those_drawn_in_turn(elsewhere):
+    def drawn():
+        own = lambda key: initializers.DRAWS["orthogonal"].kernel(
+            key, (6, 6), np.float32
+        )
+        return jax.vmap(own)(jax.random.split(jax.random.key(0), 3))
+
+    in_turn = drawn()
+    elsewhere("cuda")
+    # An orthogonal matrix's entries, by the same method.
+    np.testing.assert_allclose(drawn(), in_turn, atol=1e-6)
+
+
+def test_pytorch_is_timed_on_the_same_device_or_not_at_all(elsewhere):
+    torch = pytest.importorskip("torch", reason="the [peers] extra is not installed")
+    assert (torch_loop.absent(), torch_loop.device()) == ("", "cpu")
+    elsewhere("tpu")
+    assert "no tpu" in torch_loop.absent()
+    elsewhere("cuda")
+    assert torch_loop.device() == "cuda"
+    assert bool(torch_loop.absent()) != torch.cuda.is_available()
+
+
+def test_rows_are_of_exact_products_and_the_cpus_programs_stay(elsewhere):
+    seen = []
+
+    def note(memory):
+        seen.append(jax.config.jax_default_matmul_precision)
+        return []
+
+    unit = Unit((), 0, memory=0, peak=0, seconds=0.0, run=note)
+    runner.attempt(unit, 1)
+    elsewhere("cuda")
+    runner.attempt(unit, 1)
+    assert seen == [None, "highest"]

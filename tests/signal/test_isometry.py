@@ -1,0 +1,172 @@
+"""Isometry in dense and in convolutional nets: the experiments' rows and their theory.
+
+Whether a paper's claim holds is no test.
+"""
+
+import json
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.propagation import dynamical_isometry, nets, ten_thousand_layers
+from research.architectures import ARCHITECTURES
+from research.architectures.contract import init
+from research.architectures.convolution import convolve
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.initializers import DRAWS, NoCriticalPoint
+from research.cli.main import main
+from research.signal import measurement
+from research.study import families
+from research.study.tables import as_markdown
+from research.theory import mean_field
+
+STUDIES = {m.STUDY.name: m.STUDY for m in (dynamical_isometry, ten_thousand_layers)}
+
+
+def rows_of(name, folder, capsys, *flags):
+    """The command's rows at smoke size, after what holds for those of any study."""
+    out = ["--size", "smoke", "--format", "json", "--out", f"{folder}"]
+    assert main(["run", name, *out, *flags]) == 0
+    rows = json.loads(capsys.readouterr().out)  # strict: the file itself has no nan
+    study = STUDIES[name]
+    for row in rows:
+        assert (row["status"] == "ok") == (row["reason"] == "")
+        assert not [c for c, v in row.items() if isinstance(v, float) and math.isnan(v)]
+    for table in study.tables(rows):
+        assert all(len(line) <= 110 for line in as_markdown(table).splitlines())
+    assert (folder / "figure.png").stat().st_size > 10_000
+    return rows
+
+
+@pytest.mark.slow
+def test_the_command_on_dense_nets(tmp_path, capsys):
+    flags = ["--width", "8", "--activation", "linear,softplus", "--depth", "1,3"]
+    rows = rows_of("dynamical_isometry", tmp_path, capsys, *flags)
+    told = {(r["activation"], r["weights"], r["depth"]): r for r in rows}
+    assert len([row for row in rows if row["activation"] == "linear"]) == 4  # one q*
+    assert told["softplus", "gaussian", 1]["status"] == "no_fixed_point"
+    # Products of orthogonal matrices are orthogonal, to float32's rounding.
+    isometry = told["linear", "orthogonal", 3]
+    assert abs(isometry["log10_mean"]) + isometry["variance"] < 1e-5
+    # One Gaussian square of width n, in all its draws: E[tr A²] n / E[tr A]² − 1 is
+    # (n + 1)/n; three draws scatter by a third of it, and 0 is far away.
+    assert told["linear", "gaussian", 1]["variance"] == pytest.approx(9 / 8, rel=0.7)
+
+
+@pytest.mark.exhaustive
+def test_the_command_on_convolutional_nets(tmp_path, capsys):
+    recipes = "delta_orthogonal,delta_orthogonal_q1"  # of one draw, and so one unit
+    flags = ["--width", "4", "--recipe", recipes, "--depth", "8"]
+    ours, other = rows_of("ten_thousand_layers", tmp_path, capsys, *flags)
+    missing = [c for c in STUDIES["ten_thousand_layers"].columns if ours[c] is None]
+    assert not missing and (ours["status"], other["status"]) == ("ok", "ok")
+    assert ours["q_star"] == pytest.approx(1 / 8, rel=1e-6)
+    assert other["q_star"] == pytest.approx(1, rel=1e-6)
+    assert ours["chi_1"] == pytest.approx(1, abs=1e-6)
+    # Slopes are at most 1 and kernels keep norms: σ_w a layer at most (float32: 1e-4).
+    point = measurement.at_length({"activation": "tanh", "q_star": 1 / 8})
+    assert ours["log10_ratio"] <= 4 * math.log10(point.hidden.sigma_w2) + 1e-4
+    # Where lengths vanish there is no c map, and where a net failed no gradient.
+    lost = {"recipe": "he", "depth": 8, "status": "lost", "reason": "all 0"}
+    (table,) = ten_thousand_layers.tables([{**ours, "apart_theory": None}, lost])
+    assert [len(row) for row in table.rows] == [4, 4]
+
+
+@pytest.mark.parametrize(("name", "q"), [("relu", 3.0), ("tanh", 0.5), ("relu6", 4.0)])
+def test_the_spread_of_slopes_against_sampling(name, q):
+    phi = ACTIVATIONS[name].phi
+    z = np.random.default_rng(0).standard_normal(10**6) * math.sqrt(q)
+    step = 1e-4  # central differences, good to 1e-8 away from kinks
+    squared = ((np.asarray(phi(z + step)) - np.asarray(phi(z - step))) / step / 2) ** 2
+    sampled = np.mean(squared**2) / np.mean(squared) ** 2 - 1
+    # A million draws scatter by 0.2 %; float32 differences add 0.1 %.
+    found = dynamical_isometry.slopes_spread(ACTIVATIONS[name], q)
+    assert found == pytest.approx(sampled, rel=0.01)
+
+
+def test_critical_nets_of_a_given_length():
+    first, hidden = measurement.at_length({"activation": "tanh", "q_star": 1e-4})
+    assert (first.sigma_w2, first.sigma_b2) == (1e-4, 0)
+    # To first order in q: E[φ′²] = 1 − 2q, and what length is missing is 4q³/3.
+    assert hidden.sigma_w2 == pytest.approx(1 + 2e-4, abs=1e-7)
+    assert hidden.sigma_b2 == pytest.approx(4e-12 / 3, rel=1e-2)
+    _, hidden = measurement.at_length({"activation": "relu", "q_star": 0.3})
+    np.testing.assert_allclose(hidden[:2], (2, 0), atol=1e-12)
+    with pytest.raises(NoCriticalPoint, match="below 0"):
+        measurement.at_length({"activation": "softplus", "q_star": 0.01})
+
+
+def test_a_convolution_s_singular_values():
+    random = np.random.default_rng(0)
+    kernel = random.standard_normal((3, 3, 2, 3)).astype(np.float32)
+    x = np.zeros((1, 4, 5, 2), np.float32)
+    dense = jax.jacobian(lambda x: convolve(x, kernel, (1, 1), "CIRCULAR"))(x)
+    values = np.linalg.svd(np.asarray(dense).reshape(60, 40), compute_uv=False)
+    found = ten_thousand_layers.operator_values(kernel, (4, 5))
+    np.testing.assert_allclose(found, values, rtol=1e-5, atol=1e-5)  # float32
+
+
+def test_delta_orthogonal_convolutions_keep_all_norms():
+    kernel = DRAWS["delta_orthogonal"].kernel(
+        jax.random.key(3), (3, 3, 6, 6), np.float32
+    )
+    found = ten_thousand_layers.operator_values(np.asarray(kernel, np.float64), (4, 4))
+    np.testing.assert_allclose(found, 1, atol=1e-6)  # float32
+    assert found.shape == (96,)
+
+
+@pytest.mark.parametrize(
+    ("name", "point"), [("tanh", (1.5, 0.1)), ("relu", (2.0, 0.0))]
+)
+def test_correlations_layer_by_layer(name, point):
+    """Against the map itself, which integrates anew at every layer."""
+    activation, depth = ACTIVATIONS[name], 12
+    q = 1.0 if name == "relu" else mean_field.fixed_point(activation, *point).q_star
+    found = ten_thousand_layers.decorrelations(activation, *point, q, 0.9, depth)
+    c = 0.1
+    for _ in range(depth):
+        c = float(mean_field.correlation_map(activation, *point, q, c))
+    assert found.shape == (depth + 1,) and found[0] == 0.9
+    assert found[-1] == pytest.approx(1 - c, rel=1e-9)  # an interpolation of degree 31
+
+
+def test_inputs_stay_apart_where_q_star_falls_with_depth():
+    """For tanh c′ = c + ⅔ q² (1 − c)² (2 + c) + O(q³): from c = 0, 4q/3 in 1/q layers."""
+    depth = 500
+    hidden = measurement.at_length({"activation": "tanh", "q_star": 1 / depth}).hidden
+    told = ten_thousand_layers.decorrelations(
+        ACTIVATIONS["tanh"], *hidden[:2], 1 / depth, 1.0, depth
+    )
+    # The next order in q, and c on the way, change it by a few times q = 0.2 %.
+    assert 1 - told[-1] == pytest.approx(4 / 3 / depth, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ("mlp", "cnn", "cnn_1d", "highway_mlp"))
+def test_the_memory_estimate_of_a_layer(name, network):
+    cell = {"architecture": name, "dataset": "digits", "width": 16, "batch": 4}
+    net = network(name, width=16, depth=7, outputs=10)
+    x = jax.ShapeDtypeStruct((4, 8, 8, 1), np.float32)
+    held = jax.eval_shape(lambda key, x: init(key, net, x), jax.random.key(0), x)
+    weights = sum(leaf.size for leaf in jax.tree.leaves(held.stages)) / 7
+    state = 4 * 16 * 8 ** ARCHITECTURES[name].space
+    found = families.cost(cell, 8).memory - families.cost(cell, 7).memory
+    # Four bytes each, and room for a copy; biases count as often as a kernel's places.
+    assert found == pytest.approx(2 * 4 * (weights + state), rel=0.05)
+
+
+def test_nets_of_other_draws_are_other_units():
+    cells = [
+        {"recipe": name, "depth": depth, "width": 8, "seeds": 2}
+        for name in ("gaussian", "he", "delta_orthogonal")
+        for depth in (4, 8)
+    ]
+    study = STUDIES["ten_thousand_layers"]
+    units = study.plan(cells)
+    found = [{(c["recipe"], c["depth"]) for c in unit.cells} for unit in units]
+    normal = [{("gaussian", d), ("he", d)} for d in (4, 8)]
+    assert found == [*normal, {("delta_orthogonal", 4)}, {("delta_orthogonal", 8)}]
+    assert len({unit.program for unit in units}) == 1
+    full = {**nets.DEFAULTS, **cells[0], "architecture": "cnn", "batch": 4}
+    assert units[0].memory == families.cost(full, 8).memory

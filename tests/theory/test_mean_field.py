@@ -1,0 +1,388 @@
+"""The infinite-width theory against closed forms, iteration and sampled layers."""
+
+import math
+
+import numpy as np
+import pytest
+
+from research.catalogues.activations import ACTIVATIONS
+from research.theory.mean_field import (
+    batch_norm_rate,
+    chi_1,
+    chi_c,
+    correlation_fixed_point,
+    correlation_map,
+    critical_line,
+    critical_point,
+    critical_sigma_w2,
+    depth_scales,
+    fixed_point,
+    length_map,
+    moments,
+    phase,
+    profile,
+    theory,
+)
+from research.theory.quadrature import evaluate, pair
+
+EVERY = list(ACTIVATIONS.values())
+TANH, RELU, ERF = ACTIVATIONS["tanh"], ACTIVATIONS["relu"], ACTIVATIONS["erf"]
+GRID = ((0.81, 0.0), (1.0, 0.05), (1.69, 0.09), (2.5, 0.3), (9.0, 0.3))
+
+
+def named(activation):
+    return activation.name
+
+
+def test_erf_maps_have_closed_forms():
+    q, c, w, b = 1.7, np.array([0.0, 0.2, 0.9, 0.999, 1.0]), 1.9, 0.1
+    v = w * 2 / math.pi * math.asin(2 * q / (1 + 2 * q)) + b
+    # Williams 1997, eq. 11; the quadrature is exact to about 1e-14.
+    assert length_map(ERF, w, b, q) == pytest.approx(v, rel=1e-10)
+    expected = (w * 2 / math.pi * np.arcsin(2 * q * c / (1 + 2 * q)) + b) / v
+    np.testing.assert_allclose(correlation_map(ERF, w, b, q, c), expected, rtol=1e-10)
+    slopes = w * 4 / math.pi / np.sqrt((1 + 2 * q) ** 2 - (2 * q * c) ** 2)
+    np.testing.assert_allclose(chi_c(ERF, w, q, c), slopes, rtol=1e-10)
+    assert chi_1(ERF, w, q) == pytest.approx(slopes[-1], rel=1e-10)
+
+
+def test_erf_fixed_points_have_closed_forms():
+    # σ_b = 0, σ_w² = 3/2: q = (3/π) asin(2q / (1 + 2q)) is solved by q = 1/2.
+    fixed = fixed_point(ERF, 1.5)
+    assert fixed.q_star == pytest.approx(0.5, rel=1e-11)
+    slope = 1.5 * 4 / math.pi / (2 * math.sqrt(3))
+    assert fixed.slope == pytest.approx(slope, rel=1e-11)
+    assert fixed.chi_1 == pytest.approx(1.5 * 4 / math.pi / math.sqrt(3), rel=1e-11)
+    scales = depth_scales(ERF, 1.5)
+    assert scales.xi_q == pytest.approx(-1 / math.log(slope), rel=1e-9)
+    # Odd and unbiased: c* = 0, where χ_c = σ_w² E[φ′]² = 3/π.
+    assert correlation_fixed_point(ERF, 1.5).c_star == 0
+    assert scales.xi_c == pytest.approx(-1 / math.log(3 / math.pi), rel=1e-9)
+    assert scales.trainable_depth == 6 * scales.xi_c
+
+
+@pytest.mark.parametrize("c", (0.0, 0.3, 0.99, 1 - 1e-6, 1 - 1e-10, 1.0))
+def test_relu_map_is_the_arc_cosine_kernel(c):
+    # Cho & Saul 2009, orders 1 and 0; c itself is rounded, so 1e-9 on values near 1.
+    theta = math.acos(c)
+    kernel = (math.sin(theta) + (math.pi - theta) * c) / math.pi
+    assert correlation_map(RELU, 2.0, 0.0, 3.0, c) == pytest.approx(kernel, rel=1e-9)
+    slope = (math.pi - theta) / math.pi
+    assert chi_c(RELU, 2.0, 3.0, c) == pytest.approx(slope, rel=1e-9)
+
+
+def test_relu_correlations_converge_as_one_over_depth_squared():
+    # Hayou, Doucet & Rousseau 2019, arXiv:1902.06853: 1 - c_l → (9π²/2) / l², so
+    # 1 / √(1 - c) gains √2 / 3π a layer, up to corrections of order √(1 - c) = 1e-3.
+    gaps = [1e-6]
+    for _ in range(20):
+        gaps.append(1 - float(correlation_map(RELU, 2.0, 0.0, 1.0, 1 - gaps[-1])))
+    gained = (gaps[-1] ** -0.5 - gaps[0] ** -0.5) / 20
+    assert gained == pytest.approx(math.sqrt(2) / (3 * math.pi), rel=2e-3)
+
+
+@pytest.mark.parametrize("activation", EVERY, ids=named)
+@pytest.mark.parametrize("point", GRID)
+def test_iterated_lengths_reach_the_fixed_point(activation, point):
+    fixed, q = fixed_point(activation, *point), sum(point)
+    lengths = profile(activation, *point, q, 4000).length
+    if fixed.kind == "finite":
+        # After 4000 layers the distance is slope^4000, below 1e-12 for slope < 0.99;
+        # what is left is the table's 1e-8, divided by 1 - slope.
+        assert 0 <= abs(fixed.slope) < 0.99 or abs(fixed.slope - 1) < 0.011
+        near = 1e-7 / (1 - fixed.slope)
+        assert lengths[-1] == pytest.approx(fixed.q_star, rel=near)
+        assert length_map(activation, *point, fixed.q_star) == pytest.approx(
+            fixed.q_star, rel=1e-11
+        )
+    elif fixed.kind == "zero":
+        assert fixed.q_star == 0 and lengths[-1] < 1e-10
+    elif fixed.kind == "infinite":
+        assert fixed.q_star == math.inf and lengths[-1] > 10 * q
+    else:
+        assert fixed.kind == "every length" and lengths[-1] == pytest.approx(q)
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma_w2", "sigma_b2", "kind", "rate"),
+    [
+        ("relu", 1.5, 0.0, "zero", 0.75),
+        ("relu", 2.0, 0.0, "every length", 1.0),
+        ("relu", 2.0, 0.05, "infinite", 1.0),
+        ("relu", 2.5, 0.0, "infinite", 1.25),
+        ("linear", 1.0, 0.0, "every length", 1.0),
+        ("tanh", 1.0, 0.0, "zero", 1.0),
+        ("tanh", 0.9, 0.0, "zero", 0.9),
+        ("softsign", 1.0, 0.0, "zero", 1.0),
+        ("relu_squared", 0.1, 0.0, "zero", 0.0),
+        # (σ_w² λ² / 2): far from 0 SELU is λ ReLU and a constant
+        ("selu", 1.96, 0.0, "infinite", 0.98 * 1.0507009873554805**2),
+        ("gelu", 2.5, 0.0, "infinite", 1.25),
+    ],
+)
+def test_lengths_without_a_finite_fixed_point(name, sigma_w2, sigma_b2, kind, rate):
+    fixed = fixed_point(ACTIVATIONS[name], sigma_w2, sigma_b2)
+    assert (fixed.kind, fixed.converged) == (kind, True)
+    # Limits are taken at q = 1e-30 and 1e30, where corrections are √1e-30.
+    assert fixed.chi_1 == pytest.approx(rate, rel=1e-12, abs=1e-12)
+
+
+def test_a_rate_without_limit_is_said_to_be_so():
+    result = theory(ACTIVATIONS["relu_squared"], 2.0)
+    assert not result.converged and result.chi_1 == math.inf
+    assert result.phase == "no fixed point" and "without bound" in result.reason
+    assert theory(ACTIVATIONS["selu"], 1.96).phase == "no fixed point"
+
+
+def test_a_length_just_above_criticality():
+    # tanh² ≈ x² - 2x⁴/3: q* = (σ_w² - 1) / 2 to first order, relative error O(q*).
+    for excess in (1e-3, 1e-6, 1e-9):
+        q_star = fixed_point(TANH, 1 + excess).q_star
+        assert q_star == pytest.approx(excess / 2, rel=10 * excess + 1e-4)
+
+
+@pytest.mark.parametrize("activation", EVERY, ids=named)
+def test_lengths_increase_with_lengths(activation):
+    # The search for fixed points goes one way, which needs V to increase.
+    # The slack is rounding, where sin's length has saturated.
+    assert np.all(moments(activation, np.geomspace(1e-10, 400, 60)).curvature > -1e-15)
+
+
+@pytest.mark.parametrize("name", ("tanh", "hard_tanh", "erf", "selu", "relu6", "sin"))
+@pytest.mark.parametrize("above", (1e-6, 1e-3, 0.5))
+def test_correlations_settle_at_their_fixed_point(name, above):
+    activation, b = ACTIVATIONS[name], 0.05
+    w = critical_sigma_w2(activation, b).sigma_w2 * (1 + above)
+    fixed, point = (
+        fixed_point(activation, w, b),
+        correlation_fixed_point(activation, w, b),
+    )
+    assert fixed.chi_1 > 1 and 0 < point.gap <= 1 and point.chi_c < 1
+    # c′ = c: rounding of c is 1e-16, so the gap is compared, through its own map.
+    lost = w * pair(activation, fixed.q_star, point.gap) / fixed.q_star
+    assert lost == pytest.approx(point.gap, rel=1e-8)
+    # The slope at the root, by the other integral; a convex map, so below 1 there.
+    h = 1e-4 * point.gap
+    rise = pair(activation, fixed.q_star, point.gap + h)
+    rise -= pair(activation, fixed.q_star, point.gap - h)
+    slope = w * rise / (2 * h) / fixed.q_star
+    # Cancellation leaves 1e-11 / 1e-4 of the two values.
+    assert slope == pytest.approx(point.chi_c, rel=1e-5)
+
+
+def test_critical_line_of_tanh():
+    # Schoenholz et al. 2017, figure 2: σ_w² between 1.7 and 1.8 at σ_b² = 0.05.
+    point = critical_sigma_w2(TANH, 0.05)
+    assert 1.7 < point.sigma_w2 < 1.8 and point.exists
+    assert fixed_point(TANH, point.sigma_w2, 0.05).chi_1 == pytest.approx(1, abs=1e-10)
+    below, above = (theory(TANH, point.sigma_w2 * k, 0.05) for k in (0.95, 1.05))
+    assert (below.phase, above.phase) == ("ordered", "chaotic")
+    assert below.c_star == 1 and above.c_star < 1
+    at = theory(TANH, point.sigma_w2, 0.05)
+    assert (at.phase, at.c_star, at.xi_c) == ("critical", 1.0, math.inf)
+    line = critical_line(TANH, np.array([0.1, point.q_star]))
+    assert line.sigma_b2[1] == pytest.approx(0.05, rel=1e-9)
+
+
+def test_critical_variances_without_bias():
+    assert critical_sigma_w2(TANH).sigma_w2 == pytest.approx(1, rel=1e-12)
+    assert critical_sigma_w2(TANH).q_star == 0
+    assert critical_sigma_w2(RELU).sigma_w2 == pytest.approx(2, rel=1e-12)
+    biased = critical_sigma_w2(RELU, 0.05)
+    assert not biased.exists and "lengths grow" in biased.reason
+    assert phase(RELU, 2.0) == "critical"
+
+
+@pytest.mark.parametrize("activation", EVERY, ids=named)
+def test_critical_points_are_critical_and_stable(activation):
+    point = critical_point(activation)
+    if not point.exists:
+        assert point.reason and math.isnan(point.sigma_w2)
+        return
+    w, b, q, _, _ = point
+    assert b >= 0
+    assert length_map(activation, w, b, q) == pytest.approx(q, rel=1e-11)
+    assert chi_1(activation, w, q) == pytest.approx(1, abs=1e-11)
+    assert w * moments(activation, q).curvature <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma_w2", "sigma_b2", "q_star"),
+    [
+        ("relu", 2.0, 0.0, 1.0),
+        ("linear", 1.0, 0.0, 1.0),
+        # Roberts, Yaida & Hanin 2022, chapter 5: the half-stable points, 8 digits
+        ("gelu", 1.98305826, 0.17292239, (3 + math.sqrt(17)) / 2),
+        ("silu", 1.98800468, 0.55514317, 14.32017362),
+    ],
+)
+def test_critical_points_of_the_literature(name, sigma_w2, sigma_b2, q_star):
+    point = critical_point(ACTIVATIONS[name])
+    assert point.sigma_w2 == pytest.approx(sigma_w2, abs=5e-9)
+    assert point.sigma_b2 == pytest.approx(sigma_b2, abs=5e-8)
+    # dV/dq - 1 is rounded at 1e-12 and rises as 1e-4 or less: q is known to 1e-6.
+    assert point.q_star == pytest.approx(q_star, rel=1e-6)
+
+
+def test_a_half_stable_length_is_found_from_its_stable_side():
+    # V touches q at 14.32 and crosses it at 14.59, by 1e-9 in between. The iteration
+    # comes from below and stops at the first, where χ₁ = 1.
+    silu, gelu = ACTIVATIONS["silu"], ACTIVATIONS["gelu"]
+    point = critical_point(silu)
+    fixed = fixed_point(silu, point.sigma_w2, point.sigma_b2)
+    # The slope is 1 to within 1e-9 over a range of q of 1e-4: so much is known of q.
+    assert fixed.q_star == pytest.approx(point.q_star, rel=1e-5)
+    assert fixed.chi_1 == pytest.approx(1, abs=1e-6)
+    # GELU's can only be reached from above: a unit input stops before it.
+    point = critical_point(gelu)
+    assert "half-stable" in point.reason
+    fixed = fixed_point(gelu, point.sigma_w2, point.sigma_b2)
+    assert fixed.q_star < 3.1 and fixed.chi_1 < 0.995
+
+
+def test_no_critical_point_without_a_stable_length():
+    for name in ("relu_squared", "softplus"):
+        assert not critical_point(ACTIVATIONS[name]).exists
+
+
+@pytest.mark.parametrize("name", ("tanh", "relu", "gelu", "hard_swish", "softplus"))
+def test_a_wide_random_layer_obeys_the_maps(name):
+    activation, (w, b, q, c) = ACTIVATIONS[name], (1.7, 0.1, 1.4, 0.6)
+    rng, width = np.random.default_rng(0), 1_000_000
+    z = rng.standard_normal((2, width))
+    u, v = math.sqrt(q) * z[0], math.sqrt(q) * (c * z[0] + math.sqrt(1 - c * c) * z[1])
+    (phi_u, dphi_u), (phi_v, dphi_v) = (evaluate(activation, x) for x in (u, v))
+    length = float(length_map(activation, w, b, q))
+    for samples, expected in (
+        (w * phi_u**2 + b, length),
+        (
+            w * phi_u * phi_v + b,
+            float(correlation_map(activation, w, b, q, c)) * length,
+        ),
+        (w * dphi_u**2, float(chi_1(activation, w, q))),
+        (w * dphi_u * dphi_v, float(chi_c(activation, w, q, c))),
+    ):
+        # Four standard errors of a mean over a million units, about 0.3 %; a false
+        # alarm once in 16,000, and the seed is fixed.
+        error = samples.std() / math.sqrt(width)
+        assert abs(samples.mean() - expected) < 4 * error + 1e-12
+
+
+def test_selu_keeps_the_variance_but_not_the_gradient():
+    at = moments(ACTIVATIONS["selu"], 1.0)
+    # Klambauer et al. 2017: mean 0, variance 1, to the digits of α and λ in double.
+    assert at.mean == pytest.approx(0, abs=1e-13)
+    assert at.phi2 == pytest.approx(1, rel=1e-13)
+    assert fixed_point(ACTIVATIONS["selu"], 1.0).q_star == pytest.approx(1, rel=1e-11)
+    assert chi_1(ACTIVATIONS["selu"], 1.0, 1.0) == pytest.approx(1.0716, abs=1e-4)
+
+
+def test_batch_norm_rates():
+    linear = ACTIVATIONS["linear"]
+    assert batch_norm_rate(RELU) == pytest.approx(math.pi / (math.pi - 1), rel=1e-12)
+    assert batch_norm_rate(linear) == pytest.approx(1, rel=1e-12)
+    assert batch_norm_rate(linear, 8) == pytest.approx(6 / 5, rel=1e-12)
+    # Poincaré: Var φ ≤ E[φ′²], so gradients never shrink.
+    assert all(batch_norm_rate(activation) > 1 - 1e-12 for activation in EVERY)
+    with pytest.raises(ValueError, match="infinite"):
+        batch_norm_rate(linear, 3)
+
+
+@pytest.mark.parametrize("name", ("relu", "tanh", "hard_sigmoid"))
+def test_batch_norm_rates_of_finite_batches_tend_to_their_limit(name):
+    """The difference falls as 1/B: extrapolating from two sizes leaves 1/B²."""
+    small, large = (batch_norm_rate(ACTIVATIONS[name], b) for b in (1000, 2000))
+    limit = batch_norm_rate(ACTIVATIONS[name])
+    assert 2 * large - small == pytest.approx(limit, rel=1e-4)
+    assert batch_norm_rate(ACTIVATIONS[name], 4) > small > limit > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "rate"),
+    [
+        ("linear", 8, 6 / 5),
+        ("relu", 8, None),
+        ("relu", 256, math.pi / (math.pi - 1)),
+    ],
+)
+def test_batch_norm_rates_of_a_sampled_net(name, batch, rate):
+    rng, width, depth = np.random.default_rng(0), 400, 25
+    h, tape = rng.standard_normal((batch, width)), []
+    for _ in range(depth):  # h′ = W φ(batch norm of h)
+        deviation = h.std(axis=0)
+        z = (h - h.mean(axis=0)) / deviation
+        phi, dphi = evaluate(ACTIVATIONS[name], z)
+        weight = rng.standard_normal((width, width)) / math.sqrt(width)
+        tape.append((weight, z, dphi, deviation))
+        h = phi @ weight
+    g = rng.standard_normal((batch, width))
+    norms = []
+    for weight, z, dphi, deviation in reversed(tape):
+        g = (g @ weight.T) * dphi
+        g = (g - g.mean(axis=0) - z * (g * z).mean(axis=0)) / deviation
+        norms.append(math.log(np.sum(g**2)))
+    # From the fifth layer on the batch has forgotten both ends. 20 layers of 400 units
+    # scatter by 1 %; a finite batch of 256 or width of 400 shifts the rate by as much.
+    found = math.exp((norms[-3] - norms[4]) / (depth - 7))
+    rate = rate or batch_norm_rate(ACTIVATIONS[name], batch)
+    assert found == pytest.approx(rate, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ("tanh", "relu6", "gelu", "sigmoid"))
+@pytest.mark.parametrize(("skip", "branch"), ((0.0, 1.0), (1.0, 0.3), (0.6, 0.8)))
+def test_profiles_are_the_maps_iterated(name, skip, branch):
+    activation, w, b, q = ACTIVATIONS[name], 1.6, 0.05, 2.0
+    found = profile(activation, w, b, q, 30, skip=skip, branch=branch)
+    assert found.length.shape == (31,) and found.chi.shape == (30,)
+    for layer in range(30):
+        # 30 layers of the table's 1e-8
+        assert found.length[layer] == pytest.approx(q, rel=1e-6)
+        chi = skip**2 + branch**2 * float(chi_1(activation, w, q))
+        assert found.chi[layer] == pytest.approx(chi, rel=1e-6)
+        q = skip**2 * q + branch**2 * float(length_map(activation, w, b, q))
+
+
+@pytest.mark.parametrize("normalizer", ("layer", "rms"))
+def test_normalised_profiles(normalizer):
+    found = profile(RELU, 2.0, 0.1, 4.0, 5, normalizer=normalizer, skip=1.0, branch=0.5)
+    # E[φ²] = E[φ′²] = 1/2 at q = 1: q grows by (1 + 0.1) / 4; χ = 1 + 1 / 4q.
+    lengths = 4 + 0.275 * np.arange(6)
+    np.testing.assert_allclose(found.length, lengths, rtol=1e-12)
+    np.testing.assert_allclose(found.chi, 1 + 0.25 / lengths[:-1], rtol=1e-12)
+    plain = profile(RELU, 2.0, 0.1, 4.0, 5, normalizer=normalizer)
+    np.testing.assert_allclose(plain.length[1:], 1.1, rtol=1e-12)
+
+
+def test_batch_normalised_profiles():
+    found = profile(RELU, 2.0, 0.0, 4.0, 5, normalizer="batch")
+    np.testing.assert_allclose(found.chi, math.pi / (math.pi - 1), rtol=1e-12)
+    with pytest.raises(ValueError, match="skip"):
+        profile(RELU, 2.0, 0.0, 1.0, 5, normalizer="batch", skip=1.0)
+    with pytest.raises(ValueError, match="no theory"):
+        profile(RELU, 2.0, 0.0, 1.0, 5, normalizer="group")
+
+
+def test_deep_profiles_neither_overflow_nor_underflow():
+    up = profile(ACTIVATIONS["relu_squared"], 1.0, 0.0, 5.0, 1000)
+    assert up.length[-1] == math.inf and math.isnan(up.chi[-1])
+    down = profile(RELU, 1.0, 0.0, 1.0, 10_000)
+    # Exactly halved each layer, far below float32: 2^-600 is 2e-181.
+    assert down.length[600] == pytest.approx(2.0**-600, rel=1e-9)
+    assert down.length[-1] == 0 and down.chi[-1] == pytest.approx(0.5)
+    assert np.all(profile(RELU, 2.0, 0.0, 3.0, 10_000).length == pytest.approx(3.0))
+
+
+@pytest.mark.parametrize("activation", EVERY, ids=named)
+def test_theory_is_never_nan_where_it_converged(activation):
+    for point in GRID:
+        result = theory(activation, *point)
+        if result.converged:
+            assert not any(math.isnan(value) for value in result[:7])
+        else:
+            assert result.reason
+
+
+def test_impossible_variances_are_refused():
+    for w, b in ((0.0, 0.1), (-1.0, 0.0), (1.0, -0.1), (math.nan, 0.0)):
+        with pytest.raises(ValueError, match="sigma_w2 must be positive"):
+            fixed_point(TANH, w, b)
