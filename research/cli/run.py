@@ -178,7 +178,7 @@ def run(
     allowed = runner.budget(memory) // runner.workers(study)
     runner.check_fits(units, allowed)
     stamp = runner.make_stamp(data_hash(cells), environment)
-    manifest = runner.prepare(study, folder, environment, options.accept_changes)
+    manifest = runner.prepare(study, folder, cells, environment, options.accept_changes)
     have, damaged = folders.records(folder, quarantine=True)
     for line in damaged:
         console.say(f"damaged, moved to quarantine and run again: {line}")

@@ -209,9 +209,13 @@ def make_stamp(data: str, environment: dict[str, Any]) -> dict[str, Any]:
 
 
 def prepare(
-    study: Study, folder: Folder, environment: dict[str, Any], accept: bool
+    study: Study,
+    folder: Folder,
+    cells: Sequence[Cell],
+    environment: dict[str, Any],
+    accept: bool,
 ) -> dict[str, Any]:
-    """The folder's manifest, new or as it was.
+    """The folder's manifest, new, or as it was with the code of further cells.
 
     Raises Refusal when code or environment have changed since, unless accepted; then
     the manifest says what was accepted.
@@ -219,7 +223,8 @@ def prepare(
     manifest = folders.read_manifest(folder)
     fresh = {
         "study": study.name,
-        "code": provenance.code(study.script),
+        "schema": folders.SCHEMA,
+        "code": provenance.code(study.module, study.entries(cells)),
         "environment": environment,
         "history": [],
     }
@@ -230,17 +235,17 @@ def prepare(
             f"{folder.path}: holds {manifest['study']}, not {study.name}; "
             "name another --out"
         )
-    said = folders.differences(manifest, fresh["code"], environment)
-    if said and not accept:
-        more = f" (and {len(said) - 2} more)" if len(said) > 2 else ""
+    changes = folders.differences(manifest, fresh["code"], environment)
+    if changes and not accept:
+        more = f" (and {len(changes) - 2} more)" if len(changes) > 2 else ""
         raise Refusal(
             f"{folder.path}: made by other code or on another machine: "
-            f"{'; '.join(said[:2])}{more}; use a new --out, or --accept-changes"
+            f"{'; '.join(changes[:2])}{more}; use a new --out, or --accept-changes"
         )
-    if said:
-        fresh["history"] = [*manifest["history"], {"accepted": said}]
+    if changes:
+        fresh["history"] = [*manifest["history"], {"accepted": changes}]
         return fresh
-    return manifest
+    return {**manifest, "code": {**manifest["code"], **fresh["code"]}}
 
 
 def missing_ids(

@@ -182,7 +182,8 @@ def prepare(order: Order, folder: Folder) -> None:
         "settings": {
             n: list(v) if isinstance(v, tuple) else v for n, v in asked.items()
         },
-        "code": provenance.code(__file__),
+        "schema": folders.SCHEMA,
+        "code": provenance.code(__name__, map(str, order.settings.values())),
         "environment": environment,
         "mesh": str(order.mesh or sharding.Shape()),
         "history": [],
@@ -393,3 +394,6 @@ def progress(total: int) -> Iterator[Any]:
                 shown.begin(f"loss {loss:.4g}")
 
         yield advanced
+
+
+RUNS = run_all  # whose code a training folder records

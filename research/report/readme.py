@@ -6,7 +6,6 @@ the first of its tables, or `propagation` or `training`, for the experiments of 
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from research.report import published, study_report
 from research.report.published import Made
@@ -57,7 +56,7 @@ def experiments(theme: str) -> str:
     """The experiments of a folder, and how many of their claims hold."""
     body = []
     for study in studies().values():
-        if Path(study.script).parent != ROOT / "experiments" / theme:
+        if not study.module.startswith(f"experiments.{theme}."):
             continue
         made = published.made(study.name)
         held = summary(study_report.verdicts(study, made.rows)) if made else "not run"

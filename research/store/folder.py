@@ -128,6 +128,7 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
+SCHEMA = 2  # of run.json; 1 had the hashes of whole files
 # What decides bits: a change of any of these is a change of the rows.
 DECIDING = ("python", *host.LIBRARIES, "platform", "device", "xla_flags")
 
@@ -135,18 +136,20 @@ DECIDING = ("python", *host.LIBRARIES, "platform", "device", "xla_flags")
 def differences(
     old: dict[str, Any], code: dict[str, str], environment: dict[str, Any]
 ) -> list[str]:
-    """What has changed since a manifest was written, in words; empty if nothing."""
-    changed = sorted(
-        name
-        for name in {*old["code"], *code}
-        if old["code"].get(name) != code.get(name)
-    )
-    said = [f"{name} has changed" for name in changed]
+    """What has changed since a manifest was written, in words; empty if nothing.
+
+    Code that only one of them leads to is not compared: what leads there has changed
+    too, or the one has cells of entries that the other has not.
+    """
+    said = []
     for name in DECIDING:
         before, after = old["environment"].get(name), environment.get(name)
         if before != after:
             said.append(f"{name} was {before}, is {after}")
-    return said
+    if old.get("schema") != SCHEMA:
+        return [*said, "its record of the code is of an earlier version of depthbench"]
+    both = sorted(old["code"].keys() & code.keys())
+    return said + [f"{n} has changed" for n in both if old["code"][n] != code[n]]
 
 
 def records(folder: Folder, quarantine: bool = False) -> tuple[list[Record], list[str]]:

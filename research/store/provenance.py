@@ -1,25 +1,71 @@
 """Provenance: what a row has to say about where it was made. No host or user name."""
 
+import ast
 import functools
 import hashlib
+import itertools
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
+
+from research.store.closure import Reached, Sources, named, reached
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@functools.cache
-def code(script: str) -> dict[str, str]:
-    """SHA-256 (16 digits) of each source file that can change a row, by its path.
+# Of a study's declaration, what no row depends on: cells say what was chosen of it.
+SHOWN = frozenset(
+    "name kind question source axes sizes columns fit claims tables figures "
+    "compile_seconds threads".split()
+)
 
-    script: the study's own file. What only shows rows (`research/study`) is left out.
+
+def code(
+    module: str, names: Iterable[str] = (), sources: Sources | None = None
+) -> dict[str, str]:
+    """Hashes of the code that rows come from, by file, and by catalogue entry.
+
+    module: declares a study, or says with RUNS what is run. names: in cells, of entries:
+    "research/catalogues/activations.py: relu" is the hash of what relu alone leads to.
     """
-    research = ROOT / "research"
-    files = [p for p in research.rglob("*.py") if research / "study" not in p.parents]
-    return {
-        path.relative_to(ROOT).as_posix(): _short(path.read_bytes())
-        for path in sorted([*files, Path(script)])
+    sources = sources or Sources(ROOT)
+    base = reached(sources, module, starts(sources, module))
+    hashes = {
+        path: _short("\n".join(texts).encode())
+        for path, texts in _texts(sources, base).items()
     }
+    for place, entry in named(sources, base, set(names)):
+        more = {place: [entry], **reached(sources, place.module, [entry], base)}
+        texts = itertools.chain(*_texts(sources, more).values())
+        key = f"{sources.file(place.module)}: {place.entry}"
+        hashes[key] = _short("\n".join(texts).encode())
+    return dict(sorted(hashes.items()))
+
+
+def starts(sources: Sources, module: str) -> list[ast.AST]:
+    """The syntax in a module that says how its rows are made."""
+    apart = sources.module(module)
+    if apart is None:
+        raise ValueError(f"{module} is not in {sources.root}")
+    if "RUNS" in apart.definitions:
+        return apart.definitions["RUNS"]
+    return [
+        keyword.value
+        for statement in apart.definitions["STUDY"]
+        for call in ast.walk(statement)
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Study"
+        for keyword in call.keywords
+        if keyword.arg not in SHOWN
+    ]
+
+
+def _texts(sources: Sources, definitions: Reached) -> dict[str, list[str]]:
+    """The source of definitions, by file, in an order that the reading does not decide."""
+    texts: dict[str, list[str]] = {}
+    for place in sorted(definitions):
+        path = str(sources.file(place.module))
+        texts.setdefault(path, []).extend(map(ast.unparse, definitions[place]))
+    return texts
 
 
 def _short(content: bytes) -> str:

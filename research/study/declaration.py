@@ -1,7 +1,6 @@
 """Declarations: a study is data and pure functions, and everything is made from it."""
 
 import itertools
-import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from typing import Any, Literal, NamedTuple
 
@@ -87,11 +86,16 @@ class Study(NamedTuple):
     figures: Callable[[Sequence[Row], Profiles], Sequence[Figure]] = lambda r, p: ()
     compile_seconds: float = 1.0
     threads: int = 0  # 0: as many as there are cores
+    module: str = ""  # that declares it; known of those that `studies` found
 
-    @property
-    def script(self) -> str:
-        """The file that declares the study."""
-        return str(sys.modules[self.plan.__module__].__file__)
+    def entries(self, cells: Sequence[Cell]) -> set[str]:
+        """The names of catalogues' entries in cells."""
+        return {
+            str(cell[name])
+            for name, axis in self.axes.items()
+            if axis.choices is not None
+            for cell in cells
+        }
 
     def order(self, row: Row) -> tuple:
         """A sort key: rows in the order of the axes, names as in their catalogue."""
@@ -137,5 +141,4 @@ def one_by_one(
             for cell in cells
         ]
 
-    plan.__module__ = measure.__module__  # the script whose changes matter
     return plan

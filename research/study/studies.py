@@ -16,7 +16,11 @@ DECLARES = re.compile(r"^STUDY = ", re.MULTILINE)
 def studies() -> Catalogue[Study]:
     """Every study below benchmarks/ and experiments/, by name."""
     return Catalogue(
-        "study", [importlib.import_module(name).STUDY for name in declaring()]
+        "study",
+        [
+            importlib.import_module(name).STUDY._replace(module=name)
+            for name in declaring()
+        ],
     )
 
 

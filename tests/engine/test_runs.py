@@ -221,18 +221,19 @@ def test_every_bit_of_a_row_is_checked(done):
 def test_changed_code_is_refused_by_name_and_can_be_accepted(done, capsys):
     out = done
     manifest = json.loads((out / "run.json").read_text())
-    manifest["code"]["research/probes.py"] = "0" * 16
+    manifest["code"]["research/signal/probes.py"] = "0" * 16
     manifest["environment"]["jax"] = "0.0.1"
     (out / "run.json").write_text(json.dumps(manifest))
     more = (*DEEP, "--initializer", "he_normal,lecun_normal")
     assert run_small(out, *more) == 2
     said = capsys.readouterr().err
-    assert "research/probes.py has changed" in said and "0.0.1" in said
+    assert "research/signal/probes.py has changed" in said and "0.0.1" in said
     assert len(list((out / "cells").glob("*.json"))) == 2
     assert run_small(out, *more, "--accept-changes") == 0
     history = json.loads((out / "run.json").read_text())["history"]
     assert any(
-        "research/probes.py has changed" in h.get("accepted", ()) for h in history
+        "research/signal/probes.py has changed" in h.get("accepted", ())
+        for h in history
     )
 
 

@@ -1,0 +1,266 @@
+"""What code a measurement runs: the definitions that are reached from where it starts.
+
+Read from the source; nothing is imported. A definition is a top-level statement that
+binds a name. Reached are all definitions that its names and attributes of modules lead
+to: through imports anywhere in a file, and through strings "module:function". What binds
+no name is reached with its module.
+
+A catalogue's entries (calls in a list whose first argument is a name) are definitions of
+their own. Each is reached where its name is a string in the code that was reached.
+Comments, docstrings and layout do not count.
+"""
+
+import ast
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGES = ("research", "experiments", "benchmarks")
+WHOLE = "*"  # in place of a name: all of the module
+LOOSE = ""  # in place of a name: what binds none
+HANDLE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
+
+
+class Place(NamedTuple):
+    """Where a definition is: a module's name, and the name that it binds there.
+
+    entry: of a catalogue's entry, its name there.
+    """
+
+    module: str
+    name: str
+    entry: str = ""
+
+
+Reached = dict[Place, list[ast.AST]]  # the syntax of each definition that is reached
+
+
+class Module(NamedTuple):
+    """A source file, taken apart.
+
+    package: what its handles "file:function" are relative to.
+    definitions: by the name they bind; what binds none is under LOOSE.
+    imports: what names stand for: (module, a name in it or WHOLE).
+    entries: of each definition that lists some, by their names.
+    """
+
+    package: str
+    definitions: dict[str, list[ast.AST]]
+    imports: dict[str, tuple[str, str]]
+    entries: dict[str, dict[str, ast.AST]]
+
+
+class Sources:
+    """The source files below a folder, read when they are first asked for.
+
+    changed: texts to take instead of files', by their paths below the folder.
+    """
+
+    def __init__(self, root: Path, changed: Mapping[str, str] | None = None):
+        self.root, self.changed = root, changed or {}
+        self.module = functools.cache(self._module)
+        self.file = functools.cache(self._file)
+
+    def _file(self, name: str) -> str | None:
+        """The path of a module of ours below the folder; None for any other name."""
+        if name.partition(".")[0] not in PACKAGES:
+            return None
+        base = name.replace(".", "/")
+        paths = (f"{base}.py", f"{base}/__init__.py")
+        return next((p for p in paths if (self.root / p).is_file()), None)
+
+    def _module(self, name: str) -> Module | None:
+        path = self.file(name)
+        if path is None:
+            return None
+        text = self.changed.get(path)
+        if text is None:
+            text = (self.root / path).read_text(encoding="utf-8")
+        package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
+        return taken_apart(package, text)
+
+    def leads(self, module: str, names: tuple[str, ...]) -> Place | None:
+        """The definition that a name, or a chain of attributes, leads to from a module.
+
+        None where that is none of ours.
+        """
+        passed: set[tuple[str, tuple[str, ...]]] = set()
+        while (module, names) not in passed:
+            passed.add((module, names))
+            apart = self.module(module)
+            if apart is None:
+                return None
+            if not names or names[0] == WHOLE:
+                return Place(module, WHOLE)
+            first, *rest = names
+            if first in apart.definitions:
+                return Place(module, first)
+            if first in apart.imports:
+                module, name = apart.imports[first]
+                names = (name, *rest) if name != WHOLE else tuple(rest)
+            elif self.file(f"{module}.{first}"):
+                module, names = f"{module}.{first}", tuple(rest)
+        return None
+
+    def handle(self, module: str, text: str) -> Place | None:
+        """The definition that a string "module:function" names, if it names one."""
+        match, apart = HANDLE.fullmatch(text), self.module(module)
+        if not match or apart is None:
+            return None
+        names = (match[1], f"{apart.package}.{match[1]}")
+        return next((Place(n, match[2]) for n in names if self.file(n)), None)
+
+
+def taken_apart(package: str, text: str) -> Module:
+    """A source text as a Module."""
+    tree = ast.parse(text)
+    imports: dict[str, tuple[str, str]] = {}
+    for node in ast.walk(tree):
+        imports |= _imported(node)
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [s for s in body if not _docstring(s)]  # type: ignore[attr-defined]
+    definitions: dict[str, list[ast.AST]] = {}
+    entries: dict[str, dict[str, ast.AST]] = {}
+    for statement in tree.body:
+        if not (_imports_alone(statement) or _for_scripts(statement)):
+            for name in _bound(statement) or [LOOSE]:
+                definitions.setdefault(name, []).append(statement)
+                entries[name] = _entries(statement)
+    return Module(package, definitions, imports, entries)
+
+
+def _imported(node: ast.AST) -> dict[str, tuple[str, str]]:
+    """The names that an import binds, and what they stand for."""
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return {a.asname or a.name: (node.module, a.name) for a in node.names}
+    if isinstance(node, ast.Import):
+        names = [(a.asname, a.name) for a in node.names]
+        whole = {short: (name, WHOLE) for short, name in names if short}
+        roots = (name.partition(".")[0] for short, name in names if not short)
+        return {**whole, **{root: (root, WHOLE) for root in roots}}
+    return {}
+
+
+def _docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _imports_alone(statement: ast.stmt) -> bool:
+    blocks = isinstance(statement, ast.With | ast.If)
+    inner = statement.body if blocks else [statement]
+    return all(isinstance(one, ast.Import | ast.ImportFrom) for one in inner)
+
+
+def _for_scripts(statement: ast.stmt) -> bool:
+    """Whether a statement is run only where the file is a script."""
+    return isinstance(statement, ast.If) and "__main__" in ast.unparse(statement.test)
+
+
+def _bound(statement: ast.stmt) -> list[str]:
+    """The names that a statement binds, imports apart.
+
+    A function below `@name.defjvp` and the like is a part of `name` too.
+    """
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        owners = (
+            d.value for d in statement.decorator_list if isinstance(d, ast.Attribute)
+        )
+        return [statement.name, *(o.id for o in owners if isinstance(o, ast.Name))]
+    targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+    nodes = (node for target in targets if target for node in ast.walk(target))
+    return [node.id for node in nodes if isinstance(node, ast.Name)]
+
+
+def _entries(statement: ast.stmt) -> dict[str, ast.AST]:
+    """The entries of a statement's lists, by name; the statement is left without them."""
+    entries: dict[str, ast.AST] = {}
+    if not isinstance(statement, ast.Assign | ast.AnnAssign):
+        return entries
+    for node in ast.walk(statement):
+        if isinstance(node, ast.List):
+            named = {name: e for e in node.elts if (name := _entry_name(e))}
+            node.elts = [e for e in node.elts if not _entry_name(e)]
+            entries |= named
+    return entries
+
+
+def _entry_name(node: ast.expr) -> str | None:
+    first = node.args[0] if isinstance(node, ast.Call) and node.args else None
+    value = first.value if isinstance(first, ast.Constant) else None
+    return value if isinstance(value, str) else None
+
+
+def uses(node: ast.AST) -> Iterator[str | tuple[str, ...]]:
+    """The strings in a piece of syntax, and the names and chains of attributes."""
+    chain: list[str] = []
+    inner = node
+    while isinstance(inner, ast.Attribute):
+        chain.insert(0, inner.attr)
+        inner = inner.value
+    if isinstance(inner, ast.Name):
+        yield (inner.id, *chain)
+    elif isinstance(inner, ast.Constant):
+        if isinstance(inner.value, str):
+            yield inner.value
+    else:
+        for child in ast.iter_child_nodes(inner):
+            yield from uses(child)
+
+
+def reached(
+    sources: Sources,
+    module: str,
+    starts: Iterable[ast.AST],
+    before: Reached | None = None,
+) -> Reached:
+    """The definitions that are reached from syntax that stands in a module.
+
+    before: what is reached already, and neither gone through nor given again.
+    """
+    passed: Reached = dict(before or {})
+    fresh: Reached = {}
+    strings: set[str] = set()
+    todo = [(module, node) for node in starts]
+
+    def reach(place: Place, nodes: list[ast.AST]) -> None:
+        if place not in passed:
+            passed[place] = fresh[place] = nodes
+            todo.extend((place.module, node) for node in nodes)
+
+    def open_(place: Place | None) -> None:
+        apart = place and sources.module(place.module)
+        if not place or not apart:
+            return
+        names = list(apart.definitions) if place.name == WHOLE else [place.name, LOOSE]
+        for name in names:
+            reach(Place(place.module, name), apart.definitions.get(name, []))
+
+    while todo:
+        where, node = todo.pop()
+        for used in uses(node):
+            if isinstance(used, tuple):
+                open_(sources.leads(where, used))
+            else:
+                strings.add(used)
+                open_(sources.handle(where, used))
+        if not todo:
+            for place, entry in named(sources, passed, strings):
+                reach(place, [entry])
+    return fresh
+
+
+def named(
+    sources: Sources, definitions: Reached, names: set[str]
+) -> list[tuple[Place, ast.AST]]:
+    """The entries of these names, not yet reached, in lists of what was reached."""
+    entries = []
+    for place in definitions:
+        apart = sources.module(place.module)
+        if apart and not place.entry:
+            listed = apart.entries.get(place.name, {})
+            entries += [
+                (place._replace(entry=n), listed[n]) for n in names & set(listed)
+            ]
+    return [(place, entry) for place, entry in entries if place not in definitions]

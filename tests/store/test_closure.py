@@ -1,0 +1,232 @@
+"""What code a measurement runs, read from the source."""
+
+import ast
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from research.engine import runner
+from research.store import provenance
+from research.store.closure import Sources, named, reached
+from research.study.declaration import chosen_values, grid
+from research.study.studies import studies
+
+TREE = {
+    "research/__init__.py": "",
+    "research/catalogue.py": """
+        class Entry: ...
+        def unused(): ...
+        ENTRIES = [
+            Entry("one", "sums:of_one"),
+            Entry("two", "sums:of_two"),
+        ]
+    """,
+    "research/sums.py": """
+        import math
+        from research.deep import inner as core, whole
+        LIMIT = 3
+        print("when imported")
+        def of_one(x):
+            '''Adds.'''
+            return x + LIMIT  # a comment
+        def of_two(x):
+            from research import late
+            return late.doubled(math.sqrt(x)) + core.value
+        def beside():
+            return whole
+    """,
+    "research/deep/__init__.py": "from research.deep.inner import value as whole",
+    "research/deep/inner.py": """
+        value = other = 1
+        spare = 2
+    """,
+    "research/late.py": """
+        def rule(f): return f
+        @rule
+        def doubled(x): return 2 * x
+        @doubled.backwards
+        def slope(x): return 2
+        if __name__ == "__main__":
+            doubled(unseen)
+        def unseen(): ...
+    """,
+    "experiments/__init__.py": "",
+    "experiments/asked.py": """
+        from research.lazy import lazily
+        with lazily():
+            from research import catalogue
+        def measure(cell):
+            return catalogue.ENTRIES[cell["entry"]]
+        def shown(rows):
+            return rows
+        STUDY = Study(name="asked", measure="asked:measure", tables=shown)
+    """,
+}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A folder of small modules, and what gives their hashes once texts are replaced."""
+    for name, text in TREE.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+
+    def code(names=(), module="experiments.asked", **replaced):
+        changed = {}
+        for name, (old, new) in replaced.items():
+            path = next(p for p in TREE if p.endswith(f"{name}.py"))
+            text = (tmp_path / path).read_text()
+            assert old in text
+            changed[path] = text.replace(old, new)
+        return provenance.code(module, names, Sources(tmp_path, changed))
+
+    return code
+
+
+def changes(before, after):
+    assert before.keys() == after.keys()
+    return [name for name in before if before[name] != after[name]]
+
+
+STUDY = ["experiments/asked.py"]
+ONE, TWO = ["research/catalogue.py: one"], ["research/catalogue.py: two"]
+NOTHING = []
+
+
+def test_files_and_entries_are_named(tree):
+    assert list(tree()) == ["experiments/asked.py", "research/catalogue.py"]
+    entries = [name for name in tree({"one", "two", "three"}) if ":" in name]
+    assert entries == ["research/catalogue.py: one", "research/catalogue.py: two"]
+
+
+@pytest.mark.parametrize(
+    ("replaced", "moved"),
+    [
+        ({"asked": ("return catalogue", "return 2 * catalogue")}, STUDY),
+        ({"asked": ("    return rows", "    return []")}, NOTHING),  # only shows
+        ({"catalogue": ("class Entry: ...", "class Entry: x = 1")}, [*ONE, *TWO]),
+        ({"catalogue": ("def unused(): ...", "def unused(): return 1")}, NOTHING),
+        ({"catalogue": ('"sums:of_two"),', '"sums:of_two"), Entry("new", "x"),')}, NOTHING),
+        ({"sums": ("LIMIT = 3", "LIMIT = 4")}, ONE),
+        ({"sums": ("# a comment", "# another")}, NOTHING),
+        ({"sums": ("'''Adds.'''", "'''Sums.'''")}, NOTHING),
+        ({"sums": ("x + LIMIT", "(x +\n        LIMIT)")}, NOTHING),  # layout
+        ({"sums": ("return whole", "return 0")}, NOTHING),  # beside it
+        ({"inner": ("value = other = 1", "value = other = 5")}, TWO),
+        ({"inner": ("spare = 2", "spare = 5")}, NOTHING),
+        ({"late": ("return 2 * x", "return 3 * x")}, TWO),
+        ({"late": ("return 2\n", "return 3\n")}, TWO),
+        ({"late": ("return f", "return g")}, TWO),
+        ({"late": ("doubled(unseen)", "doubled(0)")}, NOTHING),
+    ],
+)  # fmt: skip
+def test_a_change_is_seen_where_it_counts_alone(tree, replaced, moved):
+    both = {"one", "two"}
+    assert changes(tree(both), tree(both, **replaced)) == moved
+
+
+def test_what_a_module_does_when_imported_counts(tree):
+    both = {"one", "two"}
+    after = tree(both, sums=('print("when imported")', 'print("again")'))
+    assert changes(tree(both), after) == [*ONE, *TWO]
+
+
+def test_entries_that_code_names_itself_are_part_of_it(tree):
+    after = tree(asked=('cell["entry"]', '"one"'))
+    assert "research/sums.py" in after and "research/late.py" not in after
+
+
+def of_study(name, size="smoke", changed=None):
+    """A study, the cells of a size, and the hashes of the code that measures them."""
+    study = studies()[name]
+    cells, _ = study.fit(grid(study, chosen_values(study, size, {})), set())
+    sources = Sources(provenance.ROOT, changed)
+    return study, cells, provenance.code(study.module, study.entries(cells), sources)
+
+
+@pytest.mark.parametrize("name", studies())
+def test_no_study_depends_on_what_only_shows_rows(name):
+    study, _, code = of_study(name)
+    path = study.module.replace(".", "/") + ".py"
+    shows = ("research/report/", "research/cli/", "show.py")
+    assert path in code
+    assert not [file for file in code if any(part in file for part in shows)]
+
+
+def replaced(path, old, new):
+    text = (provenance.ROOT / path).read_text()
+    assert old in text
+    return {path: text.replace(old, new, 1)}
+
+
+def test_an_activation_more_changes_no_study_that_does_not_use_it():
+    path = "research/catalogues/activations.py"
+    entry = 'Activation("cube", lambda x: x**3, "nobody"),\n        Activation('
+    changed = replaced(path, "Activation(\n", entry)
+    for name in ("gradient_flow", "highway", "edge_of_chaos"):
+        assert of_study(name, changed=changed)[2] == of_study(name)[2]
+
+
+@pytest.mark.parametrize("name", ["gradient_flow", "rezero", "dynamical_isometry"])
+def test_all_that_a_measurement_calls_is_in_its_closure(name):
+    """Every function of ours that was called stands in a definition that was reached."""
+    study, cells, _ = of_study(name)
+    called = set()
+
+    def note(frame, event, _):
+        code = frame.f_code
+        function = code.co_flags & 1  # CO_OPTIMIZED, which bodies of classes are not
+        if event == "call" and function and code.co_filename.startswith(root):
+            called.add((code.co_filename[len(root) :], code.co_qualname.split(".")[0]))
+
+    root = f"{provenance.ROOT}/"
+    before = sys.getprofile()
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        measured = runner.attempt(study.plan(cells)[0], 2**31)
+    finally:
+        sys.setprofile(before)
+        threading.setprofile(None)
+    assert measured[0].status == "ok"
+    sources = Sources(provenance.ROOT)
+    base = reached(sources, study.module, provenance.starts(sources, study.module))
+    found = dict(base)
+    for place, entry in named(sources, base, study.entries(cells)):
+        found |= reached(sources, place.module, [entry], base)
+    have = {
+        (sources.file(place.module), node.name)
+        for place, nodes in found.items()
+        for node in nodes
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    outside = ("research/engine/", "research/lazy.py", "tests/")
+    missing = {
+        (path, name)
+        for path, name in called - have
+        if not name.startswith("<") and not path.startswith(outside)
+    }
+    assert len(called) > 50 and not missing
+
+
+def test_nothing_of_ours_is_imported_by_a_name_that_is_put_together():
+    """But by the few that resolve handles, which the closure reads."""
+    allowed = {
+        "research/lazy.py",
+        "research/cli/main.py",
+        "research/study/studies.py",
+        "research/architectures/family.py",
+        "research/datasets/contract.py",
+        "research/datasets/tfds.py",
+        "experiments/training/digits.py",  # scikit-learn's modules
+    }
+    found = set()
+    for package in ("research", "benchmarks", "experiments"):
+        for path in (provenance.ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute) and node.attr == "import_module":
+                    found.add(path.relative_to(provenance.ROOT).as_posix())
+    assert found <= allowed
