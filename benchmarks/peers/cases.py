@@ -14,7 +14,7 @@ from research.lazy import lazily
 with lazily():
     import jax
 
-    from research.architectures import cells
+    from research.architectures.recurrent import cells
 
 
 def _head(variables: Any) -> Weights:

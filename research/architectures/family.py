@@ -13,6 +13,14 @@ class Branch(NamedTuple):
     scale: float
 
 
+PLAIN = Branch(0.0, 1.0)
+
+
+def plain(depth: int) -> Branch:
+    """Layers without a skip."""
+    return PLAIN
+
+
 class Depths(NamedTuple):
     """Which depths an architecture has.
 
@@ -46,7 +54,8 @@ def multiples(step: int, offset: int, examples: tuple[int, ...]) -> Depths:
 class Family(NamedTuple):
     """An architecture that can be built at the depths and widths it allows.
 
-    builder: "module:function" of this package; takes `contract.Settings`.
+    builder: "module:function", the module as seen from the folder that the entry is in;
+      in the catalogue its whole name. Takes `contract.Settings`.
     branch: from the depth to its mean-field form; None where there is no theory here.
     takes: what an example is: "vector" (anything, flattened), "image" [height, width,
       channels] or "sequence" [time, features]; a data set's example is read as either.
@@ -85,13 +94,14 @@ class Family(NamedTuple):
     space: int = 0
     steps: Literal["", "all", "causal"] = ""
 
+    def in_package(self, package: str) -> "Family":
+        """The entry with its builder's whole name; its module is in the package."""
+        return self._replace(builder=f"{package}.{self.builder}")
+
     def build(self, settings: Any) -> Any:
         """The `contract.Architecture` of these settings."""
         module, function = self.builder.split(":")
-        package = __name__.rpartition(".")[0]
-        return getattr(importlib.import_module(f"{package}.{module}"), function)(
-            settings
-        )
+        return getattr(importlib.import_module(module), function)(settings)
 
     @property
     def published_normalizer(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 from research.architectures import ARCHITECTURES
 from research.architectures.contract import apply, call, init
 from research.architectures.convolution import convolve
-from research.architectures.feedforward import local_response
+from research.architectures.convolutional.feedforward import local_response
 from research.catalogues.initializers import DRAWS
 from research.signal import jacobian, probes
 

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures import ARCHITECTURES, cells
+from research.architectures import ARCHITECTURES
 from research.architectures.contract import apply, call, init
+from research.architectures.recurrent import cells
 from research.signal import probes
 
 KEY = jax.random.key(0)

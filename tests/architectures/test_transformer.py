@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures import ARCHITECTURES, attention, transformer
+from research.architectures import ARCHITECTURES, attention
 from research.architectures.contract import call, layer_at
+from research.architectures.transformer import transformer
 from research.catalogues.normalizers import EPSILON
 
 KEY = jax.random.key(0)

@@ -521,13 +521,13 @@ ADDED = {
         '        Normalizer("largest", lambda h: (jnp.zeros_like(h[..., :1]), '
         'jnp.max(h * h, -1, keepdims=True)), "a test of adding"),\n',
     ),
-    "research/architectures/__init__.py": (
-        '    "architecture",\n    [\n',
-        '        Family("half_mlp", "half:build", "a test of adding"),\n',
+    "research/architectures/dense/__init__.py": (
+        "FAMILIES = (\n",
+        '    Family("half_mlp", "half:build", "a test of adding"),\n',
     ),
 }
 HALF = """
-from research.architectures import mlp
+from research.architectures.dense import mlp
 
 
 def build(settings):
@@ -566,7 +566,7 @@ def enlarged(root, tmp_path_factory):
         text = (folder / path).read_text()
         assert text.count(after) == 1, f"{path} no longer begins its catalogue so"
         (folder / path).write_text(text.replace(after, after + line))
-    (folder / "research/architectures/half.py").write_text(HALF)
+    (folder / "research/architectures/dense/half.py").write_text(HALF)
     return folder
 
 

@@ -13,8 +13,9 @@ from experiments.propagation.shattered_gradients import (
     fit,
     seen,
 )
-from research.architectures import PLAIN, Branch
+from research.architectures import Branch
 from research.architectures.contract import init
+from research.architectures.family import PLAIN
 from research.catalogues.activations import ACTIVATIONS
 from research.cli.main import main
 from research.theory.quadrature import pair

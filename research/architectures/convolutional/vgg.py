@@ -1,7 +1,7 @@
 """VGG: 3×3 convolutions in five blocks, each at half the resolution of the last."""
 
 from research.architectures.contract import Architecture, Settings, Stage
-from research.architectures.feedforward import (
+from research.architectures.convolutional.feedforward import (
     DROPOUT,
     Connected,
     Convolved,

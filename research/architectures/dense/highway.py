@@ -7,8 +7,8 @@ from −1 to −10.
 import jax
 from flax import linen as nn
 
-from research.architectures import mlp
 from research.architectures.contract import Architecture, Settings, Stage
+from research.architectures.dense import mlp
 from research.architectures.layers import Dense, Head, Norm, Stem, identity
 
 GATE_BIAS = -2.0  # the gates start mostly closed: the signal is carried

@@ -12,8 +12,6 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures import cells
-from research.architectures.cells import Cell, Projection, Recurrent, by_gate
 from research.architectures.contract import (
     Architecture,
     Fed,
@@ -23,6 +21,8 @@ from research.architectures.contract import (
     Weights,
 )
 from research.architectures.layers import Head, Norm, as_sequence, identity, product
+from research.architectures.recurrent import cells
+from research.architectures.recurrent.cells import Cell, Projection, Recurrent, by_gate
 from research.catalogues.normalizers import Normalizer
 
 

@@ -17,7 +17,7 @@ from flax import linen as nn
 
 from research.architectures.contract import Architecture, Settings, Weights
 from research.architectures.layers import Conv, Dense, as_image
-from research.architectures.resnet import (
+from research.architectures.residual.resnet import (
     Head,
     LinearStem,
     Stem,

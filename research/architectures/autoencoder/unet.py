@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures.autoencoder import ImageHead, doubled
+from research.architectures.autoencoder.bottleneck import ImageHead, doubled
 from research.architectures.contract import Architecture, Settings, Stage, Weights
 from research.architectures.layers import Conv, Norm, as_image, identity
 from research.catalogues.normalizers import NORMALIZERS, Normalizer

@@ -15,7 +15,7 @@ from flax import linen as nn
 from research.architectures import attention
 from research.architectures.contract import Architecture, Settings, Stage, Weights
 from research.architectures.layers import Dense, as_sequence
-from research.architectures.transformer import (
+from research.architectures.transformer.transformer import (
     POST_LN,
     Block,
     Placement,

@@ -9,17 +9,17 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures import cells
-from research.architectures.cells import (
+from research.architectures.contract import Architecture, Settings, Stage, Weights
+from research.architectures.layers import Dense, Norm, as_sequence, identity
+from research.architectures.recurrent import cells
+from research.architectures.recurrent.cells import (
     Cell,
     Projection,
     Recurrent,
     by_gate,
     over_time,
 )
-from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import Dense, Norm, as_sequence, identity
-from research.architectures.recurrent import Last
+from research.architectures.recurrent.tied import Last
 from research.catalogues.normalizers import Normalizer
 
 

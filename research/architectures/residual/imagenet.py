@@ -11,7 +11,13 @@ from flax import linen as nn
 
 from research.architectures.contract import Architecture, Settings
 from research.architectures.layers import Conv, Norm, as_image
-from research.architectures.resnet import Stem, Unit, average_head, biased, groups
+from research.architectures.residual.resnet import (
+    Stem,
+    Unit,
+    average_head,
+    biased,
+    groups,
+)
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 

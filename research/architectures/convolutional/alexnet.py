@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from research.architectures.contract import Architecture, Settings, Stage
-from research.architectures.feedforward import (
+from research.architectures.convolutional.feedforward import (
     DROPOUT,
     Connected,
     Convolved,

@@ -11,7 +11,7 @@ from flax import linen as nn
 
 from research.architectures.contract import Architecture, Settings, Stage, Weights
 from research.architectures.layers import Conv, as_image
-from research.architectures.transformer import (
+from research.architectures.transformer.transformer import (
     PRE_LN,
     block_of,
     head_of,

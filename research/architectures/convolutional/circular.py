@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures import mlp
 from research.architectures.contract import Architecture, Settings, Stage, Weights
 from research.architectures.convolution import Padding
-from research.architectures.highway import GATE_BIAS
+from research.architectures.dense import mlp
+from research.architectures.dense.highway import GATE_BIAS
 from research.architectures.layers import (
     Conv,
     Head,

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures import mlp
 from research.architectures.contract import Architecture, Settings, Stage
+from research.architectures.dense import mlp
 from research.architectures.layers import pre_activation_ends
 
 

@@ -1,0 +1,76 @@
+"""Transformers: encoders, decoders, both, and the vision Transformer."""
+
+from functools import partial
+
+from research.architectures.family import Family, multiples
+
+# Transformers are defined by a normaliser of single steps: one over the batch would let
+# a step see later ones.
+_transformer = partial(
+    Family,
+    takes="sequence",
+    normalizers=("layer", "rms"),
+    kernels=12,
+    space=1,
+    steps="all",
+)
+EVEN_DEPTHS = multiples(2, 0, (2, 4, 16, 64, 256, 1024))  # half of it encodes
+
+FAMILIES = (
+    _transformer(
+        "transformer_pre_ln",
+        "transformer:build_pre_ln",
+        "Xiong et al. 2020, arXiv:2002.04745",
+    ),
+    _transformer(
+        "transformer_post_ln",
+        "transformer:build_post_ln",
+        "Vaswani et al. 2017, arXiv:1706.03762",
+    ),
+    _transformer(
+        "transformer_rezero",
+        "transformer:build_rezero",
+        "Bachlechner et al. 2021, ReZero, arXiv:2003.04887, section 4",
+        normalizers=("none",),  # gates are there so that no normaliser is needed
+    ),
+    _transformer(
+        "transformer_deepnorm",
+        "transformer:build_deepnorm",
+        "Wang et al. 2022, DeepNet, arXiv:2203.00555",
+    ),
+    _transformer(
+        "transformer_decoder",  # causal, with rotary positions
+        "transformer:build_decoder",
+        "Su et al. 2021, RoFormer, arXiv:2104.09864; Radford et al. 2019, GPT-2",
+        step=2,
+        steps="causal",
+    ),
+    _transformer(
+        "transformer_learned",
+        "transformer:build_learned",
+        "Devlin et al. 2019, BERT, arXiv:1810.04805 (positions); arXiv:2002.04745",
+    ),
+    _transformer(
+        "encoder_decoder",
+        "encoder_decoder:build",
+        "Vaswani et al. 2017, arXiv:1706.03762",
+        depths=EVEN_DEPTHS,
+        repeats=False,
+    ),
+    _transformer(
+        "encoder_decoder_deepnorm",
+        "encoder_decoder:build_deepnorm",
+        "Wang et al. 2022, DeepNet, arXiv:2203.00555",
+        depths=EVEN_DEPTHS,
+        repeats=False,
+    ),
+    Family(
+        "vit",
+        "vit:build",
+        "Dosovitskiy et al. 2021, arXiv:2010.11929",
+        takes="image",
+        normalizers=("layer", "rms"),
+        kernels=12,
+        space=1,
+    ),
+)
