@@ -13,13 +13,14 @@ from typing import Any
 from research.catalogues.catalogue import nearest
 from research.cli import run
 from research.cli.main import Parser
+from research.cli.options import SIZES, one_of
 from research.engine import console
 from research.report import published, study_report
+from research.report import rendering as tables
 from research.report.published import Made
 from research.store import folder as folders
 from research.store.folder import Folder
 from research.store.rows import Record
-from research.study import tables
 from research.study.claims import Verdict
 from research.study.declaration import Study, chosen_values, grid
 from research.study.errors import Refusal, missing
@@ -40,7 +41,7 @@ def arguments(parser) -> None:
         "--only", metavar="S1,T8", help="claims by id, or all those of a study"
     )
     parser.add_argument(
-        "--size", default="standard", metavar="SIZE", help=", ".join(run.SIZES)
+        "--size", default="standard", metavar="SIZE", help=", ".join(SIZES)
     )
     parser.add_argument(
         "--out",
@@ -57,8 +58,8 @@ def arguments(parser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    run.one_of("--size", options.size, run.SIZES)
-    run.one_of("--format", options.format, FORMATS)
+    one_of("--size", options.size, SIZES)
+    one_of("--format", options.format, FORMATS)
     judged = []
     for study, ids in chosen(options.only):
         path = folder_of(Path(options.out), study, options.size)

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from research.cli import run
-from research.cli.report import opened
+from research.cli.options import TABLE_OR_JSON, one_of
+from research.report import rendering
+from research.report.run_folder import opened
 from research.store.folder import DECIDING
 from research.store.rows import Record
-from research.study import tables
 from research.study.claims import SIGMAS
 from research.study.declaration import Row, Study
 from research.study.errors import Refusal
-from research.study.tables import Mark, Table
+from research.study.tables import Mark, Table, number
 
 ROUNDING = 1e-4  # relative: what another order of float32 sums may change
 
@@ -32,11 +32,11 @@ class Change(NamedTuple):
 def arguments(parser) -> None:
     parser.add_argument("a", metavar="DIR_A", help="a run's folder")
     parser.add_argument("b", metavar="DIR_B", help="another run's folder")
-    parser.add_argument("--format", default="table", help="table or json")
+    parser.add_argument("--format", default="table", help=", ".join(TABLE_OR_JSON))
 
 
 def main(options) -> int:
-    run.one_of("--format", options.format, ("table", "json"))
+    one_of("--format", options.format, TABLE_OR_JSON)
     study, _, before = opened(Path(options.a))
     other, _, after = opened(Path(options.b))
     if study.name != other.name:
@@ -119,23 +119,21 @@ def environments(a: dict[str, Any], b: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 def show(counts: dict[str, int], changed: Sequence[Change], worlds: dict) -> None:
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    console = rendering.terminal()
     for name, count in counts.items():
         console.print(f"{name.replace('_', ' '):<16}{count}", highlight=False)
     if worlds:
         body = tuple((n, str(a), str(b)) for n, (a, b) in worlds.items())
-        tables.show(Table("Environment", ("", "A", "B"), body), console)
+        rendering.show(Table("Environment", ("", "A", "B"), body), console)
     else:
         console.print("environments are the same")
     if not changed:
         console.print("no value differs beyond noise")
         return
     body = tuple(
-        (c.cell, c.column, tables.number(c.before), Mark(tables.number(c.after), "bad"))
+        (c.cell, c.column, number(c.before), Mark(number(c.after), "bad"))
         for c in changed[:40]
     )
     more = f" (first 40 of {len(changed)})" if len(changed) > 40 else ""
     title = f"Changed beyond {SIGMAS} standard errors{more}"
-    tables.show(Table(title, ("cell", "column", "A", "B"), body), console)
+    rendering.show(Table(title, ("cell", "column", "A", "B"), body), console)

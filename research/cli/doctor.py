@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import Any
 
-from research.cli.run import one_of
+from research.cli.options import TABLE_OR_JSON, one_of
 from research.engine import console
 from research.machine import host
 from research.store import provenance
@@ -20,11 +20,11 @@ OPTIONAL = {
 
 
 def arguments(parser) -> None:
-    parser.add_argument("--format", default="table", help="table or json")
+    parser.add_argument("--format", default="table", help=", ".join(TABLE_OR_JSON))
 
 
 def main(options) -> int:
-    one_of("--format", options.format, ("table", "json"))
+    one_of("--format", options.format, TABLE_OR_JSON)
     found = findings()
     if options.format == "json":
         json.dump(found, sys.stdout, indent=1)

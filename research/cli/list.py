@@ -11,9 +11,9 @@ from research.catalogues.initializers import INITIALIZERS
 from research.catalogues.normalizers import NORMALIZERS
 from research.catalogues.optimizers import OPTIMIZERS
 from research.catalogues.schedules import SCHEDULES
-from research.cli.run import one_of
+from research.cli.options import TABLE_OR_JSON, one_of
 from research.datasets import DATASETS, Dataset
-from research.study import tables
+from research.report import rendering
 from research.study.studies import studies
 from research.study.tables import Table
 
@@ -43,12 +43,12 @@ def arguments(parser) -> None:
         default="all",
         help=f"all, studies, {', '.join(CATALOGUES)}; default: all",
     )
-    parser.add_argument("--format", default="table", help="table or json")
+    parser.add_argument("--format", default="table", help=", ".join(TABLE_OR_JSON))
 
 
 def main(options) -> int:
     one_of("list", options.what, ("all", "studies", *CATALOGUES))
-    one_of("--format", options.format, ("table", "json"))
+    one_of("--format", options.format, TABLE_OR_JSON)
     found = {
         "studies": [
             {"name": s.name, "kind": s.kind, "question": s.question, "source": s.source}
@@ -65,13 +65,11 @@ def main(options) -> int:
         json.dump(found, sys.stdout, indent=1, ensure_ascii=False)
         print()
         return 0
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    console = rendering.terminal()
     for title, entries in found.items():
         headers = COLUMNS.get(title, ("name", "source"))
         body = tuple(tuple(_shown(entry, h) for h in headers) for entry in entries)
-        tables.show(Table(f"{title} ({len(entries)})", headers, body), console)
+        rendering.show(Table(f"{title} ({len(entries)})", headers, body), console)
     if "datasets" in found:
         print("and what TensorFlow Datasets has prepared: tfds:NAME[/CONFIG][:VERSION]")
     return 0

@@ -12,8 +12,7 @@ from research.study.errors import INTERRUPTED, USAGE, Refusal, missing
 
 
 class Command(NamedTuple):
-    """A subcommand. The file of its name in this folder has `arguments(parser)`, and
-    `main(options)`, which returns the exit status."""
+    """A subcommand, which is the file of its name in this folder."""
 
     name: str
     help: str

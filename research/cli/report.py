@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-from research.cli import run
+from research.cli.options import one_of
 from research.engine import console
 from research.report import published, readme, study_report, training_report
+from research.report.rendering import FORMATS
+from research.report.run_folder import opened
 from research.store import atomic
 from research.store import folder as folders
 from research.store.folder import Folder
-from research.store.rows import Record
-from research.study.declaration import Study
 from research.study.errors import Refusal
-from research.study.studies import studies
 
 
 def arguments(parser) -> None:
@@ -26,11 +25,11 @@ def arguments(parser) -> None:
         action="store_true",
         help="put the run's rows among the committed ones, and README's tables anew",
     )
-    parser.add_argument("--format", default="table", help=", ".join(run.FORMATS))
+    parser.add_argument("--format", default="table", help=", ".join(FORMATS))
 
 
 def main(options) -> int:
-    run.one_of("--format", options.format, run.FORMATS)
+    one_of("--format", options.format, FORMATS)
     if options.dir is None:
         if options.publish:
             raise Refusal(
@@ -43,12 +42,12 @@ def main(options) -> int:
         if options.publish:
             raise Refusal(f"--publish: {path} is one training run, not a study's rows")
         training_report.write(Folder(path))
-        training_report.show(Folder(path), options.format)
+        training_report.present(Folder(path), options.format)
         return 0
     study, folder, records = opened(path)
     study_report.write(study, folder, records, records[0].stamp)
     ordered = sorted((r.row for r in records), key=study.order)
-    run.present(study, ordered, options.format)
+    study_report.present(study, ordered, options.format)
     if options.format == "table":
         console.say(f"written: {folder.path}/report.html")
     if options.publish:
@@ -67,26 +66,3 @@ def fill_readme() -> int:
     atomic.write_atomically(readme.README, readme.filled(text).encode())
     console.say(f"written: {readme.README}")
     return 0
-
-
-def opened(path: Path) -> tuple[Study, Folder, list[Record]]:
-    """A folder's study, itself, and its whole records; damaged ones are said.
-
-    Raises Refusal when it is no run's folder, or none of its rows is whole.
-    """
-    folder = folders.existing(path)
-    manifest = folders.read_manifest(folder) or {}
-    study = studies()[str(manifest["study"])]
-    records, damaged = folders.records(folder)
-    for line in damaged:
-        console.say(f"damaged, left out: {line}")
-    if not records:
-        raise Refusal(f"{path}: holds no whole row")
-    foreign = [
-        r
-        for r in records
-        if r.study != study.name or set(r.settings) != set(study.axes)
-    ]
-    if foreign:
-        raise Refusal(f"{path}: {foreign[0].id}.json is not a row of {study.name}")
-    return study, folder, records

@@ -2,25 +2,23 @@
 
 import argparse
 import re
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from research.cli.options import SIZES, bytes_of_gib, one_of
 from research.engine import console, runner
 from research.machine import host
 from research.report import study_report
+from research.report.rendering import FORMATS
 from research.store import folder as folders
 from research.store.folder import Folder
-from research.study import tables
 from research.study.axes import flag_of
 from research.study.declaration import Cell, Study, Unit, chosen_values, grid
 from research.study.errors import Refusal
 from research.study.studies import studies
 
-FORMATS = ("table", "csv", "json", "markdown")
-SIZES = ("smoke", "standard", "full")
 STATUSES = ("oom", "lost", "overflow", "no_fixed_point", "diverged")
 
 
@@ -92,14 +90,14 @@ def main(options: argparse.Namespace) -> int:
     for line in left_out:
         console.say(line)
     units = study.plan(cells)
-    memory = parse_memory(options.memory)
+    allowed = bytes_of_gib(options.memory)
     if options.dry_run:
-        print(summary(study, cells, units, memory))
+        print(estimate(study, cells, units, allowed))
         return 0
     out = Path(options.out or f"runs/{study.name}")
     folder = folders.create(out)
     with folders.locked(folder, options.shard):
-        return run(study, cells, units, folder, options, memory)
+        return run_missing(study, cells, units, folder, options, allowed)
 
 
 def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
@@ -120,28 +118,7 @@ def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     return chosen_values(study, options.size, given)
 
 
-def one_of(flag: str, value: str, allowed: Sequence[str]) -> None:
-    """Raises Refusal when the value is not one of those allowed."""
-    from research.catalogues.catalogue import nearest
-
-    if value not in allowed:
-        raise Refusal(f"{flag} {value}: {nearest(value, allowed)}")
-
-
-def parse_memory(text: str | None) -> int | None:
-    """Bytes from a number of GiB. Raises Refusal."""
-    if text is None:
-        return None
-    try:
-        gib = float(text)
-    except ValueError:
-        gib = -1.0
-    if not 0 < gib < 1e9:
-        raise Refusal(f"--memory {text}: must be a number of GiB above 0")
-    return int(gib * 2**30)
-
-
-def summary(
+def estimate(
     study: Study, cells: Sequence[Cell], units: Sequence[Unit], memory: int | None
 ) -> str:
     """What a run would do: cells, programs, memory, time."""
@@ -165,7 +142,7 @@ def summary(
     return "\n".join(lines) + "\nnothing was run"
 
 
-def run(
+def run_missing(
     study: Study,
     cells: Sequence[Cell],
     units: Sequence[Unit],
@@ -216,7 +193,7 @@ def finish(study, cells, folder, options, stamp, seconds: float) -> int:
     study_report.write(study, folder, have, stamp)
     asked = {runner.cell_id(study.name, cell, stamp["data"]) for cell in cells}
     rows = sorted((r.row for r in have if r.id in asked), key=study.order)
-    present(study, rows, options.format)
+    study_report.present(study, rows, options.format)
     if options.format == "table":
         took = console.duration(seconds), console.duration(time.perf_counter() - began)
         console.say(
@@ -233,24 +210,3 @@ def data_hash(cells: Sequence[Cell]) -> str:
     from research.datasets import find, fingerprint
 
     return fingerprint(find(name).load())
-
-
-def present(study: Study, rows: Sequence[Any], form: str) -> None:
-    """Prints rows on standard output in the form that was asked for."""
-    columns = study_report.columns(study, rows)
-    if form == "csv":
-        sys.stdout.write(tables.as_csv(rows, columns))
-    elif form == "json":
-        sys.stdout.write(tables.as_json(rows, columns))
-    else:
-        shown = list(study.tables(rows)) if rows else []
-        if study.claims:
-            shown.append(study_report.claims_table(study_report.verdicts(study, rows)))
-        if form == "markdown":
-            sys.stdout.write("\n".join(tables.as_markdown(t) for t in shown))
-            return
-        from rich.console import Console
-
-        console = Console(width=None if sys.stdout.isatty() else 100)
-        for table in shown:
-            tables.show(table, console)

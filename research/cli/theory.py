@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from research.catalogues.activations import ACTIVATIONS
-from research.cli.run import one_of
+from research.cli.options import TABLE_OR_JSON, one_of
+from research.report import rendering
 from research.store import atomic
-from research.study import tables
 from research.study.axes import Axis
 from research.study.errors import Refusal
 from research.study.tables import Table
@@ -33,7 +33,7 @@ def arguments(parser) -> None:
     parser.add_argument("activation", help=", ".join(ACTIVATIONS))
     parser.add_argument("--sigma-w2", default="1", help=f"{SIGMA_W2.help}; default 1")
     parser.add_argument("--sigma-b2", default="0", help=f"{SIGMA_B2.help}; default 0")
-    parser.add_argument("--format", default="table", help="table or json")
+    parser.add_argument("--format", default="table", help=", ".join(TABLE_OR_JSON))
     parser.add_argument("--figure", help="write the phase diagram to this .png or .svg")
 
 
@@ -41,7 +41,7 @@ def main(options) -> int:
     activation = ACTIVATIONS[options.activation]
     (sigma_w2,) = one("--sigma-w2", SIGMA_W2, options.sigma_w2)
     (sigma_b2,) = one("--sigma-b2", SIGMA_B2, options.sigma_b2)
-    one_of("--format", options.format, ("table", "json"))
+    one_of("--format", options.format, TABLE_OR_JSON)
     if options.figure and Path(options.figure).suffix not in (".png", ".svg"):
         raise Refusal(f"--figure {options.figure}: must end in .png or .svg")
     from research.theory import mean_field
@@ -56,10 +56,8 @@ def main(options) -> int:
         return 0
     title = f"{activation.name}, σ_w² = {sigma_w2:g}, σ_b² = {sigma_b2:g}"
     body = tuple((name, _text(value), MEANINGS[name]) for name, value in values.items())
-    from rich.console import Console
-
-    console = Console(width=None if Console().is_terminal else 100)
-    tables.show(Table(title, ("", "value", "meaning"), body), console)
+    table = Table(title, ("", "value", "meaning"), body)
+    rendering.show(table, rendering.terminal())
     if told.reason:
         print(told.reason)
     if options.figure:

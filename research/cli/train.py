@@ -14,11 +14,12 @@ from research.catalogues.initializers import INITIALIZERS
 from research.catalogues.normalizers import NORMALIZERS
 from research.catalogues.optimizers import OPTIMIZERS
 from research.catalogues.schedules import SCHEDULES
-from research.cli import run
+from research.cli.options import one_of
 from research.datasets import DATASETS, Dataset, find
 from research.lazy import lazily
 from research.learning import sharding
 from research.report import training_report
+from research.report.rendering import FORMATS
 from research.store.folder import Folder
 from research.study import families
 from research.study.axes import Axis, flag_of
@@ -118,7 +119,7 @@ def arguments(parser) -> None:
     parser.add_argument("--num-processes", metavar="N", help="that are one run")
     parser.add_argument("--process-id", metavar="I", help="this one's, from 0")
     parser.add_argument("--out", metavar="DIR", help="standard: runs/train")
-    parser.add_argument("--format", default="table", help=", ".join(run.FORMATS))
+    parser.add_argument("--format", default="table", help=", ".join(FORMATS))
     parser.add_argument(
         "--accept-changes",
         action="store_true",
@@ -127,7 +128,7 @@ def arguments(parser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    run.one_of("--format", options.format, run.FORMATS)
+    one_of("--format", options.format, FORMATS)
     settings = check(options)
     members = training_report.members(settings)
     mesh = None
@@ -149,7 +150,7 @@ def main(options: argparse.Namespace) -> int:
     out = Path(options.out or "runs/train")
     status = trainer.main(order, out, training_report.write)
     if not status and sharding.leads():
-        training_report.show(Folder(out), options.format)
+        training_report.present(Folder(out), options.format)
     return status
 
 
@@ -187,11 +188,11 @@ def check(options: argparse.Namespace) -> dict[str, Any]:
     for name, axis in NUMBERS.items():
         text = getattr(options, name)
         settings[name] = axis.parse(flag_of(name), text) if text else (None,)
-    run.one_of("--dtype", options.dtype, DTYPES)
+    one_of("--dtype", options.dtype, DTYPES)
     settings["dtype"] = options.dtype
     settings["augment"] = tuple(filter(None, re.split(r"[, ]+", options.augment)))
     for name in settings["augment"]:
-        run.one_of("--augment", name, AUGMENTATIONS)
+        one_of("--augment", name, AUGMENTATIONS)
     settings["data_dir"] = options.data_dir
     dataset = find(options.dataset, options.data_dir or None)
     settings["dataset"] = dataset.name

@@ -4,9 +4,9 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from research.cli.report import opened
 from research.engine import console, runner
 from research.machine import host
+from research.report.run_folder import opened
 from research.store import rows
 from research.store.folder import DECIDING
 from research.store.rows import Record

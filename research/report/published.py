@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from research.report import study_report
+from research.store.atomic import write_atomically
 from research.store.folder import Folder
 from research.store.provenance import ROOT
 from research.store.rows import Record
@@ -17,6 +18,7 @@ from research.study.declaration import Row, Study
 
 RESULTS = ROOT / "benchmarks" / "results"
 CPU = "cpu"
+COPIED = ("rows.csv", "run.json")  # and the figures
 WORDS = {"": None, "True": True, "False": False}
 
 
@@ -92,14 +94,12 @@ def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
     device = CPU if stamp["platform"] == CPU else _slug(str(stamp["device"]))
     target = RESULTS / device / study.name
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("rows.csv", "run.json"):
-        (target / name).write_bytes((folder.path / name).read_bytes())
-    for figure in folder.path.glob("*.svg"):
-        (target / figure.name).write_bytes(figure.read_bytes())
-    (target / "stamp.json").write_text(
-        json.dumps(stamp, indent=1, sort_keys=True) + "\n"
-    )
-    (target / "report.md").write_text(made_again(study, device))
+    copied = [*(folder.path / name for name in COPIED), *folder.path.glob("*.svg")]
+    for path in copied:
+        write_atomically(target / path.name, path.read_bytes())
+    text = json.dumps(stamp, indent=1, sort_keys=True) + "\n"
+    write_atomically(target / "stamp.json", text.encode())
+    write_atomically(target / "report.md", made_again(study, device).encode())
     return target
 
 

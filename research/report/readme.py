@@ -7,10 +7,9 @@ the first of its tables, or `propagation` or `training`, for the experiments of 
 import re
 from collections.abc import Sequence
 
-from research.report import published, study_report
+from research.report import published, rendering, study_report
 from research.report.published import Made
 from research.store.provenance import ROOT
-from research.study import tables
 from research.study.claims import Verdict
 from research.study.declaration import Study
 from research.study.studies import studies
@@ -48,7 +47,7 @@ def measured(study: Study, made: Made) -> str:
         f"{len(made.rows)} cells{many}. {made.device}, {told['cores']} cores, "
         f"jax {told['jax']}, {made.date}."
     )
-    shown = tables.as_markdown(table._replace(title=""))
+    shown = rendering.as_markdown(table._replace(title=""))
     return f"{table.title}:\n\n{shown}\n{words}"
 
 
@@ -62,7 +61,7 @@ def experiments(theme: str) -> str:
         held = summary(study_report.verdicts(study, made.rows)) if made else "not run"
         body.append((f"`{study.name}`", study.question, study.source, held))
     headers = ("`depthbench run`", "question", "after", "claims")
-    return tables.as_markdown(Table("", headers, tuple(body))).rstrip("\n")
+    return rendering.as_markdown(Table("", headers, tuple(body))).rstrip("\n")
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:

@@ -5,11 +5,10 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from research.report import figures
+from research.report import figures, rendering
 from research.store import atomic, rows
 from research.store.folder import Folder
 from research.store.rows import Record
-from research.study import tables
 from research.study.claims import Verdict, judge
 from research.study.declaration import Row, Study
 from research.study.tables import Mark, Table
@@ -31,7 +30,7 @@ def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) 
         save(folder.path / f"{figure.name}.svg", figures.as_svg(drawn))
         save(folder.path / f"{figure.name}.png", pngs[figure.name])
     named = [(figure.name, figure.caption) for figure, _ in pictures]
-    csv = tables.as_csv(ordered, columns(study, ordered))
+    csv = rendering.as_csv(ordered, columns(study, ordered))
     markdown = as_markdown(study, ordered, stamp, named)
     page = as_html(study, ordered, stamp, named, pngs)
     for name, text in (
@@ -69,6 +68,16 @@ def claims_table(judged: Sequence[Verdict]) -> Table:
     return Table("Claims", ("id", "claim", "verdict", "seen", "source"), body)
 
 
+def present(study: Study, rows: Sequence[Row], form: str) -> None:
+    """Prints rows, and verdicts beside the tables, in the form that was asked for."""
+
+    def shown() -> list[Table]:
+        made = list(study.tables(rows)) if rows else []
+        return made + [claims_table(verdicts(study, rows))] * bool(study.claims)
+
+    rendering.present(form, rows, columns(study, rows), shown)
+
+
 def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:
     """Where the rows were made, in a few lines."""
     statuses: dict[str, int] = {}
@@ -102,9 +111,9 @@ def as_markdown(study: Study, ordered, stamp, named: Sequence[tuple[str, str]]) 
     parts = [f"# {study.name}\n\n{study.question}\n\nSource: {study.source}.\n"]
     parts.append("\n".join(f"- {line}" for line in stamp_lines(ordered, stamp)) + "\n")
     if study.claims:
-        parts.append(tables.as_markdown(claims_table(verdicts(study, ordered))))
+        parts.append(rendering.as_markdown(claims_table(verdicts(study, ordered))))
     parts += [f"![{name}]({name}.svg)\n\n{caption}\n" for name, caption in named]
-    parts += [tables.as_markdown(table) for table in study.tables(ordered)]
+    parts += [rendering.as_markdown(table) for table in study.tables(ordered)]
     parts.append("All rows are in `rows.csv`; profiles by layer in `cells/*.npz`.\n")
     return "\n".join(parts)
 
@@ -131,12 +140,12 @@ def as_html(study: Study, ordered, stamp, named, pngs: dict[str, bytes]) -> str:
     lines = "".join(f"<li>{html.escape(s)}</li>" for s in stamp_lines(ordered, stamp))
     parts.append(f"<ul>{lines}</ul>")
     if study.claims:
-        parts.append(tables.as_html(claims_table(verdicts(study, ordered))))
+        parts.append(rendering.as_html(claims_table(verdicts(study, ordered))))
     for name, caption in named:
         uri = figures.data_uri(pngs[name])
         parts.append(
             f'<figure><img alt="{name}" src="{uri}">'
             f"<figcaption>{html.escape(caption)}</figcaption></figure>"
         )
-    parts += [tables.as_html(table) for table in study.tables(ordered)]
+    parts += [rendering.as_html(table) for table in study.tables(ordered)]
     return PAGE.format(title=study.name, body="\n".join(parts))

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from research.report import figures, study_report
+from research.report import figures, rendering, study_report
 from research.signal import profiles
 from research.store import atomic, rows
 from research.store import folder as folders
 from research.store.folder import Folder
-from research.study import tables
 from research.study.errors import Refusal
 from research.study.tables import Mark, Table, number
 
@@ -174,19 +173,19 @@ def write(folder: Folder) -> None:
         "state's: red vanishes, blue explodes."
     )
     files = {
-        "curves.csv": tables.as_csv(made, _columns(made)).encode(),
-        "results.csv": tables.as_csv(ended, list(ended[0])).encode(),
+        "curves.csv": rendering.as_csv(made, _columns(made)).encode(),
+        "results.csv": rendering.as_csv(ended, list(ended[0])).encode(),
         "figure.png": png,
         "figure.svg": figures.as_svg(drawn),
         "report.md": (
             f"# train\n\n{head}.\n\n{stamp}\n\n![figure](figure.svg)\n\n{caption}\n\n"
-            f"{tables.as_markdown(shown)}"
+            f"{rendering.as_markdown(shown)}"
         ).encode(),
         "report.html": study_report.PAGE.format(
             title="train",
             body=f"<h1>train</h1><p>{head}.</p><p>{stamp}</p><figure><img "
             f'src="{figures.data_uri(png)}" alt="figure"><figcaption>{caption}'
-            f"</figcaption></figure>{tables.as_html(shown)}",
+            f"</figcaption></figure>{rendering.as_html(shown)}",
         ).encode(),
     }
     for name, content in files.items():
@@ -206,21 +205,13 @@ def _read(folder: Folder):
     return settings, curves(settings, found), found
 
 
-def show(folder: Folder, form: str) -> None:
+def present(folder: Folder, form: str) -> None:
     """Prints the outcome in the form that was asked for."""
     settings, made, _ = _read(folder)
     ended = results(settings, made)
-    if form == "csv":
-        sys.stdout.write(tables.as_csv(ended, list(ended[0])))
-    elif form == "json":
-        sys.stdout.write(tables.as_json(ended, list(ended[0])))
-    elif form == "markdown":
-        sys.stdout.write(tables.as_markdown(table(settings, ended)))
-    else:
-        from rich.console import Console
-
-        console = Console(width=None if sys.stdout.isatty() else 100)
-        tables.show(table(settings, ended), console)
+    shown = lambda: [table(settings, ended)]
+    rendering.present(form, ended, list(ended[0]), shown)
+    if form == "table":
         print(f"depthbench: {folder.path}/report.html", file=sys.stderr, flush=True)
 
 

@@ -1,5 +1,6 @@
 """The one way in which files of a run are written: whole or not at all."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -18,6 +19,19 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise Refusal(f"cannot write {path}: {error.strerror}", DISK) from None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Puts the folder's names on the disk: a new name is not in the file's own fsync."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network disks sync no folders
+            raise
+    finally:
+        os.close(handle)

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.convolution_forms import study
 from benchmarks.convolution_forms.study import FORMS, PLACES
-from research.study.tables import as_markdown
+from research.report.rendering import as_markdown
 
 CELL = {"channels": 128, "batch": 2, "layers": 2, "seeds": 2, "rounds": 1}
 

@@ -13,7 +13,7 @@ from benchmarks.peers import case, comparison, in_keras, study, torch_loop
 from benchmarks.peers import show as report
 from benchmarks.peers.cases import CASES
 from research.cli.main import main
-from research.study.tables import as_markdown
+from research.report.rendering import as_markdown
 
 # Rounding: a sum of a few hundred float32 terms differs by some 1e-6; the sums of eight
 # layers with batch norm over 75 pixels by ten times that.

@@ -10,7 +10,7 @@ from benchmarks import compile_time, ensemble_speed
 from benchmarks.peers import torch_loop
 from benchmarks.training_speed import study as training_speed
 from research.cli.main import main
-from research.study.tables import as_markdown
+from research.report.rendering import as_markdown
 
 # Rounding: a sum of a few hundred float32 terms differs by some 1e-6; the sums of eight
 # layers with batch norm over 75 pixels, and logarithms of such sums, by ten times that.

@@ -11,8 +11,8 @@ from benchmarks.throughput import show as throughput_report
 from benchmarks.throughput import study as throughput
 from research.cli.main import main
 from research.machine import ceilings
+from research.report.rendering import as_markdown
 from research.study.claims import judge
-from research.study.tables import as_markdown
 
 SQUARES = (9, 16, 36, 64)
 

@@ -331,7 +331,8 @@ def test_the_module_does_the_same_as_the_command(capsys):
 def test_brackets_in_a_table_are_text_and_not_markup(capsys):
     from rich.console import Console
 
-    from research.study.tables import Table, show
+    from research.report.rendering import show
+    from research.study.tables import Table
 
     table = Table("install [peers]", ("[way]",), (("depthbench[peers]",),))
     show(table, Console(width=80))

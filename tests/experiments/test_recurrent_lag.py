@@ -6,7 +6,7 @@ import pytest
 from experiments.propagation import recurrent_lag
 from experiments.propagation.recurrent_lag import STUDY, measure
 from experiments.propagation.recurrent_nets import DRAWN, LAGS, drawn, lags_to, program
-from research.study.tables import as_markdown
+from research.report.rendering import as_markdown
 
 CELL = {
     "architecture": "rnn",

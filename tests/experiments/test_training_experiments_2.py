@@ -26,10 +26,10 @@ from research.catalogues.optimizers import BASE_WIDTH, OPTIMIZERS, transformatio
 from research.datasets import DataError
 from research.learning import jobs, sweeps, trainability
 from research.learning.training import Log, Measures
+from research.report.rendering import as_markdown
 from research.study.claims import Claim, judge
 from research.study.declaration import chosen_values, grid
 from research.study.errors import Refusal
-from research.study.tables import as_markdown
 
 STUDIES = [
     module.STUDY for module in (degradation, highway, mup, relu_against_tanh, rezero)

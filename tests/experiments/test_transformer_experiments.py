@@ -10,8 +10,8 @@ from experiments.propagation import deepnorm_update, transformer_placement, tran
 from research.architectures import contract
 from research.architectures.contract import Variables, apply, init
 from research.catalogues.initializers import Draw
+from research.report.rendering import as_markdown
 from research.signal import probes
-from research.study.tables import as_markdown
 
 CELL = {"width": 8, "depth": 4, "batch": 3, "seeds": 3}
 DEPTH = 2  # what is run of the four layers: the others must leave no trace

@@ -18,11 +18,11 @@ from research.learning import sweeps
 from research.learning import trainability as core
 from research.learning.sweeps import Trained
 from research.learning.training import Log, Measures
+from research.report.rendering import as_markdown, text_of
 from research.signal.measurement import Result
 from research.study.claims import judge
 from research.study.declaration import chosen_values, grid
 from research.study.errors import Refusal
-from research.study.tables import as_markdown, text_of
 
 ANY = ladder(lambda depth: True, 256)
 

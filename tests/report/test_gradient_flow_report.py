@@ -1,7 +1,7 @@
 """gradient_flow's tables: what a reader must see of a grid."""
 
 from benchmarks.gradient_flow import show as gradient_flow_report
-from research.study.tables import as_markdown
+from research.report.rendering import as_markdown
 
 
 def row(architecture, depth, ratio, **changed):

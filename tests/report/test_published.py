@@ -6,8 +6,7 @@ import pytest
 
 from research.architectures import ARCHITECTURES
 from research.cli.main import main
-from research.report import published, readme
-from research.study import tables
+from research.report import published, readme, rendering
 from research.study.studies import studies
 
 PUBLISHED = [(d, name) for d in published.devices() for name in published.folders(d)]
@@ -40,7 +39,7 @@ def test_a_changed_row_changes_the_readme(root, tmp_path, monkeypatch):
 
 def test_values_are_read_as_they_were_written(tmp_path):
     row = {"a": 1, "b": -0.5, "c": None, "d": True, "e": False, "f": "tanh", "g": 1e-9}
-    (tmp_path / "rows.csv").write_text(tables.as_csv([row], list(row)))
+    (tmp_path / "rows.csv").write_text(rendering.as_csv([row], list(row)))
     (read,) = published.read_csv(tmp_path / "rows.csv")
     assert read == row and [type(v) for v in read.values()] == [
         type(v) for v in row.values()

@@ -17,9 +17,9 @@ from research.architectures.convolution import convolve
 from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.initializers import DRAWS, NoCriticalPoint
 from research.cli.main import main
+from research.report.rendering import as_markdown
 from research.signal import measurement
 from research.study import families
-from research.study.tables import as_markdown
 from research.theory import mean_field
 
 STUDIES = {m.STUDY.name: m.STUDY for m in (dynamical_isometry, ten_thousand_layers)}

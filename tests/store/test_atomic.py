@@ -1,0 +1,66 @@
+"""The atomic write: what is on the disk when something goes wrong on the way."""
+
+import errno
+import os
+import stat
+
+import pytest
+
+from research.store.atomic import write_atomically
+from research.study.errors import DISK, Refusal
+
+
+def test_the_file_and_then_its_folder_are_synced(tmp_path, monkeypatch):
+    steps = []
+    fsync, replace = os.fsync, os.replace
+
+    def noting_fsync(handle):
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        steps.append("folder" if is_folder else "file")
+        fsync(handle)
+
+    def noting_replace(*names):
+        steps.append("replace")
+        replace(*names)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(os, "replace", noting_replace)
+    write_atomically(tmp_path / "row.json", b"{}")
+    assert steps == ["file", "replace", "folder"]
+    assert [p.name for p in tmp_path.iterdir()] == ["row.json"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_what_was_there_stays_when_writing_fails(tmp_path, monkeypatch, call):
+    path = tmp_path / "row.json"
+    write_atomically(path, b"before")
+
+    def fails(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, fails)
+    with pytest.raises(Refusal, match=r"row\.json: No space left") as refused:
+        write_atomically(path, b"after")
+    assert refused.value.status == DISK
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("code, raised", [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_disk_that_syncs_no_folders_is_no_failure(
+    tmp_path, monkeypatch, code, raised
+):
+    fsync = os.fsync
+
+    def only_files(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(code, "refused")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    if raised:
+        with pytest.raises(Refusal):
+            write_atomically(tmp_path / "row.json", b"{}")
+    else:
+        write_atomically(tmp_path / "row.json", b"{}")
+    assert (tmp_path / "row.json").read_bytes() == b"{}"
