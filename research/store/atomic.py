@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from research.study.errors import DISK, Refusal
@@ -12,17 +13,27 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Raises Refusal when the disk is full or refuses.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise Refusal(f"cannot write {path}: {error.strerror}", DISK) from None
+    write_in_order({path: content})
+
+
+def write_in_order(files: Mapping[Path, bytes]) -> None:
+    """Files of one folder, one after the other: each is there whole or not at all.
+
+    Raises Refusal when the disk is full or refuses.
+    """
+    for path, content in files.items():
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            if path == [*files][-1]:  # once: a sync of a folder takes milliseconds
+                _sync_folder(path.parent)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise Refusal(f"cannot write {path}: {error.strerror}", DISK) from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -89,12 +89,11 @@ def _plain(value: Any) -> Any:
 
 def save(folder: Path, record: Record, packed: bytes | None) -> None:
     """Writes profiles, then the row, so that a row on disk always has its profiles."""
-    if packed is not None:
-        atomic.write_atomically(folder / f"{record.id}.npz", packed)
     body = {"schema": SCHEMA, **record._asdict()}
     body["checksum"] = _digest(body)
     text = json.dumps(body, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    atomic.write_atomically(folder / f"{record.id}.json", text.encode())
+    files = {} if packed is None else {folder / f"{record.id}.npz": packed}
+    atomic.write_in_order({**files, folder / f"{record.id}.json": text.encode()})
 
 
 def load(path: Path) -> Record:

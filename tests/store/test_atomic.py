@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from research.store.atomic import write_atomically
+from research.store.atomic import write_atomically, write_in_order
 from research.study.errors import DISK, Refusal
 
 
@@ -27,7 +27,10 @@ def test_the_file_and_then_its_folder_are_synced(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", noting_replace)
     write_atomically(tmp_path / "row.json", b"{}")
     assert steps == ["file", "replace", "folder"]
-    assert [p.name for p in tmp_path.iterdir()] == ["row.json"]
+    write_in_order({tmp_path / "row.npz": b"profiles", tmp_path / "row.json": b"new"})
+    assert steps[3:] == ["file", "replace"] * 2 + ["folder"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["row.json", "row.npz"]
+    assert (tmp_path / "row.json").read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
