@@ -18,6 +18,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+_ONE_BLOCK = threading.RLock()  # blocks of several threads come one after the other
+
 
 class Lazy:
     """A module that is imported when something of it is asked for.
@@ -63,20 +65,20 @@ def lazily() -> Iterator[None]:
     """
     block = sys._getframe(2).f_globals["__name__"]
     thread = threading.get_ident()
-    before, inside = builtins.__import__, True
+    with _ONE_BLOCK:
+        eager = builtins.__import__
 
-    def put_off(name, globals=None, locals=None, fromlist=(), level=0):
-        # Imports of other files and threads, meanwhile, are none of this block's.
-        here = globals is not None and globals.get("__name__") == block
-        if not (inside and here and threading.get_ident() == thread):
-            return before(name, globals, locals, fromlist, level)
-        if fromlist:
-            return _Package(name)
-        return Lazy(name.partition(".")[0], name)
+        def put_off(name, globals=None, locals=None, fromlist=(), level=0):
+            # Imports of other files and threads, meanwhile, are none of this block's.
+            here = globals is not None and globals.get("__name__") == block
+            if not (here and threading.get_ident() == thread):
+                return eager(name, globals, locals, fromlist, level)
+            if fromlist:
+                return _Package(name)
+            return Lazy(name.partition(".")[0], name)
 
-    builtins.__import__ = put_off
-    try:
-        yield
-    finally:
-        inside = False
-        builtins.__import__ = before
+        builtins.__import__ = put_off
+        try:
+            yield
+        finally:
+            builtins.__import__ = eager
