@@ -172,7 +172,7 @@ def _torch(task: Task, threads: int) -> Ready:
     ]
 
     def call():
-        with torch_loop.settled(threads):
+        with torch_loop.configured(threads):
             return torch_loop.all_of(nets)
 
     read = lambda results: np.stack([result.cpu().numpy() for result in results])

@@ -30,7 +30,7 @@ Weights = dict[str, Any]  # arrays by name; of equal layers stacked as [depth, â
 Sizes = tuple[int, ...]  # of one example: x.shape[1:]
 
 
-class Shape(NamedTuple):
+class CaseSize(NamedTuple):
     """How large a case is.
 
     length: steps of a sequence, an image's side, or numbers of a vector. width: units or
@@ -43,7 +43,7 @@ class Shape(NamedTuple):
     depth: int
 
 
-class Task(NamedTuple):
+class Problem(NamedTuple):
     """Our net, its weights and the batch, all in NumPy: what every side starts from.
 
     weights: the variables as the peers get them.
@@ -72,12 +72,12 @@ class Case(NamedTuple):
     name: str
     architecture: str
     source: str
-    shape: Shape
-    task: Callable[[Shape], Task]
+    shape: CaseSize
+    task: Callable[[CaseSize], Problem]
     arrange: Callable[[Any], Weights]
     form: str
-    parameters: Callable[[Shape], float]
-    states: Callable[[Shape], float]
+    parameters: Callable[[CaseSize], float]
+    states: Callable[[CaseSize], float]
     tolerance: float = TOLERANCE
 
 
@@ -126,7 +126,7 @@ def held(
 
 
 def settings(
-    shape: Shape, activation: str, initializer: str, normalizer: str = "none"
+    shape: CaseSize, activation: str, initializer: str, normalizer: str = "none"
 ) -> Any:
     """contract.Settings with weights as in training: their gains are part of them."""
     phi, rule = ACTIVATIONS[activation], INITIALIZERS[initializer]
@@ -142,12 +142,12 @@ def settings(
     )
 
 
-def drawn(net: Any, x: np.ndarray, arrange: Callable[[Any], Weights]) -> Task:
+def drawn(net: Any, x: np.ndarray, arrange: Callable[[Any], Weights]) -> Problem:
     """The task of a net on inputs x, with fresh weights and random labels."""
     variables = jax.jit(lambda key, x: contract.init(key, net, x))(jax.random.key(0), x)
     variables = jax.device_get(variables)
     y = np.random.default_rng(1).integers(0, OUTPUTS, len(x)).astype(np.int32)
-    return Task(net, variables, arrange(variables), x, y)
+    return Problem(net, variables, arrange(variables), x, y)
 
 
 def gaussian(*shape: int) -> np.ndarray:

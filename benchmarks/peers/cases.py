@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.case import Case, Shape, Task, Weights, drawn, gaussian, settings
+from benchmarks.peers.case import (
+    Case,
+    CaseSize,
+    Problem,
+    Weights,
+    drawn,
+    gaussian,
+    settings,
+)
 from research.architectures import ARCHITECTURES
 from research.architectures.loops import LOOPS
 from research.catalogues.catalogue import Catalogue
@@ -30,7 +38,7 @@ def mlp_weights(variables: Any) -> Weights:
     return {"stem": stem, "layers": layers, "head": _head(variables)}
 
 
-def mlp(shape: Shape, loop: str = "scan") -> Task:
+def mlp(shape: CaseSize, loop: str = "scan") -> Problem:
     """tanh and orthogonal kernels: critical, so that no depth makes denormals."""
     net = ARCHITECTURES["mlp"].build(settings(shape, "tanh", "orthogonal"))
     net = LOOPS[loop].change(net)
@@ -50,7 +58,7 @@ def lstm_weights(variables: Any) -> Weights:
     return {"stem": stem, "layers": layers, "head": head}
 
 
-def lstm(shape: Shape) -> Task:
+def lstm(shape: CaseSize) -> Problem:
     """Layers of long short-term memory; the head reads the last step.
 
     What opens our forget gate is a constant beside the bias; the peers' biases have it in
@@ -87,7 +95,7 @@ def _flat(norm: Weights, kept: int = 0) -> Weights:
     return {name: a.reshape(*a.shape[:kept], -1) for name, a in norm.items()}
 
 
-def transformer(shape: Shape) -> Task:
+def transformer(shape: CaseSize) -> Problem:
     """An encoder with ReLU and sinusoidal positions; the head reads the mean over time."""
     wanted = settings(shape, "relu", "glorot_normal", "layer")
     net = ARCHITECTURES["transformer_pre_ln"].build(wanted)
@@ -117,7 +125,7 @@ def resnet_weights(variables: Any) -> Weights:
     return {"stem": stem, "blocks": blocks, "head": head}
 
 
-def resnet(shape: Shape, loop: str = "scan") -> Task:
+def resnet(shape: CaseSize, loop: str = "scan") -> Problem:
     """Blocks with batch norm."""
     wanted = settings(shape, "relu", "he_normal", "batch")
     net = LOOPS[loop].change(ARCHITECTURES["resnet"].build(wanted))
@@ -137,7 +145,7 @@ def alexnet_weights(variables: Any) -> Weights:
     }
 
 
-def alexnet(shape: Shape) -> Task:
+def alexnet(shape: CaseSize) -> Problem:
     """Krizhevsky et al.'s two towers. No side has dropout: their masks would differ."""
     net = ARCHITECTURES["alexnet"].build(settings(shape, "relu", "he_normal"))
     *images, sixth, seventh = net.stages
@@ -148,7 +156,7 @@ def alexnet(shape: Shape) -> Task:
 
 
 def _mlp(
-    name: str, form: str, shape: Shape, task: Callable[[Shape], Task] = mlp
+    name: str, form: str, shape: CaseSize, task: Callable[[CaseSize], Problem] = mlp
 ) -> Case:
     return Case(
         name,
@@ -163,12 +171,12 @@ def _mlp(
     )
 
 
-def _of_sequence(s: Shape) -> float:
+def _of_sequence(s: CaseSize) -> float:
     """The numbers of a state of [batch, time, width] at every layer."""
     return s.batch * s.length * s.width * s.depth
 
 
-def _resnet(name: str, task: Callable[[Shape], Task]) -> Case:
+def _resnet(name: str, task: Callable[[CaseSize], Problem]) -> Case:
     # Of six million inputs of ReLU a few are so near to zero that rounding decides on
     # which side they are. One of the 131,072 of a last layer is worth 131072^-1/2 = 0.003
     # of its gradient: up to 0.014 in all was seen in float32; 4e-6 where there is none
@@ -177,7 +185,7 @@ def _resnet(name: str, task: Callable[[Shape], Task]) -> Case:
         name,
         "resnet",
         "He et al. 2016, arXiv:1512.03385, section 4.2",
-        Shape(batch=32, length=32, width=16, depth=20),
+        CaseSize(batch=32, length=32, width=16, depth=20),
         task,
         resnet_weights,
         "resnet",
@@ -187,8 +195,8 @@ def _resnet(name: str, task: Callable[[Shape], Task]) -> Case:
     )
 
 
-WIDE = Shape(batch=128, length=784, width=1024, depth=10)
-DEEP = Shape(batch=128, length=784, width=128, depth=200)
+WIDE = CaseSize(batch=128, length=784, width=1024, depth=10)
+DEEP = CaseSize(batch=128, length=784, width=128, depth=200)
 CASES: Catalogue[Case] = Catalogue(
     "case",
     [
@@ -197,13 +205,15 @@ CASES: Catalogue[Case] = Catalogue(
         _mlp("mlp_deep", "mlp", DEEP),
         _mlp("mlp_deep_unrolled", "mlp", DEEP, lambda s: mlp(s, "unrolled")),
         _mlp(
-            "mlp_1000", "deep_mlp", Shape(batch=32, length=784, width=128, depth=1000)
+            "mlp_1000",
+            "deep_mlp",
+            CaseSize(batch=32, length=784, width=128, depth=1000),
         ),
         Case(
             "lstm",
             "stacked_lstm",
             "Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000",
-            Shape(batch=64, length=200, width=128, depth=1),
+            CaseSize(batch=64, length=200, width=128, depth=1),
             lstm,
             lstm_weights,
             "lstm",
@@ -214,7 +224,7 @@ CASES: Catalogue[Case] = Catalogue(
             "transformer",
             "transformer_pre_ln",
             "Xiong et al. 2020, arXiv:2002.04745 (Pre-LN)",
-            Shape(batch=16, length=128, width=128, depth=6),
+            CaseSize(batch=16, length=128, width=128, depth=6),
             transformer,
             transformer_weights,
             "transformer",
@@ -227,7 +237,7 @@ CASES: Catalogue[Case] = Catalogue(
             "alexnet",
             "alexnet",
             "Krizhevsky et al. 2012; images of 227 need no zeros around them",
-            Shape(batch=8, length=227, width=96, depth=8),
+            CaseSize(batch=8, length=227, width=96, depth=8),
             alexnet,
             alexnet_weights,
             "alexnet",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.peers.case import Case, Side, Task
+from benchmarks.peers.case import Case, Problem, Side
 from research.lazy import lazily
 from research.study.tables import number
 
@@ -22,7 +22,7 @@ SMALL = 1e-2  # gradients below this share of the whole are compared with it
 STEPS = 3  # their losses are compared: the second depends on the update
 REST = 0.005  # seconds: threads of one side spin for a while after its step
 
-Start = Callable[[Any, Task], Side]
+Start = Callable[[Any, Problem], Side]
 
 
 class Library(NamedTuple):
@@ -58,7 +58,7 @@ def lenient() -> Iterator[None]:
 
 
 def compare(
-    case: Case, task: Task, libraries: Mapping[str, Library], rounds: int
+    case: Case, task: Problem, libraries: Mapping[str, Library], rounds: int
 ) -> dict[str, dict[str, Any]]:
     """Columns of ours and of each library, by name."""
     with lenient():
@@ -68,7 +68,9 @@ def compare(
     return {name: _values(name, one, taken, firsts) for name, one in trials.items()}
 
 
-def start(case: Case, task: Task, libraries: Mapping[str, Library]) -> dict[str, Trial]:
+def start(
+    case: Case, task: Problem, libraries: Mapping[str, Library]
+) -> dict[str, Trial]:
     """Ours and the libraries' sides, each after its first steps, compared with ours.
 
     jax's caches are cleared before each: what sides have in common, each pays.

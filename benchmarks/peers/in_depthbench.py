@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.peers.case import MOMENTUM, RATE, Side, Task
+from benchmarks.peers.case import MOMENTUM, RATE, Problem, Side
 from research.lazy import lazily
 
 with lazily():
@@ -15,7 +15,7 @@ with lazily():
     from research.learning import training
 
 
-def side(task: Task) -> Side:
+def side(task: Problem) -> Side:
     """One jitted step; the state is donated. gradients: Variables of parameters."""
     rule = optimizers.OPTIMIZERS["momentum"]
     job = training.Job(
@@ -56,7 +56,7 @@ def _start(job: Any, hyper: Any, variables: Any) -> Any:
     )
 
 
-def outputs(task: Task) -> Any:
+def outputs(task: Problem) -> Any:
     """The net's outputs on the batch, which a step of ours does not return."""
     run = jax.jit(lambda variables, x: contract.apply(task.net, variables, x)[0])
     return run(task.variables, task.x)

@@ -13,9 +13,9 @@ from benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
+    Problem,
     Side,
     Sizes,
-    Task,
     Weights,
     channels_first,
     each,
@@ -37,7 +37,7 @@ with lazily():
 EPSILON = 1e-5
 
 
-def side(model: Model, task: Task) -> Side:
+def side(model: Model, task: Problem) -> Side:
     """eqx.filter_value_and_grad, optax and eqx.apply_updates, in one program.
 
     model.net: (modules, eqx.nn.State); forward(modules, state, x) of one example.

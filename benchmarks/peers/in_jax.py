@@ -12,9 +12,9 @@ from benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
+    Problem,
     Side,
     Sizes,
-    Task,
     Weights,
     each,
     held,
@@ -33,7 +33,7 @@ EPSILON = 1e-5
 KEPT = 0.9  # of a batch norm's running statistics
 
 
-def side(model: Model, task: Task) -> Side:
+def side(model: Model, task: Problem) -> Side:
     """SGD with momentum in two lines, one program, its state donated."""
 
     def cost(params, statistics, x, y):

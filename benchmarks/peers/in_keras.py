@@ -15,9 +15,9 @@ from benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
+    Problem,
     Side,
     Sizes,
-    Task,
     Weights,
     each,
     held,
@@ -48,7 +48,7 @@ def absent() -> str:
     return "" if backend == "jax" else f"Keras runs on {backend} here (KERAS_BACKEND)"
 
 
-def side(model: Model, task: Task) -> Side:
+def side(model: Model, task: Problem) -> Side:
     """One program a step: loss, gradient, update of all variables."""
     net = model.net
     measure = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -13,9 +13,9 @@ from benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
+    Problem,
     Side,
     Sizes,
-    Task,
     Weights,
     each,
     held,
@@ -35,7 +35,7 @@ with lazily():
 EPSILON = 1e-5
 
 
-def side(model: Model, task: Task) -> Side:
+def side(model: Model, task: Problem) -> Side:
     """nnx.value_and_grad and nnx.Optimizer, in one program."""
     rule = optax.sgd(RATE, momentum=MOMENTUM)
     optimizer = nnx.Optimizer(model.net, rule, wrt=nnx.Param)

@@ -18,9 +18,9 @@ from benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
+    Problem,
     Side,
     Sizes,
-    Task,
     Weights,
     channels_first,
     each,
@@ -38,7 +38,7 @@ with lazily():
 EPSILON = 1e-5
 
 
-def side(model: Model, task: Task, transform: Callable = lambda cost: cost) -> Side:
+def side(model: Model, task: Problem, transform: Callable = lambda cost: cost) -> Side:
     """Forward, backward and update. transform: of the function from batch to loss."""
     model.net.to(torch_loop.device())
     parameters = _trained(model)
@@ -63,7 +63,7 @@ def side(model: Model, task: Task, transform: Callable = lambda cost: cost) -> S
     return Side(step, lambda: [p.grad.cpu().numpy().copy() for p in parameters])
 
 
-def compiled(model: Model, task: Task) -> Side:
+def compiled(model: Model, task: Problem) -> Side:
     """The same by torch.compile, with nothing that an earlier net or run left compiled."""
     os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # read at the first compile
     torch.compiler.reset()

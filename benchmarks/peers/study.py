@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.peers import comparison, in_keras, torch_loop
 from benchmarks.peers import show as report
-from benchmarks.peers.case import Shape
+from benchmarks.peers.case import CaseSize
 from benchmarks.peers.cases import CASES
 from benchmarks.peers.comparison import BASE, Library
 from research.architectures import ARCHITECTURES
@@ -125,10 +125,10 @@ SIZES = {
 }
 
 
-def shape_of(cell: Cell) -> Shape:
+def shape_of(cell: Cell) -> CaseSize:
     """The cell's shape: the case's own where nothing else is asked for."""
     own = CASES[cell["case"]].shape
-    asked = {n: cell[n] for n in Shape._fields if cell[n] is not None}
+    asked = {n: cell[n] for n in CaseSize._fields if cell[n] is not None}
     return own._replace(**asked)
 
 
@@ -184,7 +184,7 @@ def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
     }
     with contextlib.ExitStack() as stack:
         if not _torch_absent():
-            stack.enter_context(torch_loop.settled(threads))
+            stack.enter_context(torch_loop.configured(threads))
         values = comparison.compare(case, task, libraries, cells[0]["rounds"])
     return [
         _measured(reasons[cell["peer"]], values.get(cell["peer"]), threads)

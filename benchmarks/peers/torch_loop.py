@@ -29,7 +29,7 @@ PHIS = {
 ABSENT = "torch is not installed (pip install 'depthbench[peers]')"
 
 
-class Net(NamedTuple):
+class TorchNet(NamedTuple):
     """One network and its batch, as PyTorch tensors; kernels are [fan_in, fan_out].
 
     layers: (kernel, bias) from one hidden state to the next.
@@ -43,14 +43,14 @@ class Net(NamedTuple):
     y: Any
 
 
-def present() -> bool:
+def is_installed() -> bool:
     """Whether torch can be imported."""
     return importlib.util.find_spec("torch") is not None
 
 
 def absent() -> str:
     """Why PyTorch cannot be timed beside jax, on the same device; "" if it can."""
-    if not present():
+    if not is_installed():
         return ABSENT
     backend = jax.default_backend()
     if backend == "cpu" or (backend == "gpu" and torch.cuda.is_available()):
@@ -70,7 +70,7 @@ def wait() -> None:
 
 
 @contextlib.contextmanager
-def settled(threads: int) -> Iterator[None]:
+def configured(threads: int) -> Iterator[None]:
     """PyTorch's threads set, denormals flushed and convolutions exact, as our rows are;
     put back afterwards."""
     before, rounded = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
@@ -92,7 +92,7 @@ def net(
     x: np.ndarray,
     y: np.ndarray,
     depth: int,
-) -> Net:
+) -> TorchNet:
     """The same network as JAX's, of one seed's `variables` of unit size (NumPy arrays).
 
     gains: (σ_w, σ_b) of the first and of the hidden layers.
@@ -108,7 +108,7 @@ def net(
         scaled({name: array[index] for name, array in hidden.items()}, gains[1])
         for index in range(depth)
     ]
-    return Net(
+    return TorchNet(
         activation,
         scaled(variables.stem["params"]["Dense_0"], gains[0]),
         layers,
@@ -123,7 +123,7 @@ def placed(array: np.ndarray) -> Any:
     return torch.from_numpy(np.ascontiguousarray(array)).to(device())
 
 
-def log_gradients(net: Net) -> Any:
+def log_gradients(net: TorchNet) -> Any:
     """log10 ‖∂loss/∂h‖ of every hidden state [states], by autograd."""
     phi = PHIS[net.activation]
     kernel, bias = net.stem
@@ -142,7 +142,7 @@ def log_gradients(net: Net) -> Any:
     return torch.log10(norms)
 
 
-def all_of(nets: Sequence[Net]) -> list[Any]:
+def all_of(nets: Sequence[TorchNet]) -> list[Any]:
     """Those of net after net, when all are there."""
     results = [log_gradients(net) for net in nets]
     wait()

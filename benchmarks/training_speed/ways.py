@@ -133,7 +133,7 @@ def _torch(task: Task, threads: int) -> Callable[[], Any]:
     ]
 
     def call():
-        with jax.transfer_guard("allow"), torch_loop.settled(threads):
+        with jax.transfer_guard("allow"), torch_loop.configured(threads):
             return torch_training.all_of(trainers, task.places)
 
     return call

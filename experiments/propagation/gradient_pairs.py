@@ -185,7 +185,7 @@ def _co_active(layer, h):
     return jnp.mean(count * (count - 1)) / (batch * (batch - 1))
 
 
-def theory(
+def correlations(
     branch: Branch, normalizer: str, depth: int, sigma_w2: float = 2.0, c: float = 0.0
 ) -> Any:
     """Correlation [depth + 1] of gradients at two inputs of correlation c; wide nets.
@@ -213,10 +213,10 @@ def theory(
     return np.array(ratio)
 
 
-def wide(net: Net, depth: int) -> Any:
+def wide_correlations(net: Net, depth: int) -> Any:
     """The correlation [depth + 1] at two independent inputs, if the net were wide."""
     if net.initializer == "looks_linear":
         return np.ones(depth + 1)
     branch = ARCHITECTURES[net.architecture].branch
     assert branch is not None  # that of every net here is known
-    return theory(branch(depth), net.normalizer, depth)
+    return correlations(branch(depth), net.normalizer, depth)

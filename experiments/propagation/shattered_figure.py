@@ -26,7 +26,7 @@ def draw(rows, profiles):
     left.set_ylabel("autocorrelation")
     points = next((len(of["series"][0]) for of in kept.values()), 2)
     for name, style in (("random walk", "-"), ("independent", ":")):
-        mean = np.mean([_own_acf(s) for s in noise(name, 200, points)], axis=0)
+        mean = np.mean([_own_acf(s) for s in drawn_noise(name, 200, points)], axis=0)
         left.plot(mean, color="#999999", ls=style, label=name)
     below.legend(loc="outside right upper", frameon=False)
     _draw_correlations(right, kept, seen)
@@ -43,14 +43,14 @@ def _draw_series(panels, kept, deepest):
             colour = f"C{list(kept).index(name)}"
             axes.plot(x, kept[name]["series"][layer], color=colour, lw=0.6)
     for axes, name in zip(panels[-2:], ("random walk", "independent"), strict=True):
-        axes.plot(x, noise(name, 1, points)[0], color="#999999", lw=0.6)
+        axes.plot(x, drawn_noise(name, 1, points)[0], color="#999999", lw=0.6)
         axes.set_title(name, loc="left", fontsize=8)
     for axes in panels:
         axes.set_yticks(())
         axes.set_xticks((-2, 0, 2))
 
 
-def noise(name, draws, points):
+def drawn_noise(name, draws, points):
     """[draws, points] of brown ("random walk") or white noise."""
     steps = np.random.default_rng(0).standard_normal((draws, points))
     return np.cumsum(steps, axis=1) if name == "random walk" else steps

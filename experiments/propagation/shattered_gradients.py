@@ -64,7 +64,7 @@ def _finish(cell, net, typical, line):
         return Measured("lost", "a gradient is zero, or not finite", {})
     estimates = [profiles.over_seeds(column) for column in correlation.T]
     mean, error = (np.array(values) for values in zip(*estimates, strict=True))
-    theory = gradient_pairs.wide(net, cell["depth"])
+    theory = gradient_pairs.wide_correlations(net, cell["depth"])
     last = seen(mean, error)
     values = {
         "correlation": mean[-1],

@@ -201,6 +201,16 @@ def as_sequence(x: jax.Array) -> jax.Array:
     return x.reshape(*x.shape[:2], -1)
 
 
+def scaled(weights: Weights, factor: Any) -> Weights:
+    """The same weights with σ_w multiplied by a factor."""
+
+    def gains(fan_in: int, fan_out: int) -> tuple[Any, Any]:
+        sigma_w, sigma_b = weights.gains(fan_in, fan_out)
+        return factor * sigma_w, sigma_b
+
+    return weights._replace(gains=gains)
+
+
 def identity(h: jax.Array) -> jax.Array:
     """h itself: what stands for no activation."""
     return h

@@ -58,13 +58,17 @@ def experiments(theme: str) -> str:
         if not study.module.startswith(f"experiments.{theme}."):
             continue
         made = published.made(study.name)
-        held = summary(study_report.verdicts(study, made.rows)) if made else "not run"
+        held = (
+            counts_in_words(study_report.verdicts(study, made.rows))
+            if made
+            else "not run"
+        )
         body.append((f"`{study.name}`", study.question, study.source, held))
     headers = ("`depthbench run`", "question", "after", "claims")
     return rendering.as_markdown(Table("", headers, tuple(body))).rstrip("\n")
 
 
-def summary(verdicts: Sequence[Verdict]) -> str:
+def counts_in_words(verdicts: Sequence[Verdict]) -> str:
     """How many claims hold, fail and are untested: "3 hold, 1 fails"."""
     counts = {
         word: sum(verdict.word == word for verdict in verdicts)

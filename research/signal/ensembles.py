@@ -22,7 +22,7 @@ from research.catalogues.initializers import DRAWS, Rule
 from research.catalogues.normalizers import NORMALIZERS
 from research.datasets import DATASETS, Data
 from research.signal import probes
-from research.theory.activation import slope, steepest
+from research.theory.activation import steepest, value_and_slope
 
 SATURATED = 0.01  # a slope below this share of the activation's steepest is saturated
 
@@ -177,7 +177,7 @@ def _one_of(phis: tuple, index: jax.Array, z: jax.Array) -> jax.Array:
 @_one_of.defjvp
 def _slope_of_one(phis: tuple, primals, tangents):
     index, z = primals
-    slopes = [functools.partial(slope, phi) for phi in phis]
+    slopes = [functools.partial(value_and_slope, phi) for phi in phis]
     value, slopes_of_z = jax.lax.switch(index, slopes, z)
     return value, slopes_of_z * tangents[1]
 

@@ -20,7 +20,7 @@ from research.architectures.contract import (
     feed,
     layer_at,
 )
-from research.theory.activation import slope
+from research.theory.activation import value_and_slope
 
 Loss = Callable[[Any], jax.Array]  # outputs [batch, …] -> scalar
 
@@ -243,7 +243,7 @@ def _layer_with_saturation(stage: Stage, variables, h, threshold):
     shares = []
 
     def noting(z):
-        value, slopes = slope(phi, z)
+        value, slopes = value_and_slope(phi, z)
         dead = jnp.all(jnp.abs(slopes) < threshold, axis=0)
         shares.append(jnp.mean(dead, dtype=jnp.float32))
         return value

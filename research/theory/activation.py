@@ -27,7 +27,7 @@ class Activation(NamedTuple):
         return self.phi(x)
 
 
-def slope(phi: Callable, x: Any) -> tuple[Any, Any]:
+def value_and_slope(phi: Callable, x: Any) -> tuple[Any, Any]:
     """φ(x) and φ′(x), each of x's shape, in one pass."""
     return jax.jvp(phi, (x,), (jnp.ones_like(x),))
 
@@ -36,12 +36,12 @@ def slope(phi: Callable, x: Any) -> tuple[Any, Any]:
 def steepest(activation: Activation) -> float:
     """The largest |φ′| on [-8, 8], the yardstick for what counts as saturated."""
     x = jnp.linspace(-8.0, 8.0, 1601) + 0.0025  # no grid point on a kink
-    return float(jnp.max(jnp.abs(slope(activation.phi, x)[1])))
+    return float(jnp.max(jnp.abs(value_and_slope(activation.phi, x)[1])))
 
 
 @functools.cache
 def kinked_at_zero(activation: Activation) -> bool:
     """Whether φ′ jumps at 0: a state that underflows then has another gradient."""
     near = jnp.array([-1e-3, 1e-3], jnp.float32)
-    left, right = slope(activation.phi, near)[1]
+    left, right = value_and_slope(activation.phi, near)[1]
     return bool(jnp.abs(left - right) > 0.1)

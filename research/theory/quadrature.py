@@ -14,7 +14,7 @@ import numpy as np
 from scipy.interpolate import make_interp_spline
 
 from research.lazy import lazily
-from research.theory.activation import Activation, slope
+from research.theory.activation import Activation, value_and_slope
 
 with lazily():
     import jax
@@ -47,7 +47,7 @@ def _program(activation: Activation, order: int) -> Callable:
     """A compiled x [n] -> (φ,) or (φ, φ′), each [n]."""
     if order == 0:
         return jax.jit(lambda x: (activation.phi(x),))
-    return jax.jit(functools.partial(slope, activation.phi))
+    return jax.jit(functools.partial(value_and_slope, activation.phi))
 
 
 def evaluate(activation: Activation, x: np.ndarray, order: int = 1) -> tuple:
@@ -191,7 +191,7 @@ def pair(activation: Activation, q: float, gap: float, order: int = 0) -> float:
     return float(outer @ (inner * (values - mean[:, None]) ** 2).sum(-1))
 
 
-class Table(NamedTuple):
+class MomentTable(NamedTuple):
     """Moments on a grid of q, and splines between, for thousands of iterations."""
 
     q: np.ndarray  # [grid], from TINY to HUGE
@@ -201,7 +201,7 @@ class Table(NamedTuple):
 
 
 @functools.cache
-def table(activation: Activation) -> Table:
+def moment_table(activation: Activation) -> MomentTable:
     """The activation's table; the splines' relative accuracy is about 1e-8."""
     # Fine where φ bends, coarse where its moments have become powers of q.
     decades = [
@@ -219,4 +219,4 @@ def table(activation: Activation) -> Table:
         make_interp_spline(np.log(q), np.log(np.maximum(values, 1e-300)), k=5)
         for values in (at.phi2, at.dphi2)
     )
-    return Table(q, at, ln_phi2, ln_dphi2)
+    return MomentTable(q, at, ln_phi2, ln_dphi2)

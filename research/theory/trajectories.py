@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from research.theory.activation import Activation
-from research.theory.quadrature import HUGE, TINY, evaluate, moments, table
+from research.theory.quadrature import HUGE, TINY, evaluate, moment_table, moments
 
 SETTLED = 1e-15  # a relative change of q below this ends the iteration
 
@@ -19,7 +19,7 @@ SETTLED = 1e-15  # a relative change of q below this ends the iteration
 NORMALIZERS = ("none", "layer", "rms", "batch")  # those with a theory here
 
 
-class Profile(NamedTuple):
+class Trajectory(NamedTuple):
     """length: q of every state [depth + 1]; chi: each layer's squared-gradient factor
     [depth]. A length above 1e30 is inf, with chi nan; below 1e-300 it is 0."""
 
@@ -76,7 +76,7 @@ def _lengths(
     activation: Activation, q0: float, depth: int, keep: float, scale: float, add: float
 ) -> np.ndarray:
     """Q [depth + 1] of q′ = keep q + scale E[φ²](q) + add, from the table."""
-    ln_phi2, edge = table(activation).ln_phi2, math.log(TINY)
+    ln_phi2, edge = moment_table(activation).ln_phi2, math.log(TINY)
     # Below the table E[φ²] is a power of q: 0 if φ(0) is not 0, 1 for most, 2, ….
     bottom = float(ln_phi2(edge))
     power = round(float(ln_phi2(edge + 1)) - bottom)
@@ -109,7 +109,7 @@ def profile(
     normalizer: str = "none",
     skip: float = 0.0,
     branch: float = 1.0,
-) -> Profile:
+) -> Trajectory:
     """The infinite-width profile of layers h′ = skip h + branch (W φ(norm(h)) + b).
 
     With no normaliser, E[h²] follows q′ = skip² q + branch² V(q), and a layer's factor
@@ -125,8 +125,8 @@ def profile(
         finite = np.isfinite(length[:-1])
         # Moments level off at the ends, so any length may be looked up.
         ln_q = np.log(np.clip(np.where(finite, length[:-1], 1.0), TINY, HUGE))
-        dphi2 = np.exp(table(activation).ln_dphi2(ln_q))
-        return Profile(length, np.where(finite, keep + scale * dphi2, math.nan))
+        dphi2 = np.exp(moment_table(activation).ln_dphi2(ln_q))
+        return Trajectory(length, np.where(finite, keep + scale * dphi2, math.nan))
     if normalizer not in NORMALIZERS:
         raise ValueError(f"no theory for the normalizer {normalizer!r}")
     at = moments(activation, 1.0)
@@ -136,7 +136,7 @@ def profile(
         rate = batch_norm_rate(activation)
         length = np.full(depth + 1, scale * float(at.phi2) + add)
         length[0] = q0
-        return Profile(length, np.full(depth, rate))
+        return Trajectory(length, np.full(depth, rate))
     if q0 == 0:
         raise ValueError("an input of length 0 cannot be normalised")
     layers, gain = np.arange(depth + 1), scale * float(at.phi2) + add
@@ -146,4 +146,4 @@ def profile(
         with np.errstate(over="ignore"):
             powers = np.power(keep, layers)
         length = q0 * powers + gain * (powers - 1) / (keep - 1)
-    return Profile(length, keep + scale * float(at.dphi2) / length[:-1])
+    return Trajectory(length, keep + scale * float(at.dphi2) / length[:-1])

@@ -19,11 +19,11 @@ from research.report.rendering import as_markdown
 # layers with batch norm over 75 pixels by ten times that.
 CLOSE = 1e-4
 LIBRARIES = {"torch": "torch", "keras": "keras", "equinox": "equinox"}
-SMALL = case.Shape(batch=3, length=5, width=8, depth=2)
+SMALL = case.CaseSize(batch=3, length=5, width=8, depth=2)
 OTHER = {
     "resnet20_scan": SMALL._replace(length=8, width=4, depth=8),
     "resnet20_unrolled": SMALL._replace(length=8, width=4, depth=14),
-    "alexnet": case.Shape(batch=2, length=67, width=12, depth=8),
+    "alexnet": case.CaseSize(batch=2, length=67, width=12, depth=8),
 }
 
 
@@ -124,7 +124,7 @@ def test_absent_libraries_are_rows_with_the_reason(monkeypatch):
         return {}
 
     monkeypatch.setattr(comparison, "compare", compare)
-    monkeypatch.setattr(torch_loop, "present", lambda: False)
+    monkeypatch.setattr(torch_loop, "is_installed", lambda: False)
     monkeypatch.setattr(study.importlib.util, "find_spec", lambda name: None)
     rows = rows_of("lstm", "jax", "torch", "torch_compiled", "keras", "equinox")
     assert asked == ["jax"]
@@ -159,7 +159,7 @@ def test_peers_at_smoke_size(tmp_path, capsys):
 
 def test_a_slow_compiler_waits_to_be_named():
     cells = [
-        {"case": "mlp_1000", "peer": peer, **dict.fromkeys(case.Shape._fields)}
+        {"case": "mlp_1000", "peer": peer, **dict.fromkeys(case.CaseSize._fields)}
         for peer in ("depthbench", "torch_compiled")
     ]
     kept, (says,) = study.fit(cells, {"case"})

@@ -51,7 +51,7 @@ def test_ensemble_speed_at_smoke_size(ways, tmp_path, capsys):
     rows = {row["way"]: row for row in run(capsys, "ensemble_speed", *flags)}
     assert list(rows) == ways.split(",")
     for way, row in rows.items():
-        if "torch" in way and not torch_loop.present():
+        if "torch" in way and not torch_loop.is_installed():
             assert (row["status"], row["reason"]) == ("absent", torch_loop.ABSENT)
             continue
         assert row["status"] == "ok"
@@ -69,7 +69,7 @@ def assert_readable(shown) -> None:
 
 
 def test_a_missing_torch_is_a_row_with_the_reason(monkeypatch):
-    monkeypatch.setattr(torch_loop, "present", lambda: False)
+    monkeypatch.setattr(torch_loop, "is_installed", lambda: False)
     assert ensemble_speed.WAYS["torch"].absent("mlp") == torch_loop.ABSENT
 
 
@@ -112,7 +112,7 @@ def test_training_speed_at_smoke_size(ways, tmp_path, capsys):
     rows = {row["way"]: row for row in run(capsys, "training_speed", *flags)}
     assert list(rows) == ways.split(",")
     for way, row in rows.items():
-        if way == "torch" and not torch_loop.present():
+        if way == "torch" and not torch_loop.is_installed():
             assert (row["status"], row["reason"]) == ("absent", torch_loop.ABSENT)
             continue
         assert row["status"] == "ok" and row["ratio"] > 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.propagation import gradient_pairs
-from experiments.propagation.gradient_pairs import NETS, measure, theory
+from experiments.propagation.gradient_pairs import NETS, correlations, measure
 from experiments.propagation.shattered_gradients import (
     STUDY,
     autocorrelation,
@@ -31,16 +31,18 @@ def test_theory_of_two_layers_by_quadrature(c):
     following = 2 * (0.5 - pair(RELU, 1.0, 1 - c))
     second = first * 2 * pair(RELU, 1.0, 1 - following, order=1)
     expected = pytest.approx([1, first, second], rel=1e-6)
-    assert theory(PLAIN, "none", 2, c=c) == expected
+    assert correlations(PLAIN, "none", 2, c=c) == expected
 
 
 def test_theory_of_independent_inputs():
     # Batch norm leaves them uncorrelated: a quarter of the units is active for both.
-    plain = theory(PLAIN, "batch", 4)
+    plain = correlations(PLAIN, "batch", 4)
     assert plain == pytest.approx(0.5 ** np.arange(5), rel=1e-12)
-    assert theory(Branch(1.0, 1.0), "none", 1)[1] == pytest.approx(3 / 4, rel=1e-12)
+    assert correlations(Branch(1.0, 1.0), "none", 1)[1] == pytest.approx(
+        3 / 4, rel=1e-12
+    )
     # Layer l divides by a variance of 2 + l (1 − 1/π).
-    residual = theory(Branch(1.0, 1.0), "batch", 2000)
+    residual = correlations(Branch(1.0, 1.0), "batch", 2000)
     v = 2 + np.arange(2000) * (1 - 1 / math.pi)
     assert residual[1:] == pytest.approx(np.cumprod((v + 0.5) / (v + 1)), rel=1e-9)
     # So the power tends to −½ / (1 − 1/π), where the paper has −½; by 3 / L or so.
@@ -91,7 +93,7 @@ def test_theory_of_sampled_nets(name):
     )
     mean = found.correlation.mean(0)
     error = found.correlation.std(0, ddof=1) / math.sqrt(seeds)
-    expected = gradient_pairs.wide(NETS[name], DEPTH)
+    expected = gradient_pairs.wide_correlations(NETS[name], DEPTH)
     assert np.all(np.abs(mean - expected) < 4 * error + 1 / WIDTH)
     assert mean[0] == pytest.approx(1, abs=1e-5)  # the stem is linear
     # Inputs and units are independent: 24 × 64 units are active for half of the pairs.

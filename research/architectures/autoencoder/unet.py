@@ -51,7 +51,7 @@ class Level(nn.Module):
         return {**state, "h": self.twice(state["h"], train)}
 
 
-class Down(Level):
+class DownLevel(Level):
     """A level that leaves a skip, and the largest of each 2 × 2 pixels."""
 
     @nn.compact
@@ -61,7 +61,7 @@ class Down(Level):
         return {"h": pooled, "skips": (*state["skips"], h)}
 
 
-class Up(Level):
+class UpLevel(Level):
     """A 2 × 2 convolution of the doubled image, beside the skip, and a level."""
 
     @nn.compact
@@ -86,8 +86,10 @@ def build(settings: Settings) -> Architecture:
     levels = (settings.depth - 3) // 5
     channels = [settings.width << n for n in range(levels + 1)]
     how = (settings.activation, settings.weights, settings.normalizer)
-    down = [Down(width, *how, first=n == 0) for n, width in enumerate(channels[:-1])]
-    up = [Up(width, *how) for width in channels[-2::-1]]
+    down = [
+        DownLevel(width, *how, first=n == 0) for n, width in enumerate(channels[:-1])
+    ]
+    up = [UpLevel(width, *how) for width in channels[-2::-1]]
     layers = (*down, Level(channels[-1], *how), *up)
     stages = tuple(Stage(layer, 1) for layer in layers)
     return Architecture("unet", Stem(), stages, Head(settings.outputs))

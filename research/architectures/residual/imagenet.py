@@ -12,8 +12,8 @@ from flax import linen as nn
 from research.architectures.contract import Architecture, Settings
 from research.architectures.layers import Conv, Norm, as_image
 from research.architectures.residual.resnet import (
+    ResidualUnit,
     Stem,
-    Unit,
     average_head,
     biased,
     groups,
@@ -22,7 +22,7 @@ from research.architectures.residual.resnet import (
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 
 
-class ImageStem(Stem):
+class PooledStem(Stem):
     """max(φ(norm(conv(x)))): a 7×7 convolution and a 3×3 maximum, at stride 2 each."""
 
     @nn.compact
@@ -37,7 +37,7 @@ class ImageStem(Stem):
         return nn.max_pool(h, (3, 3), (2, 2), around)  # pyright: ignore
 
 
-class ProjectedBlock(Unit):
+class ProjectedBlock(ResidualUnit):
     """φ(shortcut + branch), with a branch of two 3×3 convolutions.
 
     strides: what sides are divided by. opens: the shortcut is a projection.
@@ -81,7 +81,7 @@ def build(settings: Settings) -> Architecture:
     kind = Bottleneck if settings.depth == 50 else ProjectedBlock
     halving = kind(*parts, widen=2, strides=2, opens=True)
     first = kind(*parts, widen=4, opens=True) if kind is Bottleneck else None
-    stem = ImageStem(
+    stem = PooledStem(
         settings.width, settings.weights, settings.normalizer, settings.activation
     )
     stages = groups(

@@ -37,7 +37,7 @@ def biased(normalizer: Normalizer) -> bool:
     return normalizer.statistics is None
 
 
-class Unit(nn.Module):
+class ResidualUnit(nn.Module):
     """What blocks have in common.
 
     widen: what channels are multiplied by, and sides divided by.
@@ -53,7 +53,7 @@ class Unit(nn.Module):
         return centred(features, self.weights, size, strides, bias)
 
 
-class PlainBlock(Unit):
+class PlainBlock(ResidualUnit):
     """φ(norm(conv(φ(norm(conv(h)))))): [batch, *sides, channels], sides ÷ widen."""
 
     @nn.compact
@@ -75,7 +75,7 @@ class Block(PlainBlock):
         return shortcut(h, self.widen) + y
 
 
-class PreActivationBlock(Unit):
+class PreActivationBlock(ResidualUnit):
     """h + conv(φ(norm(conv(φ(norm(h)))))): nothing is in the shortcut's way.
 
     opens: the first block of a group, whose shortcut carries φ(norm(h)) instead: in the
@@ -173,7 +173,9 @@ def three_groups(
     return groups(block, (first, wider, wider), (blocks_of(settings.depth),) * 3)
 
 
-def _post_activation(name: str, kind: type[Unit], settings: Settings) -> Architecture:
+def _post_activation(
+    name: str, kind: type[ResidualUnit], settings: Settings
+) -> Architecture:
     parts = (settings.activation, settings.weights, settings.normalizer)
     stem = Stem(
         settings.width, settings.weights, settings.normalizer, settings.activation

@@ -16,12 +16,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from research.architectures.contract import Architecture, Settings, Weights
-from research.architectures.layers import Conv, Dense, as_image
+from research.architectures.layers import Conv, Dense, as_image, scaled
 from research.architectures.residual.resnet import (
     Head,
     LinearStem,
+    ResidualUnit,
     Stem,
-    Unit,
     average_head,
     centred,
     shortcut,
@@ -40,17 +40,7 @@ def zeroed(weights: Weights) -> Weights:
     return weights._replace(gains=lambda fan_in, fan_out: (0.0, 0.0), ntk=False)
 
 
-def scaled(weights: Weights, scale: Any) -> Weights:
-    """The same kernels times a scale."""
-
-    def gains(fan_in: int, fan_out: int) -> tuple[Any, Any]:
-        sigma_w, sigma_b = weights.gains(fan_in, fan_out)
-        return scale * sigma_w, sigma_b
-
-    return weights._replace(gains=gains)
-
-
-class FixupBlock(Unit):
+class FixupBlock(ResidualUnit):
     """φ(h + a conv(φ(conv(h + b₁) + b₂) + b₃) + b₄), with scalars a and b.
 
     branches: L, the residual branches of the net: the first convolution is scaled by
@@ -93,7 +83,7 @@ class FixupHead(nn.Module):
         return Dense(self.outputs, zeroed(self.weights))(h)
 
 
-class SkipInitBlock(Unit):
+class SkipInitBlock(ResidualUnit):
     """h + α conv(φ(conv(φ(h)))), with biases; α starts at 0."""
 
     @nn.compact
@@ -104,7 +94,7 @@ class SkipInitBlock(Unit):
         return shortcut(h, self.widen) + scalar(self, "alpha", 0.0, h) * y
 
 
-class ReZeroBlock(Unit):
+class ReZeroBlock(ResidualUnit):
     """h + α conv(φ(conv(h))), without biases; α starts at 0."""
 
     @nn.compact

@@ -15,7 +15,14 @@ from flax import linen as nn
 
 from research.architectures import attention
 from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import Dense, Head, Norm, as_sequence, identity
+from research.architectures.layers import (
+    Dense,
+    Head,
+    Norm,
+    as_sequence,
+    identity,
+    scaled,
+)
 from research.catalogues.normalizers import NORMALIZERS, Normalizer
 
 POSITION_SIZE = 0.02  # the standard deviation of learned positions, as in BERT and ViT
@@ -63,16 +70,6 @@ def deepnorm_pair(encoders: Any, decoders: Any) -> tuple[Placement, Placement]:
         Placement(after=True, alpha=0.81 * both, beta=0.87 / both),
         Placement(after=True, alpha=(3.0 * m) ** 0.25, beta=(12.0 * m) ** -0.25),
     )
-
-
-def scaled(weights: Weights, beta: Any) -> Weights:
-    """The same weights with σ_w multiplied by β."""
-
-    def gains(fan_in, fan_out):
-        sigma_w, sigma_b = weights.gains(fan_in, fan_out)
-        return beta * sigma_w, sigma_b
-
-    return weights._replace(gains=gains)
 
 
 class Block(nn.Module):
