@@ -1,0 +1,123 @@
+"""Verdicts on the claims of studies, one line each, from rows here or published."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from research.report import published, study_report
+from research.report.published import Made
+from research.store import folder as folders
+from research.store.folder import Folder
+from research.store.rows import Record
+from research.study.claims import Verdict
+from research.study.declaration import Study, chosen_values, grid
+from research.study.tables import Mark, Table, number
+
+KEYS = (
+    *(
+        "id says source published ours low high n verdict scope size device date".split()
+    ),
+)
+TONES = {"holds": "good", "fails": "bad", "untested": "dim", "not run": "dim"}
+
+
+def id_order(name: str) -> tuple[bool, str, int]:
+    """A sort key of claims' ids: S2 before S10, and words after those."""
+    letter, number = name[:1], name[1:]
+    known = number.isdecimal()
+    return (not known, letter if known else name, int(number) if known else 0)
+
+
+def verdict_lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any]]:
+    """One line a claim, by KEYS, from the rows of a size that are in a folder."""
+    made = rows_of_size(study, path, size)
+    if made is None and size == "standard":
+        made = published.made(study.name)
+    for verdict in study_report.verdicts(study, made.rows if made else []):
+        yield {
+            **_judged(verdict),
+            "verdict": verdict.word if made else "not run",
+            "scope": _scope(verdict) if made else f"depthbench run {study.name}",
+            "size": size,
+            "device": made and made.device,
+            "date": made and made.date,
+        }
+
+
+def rows_of_size(study: Study, path: Path, size: str) -> Made | None:
+    """The rows of a size in a run's folder; None if there are none."""
+    have = records_of_size(study, path, size)
+    if not have:
+        return None
+    ordered = sorted((record.row for record in have), key=study.order)
+    manifest = folders.read_manifest(Folder(path)) or {}
+    return Made(ordered, have[0].stamp, published.ended(manifest))
+
+
+def records_of_size(study: Study, path: Path, size: str) -> list[Record]:
+    """The folder's whole records whose cells are of the size; none if there is none."""
+    if not (path / "run.json").is_file():
+        return []
+    have, _ = folders.records(Folder(path))
+    cells, _ = study.fit(grid(study, chosen_values(study, size, {})), set())
+    wanted = {_cell_key(cell) for cell in cells}
+    return [
+        r for r in have if r.study == study.name and _cell_key(r.settings) in wanted
+    ]
+
+
+def _cell_key(cell: dict[str, Any]) -> str:
+    return json.dumps(cell, sort_keys=True)
+
+
+def _judged(verdict: Verdict) -> dict[str, Any]:
+    claim = verdict.claim
+    return {
+        "id": claim.id,
+        "says": claim.says,
+        "source": claim.source,
+        "published": claim.published or f"gap 0, within {claim.within:g}",
+        "ours": _finite(verdict.ours),
+        "low": _finite(verdict.low),
+        "high": _finite(verdict.high),
+        "n": verdict.points,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _scope(verdict: Verdict) -> str:
+    if not verdict.points:
+        return "no point in scope"
+    return f"{verdict.holds} of {verdict.points} points"
+
+
+def verdicts_table(judged: Sequence[dict[str, Any]]) -> Table:
+    """One line a claim; what fails stands out."""
+    body = []
+    for line in judged:
+        ours = number(line["ours"])
+        if line["low"] is not None and line["high"] is not None:
+            ours += f" ({number(line['low'])}–{number(line['high'])})"
+        body.append(
+            (
+                line["id"],
+                line["says"],
+                line["published"],
+                ours,
+                Mark(line["verdict"], TONES[line["verdict"]]),
+                line["scope"],
+                line["source"],
+            )
+        )
+    counts = {word: sum(line["verdict"] == word for line in judged) for word in TONES}
+    said = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+    made = {(line["device"], line["date"]) for line in judged if line["device"]}
+    where = "; ".join(f"{device}, {date}" for device, date in sorted(made))
+    title = f"{len(judged)} claims: {said}. {where}".rstrip(". ")
+    headers = ("id", "claim", "published", "ours", "verdict", "holds at", "source")
+    return Table(title, headers, tuple(body))
