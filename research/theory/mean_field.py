@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from research.theory.activation import Activation
-from research.theory.quadrature import HUGE, TINY, Moments, moment_table, moments, pair
+from research.theory.quadrature import HUGE, TINY, Moments, moments, pair, tabulated
 from research.theory.trajectories import Trajectory, batch_norm_rate, profile  # noqa: F401
 
 MARGINAL = 1e-9  # a rate this near 1 counts as 1; the quadrature is good to 1e-12
@@ -76,9 +76,7 @@ def _path(
     end = math.log(HUGE if up else TINY)
     path = np.linspace(start, end, int(abs(end - start) / 0.04) + 2)
     ln_b2 = math.log(sigma_b2) if sigma_b2 > 0 else -np.inf
-    ln_v = np.logaddexp(
-        math.log(sigma_w2) + moment_table(activation).ln_phi2(path), ln_b2
-    )
+    ln_v = np.logaddexp(math.log(sigma_w2) + tabulated(activation).ln_phi2(path), ln_b2)
     ratio = ln_v - path
     # Where V nearly touches q the table is too coarse to tell how often it does.
     close = np.flatnonzero(np.abs(ratio) < 1e-7)
@@ -152,9 +150,7 @@ def fixed_point(
     at = moments(activation, q_star)
     slope, chi = float(sigma_w2 * at.curvature), float(sigma_w2 * at.dphi2)
     converged = True
-    ln_dphi2 = moment_table(activation).ln_dphi2(
-        np.log([TINY, 2 * TINY, HUGE / 2, HUGE])
-    )
+    ln_dphi2 = tabulated(activation).ln_dphi2(np.log([TINY, 2 * TINY, HUGE / 2, HUGE]))
     low, high = ln_dphi2[1] - ln_dphi2[0], ln_dphi2[3] - ln_dphi2[2]
     if (kind == "infinite" and high > 1e-6) or (kind == "zero" and low < -1e-6):
         slope = chi = math.inf
@@ -296,7 +292,7 @@ def _no_point(reason: str) -> CriticalPoint:
 
 def _scale_free(activation: Activation) -> bool:
     """Whether E[φ²] = q E[φ′²] at every q, as for ReLU: χ₁ = 1 keeps every length."""
-    q, at = moment_table(activation).q, moment_table(activation).moments
+    q, at = tabulated(activation).q, tabulated(activation).moments
     return bool((np.abs(at.phi2 / (q * at.dphi2) - 1) < 1e-10).all())
 
 
@@ -304,7 +300,7 @@ def _scale_free(activation: Activation) -> bool:
 def critical_sigma_w2(activation: Activation, sigma_b2: float = 0.0) -> CriticalPoint:
     """The point with this sigma_b2 on the critical line that a unit input reaches."""
     _check(1.0, sigma_b2)
-    at, q = moment_table(activation).moments, moment_table(activation).q
+    at, q = tabulated(activation).moments, tabulated(activation).q
     if _scale_free(activation):
         sigma_w2 = float(1 / moments(activation, 1.0).dphi2)
         if sigma_b2 == 0:
@@ -346,7 +342,7 @@ def critical_point(activation: Activation) -> CriticalPoint:
     def allowed_at(ln_q: float) -> bool:
         return bool(allowed(math.exp(ln_q), moments(activation, math.exp(ln_q))))
 
-    q, at = moment_table(activation).q, moment_table(activation).moments
+    q, at = tabulated(activation).q, tabulated(activation).moments
     inside = np.flatnonzero(allowed(q, at) & (q > 1e-12) & (q < 1e8))
     best = 0.0
     if not allowed_at(best):

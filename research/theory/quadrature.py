@@ -201,7 +201,7 @@ class MomentTable(NamedTuple):
 
 
 @functools.cache
-def moment_table(activation: Activation) -> MomentTable:
+def tabulated(activation: Activation) -> MomentTable:
     """The activation's table; the splines' relative accuracy is about 1e-8."""
     # Fine where φ bends, coarse where its moments have become powers of q.
     decades = [

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from research.theory.activation import Activation
-from research.theory.quadrature import HUGE, TINY, evaluate, moment_table, moments
+from research.theory.quadrature import HUGE, TINY, evaluate, moments, tabulated
 
 SETTLED = 1e-15  # a relative change of q below this ends the iteration
 
@@ -76,7 +76,7 @@ def _lengths(
     activation: Activation, q0: float, depth: int, keep: float, scale: float, add: float
 ) -> np.ndarray:
     """Q [depth + 1] of q′ = keep q + scale E[φ²](q) + add, from the table."""
-    ln_phi2, edge = moment_table(activation).ln_phi2, math.log(TINY)
+    ln_phi2, edge = tabulated(activation).ln_phi2, math.log(TINY)
     # Below the table E[φ²] is a power of q: 0 if φ(0) is not 0, 1 for most, 2, ….
     bottom = float(ln_phi2(edge))
     power = round(float(ln_phi2(edge + 1)) - bottom)
@@ -125,7 +125,7 @@ def profile(
         finite = np.isfinite(length[:-1])
         # Moments level off at the ends, so any length may be looked up.
         ln_q = np.log(np.clip(np.where(finite, length[:-1], 1.0), TINY, HUGE))
-        dphi2 = np.exp(moment_table(activation).ln_dphi2(ln_q))
+        dphi2 = np.exp(tabulated(activation).ln_dphi2(ln_q))
         return Trajectory(length, np.where(finite, keep + scale * dphi2, math.nan))
     if normalizer not in NORMALIZERS:
         raise ValueError(f"no theory for the normalizer {normalizer!r}")

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 
 from research.catalogues.activations import ACTIVATIONS
 from research.theory import quadrature
-from research.theory.quadrature import evaluate, moment_table, moments, pair
+from research.theory.quadrature import evaluate, moments, pair, tabulated
 
 EVERY = list(ACTIVATIONS.values())
 LENGTHS = (1e-6, 0.5, 12.6, 300.0)
@@ -201,7 +201,7 @@ def test_the_spread_falls_as_the_slopes_say(name):
 def test_the_table_equals_quadrature(activation):
     # Between grid points; 1e-7 is what thousands of layers can bear.
     q = np.concatenate([np.geomspace(1.3e-30, 1e-6, 17), np.geomspace(1e-5, 400, 83)])
-    at, lookup = moments(activation, q), moment_table(activation)
+    at, lookup = moments(activation, q), tabulated(activation)
     np.testing.assert_allclose(np.exp(lookup.ln_phi2(np.log(q))), at.phi2, rtol=1e-7)
     np.testing.assert_allclose(np.exp(lookup.ln_dphi2(np.log(q))), at.dphi2, rtol=1e-7)
 
