@@ -196,6 +196,24 @@ def test_files_and_functions_stay_small(path):
             assert lines <= 60, f"{node.name} has {lines} lines: usually two things"
 
 
+# Modules of flax that play one part, each in its own net.
+PARTS = {"Block", "Head", "Layer", "Stem"}
+# Of both ways to run, studies and training, and of both kinds of file.
+PAIRS = {"Damaged", "Loop", "Order"}
+
+
+def test_a_class_has_its_name_to_itself():
+    """In the library: a study may call its own things what it likes."""
+    where: dict[str, list[str]] = {}
+    for name, path in NAMES.items():
+        if name.partition(".")[0] == "research":
+            for node in tree_of(path).body:
+                if isinstance(node, ast.ClassDef):
+                    where.setdefault(node.name, []).append(name)
+    for name, modules in where.items():
+        assert len(modules) == 1 or name in PARTS | PAIRS, f"{name}: {modules}"
+
+
 @each
 def test_every_file_says_what_it_is_for(path):
     text = ast.get_docstring(tree_of(path))

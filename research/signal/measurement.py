@@ -295,7 +295,7 @@ def _no_theory(settings: Settings) -> str | None:
 @functools.lru_cache(maxsize=4096)
 def _line(name, sigma_w2, sigma_b2, q_0, depth, normalizer, branch):
     """log10 gradient norms [states], relative to the last; None past float64."""
-    told = trajectories.profile(
+    told = trajectories.trajectory(
         ACTIVATIONS[name],
         sigma_w2,
         sigma_b2,

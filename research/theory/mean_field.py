@@ -19,7 +19,6 @@ from scipy.optimize import brentq
 
 from research.theory.activation import Activation
 from research.theory.quadrature import HUGE, TINY, Moments, moments, pair, tabulated
-from research.theory.trajectories import Trajectory, batch_norm_rate, profile  # noqa: F401
 
 MARGINAL = 1e-9  # a rate this near 1 counts as 1; the quadrature is good to 1e-12
 NOISE = 1e-12  # ln V(q) / q below this has no sign

@@ -99,7 +99,7 @@ def _lengths(
     return length
 
 
-def profile(
+def trajectory(
     activation: Activation,
     sigma_w2: float,
     sigma_b2: float,

@@ -7,7 +7,6 @@ import pytest
 
 from research.catalogues.activations import ACTIVATIONS
 from research.theory.mean_field import (
-    batch_norm_rate,
     chi_1,
     chi_c,
     correlation_fixed_point,
@@ -18,12 +17,11 @@ from research.theory.mean_field import (
     depth_scales,
     fixed_point,
     length_map,
-    moments,
     phase,
-    profile,
     theory,
 )
-from research.theory.quadrature import evaluate, pair
+from research.theory.quadrature import evaluate, moments, pair
+from research.theory.trajectories import batch_norm_rate, trajectory
 
 EVERY = list(ACTIVATIONS.values())
 TANH, RELU, ERF = ACTIVATIONS["tanh"], ACTIVATIONS["relu"], ACTIVATIONS["erf"]
@@ -85,7 +83,7 @@ def test_relu_correlations_converge_as_one_over_depth_squared():
 @pytest.mark.parametrize("point", GRID)
 def test_iterated_lengths_reach_the_fixed_point(activation, point):
     fixed, q = fixed_point(activation, *point), sum(point)
-    lengths = profile(activation, *point, q, 4000).length
+    lengths = trajectory(activation, *point, q, 4000).length
     if fixed.kind == "finite":
         # After 4000 layers the distance is slope^4000, below 1e-12 for slope < 0.99;
         # what is left is the table's 1e-8, divided by 1 - slope.
@@ -332,7 +330,7 @@ def test_batch_norm_rates_of_a_sampled_net(name, batch, rate):
 @pytest.mark.parametrize(("skip", "branch"), ((0.0, 1.0), (1.0, 0.3), (0.6, 0.8)))
 def test_profiles_are_the_maps_iterated(name, skip, branch):
     activation, w, b, q = ACTIVATIONS[name], 1.6, 0.05, 2.0
-    found = profile(activation, w, b, q, 30, skip=skip, branch=branch)
+    found = trajectory(activation, w, b, q, 30, skip=skip, branch=branch)
     assert found.length.shape == (31,) and found.chi.shape == (30,)
     for layer in range(30):
         # 30 layers of the table's 1e-8
@@ -344,32 +342,34 @@ def test_profiles_are_the_maps_iterated(name, skip, branch):
 
 @pytest.mark.parametrize("normalizer", ("layer", "rms"))
 def test_normalised_profiles(normalizer):
-    found = profile(RELU, 2.0, 0.1, 4.0, 5, normalizer=normalizer, skip=1.0, branch=0.5)
+    found = trajectory(
+        RELU, 2.0, 0.1, 4.0, 5, normalizer=normalizer, skip=1.0, branch=0.5
+    )
     # E[φ²] = E[φ′²] = 1/2 at q = 1: q grows by (1 + 0.1) / 4; χ = 1 + 1 / 4q.
     lengths = 4 + 0.275 * np.arange(6)
     np.testing.assert_allclose(found.length, lengths, rtol=1e-12)
     np.testing.assert_allclose(found.chi, 1 + 0.25 / lengths[:-1], rtol=1e-12)
-    plain = profile(RELU, 2.0, 0.1, 4.0, 5, normalizer=normalizer)
+    plain = trajectory(RELU, 2.0, 0.1, 4.0, 5, normalizer=normalizer)
     np.testing.assert_allclose(plain.length[1:], 1.1, rtol=1e-12)
 
 
 def test_batch_normalised_profiles():
-    found = profile(RELU, 2.0, 0.0, 4.0, 5, normalizer="batch")
+    found = trajectory(RELU, 2.0, 0.0, 4.0, 5, normalizer="batch")
     np.testing.assert_allclose(found.chi, math.pi / (math.pi - 1), rtol=1e-12)
     with pytest.raises(ValueError, match="skip"):
-        profile(RELU, 2.0, 0.0, 1.0, 5, normalizer="batch", skip=1.0)
+        trajectory(RELU, 2.0, 0.0, 1.0, 5, normalizer="batch", skip=1.0)
     with pytest.raises(ValueError, match="no theory"):
-        profile(RELU, 2.0, 0.0, 1.0, 5, normalizer="group")
+        trajectory(RELU, 2.0, 0.0, 1.0, 5, normalizer="group")
 
 
 def test_deep_profiles_neither_overflow_nor_underflow():
-    up = profile(ACTIVATIONS["relu_squared"], 1.0, 0.0, 5.0, 1000)
+    up = trajectory(ACTIVATIONS["relu_squared"], 1.0, 0.0, 5.0, 1000)
     assert up.length[-1] == math.inf and math.isnan(up.chi[-1])
-    down = profile(RELU, 1.0, 0.0, 1.0, 10_000)
+    down = trajectory(RELU, 1.0, 0.0, 1.0, 10_000)
     # Exactly halved each layer, far below float32: 2^-600 is 2e-181.
     assert down.length[600] == pytest.approx(2.0**-600, rel=1e-9)
     assert down.length[-1] == 0 and down.chi[-1] == pytest.approx(0.5)
-    assert np.all(profile(RELU, 2.0, 0.0, 3.0, 10_000).length == pytest.approx(3.0))
+    assert np.all(trajectory(RELU, 2.0, 0.0, 3.0, 10_000).length == pytest.approx(3.0))
 
 
 @pytest.mark.parametrize("activation", EVERY, ids=named)
