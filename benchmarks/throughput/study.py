@@ -219,9 +219,9 @@ def _row(cell: dict[str, Any], state: Any, data: tuple, memory: int) -> dict[str
     )
     held = staged.result[0] if made.carried else made.held
     call = made.caller(staged.compiled, held)
-    began = ceilings.now()
+    began = ceilings.moment()
     step = timing.repeat(call, cell["rounds"], SECONDS)
-    others = ceilings.others(began, ceilings.now())
+    others = ceilings.others(began, ceilings.moment())
     after, plan = _on_device(), timing.planned(staged.compiled)
     positions = _positions(cell)
     return {

@@ -16,7 +16,7 @@ class Branch(NamedTuple):
 PLAIN = Branch(0.0, 1.0)
 
 
-def plain(depth: int) -> Branch:
+def no_skip(depth: int) -> Branch:
     """Layers without a skip."""
     return PLAIN
 

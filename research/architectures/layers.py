@@ -12,7 +12,7 @@ from flax import linen as nn
 from research.architectures.contract import Settings, Weights
 from research.architectures.convolution import Padding, convolve
 from research.catalogues.initializers import DRAWS
-from research.catalogues.normalizers import EPSILON, Normalizer, Statistics
+from research.catalogues.normalizers import EPSILON, NORMALIZERS, Normalizer, Statistics
 
 
 def parameter(
@@ -245,6 +245,11 @@ class Head(nn.Module):
         h = self.activation(Norm(self.normalizer)(h, train))
         lecun = Weights(DRAWS["normal"], lambda fan_in, fan_out: (self.size, 0.0))
         return Dense(self.outputs, lecun)(h)
+
+
+def linear_head(outputs: int) -> Head:
+    """The outputs as nothing but a linear map of features [batch, features]."""
+    return Head(outputs, identity, NORMALIZERS["none"])
 
 
 def pre_activation_ends(settings: Settings) -> tuple[Stem, Head]:

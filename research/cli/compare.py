@@ -63,7 +63,7 @@ def main(options) -> int:
         json.dump(found, sys.stdout, indent=1, allow_nan=False)
         print()
         return 0
-    show(counts, changed, worlds)
+    show_changes(counts, changed, worlds)
     return 0
 
 
@@ -118,7 +118,9 @@ def environments(a: dict[str, Any], b: dict[str, Any]) -> dict[str, list[Any]]:
     return {n: [a.get(n), b.get(n)] for n in names if a.get(n) != b.get(n)}
 
 
-def show(counts: dict[str, int], changed: Sequence[Change], worlds: dict) -> None:
+def show_changes(
+    counts: dict[str, int], changed: Sequence[Change], worlds: dict
+) -> None:
     console = rendering.terminal()
     for name, count in counts.items():
         console.print(f"{name.replace('_', ' '):<16}{count}", highlight=False)

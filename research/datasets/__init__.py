@@ -210,7 +210,7 @@ def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
     Raises UnknownName, or DataError where data are missing, both within a second.
     """
     if name.startswith(tfds.PREFIX):
-        return tfds.entry(name, data_dir)
+        return tfds.find(name, data_dir)
     try:
         dataset = DATASETS[name]
     except UnknownName as unknown:

@@ -40,7 +40,7 @@ INSTALL = "pip install 'depthbench[data]'"
 Reader = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def entry(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
+def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
     """The Dataset of "tfds:NAME[/CONFIG][:VERSION]", prepared below data_dir.
 
     Its training examples are the split "train"; those to judge by are "test", where

@@ -83,7 +83,7 @@ class Moment(NamedTuple):
     own: float
 
 
-def now() -> Moment:
+def moment() -> Moment:
     """This moment. busy: None where the system does not tell."""
     return Moment(time.perf_counter(), _busy(), time.process_time())
 

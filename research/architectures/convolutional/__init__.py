@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from research.architectures.family import Family, fixed, plain
+from research.architectures.family import Family, fixed, no_skip
 
 # Each layer is of a size of its own.
 _published = partial(Family, takes="image", repeats=False)
@@ -13,7 +13,7 @@ FAMILIES = (
         "circular:build",
         "Xiao et al. 2018, arXiv:1806.05393 (3×3, circular)",
         activation="tanh",
-        branch=plain,
+        branch=no_skip,
         takes="image",
         kernels=9,
         space=2,
@@ -32,7 +32,7 @@ FAMILIES = (
         "circular:build_1d",
         "Xiao et al. 2018, arXiv:1806.05393 (its one-dimensional form)",
         activation="tanh",
-        branch=plain,
+        branch=no_skip,
         takes="sequence",
         kernels=3,
         space=1,

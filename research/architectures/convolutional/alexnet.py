@@ -9,11 +9,10 @@ from research.architectures.convolutional.feedforward import (
     Convolved,
     Map,
     average_pool,
-    linear_head,
     local_response,
     max_pool,
 )
-from research.architectures.layers import identity
+from research.architectures.layers import identity, linear_head
 
 LENET_SMALLEST = 16
 SMALLEST = 64

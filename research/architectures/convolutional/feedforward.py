@@ -12,12 +12,11 @@ from research.architectures.convolution import Padding
 from research.architectures.layers import (
     Conv,
     Dense,
-    Head,
     Norm,
     as_image,
     identity,
 )
-from research.catalogues.normalizers import NORMALIZERS, Normalizer
+from research.catalogues.normalizers import Normalizer
 
 Map = Callable[[jax.Array], jax.Array]
 DROPOUT = 0.5  # of both hidden dense layers, in AlexNet and VGG
@@ -77,11 +76,6 @@ class Connected(nn.Module):
         h = self.activation(Dense(self.features, self.weights)(h))
         dropped = train and self.has_rng("dropout")
         return nn.Dropout(self.dropout, deterministic=not dropped)(h)
-
-
-def linear_head(outputs: int) -> Head:
-    """The outputs of the last activations: nothing but a dense map."""
-    return Head(outputs, identity, NORMALIZERS["none"])
 
 
 def at_least(x: jax.Array, smallest: int) -> jax.Array:

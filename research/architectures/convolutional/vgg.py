@@ -5,10 +5,9 @@ from research.architectures.convolutional.feedforward import (
     DROPOUT,
     Connected,
     Convolved,
-    linear_head,
     max_pool,
 )
-from research.architectures.layers import identity
+from research.architectures.layers import identity, linear_head
 
 SMALLEST = 32  # halved five times
 CHANNELS = (64, 128, 256, 512, 512)

@@ -1,19 +1,19 @@
 """Nets of dense layers, and what reads any example as a vector."""
 
-from research.architectures.family import Branch, Family, plain
+from research.architectures.family import Branch, Family, no_skip
 
 FAMILIES = (
     Family(
         "mlp",
         "mlp:build",
         "Rumelhart, Hinton & Williams 1986, Nature 323:533",
-        branch=plain,
+        branch=no_skip,
     ),
     Family(
         "mlp_mup",
         "mlp:build_maximal_update",
         "Yang, Hu et al. 2022, Tensor Programs V, arXiv:2203.03466, table 3",
-        branch=plain,
+        branch=no_skip,
     ),
     Family(
         "residual_mlp",

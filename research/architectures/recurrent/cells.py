@@ -117,7 +117,7 @@ def by_gate(weights: Weights, gates: int) -> Weights:
     )
 
 
-def identity(weights: Weights) -> Weights:
+def identity_kernel(weights: Weights) -> Weights:
     """The same, with the identity for a kernel (Le, Jaitly & Hinton 2015)."""
 
     def eye(key, shape, dtype):

@@ -105,7 +105,7 @@ def build_rnn(settings: Settings) -> Architecture:
 
 def build_identity(settings: Settings) -> Architecture:
     """The same, W the identity at first; the paper's φ is ReLU (Le et al. 2015)."""
-    return _build("rnn_identity", cells.RNN, settings, recurrent=cells.identity)
+    return _build("rnn_identity", cells.RNN, settings, recurrent=cells.identity_kernel)
 
 
 def build_lstm(settings: Settings) -> Architecture:

@@ -12,9 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures import layers
 from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import Conv, Norm, as_image, identity
+from research.architectures.layers import Conv, Norm, as_image, identity, linear_head
 from research.catalogues.normalizers import NORMALIZERS, Normalizer
 
 
@@ -131,11 +130,6 @@ class Head(nn.Module):
     def __call__(self, h: jax.Array, train: bool = True) -> jax.Array:
         h = self.activation(Norm(self.normalizer)(h, train))
         return linear_head(self.outputs)(jnp.mean(h, (1, 2)), train)
-
-
-def linear_head(outputs: int) -> layers.Head:
-    """A linear map of features [batch, features]."""
-    return layers.Head(outputs, identity, NORMALIZERS["none"])
 
 
 def average_head(outputs: int) -> Head:
