@@ -4,7 +4,6 @@ Depth is a scan, so 10,000 layers should compile like 10. Every layer's gradient
 should cost no more than the gradient itself.
 """
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,7 +16,16 @@ from research.lazy import lazily
 from research.study import families
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Cell, Measured, Row, Study, Unit
+from research.study.declaration import (
+    Cell,
+    Cost,
+    Measured,
+    Plan,
+    Row,
+    Shared,
+    Study,
+)
+from research.study.plan import all_but
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -62,16 +70,7 @@ class Prepared(NamedTuple):
     arguments: tuple
 
 
-def plan(cells: Sequence[Cell]) -> list[Unit]:
-    """A unit for each architecture and width: its depths are compared in one run."""
-    groups: dict[tuple, list[Cell]] = {}
-    for cell in cells:
-        key = tuple(value for name, value in cell.items() if name != "depth")
-        groups.setdefault(key, []).append(cell)
-    return [_unit(number, group) for number, group in enumerate(groups.values())]
-
-
-def _unit(number: int, cells: list[Cell]) -> Unit:
+def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
     widest = max(cells, key=lambda cell: cell["depth"])
     width, batch = widest["width"], widest["batch"]
     family = ARCHITECTURES[widest["architecture"]]
@@ -80,8 +79,7 @@ def _unit(number: int, cells: list[Cell]) -> Unit:
     memory = 4 * 4 * layer * widest["depth"] + 2**27  # weights, gradients, room to draw
     steps = 2 * (STEP_ROUNDS + 1) * widest["depth"] * layer * 1e-8
     seconds = len(cells) * (widest["repeats"] * 0.6 + 2.0) + steps
-    run = functools.partial(measure, cells)
-    return Unit(tuple(cells), number, memory, memory, seconds, run)
+    return Cost(memory, memory, seconds)
 
 
 def prepare(cell: Cell) -> Prepared:
@@ -127,7 +125,7 @@ def prepare(cell: Cell) -> Prepared:
     return Prepared(gradient, profile, jax.block_until_ready((variables, x, y)))
 
 
-def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
+def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
     """One Measured for each depth; depths are compiled in turn, round by round."""
     prepared = [prepare(cell) for cell in cells]
     rounds = [
@@ -273,7 +271,8 @@ STUDY = Study(
     axes=AXES,
     sizes=SIZES,
     fit=families.fit,
-    plan=plan,
+    plan=Plan(group=all_but("depth"), cost=cost),  # depths are compared in one run
+    measure="benchmarks.compile_time:measure",
     columns=tuple(
         "architecture activation depth width batch repeats status reason trace_s "
         "lower_s compile_s first_step_s compile_ratio compile_ratio_low "

@@ -17,7 +17,16 @@ from research.catalogues.catalogue import Catalogue
 from research.catalogues.initializers import Rule
 from research.lazy import lazily
 from research.study.axes import Axis
-from research.study.declaration import Cell, Measured, Row, Study, Unit
+from research.study.declaration import (
+    Cell,
+    Cost,
+    Measured,
+    Plan,
+    Row,
+    Shared,
+    Study,
+)
+from research.study.plan import all_but
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -246,23 +255,14 @@ SIZES = {
 }
 
 
-def plan(cells: Sequence[Cell]) -> list[Unit]:
-    """A unit for each grid: its ways are run in turn, in one process."""
-    groups: dict[tuple, list[Cell]] = {}
-    for cell in cells:
-        key = tuple(value for name, value in cell.items() if name != "way")
-        groups.setdefault(key, []).append(cell)
-    units = []
-    for key, group in groups.items():
-        cell = group[0]
-        layer = cell["width"] ** 2 + 4 * cell["batch"] * cell["width"]
-        nets = len(GRID) * len(SIGMA_W2) * cell["seeds"]
-        memory = 4 * layer * cell["depth"] * nets * 3 + 2**27
-        work = 6e-5 + 8 * cell["batch"] * cell["width"] ** 2 / 2.5e10  # a layer of one
-        seconds = len(group) * (cell["rounds"] + 2) * nets * cell["depth"] * work
-        run = functools.partial(measure, group)
-        units.append(Unit(tuple(group), key, memory, memory, seconds, run))
-    return units
+def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
+    cell = cells[0]
+    layer = cell["width"] ** 2 + 4 * cell["batch"] * cell["width"]
+    nets = len(GRID) * len(SIGMA_W2) * cell["seeds"]
+    memory = 4 * layer * cell["depth"] * nets * 3 + 2**27
+    work = 6e-5 + 8 * cell["batch"] * cell["width"] ** 2 / 2.5e10  # a layer of one
+    seconds = len(cells) * (cell["rounds"] + 2) * nets * cell["depth"] * work
+    return Cost(memory, memory, seconds)
 
 
 def prepare(cell: Cell) -> Task:
@@ -281,7 +281,7 @@ def prepare(cell: Cell) -> Task:
     return Task(*shared.values(), cell["depth"], seeds, program, *arrays)
 
 
-def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
+def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
     """One Measured for each way; all are run in turn, the ensemble always among them."""
     task = prepare(cells[0])
     reasons = {c["way"]: WAYS[c["way"]].absent(task.architecture) for c in cells}
@@ -383,7 +383,8 @@ STUDY = Study(
     source="measured here, against PyTorch's eager loop",
     axes=AXES,
     sizes=SIZES,
-    plan=plan,
+    plan=Plan(group=all_but("way"), cost=cost),
+    measure="benchmarks.ensemble_speed:measure",
     columns=tuple(
         "way architecture depth width batch seeds rounds status reason cells trace_s "
         "compile_s step_ms step_ms_low step_ms_high n ratio ratio_low ratio_high "

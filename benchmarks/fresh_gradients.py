@@ -10,7 +10,7 @@ import numpy as np
 from research.architectures import ARCHITECTURES
 from research.catalogues.activations import ACTIVATIONS
 from research.lazy import lazily
-from research.study.declaration import Cell
+from research.study.declaration import Cell, Shared
 
 with lazily():
     from research.signal import measurement
@@ -28,13 +28,6 @@ COLUMNS = (
 )
 
 
-class Shared(NamedTuple):
-    """What cells of one study share, so that few programs serve them all."""
-
-    activations: tuple[str, ...]
-    deepest: int
-
-
 class Fresh(NamedTuple):
     """columns: COLUMNS. decades: log10 ‖∂loss/∂h_0‖ − log10 ‖∂loss/∂h_l‖, the mean over
     seeds, for every state l [states]; empty where there is none."""
@@ -43,16 +36,18 @@ class Fresh(NamedTuple):
     decades: np.ndarray
 
 
-def shared(cells: Sequence[Cell], deepest: int) -> Shared:
-    return Shared(tuple(dict.fromkeys(str(c["activation"]) for c in cells)), deepest)
+def shared(cells: Sequence[Cell], deepest: int) -> dict[str, Any]:
+    """What a study's cells share, so that few programs serve them all."""
+    activations = dict.fromkeys(str(c["activation"]) for c in cells)
+    return {"activations": list(activations), "deepest": deepest}
 
 
 def measure(cell: Mapping[str, Any], depth: int, shared: Shared) -> Fresh:
     """The cell's nets at a depth, before training: the mean of its seeds."""
     repeats = ARCHITECTURES[cell["architecture"]].repeats
-    capacity = max(shared.deepest, depth) if repeats else depth
+    capacity = max(shared["deepest"], depth) if repeats else depth
     settings = {**cell, "depth": depth}
-    program = measurement.program_of(settings, shared.activations, capacity)
+    program = measurement.program_of(settings, tuple(shared["activations"]), capacity)
     (found,) = measurement.measure([settings], program, cell["seeds"])
     values = {**dict.fromkeys(COLUMNS), **found.values}
     columns: dict[str, Any] = {name: values[name] for name in COLUMNS}

@@ -18,7 +18,15 @@ from research.lazy import lazily
 from research.learning import sharding
 from research.store import provenance
 from research.study.axes import Axis
-from research.study.declaration import Cell, Measured, Row, Study, one_by_one
+from research.study.declaration import (
+    Cell,
+    Measured,
+    Plan,
+    Row,
+    Shared,
+    Study,
+    fixed,
+)
 from research.study.errors import Refusal
 from research.study.tables import Mark, Table, number
 
@@ -68,7 +76,12 @@ def fit(cells: list[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     return cells, []
 
 
-def measure(cell: Cell) -> Measured:
+def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
+    """One Measured for each cell."""
+    return [on_devices(cell) for cell in cells]
+
+
+def on_devices(cell: Cell) -> Measured:
     """One Measured: on the devices there are, or on a CPU in a process with as many."""
     if jax.default_backend() != "cpu":
         have = jax.device_count()
@@ -223,7 +236,8 @@ STUDY = Study(
         },
     },
     fit=fit,
-    plan=one_by_one(measure, memory=2**30, seconds=8.0),
+    plan=Plan(cost=fixed(memory=2**30, seconds=8.0)),
+    measure="benchmarks.scaling:measure",
     columns=tuple(
         "mesh work devices depth width batch steps rounds status reason examples step_ms "
         "examples_per_s per_example per_example_low per_example_high n efficiency".split()

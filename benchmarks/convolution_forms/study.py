@@ -15,7 +15,17 @@ from research.catalogues.catalogue import Catalogue
 from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
-from research.study.declaration import Cell, Figure, Measured, Row, Study, Unit
+from research.study.declaration import (
+    Cell,
+    Cost,
+    Figure,
+    Measured,
+    Plan,
+    Row,
+    Shared,
+    Study,
+)
+from research.study.plan import all_but
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -121,23 +131,14 @@ SIZES = {
 }
 
 
-def plan(cells: Sequence[Cell]) -> list[Unit]:
-    """A unit for each place and shape: its forms are run in turn, in one process."""
-    groups: dict[tuple, list[Cell]] = {}
-    for cell in cells:
-        key = tuple(value for name, value in cell.items() if name != "form")
-        groups.setdefault(key, []).append(cell)
-    units = []
-    for key, group in groups.items():
-        cell: Mapping[str, Any] = group[0]
-        nets = cell["seeds"] if PLACES[cell["place"]].seeds else 1
-        states = cell["batch"] * (AREA // cell["channels"]) ** 2 * cell["channels"]
-        memory = 4 * 40 * states * cell["layers"] * nets + 2**28
-        work = 6 * 9 * 2 * states * cell["channels"] * cell["layers"] * nets
-        seconds = len(group) * (2 + (cell["rounds"] + 2) * work / 2e10)
-        run = functools.partial(measure, group)
-        units.append(Unit(tuple(group), key, memory, memory, seconds, run))
-    return units
+def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
+    cell: Mapping[str, Any] = cells[0]
+    nets = cell["seeds"] if PLACES[cell["place"]].seeds else 1
+    states = cell["batch"] * (AREA // cell["channels"]) ** 2 * cell["channels"]
+    memory = 4 * 40 * states * cell["layers"] * nets + 2**28
+    work = 6 * 9 * 2 * states * cell["channels"] * cell["layers"] * nets
+    seconds = len(cells) * (2 + (cell["rounds"] + 2) * work / 2e10)
+    return Cost(memory, memory, seconds)
 
 
 class Task(NamedTuple):
@@ -179,7 +180,7 @@ def program(form: Callable, place: Place, gradient: bool) -> Callable:
     return jax.vmap(function) if place.seeds else function
 
 
-def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
+def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
     """One Measured for each form, with XLA's own outside a loop, alone, as the base."""
     cell: Mapping[str, Any] = cells[0]
     place = PLACES[cell["place"]]
@@ -352,7 +353,8 @@ STUDY = Study(
     source="measured here, against jax.lax.conv_general_dilated",
     axes=AXES,
     sizes=SIZES,
-    plan=plan,
+    plan=Plan(group=all_but("form"), cost=cost),
+    measure="benchmarks.convolution_forms.study:measure",
     columns=tuple(
         "place channels side batch layers seeds rounds form status reason chosen "
         "forward_ms gradient_ms forward_ratio forward_ratio_low forward_ratio_high "

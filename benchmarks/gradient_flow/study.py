@@ -4,9 +4,9 @@ Depth × activation × initialiser × architecture, on real digits, with infinit
 theory beside every measurement.
 """
 
-import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.gradient_flow import show as gradient_flow_report
 from research.architectures import ARCHITECTURES
@@ -20,10 +20,12 @@ from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import (
     Cell,
+    Cost,
     Measured,
+    Plan,
     Row,
+    Shared,
     Study,
-    Unit,
 )
 
 with lazily():
@@ -89,52 +91,43 @@ SIZES = {
 SHARED_CAPACITY = 1024  # nets up to this depth share one program and its draws
 
 
-def plan(cells: Sequence[Cell]) -> list[Unit]:
-    """Units of cells that differ in their variances alone, one program each network."""
-    programs: dict[tuple, list[Cell]] = {}
-    for cell in cells:
-        programs.setdefault(_program_key(cell), []).append(cell)
-    units = []
-    for program, members in enumerate(programs.values()):
-        activations = tuple(dict.fromkeys(c["activation"] for c in members))
-        capacity = max(c["depth"] for c in members)
-        calls: dict[tuple, list[Cell]] = {}
-        for cell in members:
-            draw = INITIALIZERS[cell["initializer"]].draw
-            call = (draw, cell["activation"], cell["depth"])
-            calls.setdefault(call, []).append(cell)
-        # The draw changes slowest, since drawing takes the longest.
-        for call in sorted(calls, key=lambda call: call[0]):
-            units.append(_unit(program, calls[call], activations, capacity))
-    return units
-
-
-def _program_key(cell: Cell) -> tuple:
-    # Nets that are not the first layers of a deeper one have a program each.
+def program(cell: Cell) -> tuple:
+    """What is compiled once: nets that are the first layers of a deeper one share it."""
     repeats = ARCHITECTURES[cell["architecture"]].repeats
     shared = repeats and cell["depth"] <= SHARED_CAPACITY
     names = ("architecture", "normalizer", "width", "batch", "dataset", "seeds")
     return (*(cell[name] for name in names), shared or cell["depth"])
 
 
-def _unit(program: int, cells: list[Cell], activations: tuple, capacity: int) -> Unit:
-    cell = cells[0]
-    cost = families.cost(cell, capacity)
-    return Unit(
-        tuple(cells),
-        program,
-        memory=cost.memory,
-        peak=cost.memory * cell["seeds"],
-        seconds=len(cells)
-        * (cell["seeds"] * cell["depth"] * cost.layer_seconds + 0.01),
-        run=functools.partial(run, cells, activations, capacity, cost.memory),
-    )
+def group(cell: Cell) -> tuple:
+    """Of equal group are cells that differ in their variances alone."""
+    return program(cell), draw(cell), cell["activation"], cell["depth"]
 
 
-def run(cells: list[Cell], activations: tuple, capacity: int, seed: int, memory: int):
-    """One Measured for each cell; `seed` is the bytes that one seed takes."""
+def draw(cell: Cell) -> str:
+    return INITIALIZERS[cell["initializer"]].draw
+
+
+def shared(alike: Sequence[Cell], run: Sequence[Cell]) -> dict[str, Any]:
+    """What a program is compiled for."""
+    return {
+        "activations": list(dict.fromkeys(cell["activation"] for cell in alike)),
+        "capacity": max(cell["depth"] for cell in alike),
+    }
+
+
+def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
+    cell, one = cells[0], families.cost(cells[0], shared["capacity"])
+    seconds = cell["seeds"] * cell["depth"] * one.layer_seconds + 0.01
+    return Cost(one.memory, one.memory * cell["seeds"], len(cells) * seconds)
+
+
+def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
+    """One Measured for each cell, as many seeds at a time as fit in memory."""
+    activations, capacity = tuple(shared["activations"]), shared["capacity"]
     program = measurement.program_of(cells[0], activations, capacity)
-    at_a_time = max(1, min(cells[0]["seeds"], memory // seed))
+    one = families.cost(cells[0], capacity).memory
+    at_a_time = max(1, min(cells[0]["seeds"], memory // one))
     return [Measured(*r) for r in measurement.measure(cells, program, at_a_time)]
 
 
@@ -246,7 +239,15 @@ STUDY = Study(
     axes=AXES,
     sizes=SIZES,
     fit=families.fit,
-    plan=plan,
+    plan=Plan(
+        group,
+        program,
+        shared,
+        cost,
+        # The draw changes slowest, since drawing takes the longest.
+        priority=lambda unit: draw(unit.cells[0]),
+    ),
+    measure="benchmarks.gradient_flow.study:measure",
     columns=tuple(
         [
             "architecture",

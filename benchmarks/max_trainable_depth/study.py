@@ -27,8 +27,9 @@ from research.lazy import lazily
 from research.study import families, trials
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Cell, Measured, Study, Unit
+from research.study.declaration import Cell, Cost, Measured, Plan, Shared, Study
 from research.study.errors import Refusal
+from research.study.plan import all_but
 
 Seen = Mapping[str, Any]  # a row, to be judged
 
@@ -161,41 +162,35 @@ def _first(allows: Callable[[int], bool]) -> int:
     return next(depth for depth in range(1, 1000) if allows(depth))
 
 
-def plan(cells: Sequence[Cell]) -> list[Unit]:
-    """A unit for the cells that differ in their weights' variances alone."""
-    shared = fresh_gradients.shared(cells, max(int(c["cap"] or 1) for c in cells))
-    groups: dict[tuple, list[Cell]] = {}
-    for cell in cells:
-        draw = INITIALIZERS[str(cell["initializer"])].draw
-        static = [v for name, v in cell.items() if name != "initializer"]
-        groups.setdefault((draw, *static), []).append(cell)
-    return [_unit(key, group, shared) for key, group in groups.items()]
+def group(cell: Cell) -> tuple:
+    """Of equal group are cells that differ in their weights' variances alone."""
+    draw = INITIALIZERS[str(cell["initializer"])].draw
+    return draw, all_but("initializer")(cell)
 
 
-def _unit(key: tuple, cells: list[Cell], shared: Any) -> Unit:
+def shared(alike: Sequence[Cell], run: Sequence[Cell]) -> Shared:
+    return fresh_gradients.shared(run, max(int(c["cap"] or 1) for c in run))
+
+
+def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
     cell: dict[str, Any] = cells[0]
-    cost = families.cost(cell, cell["cap"])
+    one = families.cost(cell, cell["cap"])
     runs = (cell["seeds"] // 2 + 1) * (cell["rates"] + 1)
     layers = cell["cap"] / 4  # of all that are tried, about
-    return Unit(
-        tuple(cells),
-        key,
-        memory=trials.COPIES * cost.memory,
-        peak=trials.COPIES * cost.memory * cell["seeds"],
-        seconds=len(cells) * runs * layers * cell["steps"] * cost.layer_seconds,
-        run=functools.partial(run, cells, shared, trials.COPIES * cost.memory),
-    )
+    memory = trials.COPIES * one.memory
+    seconds = len(cells) * runs * layers * cell["steps"] * one.layer_seconds
+    return Cost(memory, memory * cell["seeds"], seconds)
 
 
-def run(cells: list[Cell], shared: Any, one: int, memory: int) -> list[Measured]:
-    """One Measured for each cell. one: bytes that one run takes."""
+def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
+    """One Measured for each cell."""
     programs: dict[Any, Any] = {}
-    at_a_time = max(1, memory // one)
-    return [measure(cell, shared, at_a_time, programs) for cell in cells]
+    at_a_time = max(1, memory // cost(cells, shared).memory)
+    return [searched(cell, shared, at_a_time, programs) for cell in cells]
 
 
-def measure(
-    cell: dict[str, Any], shared: Any, at_a_time: int, programs: dict[Any, Any]
+def searched(
+    cell: dict[str, Any], shared: Shared, at_a_time: int, programs: dict[Any, Any]
 ) -> Measured:
     """The search's outcome, and beside it the gradient and the cost at its depth."""
     settings = {**trials.DEFAULTS, **cell}
@@ -352,7 +347,8 @@ STUDY = Study(
     axes=AXES,
     sizes=SIZES,
     fit=fit,
-    plan=plan,
+    plan=Plan(group, shared=shared, cost=cost),
+    measure="benchmarks.max_trainable_depth.study:measure",
     columns=(
         *("architecture", "activation", "initializer", "normalizer", "optimizer"),
         *("width", "dataset", "cap", "steps", "batch", "rates", "target", "start"),

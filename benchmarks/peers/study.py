@@ -5,7 +5,6 @@ losses of the first steps are found equal before a time is taken.
 """
 
 import contextlib
-import functools
 import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -22,8 +21,17 @@ from research.lazy import lazily
 from research.machine import host
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Cell, Measured, Row, Study, Unit
+from research.study.declaration import (
+    Cell,
+    Cost,
+    Measured,
+    Plan,
+    Row,
+    Shared,
+    Study,
+)
 from research.study.errors import Refusal
+from research.study.plan import all_but
 
 with lazily():
     from benchmarks.peers import in_equinox, in_jax, in_nnx, in_torch
@@ -151,27 +159,18 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     return [cell for cell in cells if cell not in slow], [says]
 
 
-def plan(cells: Sequence[Cell]) -> list[Unit]:
-    """A unit for each net: its peers are run in turn, in one process."""
-    groups: dict[tuple, list[Cell]] = {}
-    for cell in cells:
-        key = tuple(value for name, value in cell.items() if name != "peer")
-        groups.setdefault(key, []).append(cell)
-    units = []
-    for key, group in groups.items():
-        case, shape = CASES[group[0]["case"]], shape_of(group[0])
-        states, parameters = case.states(shape), case.parameters(shape)
-        # Of each side weights and momentum; gradients and activations of one at a time.
-        kept = parameters * (2 * len(group) + 6) + 6 * states
-        memory = int(4 * kept) + 2**29
-        work = 6 * shape.batch * parameters + 50 * states  # operations, roughly
-        seconds = (group[0]["rounds"] + 4) * len(group) * work / 3e10
-        run = functools.partial(measure, group)
-        units.append(Unit(tuple(group), key, memory, memory, seconds, run))
-    return units
+def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
+    case, shape = CASES[cells[0]["case"]], shape_of(cells[0])
+    states, parameters = case.states(shape), case.parameters(shape)
+    # Of each side weights and momentum; gradients and activations of one at a time.
+    kept = parameters * (2 * len(cells) + 6) + 6 * states
+    memory = int(4 * kept) + 2**29
+    work = 6 * shape.batch * parameters + 50 * states  # operations, roughly
+    seconds = (cells[0]["rounds"] + 4) * len(cells) * work / 3e10
+    return Cost(memory, memory, seconds)
 
 
-def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
+def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
     """One Measured for each peer; all are run in turn, ours always among them."""
     case, threads = CASES[cells[0]["case"]], host.cores()
     task = case.task(shape_of(cells[0]))
@@ -263,7 +262,8 @@ STUDY = Study(
     axes=AXES,
     sizes=SIZES,
     fit=fit,
-    plan=plan,
+    plan=Plan(group=all_but("peer"), cost=cost),
+    measure="benchmarks.peers.study:measure",
     columns=tuple(
         "case peer batch length width depth rounds status reason step_ms first_step_s "
         "ratio ratio_low ratio_high first_ratio agrees largest_difference step_ms_low "

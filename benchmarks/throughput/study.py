@@ -5,7 +5,6 @@ rates, of matrix products and of copies, are measured before and after in the sa
 a row's share is the time these alone would allow over the time it took.
 """
 
-import functools
 import math
 from collections.abc import Sequence, Set
 from typing import Any
@@ -21,7 +20,8 @@ from research.catalogues.optimizers import OPTIMIZERS
 from research.lazy import lazily
 from research.study import families
 from research.study.axes import Axis
-from research.study.declaration import Cell, Measured, Study, Unit
+from research.study.declaration import Cell, Cost, Measured, Plan, Shared, Study
+from research.study.plan import all_but
 
 with lazily():
     import jax
@@ -107,20 +107,10 @@ def _repeats(cell: Cell) -> bool:
     return any(depths.allows(depth) for depth in range(deep + 1, deep + 9))
 
 
-def plan(cells: Sequence[Cell]) -> list[Unit]:
-    """A unit for cells that differ in depth, mode and what is kept."""
-    groups: dict[tuple, list[Cell]] = {}
-    for cell in cells:
-        own = ("depth", "mode", "loop")
-        key = tuple(value for name, value in cell.items() if name not in own)
-        groups.setdefault(key, []).append(cell)
-    units = []
-    for key, group in groups.items():
-        needs = [memory_of(cell) for cell in group]
-        seconds = 6.0 + sum(4.0 + max(0.5, _seconds(cell)) for cell in group)
-        run = functools.partial(measure, group)
-        units.append(Unit(tuple(group), key, min(needs), max(needs), seconds, run))
-    return units
+def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
+    needs = [memory_of(cell) for cell in cells]
+    seconds = 6.0 + sum(4.0 + max(0.5, _seconds(cell)) for cell in cells)
+    return Cost(min(needs), max(needs), seconds)
 
 
 def _numbers(cell: dict[str, Any]) -> tuple[float, float]:
@@ -155,7 +145,9 @@ def _seconds(cell: dict[str, Any]) -> float:
     return (cell["rounds"] + 2) * call
 
 
-def measure(cells: Sequence[dict[str, Any]], memory: int) -> list[Measured]:
+def measure(
+    cells: Sequence[dict[str, Any]], shared: Shared, memory: int
+) -> list[Measured]:
     """One Measured for each cell, between two measurements of the machine."""
     dtype = DTYPES[cells[0]["dtype"]]
     why = dtype.absent()
@@ -303,7 +295,8 @@ STUDY = Study(
     axes=AXES,
     sizes=SIZES,
     fit=fit,
-    plan=plan,
+    plan=Plan(group=all_but("depth", "mode", "loop"), cost=cost),
+    measure="benchmarks.throughput.study:measure",
     columns=(
         *AXES,
         *"status reason trace_s lower_s compile_s first_step_s step_ms step_ms_low "

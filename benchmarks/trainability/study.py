@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks import classifiers, fresh_gradients
-from benchmarks.fresh_gradients import Shared
 from benchmarks.trainability import show as trainability_report
 from research.architectures import ARCHITECTURES
 from research.catalogues.activations import ACTIVATIONS
@@ -21,7 +20,7 @@ from research.datasets import DATASETS
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Cell, Measured, Study, Unit
+from research.study.declaration import Cell, Measured, Shared, Study
 
 Seen = Mapping[str, Any]  # a row, to be judged
 
@@ -83,12 +82,16 @@ SIZES = {
 }
 
 
-def plan(cells: Sequence[Cell]) -> list[Unit]:
-    """Units of cells that differ in their weights' variances alone."""
-    deepest = max(int(cell["depth"] or 1) for cell in cells)
-    shared = fresh_gradients.shared(cells, deepest)
+def shared(alike: Sequence[Cell], run: Sequence[Cell]) -> Shared:
+    deepest = max(int(cell["depth"] or 1) for cell in run)
+    return fresh_gradients.shared(run, deepest)
+
+
+def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
+    """One Measured for each cell; cells differ in their weights' variances alone."""
     target = float(cells[0]["target"] or 0.9)
-    return trials.plan(cells, settings, functools.partial(finish, shared), target)
+    row = functools.partial(finish, shared)
+    return trials.measure(cells, memory, settings, row, target)
 
 
 def settings(cell: Cell) -> dict[str, Any]:
@@ -197,7 +200,8 @@ STUDY = Study(
     axes=AXES,
     sizes=SIZES,
     fit=classifiers.fit,
-    plan=plan,
+    plan=trials.plan(settings)._replace(shared=shared),
+    measure="benchmarks.trainability.study:measure",
     columns=(
         *("architecture", "activation", "initializer", "normalizer", "depth", "width"),
         *("optimizer", "dataset", "steps", "batch", "rates", "target", "seeds"),

@@ -8,7 +8,6 @@ Four questions, each with ways that are run in turn on equal nets and batches:
 - checkpoint: the same run saved every second
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,7 +23,15 @@ from benchmarks.training_speed.ways import (
 from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Cell, Measured, Row, Study, Unit
+from research.study.declaration import (
+    Cell,
+    Cost,
+    Measured,
+    Plan,
+    Row,
+    Shared,
+    Study,
+)
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -36,24 +43,20 @@ with lazily():
 COMPARED, TOLERANCE = 10, 1e-3
 
 
-def plan(cells: Sequence[Cell]) -> list[Unit]:
-    """A unit for each question: its ways are run in turn, in one process."""
-    groups: dict[str, list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(WAYS[str(cell["way"])].question, []).append(cell)
-    units = []
-    for question, group in groups.items():
-        cell = group[0]
-        runs = len(RATES) * int(cell["seeds"] or 1) if question == "grid" else 1
-        work = runs * cell["steps"] * cell["rounds"] * len(group) * 2e-3
-        run = functools.partial(measure, group)
-        units.append(Unit(tuple(group), question, 2**28, 2**30, work, run))
-    return units
+def question_of(cell: Cell) -> str:
+    return WAYS[str(cell["way"])].question
 
 
-def measure(cells: Sequence[Cell], memory: int) -> list[Measured]:
+def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
+    cell = cells[0]
+    runs = len(RATES) * int(cell["seeds"] or 1) if question_of(cell) == "grid" else 1
+    seconds = runs * cell["steps"] * cell["rounds"] * len(cells) * 2e-3
+    return Cost(2**28, 2**30, seconds)
+
+
+def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
     """One Measured for each way; all of a question are run in turn, its base too."""
-    question = WAYS[str(cells[0]["way"])].question
+    question = question_of(cells[0])
     base = BASE[question]
     made = task({**cells[0], "way": base})
     reasons = {c["way"]: WAYS[str(c["way"])].absent() for c in cells}
@@ -158,7 +161,8 @@ STUDY = Study(
     source="measured here, beside PyTorch",
     axes=AXES,
     sizes=SIZES,
-    plan=plan,
+    plan=Plan(group=question_of, cost=cost),
+    measure="benchmarks.training_speed.study:measure",
     columns=tuple(
         "way question depth width batch steps seeds rounds status reason runs step_ms "
         "total_s n ratio ratio_low ratio_high agrees".split()

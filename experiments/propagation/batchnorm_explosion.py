@@ -207,6 +207,12 @@ def symmetric(row):
 
 LABEL = ("activation", "batch", "depth")
 
+
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return nets.measure(cells, shared, memory, settings, finish)
+
+
 STUDY = Study(
     name="batchnorm_explosion",
     kind="experiment",
@@ -236,7 +242,8 @@ STUDY = Study(
             "seeds": (10,),
         },
     },
-    plan=lambda cells: nets.plan(cells, settings, finish),
+    plan=nets.plan(settings),
+    measure="experiments.propagation.batchnorm_explosion:measure",
     columns=tuple(
         "activation batch depth width seeds status reason rate rate_se rate_theory "
         "rate_large_batch spread trainable_depth_paper log10_ratio".split()

@@ -15,7 +15,7 @@ from experiments.propagation import transformers
 from research.lazy import lazily
 from research.report import figures
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study, one_by_one
+from research.study.declaration import Figure, Measured, Study
 
 with lazily():
     import jax
@@ -87,7 +87,12 @@ def moved(net, variables, x, y, depth):
     return jnp.log10(jnp.mean(jnp.linalg.norm(change, axis=-1), axis=-1))
 
 
-def measure(cell):
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [updates(cell) for cell in cells]
+
+
+def updates(cell):
     """The exponents of N, fitted to every seed; one program serves all depths."""
     depths = transformers.depths_to(cell["depth"], 4)
 
@@ -177,7 +182,8 @@ STUDY = Study(
         "smoke": {"depth": (4,), "width": (16,), "batch": (4,), "seeds": (3,)},
         "full": {"width": (64, 256), "batch": (64,), "seeds": (16,)},
     },
-    plan=lambda cells: transformers.sized(one_by_one(measure, seconds=20.0)(cells)),
+    plan=transformers.plan(seconds=20.0),
+    measure="experiments.propagation.deepnorm_update:measure",
     columns=tuple(
         "architecture depth width batch seeds status reason weights_exponent "
         "weights_exponent_se all_exponent all_exponent_se adam_exponent "

@@ -17,7 +17,7 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study, Unit
+from research.study.declaration import Cost, Figure, Measured, Plan, Study
 from research.study.tables import Mark, Table
 
 with lazily():
@@ -70,29 +70,25 @@ def fit(cells, typed):
     return list(kept.values()), [f"left out {left} cells: {why}"] if left else []
 
 
-def plan(cells):
-    """One unit for each activation and kind of weights."""
-    groups = {}
-    for cell in cells:
-        groups.setdefault((cell["activation"], cell["weights"]), []).append(cell)
-    capacity = max(cell["depth"] for cell in cells)
-    units = []
-    for (activation, _), of in groups.items():
-        width, seeds = of[0]["width"], of[0]["seeds"]
-        # The weights, a copy while they are drawn, and some Jacobians.
-        held = 4 * (2 * capacity * seeds + 8) * width**2
-        layers = sum(cell["depth"] + 10 for cell in of)
-        work = seeds * layers * (1e-4 + width**3 * 5e-10)
-        run = functools.partial(_run, of, capacity)
-        units.append(Unit(tuple(of), activation, held, held, work, run))
-    return units
+def shared(alike, run):
+    """The most layers, with which all nets are drawn."""
+    return {"capacity": max(cell["depth"] for cell in run)}
 
 
-def _run(cells, capacity, memory):
-    return [measure(cell, capacity) for cell in cells]
+def cost(cells, shared):
+    width, seeds = cells[0]["width"], cells[0]["seeds"]
+    # The weights, a copy while they are drawn, and some Jacobians.
+    held = 4 * (2 * shared["capacity"] * seeds + 8) * width**2
+    layers = sum(cell["depth"] + 10 for cell in cells)
+    return Cost(held, held, seeds * layers * (1e-4 + width**3 * 5e-10))
 
 
-def measure(cell, capacity):
+def measure(cells, shared, memory):
+    """One Measured for each cell of an activation and kind of weights."""
+    return [spectra(cell, shared["capacity"]) for cell in cells]
+
+
+def spectra(cell, capacity):
     """The spectrum of nets whose lengths start at q*, beside theory's variance."""
     try:
         member = measurement.at_length(cell)
@@ -304,7 +300,13 @@ STUDY = Study(
         },
     },
     fit=fit,
-    plan=plan,
+    plan=Plan(
+        group=lambda cell: (cell["activation"], cell["weights"]),
+        program=lambda cell: cell["activation"],
+        shared=shared,
+        cost=cost,
+    ),
+    measure="experiments.propagation.dynamical_isometry:measure",
     columns=tuple(
         "activation weights q_star depth width seeds status reason sigma_w2 sigma_b2 "
         "log10_mean log10_mean_se variance variance_se variance_theory".split()

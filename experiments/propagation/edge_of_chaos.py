@@ -11,7 +11,7 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study, Unit
+from research.study.declaration import Figure, Measured, Study
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -20,24 +20,11 @@ with lazily():
     from research.theory import mean_field
 
 
-def plan(cells):
-    """One unit for each activation; cells without a critical σ_w² say why."""
-    planned = nets.plan(cells, lambda cell: {"sigma_w2": None}, finish)
-    return [
-        Unit(
-            unit.cells,
-            unit.program,
-            unit.memory,
-            unit.peak,
-            unit.seconds,
-            functools.partial(run, unit.cells, cells),
-        )
-        for unit in planned
-    ]
+def measure(cells, shared, memory):
+    """Measures the cells that have a critical point, at its multiple.
 
-
-def run(cells, all_cells, memory):
-    """Measures the cells that have a critical point, at its multiple."""
+    Cells without a critical σ_w² say why.
+    """
     critical = [
         mean_field.critical_sigma_w2(ACTIVATIONS[c["activation"]], c["sigma_b2"])
         for c in cells
@@ -47,20 +34,18 @@ def run(cells, all_cells, memory):
         for c, point in zip(cells, critical, strict=True)
         if point.exists
     }
-    named = tuple(dict.fromkeys(c["activation"] for c in all_cells))
     runnable = [c for c in cells if c["sigma_b2"] in there]
     measured = {}
     if runnable:
-        units = nets.plan(
+        results = nets.measure(
             runnable,
+            {**shared, "capacity": runnable[0]["depth"]},
+            memory,
             lambda c: {"sigma_w2": c["of_critical"] * there[c["sigma_b2"]]},
             finish,
             "at_fixed_point",
-            named,
         )
-        for unit in units:
-            for cell, result in zip(unit.cells, unit.run(memory), strict=True):
-                measured[_key(cell)] = result
+        measured = dict(zip(map(_key, runnable), results, strict=True))
     results = []
     for cell, point in zip(cells, critical, strict=True):
         if point.exists:
@@ -230,7 +215,8 @@ STUDY = Study(
             "seeds": (10,),
         },
     },
-    plan=plan,
+    plan=nets.plan(lambda cell: {"sigma_w2": None}),
+    measure="experiments.propagation.edge_of_chaos:measure",
     columns=tuple(
         "activation sigma_b2 of_critical depth width seeds status reason "
         "sigma_w2_critical sigma_w2 q_star log10_length c_star c chi_1 xi_c phase "

@@ -107,6 +107,11 @@ def _draw(rows):
     return figure
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return nets.measure(cells, shared, memory, settings, finish)
+
+
 STUDY = Study(
     name="finite_width",
     kind="experiment",
@@ -127,7 +132,8 @@ STUDY = Study(
             "seeds": (4096,),
         },
     },
-    plan=lambda cells: nets.plan(cells, settings, finish),
+    plan=nets.plan(settings),
+    measure="experiments.propagation.finite_width:measure",
     columns=tuple(
         "width depth seeds status reason layers_over_width mean mean_se mean_theory "
         "variance variance_se variance_theory".split()

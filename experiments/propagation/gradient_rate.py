@@ -114,6 +114,11 @@ def scope(row):
     return drift is not None and abs(drift) < 0.2
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return nets.measure(cells, shared, memory, settings, finish, "at_fixed_point")
+
+
 STUDY = Study(
     name="gradient_rate",
     kind="experiment",
@@ -149,7 +154,8 @@ STUDY = Study(
             "seeds": (20,),
         },
     },
-    plan=lambda cells: nets.plan(cells, settings, finish, "at_fixed_point"),
+    plan=nets.plan(settings),
+    measure="experiments.propagation.gradient_rate:measure",
     columns=tuple(
         "activation sigma_w sigma_b depth width seeds status reason log10_slope "
         "log10_slope_se log10_slope_theory chi_1 q_star drift phase verdict".split()

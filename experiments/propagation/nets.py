@@ -7,7 +7,7 @@ from typing import Any
 from research.catalogues.initializers import INITIALIZERS
 from research.lazy import lazily
 from research.study import families
-from research.study.declaration import Cell, Measured, Unit
+from research.study.declaration import Cell, Cost, Measured, Plan, Shared
 
 with lazily():
     from research.signal import measurement
@@ -23,59 +23,63 @@ DEFAULTS = {
 }
 
 
-def plan(
-    cells: Sequence[Cell],
-    settings: Callable[[Cell], dict[str, Any]],
-    finish: Callable[[Cell, Any], Measured],
-    member: str = "member",
-    activations: tuple[str, ...] = (),
-) -> list[Unit]:
-    """One unit for each program, activation, depth and draw, in the cells' order.
+PROGRAM = ("architecture", "normalizer", "width", "batch", "dataset", "seeds")
 
-    settings: what to add to DEFAULTS for a cell. finish: its row, from the cell and a
-    `measurement.Result`. member: the function of `propagation` that sets its variances.
-    activations: what the programs are compiled for, if more than the cells have.
+
+def plan(settings: Callable[[Cell], dict[str, Any]]) -> Plan:
+    """One unit for each program, activation, depth and draw; `measure` measures them.
+
+    settings: what to add to DEFAULTS for a cell.
     """
-    groups: dict[tuple, list[tuple[Cell, dict]]] = {}
-    for cell in cells:
-        full = {**DEFAULTS, **cell, **settings(cell)}
-        names = ("architecture", "normalizer", "width", "batch", "dataset", "seeds")
-        program = tuple(full[name] for name in names)
-        draw = INITIALIZERS[full["initializer"]].draw
-        key = (program, full["activation"], full["depth"], draw)
-        groups.setdefault(key, []).append((cell, full))
-    activations = activations or tuple(dict.fromkeys(key[1] for key in groups))
-    deepest: dict[tuple, int] = {}
-    for program, _, depth, _ in groups:
-        deepest[program] = max(depth, deepest.get(program, 0))
-    units = []
-    for (program, _, depth, _), pairs in groups.items():
-        full = pairs[0][1]
-        capacity = deepest[program]
-        cost = families.cost(full, capacity)
-        work = full["seeds"] * depth * cost.layer_seconds
-        units.append(
-            Unit(
-                tuple(cell for cell, _ in pairs),
-                program,
-                memory=cost.memory,
-                peak=cost.memory * full["seeds"],
-                seconds=len(pairs) * work,
-                run=functools.partial(
-                    _run, pairs, finish, member, activations, capacity, cost.memory
-                ),
-            )
-        )
-    return units
+    full = functools.partial(_full, settings)
+
+    def program(cell: Cell) -> tuple:
+        return tuple(full(cell)[name] for name in PROGRAM)
+
+    def group(cell: Cell) -> tuple:
+        own = full(cell)
+        draw = INITIALIZERS[own["initializer"]].draw
+        return program(cell), own["activation"], own["depth"], draw
+
+    def shared(alike: Sequence[Cell], run: Sequence[Cell]) -> dict[str, Any]:
+        activations = dict.fromkeys(full(cell)["activation"] for cell in run)
+        capacity = max(full(cell)["depth"] for cell in alike)
+        return {"activations": list(activations), "capacity": capacity}
+
+    def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
+        own = full(cells[0])
+        one = families.cost(own, shared["capacity"])
+        work = own["seeds"] * own["depth"] * one.layer_seconds
+        return Cost(one.memory, one.memory * own["seeds"], len(cells) * work)
+
+    return Plan(group, program, shared, cost)
+
+
+def _full(settings: Callable[[Cell], dict[str, Any]], cell: Cell) -> dict[str, Any]:
+    return {**DEFAULTS, **cell, **settings(cell)}
 
 
 SIDE_BY_SIDE = 32  # seeds in one call: more gain nothing, and take memory
 
 
-def _run(pairs, finish, member, activations, capacity, seed, memory):
-    settings = [full for _, full in pairs]
-    program = measurement.program_of(settings[0], activations, capacity)
-    seeds = max(1, min(settings[0]["seeds"], SIDE_BY_SIDE, memory // seed))
+def measure(
+    cells: Sequence[Cell],
+    shared: Shared,
+    memory: int,
+    settings: Callable[[Cell], dict[str, Any]],
+    finish: Callable[[Cell, Any], Measured],
+    member: str = "member",
+) -> list[Measured]:
+    """One Measured for each cell of a unit.
+
+    finish: a cell's row, from the cell and a `measurement.Result`. member: the function
+    of `measurement` that sets its variances.
+    """
+    fulls = [_full(settings, cell) for cell in cells]
+    activations, capacity = tuple(shared["activations"]), shared["capacity"]
+    program = measurement.program_of(fulls[0], activations, capacity)
+    one = families.cost(fulls[0], capacity).memory
+    seeds = max(1, min(fulls[0]["seeds"], SIDE_BY_SIDE, memory // one))
     of = getattr(measurement, member)
-    results = measurement.measure(settings, program, seeds, of)
-    return [finish(cell, r) for (cell, _), r in zip(pairs, results, strict=True)]
+    results = measurement.measure(fulls, program, seeds, of)
+    return [finish(cell, r) for cell, r in zip(cells, results, strict=True)]

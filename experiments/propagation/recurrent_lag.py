@@ -19,7 +19,7 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study, one_by_one
+from research.study.declaration import Figure, Measured, Study
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -31,7 +31,12 @@ with lazily():
 ALIVE = 3.0  # decades: a norm within a factor of 1,000 of 1 counts as kept
 
 
-def measure(cell):
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [norms_by_lag(cell) for cell in cells]
+
+
+def norms_by_lag(cell):
     """Decades per step of the Jacobian's norm, and the paper's bound on it."""
     names = ("architecture", "activation", "width", "lag")
     norms = program(*(cell[name] for name in names))
@@ -257,7 +262,7 @@ STUDY = Study(
         "full": {"lag": (100, 1000), "width": (256,), "seeds": (16,)},
     },
     fit=fit,
-    plan=one_by_one(measure, seconds=1.0),
+    measure="experiments.propagation.recurrent_lag:measure",
     columns=tuple(
         "architecture activation draw sigma_w lag width seeds status reason rate "
         "rate_se log10_norm gamma rho radius bound bound_worst excess off_radius "

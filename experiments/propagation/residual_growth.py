@@ -119,6 +119,11 @@ def plain(row, *activations):
     )
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return nets.measure(cells, shared, memory, settings, finish)
+
+
 STUDY = Study(
     name="residual_growth",
     kind="experiment",
@@ -144,7 +149,8 @@ STUDY = Study(
         "smoke": {"width": (48,), "depth": (32,), "seeds": (3,)},
         "full": {"width": (1000,), "depth": (100, 1000), "seeds": (16,)},
     },
-    plan=lambda cells: nets.plan(cells, settings, finish),
+    plan=nets.plan(settings),
+    measure="experiments.propagation.residual_growth:measure",
     columns=tuple(
         "architecture activation normalizer depth width seeds status reason growth "
         "power power_misfit rate rate_misfit log10_ratio".split()

@@ -19,7 +19,7 @@ from experiments.propagation.gradient_pairs import NETS
 from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study, Unit
+from research.study.declaration import Cost, Figure, Measured, Plan, Study
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -32,21 +32,21 @@ SOURCE = "Balduzzi et al. 2017, arXiv:1702.08591"
 LAGS = (1, 5)  # points apart on the line
 
 
-def plan(cells):
-    """A program and a unit for each cell."""
-    units = []
-    for cell in cells:
-        weights = 4 * (cell["depth"] + 1) * cell["width"] ** 2
-        memory = 3 * weights + 64 * cell["points"] * cell["width"] + 2**26
-        work = 8 * cell["seeds"] * cell["depth"] * cell["points"] * cell["width"] ** 2
-        run = functools.partial(_run, cell)
-        units.append(
-            Unit((cell,), tuple(cell.items()), memory, memory, work / 2e10, run)
-        )
-    return units
+def cost(cells, shared):
+    (cell,) = cells
+    weights = 4 * (cell["depth"] + 1) * cell["width"] ** 2
+    memory = 3 * weights + 64 * cell["points"] * cell["width"] + 2**26
+    work = 8 * cell["seeds"] * cell["depth"] * cell["points"] * cell["width"] ** 2
+    return Cost(memory, memory, work / 2e10)
 
 
-def _run(cell, _):
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [correlations(cell) for cell in cells]
+
+
+def correlations(cell):
+    """The row of a net, from samples of its gradients."""
     net = NETS[cell["net"]]
     sizes = (cell["points"], cell["width"], cell["depth"])
     sample = gradient_pairs.sampler(net, *sizes)
@@ -54,7 +54,7 @@ def _run(cell, _):
     drawn = [jax.device_get(sample(key)) for key in keys]
     both = jax.tree.map(lambda *seeds: np.stack(seeds, 1).astype(float), *drawn)
     typical, line = (jax.tree.map(lambda a, i=i: a[i], both) for i in range(2))
-    return [_finish(cell, net, typical, line)]
+    return _finish(cell, net, typical, line)
 
 
 def _finish(cell, net, typical, line):
@@ -327,7 +327,8 @@ STUDY = Study(
         },
         "full": {"width": (1000,), "points": (1024,), "seeds": (20,)},
     },
-    plan=plan,
+    plan=Plan(program=lambda cell: tuple(cell.items()), cost=cost),
+    measure="experiments.propagation.shattered_gradients:measure",
     columns=tuple(
         "net depth width points seeds status reason correlation correlation_se "
         "correlation_theory law rate rate_se rate_theory power power_se power_theory "

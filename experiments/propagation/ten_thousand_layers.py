@@ -236,6 +236,11 @@ def isometry(row):
     return row["recipe"] == "delta_orthogonal"
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return nets.measure(cells, shared, memory, settings, finish, "at_length")
+
+
 STUDY = Study(
     name="ten_thousand_layers",
     kind="experiment",
@@ -253,7 +258,8 @@ STUDY = Study(
         "smoke": {"depth": (16, 64), "width": (8,)},
         "full": {"width": (128,), "seeds": (4,)},
     },
-    plan=lambda cells: nets.plan(cells, settings, finish, "at_length"),
+    plan=nets.plan(settings),
+    measure="experiments.propagation.ten_thousand_layers:measure",
     columns=tuple(
         "recipe depth width seeds status reason log10_ratio log10_ratio_se "
         "log10_slope log10_slope_se log10_slope_theory verdict chi_1 q_star xi_c "

@@ -11,7 +11,7 @@ from experiments.propagation import transformers
 from research.lazy import lazily
 from research.report import figures
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study, one_by_one
+from research.study.declaration import Figure, Measured, Study
 
 with lazily():
     import jax
@@ -44,7 +44,12 @@ def last_gradient(net, variables, x, y, depth):
     return jnp.log10(jnp.linalg.norm(gradient))
 
 
-def measure(cell):
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [gradients(cell) for cell in cells]
+
+
+def gradients(cell):
     """The exponent of L, fitted to every seed; one program serves all depths."""
     depths = transformers.depths_to(cell["depth"], 2)
     net = transformers.build(cell, cell["depth"])
@@ -148,7 +153,8 @@ STUDY = Study(
             "seeds": (16,),
         },
     },
-    plan=lambda cells: transformers.sized(one_by_one(measure, seconds=5.0)(cells)),
+    plan=transformers.plan(seconds=5.0),
+    measure="experiments.propagation.transformer_placement:measure",
     columns=tuple(
         "architecture depth width batch seeds status reason gradient_exponent "
         "gradient_exponent_se log10_last log10_first_over_last".split()

@@ -9,6 +9,7 @@ from research.catalogues.initializers import DRAWS, INITIALIZERS
 from research.catalogues.normalizers import NORMALIZERS
 from research.lazy import lazily
 from research.study.axes import Axis
+from research.study.declaration import Cost, Plan
 from research.study.tables import Mark, Table
 
 with lazily():
@@ -139,18 +140,16 @@ def states_before(net, variables, x, depth):
     return jax.lax.fori_loop(0, depth, step, (h, room))
 
 
-def sized(units):
-    """The units, with the memory that their nets take."""
+def plan(seconds):
+    """Each cell by itself, with the memory that its nets take; all as many seconds."""
 
-    def bytes_of(cell):
+    def cost(cells, shared):
+        (cell,) = cells
         layer = 12 * cell["width"] ** 2 + 24 * cell["batch"] * cell["width"]
-        return 2**28 + 16 * cell["depth"] * layer  # 4 bytes; variables twice, and room
+        size = 2**28 + 16 * cell["depth"] * layer  # 4 bytes; variables twice, and room
+        return Cost(size, size, seconds)
 
-    sizes = [bytes_of(unit.cells[0]) for unit in units]
-    return [
-        unit._replace(memory=size, peak=size)
-        for unit, size in zip(units, sizes, strict=True)
-    ]
+    return Plan(cost=cost)
 
 
 def labelled(y):

@@ -157,6 +157,11 @@ def _curve(axes, row, names, loss):
     )
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return nets.measure(cells, memory, recipes, finish)
+
+
 STUDY = Study(
     name="activation_fix",
     kind="experiment",
@@ -192,7 +197,8 @@ STUDY = Study(
             "seeds": (10,),
         },
     },
-    plan=lambda cells: nets.plan(cells, recipes, finish),
+    plan=nets.plan(recipes),
+    measure="experiments.training.activation_fix:measure",
     columns=tuple(
         "remedy kind depth optimizer dataset width steps seeds status reason "
         "learning_rate reached steps_to_target steps_low steps_high train_accuracy "

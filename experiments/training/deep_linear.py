@@ -15,7 +15,8 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study, Unit
+from research.study.declaration import Cost, Figure, Measured, Plan, Study
+from research.study.plan import longest_first
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -149,7 +150,12 @@ def best(found):
     return int(np.lexsort((middle, -learned.sum(1)))[0])
 
 
-def measure(cell):
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [both_starts(cell) for cell in cells]
+
+
+def both_starts(cell):
     """Both starts at this depth and at SHALLOW, each at its best learning rate."""
     row = {"least_squares": float(least(*problem(cell["dataset"], 0.0)[0]))}
     for start in STARTS:
@@ -175,19 +181,10 @@ def measure(cell):
     return Measured("ok", "", row)
 
 
-def plan(cells):
-    """One unit for each cell, the deepest first."""
-    return [
-        Unit(
-            (cell,),
-            cell["depth"],
-            memory=2**28,
-            peak=2**28,
-            seconds=2e-5 * cell["depth"] * cell["rates"] * cell["seeds"] * 500,
-            run=lambda _, cell=cell: [measure(cell)],
-        )
-        for cell in sorted(cells, key=lambda cell: -cell["depth"])
-    ]
+def cost(cells, shared):
+    (cell,) = cells
+    runs = 2e-5 * cell["depth"] * cell["rates"] * cell["seeds"]
+    return Cost(2**28, 2**28, runs * 500)
 
 
 def tables(rows):
@@ -326,7 +323,8 @@ STUDY = Study(
             "seeds": (5,),
         },
     },
-    plan=plan,
+    plan=Plan(program=lambda cell: cell["depth"], cost=cost, priority=longest_first),
+    measure="experiments.training.deep_linear:measure",
     columns=tuple(
         [*"depth dataset left width steps seeds status reason".split()]
         + [f"{start}_{name}" for start in STARTS for name in NAMES]

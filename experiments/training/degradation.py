@@ -115,6 +115,11 @@ def _draw(rows, profiles):
     return figure
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return trials.measure(cells, memory, settings, pairs.measured)
+
+
 STUDY = Study(
     name="degradation",
     kind="experiment",
@@ -149,7 +154,8 @@ STUDY = Study(
         },
     },
     fit=fit,
-    plan=lambda cells: trials.plan(cells, settings, pairs.measured),
+    plan=trials.plan(settings),
+    measure="experiments.training.degradation:measure",
     columns=("architecture", "depth", "learning_rate", "seeds", *pairs.COLUMNS),
     claims=(
         Claim(

@@ -21,7 +21,7 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study, one_by_one
+from research.study.declaration import Figure, Measured, Plan, Study, fixed
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -155,7 +155,12 @@ def folds(count: int, seed: int):
     return list(split.split(np.zeros((count, 1))))
 
 
-def measure(cell):
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [accuracies(cell) for cell in cells]
+
+
+def accuracies(cell):
     """Accuracy on held-out folds: over repetitions, each with folds of its own."""
     data = DATASETS["digits"].load()
     x = data.x.reshape(len(data.x), -1)
@@ -277,7 +282,8 @@ STUDY = Study(
         "smoke": {"steps": (400,), "width": (32,), "seeds": (3,)},
         "full": {"width": (512,), "steps": (3000,), "seeds": (30,)},
     },
-    plan=one_by_one(measure, seconds=5.0),
+    plan=Plan(cost=fixed(seconds=5.0)),
+    measure="experiments.training.digits:measure",
     columns=tuple(
         "method depth width seeds status reason accuracy accuracy_se accuracy_low "
         "accuracy_high worst_fold best_fold folds".split()

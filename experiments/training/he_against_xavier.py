@@ -102,6 +102,11 @@ def _draw(rows, profiles):
     return figure
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return nets.measure(cells, memory, recipes, finish)
+
+
 STUDY = Study(
     name="he_against_xavier",
     kind="experiment",
@@ -136,7 +141,8 @@ STUDY = Study(
             "seeds": (10,),
         },
     },
-    plan=lambda cells: nets.plan(cells, recipes, finish),
+    plan=nets.plan(recipes),
+    measure="experiments.training.he_against_xavier:measure",
     columns=tuple(
         "depth dataset width steps seeds status reason he_reached he_steps_to_target "
         "he_steps_low he_steps_high he_learning_rate he_train_accuracy "

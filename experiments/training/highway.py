@@ -131,6 +131,11 @@ def _draw(rows, profiles):
     return figure
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return trials.measure(cells, memory, settings, pairs.measured)
+
+
 STUDY = Study(
     name="highway",
     kind="experiment",
@@ -165,7 +170,8 @@ STUDY = Study(
             "seeds": (5,),
         },
     },
-    plan=lambda cells: trials.plan(cells, settings, pairs.measured),
+    plan=trials.plan(settings),
+    measure="experiments.training.highway:measure",
     columns=("net", "activation", "depth", "learning_rate", "seeds", *pairs.COLUMNS),
     claims=(
         Claim(

@@ -249,6 +249,11 @@ def _draw_sizes(axes, rows):
     axes.legend(fontsize=6, frameon=False)
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return trials.measure(cells, memory, settings, finish)
+
+
 STUDY = Study(
     name="mup",
     kind="experiment",
@@ -282,7 +287,8 @@ STUDY = Study(
             "seeds": (5,),
         },
     },
-    plan=lambda cells: trials.plan(cells, settings, finish),
+    plan=trials.plan(settings),
+    measure="experiments.training.mup:measure",
     columns=(
         *"parametrization width learning_rate depth seeds".split(),
         *"hidden_size hidden_size_se output_size output_size_se".split(),

@@ -1,6 +1,5 @@
 """Several training recipes in one row: each with its best learning rate of one grid."""
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +8,8 @@ from research.datasets import DATASETS
 from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
-from research.study.declaration import Cell, Measured, Unit
+from research.study.declaration import Cell, Cost, Measured, Plan, Shared
+from research.study.plan import grouped, longest_first, share_out
 from research.study.tables import Mark, number
 
 with lazily():
@@ -61,53 +61,69 @@ def best_of(results: Sequence[Any], target: float = 0.9) -> int:
     return max(range(len(results)), key=order)
 
 
-def plan(
-    cells: Sequence[Cell],
-    recipes: Callable[[Cell], Mapping[str, Recipe]],
-    finish: Callable[[Cell, dict[str, Swept]], Measured],
-    target: float = 0.9,
-) -> list[Unit]:
+def plan(recipes: Callable[[Cell], Mapping[str, Recipe]]) -> Plan:
     """A unit for each cell, which trains all its recipes at all its learning rates.
 
     recipes: by name, what to add to `trials.DEFAULTS` for a cell. The cell's `rates`,
     `lowest_rate` and `highest_rate` are the grid that every recipe is tried on.
     """
-    units = [_unit(cell, recipes(cell), finish, target) for cell in cells]
-    # The longest first, so that no worker is left with one alone at the end.
-    return sorted(units, key=lambda unit: -unit.seconds)
+
+    def program(cell: Cell) -> tuple:
+        return trials.program(_tried(cell, recipes)[0])
+
+    def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
+        costs = [trials.cost(part) for part in _parts(_tried(cells[0], recipes))]
+        return Cost(
+            max(cost.memory for cost in costs),
+            max(cost.peak for cost in costs),
+            sum(cost.seconds for cost in costs),
+        )
+
+    return Plan(program=program, cost=cost, priority=longest_first)
 
 
-def _unit(cell: Cell, recipes: Mapping[str, Recipe], finish, target: float) -> Unit:
-    rates = log_spaced(cell["lowest_rate"], cell["highest_rate"], cell["rates"])
-    tried = [
-        {**cell, **own, "recipe": name, "learning_rate": rate}
-        for name, own in recipes.items()
-        for rate in rates
+def _rates(cell: Cell) -> tuple[float, ...]:
+    return log_spaced(cell["lowest_rate"], cell["highest_rate"], cell["rates"])
+
+
+def _tried(
+    cell: Cell, recipes: Callable[[Cell], Mapping[str, Recipe]]
+) -> list[dict[str, Any]]:
+    """The settings of every recipe at every learning rate."""
+    return [
+        {**trials.DEFAULTS, **cell, **own, "recipe": name, "learning_rate": rate}
+        for name, own in recipes(cell).items()
+        for rate in _rates(cell)
     ]
-    parts = trials.plan(
-        tried, lambda one: {}, lambda one, result: (one, result), target
-    )
-    return Unit(
-        (cell,),
-        parts[0].program,
-        memory=max(part.memory for part in parts),
-        peak=max(part.peak for part in parts),
-        seconds=sum(part.seconds for part in parts),
-        run=functools.partial(_run, cell, tuple(recipes), rates, parts, finish, target),
-    )
 
 
-def _run(cell, names, rates, parts, finish, target, memory: int) -> list[Measured]:
-    found = {
-        (one["recipe"], one["learning_rate"]): result
-        for part in parts
-        for one, result in part.run(memory)
-    }
-    swept = {}
-    for name in names:
-        results = tuple(found[name, rate] for rate in rates)
+def _parts(tried: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Those that are trained by one call: of one program, and half of them if alone."""
+    return share_out(list(grouped(tried, trials.program).values()), 2)
+
+
+def measure(
+    cells: Sequence[Cell],
+    memory: int,
+    recipes: Callable[[Cell], Mapping[str, Recipe]],
+    finish: Callable[[Cell, dict[str, Swept]], Measured],
+    target: float = 0.9,
+) -> list[Measured]:
+    """One Measured for each cell. finish: its row, from what its recipes gave by name."""
+    return [_measure(cell, memory, recipes, finish, target) for cell in cells]
+
+
+def _measure(cell: Cell, memory: int, recipes, finish, target: float) -> Measured:
+    by_recipe = {}
+    for part in _parts(_tried(cell, recipes)):
+        results = trials.train(part, memory, target)
+        for full, result in zip(part, results, strict=True):
+            by_recipe[full["recipe"], full["learning_rate"]] = result
+    rates, swept = _rates(cell), {}
+    for name in recipes(cell):
+        results = tuple(by_recipe[name, rate] for rate in rates)
         swept[name] = Swept(rates, results, best_of(results, target))
-    return [finish(cell, swept)]
+    return finish(cell, swept)
 
 
 def scores(result: Any) -> dict[str, Any]:

@@ -145,6 +145,11 @@ def _draw(rows, profiles):
     return figure
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return trials.measure(cells, memory, settings, finish, TARGET)
+
+
 STUDY = Study(
     name="relu_against_tanh",
     kind="experiment",
@@ -173,7 +178,8 @@ STUDY = Study(
             "steps": (20_000,),
         },
     },
-    plan=lambda cells: trials.plan(cells, settings, finish, TARGET),
+    plan=trials.plan(settings),
+    measure="experiments.training.relu_against_tanh:measure",
     columns=("activation", "learning_rate", "width", "seeds", *pairs.COLUMNS),
     claims=(
         Claim(

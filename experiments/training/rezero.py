@@ -106,6 +106,11 @@ def _draw(rows, profiles):
     return figure
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return trials.measure(cells, memory, settings, pairs.measured)
+
+
 STUDY = Study(
     name="rezero",
     kind="experiment",
@@ -140,7 +145,8 @@ STUDY = Study(
             "seeds": (5,),
         },
     },
-    plan=lambda cells: trials.plan(cells, settings, pairs.measured),
+    plan=trials.plan(settings),
+    measure="experiments.training.rezero:measure",
     columns=("net", "depth", "learning_rate", "width", "seeds", *pairs.COLUMNS),
     claims=(
         Claim(

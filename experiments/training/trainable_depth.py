@@ -15,6 +15,7 @@ from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
+from research.study.plan import longest_first
 from research.study.tables import Mark, Table
 
 with lazily():
@@ -136,6 +137,11 @@ def edges(values, log=False):
     return np.exp(borders) if log else borders
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return trials.measure(cells, memory, settings, finish)
+
+
 STUDY = Study(
     name="trainable_depth",
     kind="experiment",
@@ -191,10 +197,8 @@ STUDY = Study(
             "seeds": (5,),
         },
     },
-    # The deepest first, so that no worker is left with them alone at the end.
-    plan=lambda cells: trials.plan(
-        sorted(cells, key=lambda cell: -cell["depth"]), settings, finish
-    ),
+    plan=trials.plan(settings, longest_first),
+    measure="experiments.training.trainable_depth:measure",
     columns=tuple(
         "sigma_w2 sigma_b2 depth optimizer learning_rate dataset width steps seeds "
         "status reason train_accuracy train_accuracy_se train_accuracy_low "

@@ -177,6 +177,11 @@ def both(row):
     return math.hypot(row["normalised_test_error_se"], row["standard_test_error_se"])
 
 
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return nets.measure(cells, memory, recipes, finish)
+
+
 STUDY = Study(
     name="understanding_difficulty",
     kind="experiment",
@@ -211,7 +216,8 @@ STUDY = Study(
             "seeds": (5,),
         },
     },
-    plan=lambda cells: nets.plan(cells, recipes, finish),
+    plan=nets.plan(recipes),
+    measure="experiments.training.understanding_difficulty:measure",
     columns=tuple(
         [*"activation depth dataset width steps seeds status reason".split()]
         + [

@@ -14,6 +14,7 @@ from research.report import study_report
 from research.report.rendering import FORMATS
 from research.store import folder as folders
 from research.store.folder import Folder
+from research.study import plan
 from research.study.axes import flag_of
 from research.study.declaration import Cell, Study, Unit, chosen_values, grid
 from research.study.errors import Refusal
@@ -89,7 +90,7 @@ def main(options: argparse.Namespace) -> int:
     cells, left_out = study.fit(grid(study, chosen), typed)
     for line in left_out:
         console.say(line)
-    units = study.plan(cells)
+    units = plan.units(study, cells)
     allowed = bytes_of_gib(options.memory)
     if options.dry_run:
         print(estimate(study, cells, units, allowed))
@@ -124,11 +125,11 @@ def estimate(
     """What a run would do: cells, programs, memory, time."""
     programs = len({unit.program for unit in units})
     memory = memory or int(0.75 * host.machine_memory())
-    fits = [unit for unit in units if unit.memory <= memory]
+    fits = [unit for unit in units if unit.cost.memory <= memory]
     left = len(cells) - sum(len(unit.cells) for unit in fits)
-    peak = max((min(unit.peak, memory) for unit in fits), default=0)
+    peak = max((min(unit.cost.peak, memory) for unit in fits), default=0)
     workers = study.threads or host.cores()
-    work = sum(u.seconds for u in fits) + programs * study.compile_seconds
+    work = sum(u.cost.seconds for u in fits) + programs * study.compile_seconds
     lines = [
         f"{study.name}: {study.question}",
         f"cells               {len(cells)}",
@@ -172,7 +173,7 @@ def run_missing(
             f"{len(wanted) - len(missing)} of {len(wanted)} cells are there already"
         )
     with console.progress(len(missing)) as shown:
-        outcome = runner.execute(order, folder, shown)
+        outcome = runner.execute(order, runner.attempt, folder, shown)
     begun |= {"ended": folders.now(), "seconds": round(outcome.seconds, 3)}
     manifest["history"] = [*manifest["history"], {**begun, "done": outcome.done}]
     folders.write_manifest(folder, manifest)

@@ -10,6 +10,7 @@ from research.report.run_folder import opened
 from research.store import rows
 from research.store.folder import DECIDING
 from research.store.rows import Record
+from research.study import plan
 from research.study.axes import Axis
 from research.study.declaration import Cell, Study
 from research.study.errors import Refusal
@@ -58,7 +59,7 @@ def label(cell: Cell) -> str:
 
 def again(study: Study, cells: Sequence[Cell], record: Record, memory: int) -> Record:
     """The record of a cell measured anew, in the same plan. Raises Refusal."""
-    for unit in study.plan(cells):
+    for unit in plan.units(study, cells):
         if record.settings in unit.cells:
             measured = runner.attempt(unit, memory)
             result = measured[unit.cells.index(record.settings)]

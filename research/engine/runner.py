@@ -1,10 +1,10 @@
-"""The runner: plans units, runs what is missing, and loses nothing."""
+"""The runner: has units measured of which cells are missing, and writes their rows."""
 
 import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from research.engine import console
@@ -14,8 +14,10 @@ from research.store import folder as folders
 from research.store import provenance, rows
 from research.store.folder import Folder
 from research.store.rows import Record, cell_id
+from research.study import plan
 from research.study.declaration import Cell, Measured, Study, Unit
 from research.study.errors import Refusal
+from research.study.plan import grouped
 
 
 class Outcome(NamedTuple):
@@ -50,12 +52,12 @@ def budget(memory: int | None) -> int:
 
 def check_fits(units: Sequence[Unit], memory: int) -> None:
     """Raises Refusal when no cell at all fits in memory."""
-    smallest = min(units, key=lambda unit: unit.memory)
-    if smallest.memory > memory:
+    smallest = min(units, key=lambda unit: unit.cost.memory)
+    if smallest.cost.memory > memory:
         cell = smallest.cells[0]
         shape = ", ".join(f"{n} {cell[n]}" for n in ("depth", "width") if n in cell)
         raise Refusal(
-            f"{shape}: one network needs {console.size(smallest.memory)}, and "
+            f"{shape}: one network needs {console.size(smallest.cost.memory)}, and "
             f"{console.size(memory)} may be used; choose a smaller depth or width"
         )
 
@@ -68,32 +70,40 @@ def share(units: Sequence[Unit], shard: str | None) -> list[Unit]:
     return list(units[index - 1 :: count])
 
 
-def execute(order: Order, folder: Folder, progress: console.Progress) -> Outcome:
-    """Runs units with a missing cell; rows of one are on disk before the next begins.
+# Waits for a unit's results, given the bytes that it may use. `attempt` measures in the
+# thread that calls it; another engine sends the unit elsewhere. It writes no rows.
+Submit = Callable[[Unit, int], Sequence[Measured]]
 
-    Units of different programs alternate between the workers, so that one compiles
-    while another runs. A first signal lets running units end; a second leaves at once.
+
+def execute(
+    order: Order, submit: Submit, folder: Folder, progress: console.Progress
+) -> Outcome:
+    """Submits units with a missing cell, some at a time, and writes their rows.
+
+    Rows of one are on disk before the next begins. Units of different programs
+    alternate between the workers, so that one compiles while another runs. A first
+    signal lets running units end; a second leaves at once.
     """
-    todo = [u for u in order.units if _wanted(order, u)]
+    lanes = grouped([u for u in order.units if _wanted(order, u)], _program)
     started = time.perf_counter()
     stop = threading.Event()
     failures: queue.SimpleQueue = queue.SimpleQueue()
-    lanes = _lanes(todo)
     lock = threading.Lock()
     done = [0]
 
-    def work(mine: int) -> None:
+    def work(number: int) -> None:
+        unit = None
         try:
             while not stop.is_set():
                 with lock:
-                    unit = _take(lanes, mine)
+                    unit = _next(lanes, unit, number)
                 if unit is None:
                     return
                 progress.begin(describe(unit))
-                finished = _run(order, unit, folder)
+                written = _write(order, unit, submit(unit, order.memory), folder)
                 with lock:
-                    done[0] += finished
-                progress.advance(finished)
+                    done[0] += written
+                progress.advance(written)
         except BaseException as error:
             failures.put(error)
             stop.set()
@@ -126,26 +136,24 @@ def _id(order: Order, cell: Cell) -> str:
     return cell_id(order.study.name, cell, order.stamp["data"])
 
 
-def _lanes(units: Sequence[Unit]) -> dict[Any, list[Unit]]:
-    """Units by program, in order; each list is taken from its front."""
-    lanes: dict[Any, list[Unit]] = {}
-    for unit in units:
-        lanes.setdefault(unit.program, []).append(unit)
-    return lanes
+def _program(unit: Unit) -> Hashable:
+    return unit.program
 
 
-_LANE = threading.local()
+def _next(
+    lanes: dict[Hashable, list[Unit]], last: Unit | None, worker: int
+) -> Unit | None:
+    """The first unit of the program of the worker's last; of another where none is left.
 
-
-def _take(lanes: dict[Any, list[Unit]], mine: int) -> Unit | None:
-    """The next unit: of the worker's own program, else of one nobody has begun."""
-    own = getattr(_LANE, "program", None)
-    if not lanes.get(own):
+    lanes: the units of each program that are left, in order.
+    """
+    program = last and last.program
+    if last is None or not lanes[program]:
         left = [program for program, units in lanes.items() if units]
         if not left:
             return None
-        own = _LANE.program = left[mine % len(left)]
-    return lanes[own].pop(0)
+        program = left[worker % len(left)]
+    return lanes[program].pop(0)
 
 
 def describe(unit: Unit) -> str:
@@ -155,9 +163,10 @@ def describe(unit: Unit) -> str:
     return " ".join(names + ([f"depth {cell['depth']}"] if "depth" in cell else []))
 
 
-def _run(order: Order, unit: Unit, folder: Folder) -> int:
-    """Measures a unit and writes its missing rows; returns how many."""
-    measured = attempt(unit, order.memory)
+def _write(
+    order: Order, unit: Unit, measured: Sequence[Measured], folder: Folder
+) -> int:
+    """Writes the missing rows of a unit; returns how many."""
     written = 0
     for cell, result in zip(unit.cells, measured, strict=True):
         if _id(order, cell) in order.missing:
@@ -169,16 +178,15 @@ def _run(order: Order, unit: Unit, folder: Folder) -> int:
 
 def attempt(unit: Unit, memory: int) -> Sequence[Measured]:
     """The unit's results; a unit that does not fit gives rows that say so."""
-    if unit.memory > memory:
-        reason = (
-            f"needs {console.size(unit.memory)}, and {console.size(memory)} may be used"
-        )
+    need = console.size(unit.cost.memory)
+    if unit.cost.memory > memory:
+        reason = f"needs {need}, and {console.size(memory)} may be used"
         return [Measured("oom", reason, {})] * len(unit.cells)
     try:
         with exact():
-            return unit.run(memory)
+            return plan.measure(unit, memory)
     except MemoryError:
-        reason = f"ran out of memory; estimated {console.size(unit.memory)}"
+        reason = f"ran out of memory; estimated {need}"
         return [Measured("oom", reason, {})] * len(unit.cells)
     except Exception as error:
         if "RESOURCE_EXHAUSTED" not in str(error):

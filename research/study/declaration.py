@@ -1,5 +1,6 @@
 """Declarations: a study is data and pure functions, and everything is made from it."""
 
+import importlib.util
 import itertools
 from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from typing import Any, Literal, NamedTuple
@@ -28,22 +29,64 @@ class Measured(NamedTuple):
     profiles: Mapping[str, np.ndarray] = {}
 
 
-class Unit(NamedTuple):
-    """Cells that are measured by one call; they are kept or lost together.
+class Cost(NamedTuple):
+    """Rough estimates for a unit's call.
 
-    program: units of equal program share what is compiled.
-    memory: bytes the call needs at its smallest, one seed at a time.
+    memory: bytes it needs at its smallest, one seed at a time.
     peak: bytes it takes if memory allows all seeds at once.
-    seconds: a rough estimate on two cores, compilation apart.
-    run: given the bytes that may be used, one Measured for each cell.
+    seconds: on two cores, compilation apart.
     """
 
-    cells: tuple[Cell, ...]
-    program: Hashable
     memory: int
     peak: int
     seconds: float
-    run: Callable[[int], Sequence[Measured]]
+
+
+Shared = Mapping[str, Any]  # JSON values by name
+
+
+class Unit(NamedTuple):
+    """Cells that are measured by one call; they are kept or lost together. Plain data.
+
+    study: the name of the study that measures them.
+    shared: what measuring them has to know of the run's other cells.
+    program: units of equal program share what is compiled.
+    """
+
+    study: str
+    cells: tuple[Cell, ...]
+    shared: Shared
+    program: Hashable
+    cost: Cost
+
+
+def fixed(
+    memory: int = 2**28, seconds: float = 1.0
+) -> Callable[[Sequence[Cell], Shared], Cost]:
+    """A cost that is the same for every cell."""
+    return lambda cells, shared: Cost(memory, memory, seconds * len(cells))
+
+
+class Plan(NamedTuple):
+    """How the cells of a run become units: `research.study.plan` follows it.
+
+    group: cells of equal group are one unit; without it each cell is one by itself.
+    program: what is compiled for a cell; without it, its group (of studies with
+      neither, all cells share one).
+    shared: from (the cells of one program, all cells of the run) to what measuring
+      one of the former has to know of the others: JSON values by name.
+    cost: of a unit, from its cells and what they share.
+    priority: units with less of it are run first; without it, in their cells' order.
+    split: where all cells are one group, the units that they are shared out in, so that
+      no worker is idle.
+    """
+
+    group: Callable[[Cell], Hashable] | None = None
+    program: Callable[[Cell], Hashable] | None = None
+    shared: Callable[[Sequence[Cell], Sequence[Cell]], Shared] = lambda alike, run: {}
+    cost: Callable[[Sequence[Cell], Shared], Cost] = fixed()
+    priority: Callable[[Unit], Any] | None = None
+    split: int = 1
 
 
 class Figure(NamedTuple):
@@ -66,7 +109,10 @@ class Study(NamedTuple):
 
     fit: from a grid's cells, and the names of the axes that were typed, to those that
       can be run and a line on each kind that was left out. Raises Refusal.
-    plan: from the cells of a run to its units; imports no jax.
+    measure: "module:function". The function, found when a unit is measured, is given a
+      unit's cells, what they share (see `Plan`) and the bytes that it may use; it
+      returns one Measured for each cell.
+    plan: which cells are measured by one call, and what that costs; imports no jax.
     columns: what rows.csv and the terminal show first, in order.
     tables, figures: pure functions of rows (and profiles).
     compile_seconds: rough time to compile one program, for the estimate.
@@ -78,8 +124,9 @@ class Study(NamedTuple):
     source: str
     axes: Mapping[str, Axis]
     sizes: Mapping[str, Mapping[str, tuple[Value, ...]]]
-    plan: Callable[[Sequence[Cell]], Sequence[Unit]]
+    measure: str
     columns: tuple[str, ...]
+    plan: Plan = Plan()
     fit: Fit = lambda cells, typed: (cells, [])
     claims: tuple[Claim, ...] = ()
     tables: Callable[[Sequence[Row]], Sequence[Table]] = lambda rows: ()
@@ -128,17 +175,3 @@ def chosen_values(
         name: given.get(name, sized.get(name, axis.values))
         for name, axis in study.axes.items()
     }
-
-
-def one_by_one(
-    measure: Callable[[Cell], Measured], memory: int = 2**28, seconds: float = 1.0
-) -> Callable[[Sequence[Cell]], list[Unit]]:
-    """A plan that measures each cell by itself: the simplest study there is."""
-
-    def plan(cells: Sequence[Cell]) -> list[Unit]:
-        return [
-            Unit((cell,), None, memory, memory, seconds, lambda _, c=cell: [measure(c)])
-            for cell in cells
-        ]
-
-    return plan

@@ -11,14 +11,14 @@ from research.study.declaration import Cell
 from research.study.errors import Refusal
 
 
-class Cost(NamedTuple):
+class NetworkCost(NamedTuple):
     """Estimates for one seed's network: the bytes it needs, and seconds a layer."""
 
     memory: int
     layer_seconds: float
 
 
-def cost(cell: Mapping[str, Any], capacity: int) -> Cost:
+def cost(cell: Mapping[str, Any], capacity: int) -> NetworkCost:
     """What a network drawn with `capacity` layers costs to probe.
 
     Weights and the states of a batch are kept; drawing needs room for a copy. Fitted on
@@ -30,7 +30,7 @@ def cost(cell: Mapping[str, Any], capacity: int) -> Cost:
     states *= math.prod(dataset.shape[: family.space])
     layer = kernels * (width * width + width) + states
     seconds = 1.6e-5 + kernels * 4 * states * width / 1.2e10 + states * 6e-9
-    return Cost(2 * (4 * layer * (capacity + 1) + 2**20), seconds)
+    return NetworkCost(2 * (4 * layer * (capacity + 1) + 2**20), seconds)
 
 
 def fit(

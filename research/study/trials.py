@@ -1,4 +1,4 @@
-"""Units of training runs: from a study's cells to calls of `research.trainability`."""
+"""Units of training runs: from a study's cells to calls of `learning.trainability`."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from research.catalogues.initializers import INITIALIZERS
 from research.catalogues.optimizers import tried
 from research.lazy import lazily
 from research.study import families
-from research.study.declaration import Cell, Measured, Unit
+from research.study.declaration import Cell, Cost, Measured, Plan, Unit
 
 with lazily():
     from research.learning import trainability
@@ -48,28 +48,47 @@ COPIES = 5  # of the parameters: themselves, gradient, step, two averages
 
 
 def plan(
+    settings: Callable[[Cell], dict[str, Any]],
+    priority: Callable[[Unit], Any] | None = None,
+) -> Plan:
+    """Units of cells that one compiled program trains; `measure` measures them.
+
+    settings: what to add to DEFAULTS for a cell; `steps` must be there.
+    """
+    full = functools.partial(_full, settings)
+    return Plan(
+        group=lambda cell: program(full(cell)),
+        cost=lambda cells, shared: cost([full(cell) for cell in cells]),
+        priority=priority,
+        # One program's runs are shared by two workers where there is no other for them.
+        split=2,
+    )
+
+
+def measure(
     cells: Sequence[Cell],
+    memory: int,
     settings: Callable[[Cell], dict[str, Any]],
     finish: Callable[[Cell, Any], Measured],
     target: float = 0.9,
-) -> list[Unit]:
-    """Units of cells that one compiled program trains.
+) -> list[Measured]:
+    """One Measured for each cell of a unit.
 
-    settings: what to add to DEFAULTS for a cell; `steps` must be there. Of a tuple of
-    learning rates all are tried, and the best one's row is the cell's.
-    finish: a cell's row, from the cell and its `propagation.Result`.
+    Of a tuple of learning rates all are tried, and the best one's row is the cell's.
+    finish: a cell's row, from the cell and its `measurement.Result`.
     """
-    groups: dict[tuple, list[tuple[Cell, dict]]] = {}
-    for cell in cells:
-        full = {**DEFAULTS, **cell, **settings(cell)}
-        groups.setdefault(program(full), []).append((cell, full))
-    units = []
-    for key, pairs in groups.items():
-        # One program's runs are shared by two workers where there is no other for them.
-        parts = 2 if len(groups) == 1 and len(pairs) > 1 else 1
-        for part in range(parts):
-            units.append(_unit(key, pairs[part::parts], finish, target))
-    return units
+    results = train([_full(settings, cell) for cell in cells], memory, target)
+    return [finish(cell, r) for cell, r in zip(cells, results, strict=True)]
+
+
+def _full(settings: Callable[[Cell], dict[str, Any]], cell: Cell) -> dict[str, Any]:
+    return {**DEFAULTS, **cell, **settings(cell)}
+
+
+def train(fulls: Sequence[dict[str, Any]], memory: int, target: float) -> list[Any]:
+    """A `measurement.Result` for each of the settings, which share one program."""
+    at_a_time = max(1, memory // cost(fulls).memory)
+    return trainability.measure(fulls, at_a_time, target)
 
 
 def program(full: dict[str, Any]) -> tuple:
@@ -78,24 +97,10 @@ def program(full: dict[str, Any]) -> tuple:
     return (draw, *(str(full[name]) for name in STATIC))
 
 
-def _unit(key: tuple, pairs, finish, target: float) -> Unit:
-    full = pairs[0][1]
-    cost = families.cost(full, full["depth"])
-    runs = sum(own["seeds"] * len(tried(own["learning_rate"])) for _, own in pairs)
-    work = full["steps"] * full["depth"] * cost.layer_seconds
-    memory = COPIES * cost.memory
-    return Unit(
-        tuple(cell for cell, _ in pairs),
-        key,
-        memory=memory,
-        peak=memory * runs,
-        seconds=runs * work,
-        run=functools.partial(_run, pairs, finish, target, memory),
-    )
-
-
-def _run(pairs, finish, target: float, one: int, memory: int) -> list[Measured]:
-    settings = [full for _, full in pairs]
-    at_a_time = max(1, memory // one)
-    results = trainability.measure(settings, at_a_time, target)
-    return [finish(cell, r) for (cell, _), r in zip(pairs, results, strict=True)]
+def cost(fulls: Sequence[dict[str, Any]]) -> Cost:
+    """The estimate for settings that share one program."""
+    one = families.cost(fulls[0], fulls[0]["depth"])
+    runs = sum(full["seeds"] * len(tried(full["learning_rate"])) for full in fulls)
+    work = fulls[0]["steps"] * fulls[0]["depth"] * one.layer_seconds
+    memory = COPIES * one.memory
+    return Cost(memory, peak=memory * runs, seconds=runs * work)

@@ -1,0 +1,76 @@
+"""The planner: from a study and the cells of a run to units of work, always the same."""
+
+import importlib
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from research.study.declaration import Cell, Measured, Study, Unit
+from research.study.studies import studies
+
+
+def units(study: Study, cells: Sequence[Cell]) -> list[Unit]:
+    """The units of a run, in the order in which they are to be begun."""
+    plan = study.plan
+    program = plan.program or plan.group or (lambda cell: None)
+    alike = grouped(cells, program)
+    shared = {key: plan.shared(own, cells) for key, own in alike.items()}
+    groups = list(grouped(cells, plan.group).values()) if plan.group else None
+    parts = share_out(groups, plan.split) if groups else [[cell] for cell in cells]
+    made = []
+    for part in parts:
+        key = program(part[0])
+        cost = plan.cost(part, shared[key])
+        made.append(Unit(study.name, tuple(part), shared[key], key, cost))
+    return sorted(made, key=plan.priority) if plan.priority else made
+
+
+def grouped(
+    cells: Sequence[Any], key: Callable[[Any], Hashable]
+) -> dict[Hashable, list[Any]]:
+    """Cells by their key, both in the order in which they come."""
+    groups: dict[Hashable, list[Any]] = {}
+    for cell in cells:
+        groups.setdefault(key(cell), []).append(cell)
+    return groups
+
+
+def share_out(groups: Sequence[list[Any]], parts: int) -> list[list[Any]]:
+    """The groups; a lone one is shared out in so many parts.
+
+    >>> share_out([["a", "b", "c"]], 2)
+    [['a', 'c'], ['b']]
+    """
+    if len(groups) > 1:
+        return list(groups)
+    (group,) = groups
+    return [part for n in range(parts) if (part := group[n::parts])]
+
+
+def all_but(*names: str) -> Callable[[Cell], Hashable]:
+    """A group for cells that differ in these axes alone.
+
+    >>> all_but("depth")({"depth": 4, "width": 8})
+    (8,)
+    """
+    return lambda cell: tuple(v for name, v in cell.items() if name not in names)
+
+
+def longest_first(unit: Unit) -> float:
+    """A priority: no worker is left with a long unit alone at the end."""
+    return -unit.cost.seconds
+
+
+def measure(unit: Unit, memory: int) -> Sequence[Measured]:
+    """One Measured for each cell, by the function that the unit's study names.
+
+    memory: bytes that may be used. The study is looked up by its name: a unit can be
+    measured by any process that has the same code.
+    """
+    function = resolve(studies()[unit.study].measure)
+    return function(unit.cells, unit.shared, memory)
+
+
+def resolve(name: str) -> Callable:
+    """The function that "module:function" names."""
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
