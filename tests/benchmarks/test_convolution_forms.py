@@ -7,6 +7,7 @@ import pytest
 from benchmarks.convolution_forms import study
 from benchmarks.convolution_forms.study import FORMS, PLACES
 from research.report.rendering import as_markdown
+from research.study import plan
 
 CELL = {"channels": 128, "batch": 2, "layers": 2, "seeds": 2, "rounds": 1}
 
@@ -29,8 +30,8 @@ def test_every_form_has_the_convolutions_value_and_gradients(name):
 
 def rows(place, *names):
     cells = [{**CELL, "place": place, "form": name} for name in names]
-    (unit,) = study.plan(cells)
-    pairs = zip(cells, unit.run(2**30), strict=True)
+    (unit,) = plan.units(study.STUDY, cells)
+    pairs = zip(cells, plan.measure(unit, 2**30), strict=True)
     return [
         {**cell, "status": found.status, "reason": found.reason, **found.values}
         for cell, found in pairs

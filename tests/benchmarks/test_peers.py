@@ -32,7 +32,7 @@ def rows_of(name: str, *peers: str):
     shape = OTHER.get(name, SMALL)._asdict()
     names = ("depthbench", *peers)
     cells = [{"case": name, "peer": peer, **shape, "rounds": 1} for peer in names]
-    return dict(zip(names, study.measure(cells, 2**30), strict=True))
+    return dict(zip(names, study.measure(cells, {}, 2**30), strict=True))
 
 
 def assert_equal(rows) -> None:

@@ -149,7 +149,7 @@ def test_what_cannot_be_measured_is_a_row():
             own = [cell(**given, mode=mode)]
             if status == "absent" and not throughput_programs.DTYPES["tf32"].absent():
                 continue  # where there is one
-            (row,) = throughput.measure(own, memory)
+            (row,) = throughput.measure(own, {}, memory)
             assert row.status == status and row.reason
     rows = [{**own[0], "status": row.status, "reason": row.reason}]
     (table,) = throughput_report.tables(rows)

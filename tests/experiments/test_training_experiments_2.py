@@ -27,6 +27,7 @@ from research.datasets import DataError
 from research.learning import jobs, sweeps, trainability
 from research.learning.training import Log, Measures
 from research.report.rendering import as_markdown
+from research.study import plan
 from research.study.claims import Claim, judge
 from research.study.declaration import chosen_values, grid
 from research.study.errors import Refusal
@@ -62,8 +63,8 @@ def rows_of(study, monkeypatch, given=None):
     rows, kept = [], {}
     cells = grid(study, chosen_values(study, "smoke", given or {}))
     cells, _ = study.fit(cells, set())
-    for unit in study.plan(cells):
-        for cell, measured in zip(unit.cells, unit.run(2**32), strict=True):
+    for unit in plan.units(study, cells):
+        for cell, measured in zip(unit.cells, plan.measure(unit, 2**32), strict=True):
             row = {**cell, "status": measured.status, "reason": measured.reason}
             row |= {
                 name: None if isinstance(value, float) and math.isnan(value) else value
@@ -218,7 +219,7 @@ def test_digits_beat_the_largest_class(optax_as_it_is):
     rows = []
     for name in ("largest class", "nearest neighbours", "multilayer perceptron"):
         own = {**cell, "method": name}
-        measured = digits.measure(own)
+        measured = digits.accuracies(own)
         rows.append({**own, "status": "ok", **measured.values, "id": name})
         kept = measured.profiles
     trivial, near, net = (row["accuracy"] for row in rows)

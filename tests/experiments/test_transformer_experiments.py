@@ -12,6 +12,7 @@ from research.architectures.contract import Variables, apply, init
 from research.catalogues.initializers import Draw
 from research.report.rendering import as_markdown
 from research.signal import probes
+from research.study import plan
 
 CELL = {"width": 8, "depth": 4, "batch": 3, "seeds": 3}
 DEPTH = 2  # what is run of the four layers: the others must leave no trace
@@ -172,8 +173,8 @@ def power(exponents):
 
 def row_of(study, name):
     cell = {**CELL, "depth": 16, "architecture": f"transformer_{name}"}
-    (unit,) = study.plan([cell])
-    (measured,) = unit.run(unit.memory)
+    (unit,) = plan.units(study, [cell])
+    (measured,) = plan.measure(unit, unit.cost.memory)
     row = {**cell, "status": measured.status, "reason": "", **measured.values}
     assert row["status"] == "ok" and set(study.columns) == set(row)
     return row

@@ -20,6 +20,7 @@ from research.learning.sweeps import Trained
 from research.learning.training import Log, Measures
 from research.report.rendering import as_markdown, text_of
 from research.signal.measurement import Result
+from research.study import plan
 from research.study.claims import judge
 from research.study.declaration import chosen_values, grid
 from research.study.errors import Refusal
@@ -184,8 +185,8 @@ def measured(study, **given):
     chosen = chosen_values(study, "smoke", {**TINY, **given})
     cells, _ = study.fit(grid(study, chosen), set(chosen))
     rows = []
-    for unit in study.plan(cells):
-        for cell, got in zip(unit.cells, unit.run(2**30), strict=True):
+    for unit in plan.units(study, cells):
+        for cell, got in zip(unit.cells, plan.measure(unit, 2**30), strict=True):
             rows.append(
                 {**cell, "status": got.status, "reason": got.reason, **got.values}
             )

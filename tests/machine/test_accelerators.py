@@ -17,7 +17,8 @@ from research.engine import runner
 from research.learning import jobs, sweeps
 from research.learning.jobs import Setup
 from research.signal import ensembles, measurement
-from research.study.declaration import Unit
+from research.study import plan
+from research.study.declaration import Cost, Unit
 
 FUSED = ("__cudnn$fmhaSoftmax", "__cudnn$fmhaSoftmaxBackward")
 
@@ -194,14 +195,15 @@ def test_pytorch_is_timed_on_the_same_device_or_not_at_all(elsewhere):
     assert bool(torch_loop.absent()) != torch.cuda.is_available()
 
 
-def test_rows_are_of_exact_products_and_the_cpus_programs_stay(elsewhere):
+def test_rows_are_of_exact_products_and_the_cpus_programs_stay(elsewhere, monkeypatch):
     seen = []
 
-    def note(memory):
+    def note(unit, memory):
         seen.append(jax.config.jax_default_matmul_precision)
         return []
 
-    unit = Unit((), 0, memory=0, peak=0, seconds=0.0, run=note)
+    monkeypatch.setattr(plan, "measure", note)
+    unit = Unit("any", (), {}, 0, Cost(0, 0, 0.0))
     runner.attempt(unit, 1)
     elsewhere("cuda")
     runner.attempt(unit, 1)

@@ -20,6 +20,7 @@ from research.cli.main import main
 from research.report.rendering import as_markdown
 from research.signal import measurement
 from research.study import families
+from research.study import families, plan
 from research.theory import mean_field
 
 STUDIES = {m.STUDY.name: m.STUDY for m in (dynamical_isometry, ten_thousand_layers)}
@@ -163,10 +164,10 @@ def test_nets_of_other_draws_are_other_units():
         for depth in (4, 8)
     ]
     study = STUDIES["ten_thousand_layers"]
-    units = study.plan(cells)
+    units = plan.units(study, cells)
     found = [{(c["recipe"], c["depth"]) for c in unit.cells} for unit in units]
     normal = [{("gaussian", d), ("he", d)} for d in (4, 8)]
     assert found == [*normal, {("delta_orthogonal", 4)}, {("delta_orthogonal", 8)}]
     assert len({unit.program for unit in units}) == 1
     full = {**nets.DEFAULTS, **cells[0], "architecture": "cnn", "batch": 4}
-    assert units[0].memory == families.cost(full, 8).memory
+    assert units[0].cost.memory == families.cost(full, 8).memory

@@ -1,0 +1,254 @@
+"""Units of work: plain data, the same ones each time, and measured anywhere alike."""
+
+import json
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from research.datasets import DataError
+from research.study import plan
+from research.study.declaration import (
+    Cost,
+    Plan,
+    Study,
+    Unit,
+    chosen_values,
+    fixed,
+    grid,
+)
+from research.study.studies import studies
+
+SIZES = ("smoke", "standard", "full")
+each_study = pytest.mark.parametrize("study", studies().values(), ids=lambda s: s.name)
+
+
+def cells_of(study, size, **given):
+    cells, _ = study.fit(grid(study, chosen_values(study, size, given)), set(given))
+    return cells
+
+
+def units_of(study, size):
+    """The units; those that no data set is here for are of the digits."""
+    try:
+        return plan.units(study, cells_of(study, size))
+    except DataError:
+        return plan.units(study, cells_of(study, size, dataset=("digits",)))
+
+
+@each_study
+@pytest.mark.parametrize("size", SIZES)
+def test_units_are_plain_data_the_same_each_time(study, size):
+    units = units_of(study, size)
+    assert units_of(study, size) == units
+    for unit in units:
+        assert pickle.loads(pickle.dumps(unit)) == unit
+        sent = json.loads(json.dumps([unit.study, unit.cells, unit.shared]))
+        assert sent == [unit.study, list(unit.cells), unit.shared]
+        assert unit.study == study.name
+        assert 0 < unit.cost.memory <= unit.cost.peak and unit.cost.seconds > 0
+        hash(unit.program)
+    planned = [cell for unit in units for cell in unit.cells]
+    order = study.order
+    everything = cells_of(study, size) if size != "full" else planned
+    assert sorted(planned, key=order) == sorted(everything, key=order)
+    assert len({tuple(cell.items()) for cell in planned}) == len(planned)
+
+
+@each_study
+def test_the_function_that_measures_is_there(study):
+    assert callable(plan.resolve(study.measure))
+    assert study.measure.partition(":")[0].replace(".", "/") in study.script
+
+
+CELLS = [
+    {"activation": activation, "depth": depth, "sigma": sigma}
+    for activation in ("tanh", "relu")
+    for depth in (4, 8)
+    for sigma in (1.0, 2.0)
+]
+STUDY = Study("any", "experiment", "?", "", {}, {}, "a.b:measure", ())
+
+
+def planned(cells=CELLS, **pieces):
+    return plan.units(STUDY._replace(plan=Plan(**pieces)), cells)
+
+
+def places(units, cells=CELLS):
+    return [[cells.index(cell) for cell in unit.cells] for unit in units]
+
+
+def test_without_a_group_each_cell_is_a_unit_and_all_share_a_program():
+    units = planned()
+    assert places(units) == [[n] for n in range(8)]
+    assert {unit.program for unit in units} == {None}
+    assert units[3] == Unit("any", (CELLS[3],), {}, None, Cost(2**28, 2**28, 1.0))
+
+
+def test_cells_of_a_group_are_one_unit_where_its_first_cell_stands():
+    units = planned(group=lambda c: (c["sigma"], c["depth"]), cost=fixed(7, 2.0))
+    assert places(units) == [[0, 4], [1, 5], [2, 6], [3, 7]]
+    assert [unit.program for unit in units] == [(1, 4), (2, 4), (1, 8), (2, 8)]
+    assert units[0].cost == Cost(7, 7, 4.0)
+    assert places(planned(group=plan.all_but("sigma", "activation"))) == [
+        [0, 1, 4, 5],
+        [2, 3, 6, 7],
+    ]
+
+
+def test_a_unit_knows_of_its_programs_cells_and_of_the_runs():
+    def shared(alike, run):
+        return {
+            "capacity": max(cell["depth"] for cell in alike),
+            "activations": list(dict.fromkeys(cell["activation"] for cell in run)),
+        }
+
+    def cost(cells, shared):
+        return Cost(shared["capacity"], 99, float(len(cells)))
+
+    units = planned(
+        CELLS[:-2],  # no relu of depth 8
+        group=plan.all_but("sigma"),
+        program=lambda cell: cell["activation"],
+        shared=shared,
+        cost=cost,
+    )
+    assert places(units) == [[0, 1], [2, 3], [4, 5]]
+    assert [unit.program for unit in units] == ["tanh", "tanh", "relu"]
+    assert [unit.shared["capacity"] for unit in units] == [8, 8, 4]
+    assert all(unit.shared["activations"] == ["tanh", "relu"] for unit in units)
+    assert [unit.cost.memory for unit in units] == [8, 8, 4]
+
+
+def test_a_lone_group_is_split_and_others_are_not():
+    alone = planned(group=lambda cell: 0, split=2)
+    assert places(alone) == [[0, 2, 4, 6], [1, 3, 5, 7]]
+    assert places(planned(CELLS[:1], group=lambda cell: 0, split=2)) == [[0]]
+    two = planned(group=lambda cell: cell["activation"], split=2)
+    assert places(two) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+def test_the_longest_comes_first_and_equals_stay_in_order():
+    units = planned(
+        cost=lambda cells, shared: Cost(1, 1, float(cells[0]["depth"])),
+        priority=plan.longest_first,
+    )
+    assert places(units) == [[2], [3], [6], [7], [0], [1], [4], [5]]
+
+
+@pytest.mark.parametrize(
+    "name, cells_a_unit, programs",
+    [
+        ("gradient_flow", [3] * 36, 3),
+        ("ten_thousand_layers", [2, 2, 3, 3], 1),
+        ("dynamical_isometry", [2, 2, 2, 2, 4, 4], 3),
+        ("edge_of_chaos", [6, 6, 6], 1),
+        ("residual_growth", [1] * 12, 6),
+        ("mup", [2] * 4, 4),
+        ("trainable_depth", [3, 3], 2),
+        ("deepnorm_update", [1] * 3, 1),
+        ("he_against_xavier", [1] * 2, 2),
+        ("shattered_gradients", [1] * 2, 2),
+    ],
+)
+def test_studies_measure_together_what_they_did(name, cells_a_unit, programs):
+    """What one call measures decides how it is batched, and so a row's last bits."""
+    units = units_of(studies()[name], "smoke")
+    assert [len(unit.cells) for unit in units] == cells_a_unit
+    assert len({unit.program for unit in units}) == programs
+
+
+def test_cells_that_differ_in_their_variances_alone_are_trained_together():
+    given = {"initializer": ("he_normal", "orthogonal", "critical")}
+    for name in ("trainability", "max_trainable_depth"):
+        study = studies()[name]
+        units = plan.units(study, cells_of(study, "smoke", **given))
+        found = [tuple(cell["initializer"] for cell in unit.cells) for unit in units]
+        assert set(found) == {("he_normal", "critical"), ("orthogonal",)}
+
+
+ELSEWHERE = """
+import json, sys
+from research.store.rows import record_of
+from research.study import plan
+from research.study.studies import studies
+name, cells = json.load(sys.stdin)
+unit = plan.units(studies()[name], cells)[-1]
+for cell, got in zip(unit.cells, plan.measure(unit, 2**30), strict=True):
+    record, _ = record_of(name, cell, got, {"data": ""})
+    print(json.dumps([cell, got.status, record.values, record.profiles]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, given",
+    [
+        ("finite_width", {"depth": (2, 4)}),
+        ("dynamical_isometry", {"activation": ("relu",), "depth": (1, 2)}),
+    ],
+)
+def test_another_process_gets_a_runs_rows_from_names_and_cells(
+    name, given, clean_environment, root, tmp_path
+):
+    cache = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+    def python(*arguments, **streams):
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=root,
+            env={**clean_environment, **cache},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            **streams,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    command = ["run", name, "--size", "smoke", "--out", str(tmp_path / "run")]
+    for axis, values in given.items():
+        command += [f"--{axis}", ",".join(map(str, values))]
+    python("-m", "research.cli", *command)
+    bodies = [json.loads(p.read_text()) for p in tmp_path.glob("run/cells/*.json")]
+    ours = [
+        [b[n] for n in ("settings", "status", "values", "profiles")] for b in bodies
+    ]
+    sent = json.dumps([name, cells_of(studies()[name], "smoke", **given)])
+    theirs = list(map(json.loads, python("-c", ELSEWHERE, input=sent).splitlines()))
+    assert theirs and all(row in ours for row in theirs)
+
+
+@pytest.mark.slow
+def test_the_guides_experiment_is_found_and_runs(root, tmp_path, clean_environment):
+    """CONTRIBUTING's example, as it is written, in a copy of the source."""
+    for package in ("research", "experiments"):
+        hidden = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(root / package, tmp_path / package, ignore=hidden)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks/__init__.py").touch()
+    guide = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    found = re.search(r"`(experiments/\S+\.py)`:\n\n```python\n(.*?)```", guide, re.S)
+    assert found is not None
+    (tmp_path / found[1]).write_text(found[2], encoding="utf-8")
+    command = ["run", "half_kept", "--size", "smoke", "--format", "csv"]
+    done = subprocess.run(
+        [sys.executable, "-m", "research.cli", *command],
+        cwd=tmp_path,
+        env=clean_environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    header, *rows = done.stdout.splitlines()
+    at = header.split(",").index("kept")
+    assert len(rows) == 2
+    relu = next(row for row in rows if row.startswith("relu")).split(",")
+    assert float(relu[at]) == pytest.approx(0.5, abs=0.5)
