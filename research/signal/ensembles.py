@@ -182,18 +182,31 @@ def _slope_of_one(phis: tuple, primals, tangents):
     return value, slopes_of_z * tangents[1]
 
 
-# Each thread keeps its last draw: consecutive calls differ in what does not change it.
-_KEPT = threading.local()
+class _LastDraw(threading.local):
+    """What the thread drew last, which is its own and is freed when it ends.
+
+    A worker's calls follow each other by draw, and drawing takes longer than most of
+    them; of two workers each has a program, and so a draw, of its own. More than one
+    draw for each would not leave the memory that a unit was told it may use.
+    """
+
+    request: tuple | None = None
+    variables: Variables | None = None
+
+
+_LAST = _LastDraw()
 
 
 def _drawn(program: Program, draw: str, seeds: range) -> Variables:
     """Variables of unit size, stacked [seeds, …]."""
     request = (program._replace(activations=()), draw, seeds)
-    if getattr(_KEPT, "request", None) != request:
-        _KEPT.request = _KEPT.variables = None  # freed before the next is made
-        _KEPT.variables = jax.block_until_ready(_draw(program, draw, seeds))
-        _KEPT.request = request
-    return _KEPT.variables
+    variables = _LAST.variables
+    if variables is None or _LAST.request != request:
+        # Freed before the next is made.
+        variables = _LAST.request = _LAST.variables = None
+        variables = jax.block_until_ready(_draw(program, draw, seeds))
+        _LAST.request, _LAST.variables = request, variables
+    return variables
 
 
 def _draw(program: Program, draw: str, seeds: range) -> Variables:

@@ -5,7 +5,6 @@ ensemble members, which theory stands beside them, and what is read off the prof
 """
 
 import functools
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,7 +21,6 @@ from research.signal.probes import Signal
 from research.theory import mean_field, trajectories
 from research.theory.activation import kinked_at_zero
 
-_ONE_AT_A_TIME = threading.Lock()  # threads would work out the same theory side by side
 SURVIVES = 3.0  # decades between first and last gradient: a factor of 1,000
 Settings = Mapping[str, Any]
 
@@ -135,8 +133,7 @@ def _measure(
     runnable: dict[int, Member] = {}
     for number, settings in enumerate(cells):
         try:
-            with _ONE_AT_A_TIME:
-                runnable[number] = member(settings)
+            runnable[number] = member(settings)
         except NoCriticalPoint as error:
             values: dict[str, Any] = {"verdict": "no fixed point"}
             results[number] = Result("no_fixed_point", str(error), values, {})
@@ -164,8 +161,7 @@ def _measure(
 
 def result(settings: Settings, member: Member, signal: Signal) -> Result:
     """The row of one cell: what was measured, and what theory says of it."""
-    with _ONE_AT_A_TIME:
-        theory, line = theory_of(settings, member)
+    theory, line = theory_of(settings, member)
     losses = [
         profiles.lost_at(q, apart)
         for q, apart in zip(signal.log10_length, signal.decorrelation, strict=True)

@@ -7,6 +7,7 @@ Gauss-Legendre rule. Everything is float64 on the host; jax only evaluates φ an
 """
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -200,9 +201,20 @@ class MomentTable(NamedTuple):
     ln_dphi2: Callable  # ln q [...] -> ln E[φ′²]
 
 
-@functools.cache
 def tabulated(activation: Activation) -> MomentTable:
-    """The activation's table; the splines' relative accuracy is about 1e-8."""
+    """The activation's table; the splines' relative accuracy is about 1e-8.
+
+    Threads that ask for the same one wait for it: it takes up to two seconds.
+    """
+    with _TABLE_LOCKS.setdefault(activation, threading.Lock()):
+        return _tabulated(activation)
+
+
+_TABLE_LOCKS: dict[Activation, threading.Lock] = {}  # `tabulated` alone takes them
+
+
+@functools.cache
+def _tabulated(activation: Activation) -> MomentTable:
     # Fine where φ bends, coarse where its moments have become powers of q.
     decades = [
         np.arange(-30, -12, 0.25),

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import time
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -204,6 +206,22 @@ def test_the_table_equals_quadrature(activation):
     at, lookup = moments(activation, q), tabulated(activation)
     np.testing.assert_allclose(np.exp(lookup.ln_phi2(np.log(q))), at.phi2, rtol=1e-7)
     np.testing.assert_allclose(np.exp(lookup.ln_dphi2(np.log(q))), at.dphi2, rtol=1e-7)
+
+
+def test_threads_that_ask_for_one_table_wait_for_it(monkeypatch):
+    fresh = ACTIVATIONS["tanh"]._replace(name="fresh")
+    begun = []
+
+    def slowly(activation, q):
+        begun.append(activation.name)
+        time.sleep(0.005)
+        return moments(activation, q)
+
+    monkeypatch.setattr(quadrature, "moments", slowly)
+    with futures.ThreadPoolExecutor(4) as threads:
+        tables = list(threads.map(table, [fresh] * 4))
+    assert all(one is tables[0] for one in tables)
+    assert begun == ["fresh"] * 16  # its blocks, each worked out once
 
 
 def test_a_correlation_must_be_between_0_and_1():
