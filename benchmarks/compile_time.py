@@ -16,15 +16,7 @@ from research.lazy import lazily
 from research.study import families
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import (
-    Cell,
-    Cost,
-    Measured,
-    Plan,
-    Row,
-    Shared,
-    Study,
-)
+from research.study.declaration import Cell, Cost, Measured, Plan, Row, Shared, Study
 from research.study.plan import all_but
 from research.study.tables import Mark, Table, number
 

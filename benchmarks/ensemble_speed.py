@@ -17,15 +17,7 @@ from research.catalogues.catalogue import Catalogue
 from research.catalogues.initializers import Rule
 from research.lazy import lazily
 from research.study.axes import Axis
-from research.study.declaration import (
-    Cell,
-    Cost,
-    Measured,
-    Plan,
-    Row,
-    Shared,
-    Study,
-)
+from research.study.declaration import Cell, Cost, Measured, Plan, Row, Shared, Study
 from research.study.plan import all_but
 from research.study.tables import Mark, Table, number
 

@@ -18,15 +18,7 @@ from research.lazy import lazily
 from research.learning import sharding
 from research.store import provenance
 from research.study.axes import Axis
-from research.study.declaration import (
-    Cell,
-    Measured,
-    Plan,
-    Row,
-    Shared,
-    Study,
-    fixed,
-)
+from research.study.declaration import Cell, Measured, Plan, Row, Shared, Study, fixed
 from research.study.errors import Refusal
 from research.study.tables import Mark, Table, number
 

@@ -18,15 +18,7 @@ from research.lazy import lazily
 from research.study import families
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import (
-    Cell,
-    Cost,
-    Measured,
-    Plan,
-    Row,
-    Shared,
-    Study,
-)
+from research.study.declaration import Cell, Cost, Measured, Plan, Row, Shared, Study
 
 with lazily():
     from research.signal import measurement
@@ -94,9 +86,9 @@ SHARED_CAPACITY = 1024  # nets up to this depth share one program and its draws
 def program(cell: Cell) -> tuple:
     """What is compiled once: nets that are the first layers of a deeper one share it."""
     repeats = ARCHITECTURES[cell["architecture"]].repeats
-    shared = repeats and cell["depth"] <= SHARED_CAPACITY
+    together = repeats and cell["depth"] <= SHARED_CAPACITY
     names = ("architecture", "normalizer", "width", "batch", "dataset", "seeds")
-    return (*(cell[name] for name in names), shared or cell["depth"])
+    return (*(cell[name] for name in names), together or cell["depth"])
 
 
 def group(cell: Cell) -> tuple:
@@ -125,10 +117,10 @@ def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
 def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
     """One Measured for each cell, as many seeds at a time as fit in memory."""
     activations, capacity = tuple(shared["activations"]), shared["capacity"]
-    program = measurement.program_of(cells[0], activations, capacity)
-    one = families.cost(cells[0], capacity).memory
+    compiled = measurement.program_of(cells[0], activations, capacity)
+    one = cost(cells, shared).memory
     at_a_time = max(1, min(cells[0]["seeds"], memory // one))
-    return [Measured(*r) for r in measurement.measure(cells, program, at_a_time)]
+    return [Measured(*r) for r in measurement.measure(cells, compiled, at_a_time)]
 
 
 def _plain(row: Row) -> bool:

@@ -21,15 +21,7 @@ from research.lazy import lazily
 from research.machine import host
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import (
-    Cell,
-    Cost,
-    Measured,
-    Plan,
-    Row,
-    Shared,
-    Study,
-)
+from research.study.declaration import Cell, Cost, Measured, Plan, Row, Shared, Study
 from research.study.errors import Refusal
 from research.study.plan import all_but
 

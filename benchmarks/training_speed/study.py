@@ -23,15 +23,7 @@ from benchmarks.training_speed.ways import (
 from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import (
-    Cell,
-    Cost,
-    Measured,
-    Plan,
-    Row,
-    Shared,
-    Study,
-)
+from research.study.declaration import Cell, Cost, Measured, Plan, Row, Shared, Study
 from research.study.tables import Mark, Table, number
 
 with lazily():

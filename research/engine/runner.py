@@ -1,15 +1,14 @@
 """The runner: has units measured of which cells are missing, and writes their rows."""
 
-import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from research.engine import console
 from research.engine.signals import supervise
-from research.machine import host
+from research.machine import host, precision
 from research.store import folder as folders
 from research.store import provenance, rows
 from research.store.folder import Folder
@@ -183,7 +182,7 @@ def attempt(unit: Unit, memory: int) -> Sequence[Measured]:
         reason = f"needs {need}, and {console.size(memory)} may be used"
         return [Measured("oom", reason, {})] * len(unit.cells)
     try:
-        with exact():
+        with precision.exact():
             return plan.measure(unit, memory)
     except MemoryError:
         reason = f"ran out of memory; estimated {need}"
@@ -193,22 +192,6 @@ def attempt(unit: Unit, memory: int) -> Sequence[Measured]:
             raise
         reason = str(error).splitlines()[0]
         return [Measured("oom", reason, {})] * len(unit.cells)
-
-
-@contextlib.contextmanager
-def exact() -> Iterator[None]:
-    """Products in float32, as every row is stamped, where the device would round factors.
-
-    On a CPU nothing is rounded, and programs stay what they are. A study that measures
-    other precisions says so itself.
-    """
-    import jax
-
-    if jax.default_backend() == "cpu":
-        yield
-        return
-    with jax.default_matmul_precision("highest"):
-        yield
 
 
 def make_stamp(data: str, environment: dict[str, Any]) -> dict[str, Any]:

@@ -97,21 +97,21 @@ def stages(
     )
 
 
-class Plan(NamedTuple):
+class Footprint(NamedTuple):
     """Bytes of a compiled program: arguments, results and scratch; and scratch alone."""
 
     peak: int
     scratch: int
 
 
-def planned(compiled: Any) -> Plan | None:
+def planned(compiled: Any) -> Footprint | None:
     """What XLA plans of a compiled program's memory; None where it does not say."""
     plan = compiled.memory_analysis()
     if plan is None:
         return None
     held = plan.argument_size_in_bytes + plan.output_size_in_bytes
     scratch = plan.temp_size_in_bytes
-    return Plan(held - plan.alias_size_in_bytes + scratch, scratch)
+    return Footprint(held - plan.alias_size_in_bytes + scratch, scratch)
 
 
 class First(NamedTuple):

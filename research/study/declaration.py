@@ -1,6 +1,5 @@
 """Declarations: a study is data and pure functions, and everything is made from it."""
 
-import importlib.util
 import itertools
 from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from typing import Any, Literal, NamedTuple

@@ -19,7 +19,6 @@ from research.catalogues.initializers import DRAWS, NoCriticalPoint
 from research.cli.main import main
 from research.report.rendering import as_markdown
 from research.signal import measurement
-from research.study import families
 from research.study import families, plan
 from research.theory import mean_field
 

@@ -219,7 +219,7 @@ def test_threads_that_ask_for_one_table_wait_for_it(monkeypatch):
 
     monkeypatch.setattr(quadrature, "moments", slowly)
     with futures.ThreadPoolExecutor(4) as threads:
-        tables = list(threads.map(table, [fresh] * 4))
+        tables = list(threads.map(tabulated, [fresh] * 4))
     assert all(one is tables[0] for one in tables)
     assert begun == ["fresh"] * 16  # its blocks, each worked out once
 

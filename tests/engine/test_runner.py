@@ -1,0 +1,89 @@
+"""The runner beside what measures: it alone writes rows, whatever units are sent to."""
+
+import itertools
+import threading
+
+import pytest
+
+from research.engine import runner
+from research.engine.console import Progress
+from research.store import folder as folders
+from research.store.rows import cell_id
+from research.study import plan
+from research.study.declaration import Measured, Plan, Study
+
+CELLS = [{"net": net, "n": n} for net in ("plain", "residual") for n in range(3)]
+STUDY = Study(
+    "any",
+    "experiment",
+    "?",
+    "",
+    {},
+    {},
+    "nowhere:measure",
+    (),
+    Plan(program=lambda cell: cell["net"]),
+    threads=2,
+)
+SILENT = Progress(lambda what: None, lambda cells: None)
+
+
+def order(missing=CELLS):
+    ids = frozenset(cell_id(STUDY.name, cell, "none") for cell in missing)
+    units = plan.units(STUDY, CELLS)
+    return runner.Order(STUDY, units, ids, {"data": "none"}, 2**20)
+
+
+def squares(unit, memory):
+    return [Measured("ok", "", {"square": cell["n"] ** 2}) for cell in unit.cells]
+
+
+def test_results_from_anywhere_become_rows(tmp_path):
+    folder = folders.create(tmp_path)
+    sent = []
+
+    def submit(unit, memory):
+        assert memory == 2**20
+        sent.extend(unit.cells)
+        return squares(unit, memory)
+
+    missing = CELLS[1:]
+    outcome = runner.execute(order(missing), submit, folder, SILENT)
+    assert (outcome.done, outcome.kept, outcome.stopped) == (5, 0, 0)
+    assert sorted(sent, key=CELLS.index) == missing
+    records, damaged = folders.records(folder)
+    assert not damaged
+    rows = sorted((r.settings for r in records), key=CELLS.index)
+    assert rows == missing
+    assert all(r.values == {"square": r.settings["n"] ** 2} for r in records)
+
+
+def test_workers_begin_with_programs_of_their_own_and_keep_to_them(tmp_path):
+    both, programs = threading.Barrier(2, timeout=20), {}
+
+    def submit(unit, memory):
+        mine = programs.setdefault(threading.get_ident(), [])
+        mine.append(unit.program)
+        if len(mine) == 1:
+            both.wait()  # until the other has begun as well
+        return squares(unit, memory)
+
+    runner.execute(order(), submit, folders.create(tmp_path), SILENT)
+    assert {mine[0] for mine in programs.values()} == {"plain", "residual"}
+    for mine in programs.values():  # the other's are taken only once one's own are done
+        assert len(list(itertools.groupby(mine))) <= 2
+    assert sum(map(len, programs.values())) == len(CELLS)
+
+
+def test_an_error_elsewhere_is_raised_here_and_rows_stay(tmp_path):
+    folder = folders.create(tmp_path)
+
+    def submit(unit, memory):
+        if unit.cells[0]["n"] == 2:
+            raise RuntimeError("the node is gone")
+        return squares(unit, memory)
+
+    with pytest.raises(RuntimeError, match="the node is gone"):
+        runner.execute(order(), submit, folder, SILENT)
+    records, _ = folders.records(folder)
+    assert records and all(r.settings["n"] < 2 for r in records)
