@@ -228,9 +228,10 @@ def _error(row: Row, name: str, count: str) -> float:
 LABEL = ("architecture", "width", "depth")
 CLAIMS = (
     Claim(
-        "C1",
+        "depthbench.compile-time-flat-in-depth",
         f"compile time does not grow with depth: 10,000 over 10 at most {COMPILE_BOUND}",
         "depthbench's own bar: depth is a scan",
+        tag="C1",
         gap=lambda row: max(0.0, row["compile_ratio"] - COMPILE_BOUND),
         error=lambda row: _error(row, "compile_ratio", "repeats"),
         published=f"at most {COMPILE_BOUND}",
@@ -241,9 +242,10 @@ CLAIMS = (
         repeats="repeats",
     ),
     Claim(
-        "C2",
+        "depthbench.profile-costs-one-gradient",
         f"a full log-gradient profile costs at most {PROFILE_BOUND} × value_and_grad",
         "depthbench's own bar",
+        tag="C2",
         gap=lambda row: max(0.0, row["profile_ratio"] - PROFILE_BOUND),
         error=lambda row: _error(row, "profile_ratio", "n"),
         published=f"at most {PROFILE_BOUND}",

@@ -150,9 +150,10 @@ def _case(row: Row, activation: str, initializer: str) -> bool:
 LOG10_2 = 0.30102999566398120
 CLAIMS = (
     Claim(
-        "S1",
+        "schoenholz2017.rate-by-initializer",
         "per layer the gradient's norm changes by √χ₁",
         "Schoenholz et al. 2017, arXiv:1611.01232",
+        tag="S1",
         gap=lambda r: r["log10_slope"] - r["log10_slope_theory"],
         error=lambda r: r["log10_slope_se"],
         published="½ log10 χ₁: gap 0",
@@ -160,9 +161,10 @@ CLAIMS = (
         scope=lambda r: _plain(r) and r["depth"] >= 64 and _arrived(r),
     ),
     Claim(
-        "S8",
-        "without normalisation a residual ReLU block doubles the variance",
+        "de2020.relu-block-doubles-gradient",
+        "without normalisation a residual ReLU block doubles the squared gradient",
         "De & Smith 2020, arXiv:2002.10444",
+        tag="S8",
         gap=lambda r: r["log10_slope"] - LOG10_2 / 2,
         error=lambda r: r["log10_slope_se"],
         published="½ log10 2 = 0.151",
@@ -175,9 +177,10 @@ CLAIMS = (
         ),
     ),
     Claim(
-        "S11",
+        "klambauer2017.selu-keeps-length",
         "SELU with LeCun's variance keeps lengths at 1",
         "Klambauer et al. 2017, arXiv:1706.02515",
+        tag="S11",
         gap=lambda r: r["log10_length"],
         error=lambda r: 0.0,
         published="log10 q = 0",
@@ -188,9 +191,10 @@ CLAIMS = (
         ),
     ),
     Claim(
-        "S11",
-        "SELU with LeCun's variance keeps gradients too (widely believed)",
+        "popular.selu-keeps-gradient",
+        "SELU with LeCun's variance keeps gradients (widely believed)",
         "measured here: the paper shows it of the variance alone",
+        tag="S11",
         gap=lambda r: r["log10_ratio"],
         error=lambda r: r["log10_ratio_se"],
         published="0 decades",
@@ -201,9 +205,10 @@ CLAIMS = (
         ),
     ),
     Claim(
-        "S13",
+        "he2015.xavier-halves-gradient",
         "Xavier's variance halves a ReLU net's squared gradient at each layer",
         "He et al. 2015, arXiv:1502.01852",
+        tag="S13",
         gap=lambda r: r["log10_slope"] + LOG10_2 / 2,
         error=lambda r: r["log10_slope_se"],
         published="−½ log10 2 = −0.151",
@@ -212,9 +217,10 @@ CLAIMS = (
         scope=lambda r: _plain(r) and _case(r, "relu", "glorot_normal"),
     ),
     Claim(
-        "S13",
+        "he2015.gradient-kept",
         "He's variance keeps a ReLU net's gradient, at any depth",
         "He et al. 2015, arXiv:1502.01852",
+        tag="S13",
         gap=lambda r: r["log10_ratio"],
         error=lambda r: r["log10_ratio_se"],
         published="0 decades",

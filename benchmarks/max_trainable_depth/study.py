@@ -288,9 +288,10 @@ def pairs(axis: str, plain: str, other: str, rows: Sequence[Seen]) -> list[Seen]
 STEP = 0.5
 CLAIMS = (
     Claim(
-        "S3",
+        "schoenholz2017.deepest-plain-net",
         "no plain net trains deeper than about 6 ξ_c",
         "Schoenholz et al. 2017, arXiv:1611.01232, abstract and section 5",
+        tag="S3",
         gap=_beyond,
         error=lambda r: 0.0,
         within=STEP,
@@ -300,9 +301,10 @@ CLAIMS = (
         ours=lambda r: r["max_depth"] / _layers(r["xi_c"]),
     ),
     Claim(
-        "S7",
+        "yang2019.deepest-net-with-batch-norm",
         "no plain net with batch norm trains deeper than about 16 / ln(rate)",
         "Yang et al. 2019, arXiv:1902.08129",
+        tag="S7",
         gap=_beyond,
         error=lambda r: 0.0,
         within=STEP,
@@ -312,9 +314,10 @@ CLAIMS = (
         ours=lambda r: 16 * r["max_depth"] / _layers(r["theory_depth"]),
     ),
     Claim(
-        "T1",
+        "he2016.residual-trains-deeper",
         "with batch norm residual nets train deeper than plain ones",
         "He, Zhang, Ren & Sun 2016, arXiv:1512.03385",
+        tag="T1",
         gap=lambda r: min(0.0, r["gain"] - 0.8 * STEP),
         error=lambda r: 0.0,
         within=0.0,
@@ -325,9 +328,10 @@ CLAIMS = (
         ours=lambda r: 2 ** r["gain"],
     ),
     Claim(
-        "T1",
+        "he2016.normalised-trains-deeper",
         "normalisation lets plain nets train deeper",
         "He, Zhang, Ren & Sun 2016, arXiv:1512.03385, section 1",
+        tag="T1",
         gap=lambda r: min(0.0, r["gain"] - 0.8 * STEP),
         error=lambda r: 0.0,
         within=0.0,

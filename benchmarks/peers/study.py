@@ -201,12 +201,15 @@ def _peer(row: Row) -> bool:
     return row["peer"] != BASE and report.quiet(row)
 
 
-def _claim(number: str, says: str, ratio: str, within: float, scope, error) -> Claim:
+def _claim(
+    key: str, tag: str, says: str, ratio: str, within: float, scope, error
+) -> Claim:
     """A claim on a ratio that is to be at least 1."""
     return Claim(
-        number,
+        key,
         says,
         "depthbench's own bar",
+        tag=tag,
         gap=lambda row: max(0.0, 1 - row[ratio]),
         error=error,
         published="at least 1",
@@ -220,6 +223,7 @@ def _claim(number: str, says: str, ratio: str, within: float, scope, error) -> C
 
 CLAIMS = (
     _claim(
+        "depthbench.step-no-slower-than-peers",
         "P1",
         "a training step takes no longer than any peer's",
         "ratio",
@@ -228,6 +232,7 @@ CLAIMS = (
         _error,
     ),
     _claim(
+        "depthbench.step-as-fast-as-by-hand",
         "P2",
         "a training step takes at most 2 % longer than one written by hand in JAX",
         "ratio",
@@ -237,6 +242,7 @@ CLAIMS = (
     ),
     # One first step each: the same one differs by some 10 % from run to run.
     _claim(
+        "depthbench.first-step-no-later",
         "P3",
         "at depth 1,000 the first step is done no later than any peer's",
         "first_ratio",

@@ -73,9 +73,10 @@ def stacked(row: Any) -> bool:
 LABEL = ("architecture", "dtype", "mode", "loop", "depth")
 CLAIMS = (
     Claim(
-        "C7",
+        "depthbench.time-grows-as-depth",
         "time grows as depth, apart from what stem and head take",
         "depthbench's own bar: layers are alike",
+        tag="C7",
         gap=lambda row: row["exponent"] - 1,
         error=lambda row: row["error"],
         within=0.1,  # deep nets leave a cache that shallow ones fit in
@@ -87,9 +88,10 @@ CLAIMS = (
         ours=lambda row: row["exponent"],
     ),
     Claim(
-        "C8",
+        "chen2016.memory-grows-as-root-depth",
         "with √depth states kept, a gradient's memory grows as √depth",
         "Chen, Xu, Zhang & Guestrin 2016, arXiv:1604.06174, section 4",
+        tag="C8",
         gap=lambda row: row["exponent"] - 0.5,
         error=lambda row: row["error"],
         within=0.1,  # the roots of other depths than squares are rounded to divisors
@@ -103,9 +105,10 @@ CLAIMS = (
         ours=lambda row: row["exponent"],
     ),
     Claim(
-        "C9",
+        "depthbench.operations-as-xla-counts",
         "XLA counts the operations that we do, to 10 %, a loop's body once in both",
         "depthbench's own bar",
+        tag="C9",
         gap=lambda row: row["flop_ratio"] - 1,
         error=lambda row: 0.0,
         within=COUNTED,

@@ -152,9 +152,10 @@ def deeper(architecture: str, rows: Sequence[Seen]) -> list[Seen]:
 LABEL = ("activation", "initializer", "normalizer", "optimizer", "depth")
 CLAIMS = (
     Claim(
-        "S3",
+        "schoenholz2017.deep-fails-by-initializer",
         "plain nets deeper than about 6 ξ_c are not trained",
         "Schoenholz et al. 2017, arXiv:1611.01232",
+        tag="S3",
         gap=lambda r: max(0.0, r["train_accuracy"] - r["target"]),
         error=lambda r: r["train_accuracy_se"] or 0.0,
         within=0.0,
@@ -164,9 +165,10 @@ CLAIMS = (
         ours=lambda r: r["train_accuracy"],
     ),
     Claim(
-        "T1",
+        "he2016.plain-mlp-degrades",
         "with batch norm a deeper plain net is less accurate on what it trained on",
         "He, Zhang, Ren & Sun 2016, arXiv:1512.03385, figure 1",
+        tag="T1",
         gap=lambda r: min(0.0, r["lost"]),
         error=lambda r: r["lost_se"],
         within=0.0,
@@ -177,9 +179,11 @@ CLAIMS = (
         ours=lambda r: r["lost"],
     ),
     Claim(
-        "T1",
-        "with batch norm a deeper residual net is not",
+        "he2016.residual-mlp-not-degraded",
+        "with batch norm a deeper residual net is no less accurate on what it "
+        "trained on",
         "He, Zhang, Ren & Sun 2016, arXiv:1512.03385, figure 4",
+        tag="T1",
         gap=lambda r: max(0.0, r["lost"]),
         error=lambda r: r["lost_se"],
         within=0.02,  # a difference that no figure of the paper would show

@@ -250,10 +250,11 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S7",
+            "yang2019.batch-norm-explodes",
             "with batch norm gradients explode, for every activation: the rate is "
             "above 1",
             SOURCE,
+            tag="S7",
             gap=lambda row: min(0.0, row["rate"] - 1),
             error=lambda row: row["rate_se"],
             published="above 1",
@@ -263,9 +264,10 @@ STUDY = Study(
             label=LABEL,
         ),
         Claim(
-            "S7",
-            "the rate of ReLU tends to π/(π − 1) in large batches",
+            "yang2019.relu-rate-in-large-batches",
+            "with batch norm the rate of ReLU nets tends to π/(π − 1) in large batches",
             SOURCE,
+            tag="S7",
             gap=lambda row: row["rate"] * (math.pi - 1) / math.pi - 1,
             error=lambda row: row["rate_se"] * (math.pi - 1) / math.pi,
             published=f"{math.pi / (math.pi - 1):.4g}",
@@ -275,9 +277,10 @@ STUDY = Study(
             label=LABEL,
         ),
         Claim(
-            "S7",
-            "the rate of linear nets is (B − 2)/(B − 3)",
+            "yang2019.linear-rate",
+            "with batch norm the rate of linear nets is (B − 2)/(B − 3)",
             SOURCE,
+            tag="S7",
             gap=misses,
             error=error,
             published="(B − 2)/(B − 3): gap 0",
@@ -286,9 +289,11 @@ STUDY = Study(
             label=LABEL,
         ),
         Claim(
-            "S7",
-            "the rate is that of the symmetric fixed point, where that one is stable",
+            "yang2019.symmetric-rate",
+            "with batch norm the rate is that of the symmetric fixed point, where it "
+            "is stable",
             SOURCE,
+            tag="S7",
             gap=misses,
             error=error,
             published="the fixed point's: gap 0",

@@ -156,14 +156,15 @@ def _draw(rows, profiles):
     return figure
 
 
-def claim(says, name, gap, within):
+def claim(key, says, name, published, gap, within):
     return Claim(
-        "S16",
+        key,
         says,
         "Wang et al. 2022, arXiv:2203.00555",
+        tag="S16",
         gap=lambda row: gap(row["weights_exponent"]),
         error=lambda row: row["weights_exponent_se"],
-        published="exponent 0",
+        published=published,
         ours=lambda row: row["weights_exponent"],
         within=within,
         # Three depths at least, the deepest no shallower than the paper's own nets.
@@ -191,14 +192,18 @@ STUDY = Study(
     ),
     claims=(
         claim(
+            "wang2022.deepnorm-update-stays",
             "DeepNorm's first SGD update of the weights does not grow with N",
             "transformer_deepnorm",
+            "exponent 0",
             lambda exponent: exponent,
             WITHIN,
         ),
         claim(  # grows: by more than what counts as flat
+            "wang2022.post-ln-update-grows",
             "Post-LN's first SGD update of the weights grows with N",
             "transformer_post_ln",
+            f"exponent above {WITHIN:g}",
             lambda exponent: max(0.0, WITHIN - exponent),
             0.0,
         ),

@@ -313,10 +313,11 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S4",
+            "pennington2017.variance-scale-free",
             "the variance of s² is L (Gaussian linear), 2L (Gaussian ReLU), L "
             "(orthogonal ReLU)",
             SOURCE,
+            tag="S4",
             gap=misses,
             error=lambda row: row["variance_se"] / row["variance_theory"],
             published="L, 2L, L: gap 0",
@@ -329,9 +330,10 @@ STUDY = Study(
             label=("weights", "activation", "depth"),
         ),
         Claim(
-            "S4",
+            "pennington2017.linear-isometry",
             "orthogonal linear nets are isometries at every depth",
             SOURCE,
+            tag="S4",
             gap=lambda row: row["variance"],
             error=lambda row: row["variance_se"],
             published="0",
@@ -342,20 +344,24 @@ STUDY = Study(
             label=("depth",),
         ),
         Claim(
-            "S4",
-            "tanh: it is L E[φ′⁴]/E[φ′²]² (Gaussian), L less (orthogonal)",
+            "pennington2017.variance-tanh",
+            "for tanh the variance of s² is L E[φ′⁴]/E[φ′²]² (Gaussian), L less "
+            "(orthogonal)",
             SOURCE,
+            tag="S4",
             gap=misses,
             error=lambda row: row["variance_se"] / row["variance_theory"],
-            published="that: gap 0",
+            published="the formula's: gap 0",
             within=0.1,
             scope=lambda row: wide(row) and not scale_free(row),
             label=("weights", "activation", "q_star", "depth"),
         ),
         Claim(
-            "S4",
-            "orthogonal tanh nears isometry as q* → 0: below L/10 from q* = 0.1 on",
+            "pennington2017.tanh-near-isometry",
+            "orthogonal tanh nets near isometry as q* → 0: the variance of s² is "
+            "below L/10 from q* = 0.1 on",
             SOURCE,
+            tag="S4",
             gap=lambda row: max(0.0, row["variance"] / row["depth"] - 0.1),
             error=lambda row: row["variance_se"] / row["depth"],
             published="variance / L: below 0.1",
@@ -368,9 +374,11 @@ STUDY = Study(
             label=("q_star", "depth"),
         ),
         Claim(
-            "S4",
-            "ReLU cannot: its variance is at least L, whatever the weights and q*",
+            "pennington2017.relu-no-isometry",
+            "no ReLU net is an isometry: the variance of s² is at least L, whatever "
+            "the weights and q*",
             SOURCE,
+            tag="S4",
             gap=lambda row: min(0.0, row["variance"] / row["depth"] - 1),
             error=lambda row: row["variance_se"] / row["depth"],
             published="variance / L: at least 1",

@@ -224,9 +224,10 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S2",
+            "poole2016.lengths-converge",
             "lengths converge to q*",
             "Poole et al. 2016, arXiv:1606.05340",
+            tag="S2",
             gap=length_gap,
             error=lambda row: 0.0,
             published="q*",
@@ -235,9 +236,10 @@ STUDY = Study(
             label=("activation", "sigma_b2", "of_critical"),
         ),
         Claim(
-            "S2",
+            "poole2016.correlations-converge",
             "correlations converge to c*: 1 in order, below 1 in chaos",
             "Poole et al. 2016, arXiv:1606.05340",
+            tag="S2",
             gap=lambda row: row["c"] - row["c_star"],
             error=lambda row: 0.0,
             published="c*",

@@ -140,9 +140,10 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S10",
+            "hanin2020.gradient-variance",
             "the log squared gradient's variance over nets is 5 L/n",
             SOURCE,
+            tag="S10",
             gap=lambda row: row["variance"] / row["variance_theory"] - 1,
             error=lambda row: row["variance_se"] / row["variance_theory"],
             published="5 L/n: ratio 1",
@@ -152,9 +153,10 @@ STUDY = Study(
             label=("width", "depth"),
         ),
         Claim(
-            "S10",
-            "its mean drifts by −5 L/2n, though χ₁ = 1",
+            "hanin2020.gradient-drift",
+            "the log squared gradient's mean drifts by −5 L/2n, though χ₁ = 1",
             SOURCE,
+            tag="S10",
             gap=lambda row: row["mean"] / row["mean_theory"] - 1,
             error=lambda row: -row["mean_se"] / row["mean_theory"],
             published="−5 L/2n: ratio 1",

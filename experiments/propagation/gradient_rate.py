@@ -162,9 +162,10 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S1",
+            "schoenholz2017.rate-by-variance",
             "gradients change by √χ₁ per layer: vanish if χ₁ < 1, explode if χ₁ > 1",
             "Schoenholz et al. 2017, arXiv:1611.01232",
+            tag="S1",
             gap=lambda row: row["log10_slope"] - row["log10_slope_theory"],
             error=lambda row: row["log10_slope_se"],
             published="½ log10 χ₁: gap 0",

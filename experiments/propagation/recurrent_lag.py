@@ -270,9 +270,10 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S18",
+            "pascanu2013.gradient-bound",
             "‖∂h_T/∂h_t‖ is at most (ργ)^(T − t), at every lag of every net",
             SOURCE,
+            tag="S18",
             gap=lambda row: max(0.0, row["excess"]),
             error=lambda row: 0.0,
             published="decades above the bound: none",
@@ -282,9 +283,11 @@ STUDY = Study(
             label=LABEL,
         ),
         Claim(
-            "S18",
-            "gradients vanish where the largest singular value is below 1/γ",
+            "pascanu2013.vanishes-below-bound",
+            "a recurrent net's gradients vanish where the largest singular value is "
+            "below 1/γ",
             SOURCE,
+            tag="S18",
             gap=lambda row: max(0.0, row["rate"]),
             error=lambda row: 0.0,
             published="decades a step: below 0",
@@ -296,9 +299,10 @@ STUDY = Study(
             label=LABEL,
         ),
         Claim(
-            "S18",
-            "in a linear net the rate comes to be log10 of the spectral radius",
+            "pascanu2013.linear-rate-is-radius",
+            "a linear recurrent net's rate comes to be log10 of the spectral radius",
             SOURCE,
+            tag="S18",
             gap=lambda row: row["off_radius"],
             error=lambda row: row["off_radius_se"],
             published="the radius's: gap 0",

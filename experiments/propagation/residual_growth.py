@@ -157,9 +157,10 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S8",
-            "without normalisation a ReLU block doubles the variance",
+            "de2020.relu-block-doubles-variance",
+            "without normalisation a residual ReLU block doubles the variance",
             "De & Smith 2020, arXiv:2002.10444",
+            tag="S8",
             gap=lambda row: row["rate"] - LOG10_2,
             error=lambda row: 0.0,
             published="log10 2 = 0.301",
@@ -169,9 +170,11 @@ STUDY = Study(
             label=("activation", "depth"),
         ),
         Claim(
-            "S8",
-            "with normalisation each block adds a constant: the power is 1",
+            "de2020.normalised-block-adds-constant",
+            "with normalisation each residual block adds a constant variance: the "
+            "power is 1",
             "De & Smith 2020, arXiv:2002.10444",
+            tag="S8",
             gap=lambda row: row["power"] - 1,
             error=lambda row: 0.0,
             published="power 1",
@@ -183,9 +186,10 @@ STUDY = Study(
             label=("activation", "normalizer", "depth"),
         ),
         Claim(
-            "S8",
+            "yang2017.tanh-grows-polynomially",
             "tanh residual nets grow polynomially without any normalisation",
             "Yang & Schoenholz 2017, arXiv:1712.08969",
+            tag="S8",
             gap=lambda row: max(0.0, row["power_misfit"] - row["rate_misfit"]),
             error=lambda row: 0.0,
             published="misfit less than an exponential's",

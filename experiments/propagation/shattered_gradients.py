@@ -206,13 +206,14 @@ def draw_figures(rows, profiles):
 WITHIN = {"rate": 0.03, "power": 0.05}  # 200 units scatter by a percent or two
 
 
-def law_claim(says, law, names):
+def law_claim(key, says, law, names):
     """The fitted law is the paper's in these nets."""
     laws = dict.fromkeys(NETS[name].number for name in names)
     return Claim(
-        "S9",
+        key,
         says,
         SOURCE,
+        tag="S9",
         gap=lambda row: row[law] - NETS[row["net"]].number,
         error=lambda row: row[f"{law}_se"],
         published=" or ".join(f"{number:.4g}" for number in laws),
@@ -225,21 +226,30 @@ def law_claim(says, law, names):
 
 CLAIMS = (
     law_claim(
-        "the correlation of gradients at two inputs falls as 2^−L in plain nets",
+        "balduzzi2017.plain-correlation",
+        "in plain nets the correlation of gradients at two inputs falls as 2^−L",
         "rate",
         ("plain", "plain_batch"),
     ),
-    law_claim("in residual nets it falls as (3/4)^L", "rate", ("residual",)),
     law_claim(
-        "in residual nets with batch norm it falls as L^−½",
+        "balduzzi2017.residual-correlation",
+        "in residual nets the correlation of gradients at two inputs falls as (3/4)^L",
+        "rate",
+        ("residual",),
+    ),
+    law_claim(
+        "balduzzi2017.residual-norm-correlation",
+        "in residual nets with batch norm the correlation of gradients at two inputs "
+        "falls as L^−½",
         "power",
         ("residual_batch",),
     ),
     Claim(
-        "S9",
+        "balduzzi2017.units-active-for-both",
         "in plain nets half of the units is active for both of two inputs, with batch "
         "norm a quarter",
         f"{SOURCE}, figure 3",
+        tag="S9",
         gap=lambda row: row["co_active"] - (0.5 if row["net"] == "plain" else 0.25),
         error=lambda row: row["co_active_se"],
         published="½ and ¼: gap 0",
@@ -248,9 +258,10 @@ CLAIMS = (
         label=("net", "depth"),
     ),
     Claim(
-        "S9",
+        "balduzzi2017.looks-linear-correlation",
         "looks-linear initialisation keeps gradients alike at any depth",
         SOURCE,
+        tag="S9",
         gap=lambda row: row["correlation"] - 1,
         error=lambda row: row["correlation_se"],
         published="1",
@@ -260,9 +271,10 @@ CLAIMS = (
         label=("net", "depth"),
     ),
     Claim(
-        "S9",
+        "balduzzi2017.plain-white-noise",
         f"deep plain nets' gradients are white noise: no autocorrelation {LAGS[1]} apart",
         f"{SOURCE}, figures 1 and 2",
+        tag="S9",
         gap=lambda row: row["acf_5"],
         error=lambda row: row["acf_5_se"],
         published="0",
@@ -271,9 +283,11 @@ CLAIMS = (
         label=("net", "depth"),
     ),
     Claim(
-        "S9",
-        "residual nets' are not: neighbours' autocorrelation stays above ½ up to 50 layers",
+        "balduzzi2017.residual-not-white-noise",
+        "residual nets' gradients are not white noise: neighbours' autocorrelation "
+        "stays above ½ up to 50 layers",
         f"{SOURCE}, figures 1 and 2",
+        tag="S9",
         gap=lambda row: min(0.0, row["acf_1"] - 0.5),
         error=lambda row: row["acf_1_se"],
         published="above 0.5",
@@ -283,9 +297,10 @@ CLAIMS = (
         label=("net", "depth"),
     ),
     Claim(
-        "S9",
-        "at every depth the correlation is a wide net's",
+        "cho2009.correlation-of-wide-nets",
+        "at every depth the correlation of gradients at two inputs is a wide net's",
         "Cho & Saul 2009, NIPS, equation 6; see gradient_pairs.theory",
+        tag="S9",
         gap=lambda row: row["theory_gap"],
         error=lambda row: row["theory_gap_se"],
         published="the theory's: gap 0",

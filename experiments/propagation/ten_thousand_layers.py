@@ -267,9 +267,11 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S6",
-            "delta-orthogonal at q* = 1/L keeps the gradient, within a factor of 3",
+            "xiao2018.delta-orthogonal-gradient",
+            "delta-orthogonal weights at q* = 1/L keep the gradient, within a factor "
+            "of 3",
             SOURCE,
+            tag="S6",
             gap=lambda row: row["log10_ratio"],
             error=lambda row: row["log10_ratio_se"],
             published="0 decades",
@@ -278,9 +280,11 @@ STUDY = Study(
             label=("depth",),
         ),
         Claim(
-            "S6",
-            "Gaussian weights lose it, at the same point and by Glorot's and He's rule",
+            "xiao2018.gaussian-gradient-lost",
+            "Gaussian weights lose the gradient, at q* = 1/L and by Glorot's and "
+            "He's rule",
             SOURCE,
+            tag="S6",
             gap=lambda row: max(0.0, measurement.SURVIVES - abs(row["log10_ratio"])),
             error=lambda row: row["log10_ratio_se"],
             published="vanishes, explodes",
@@ -292,9 +296,10 @@ STUDY = Study(
             label=("recipe", "depth"),
         ),
         Claim(
-            "S6",
+            "xiao2018.equal-singular-values",
             "all singular values of a delta-orthogonal convolution are equal",
             SOURCE,
+            tag="S6",
             gap=isometric,
             error=lambda row: 0.0,
             published="ratio 1",
@@ -303,9 +308,11 @@ STUDY = Study(
             label=("recipe", "depth"),
         ),
         Claim(
-            "S6",
-            "two inputs are as far apart at the end as the c map says",
+            "xiao2018.inputs-apart-by-c-map",
+            "two inputs of a delta-orthogonal net are as far apart at its end as the "
+            "c map says",
             SOURCE,
+            tag="S6",
             gap=lambda row: row["apart"] - row["apart_theory"],
             error=lambda row: 0.0,
             published="the c map's: gap 0",

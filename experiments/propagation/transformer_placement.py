@@ -122,11 +122,12 @@ def _draw(rows, profiles):
     return figure
 
 
-def claim(says, name):
+def claim(key, says, name):
     return Claim(
-        "S15",
+        key,
         says,
         "Xiong et al. 2020, arXiv:2002.04745, theorem 1",
+        tag="S15",
         gap=lambda row: row["gradient_exponent"] - EXPONENTS[name],
         error=lambda row: row["gradient_exponent_se"],
         published=f"exponent {EXPONENTS[name]:g}",
@@ -161,9 +162,15 @@ STUDY = Study(
     ),
     claims=(
         claim(
-            "Post-LN's last gradient does not shrink with depth", "transformer_post_ln"
+            "xiong2020.post-ln-gradient-stays",
+            "Post-LN's last gradient does not shrink with depth",
+            "transformer_post_ln",
         ),
-        claim("Pre-LN's last gradient shrinks as 1/√L", "transformer_pre_ln"),
+        claim(
+            "xiong2020.pre-ln-gradient-shrinks",
+            "Pre-LN's last gradient shrinks as 1/√L",
+            "transformer_pre_ln",
+        ),
     ),
     tables=tables,
     figures=draw_figures,

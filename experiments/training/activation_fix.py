@@ -207,7 +207,7 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "popular",
+            "glorot2010.deep-sigmoid-fails",
             "deep sigmoid nets do not train",
             "Glorot & Bengio 2010, AISTATS, section 3.1",
             gap=lambda row: row["reached"],
@@ -218,8 +218,8 @@ STUDY = Study(
             label=("remedy", "depth"),
         ),
         Claim(
-            "popular",
-            "another activation, and nothing else, lets nets of this depth train",
+            "popular.activation-cures-depth",
+            "another activation than sigmoid, and nothing else, lets a deep net train",
             "popular accounts of Glorot, Bordes & Bengio 2011, AISTATS",
             gap=lambda row: 1 - row["reached"],
             error=lambda row: 0.0,
@@ -230,8 +230,9 @@ STUDY = Study(
             label=("remedy", "depth"),
         ),
         Claim(
-            "popular",
-            "so does another kind of fix with sigmoid kept: variance, skips, batch norm",
+            "schoenholz2017.sigmoid-also-cured",
+            "with sigmoid kept, another kind of fix lets a deep net train: variance, "
+            "skips, batch norm",
             "Schoenholz et al. 2017; He et al. 2016; Ioffe & Szegedy 2015",
             gap=lambda row: 1 - row["reached"],
             error=lambda row: 0.0,
@@ -242,9 +243,10 @@ STUDY = Study(
             label=("remedy", "depth"),
         ),
         Claim(
-            "S13",
-            "and ReLU with the variance made for it",
+            "he2015.relu-with-its-variance",
+            "ReLU with the variance made for it lets a deep net train",
             "He et al. 2015, arXiv:1502.01852, section 2.2",
+            tag="S13",
             gap=lambda row: 1 - row["reached"],
             error=lambda row: 0.0,
             published="share of runs: 1",

@@ -276,8 +276,9 @@ def _draw(rows):
     return figure
 
 
-def is_deep(row):
-    return row["depth"] > SHALLOW
+def deep_and_learnt(row):
+    """Whether a net is deep, and learnt from its orthogonal start."""
+    return row["depth"] > SHALLOW and row["orthogonal_log2_longer"] is not None
 
 
 STUDY = Study(
@@ -332,36 +333,38 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S5",
-            "from an orthogonal start the learning time does not depend on depth",
+            "saxe2013.orthogonal-time-flat",
+            "from an orthogonal start a linear net's learning time does not depend "
+            "on depth",
             SOURCE + ", figure 6",
+            tag="S5",
             gap=lambda row: row["orthogonal_log2_longer"],
             error=lambda row: row["orthogonal_log2_longer_se"],
             published="log2 of the delay: 0",
             within=SAME,
-            scope=lambda row: (
-                is_deep(row) and row["orthogonal_log2_longer"] is not None
-            ),
+            scope=deep_and_learnt,
             label=("depth",),
         ),
         Claim(
-            "S5",
-            "from an orthogonal start depth delays learning by less than half",
+            "saxe2013.orthogonal-delay-finite",
+            "from an orthogonal start depth delays a linear net's learning by less "
+            "than half",
             SOURCE + ", abstract: only a finite, depth independent, delay",
+            tag="S5",
             gap=lambda row: max(0.0, row["orthogonal_log2_longer"]),
             error=lambda row: row["orthogonal_log2_longer_se"],
             published="log2 of the delay: below 0.58",
             ours=lambda row: row["orthogonal_log2_longer"],
             within=SAME,
-            scope=lambda row: (
-                is_deep(row) and row["orthogonal_log2_longer"] is not None
-            ),
+            scope=deep_and_learnt,
             label=("depth",),
         ),
         Claim(
-            "S5",
-            "from a scaled Gaussian start it grows: at 16 matrices by half and more",
+            "saxe2013.gaussian-delay-grows",
+            "from a scaled Gaussian start a linear net's learning time grows: at 16 "
+            "matrices by half and more",
             SOURCE + ", figure 6",
+            tag="S5",
             gap=lambda row: max(0.0, SAME - (row["gaussian_log2_longer"] or SAME)),
             error=lambda row: row["gaussian_log2_longer_se"] or 0.0,
             published="log2 of the delay: above 0.58",
@@ -371,16 +374,15 @@ STUDY = Study(
             label=("depth",),
         ),
         Claim(
-            "S5",
-            "from an orthogonal start the best learning rate falls as 1 / depth",
+            "saxe2013.orthogonal-rate-falls",
+            "from an orthogonal start a linear net's best rate falls as 1 / depth",
             SOURCE + ", figure 4 (there of decoupled starts)",
+            tag="S5",
             gap=lambda row: row["orthogonal_log2_rate"] - row["log2_rate_theory"],
             error=lambda row: 0.0,
             published="log2 of rate × depth: 0",
             within=1.0,  # a factor of two: the rates of the grid are 1.44 apart
-            scope=lambda row: (
-                is_deep(row) and row["orthogonal_log2_longer"] is not None
-            ),
+            scope=deep_and_learnt,
             label=("depth",),
         ),
     ),

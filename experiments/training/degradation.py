@@ -159,9 +159,10 @@ STUDY = Study(
     columns=("architecture", "depth", "learning_rate", "seeds", *pairs.COLUMNS),
     claims=(
         Claim(
-            "T1",
+            "he2016.plain-cnn-degrades",
             "a deeper plain net has a higher training error",
             SOURCE,
+            tag="T1",
             gap=pairs.missing,
             error=pairs.exact,
             published="error higher",
@@ -172,9 +173,10 @@ STUDY = Study(
             of=deeper,
         ),
         Claim(
-            "T1",
-            "a deeper residual net has not",
+            "he2016.residual-cnn-not-degraded",
+            "a deeper residual net has no higher training error",
             SOURCE,
+            tag="T1",
             gap=lambda row: max(0.0, row["gap"]),
             error=lambda row: row["gap_se"],
             published="error not higher",
@@ -185,9 +187,11 @@ STUDY = Study(
             of=deeper,
         ),
         Claim(
-            "T1",
-            "at the largest depth the plain net has a higher training error",
+            "he2016.plain-behind-residual",
+            "at the largest depth a plain net has a higher training error than a "
+            "residual one",
             SOURCE,
+            tag="T1",
             gap=pairs.missing,
             error=pairs.exact,
             published="error higher",

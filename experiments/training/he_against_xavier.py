@@ -153,9 +153,10 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S13",
-            "at 22 layers both converge",
+            "he2015.both-converge-at-22",
+            "at 22 layers both He's and Xavier's variance converge",
             SOURCE,
+            tag="S13",
             gap=lambda row: 1 - min(row["he_reached"], row["xavier_same_reached"]),
             error=lambda row: 0.0,
             published="share of runs: 1",
@@ -165,9 +166,10 @@ STUDY = Study(
             label=("depth",),
         ),
         Claim(
-            "S13",
-            "at 22 layers He's variance gets there sooner",
+            "he2015.he-sooner-at-22",
+            "at 22 layers He's variance converges sooner than Xavier's",
             SOURCE,
+            tag="S13",
             # A net that never gets there is later than one that does.
             gap=lambda row: min(0.0, row["log2_sooner"] or 0.0),
             error=lambda row: row["log2_sooner_se"] or 0.0,
@@ -178,9 +180,10 @@ STUDY = Study(
             label=("depth",),
         ),
         Claim(
-            "S13",
+            "he2015.he-converges-from-30",
             "from 30 layers on He's variance converges",
             SOURCE,
+            tag="S13",
             gap=lambda row: 1 - row["he_reached"],
             error=lambda row: 0.0,
             published="share of runs: 1",
@@ -190,9 +193,11 @@ STUDY = Study(
             label=("depth",),
         ),
         Claim(
-            "S13",
-            "from 30 layers on Xavier's stalls, at the learning rate that suits He's",
+            "he2015.xavier-stalls-at-he-rate",
+            "from 30 layers on Xavier's variance stalls, at the learning rate that "
+            "suits He's",
             SOURCE,
+            tag="S13",
             gap=lambda row: row["xavier_same_reached"],
             error=lambda row: 0.0,
             published="share of runs: 0",
@@ -201,9 +206,11 @@ STUDY = Study(
             label=("depth",),
         ),
         Claim(
-            "S13",
-            "from 30 layers on Xavier's stalls at every learning rate that was tried",
+            "he2015.xavier-stalls-at-every-rate",
+            "from 30 layers on Xavier's variance stalls at every learning rate that "
+            "was tried",
             "stronger than " + SOURCE,
+            tag="S13",
             gap=lambda row: row["xavier_reached"],
             error=lambda row: 0.0,
             published="share of runs: 0",

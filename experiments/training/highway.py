@@ -175,9 +175,10 @@ STUDY = Study(
     columns=("net", "activation", "depth", "learning_rate", "seeds", *pairs.COLUMNS),
     claims=(
         Claim(
-            "T7",
+            "srivastava2015.plain-degrades",
             "the deepest plain net ends with more training loss than the shallowest",
             SOURCE,
+            tag="T7",
             gap=pairs.missing,
             error=pairs.exact,
             published="ln of losses' ratio: above 0",
@@ -188,9 +189,10 @@ STUDY = Study(
             of=deepest,
         ),
         Claim(
-            "T7",
+            "srivastava2015.highway-not-degraded",
             "highway nets do not suffer from depth: their loss grows less than twofold",
             SOURCE,
+            tag="T7",
             gap=lambda row: max(0.0, row["gap"]),
             error=lambda row: row["gap_se"],
             published="ln of losses' ratio: below 0.69",
@@ -201,9 +203,10 @@ STUDY = Study(
             of=deeper,
         ),
         Claim(
-            "T7",
+            "srivastava2015.highway-ahead-of-plain",
             "at the largest depth a highway net ends with less loss than a plain one",
             SOURCE,
+            tag="T7",
             gap=pairs.missing,
             error=pairs.exact,
             published="ln of losses' ratio: above 0",

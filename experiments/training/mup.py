@@ -296,9 +296,10 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S20",
-            "in μP sizes after five steps are flat in width",
+            "yang2022.mup-sizes-flat",
+            "in μP the sizes of states and outputs after five steps are flat in width",
             f"{SOURCE}, appendix D.1",
+            tag="S20",
             gap=lambda row: row["gap"],
             error=lambda row: row["gap_se"],
             published="exponent 0",
@@ -308,9 +309,11 @@ STUDY = Study(
             of=growth,
         ),
         Claim(
-            "S20",
-            "in the standard parametrisation they grow",
+            "yang2022.standard-sizes-grow",
+            "in the standard parametrisation the sizes of states and outputs after "
+            "five steps grow with width",
             f"{SOURCE}, appendix D.1",
+            tag="S20",
             gap=pairs.missing,
             error=pairs.exact,
             published="exponent above 0",
@@ -321,9 +324,10 @@ STUDY = Study(
             of=growth,
         ),
         Claim(
-            "S20",
+            "yang2022.mup-rate-transfers",
             "in μP the best rate is the same at every width, within a step of the grid",
             f"{SOURCE}, figures 1 and 3",
+            tag="S20",
             gap=lambda row: row["gap"],
             error=pairs.exact,
             published="log2 of the rates' ratio: 0",
@@ -333,9 +337,11 @@ STUDY = Study(
             of=shifts,
         ),
         Claim(
-            "S20",
-            "in the standard one the widest net's is lower, by more than a step",
+            "yang2022.standard-rate-falls",
+            "in the standard parametrisation the widest net's best rate is lower, by "
+            "more than a step of the grid",
             f"{SOURCE}, figures 1 and 3",
+            tag="S20",
             gap=lambda row: max(0.0, row["gap"] + 2 * STEP),
             error=pairs.exact,
             published="log2 of the rates' ratio: −2 or less",

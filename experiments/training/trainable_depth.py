@@ -207,9 +207,10 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S3",
+            "schoenholz2017.shallow-trains",
             "nets of at most 6 ξ_c layers train (to over 55 %, half-way from guessing)",
             "Schoenholz et al. 2017, arXiv:1611.01232, section 5",
+            tag="S3",
             gap=missing,
             error=lambda row: row["train_accuracy_se"],
             published="accuracy above 0.55",
@@ -219,9 +220,10 @@ STUDY = Study(
             label=("sigma_w2", "depth"),
         ),
         Claim(
-            "S3",
-            "nets of more than 6 ξ_c layers do not",
+            "schoenholz2017.deep-fails-by-variance",
+            "nets of more than 6 ξ_c layers do not train",
             "Schoenholz et al. 2017, arXiv:1611.01232, section 5",
+            tag="S3",
             gap=missing,
             error=lambda row: row["train_accuracy_se"],
             published="accuracy below 0.55",

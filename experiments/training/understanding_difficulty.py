@@ -232,9 +232,10 @@ STUDY = Study(
     ),
     claims=(
         Claim(
-            "S14",
+            "glorot2010.standard-singular-values",
             "a layer's Jacobian has singular values of about 0.5 at the standard start",
             SOURCE + ", section 4.2.2",
+            tag="S14",
             gap=lambda row: row["standard_stretch"] - 0.5,
             error=lambda row: row["standard_stretch_se"],
             published="0.5",
@@ -244,9 +245,11 @@ STUDY = Study(
             label=("activation", "depth"),
         ),
         Claim(
-            "S14",
-            "and of about 0.8 at the normalised one",
+            "glorot2010.normalised-singular-values",
+            "a layer's Jacobian has singular values of about 0.8 at the normalised "
+            "start",
             SOURCE + ", section 4.2.2",
+            tag="S14",
             gap=lambda row: row["normalised_stretch"] - 0.8,
             error=lambda row: row["normalised_stretch_se"],
             published="0.8",
@@ -256,9 +259,10 @@ STUDY = Study(
             label=("activation", "depth"),
         ),
         Claim(
-            "S14",
+            "glorot2010.normalised-start-better",
             "the normalised start lowers a tanh net's test error",
             SOURCE + ", table 1",
+            tag="S14",
             gap=lambda row: max(
                 0.0, row["normalised_test_error"] - row["standard_test_error"]
             ),
@@ -270,9 +274,10 @@ STUDY = Study(
             label=("activation", "depth"),
         ),
         Claim(
-            "S14",
-            "a sigmoid net of this depth hardly learns (82.61 % wrong on shapes)",
+            "glorot2010.sigmoid-hardly-learns",
+            "a deep sigmoid net hardly learns (82.61 % wrong on shapes)",
             SOURCE + ", table 1",
+            tag="S14",
             gap=lambda row: max(0.0, 0.5 - row["standard_test_error"]),
             error=lambda row: row["standard_test_error_se"],
             published="0.826; here above 0.5",

@@ -12,14 +12,20 @@ from research.cli.options import SIZES, one_of
 from research.engine import console
 from research.report import rendering, verdicts
 from research.report.rendering import FORMATS
+from research.study.claims import Claim
 from research.study.declaration import Study
 from research.study.errors import Refusal, missing
-from research.study.studies import studies
+from research.study.studies import claims, studies
+
+ALLOWED = "keys and tags that `depthbench claims --read` lists, papers, studies"
 
 
 def arguments(parser) -> None:
     parser.add_argument(
-        "--only", metavar="S1,T8", help="claims by id, or all those of a study"
+        "--only",
+        metavar="NAME,…",
+        help="claims by key or tag, or all those of a paper or study: "
+        "he2015.gradient-kept, S13, he2015, gradient_flow",
     )
     parser.add_argument(
         "--size", default="standard", metavar="SIZE", help=", ".join(SIZES)
@@ -42,41 +48,43 @@ def main(options: argparse.Namespace) -> int:
     one_of("--size", options.size, SIZES)
     one_of("--format", options.format, FORMATS)
     judged = []
-    for study, ids in chosen(options.only):
+    for study, keys in chosen(options.only):
         path = folder_of(Path(options.out), study, options.size)
         if not options.read:
             run_study(study, options.size, path)
         judged += [
             line
             for line in verdicts.verdict_lines(study, path, options.size)
-            if line["id"] in ids
+            if line["key"] in keys
         ]
-    judged.sort(key=lambda line: verdicts.id_order(line["id"]))
+    judged.sort(key=lambda line: line["key"])
     shown = lambda: [verdicts.verdicts_table(judged)]
-    rendering.present(options.format, judged, verdicts.KEYS, shown)
+    rendering.present(options.format, judged, verdicts.KEYS, shown, verdicts.STACKS)
     return 0
 
 
 def chosen(only: str | None) -> list[tuple[Study, set[str]]]:
-    """The studies that judge what is asked for, and the ids asked of each.
+    """The studies that judge what is asked for, and the claims' keys asked of each.
 
-    Raises Refusal for a name that is neither a claim's nor a study's.
+    Raises Refusal for a name that none of them goes by.
     """
-    having = [study for study in studies().values() if study.claims]
-    ids = {claim.id for study in having for claim in study.claims}
-    names = {study.name for study in having}
-    asked = [name.strip() for name in only.split(",")] if only else sorted(ids)
+    asked = [name.strip() for name in only.split(",")] if only else list(claims())
+    pairs, known = [], set()
+    for study in studies().values():
+        names = {claim.key: called(study, claim) for claim in study.claims}
+        known = known.union(*names.values())
+        keys = {key for key, each in names.items() if not each.isdisjoint(asked)}
+        if keys:
+            pairs.append((study, keys))
     for name in asked:
-        if name not in ids | names:
-            hint = nearest(name, [*sorted(ids, key=verdicts.id_order), *sorted(names)])
-            raise Refusal(f"--only {name}: {hint}")
-    pairs = []
-    for study in having:
-        own = {claim.id for claim in study.claims}
-        wanted = own if study.name in asked else own & set(asked)
-        if wanted:
-            pairs.append((study, wanted))
+        if name not in known:
+            raise Refusal(f"--only {name}: {nearest(name, known, ALLOWED)}")
     return pairs
+
+
+def called(study: Study, claim: Claim) -> set[str]:
+    """What a claim can be asked for by."""
+    return {claim.key, claim.tag, claim.paper, study.name} - {""}
 
 
 def folder_of(out: Path, study: Study, size: str) -> Path:

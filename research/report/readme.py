@@ -69,12 +69,14 @@ def experiments(theme: str) -> str:
 
 
 def counts_in_words(verdicts: Sequence[Verdict]) -> str:
-    """How many claims hold, fail and are untested: "3 hold, 1 fails"."""
+    """How many claims hold and are untested, and which fail: "3 hold, 1 fails: `key`"."""
     counts = {
         word: sum(verdict.word == word for verdict in verdicts)
-        for word in ("holds", "fails", "untested")
+        for word in ("holds", "untested", "fails")
     }
     plural = {"holds": "hold", "fails": "fail", "untested": "untested"}
-    return ", ".join(
+    counted = ", ".join(
         f"{n} {word if n == 1 else plural[word]}" for word, n in counts.items() if n
     )
+    failed = (f"`{v.claim.key}`" for v in verdicts if v.word == "fails")
+    return ": ".join(filter(None, (counted, ", ".join(failed))))

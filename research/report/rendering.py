@@ -73,8 +73,12 @@ def present(
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str],
     tables: Callable[[], Sequence[Table]],
+    stacks: Sequence[Sequence[str]] = (),
 ) -> None:
-    """Prints rows on standard output in one of FORMATS; as tables, or all columns."""
+    """Prints rows on standard output in one of FORMATS; as tables, or all columns.
+
+    stacks: columns that stand in one, below each other, where a terminal shows them.
+    """
     if form == "csv":
         sys.stdout.write(as_csv(rows, columns))
     elif form == "json":
@@ -83,7 +87,8 @@ def present(
         sys.stdout.write("\n".join(map(as_markdown, tables())))
     else:
         for table in tables():
-            show(table, terminal())
+            groups = [group for group in stacks if set(group) <= set(table.headers)]
+            show(stacked(table, *groups), terminal())
 
 
 def terminal() -> Any:
@@ -93,12 +98,38 @@ def terminal() -> Any:
     return Console(width=None if sys.stdout.isatty() else 100)
 
 
+def stacked(table: Table, *groups: Sequence[str]) -> Table:
+    """The table with each group of columns in one, below each other: for a terminal.
+
+    A column of several has the tone of the first of them that stands out.
+    """
+    places = {header: place for place, header in enumerate(table.headers)}
+    grouped = {group[0]: [places[header] for header in group] for group in groups}
+    inner = {header for group in groups for header in group[1:]}
+    columns = [grouped.get(h, [places[h]]) for h in table.headers if h not in inner]
+
+    def below(entries: Sequence[str | Mark]) -> str | Mark:
+        text = "\n".join(text_of(entry) for entry in entries)
+        tones = [entry.tone for entry in entries if isinstance(entry, Mark)]
+        return Mark(text, tones[0]) if tones else text
+
+    headers = tuple(", ".join(table.headers[i] for i in column) for column in columns)
+    rows = (tuple(below([row[i] for i in c]) for c in columns) for row in table.rows)
+    return Table(table.title, headers, tuple(rows))
+
+
 def show(table: Table, console: Any) -> None:
-    """Prints the table on a rich console, tones as colours; brackets stay as they are."""
+    """Prints the table on a rich console, tones as colours; brackets stay as they are.
+
+    Where a label has several lines, its first is not broken: it is a name.
+    """
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
+    labels = [text_of(row[0]) for row in table.rows]
+    names = [len(text.splitlines()[0]) for text in labels if "\n" in text]
+    widest = max(36, *names) if names else None  # 36: for the sentence below a name
     shown = RichTable(
         title=Text(table.title) if table.title else None,
         title_justify="left",
@@ -106,14 +137,16 @@ def show(table: Table, console: Any) -> None:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
+        leading=1 if names else 0,
     )
     for position, header in enumerate(table.headers):
         label = not any(_numeric(text_of(row[position])) for row in table.rows)
         shown.add_column(
             Text(header),
             justify="left" if label else "right",
-            no_wrap=label and position == 0,
+            no_wrap=label and position == 0 and not names,
             overflow="fold",
+            width=widest if position == 0 else None,
         )
     for row in table.rows:
         marks = (e if isinstance(e, Mark) else Mark(e, "") for e in row)

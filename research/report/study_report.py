@@ -13,6 +13,8 @@ from research.study.claims import Verdict, judge
 from research.study.declaration import Row, Study
 from research.study.tables import Mark, Table
 
+NAMED = ("key", "claim", "source")  # of claims' tables; one column in a terminal
+
 
 def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) -> None:
     """Writes rows.csv, report.md, report.html and the figures from the records."""
@@ -57,15 +59,15 @@ def claims_table(judged: Sequence[Verdict]) -> Table:
     tones = {"holds": "good", "fails": "bad", "untested": "dim"}
     body = tuple(
         (
-            v.claim.id,
+            v.claim.key,
             v.claim.says,
+            v.claim.source,
             Mark(v.word, tones[v.word]),
             v.sentence(),
-            v.claim.source,
         )
         for v in judged
     )
-    return Table("Claims", ("id", "claim", "verdict", "seen", "source"), body)
+    return Table("Claims", (*NAMED, "verdict", "seen"), body)
 
 
 def present(study: Study, rows: Sequence[Row], form: str) -> None:
@@ -75,7 +77,7 @@ def present(study: Study, rows: Sequence[Row], form: str) -> None:
         made = list(study.tables(rows)) if rows else []
         return made + [claims_table(verdicts(study, rows))] * bool(study.claims)
 
-    rendering.present(form, rows, columns(study, rows), shown)
+    rendering.present(form, rows, columns(study, rows), shown, [NAMED])
 
 
 def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:

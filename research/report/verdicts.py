@@ -16,18 +16,11 @@ from research.study.declaration import Study, chosen_values, grid
 from research.study.tables import Mark, Table, number
 
 KEYS = (
-    *(
-        "id says source published ours low high n verdict scope size device date".split()
-    ),
+    *"key tag says source published ours low high".split(),
+    *"n verdict scope size device date".split(),
 )
+STACKS = (study_report.NAMED, ("verdict", "holds at"))  # a column each, in a terminal
 TONES = {"holds": "good", "fails": "bad", "untested": "dim", "not run": "dim"}
-
-
-def id_order(name: str) -> tuple[bool, str, int]:
-    """A sort key of claims' ids: S2 before S10, and words after those."""
-    letter, number = name[:1], name[1:]
-    known = number.isdecimal()
-    return (not known, letter if known else name, int(number) if known else 0)
 
 
 def verdict_lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any]]:
@@ -75,7 +68,8 @@ def _cell_key(cell: dict[str, Any]) -> str:
 def _judged(verdict: Verdict) -> dict[str, Any]:
     claim = verdict.claim
     return {
-        "id": claim.id,
+        "key": claim.key,
+        "tag": claim.tag or None,
         "says": claim.says,
         "source": claim.source,
         "published": claim.published or f"gap 0, within {claim.within:g}",
@@ -102,16 +96,17 @@ def verdicts_table(judged: Sequence[dict[str, Any]]) -> Table:
     for line in judged:
         ours = number(line["ours"])
         if line["low"] is not None and line["high"] is not None:
-            ours += f" ({number(line['low'])}–{number(line['high'])})"
+            ours += f" ({number(line['low'])} to {number(line['high'])})"
         body.append(
             (
-                line["id"],
+                line["key"],
                 line["says"],
+                line["source"],
+                line["tag"] or "",
                 line["published"],
                 ours,
                 Mark(line["verdict"], TONES[line["verdict"]]),
                 line["scope"],
-                line["source"],
             )
         )
     counts = {word: sum(line["verdict"] == word for line in judged) for word in TONES}
@@ -119,5 +114,5 @@ def verdicts_table(judged: Sequence[dict[str, Any]]) -> Table:
     made = {(line["device"], line["date"]) for line in judged if line["device"]}
     where = "; ".join(f"{device}, {date}" for device, date in sorted(made))
     title = f"{len(judged)} claims: {said}. {where}".rstrip(". ")
-    headers = ("id", "claim", "published", "ours", "verdict", "holds at", "source")
-    return Table(title, headers, tuple(body))
+    headers = "key,claim,source,tag,published,ours,verdict,holds at".split(",")
+    return Table(title, tuple(headers), tuple(body))

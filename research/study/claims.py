@@ -1,16 +1,28 @@
 """Claims: a paper's sentence, judged on rows. A refuted claim is a result."""
 
+import re
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from research.catalogues.catalogue import Catalogue
 
 SIGMAS = 3  # a miss counts when it exceeds the tolerance by this many standard errors
 SEEDS = 3  # fewer are not judged
+KEY = re.compile(
+    r"(popular|depthbench|[a-z]+\d{4}[a-z]?)"  # whose claim it is
+    r"\.[a-z0-9]+(-[a-z0-9]+)*"  # what it says, in a few words
+)
+LONGEST = 40  # letters of a key, which tables do not break
 
 
 class Claim(NamedTuple):
     """A sentence that can be right or wrong at each row in its scope.
 
+    key: a name of its own among all studies' claims, as `he2015.gradient-kept`: first
+      author and year, or `popular` for what is told without a paper, or `depthbench` for
+      a bar of our own; then what it says.
+    tag: its number on the list of claims, which several may share (S13); or none.
     gap: a row's seed-mean that the claim says is small; error: its standard error.
     within: how small. scope: the rows that the paper's statement covers.
     repeats: the column that says how many seeds, or runs, a row is the mean of.
@@ -20,7 +32,7 @@ class Claim(NamedTuple):
     ours: what is measured of a row, where that says more than the gap.
     """
 
-    id: str
+    key: str
     says: str
     source: str
     gap: Callable[[Mapping[str, Any]], float]
@@ -34,6 +46,30 @@ class Claim(NamedTuple):
     )
     published: str = ""
     ours: Callable[[Mapping[str, Any]], float] | None = None
+    tag: str = ""
+
+    @property
+    def name(self) -> str:
+        """The key: what a catalogue calls its entries by."""
+        return self.key
+
+    @property
+    def paper(self) -> str:
+        """Whose claim it is: the key up to its dot."""
+        return self.key.partition(".")[0]
+
+
+def by_key(claims: Iterable[Claim]) -> Catalogue[Claim]:
+    """The claims by key. Raises ValueError for a key of another form, or used twice."""
+    claims = list(claims)
+    for claim in claims:
+        if not KEY.fullmatch(claim.key) or len(claim.key) > LONGEST:
+            raise ValueError(
+                f"a claim's key is {claim.key!r}; it must have at most {LONGEST} letters "
+                "and the form of he2015.gradient-kept, popular.mlp-reads-digits or "
+                "depthbench.time-grows-as-depth"
+            )
+    return Catalogue("claim", claims)
 
 
 class Verdict(NamedTuple):

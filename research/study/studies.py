@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from research.catalogues.catalogue import Catalogue
+from research.study.claims import Claim, by_key
 from research.study.declaration import Study
 
 PACKAGES = ("benchmarks", "experiments")
@@ -22,6 +23,12 @@ def studies() -> Catalogue[Study]:
             for name in declaring()
         ],
     )
+
+
+@functools.cache
+def claims() -> Catalogue[Claim]:
+    """Every study's claims, by key."""
+    return by_key(claim for study in studies().values() for claim in study.claims)
 
 
 def declaring() -> list[str]:

@@ -130,7 +130,7 @@ def test_rows_tables_figures_and_claims(tmp_path, capsys):
         inner, stem, head = 8 * 8 * row["depth"], 4 * 8, 8 * 10
         products = 2 * 64 * (3 * (inner + stem + head) - stem)
         assert row["gflop"] == pytest.approx(products / 1e9, rel=1e-12)
-    words = {c.id: judge(c, rows).word for c in throughput.STUDY.claims}
+    words = {c.tag: judge(c, rows).word for c in throughput.STUDY.claims}
     assert words["C8"] == words["C9"] == "holds"
     for table in throughput.STUDY.tables(rows):
         text = as_markdown(table._replace(title=""))

@@ -1,15 +1,22 @@
 """`depthbench claims`: every claim in one table, run or read; its numbers add up."""
 
+import io
 import json
+import re
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from research.cli import claims as judgement
 from research.cli.main import main
-from research.study import claims
+from research.study import claims, tables
 from research.study.claims import Claim
+from research.study.studies import claims as all_claims
 from research.study.studies import studies
 
-KEYS = "id says source published ours low high n verdict scope size device date".split()
+KEYS = "key tag says source published ours low high n verdict scope".split()
+KEYS += ["size", "device", "date"]
 
 
 def asked(capsys, *more):
@@ -25,19 +32,99 @@ def test_what_was_never_run_is_said_and_how_to_run_it(tmp_path, capsys):
         assert (line["verdict"], line["ours"], line["date"]) == ("not run", None, None)
         assert line["scope"].split()[-1] in studies()
         assert line["published"]
-    numbered = [line["id"] for line in lines if line["id"][1:].isdecimal()]
-    order = [(name[0], int(name[1:])) for name in numbered]
-    assert order == sorted(order)
-    assert [line["id"] for line in lines][: len(order)] == numbered  # words come last
+    assert [line["key"] for line in lines] == sorted(all_claims())
 
 
 def test_committed_rows_are_judged_where_there_are_no_others(tmp_path, capsys):
     lines = asked(capsys, "--read", "--only", "gradient_flow", "--out", str(tmp_path))
-    assert {line["id"] for line in lines} == {"S1", "S8", "S11", "S13"}
+    declared = studies()["gradient_flow"].claims
+    assert {line["key"]: line["tag"] for line in lines} == {
+        c.key: c.tag for c in declared
+    }
     for line in lines:
         assert line["verdict"] in ("holds", "fails")
         assert line["low"] <= line["ours"] <= line["high"]
         assert line["n"] >= 1 and line["date"] and line["device"]
+
+
+def test_claims_are_asked_for_by_key_tag_paper_and_study(tmp_path, capsys):
+    def keys(*names):
+        more = ["--read", "--only", ",".join(names), "--out", str(tmp_path)]
+        return [line["key"] for line in asked(capsys, *more)]
+
+    every = all_claims().values()
+    assert keys("he2015.gradient-kept") == ["he2015.gradient-kept"]
+    tagged = sorted(claim.key for claim in every if claim.tag == "S13")
+    assert len(tagged) > 5 and keys("S13") == tagged
+    # A paper's claims may have several tags, and a tag's several papers.
+    he = sorted(claim.key for claim in every if claim.key.startswith("he2016."))
+    assert keys("he2016") == he
+    assert keys("digits", "S20") == sorted(
+        claim.key for name in ("digits", "mup") for claim in studies()[name].claims
+    )
+
+
+def test_a_claims_key_says_whose_it_is_and_is_its_own():
+    """by_key refuses another form and a key used twice; authors are the source's."""
+    for key, claim in all_claims().items():
+        author, year = re.fullmatch(r"([a-z]+)(\d*)[a-z]?", claim.paper).groups()
+        if year:
+            assert author in claim.source.lower() and year in claim.source, key
+        else:
+            assert author in ("popular", "depthbench"), key
+        assert (author == "depthbench") == claim.source.startswith("depthbench"), key
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "S13",
+        "he.gradient-kept",
+        "he2015",
+        "he2015.",
+        "he2015.Gradient-kept",
+        "he2015.gradient_kept",
+        "he2015.gradient--kept",
+        "He2015.gradient-kept",
+        "he2015.gradient-kept.again",
+        "he2015." + "a" * 34,
+    ],
+)
+def test_a_key_of_another_form_is_refused(key):
+    claims.by_key([claim(), claim()._replace(key="he2015b.small-2")])
+    with pytest.raises(ValueError, match="must have at most 40 letters"):
+        claims.by_key([claim()._replace(key=key)])
+
+
+def test_no_two_claims_share_a_key():
+    with pytest.raises(ValueError, match=r"two claims are named 'he2015\.small'"):
+        claims.by_key([claim(), claim()._replace(says="another")])
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "csv"])
+def test_every_form_shows_key_and_tag(form, tmp_path, capsys):
+    more = ["--read", "--only", "he2015", "--out", str(tmp_path), "--format", form]
+    assert main(["claims", *more]) == 0
+    shown = capsys.readouterr().out
+    for key in (key for key in all_claims() if key.startswith("he2015.")):
+        assert key in shown
+    assert "S13" in shown
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_no_key_is_broken_in_a_terminal(width):
+    lines = [
+        line
+        for study in studies().values()
+        for line in judgement.lines(study, Path("nowhere"), "smoke")
+    ]
+    table = tables.stacked(judgement.table(lines), *judgement.STACKS)
+    console = Console(width=width, file=io.StringIO())
+    tables.show(table, console)
+    shown = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    assert max(map(len, shown)) <= width
+    starts = {line.split()[0] for line in shown if line}
+    assert starts >= set(all_claims())
 
 
 @pytest.mark.slow
@@ -55,7 +142,9 @@ def test_a_study_is_run_and_then_read(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "word"),
     [
-        (["--only", "S99"], "S9"),
+        (["--only", "S99"], "mean S9?"),
+        (["--only", "he2015.gradient-keeped"], "he2015.gradient-kept"),
+        (["--only", "he2051"], "he2015"),
         (["--only", "gradient_flo"], "gradient_flow"),
         (["--size", "small"], "smoke"),
         (["--format", "xml"], "json"),
@@ -64,12 +153,12 @@ def test_a_study_is_run_and_then_read(tmp_path, capsys):
 def test_mistakes_are_one_line(more, word, capsys):
     assert main(["claims", *more]) == 2
     said = capsys.readouterr().err
-    assert word in said and len(said.splitlines()) == 1
+    assert word in said and len(said.splitlines()) == 1 and len(said) < 250
 
 
 def claim(**more):
     return Claim(
-        "S1",
+        "he2015.small",
         "small",
         "a paper",
         gap=lambda row: row["gap"],
