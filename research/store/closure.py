@@ -99,6 +99,8 @@ class Sources:
                 return Place(module, first)
             if first in apart.imports:
                 module, name = apart.imports[first]
+                if self.file(f"{module}.{name}"):
+                    module, name = f"{module}.{name}", WHOLE
                 names = (name, *rest) if name != WHOLE else tuple(rest)
             elif self.file(f"{module}.{first}"):
                 module, names = f"{module}.{first}", tuple(rest)
@@ -179,7 +181,7 @@ def _entries(statement: ast.stmt) -> dict[str, ast.AST]:
     if not isinstance(statement, ast.Assign | ast.AnnAssign):
         return entries
     for node in ast.walk(statement):
-        if isinstance(node, ast.List):
+        if isinstance(node, ast.List | ast.Tuple):
             named = {name: e for e in node.elts if (name := _entry_name(e))}
             node.elts = [e for e in node.elts if not _entry_name(e)]
             entries |= named

@@ -22,6 +22,7 @@ TREE = {
         ENTRIES = [
             Entry("one", "sums:of_one"),
             Entry("two", "sums:of_two"),
+            Entry("three", "sums:through"),
         ]
     """,
     "research/sums.py": """
@@ -37,8 +38,15 @@ TREE = {
             return late.doubled(math.sqrt(x)) + core.value
         def beside():
             return whole
+        def through():
+            from research.deep import deepest
+            return deepest
     """,
-    "research/deep/__init__.py": "from research.deep.inner import value as whole",
+    "research/deep/__init__.py": """
+        from research.deep import inner as below
+        from research.deep.inner import value as whole
+        deepest = below
+    """,
     "research/deep/inner.py": """
         value = other = 1
         spare = 2
@@ -99,7 +107,7 @@ NOTHING = []
 
 def test_files_and_entries_are_named(tree):
     assert list(tree()) == ["experiments/asked.py", "research/catalogue.py"]
-    entries = [name for name in tree({"one", "two", "three"}) if ":" in name]
+    entries = [name for name in tree({"one", "two", "four"}) if ":" in name]
     assert entries == ["research/catalogue.py: one", "research/catalogue.py: two"]
 
 
@@ -133,6 +141,12 @@ def test_what_a_module_does_when_imported_counts(tree):
     both = {"one", "two"}
     after = tree(both, sums=('print("when imported")', 'print("again")'))
     assert changes(tree(both), after) == [*ONE, *TWO]
+
+
+def test_a_module_that_is_handed_on_counts_whole(tree):
+    three = ["research/catalogue.py: three"]
+    after = tree({"three"}, inner=("spare = 2", "spare = 5"))
+    assert changes(tree({"three"}), after) == three
 
 
 def test_entries_that_code_names_itself_are_part_of_it(tree):
