@@ -3,6 +3,7 @@
 from collections.abc import Sequence, Set
 
 from research.architectures import ARCHITECTURES
+from research.catalogues.losses import ACCURACY, LOSSES
 from research.datasets import DATASETS
 from research.study import families
 from research.study.declaration import Cell
@@ -15,9 +16,9 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     Raises Refusal where none is left.
     """
     kept, said = families.fit(cells, typed)
-    able = [cell for cell in kept if _task(cell) == "classes"]
+    able = [cell for cell in kept if _classifies(cell)]
     if len(able) < len(kept):
-        one = next(cell for cell in kept if _task(cell) != "classes")
+        one = next(cell for cell in kept if not _classifies(cell))
         why = (
             f"{one['architecture']} on {one['dataset']} is trained for {_task(one)}, "
             "of which no share is right"
@@ -26,6 +27,12 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
             raise Refusal(f"--architecture {why}")
         said.append(f"left out {len(kept) - len(able)} of {len(kept)} cells: {why}")
     return able, said
+
+
+def _classifies(cell: Cell) -> bool:
+    """Whether a share of the examples is right, each as a whole."""
+    loss = LOSSES[_task(cell)]
+    return loss.judged == ACCURACY and not loss.every_step
 
 
 def _task(cell: Cell) -> str:

@@ -27,7 +27,7 @@ with lazily():
     import numpy as np
 
     from research.catalogues import optimizers
-    from research.learning import jobs, sweeps, training
+    from research.learning import examples, recipe, supervised, sweeps
     from research.machine import timing
 
 SHARED = "devices share cores"
@@ -139,21 +139,19 @@ def values(cell: Mapping[str, Any]) -> dict[str, Any]:
 def call(cell: Mapping[str, Any], shape: Any, batch: int, runs: int) -> Any:
     """The compiled steps of some runs over the first devices, waiting to be called."""
     mesh = sharding.mesh(shape, jax.devices()[: shape.devices])
-    setup = jobs.Setup(
-        *("mlp", "tanh", "normal", "none"),
-        *(int(cell["depth"]), int(cell["width"]), "digits", "adam"),
-        batch=batch,
-    )
+    sizes = {"depth": int(cell["depth"]), "width": int(cell["width"])}
+    chosen = recipe.Recipe(activation="tanh", batch=batch, **sizes)
     steps = int(cell["steps"])
     hyper = optimizers.OPTIMIZERS["adam"].hyper(learning_rate=1e-3, steps=float(steps))
-    group = [sweeps.Run(seed, jobs.UNIT, hyper) for seed in range(runs)]
-    programs = sweeps.programs(setup, steps, runs > 1, mesh=mesh)
-    seeds, rules, hypers = sweeps.arguments(group)
+    numbers = supervised.Numbers(supervised.UNIT, hyper)
+    group = [sweeps.Run(seed, numbers) for seed in range(runs)]
+    programs = sweeps.of_recipe(chosen, steps, runs > 1, mesh)
+    seeds, hypers = sweeps.arguments(group)
     everywhere = sharding.place(mesh)
-    train, _ = jobs.splits(setup)
-    given = hypers, training.Batch(train.x, train.y), np.int32(steps)
+    train, _ = examples.splits(chosen)
+    given = hypers, examples.first(train), np.int32(steps)
     hypers, data, count = sharding.put(given, everywhere)
-    states = [programs.init(seeds, rules, hypers)]
+    states = [programs.init(seeds, hypers)]
 
     def advance():
         # The state goes on from call to call: a step takes as long at any.

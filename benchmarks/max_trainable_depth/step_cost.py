@@ -12,7 +12,8 @@ from research.lazy import lazily
 with lazily():
     import jax
 
-    from research.learning import jobs, training
+    from research.learning import examples, supervised
+    from research.learning import system as systems
     from research.machine import operations as counting
     from research.machine import timing
 
@@ -35,14 +36,12 @@ def compiled(loop: Any, arguments: tuple) -> Program:
     return Program(program, seconds, plan and plan.peak / 2**20)
 
 
-def operations(setup: Any, hyper: Any) -> float:
+def operations(recipe: Any, hyper: Any) -> float:
     """Those of a step of one run. hyper: its numbers, as Python's."""
-    job = jobs.job(setup)
-    data, _ = jobs.batches(setup)
-    batch = jax.tree.map(lambda a: a[: setup.batch], data)
+    system = supervised.system(recipe)
+    data, _ = examples.batches(recipe)
+    batch = jax.tree.map(lambda a: a[: recipe.batch], data)
     numbers = jax.tree.map(np.float32, hyper)
-    state = jax.eval_shape(
-        lambda x: training.init(jax.random.key(0), job, numbers, x), batch.x
-    )
-    step = jax.make_jaxpr(functools.partial(training.step, job))
+    state = jax.eval_shape(lambda: systems.init(jax.random.key(0), system, numbers))
+    step = jax.make_jaxpr(functools.partial(systems.step, system))
     return counting.count(step(state, numbers, batch).jaxpr).total

@@ -238,7 +238,7 @@ def _cost(trainer: Trainer, depth: int) -> dict[str, Any]:
     """COST at a depth: step_ms is the median over its runs, between its quartiles."""
     there = trainer.tries[depth]
     hyper = trainer.runs(there.rate, 1)[0].hyper
-    operations = step_cost.operations(trainer.setup(depth), hyper)
+    operations = step_cost.operations(trainer.recipe(depth), hyper)
     program = next(p for (d, _), p in trainer.programs.items() if d == depth)
     low, middle, high = np.quantile(there.step_ms, (0.25, 0.5, 0.75)).tolist()
     costs = (middle, low, high, program.compile_s, program.peak_mib)

@@ -16,7 +16,7 @@ from research.lazy import lazily
 with lazily():
     import jax
 
-    from research.learning import jobs, sweeps, trainability
+    from research.learning import examples, recipe, sweeps, trainability
 
 
 class Try(NamedTuple):
@@ -96,8 +96,8 @@ class Trainer(NamedTuple):
         more = self.train(depth, runs[first:])
         return Ended(*(a + b for a, b in zip(ended, more, strict=True)))
 
-    def setup(self, depth: int) -> Any:
-        return trainability.setup_of({**self.settings, "depth": depth})
+    def recipe(self, depth: int) -> Any:
+        return recipe.of({**self.settings, "depth": depth})
 
     def runs(self, rate: float, seeds: int) -> list[Any]:
         own = {**self.settings, "learning_rate": rate}
@@ -105,17 +105,17 @@ class Trainer(NamedTuple):
 
     def train(self, depth: int, runs: list[Any]) -> Ended:
         """The share right over the last WINDOW batches of each run, once it is over."""
-        data, _ = jobs.batches(self.setup(depth))
+        data, _ = examples.batches(self.recipe(depth))
         steps = self.settings["steps"]
         found = Ended([], [], [])
         for group in sweeps.grouped(runs, self.at_a_time):
-            _, _, hyper = sweeps.arguments(group)
+            _, hyper = sweeps.arguments(group)
             arguments = (self.state(depth, group), hyper, data, np.int32(steps))
             program = self.program(depth, arguments, len(group))
             began = time.perf_counter()
             state, log = program.call(*arguments)
             right, stopped, taken = jax.device_get(
-                (log.right, state.diverged, state.step)
+                (log["accuracy"], state.diverged, state.step)
             )
             seconds = (time.perf_counter() - began) / len(group)
             found.step_ms.append(1e3 * seconds / int(np.max(taken)))
@@ -134,7 +134,7 @@ class Trainer(NamedTuple):
 
     def parts(self, depth: int, runs: int) -> Any:
         steps = self.settings["steps"]
-        return sweeps.programs(self.setup(depth), steps, several=runs > 1)
+        return sweeps.of_recipe(self.recipe(depth), steps, several=runs > 1)
 
     def state(self, depth: int, group: list[Any]) -> Any:
         """Fresh states of a group of runs. Where layers repeat, the first layers of the

@@ -1,5 +1,6 @@
-"""Training steps of ours: `training.step`, and nothing else."""
+"""Training steps of ours: `system.step`, and nothing else."""
 
+import functools
 from typing import Any
 
 from benchmarks.peers.case import MOMENTUM, RATE, Problem, Side
@@ -12,48 +13,35 @@ with lazily():
 
     from research.architectures import contract
     from research.catalogues import losses, optimizers, schedules
-    from research.learning import training
+    from research.learning import supervised
+    from research.learning import system as systems
 
 
 def side(task: Problem) -> Side:
     """One jitted step; the state is donated. gradients: Variables of parameters."""
     rule = optimizers.OPTIMIZERS["momentum"]
-    job = training.Job(
-        task.net,
-        losses.TASKS["classes"],
-        rule,
-        schedules.SCHEDULES["constant"],
-        len(task.x),
+    parts = supervised.Parts(
+        task.net, losses.LOSSES["classes"], rule, schedules.SCHEDULES["constant"]
     )
     numbers = rule.hyper(learning_rate=RATE, momentum=MOMENTUM)
+    numbers = supervised.Numbers(supervised.UNIT, numbers)
     hyper = jax.device_put(jax.tree.map(jnp.float32, numbers))
-    kept = [_start(job, hyper, jax.tree.map(jnp.array, task.variables))]
-    batch = jax.device_put(training.Batch(task.x, task.y))
-    program = jax.jit(
-        lambda state, hyper, batch: training.step(job, state, hyper, batch),
-        donate_argnums=0,
-    )
+    variables = jax.tree.map(jnp.array, task.variables)
+    learner = supervised.learner(parts, variables, hyper.rule)
+    kept = [systems.start(learner, jax.random.key(0))]
+    batch = jax.device_put({"inputs": task.x, "targets": task.y})
+    step_of = functools.partial(systems.step, supervised.system_of(parts))
+    program = jax.jit(step_of, donate_argnums=0)
 
     def step():
         kept[0], means = program(kept[0], hyper, batch)
-        return means.loss, None
+        return means["loss"], None
 
     def gradients():
         """SGD's momentum, which starts at zero, is the gradient after one step."""
-        return optax.tree_utils.tree_get(kept[0].opt, "trace")
+        return optax.tree_utils.tree_get(kept[0].tree.opt, "trace")
 
     return Side(step, gradients)
-
-
-def _start(job: Any, hyper: Any, variables: Any) -> Any:
-    """The state of a run that starts at these variables."""
-    params, stats = contract.divide(variables)
-    rule = optimizers.transformation(job.optimizer, hyper, training.tied(job.net))
-    zero = jnp.zeros((), jnp.int32)
-    none = zero + training.ONGOING
-    return training.State(
-        zero, params, rule.init(params), stats, jax.random.key(0), none
-    )
 
 
 def outputs(task: Problem) -> Any:

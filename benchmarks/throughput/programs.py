@@ -22,7 +22,8 @@ with lazily():
 
     from research.architectures import contract
     from research.catalogues import losses
-    from research.learning import training
+    from research.learning import supervised
+    from research.learning import system as systems
     from research.machine import ceilings, operations
 
 FEATURES = 64  # of a step of a sequence
@@ -128,9 +129,9 @@ def shape(cell: dict[str, Any]) -> tuple[int, ...]:
     return (length or LENGTH,)
 
 
-def job(cell: dict[str, Any], exact: bool = False) -> Any:
-    """The training job of a cell. exact: as products are counted, in plain float32 with
-    nothing computed twice."""
+def parts(cell: dict[str, Any], exact: bool = False) -> Any:
+    """What training is made of in a cell. exact: as products are counted, in plain
+    float32 with nothing computed twice."""
     family: Family = ARCHITECTURES[cell["architecture"]]
     activation = ACTIVATIONS[cell["activation"]]
     he = INITIALIZERS["he_normal"]
@@ -150,12 +151,11 @@ def job(cell: dict[str, Any], exact: bool = False) -> Any:
         net = net._replace(stages=tuple(plain))
     else:
         net = LOOPS[cell["loop"]].change(net)
-    return training.Job(
+    return supervised.Parts(
         net=net,
-        task=losses.TASKS[family.task("classes")],
+        loss=losses.LOSSES[family.task("classes")],
         optimizer=OPTIMIZERS[cell["optimizer"]],
         schedule=SCHEDULES["constant"],
-        batch=cell["batch"],
         dtype=jnp.float32 if exact else DTYPES[cell["dtype"]].precision.dtype,
     )
 
@@ -168,14 +168,19 @@ def batches(cell: dict[str, Any]) -> tuple[Any, ...]:
     for number in range(BATCHES):
         x = random.standard_normal(size, np.float32)
         y = random.integers(0, cell["classes"], cell["batch"], np.int32)
-        made.append((training.Batch(x, y), jax.random.key(number)))
+        made.append(({"inputs": x, "targets": y}, jax.random.key(number)))
     return jax.device_put(tuple(made))
 
 
 def start(cell: dict[str, Any]) -> Callable[[Any, Any], Any]:
-    """From a key and a batch's x to a training state, drawn as He et al. 2015."""
-    own, hyper = job(cell), _hyper(cell)
-    return lambda key, x: training.init(key, own, hyper, x)
+    """From a key and a batch's inputs to a training state, drawn as He et al. 2015."""
+    own, hyper = parts(cell), _hyper(cell)
+
+    def state(key, x):
+        key_net, key_run = jax.random.split(key)
+        return systems.start(supervised.fresh(key_net, own, hyper, x), key_run)
+
+    return state
 
 
 def _hyper(cell: dict[str, Any]) -> Any:
@@ -186,12 +191,13 @@ def program(
     cell: dict[str, Any], state: Any, data: tuple[Any, ...], exact: bool = False
 ) -> Program:
     """What a cell times. state: as `start` makes it. Arrays may all be shapes."""
-    own = job(cell, exact)
+    own = parts(cell, exact)
+    system = supervised.system_of(own)
 
     def loss(params, stats, batch):
         (examples, key) = batch
-        each, _ = training.losses(own, params, stats, examples, True, key)
-        return jnp.mean(each.loss)
+        each, _ = supervised.measures(own, params, stats, examples, True, key)
+        return jnp.mean(each["loss"])
 
     if cell["mode"] == "inference":
 
@@ -200,8 +206,8 @@ def program(
 
         held, inputs = _cast(
             (
-                contract.unite(state.params, state.stats),
-                tuple(examples.x for examples, _ in data),
+                contract.unite(state.tree.params, state.tree.stats),
+                tuple(examples["inputs"] for examples, _ in data),
             ),
             own.dtype,
         )
@@ -209,13 +215,16 @@ def program(
     if cell["mode"] == "gradient":
 
         def gradient(held, batch):
-            return training.gradients(own, *held, *batch)
+            return supervised.gradients(own, *held, *batch)
 
-        return Program(gradient, (state.params, state.stats), data, False, loss)
+        return Program(
+            gradient, (state.tree.params, state.tree.stats), data, False, loss
+        )
 
     def step(held, batch):
         state, hyper = held
-        state, means = training.step(own, state, hyper, batch[0])
+        numbers = supervised.Numbers(supervised.UNIT, hyper)
+        state, means = systems.step(system, state, numbers, batch[0])
         return (state, hyper), means
 
     return Program(step, (state, _hyper(cell)), data, True, loss)
@@ -248,5 +257,5 @@ def moved(
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in ends)
     if own.loss is None:
         return size
-    given = (state.stats, own.batches[0])
-    return size + 2 * operations.kept(own.loss, state.params, given=given)
+    given = (state.tree.stats, own.batches[0])
+    return size + 2 * operations.kept(own.loss, state.tree.params, given=given)

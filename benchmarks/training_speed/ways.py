@@ -19,7 +19,9 @@ with lazily():
     import numpy as np
 
     from research.catalogues import optimizers
-    from research.learning import checkpoints, jobs, sweeps, training
+    from research.learning import checkpoints, examples, feed, supervised, sweeps
+    from research.learning import recipe as recipes
+    from research.learning import system as systems
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 LONGER = {"loop": 25, "probe": 25, "checkpoint": 200}  # a run's steps, beside a grid's
@@ -43,7 +45,7 @@ class Way(NamedTuple):
 class Task(NamedTuple):
     """Runs of one net: their programs, states (host copies) and data."""
 
-    setup: Any  # jobs.Setup
+    recipe: Any  # recipes.Recipe
     runs: list[Any]  # sweeps.Run
     programs: Any
     states: list[Any]
@@ -54,38 +56,42 @@ class Task(NamedTuple):
 
 
 def task(cell: Cell) -> Task:
-    setup = jobs.Setup(
-        *("mlp", "tanh", "normal", "none"),
-        *(cell["depth"], cell["width"], "digits", "adam"),
-        batch=cell["batch"],
-    )
+    sizes = {name: cell[name] for name in ("depth", "width", "batch")}
+    recipe = recipes.Recipe(activation="tanh", **sizes)
     seeds, steps, rates = cell["seeds"], cell["steps"], RATES
     adam = optimizers.OPTIMIZERS["adam"]
     question = WAYS[cell["way"]].question
     if question != "grid":  # one run, and a longer one
         seeds, steps, rates = 1, LONGER[question] * steps, (1e-3,)
     runs = [
-        sweeps.Run(seed, jobs.UNIT, adam.hyper(learning_rate=rate, steps=float(steps)))
+        sweeps.Run(
+            seed,
+            supervised.Numbers(
+                supervised.UNIT, adam.hyper(learning_rate=rate, steps=float(steps))
+            ),
+        )
         for rate in rates
         for seed in range(seeds)
     ]
-    programs = sweeps.programs(setup, steps)
-    data, _ = jobs.batches(setup)
+    programs = sweeps.of_recipe(recipe, steps)
+    data, _ = examples.batches(recipe)
     arguments = [sweeps.arguments([run]) for run in runs]
     states = [programs.init(*own) for own in arguments]
-    hypers = [hyper for _, _, hyper in arguments]
-    job, count = jobs.job(setup), len(data.y)
+    hypers = [hyper for _, hyper in arguments]
+    count = len(data["targets"])
 
     def numbers(state):
         """The examples of every step of a run, drawn as the run draws them."""
-        at = jax.vmap(
-            lambda step: training.places(job, state._replace(step=step), count)
-        )
-        return at(jnp.arange(steps, dtype=jnp.int32))
+
+        def at(step):
+            key, _ = systems.keys(state._replace(step=step))
+            return feed.places(key, recipe.batch, count)
+
+        return jax.vmap(at)(jnp.arange(steps, dtype=jnp.int32))
 
     every = jax.jit(jax.vmap(numbers))(_stacked(states))
     places = np.asarray(every)
-    return Task(setup, runs, programs, states, hypers, data, steps, places)
+    return Task(recipe, runs, programs, states, hypers, data, steps, places)
 
 
 def _stacked(trees: Sequence[Any]) -> Any:
@@ -106,29 +112,29 @@ def _sweep(task: Task, threads: int) -> Callable[[], Any]:
     def one(state, hyper):
         with jax.transfer_guard("disallow"):
             run = task.programs.advance(_fresh(state), hyper, task.data, steps)
-            return jax.block_until_ready(run)[1].loss
+            return jax.block_until_ready(run)[1]["loss"]
 
     return lambda: list(pool.map(one, task.states, hypers))
 
 
 def _together(task: Task) -> Callable[[], Any]:
     """All runs side by side in one program: what is done on an accelerator."""
-    programs = sweeps.programs(task.setup, task.steps, several=True)
+    programs = sweeps.of_recipe(task.recipe, task.steps, several=True)
     states = _stacked(task.states)
     hypers = jax.device_put(jax.tree.map(lambda *a: np.stack(a), *task.hypers))
     steps = jax.device_put(np.int32(task.steps))
 
     def call():
-        return programs.advance(_fresh(states), hypers, task.data, steps)[1].loss
+        return programs.advance(_fresh(states), hypers, task.data, steps)[1]["loss"]
 
     return call
 
 
 def _torch(task: Task, threads: int) -> Callable[[], Any]:
-    host = jax.device_get([(s.params, s.step) for s in task.states])
-    x, y = np.asarray(task.data.x), np.asarray(task.data.y)
+    host = jax.device_get([(s.tree.params, s.step) for s in task.states])
+    x, y = (np.asarray(task.data[name]) for name in ("inputs", "targets"))
     trainers = [
-        torch_training.trainer(params, x, y, float(run.hyper.learning_rate))
+        torch_training.trainer(params, x, y, float(run.hyper.rule.learning_rate))
         for (params, _), run in zip(host, task.runs, strict=True)
     ]
 
@@ -141,8 +147,9 @@ def _torch(task: Task, threads: int) -> Callable[[], Any]:
 
 def _bare(task: Task) -> Callable[[], Any]:
     """The jitted step called from Python, its batches drawn and waiting."""
-    job, (state,), (hyper,) = jobs.job(task.setup), task.states, task.hypers
-    step = jax.jit(functools.partial(training.step, job), donate_argnums=0)
+    (state,), (hyper,) = task.states, task.hypers
+    step = functools.partial(systems.step, supervised.system(task.recipe))
+    step = jax.jit(step, donate_argnums=0)
     hyper = jax.device_put(hyper)
     take = lambda n: jax.tree.map(lambda a: a[task.places[0, n]], task.data)
     batches = [take(n) for n in range(task.steps)]
@@ -151,7 +158,7 @@ def _bare(task: Task) -> Callable[[], Any]:
         now = _fresh(state)
         for batch in batches:
             now, means = step(now, hyper, batch)
-        return now.params, means
+        return now.tree.params, means
 
     return call
 
@@ -166,13 +173,13 @@ def _run(task: Task, then: Callable[[Any], Any], every: int) -> Callable[[], Any
         for _ in range(task.steps // every):
             now, log = task.programs.advance(now, hyper, task.data, part)
             kept = then(now)
-        return now.params, log.loss, kept
+        return now.tree.params, log["loss"], kept
 
     return call
 
 
 def _probe(task: Task) -> Callable[[Any], Any]:
-    some = jax.tree.map(lambda a: a[: task.setup.batch], task.data)
+    some = jax.tree.map(lambda a: a[: task.recipe.batch], task.data)
     return lambda state: task.programs.profile(state, some)
 
 

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 from experiments.training.pairs import rates, whole
 from research.catalogues.catalogue import Catalogue
+from research.catalogues.initializers import INITIALIZERS
+from research.catalogues.optimizers import OPTIMIZERS
 from research.datasets import DATASETS
 from research.lazy import lazily
 from research.report import figures
@@ -30,9 +32,10 @@ with lazily():
     import sklearn.model_selection as model_selection
 
     from research.architectures import contract
-    from research.catalogues import optimizers
-    from research.learning import jobs, training
-    from research.signal import profiles
+    from research.learning import examples, loop, recipe, supervised
+    from research.learning import feed as feeds
+    from research.learning import system as systems
+    from research.signal import ensembles, profiles
 
 FOLDS = 5
 ASKED = 0.95
@@ -64,16 +67,8 @@ def perceptron(cell, seed, x, y, x_test):
 
 
 def setup(cell) -> Any:
-    return jobs.Setup(
-        architecture="mlp",
-        activation="relu",
-        draw="normal",
-        normalizer="none",
-        depth=cell["depth"],
-        width=cell["width"],
-        dataset="digits",
-        optimizer="adam",
-    )
+    """The recipe of the net: this project's usual one."""
+    return recipe.of({"depth": cell["depth"], "width": cell["width"]}).program
 
 
 def trained(cell, shape: tuple[int, ...]):
@@ -86,19 +81,19 @@ def trained(cell, shape: tuple[int, ...]):
 
 @functools.cache
 def _trained(setup: Any, steps: int, shape: tuple[int, ...]):
-    he = jobs.Rule(2.0)
-    job = jobs.job(setup)
+    system = supervised.system(setup)
+    rules = INITIALIZERS["lecun_normal"].rule, INITIALIZERS["he_normal"].rule
+    feed = feeds.drawn(setup.batch)
 
     @jax.jit
     def train(seed, learning_rate, x, y):
-        hyper = optimizers.OPTIMIZERS["adam"].hyper(
+        rule = OPTIMIZERS[setup.optimizer].hyper(
             learning_rate=learning_rate, steps=steps
         )
-        fresh = jobs.job(setup, jobs.Rules(jobs.Rule(1.0), he))
-        state = training.init(jax.random.key(seed), fresh, hyper, x[:2])
-        data = training.Batch(x, y)
-        state, _ = training.run(job, state, hyper, data, steps, steps)
-        return state
+        hyper = supervised.Numbers(ensembles.Member(*rules), rule)
+        state = systems.init(jax.random.key(seed), system, hyper)
+        data = examples.batch_of(x, y)
+        return loop.run(system, feed, state, hyper, data, steps, steps)[0]
 
     return lambda seed, rate, x, y: train(np.uint32(seed), np.float32(rate), x, y)
 
@@ -110,11 +105,11 @@ def outputs(cell):
 
 @functools.cache
 def _outputs(setup: Any):
-    net = jobs.job(setup).net
+    net = supervised.parts(setup).net
 
     @jax.jit
     def run(state, x):
-        variables = contract.unite(state.params, state.stats)
+        variables = contract.unite(state.tree.params, state.tree.stats)
         return contract.apply(net, variables, x, train=False)[0]
 
     return lambda state, x: np.asarray(run(state, x))

@@ -29,7 +29,7 @@ with lazily():
     import numpy as np
 
     from research.architectures import contract
-    from research.learning import jobs, sweeps, trainability
+    from research.learning import examples, recipe, supervised, sweeps, trainability
     from research.signal import profiles as profiles_of
 
 SOURCE = "Yang, Hu et al. 2022, arXiv:2203.03466"
@@ -46,9 +46,9 @@ def settings(cell):
 
 
 @functools.cache
-def sizes_of(setup):
+def sizes_of(chosen):
     """(params, statistics, x) -> mean |h| of the states and the outputs [states + 1]."""
-    net = jobs.job(setup).net
+    net = supervised.parts(chosen).net
 
     @jax.jit
     def sizes(params, stats, x):
@@ -69,18 +69,18 @@ def sizes_of(setup):
 def early_sizes(cell):
     """Sizes at the start and after EARLY steps: [2, seeds, states + 1]."""
     full = {**trials.DEFAULTS, **cell, **settings(cell)}
-    setup = trainability.setup_of(full)
-    programs = sweeps.programs(setup, full["steps"])
-    data, _ = jobs.batches(setup)
-    x = data.x[:EXAMPLES]
-    sizes = sizes_of(setup)
+    chosen = recipe.of(full)
+    programs = sweeps.of_recipe(chosen, full["steps"])
+    data, _ = examples.batches(chosen)
+    x = data["inputs"][:EXAMPLES]
+    sizes = sizes_of(chosen.program)
     both = []
     for run in trainability.runs_of(full):
-        seeds, rules, hyper = sweeps.arguments([run])
-        state = programs.init(seeds, rules, hyper)
-        before = np.asarray(sizes(state.params, state.stats, x))
+        seeds, hyper = sweeps.arguments([run])
+        state = programs.init(seeds, hyper)
+        before = np.asarray(sizes(state.tree.params, state.tree.stats, x))
         state, _ = programs.advance(state, hyper, data, np.int32(EARLY))
-        both.append([before, np.asarray(sizes(state.params, state.stats, x))])
+        both.append([before, np.asarray(sizes(state.tree.params, state.tree.stats, x))])
     return np.swapaxes(np.asarray(both, np.float64), 0, 1)
 
 

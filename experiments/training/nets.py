@@ -15,7 +15,7 @@ from research.study.tables import Mark, number
 with lazily():
     import numpy as np
 
-    from research.learning import jobs, sweeps, trainability
+    from research.learning import examples, sweeps, trainability
     from research.signal import profiles
 
 Recipe = Mapping[str, Any]  # settings of `trials`, all but the learning rate
@@ -25,7 +25,7 @@ NEVER = math.inf  # steps of a run that did not get there
 class Swept(NamedTuple):
     """One recipe's outcome over learning rates; `best` is the place of the best one.
 
-    results: a `propagation.Result` for each of the rates.
+    results: what each of the rates measured.
     """
 
     rates: tuple[float, ...]
@@ -192,11 +192,11 @@ def log10_ratio(cell: Cell, recipe: Recipe) -> float | None:
     Of the first seed's net, on all that it will be trained on; None where it is 0.
     """
     settings = {**trials.DEFAULTS, **cell, **recipe, "learning_rate": 0.0}
-    setup = trainability.setup_of(settings)
-    programs = sweeps.programs(setup, settings["steps"])
-    data, _ = jobs.batches(setup)
+    chosen = recipe.of(settings)
+    programs = sweeps.of_recipe(chosen, settings["steps"])
+    data, _ = examples.batches(chosen)
     state = programs.init(*sweeps.arguments(trainability.runs_of(settings)[:1]))
-    states, _ = programs.profile(state, data)
+    states, _ = programs.profile(state, data)["net"]
     return finite(states[0] - states[-1])
 
 

@@ -22,7 +22,7 @@ with lazily():
     import numpy as np
 
     from research.architectures import contract
-    from research.learning import jobs, sweeps, trainability
+    from research.learning import examples, supervised, sweeps, trainability
     from research.signal import profiles
 
 SOURCE = "Glorot & Bengio 2010, AISTATS"
@@ -56,16 +56,16 @@ def stretches(cell, recipe):
     Before training, over layers and EXAMPLES: 1 where a layer keeps all lengths.
     """
     settings = {**trials.DEFAULTS, **cell, **recipe, "learning_rate": 0.0}
-    setup = trainability.setup_of(settings)
-    programs = sweeps.programs(setup, settings["steps"])
-    data, _ = jobs.batches(setup)
-    job = jobs.job(setup)
-    x = job.read(data.x[:EXAMPLES])
-    of = jax.jit(lambda params: jacobians(job.net, params, x))
+    chosen = recipe.of(settings)
+    programs = sweeps.of_recipe(chosen, settings["steps"])
+    data, _ = examples.batches(chosen)
+    parts = supervised.parts(chosen)
+    x = parts.read(data["inputs"][:EXAMPLES])
+    of = jax.jit(lambda params: jacobians(parts.net, params, x))
     runs = trainability.runs_of(settings)
     states = (programs.init(*sweeps.arguments([run])) for run in runs)
     # NumPy's, as decompositions in two threads can dead-lock XLA's on a CPU.
-    values = [np.linalg.svd(of(s.params), compute_uv=False) for s in states]
+    values = [np.linalg.svd(of(s.tree.params), compute_uv=False) for s in states]
     return np.array([np.mean(v, dtype=np.float64) for v in values])
 
 

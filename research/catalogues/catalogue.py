@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 
 class Named(Protocol):
@@ -97,3 +97,19 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
 
     def __repr__(self) -> str:
         return f"Catalogue({self.noun!r}, {list(self._entries)})"
+
+
+class Choice(NamedTuple):
+    """An entry that is a name alone."""
+
+    name: str
+    source: str
+
+
+def choices(noun: str, **sources: str) -> Catalogue[Choice]:
+    """A catalogue of names, each with what it is.
+
+    >>> choices("fruit", apple="of a tree", berry="of a bush")
+    Catalogue('fruit', ['apple', 'berry'])
+    """
+    return Catalogue(noun, [Choice(*entry) for entry in sources.items()])

@@ -1,77 +1,109 @@
-"""What outputs are asked to be: a loss for each example, and which of them are right."""
+"""Losses: what a net's outputs are asked to be, as named measures of each example.
 
-from collections.abc import Callable
-from typing import NamedTuple
+A measure is a function of the outputs [batch, …] and of the batch, a dictionary: its
+`inputs` as the net reads them, its `targets`, and what else a feed puts there (a mask,
+lengths). It gives a number for each example [batch].
+"""
 
-import jax
-import jax.numpy as jnp
-import optax
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
 
 from research.catalogues.catalogue import Catalogue
+from research.lazy import lazily
+
+with lazily():
+    import jax.numpy as jnp
+    import optax
 
 NOT_ASKED = -1  # the label of a step whose output does not count
 
+Measure = Callable[[Any, Mapping[str, Any]], Any]
 
-class Task(NamedTuple):
-    """losses: from outputs [batch, …] and targets to a loss for each example [batch].
 
-    right: the same, to the share of the example that is right [batch]; None where there
-      is no right and wrong.
+class Loss(NamedTuple):
+    """What is descended, and what else is measured of an example.
+
+    others: further measures, by the names of their columns.
+    judged: the measure by which runs are compared, and which end of it is best.
+    every_step: outputs are asked for at each step of a sequence, not for all of it.
     """
 
     name: str
-    losses: Callable[[jax.Array, jax.Array], jax.Array]
-    right: Callable[[jax.Array, jax.Array], jax.Array] | None
+    loss: Measure
     source: str
+    others: Mapping[str, Measure] = {}
+    judged: tuple[Literal["lowest", "highest"], str] = ("lowest", "loss")
+    every_step: bool = False
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """All of them by name; `loss` is descended."""
+        return {"loss": self.loss, **self.others}
 
 
-def _asked(labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+ACCURACY = ("highest", "accuracy")
+
+
+def _cross_entropy(outputs: Any, batch: Mapping[str, Any]) -> Any:
+    return optax.softmax_cross_entropy_with_integer_labels(outputs, batch["targets"])
+
+
+def _right(outputs: Any, batch: Mapping[str, Any]) -> Any:
+    """1 where the largest output is the label's, else 0."""
+    right = jnp.argmax(outputs, axis=-1) == batch["targets"]
+    return right.astype(jnp.float32)
+
+
+def _asked(labels: Any) -> tuple[Any, Any]:
     """(1 where an answer is asked for, else 0; how many there are) of each example."""
     asked = (labels != NOT_ASKED).astype(jnp.float32)
     return asked, jnp.maximum(jnp.sum(asked, axis=-1), 1.0)
 
 
-def _token_losses(outputs: jax.Array, labels: jax.Array) -> jax.Array:
-    asked, count = _asked(labels)
+def _token_losses(outputs: Any, batch: Mapping[str, Any]) -> Any:
+    asked, count = _asked(batch["targets"])
     losses = optax.softmax_cross_entropy_with_integer_labels(
-        outputs, jnp.maximum(labels, 0)
+        outputs, jnp.maximum(batch["targets"], 0)
     )
     return jnp.sum(losses * asked, axis=-1) / count
 
 
-def _tokens_right(outputs: jax.Array, labels: jax.Array) -> jax.Array:
-    asked, count = _asked(labels)
-    right = (jnp.argmax(outputs, axis=-1) == labels).astype(jnp.float32)
-    return jnp.sum(right * asked, axis=-1) / count
+def _tokens_right(outputs: Any, batch: Mapping[str, Any]) -> Any:
+    asked, count = _asked(batch["targets"])
+    return jnp.sum(_right(outputs, batch) * asked, axis=-1) / count
 
 
-def _mean_square(outputs: jax.Array, target: jax.Array) -> jax.Array:
+def _mean_square(outputs: Any, target: Any) -> Any:
     apart = (outputs - target.reshape(outputs.shape)).reshape(outputs.shape[0], -1)
     return jnp.mean(jnp.square(apart), axis=-1)
 
 
-TASKS: Catalogue[Task] = Catalogue(
-    "task",
+LOSSES: Catalogue[Loss] = Catalogue(
+    "loss",
     [
-        Task(
+        Loss(
             "classes",
-            optax.softmax_cross_entropy_with_integer_labels,
-            lambda outputs, labels: (jnp.argmax(outputs, axis=-1) == labels).astype(
-                jnp.float32
-            ),
+            _cross_entropy,
             "cross-entropy in nats",
+            others={"accuracy": _right},
+            judged=ACCURACY,
         ),
-        Task("numbers", _mean_square, None, "mean square error"),
-        Task(
+        Loss(
+            "numbers",
+            lambda outputs, batch: _mean_square(outputs, batch["targets"]),
+            "mean square error",
+        ),
+        Loss(
             "tokens",
             _token_losses,
-            _tokens_right,
             "cross-entropy in nats, the mean over the steps that are asked",
+            others={"accuracy": _tokens_right},
+            judged=ACCURACY,
+            every_step=True,
         ),
-        Task(
+        Loss(
             "reconstruction",
-            _mean_square,
-            None,
+            lambda outputs, batch: _mean_square(outputs, batch["inputs"]),
             "mean square error, the target is the input",
         ),
     ],

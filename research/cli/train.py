@@ -1,103 +1,45 @@
 """`depthbench train`: one net, or an ensemble of its seeds and numbers, trained."""
 
 import argparse
+import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from research.architectures import ARCHITECTURES
-from research.architectures.family import ANY_DEPTH, Family
-from research.architectures.loops import LOOPS
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import INITIALIZERS
-from research.catalogues.normalizers import NORMALIZERS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.catalogues.schedules import SCHEDULES
+from research.architectures.family import Family
+from research.catalogues.axes import Axis, flag_of
+from research.catalogues.initializers import NoCriticalPoint
+from research.catalogues.losses import LOSSES
 from research.cli.options import one_of
-from research.datasets import DATASETS, Dataset, find
+from research.datasets import Dataset, find
 from research.lazy import lazily
-from research.learning import sharding
+from research.learning import recipe, sharding
+from research.learning.recipe import FIELDS, Field
 from research.report import training_report
 from research.report.rendering import FORMATS
 from research.store.folder import Folder
-from research.study import families
-from research.study.axes import Axis, flag_of
+from research.study import families, trials
 from research.study.errors import Refusal
-from research.study.trials import DEFAULTS
 
 with lazily():
+    from research.engine import order as orders
     from research.engine import trainer
-
-DEPTH, WIDTH = 20, 64
-DTYPES = ("float32", "bfloat16")
-AUGMENTATIONS = ("flip", "crop")
+    from research.learning import feed, supervised, trainability
 
 
-def _count(help: str, value: int | None, high: float = 10**9, low: int = 1) -> Axis:
-    return Axis(help, (value,), kind="integer", low=low, high=high, single=True)
+def _count(high: float = 10**9, low: int = 1) -> Axis:
+    return Axis("", (None,), kind="integer", low=low, high=high, single=True)
 
 
-def _number(help: str, high: float = 1e6, value: float | None = None) -> Axis:
-    return Axis(help, (value,), kind="number", low=0, high=high)
-
-
-def _name(help: str, value: str | None, choices: Any) -> Axis:
-    return Axis(help, (value,), choices, single=True)
-
-
-AXES = {
-    "architecture": _name("how layers are joined", "mlp", ARCHITECTURES),
-    "depth": _count(
-        f"number of layers; {DEPTH} or what the net is published with", None
-    ),
-    "width": _count(f"units or channels; {WIDTH} or as published", None, high=10**6),
-    "activation": _name("the nonlinearity; relu or as published", None, ACTIVATIONS),
-    "initializer": _name("how weights are drawn", "he_normal", INITIALIZERS),
-    "normalizer": _name("normaliser; none or as published", None, NORMALIZERS),
-    "optimizer": _name("rule of a step", "adam", OPTIMIZERS),
-    "schedule": _name("of the learning rate", "constant", SCHEDULES),
-    "batch": _count("examples in a step", 64, high=10**6),
-    "steps": _count("how many", 2000),
-    "seeds": _count("runs of each setting", 1, high=10**4),
-    "accumulate": _count("parts a batch is taken in", 1, high=10**6),
-    "loop": _name("how layers are gone through", "scan", LOOPS),
-}
-# What is traced: several values are several runs of one program.
-NUMBERS = {
-    "learning_rate": _number("step size; the optimizer's own otherwise"),
-    "momentum": _number("decay of the gradient's average, β₁", 1.0),
-    "decay": _number("decay of the squared gradient's average, β₂", 1.0),
-    "weight_decay": _number("share of the weights taken off, × learning rate"),
-    "clip": _number("largest norm of the gradient"),
-    "warmup": _number("steps of linear warm-up", 1e9),
-    "sigma_w2": _number("weight variance × fan-in, instead of the initialiser's"),
-    "sigma_b2": _number("bias variance, instead of the initialiser's"),
-}
+# What is run, whose code a training folder records.
+RUNS = ("research.engine.trainer:run_all", "research.cli.train:work")
 
 
 def arguments(parser) -> None:
-    for name, axis in AXES.items():
-        value = axis.values[0]
-        names = f"; one of {', '.join(axis.choices)}" if axis.choices else ""
-        standard = "" if value is None else f"; standard: {value}"
-        metavar = "NAME" if axis.choices else "N"
-        parser.add_argument(
-            flag_of(name), metavar=metavar, help=axis.help + names + standard
-        )
-    for name, axis in NUMBERS.items():
-        parser.add_argument(flag_of(name), metavar="X,Y,…", help=axis.help)
-    sets = f"{', '.join(DATASETS)}, or tfds:NAME; standard: digits"
-    parser.add_argument("--dataset", metavar="NAME", default="digits", help=sets)
-    parser.add_argument(
-        "--data-dir", metavar="DIR", default="", help="where data are prepared"
-    )
-    parser.add_argument(
-        "--dtype", default="float32", help=f"of products: {', '.join(DTYPES)}"
-    )
-    parser.add_argument(
-        "--augment", metavar="A,B", default="", help=", ".join(AUGMENTATIONS)
-    )
+    for name, one in FIELDS.items():
+        parser.add_argument(flag_of(name), metavar=_metavar(one), help=_help(one))
     parser.add_argument(
         "--report-every",
         metavar="N",
@@ -127,6 +69,21 @@ def arguments(parser) -> None:
     )
 
 
+def _metavar(one: Field) -> str:
+    if one.role == "number":
+        return "X,Y,…"
+    if one.several:
+        return "A,B"
+    return {"integer": "N", "number": "X"}.get(one.axis.kind, "NAME")
+
+
+def _help(one: Field) -> str:
+    names = f"; of {', '.join(one.axis.choices)}" if one.axis.choices else ""
+    value = one.value if one.typed is None else one.typed
+    untyped = one.published or value in (None, "", ())
+    return one.axis.help + names + ("" if untyped else f"; standard: {value}")
+
+
 def main(options: argparse.Namespace) -> int:
     one_of("--format", options.format, FORMATS)
     settings = check(options)
@@ -137,9 +94,8 @@ def main(options: argparse.Namespace) -> int:
         batch, accumulate = settings["batch"], settings["accumulate"]
         sharding.check(mesh, batch, accumulate, len(members))
     started = processes(options)
-    order = trainer.Order(
+    order = orders.Order(
         settings=settings,
-        members=members,
         mesh=mesh,
         report_every=report_every(options.report_every, settings["steps"]),
         checkpoint_seconds=seconds(options.checkpoint_seconds),
@@ -148,10 +104,31 @@ def main(options: argparse.Namespace) -> int:
     if started is not None:
         sharding.start(started)
     out = Path(options.out or "runs/train")
-    status = trainer.main(order, out, training_report.write)
+    ready = functools.partial(work, order, members)
+    status = trainer.main(order, ready, out, training_report.write)
     if not status and sharding.leads():
         training_report.present(Folder(out), options.format)
     return status
+
+
+def work(order: Any, members: list[dict[str, Any]], mesh: Any) -> Any:
+    """The runs of a recipe, and the data that they learn. Raises Refusal, DataError."""
+    settings = order.settings
+    chosen = recipe.of(settings)
+    source = feed.source(chosen, order.report_every, mesh)
+    batch, count = chosen.batch, source.count
+    if count is not None and batch > count:
+        name = chosen.dataset
+        raise Refusal(f"--batch {batch}: {name} has {count} examples to train on")
+    try:
+        runs = [
+            trainability.run_of({**settings, **member}, member["seed"])
+            for member in members
+        ]
+    except NoCriticalPoint as error:
+        raise Refusal(f"--initializer critical: {error}") from None
+    memory = trials.COPIES * families.cost(settings, chosen.depth).memory
+    return trainer.Work(supervised.system(chosen, mesh), source, runs, memory)
 
 
 def processes(options: argparse.Namespace) -> sharding.Processes | None:
@@ -170,10 +147,8 @@ def processes(options: argparse.Namespace) -> sharding.Processes | None:
         raise Refusal(f"{flag_of(given[0])}: needs {missing}")
     if not re.fullmatch(r".+:\d{1,5}", coordinator):
         raise Refusal(f"--coordinator {coordinator}: must be HOST:PORT of process 0")
-    (count,) = _count("", None, high=10**5).parse(
-        "--num-processes", options.num_processes
-    )
-    (number,) = _count("", None, high=int(count or 1) - 1, low=0).parse(
+    (count,) = _count(high=10**5).parse("--num-processes", options.num_processes)
+    (number,) = _count(high=int(count or 1) - 1, low=0).parse(
         "--process-id", options.process_id
     )
     return sharding.Processes(coordinator, int(number or 0), int(count or 1))
@@ -181,42 +156,40 @@ def processes(options: argparse.Namespace) -> sharding.Processes | None:
 
 def check(options: argparse.Namespace) -> dict[str, Any]:
     """All settings of the run: numbers as tuples, the rest as values. Raises Refusal."""
-    settings = dict(DEFAULTS)
-    for name, axis in AXES.items():
-        text = getattr(options, name)
-        (settings[name],) = axis.parse(flag_of(name), text) if text else axis.values
-    for name, axis in NUMBERS.items():
-        text = getattr(options, name)
-        settings[name] = axis.parse(flag_of(name), text) if text else (None,)
-    one_of("--dtype", options.dtype, DTYPES)
-    settings["dtype"] = options.dtype
-    settings["augment"] = tuple(filter(None, re.split(r"[, ]+", options.augment)))
-    for name in settings["augment"]:
-        one_of("--augment", name, AUGMENTATIONS)
-    settings["data_dir"] = options.data_dir
-    dataset = find(options.dataset, options.data_dir or None)
+    settings = {
+        name: chosen(one, flag_of(name), getattr(options, name))
+        for name, one in FIELDS.items()
+    }
+    dataset = find(settings["dataset"], settings["data_dir"] or None)
     settings["dataset"] = dataset.name
     family = ARCHITECTURES[settings["architecture"]]
-    settings["judged"] = family.task(dataset.task) in ("classes", "tokens")
+    settings["judged"] = LOSSES[family.task(dataset.task)].judged
     settings |= published(family, dataset, settings)
     fits(family, dataset, settings)
     return settings
+
+
+def chosen(one: Field, flag: str, text: str | None) -> Any:
+    """A field's value as it is typed, or its standard one; None where it follows the
+    net. Of a number all values, one for each run. Raises Mistake."""
+    if not text:
+        if one.published:
+            return None
+        standard = one.value if one.typed is None else one.typed
+        return (standard,) if one.role == "number" else standard
+    values = one.axis.parse(flag, text)
+    return values if one.several or one.role == "number" else values[0]
 
 
 def published(
     family: Family, dataset: Dataset, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What was not given: as the net is published, or the standard value."""
-    depth = DEPTH if family.depths is ANY_DEPTH else family.depths.examples[0]
-    if family.takes == "sequence" and not family.space:  # depth is time: read it all
-        depth = dataset.shape[0] if len(dataset.shape) > 1 else 1
-    own = {
-        "depth": depth,
-        "width": family.width or WIDTH,
-        "activation": family.published_activation,
-        "normalizer": family.published_normalizer,
+    return {
+        name: one.published(family, dataset)
+        for name, one in FIELDS.items()
+        if one.published and settings[name] is None
     }
-    return {name: v for name, v in own.items() if settings[name] is None}
 
 
 def fits(family: Family, dataset: Dataset, settings: Mapping[str, Any]) -> None:
@@ -247,7 +220,7 @@ def report_every(text: str | None, steps: int) -> int:
     """Steps between two reports. Raises Refusal."""
     if text is None:
         return max(1, steps // 20)
-    (every,) = _count("", None, high=steps).parse("--report-every", text)
+    (every,) = _count(high=steps).parse("--report-every", text)
     return int(every or 1)
 
 

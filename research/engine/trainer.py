@@ -1,4 +1,4 @@
-"""The loop of `depthbench train`: advance, report, save; and go on after any stop.
+"""The loop of a training run on disk: advance, report, save; and resume after any stop.
 
 OUT/run.json      settings, code and environment
 OUT/reports/      one .npz for each report: measures and gradient profiles of all runs
@@ -15,16 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-from research.catalogues.initializers import NoCriticalPoint
 from research.engine import console, processes, runner
+from research.engine.order import Order, note, prepare
 from research.engine.signals import supervise
-from research.learning import checkpoints, sharding, sweeps, trainability
-from research.learning.feed import Source, batches, source
-from research.learning.jobs import Setup
+from research.learning import checkpoints, sharding, sweeps
+from research.learning.feed import Source
+from research.learning.system import System
 from research.machine import host
-from research.store import atomic, provenance, rows
+from research.store import atomic, rows
 from research.store import folder as folders
 from research.store.folder import Folder
 from research.study.errors import DISK, TERMINATED, Refusal
@@ -32,29 +33,23 @@ from research.study.errors import DISK, TERMINATED, Refusal
 CHUNK_SECONDS = 0.5  # one call of the compiled loop: how soon a signal is heard
 
 
-class Order(NamedTuple):
-    """What is asked for. members: each run's numbers and seed.
+class Work(NamedTuple):
+    """What is trained: any system. memory: bytes that one run of it takes."""
 
-    mesh: the devices, where they are more than one.
-    """
-
-    settings: dict[str, Any]
-    members: list[dict[str, Any]]
-    report_every: int
-    checkpoint_seconds: float
-    accept: bool
-    mesh: sharding.Shape | None = None
+    system: System
+    source: Source
+    runs: list[sweeps.Run]
+    memory: int
 
 
 class Kept(NamedTuple):
     """What a checkpoint holds: all states, and the log since the last report.
 
-    states: a State for each group of runs. loss, right: [runs, steps of a report].
+    states: a State for each group of runs. log: each measure's [runs, steps of a report].
     """
 
     states: Any
-    loss: np.ndarray
-    right: np.ndarray
+    log: dict[str, np.ndarray]
 
 
 class Loop(NamedTuple):
@@ -62,68 +57,57 @@ class Loop(NamedTuple):
 
     order: Order
     folder: Folder
+    work: Work
     groups: list[list[sweeps.Run]]
     programs: list[sweeps.Programs]
-    fed: Source
     keeper: processes.Keeper
     stop: threading.Event
     advanced: Any  # told of (step, loss)
 
 
-def main(order: Order, out: Path, ended: Callable[[Folder], None]) -> int:
-    """Trains, or goes on; the exit status.
+def main(
+    order: Order,
+    ready: Callable[[Any], Work],
+    out: Path,
+    ended: Callable[[Folder], None],
+) -> int:
+    """Trains, or resumes; the exit status.
 
+    ready: from a mesh of devices, or None, to what is trained. Raises Refusal.
     ended: called at the end of the run, while its folder is still held.
     """
-    setup = trainability.setup_of(order.settings)
     mesh = None if order.mesh is None else sharding.mesh(order.mesh)
-    fed = source(setup, order.report_every, mesh)  # what is wrong there is said first
-    check_batch(order, fed.count)
+    work = ready(mesh)  # what is wrong there is said first
     with contextlib.ExitStack() as held, processes.together():
 
-        def ready() -> Folder:
+        def begun() -> Folder:
             folder = folders.create(out, "reports")
             held.enter_context(folders.locked(folder, None))
             prepare(order, folder)
             return folder
 
-        folder = processes.by_first(ready) or Folder(out)
-        stopped = train(order, folder, setup, fed)
+        folder = processes.by_first(begun) or Folder(out)
+        stopped = train(order, folder, work, mesh)
         if stopped or not sharding.leads():
             return stopped
         ended(folder)
     return 0
 
 
-def check_batch(order: Order, have: int) -> None:
-    """Raises Refusal where a batch is larger than the data."""
-    batch = order.settings["batch"]
-    if batch > have:
-        name = order.settings["dataset"]
-        raise Refusal(f"--batch {batch}: {name} has {have} examples to train on")
-
-
-def runs_of(order: Order) -> list[sweeps.Run]:
-    """Every member as a run. Raises Refusal where there is no critical point."""
-    try:
-        return [
-            trainability.run_of({**order.settings, **member}, member["seed"])
-            for member in order.members
-        ]
-    except NoCriticalPoint as error:
-        raise Refusal(f"--initializer critical: {error}") from None
-
-
-def train(order: Order, folder: Folder, setup: Setup, fed: Source) -> int:
+def train(order: Order, folder: Folder, work: Work, mesh: Any) -> int:
     """Runs the loop under signals; the exit status."""
-    streamed = fed.data is None  # each run then reads its own batches
+    one_by_one = work.source.streamed  # each run then reads its own batches
     cells = 0 if order.mesh is None else order.mesh.cells
-    if streamed and cells > 1:
+    if one_by_one and cells > 1:
         name = order.settings["dataset"]
         raise Refusal(f"--mesh cells={cells}: {name} is read from disk run by run")
-    groups = sweeps.grouped(runs_of(order), 1 if streamed else at_a_time(order), cells)
+    at_once = 1 if one_by_one else at_a_time(order, work)
+    groups = sweeps.grouped(work.runs, at_once, cells)
+    source = work.source
     programs = [
-        sweeps.programs(setup, fed.capacity, len(group) > 1, streamed, fed.mesh)
+        sweeps.programs(
+            work.system, source.feeds, source.capacity, len(group) > 1, mesh
+        )
         for group in groups
     ]
     stop, failures = threading.Event(), queue.SimpleQueue()
@@ -134,18 +118,18 @@ def train(order: Order, folder: Folder, setup: Setup, fed: Source) -> int:
             keeper = stack.enter_context(
                 processes.keeper(kept_in, seconds, order.mesh is not None)
             )
-            steps = order.settings["steps"] if sharding.leads() else 0
+            steps = order.steps if sharding.leads() else 0
             advanced = stack.enter_context(progress(steps))
-            parts = (order, folder, groups, programs, fed, keeper)
+            parts = (order, folder, work, groups, programs, keeper)
             loop = Loop(*parts, stop, advanced)
 
-            def work() -> None:
+            def begin() -> None:
                 try:
                     run_all(loop)
                 except BaseException as error:
                     failures.put(error)
 
-            stopped = supervise([threading.Thread(target=work, daemon=True)], stop)
+            stopped = supervise([threading.Thread(target=begin, daemon=True)], stop)
             if not failures.empty():
                 raise failures.get()
             if stop.is_set() and not stopped:  # another process was told to
@@ -165,88 +149,23 @@ def train(order: Order, folder: Folder, setup: Setup, fed: Source) -> int:
     return stopped
 
 
-def note(folder: Folder, event: dict[str, Any], **changed: Any) -> None:
-    """Adds an event to the manifest's history, with what it changed."""
-    manifest = folders.read_manifest(folder) or {}
-    history = [*manifest["history"], event]
-    folders.write_manifest(folder, {**manifest, **changed, "history": history})
-
-
-def prepare(order: Order, folder: Folder) -> None:
-    """Writes the folder's manifest, or compares: Refusal if it is another run's."""
-    environment = host.environment() | {"dtype": order.settings["dtype"]}
-    environment["matmul_precision"] = "default"
-    asked = {**order.settings, "report_every": order.report_every}
-    fresh = {
-        "study": "train",
-        "settings": {
-            n: list(v) if isinstance(v, tuple) else v for n, v in asked.items()
-        },
-        "schema": folders.SCHEMA,
-        "code": provenance.code(__name__, map(str, order.settings.values())),
-        "environment": environment,
-        "mesh": str(order.mesh or sharding.Shape()),
-        "history": [],
-    }
-    manifest = folders.read_manifest(folder)
-    if manifest is None:
-        folders.write_manifest(folder, fresh)
-        return
-    if manifest["study"] != "train":
-        raise Refusal(
-            f"{folder.path}: holds {manifest['study']}, not a training run; "
-            "name another --out"
-        )
-    old = manifest.get("settings", {})
-    for name, value in fresh["settings"].items():
-        if old.get(name) != value:
-            raise Refusal(
-                f"{folder.path}: holds another run: its {name} is "
-                f"{_shown(old.get(name))}, not {_shown(value)}; name another --out"
-            )
-    said = folders.differences(manifest, fresh["code"], environment)
-    if said and not order.accept:
-        raise Refusal(
-            f"{folder.path}: made by other code or on another machine: {said[0]}; "
-            "use a new --out, or --accept-changes"
-        )
-    if said:
-        changed = {"code": fresh["code"], "environment": environment}
-        note(folder, {"accepted": said}, **changed)
-    before = manifest.get("mesh", str(sharding.Shape()))
-    if before != fresh["mesh"]:  # the same run: what it computes is what it was
-        note(folder, {"mesh": [before, fresh["mesh"]]}, mesh=fresh["mesh"])
-        console.say(
-            f"begun on {before}, goes on on {fresh['mesh']}: the same numbers to float "
-            "tolerance, no longer bit for bit"
-        )
-
-
-def _shown(value: Any) -> str:
-    values = value if isinstance(value, list) else [value]
-    return ", ".join("not set" if v is None else str(v) for v in values)
-
-
-def at_a_time(order: Order) -> int:
+def at_a_time(order: Order, work: Work) -> int:
     """How many runs fit in memory side by side."""
-    from research.study import families, trials
-
-    settings = order.settings
-    one = trials.COPIES * families.cost(settings, settings["depth"]).memory
-    if order.mesh is not None:
-        one //= order.mesh.parameters
+    one = work.memory // (1 if order.mesh is None else order.mesh.parameters)
     fits = int(sharding.agreed(runner.budget(None) // one).min())
     if not fits:
+        settings = order.settings
+        named = (f"{n} {settings[n]}" for n in ("depth", "width") if n in settings)
         raise Refusal(
-            f"depth {settings['depth']}, width {settings['width']}: one run needs "
-            f"{console.size(one)}, and {console.size(runner.budget(None))} may be used"
+            f"{', '.join(named)}: one run needs {console.size(one)}, and "
+            f"{console.size(runner.budget(None))} may be used"
         )
     return fits
 
 
 def run_all(loop: Loop) -> None:
     """From the newest whole checkpoint, or from the start, to the last step."""
-    order, total = loop.order, loop.order.settings["steps"]
+    order, total = loop.order, loop.order.steps
     kept = fresh(loop)
     begun, kept = loop.keeper.restore(kept)
     step = max(begun, 0)
@@ -254,7 +173,7 @@ def run_all(loop: Loop) -> None:
         if 0 < step < total:
             console.say(f"going on from step {step} of {total}")
         drop_reports(loop.folder, step)
-    pace = Pace(loop.fed.capacity)
+    pace = Pace(loop.work.source.capacity)
     with ThreadPoolExecutor(1 if order.mesh else host.cores()) as pool:
         turn = next_turn(loop, pace, step)
         while step < total and not turn.stop:
@@ -264,8 +183,9 @@ def run_all(loop: Loop) -> None:
             reported = step % order.report_every == 0 or step == total
             if reported:
                 report(loop, pool, kept, step)
-                kept = kept._replace(loss=kept.loss * np.nan, right=kept.right * np.nan)
-            loop.advanced(step, None if reported else float(np.nanmean(kept.loss)))
+                kept = kept._replace(log=_empty(kept.log))
+            watched = kept.log[loop.work.system.watch]
+            loop.advanced(step, None if reported else float(np.nanmean(watched)))
             turn = next_turn(loop, pace, step)
             if turn.save:
                 loop.keeper.begin(step, kept)
@@ -286,7 +206,7 @@ def next_turn(loop: Loop, pace: "Pace", step: int) -> Turn:
     """Process 0's next steps and save. Any process may stop them all."""
     processes.watched()
     every = loop.order.report_every
-    left = min(every - step % every, loop.order.settings["steps"] - step)
+    left = min(every - step % every, loop.order.steps - step)
     mine = (pace.steps(left), loop.keeper.due(), loop.stop.is_set())
     said = sharding.agreed(*mine)
     stop = bool(said[:, 2].any())
@@ -301,9 +221,22 @@ def fresh(loop: Loop) -> Kept:
         programs.init(*sweeps.arguments(group))
         for programs, group in zip(loop.programs, loop.groups, strict=True)
     )
-    runs = sum(map(len, loop.groups))
-    empty = np.full((runs, loop.order.report_every), np.nan, np.float32)
-    return Kept(states, empty, empty.copy())
+    return Kept(states, _empty(_log(loop, states)))
+
+
+def _log(loop: Loop, states: Any) -> dict[str, np.ndarray]:
+    """Room for what a report's steps measure of all runs."""
+    state, group = states[0], loop.groups[0]
+    _, hyper = sweeps.arguments(group)
+    data = loop.work.source.following(state, 1)
+    advance = loop.programs[0].advance
+    _, log = jax.eval_shape(advance, state, hyper, data, np.int32(0))
+    room = len(loop.work.runs), loop.order.report_every
+    return {name: np.zeros(room, np.float32) for name in log}
+
+
+def _empty(log: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.full_like(array, np.nan) for name, array in log.items()}
 
 
 class Pace:
@@ -327,45 +260,48 @@ def advance(loop: Loop, pool, kept: Kept, done: int, count: int, pace: Pace) -> 
     began = time.perf_counter()
 
     def one(programs, group, state):
-        _, _, hyper = sweeps.arguments(group)
-        data = batches(loop.fed, state, count)
+        _, hyper = sweeps.arguments(group)
+        data = loop.work.source.following(state, count)
         state, log = programs.advance(state, hyper, data, np.int32(count))
-        return state, np.atleast_2d(log.loss), np.atleast_2d(log.right)
+        return state, {name: np.atleast_2d(array) for name, array in log.items()}
 
     results = list(pool.map(one, loop.programs, loop.groups, kept.states))
-    loss, right = np.array(kept.loss), np.array(kept.right)
-    loss[:, done : done + count] = np.concatenate([r[1] for r in results])[:, :count]
-    right[:, done : done + count] = np.concatenate([r[2] for r in results])[:, :count]
+    log = {name: np.array(array) for name, array in kept.log.items()}
+    for name, array in log.items():
+        taken = np.concatenate([part[name] for _, part in results])
+        array[:, done : done + count] = taken[:, :count]
     pace.took(count, time.perf_counter() - began)
-    return Kept(tuple(r[0] for r in results), loss, right)
+    return Kept(tuple(state for state, _ in results), log)
 
 
 def report(loop: Loop, pool, kept: Kept, step: int) -> None:
-    """Writes the measures of all runs at a step: OUT/reports/STEP.npz."""
+    """Writes the measures of all runs at a step: OUT/reports/STEP.npz.
 
-    def one(programs, state):
-        test = programs.evaluate(state, loop.fed.test)
-        states, layers = programs.profile(state, loop.fed.probe)
-        return sharding.whole((test.loss, test.right, states, layers, state.diverged))
+    train_NAME, test_NAME of every measure; of every net that can be probed
+    log10_gradient_NET, log10_parameter_NET; diverged.
+    """
+    source = loop.work.source
 
-    results = list(pool.map(one, loop.programs, kept.states))
+    def one(programs, group, state):
+        test = programs.evaluate(state, source.test)
+        nets = programs.profile(state, source.probe)
+        found = {f"test_{name}": value for name, value in test.items()}
+        for net, (states, layers) in nets.items():
+            found[f"log10_gradient_{net}"] = states
+            found[f"log10_parameter_{net}"] = layers
+        found = sharding.whole({**found, "diverged": state.diverged})
+        # With a leading axis of runs, which one run alone does not have.
+        return {n: a if len(group) > 1 else a[None] for n, a in found.items()}
+
+    results = list(pool.map(one, loop.programs, loop.groups, kept.states))
     if not sharding.leads():
         return
-    joined = [np.concatenate([_of_runs(r[n], n) for r in results]) for n in range(5)]
-    names = ("test_loss", "test_right", "log10_gradient", "log10_parameter", "diverged")
     arrays = {
-        "train_loss": mean(kept.loss),
-        "train_right": mean(kept.right),
-        **dict(zip(names, joined, strict=True)),
+        **{f"train_{name}": mean(array) for name, array in kept.log.items()},
+        **{n: np.concatenate([part[n] for part in results]) for n in results[0]},
     }
     path = loop.folder.path / "reports" / f"{step:09d}.npz"
     atomic.write_atomically(path, rows.pack(arrays))
-
-
-def _of_runs(found: np.ndarray, which: int) -> np.ndarray:
-    """With a leading axis of runs, which one run alone does not have."""
-    profile = which in (2, 3)
-    return found if found.ndim == 1 + profile else found[None]
 
 
 def mean(log: np.ndarray) -> np.ndarray:
@@ -394,6 +330,3 @@ def progress(total: int) -> Iterator[Any]:
                 shown.begin(f"loss {loss:.4g}")
 
         yield advanced
-
-
-RUNS = run_all  # whose code a training folder records

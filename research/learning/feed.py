@@ -1,5 +1,10 @@
-"""Where a training run's batches come from: the device's memory, or the disk."""
+"""What a step is fed: examples in the device's memory or on disk, or whatever is drawn.
 
+A feed is a function of a key and the step, so there is no iterator to keep: a run that
+is stopped and resumed is fed the same.
+"""
+
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,79 +13,117 @@ import jax.numpy as jnp
 import numpy as np
 
 from research.datasets import Stream
-from research.learning import jobs, sharding, training
-from research.learning.jobs import Setup
-from research.learning.training import Batch, State
+from research.learning import examples, sharding, system
+from research.learning.recipe import Recipe
+from research.learning.system import Batch, Key, State
 
 PROBED = 64  # examples that a gradient's profile is taken on
 READ = 4096  # examples, at most, that are read from disk at once
 
+Feed = Callable[[Key, Any], Batch]  # (key, step) -> the step's batch
+# From arrays, which are an argument of the compiled loop and no part of it, and the step
+# that a call of it begins at.
+Feeds = Callable[[Any, Any], Feed]
+
+
+def places(key: Key, batch: int, count: int) -> jax.Array:
+    """The numbers [batch] of a step's examples: drawn from `count`, with replacement."""
+    return jax.random.randint(key, (batch,), 0, count)
+
+
+@functools.cache
+def drawn(batch: int) -> Feeds:
+    """Batches drawn from all examples, a dictionary of arrays [examples, …]."""
+
+    def feeds(data: Batch, first: Any) -> Feed:
+        count = jax.tree.leaves(data)[0].shape[0]
+
+        def feed(key: Key, step: Any) -> Batch:
+            chosen = places(key, batch, count)
+            return jax.tree.map(lambda a: a[chosen], data)
+
+        return feed
+
+    return feeds
+
+
+def given(data: Batch, first: Any) -> Feed:
+    """The batches of a call's steps [steps, batch, …], in order."""
+    return lambda key, step: jax.tree.map(lambda a: a[step - first], data)
+
 
 class Source(NamedTuple):
-    """A run's data.
+    """What several calls of a compiled loop are fed, and what is measured on.
 
-    count: examples to train on. test, probe: what is measured on, on the device.
-    data: all examples, on the device; None where they are read from `stream`.
-    capacity: the most steps of one call.
-    numbers: from a state to the examples [capacity, batch] of its next steps.
-    mesh: that all of it is for, if any.
+    feeds: of the loop. capacity: the most steps of one call.
+    following: from a state and a number of steps to the arrays that `feeds` is given.
+    test: [examples, …]. probe: what nets are probed on. Both are on the device.
+    count: of the examples to train on, where there are so many.
+    streamed: each run has to read its own.
     """
 
-    count: int
+    feeds: Feeds
+    capacity: int
+    following: Callable[[State, int], Any]
     test: Batch
     probe: Batch
-    capacity: int
-    data: Batch | None = None
-    stream: Stream | None = None
-    numbers: Callable[[State], Any] | None = None
-    mesh: Any = None
+    count: int | None = None
+    streamed: bool = False
 
 
-def source(setup: Setup, report_every: int, mesh: Any = None) -> Source:
-    """The data of a setup. Raises DataError where they are not to be had.
+def source(recipe: Recipe, report_every: int, mesh: Any = None) -> Source:
+    """The data of a recipe. Raises DataError where they are not to be had.
 
     mesh: each of its devices has all of the data that are in memory.
     """
-    train, test = jobs.splits(setup)
-    if not isinstance(train, Stream):
-        if mesh is None:
-            data, test = jobs.batches(setup)
-            probe = jax.tree.map(lambda a: a[:PROBED], data)
-        else:
-            data = Batch(train.x, train.y)
-            parts = data, jobs.first(test), Batch(*(a[:PROBED] for a in data))
-            data, test, probe = sharding.put(parts, sharding.place(mesh))
-        return Source(len(train.y), test, probe, report_every, data, mesh=mesh)
-    capacity = max(1, min(report_every, READ // setup.batch))
-    job = jobs.job(setup)
+    train, test = examples.splits(recipe)
+    if isinstance(train, Stream):
+        return _streamed(recipe, train, examples.first(test), report_every, mesh)
+    if mesh is None:
+        data, tested = examples.batches(recipe)
+        probe = jax.tree.map(lambda a: a[:PROBED], data)
+    else:
+        data = examples.first(train)
+        some = {name: array[:PROBED] for name, array in data.items()}
+        parts = data, examples.first(test), some
+        data, tested, probe = sharding.put(parts, sharding.place(mesh))
+    feeds, following = drawn(recipe.batch), lambda state, count: data
+    return Source(feeds, report_every, following, tested, probe, len(train.y))
+
+
+def _streamed(
+    recipe: Recipe, train: Stream, test: Batch, report_every: int, mesh: Any
+) -> Source:
+    """Batches that are read from disk before each call: those of its steps alone."""
+    capacity = max(1, min(report_every, READ // recipe.batch))
 
     def numbers(state: State) -> jax.Array:
-        steps = state.step + jnp.arange(capacity, dtype=jnp.int32)
-        own = lambda step: training.places(job, state._replace(step=step), train.length)
-        return jax.vmap(own)(steps)
+        """Examples [capacity, batch] of a run's next steps."""
 
-    read = {"stream": train, "mesh": mesh, "numbers": jax.jit(numbers)}
-    parts = jobs.first(test), jobs.first(train, PROBED)
+        def of(step):
+            key, _ = system.keys(state._replace(step=step))
+            return places(key, recipe.batch, train.length)
+
+        return jax.vmap(of)(state.step + jnp.arange(capacity, dtype=jnp.int32))
+
+    parts = test, examples.first(train, PROBED)
     if mesh is None:
         tested, probe = jax.device_put(parts)
+        drawn = jax.jit(numbers)
     else:
         everywhere = sharding.place(mesh)
-        read["numbers"] = jax.jit(numbers, out_shardings=everywhere)
         tested, probe = sharding.put(parts, everywhere)
-    return Source(train.length, tested, probe, capacity, **read)
+        drawn = jax.jit(numbers, out_shardings=everywhere)
 
+    def following(state: State, count: int) -> Batch:
+        chosen = np.asarray(drawn(state))
+        wanted = np.unique(chosen[:count])  # read once, in the order they lie on disk
+        read = examples.batch_of(*train.read(wanted))
+        # Places beyond the steps that are taken are never looked at.
+        at = np.minimum(np.searchsorted(wanted, chosen), len(wanted) - 1)
+        batch = {name: array[at] for name, array in read.items()}
+        if mesh is None:
+            return batch
+        return sharding.put(batch, sharding.place(mesh, None, sharding.BATCH))
 
-def batches(source: Source, state: State, count: int) -> Batch:
-    """What the next `count` steps of a run are fed: all examples, or just theirs."""
-    if source.data is not None:
-        return source.data
-    assert source.stream is not None and source.numbers is not None
-    chosen = np.asarray(source.numbers(state))
-    wanted = np.unique(chosen[:count])  # read once, in the order they lie on disk
-    x, y = source.stream.read(wanted)
-    # Places beyond the steps that are taken are never looked at.
-    places = np.minimum(np.searchsorted(wanted, chosen), len(wanted) - 1)
-    batch = Batch(x[places], y[places])
-    if source.mesh is None:
-        return batch
-    return sharding.put(batch, sharding.place(source.mesh, None, sharding.BATCH))
+    return Source(given, capacity, following, tested, probe, train.length, True)

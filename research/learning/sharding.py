@@ -107,18 +107,23 @@ def place(mesh: Any, *axes: Any) -> Any:
 
 
 def split(mesh: Any, batch: Any) -> Any:
-    """A batch [batch, …] in equal shares; one that has none stays as it is."""
+    """A batch's arrays [batch, …] in equal shares; what has none stays as it is."""
     parts = mesh.shape["data"] * mesh.shape["parameters"]
-    if batch.shape[0] % parts:
-        return batch
-    return jax.lax.with_sharding_constraint(batch, place(mesh, BATCH))
+
+    def one(array: Any) -> Any:
+        if array.ndim == 0 or array.shape[0] % parts:
+            return array
+        return jax.lax.with_sharding_constraint(array, place(mesh, BATCH))
+
+    return jax.tree.map(one, batch)
 
 
 def places(mesh: Any, state: Any, several: bool) -> Any:
     """Where each array of a training state lies. state: may be of forms.
 
-    several: with a leading axis [runs]. Of an array as large as the parameters the last
-    axis that can be is split; a stage's first is its depth, which a scan walks along.
+    several: with a leading axis [runs]. Of the arrays of a system's tree the last axis
+    that can be is split; a stage's first is its depth, which a scan walks along.
+    Statistics are small, and each device has all of them.
     """
     runs = ["cells"] if several else []
 
@@ -126,10 +131,10 @@ def places(mesh: Any, state: Any, several: bool) -> Any:
         names = [getattr(part, "name", None) for part in path]
         axes: list[Any] = [*runs, *[None] * (leaf.ndim - len(runs))]
         first = len(runs) + ("stages" in names)
+        if names[0] != "tree" or "stats" in names:
+            return place(mesh, *axes)
         for axis in reversed(range(first, leaf.ndim)):
-            if names[0] in ("params", "opt") and not (
-                leaf.shape[axis] % mesh.shape["parameters"]
-            ):
+            if not leaf.shape[axis] % mesh.shape["parameters"]:
                 axes[axis] = "parameters"
                 break
         return place(mesh, *axes)

@@ -1,10 +1,10 @@
-"""Seeds × learning rates × variances, trained by one compiled program.
+"""Seeds × hyperparameters of any system, trained by one compiled program.
 
 On an accelerator runs are taken side by side (vmap). On a CPU they go one after the
 other, in as many threads as there are cores: products of one small net with its own
 weights gain nothing from being batched there, and a run is then bit for bit what it is
-alone. `benchmarks/training_speed.py` compares these and others. On a mesh of devices
-(`research/sharding.py`) runs are taken side by side on either.
+alone. `benchmarks/training_speed` compares these and others. On a mesh of devices
+(`research/learning/sharding.py`) runs are taken side by side on either.
 """
 
 import functools
@@ -15,28 +15,41 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from research.architectures.contract import unite
-from research.catalogues.optimizers import Hyper
-from research.learning import jobs, sharding, training
-from research.learning.jobs import Rules, Setup
-from research.learning.training import Batch, Job, Log, Measures, State
-from research.signal import probes
+from research.learning import examples, feed, loop, sharding, supervised
+from research.learning import system as systems
+from research.learning.feed import Feeds
+from research.learning.loop import Log, Measures
+from research.learning.recipe import Recipe
+from research.learning.system import ONGOING, Batch, Hyper, System
 
 
 class Run(NamedTuple):
-    """The traced settings of one run."""
+    """The traced settings of one run. hyper: the system's, a pytree of numbers."""
 
     seed: int
-    rules: Rules
     hyper: Hyper
+
+
+class Problem(NamedTuple):
+    """A system, and what it is trained and tested on.
+
+    data: what `feeds` makes batches from. train, test: examples [examples, …] that it is
+    measured on at the end.
+    """
+
+    system: System
+    feeds: Feeds
+    data: Any
+    train: Batch
+    test: Batch
 
 
 class Trained(NamedTuple):
     """One run's outcome, on the host.
 
-    log: each step's loss and share right on its own batch [steps]; nan after a run has
-      diverged. train, test: at the end, of all examples (of the first jobs.EVALUATED to
-      train on). diverged: the first step whose loss was not below LARGEST, or None.
+    log: each step's measures on its own batch [steps]; nan after a run has diverged.
+    train, test: means at the end, of the problem's examples. diverged: the first step
+      whose watched measure was not below LARGEST, or None.
     """
 
     log: Log
@@ -48,9 +61,9 @@ class Trained(NamedTuple):
 class Programs(NamedTuple):
     """Compiled on their first call, for one run or, with a leading axis, for several.
 
-    init: (seed, rules, hyper) -> State. advance: (state, hyper, data, steps) ->
+    init: (seed, hyper) -> State. advance: (state, hyper, data, steps) ->
     (state, Log [capacity]); the state that is handed in is gone. evaluate: (state,
-    data) -> Measures. profile: (state, data) -> `log_gradients`.
+    data) -> Measures. profile: (state, data) -> `loop.log_gradients`.
     """
 
     init: Callable
@@ -60,50 +73,53 @@ class Programs(NamedTuple):
 
 
 def programs(
-    setup: Setup,
+    system: System,
+    feeds: Feeds,
     capacity: int,
     several: bool = False,
-    streamed: bool = False,
     mesh: Any = None,
 ) -> Programs:
-    """The setup's programs. capacity: the most steps of one call of `advance`.
+    """The system's programs. capacity: the most steps of one call of `advance`.
 
-    streamed: `advance` is given the batches of its steps [capacity, batch, …].
     mesh: of devices that the runs and their batches are split over.
 
     Threads that ask for the same ones share them, and what they compile.
     """
     with _LOCK:
-        return _programs(setup, capacity, several, streamed, mesh)
+        return _programs(system, feeds, capacity, several, mesh)
 
 
 _LOCK = threading.Lock()
 
 
+def of_recipe(
+    recipe: Recipe, capacity: int, several: bool = False, mesh: Any = None
+) -> Programs:
+    """The programs of supervised learning, whose batches are drawn from all examples."""
+    system = supervised.system(recipe, mesh)
+    return programs(system, feed.drawn(recipe.batch), capacity, several, mesh)
+
+
 @functools.lru_cache(maxsize=64)
 def _programs(
-    setup: Setup, capacity: int, several: bool, streamed: bool, mesh: Any
+    system: System, feeds: Feeds, capacity: int, several: bool, mesh: Any
 ) -> Programs:
-    job = jobs.job(setup)
-    batch = training.given if streamed else training.drawn
     settled, shown = _placed(mesh, several)
-    if mesh is not None:  # what the net reads is split, and so is all that it computes
-        read = job.read
-        job = job._replace(read=lambda x: sharding.split(mesh, read(x)))
+    split = _split(system, mesh)
 
     def advance(state, hyper, data, steps):
-        state, log = training.run(job, state, hyper, data, steps, capacity, batch)
+        state, log = loop.run(split, feeds, state, hyper, data, steps, capacity)
         return settled(state), shown(log)
 
     def evaluate(state, data):
-        return training.evaluate(job, state, data)
+        return loop.evaluate(split, state, data)
 
     def profile(state, data):
-        return log_gradients(job, state, data)
+        return loop.log_gradients(split, state, data)
 
     over = functools.partial(jax.vmap, in_axes=(0, None)) if several else lambda f: f
     return Programs(
-        _init(setup._replace(**UNDRAWN), several, mesh),
+        _init(system.init, several, mesh),
         jax.jit(advance, donate_argnums=0),
         jax.jit(lambda state, data: shown(over(evaluate)(state, data))),
         jax.jit(lambda state, data: shown(over(profile)(state, data))),
@@ -118,36 +134,30 @@ def _placed(mesh: Any, several: bool) -> tuple[Callable, Callable]:
     return settled, functools.partial(sharding.shown, mesh)
 
 
-# Settings that no fresh state depends on. Nets that differ in nothing else share one
-# program for it: drawing is half of what a small net takes to compile.
-UNDRAWN = {
-    "activation": "linear",
-    "schedule": "constant",
-    "batch": 1,
-    "dtype": "float32",
-    "accumulate": 1,
-    "augment": (),
-}
+def _split(system: System, mesh: Any) -> System:
+    """The system, whose batches are split over a mesh, and so is all that it computes."""
+    if mesh is None:
+        return system
+    _, step, measure, nets, _ = system
+    split = functools.partial(sharding.split, mesh)
+    return system._replace(
+        step=lambda tree, hyper, batch, now: step(tree, hyper, split(batch), now),
+        measure=lambda tree, batch: measure(tree, split(batch)),
+        nets=lambda tree, batch: nets(tree, split(batch)),
+    )
 
 
 @functools.lru_cache(maxsize=64)
-def _init(setup: Setup, several: bool, mesh: Any) -> Callable:
-    example = jobs.example(setup)
+def _init(begin: Callable, several: bool, mesh: Any) -> Callable:
+    """Systems that begin by the same function share the program that does it."""
     settled, _ = _placed(mesh, several)
 
-    def one(seed, rules, hyper):
-        job = jobs.job(setup, rules)
-        return training.init(jax.random.key(seed), job, hyper, example)
+    def one(seed, hyper):
+        key_tree, key_run = jax.random.split(jax.random.key(seed))
+        return systems.start(begin(key_tree, hyper), key_run)
 
     init = jax.vmap(one) if several else one
     return jax.jit(lambda *arguments: settled(init(*arguments)))
-
-
-def log_gradients(job: Job, state: State, batch: Batch) -> tuple[jax.Array, jax.Array]:
-    """log10 ‖∂loss/∂h‖ [states] and log10 ‖∂loss/∂θ‖ [layers] of a state on a batch."""
-    variables = unite(state.params, state.stats)
-    loss = training.mean_loss(job, batch)
-    return probes.log_gradients(job.net, variables, job.read(batch.x), loss)
 
 
 def grouped(runs: Sequence[Run], at_a_time: int, cells: int = 0) -> list[list[Run]]:
@@ -162,37 +172,45 @@ def grouped(runs: Sequence[Run], at_a_time: int, cells: int = 0) -> list[list[Ru
     return [list(runs[start : start + size]) for start in range(0, len(runs), size)]
 
 
-def arguments(runs: Sequence[Run]) -> tuple[Any, Rules, Hyper]:
-    """(seeds, rules, hyper) of a group: stacked [runs] where there are several."""
+def arguments(runs: Sequence[Run]) -> tuple[Any, Hyper]:
+    """(seeds, hyper) of a group: stacked [runs] where there are several."""
     as_arrays = [
-        (np.uint32(run.seed), *jax.tree.map(np.float32, (run.rules, run.hyper)))
-        for run in runs
+        (np.uint32(run.seed), jax.tree.map(np.float32, run.hyper)) for run in runs
     ]
     if len(runs) == 1:
         return as_arrays[0]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *as_arrays)
 
 
+def problem(recipe: Recipe) -> Problem:
+    """The recipe's net on its data set; of a large training set a part is measured on.
+
+    Raises DataError.
+    """
+    data, test = examples.batches(recipe)
+    some = jax.tree.map(lambda a: a[: examples.EVALUATED], data)
+    feeds = feed.drawn(recipe.batch)
+    return Problem(supervised.system(recipe), feeds, data, some, test)
+
+
 def train(
-    setup: Setup, runs: Sequence[Run], steps: int, at_a_time: int = 64
+    problem: Problem, runs: Sequence[Run], steps: int, at_a_time: int = 64
 ) -> list[Trained]:
     """Every run's outcome after `steps`, in order."""
     outcomes = []
     for group in grouped(runs, at_a_time):
-        outcomes += _train(setup, group, steps)
+        outcomes += _train(problem, group, steps)
     return outcomes
 
 
-def _train(setup: Setup, group: Sequence[Run], steps: int) -> list[Trained]:
+def _train(problem: Problem, group: Sequence[Run], steps: int) -> list[Trained]:
     several = len(group) > 1
-    run = programs(setup, steps, several)
-    data, test = jobs.batches(setup)
-    seeds, rules, hyper = arguments(group)
-    state = run.init(seeds, rules, hyper)
-    state, log = run.advance(state, hyper, data, np.int32(steps))
-    some = jax.tree.map(lambda a: a[: jobs.EVALUATED], data)
-    found = (log, run.evaluate(state, some), run.evaluate(state, test), state.diverged)
-    found = jax.device_get(found)
+    run = programs(problem.system, problem.feeds, steps, several)
+    seeds, hyper = arguments(group)
+    state = run.init(seeds, hyper)
+    state, log = run.advance(state, hyper, problem.data, np.int32(steps))
+    ends = [run.evaluate(state, part) for part in (problem.train, problem.test)]
+    found = jax.device_get((log, *ends, state.diverged))
     if not several:
         return [_trained(*found)]
     each = [jax.tree.map(lambda a, n=n: a[n], found) for n in range(len(group))]
@@ -200,5 +218,4 @@ def _train(setup: Setup, group: Sequence[Run], steps: int) -> list[Trained]:
 
 
 def _trained(log: Log, train: Measures, test: Measures, diverged: Any) -> Trained:
-    at = None if diverged == training.ONGOING else int(diverged)
-    return Trained(log, train, test, at)
+    return Trained(log, train, test, None if diverged == ONGOING else int(diverged))

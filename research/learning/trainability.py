@@ -5,33 +5,43 @@ from typing import Any
 
 import numpy as np
 
-from research.catalogues.initializers import INITIALIZERS, NoCriticalPoint
+from research.catalogues.initializers import NoCriticalPoint
 from research.catalogues.optimizers import OPTIMIZERS, Hyper, tried
+from research.learning import recipe as recipes
 from research.learning import sweeps
-from research.learning.jobs import Rules, Setup
+from research.learning.recipe import NUMBERS
+from research.learning.supervised import Numbers
 from research.learning.sweeps import Run, Trained
-from research.learning.training import LARGEST
+from research.learning.system import LARGEST
 from research.signal import measurement, profiles
-from research.signal.measurement import Result
+from research.signal.measured import Measured
 
 POINTS = 200  # of a loss curve that is kept, at most
 WINDOW = 20  # steps whose batches are taken together when a target is looked for
 
-NUMBERS = [n for n in Hyper._fields if n != "steps"]
+# Of a recipe's numbers, those that the optimizer and the initialiser take.
+_RULE = {name for name in Hyper._fields if name in NUMBERS}
+_WEIGHTS = {"sigma_w2", "sigma_b2"}
 
 
-def setup_of(settings: Mapping[str, Any]) -> Setup:
-    """The static part of a cell's settings."""
-    names = {**settings, "draw": INITIALIZERS[settings["initializer"]].draw}
-    return Setup(**{name: names[name] for name in Setup._fields})
+def numbers_of(settings: Mapping[str, Any]) -> Numbers:
+    """The traced part of a cell's settings. Raises NoCriticalPoint."""
+    given = {name: settings.get(name) for name in NUMBERS}
+    rule = OPTIMIZERS[settings["optimizer"]].hyper(
+        **{name: given[name] for name in NUMBERS if name in _RULE},
+        steps=settings["steps"],
+    )
+    others = {
+        name: value
+        for name, value in given.items()
+        if value is not None and name not in _RULE | _WEIGHTS
+    }
+    return Numbers(measurement.member(settings), rule, others)
 
 
 def run_of(settings: Mapping[str, Any], seed: int) -> Run:
-    """The traced part of a cell's settings. Raises NoCriticalPoint."""
-    rules = Rules(*measurement.member(settings))
-    given = {name: settings[name] for name in NUMBERS}
-    hyper = OPTIMIZERS[settings["optimizer"]].hyper(**given, steps=settings["steps"])
-    return Run(seed, rules, hyper)
+    """A run of a cell. Raises NoCriticalPoint."""
+    return Run(seed, numbers_of(settings))
 
 
 def runs_of(settings: Mapping[str, Any]) -> list[Run]:
@@ -41,10 +51,10 @@ def runs_of(settings: Mapping[str, Any]) -> list[Run]:
 
 def measure(
     cells: Sequence[Mapping[str, Any]], at_a_time: int, target: float = 0.9
-) -> list[Result]:
-    """A Result for each cell; cells differ in what is traced alone.
+) -> list[Measured]:
+    """A Measured for each cell; cells differ in what is traced alone.
 
-    A cell with a tuple of learning rates has the Result of the `best` of them.
+    A cell with a tuple of learning rates has the Measured of the `best` of them.
     at_a_time: runs that fit in memory together. target: the share right, of the batches
     of WINDOW steps, whose first reaching is reported as `steps_to_target`.
     """
@@ -63,25 +73,26 @@ def measure(
 
 
 def _measure(cells: Sequence[Mapping[str, Any]], at_a_time: int, target: float):
-    results: dict[int, Result] = {}
+    results: dict[int, Measured] = {}
     runs: dict[int, list[Run]] = {}
     for number, settings in enumerate(cells):
         try:
             runs[number] = runs_of(settings)
         except NoCriticalPoint as error:
-            results[number] = Result("no_fixed_point", str(error), {}, {})
+            results[number] = Measured("no_fixed_point", str(error), {}, {})
     flat = [run for own in runs.values() for run in own]
     if flat:
         steps = cells[0]["steps"]
-        done = iter(sweeps.train(setup_of(cells[0]), flat, steps, at_a_time))
+        problem = sweeps.problem(recipes.of(cells[0]))
+        done = iter(sweeps.train(problem, flat, steps, at_a_time))
         for number, own in runs.items():
             trained = [next(done) for _ in own]
             results[number] = result(trained, target)
     return [results[number] for number in range(len(cells))]
 
 
-def best(rates: Sequence[float], results: Sequence[Result]) -> Result:
-    """The Result of the learning rate that ends most accurate on what it trained on.
+def best(rates: Sequence[float], results: Sequence[Measured]) -> Measured:
+    """The Measured of the learning rate that ends most accurate on what it trained on.
 
     Of equals the soonest at the target. Rates are compared by training alone, so that
     the test accuracy is not that of the best of several tests. Added are `best_rate`,
@@ -90,7 +101,7 @@ def best(rates: Sequence[float], results: Sequence[Result]) -> Result:
     if any(not r.values for r in results):  # no run was made, at any rate
         return results[0]
 
-    def merit(result: Result):
+    def merit(result: Measured):
         steps = result.values["steps_to_target"]
         return (
             result.status == "ok",
@@ -116,12 +127,12 @@ def best(rates: Sequence[float], results: Sequence[Result]) -> Result:
     return chosen._replace(values=values, profiles=kept)
 
 
-def result(trained: Sequence[Trained], target: float) -> Result:
+def result(trained: Sequence[Trained], target: float) -> Measured:
     """The row of one cell, from its seeds' outcomes."""
-    ended = [one for one in trained if one.diverged is None]
     stops = [one.diverged for one in trained if one.diverged is not None]
-    losses = np.stack([one.log.loss for one in trained])
-    reached = [reach(one.log.right, target) for one in trained]
+    losses = np.stack([one.log["loss"] for one in trained])
+    right = [one.log["accuracy"] for one in trained if "accuracy" in one.log]
+    reached = [reach(curve, target) for curve in right] or [None] * len(trained)
     values: dict[str, Any] = {
         "diverged": len(stops) / len(trained),
         "diverged_at": min(stops, default=None),
@@ -130,21 +141,28 @@ def result(trained: Sequence[Trained], target: float) -> Result:
         "steps_to_target": middle(reached),
     }
     for part in ("train", "test"):
-        measured = [getattr(one, part) for one in ended]
-        values |= _over_seeds(f"{part}_loss", [float(m.loss) for m in measured])
-        measured = [getattr(one, part) for one in trained]
-        values |= _over_seeds(f"{part}_accuracy", [float(m.right) for m in measured])
+        values |= _measured(part, trained)
     kept = {
         "loss": smooth(losses),
-        "right": smooth([one.log.right for one in trained]),
+        **({"right": smooth(right)} if right else {}),
         "steps_to_target": np.array([np.inf if s is None else s for s in reached]),
     }
-    if not ended:
+    if len(stops) == len(trained):
         reason = (
             f"no loss stays below {LARGEST:g}: the first is lost at step {min(stops)}"
         )
-        return Result("diverged", reason, values, kept)
-    return Result("ok", "", values, kept)
+        return Measured("diverged", reason, values, kept)
+    return Measured("ok", "", values, kept)
+
+
+def _measured(part: str, trained: Sequence[Trained]) -> dict[str, Any]:
+    """Columns of every measure of a part; losses of the runs that have not diverged."""
+    columns: dict[str, Any] = {}
+    for name in sorted(getattr(trained[0], part), reverse=True):
+        ended = [one for one in trained if name != "loss" or one.diverged is None]
+        each = [float(getattr(one, part)[name]) for one in ended]
+        columns |= _over_seeds(f"{part}_{name}", each)
+    return columns
 
 
 def _over_seeds(name: str, values: Sequence[float]) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 import itertools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from research.learning.recipe import NUMBERS
 from research.report import figures, rendering, study_report
 from research.signal import profiles
 from research.store import atomic, rows
@@ -18,25 +19,24 @@ from research.study.tables import Mark, Table, number
 STUDY = "train"
 SHOWN = ("architecture", "depth", "width", "activation", "initializer", "normalizer")
 RECIPE = ("dataset", "optimizer", "schedule", "batch", "steps", "dtype")
-# What is traced: several values are several runs.
-NUMBERS = (
-    *("learning_rate momentum decay weight_decay clip warmup".split()),
-    *("sigma_w2 sigma_b2".split()),
-)
-CURVES = (
-    *("run seed learning_rate step status train_loss train_accuracy".split()),
-    *("test_loss test_accuracy log10_ratio".split()),
-)
+CURVES = ("run", "seed", "learning_rate", "step", "status")
+FOLLOWING = ("train_", "test_", "log10_ratio")
+PARTS = ("train", "test")
 
 
 def members(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The settings of every run: each combination of numbers, and each seed of it."""
-    combinations = itertools.product(*(settings[name] for name in NUMBERS))
+    combinations = itertools.product(*(values(settings, name) for name in NUMBERS))
     return [
-        {**dict(zip(NUMBERS, values, strict=True)), "seed": seed}
-        for values in combinations
+        {**dict(zip(NUMBERS, chosen, strict=True)), "seed": seed}
+        for chosen in combinations
         for seed in range(settings["seeds"])
     ]
+
+
+def values(settings: Mapping[str, Any], name: str) -> Sequence[Any]:
+    """A number's values; that of a run which began before there was one is not set."""
+    return settings.get(name) or (None,)
 
 
 def reports(folder: Folder) -> list[tuple[int, dict[str, np.ndarray]]]:
@@ -45,14 +45,50 @@ def reports(folder: Folder) -> list[tuple[int, dict[str, np.ndarray]]]:
     steps = sorted(int(path.stem) for path in inside.glob("*.npz"))
     if not steps:
         raise Refusal(f"{folder.path}: holds no report of a training run yet")
-    return [(step, rows.profiles(inside, f"{step:09d}")) for step in steps]
+    first = "layout" not in (folders.read_manifest(folder) or {})
+    names = FIRST if first else {}
+    found = []
+    for step in steps:
+        arrays = rows.profiles(inside, f"{step:09d}")
+        found.append((step, {names.get(n, n): a for n, a in arrays.items()}))
+    return found
+
+
+# Names of the first layout of folders, of one net and two measures.
+FIRST = {
+    "train_right": "train_accuracy",
+    "test_right": "test_accuracy",
+    "log10_gradient": "log10_gradient_net",
+    "log10_parameter": "log10_parameter_net",
+}
+GRADIENT = "log10_gradient_"
+
+
+def measured(settings: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """The measures among the names of a report's arrays or columns, `loss` first."""
+    if settings["judged"] is False:  # of the first layout: there was no right answer
+        return ["loss"]
+    ends = ("_low", "_high")
+    names = [
+        name.removeprefix("test_")
+        for name in names
+        if name.startswith("test_") and not name.endswith(ends)
+    ]
+    return sorted(names, key=lambda name: (name != "loss", name))
+
+
+def judged(settings: Mapping[str, Any]) -> tuple[str, str]:
+    """("lowest" or "highest", the measure) that runs are compared by."""
+    own = settings["judged"]
+    if isinstance(own, bool):  # of the first layout
+        return ("highest", "accuracy") if own else ("lowest", "loss")
+    return own[0], own[1]
 
 
 def curves(settings: Mapping[str, Any], found: Sequence) -> list[dict[str, Any]]:
     """One row for each report and run: the measures at that step."""
     made = []
     for step, arrays in found:
-        ratio = profiles.ratio(arrays["log10_gradient"])
         for place, member in enumerate(members(settings)):
             stop = int(arrays["diverged"][place])
             made.append(
@@ -63,21 +99,33 @@ def curves(settings: Mapping[str, Any], found: Sequence) -> list[dict[str, Any]]
                     "status": "ok" if stop < 0 else "diverged",
                     "diverged_at": None if stop < 0 else stop,
                     **_measures(settings, arrays, place, stop >= 0),
-                    "log10_ratio": _plain(ratio[place]),
+                    **_ratios(arrays, place),
                 }
             )
     return made
 
 
+def _ratios(arrays: Mapping[str, np.ndarray], place: int) -> dict[str, float | None]:
+    """Of each net `log10_ratio`, which names the net where there are several."""
+    nets = [name.removeprefix(GRADIENT) for name in arrays if name.startswith(GRADIENT)]
+    return {
+        "log10_ratio" + f"_{net}" * (len(nets) > 1): _plain(
+            profiles.ratio(arrays[GRADIENT + net][place : place + 1])[0]
+        )
+        for net in nets
+    }
+
+
 def _measures(settings: Mapping[str, Any], arrays, place: int, diverged: bool):
-    """Losses and accuracies of one run; None where there are none."""
-    told = {}
-    for part in ("train", "test"):
-        told[f"{part}_loss"] = _plain(arrays[f"{part}_loss"][place])
-        judged = settings["judged"] and not diverged
-        share = _plain(arrays[f"{part}_right"][place]) if judged else None
-        told[f"{part}_accuracy"] = share
-    return told
+    """Measures of one run. Once it has diverged only its losses are of use."""
+    names = measured(settings, arrays)
+    return {
+        f"{part}_{name}": None
+        if diverged and name != "loss"
+        else _plain(arrays[f"{part}_{name}"][place])
+        for part in PARTS
+        for name in names
+    }
 
 
 def _plain(value: Any) -> float | None:
@@ -94,10 +142,13 @@ def results(settings: Mapping[str, Any], made: Sequence[dict]) -> list[dict[str,
     groups: dict[tuple, list[dict]] = {}
     for row in last:
         groups.setdefault(tuple(row[name] for name in NUMBERS), []).append(row)
-    return [_result(key, group) for key, group in groups.items()]
+    names = measured(settings, made[0])
+    columns = [f"{part}_{name}" for part in PARTS for name in names]
+    return [_result(key, group, columns) for key, group in groups.items()]
 
 
-def _result(key: tuple, group: Sequence[dict]) -> dict[str, Any]:
+def _result(key: tuple, group: Sequence[dict], columns: Sequence[str]):
+    """A row of means of the columns, with their lowest and highest."""
     stops = [row["diverged_at"] for row in group if row["status"] == "diverged"]
     row = {
         **dict(zip(NUMBERS, key, strict=True)),
@@ -107,7 +158,7 @@ def _result(key: tuple, group: Sequence[dict]) -> dict[str, Any]:
         "diverged": len(stops),
         "diverged_at": min(stops, default=None),
     }
-    for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+    for name in columns:
         values = [r[name] for r in group if r["status"] == "ok" and r[name] is not None]
         row[name] = float(np.mean(values)) if values else None
         several = len(values) > 1
@@ -118,23 +169,26 @@ def _result(key: tuple, group: Sequence[dict]) -> dict[str, Any]:
 
 def table(settings: Mapping[str, Any], ended: Sequence[dict]) -> Table:
     """The outcome, one line for each combination of numbers, the best test marked."""
-    varied = [n for n in NUMBERS if n == "learning_rate" or len(settings[n]) > 1]
-    measures = ["train_loss", "train_accuracy", "test_loss", "test_accuracy"]
-    if not settings["judged"]:
-        measures = ["train_loss", "test_loss"]
-    told = measures[-1]  # with the lowest and the highest seed
+    varied = [
+        n for n in NUMBERS if n == "learning_rate" or len(values(settings, n)) > 1
+    ]
+    names = measured(settings, ended[0])
+    measures = [f"{part}_{name}" for part in PARTS for name in names]
+    ranged = f"test_{judged(settings)[1]}"  # with the lowest and the highest seed
     best = _best(settings, ended)
     body = []
     for row in ended:
         line: list[Any] = [number(row[name]) if row[name] else "own" for name in varied]
         line += [number(row["seeds"]), number(row["step"])]
         for name in measures:
-            text = _with_range(row, name) if name == told else number(row[name])
+            text = _with_range(row, name) if name == ranged else number(row[name])
             line.append(Mark(text, "good") if row is best else text)
-        said = "ok"
+        stops = "ok"
         if row["diverged"]:
-            said = f"{row['diverged']} of {row['seeds']}, first at {row['diverged_at']}"
-        line.append(Mark(said, "bad") if row["diverged"] else said)
+            stops = (
+                f"{row['diverged']} of {row['seeds']}, first at {row['diverged_at']}"
+            )
+        line.append(Mark(stops, "bad") if row["diverged"] else stops)
         body.append(tuple(line))
     title = ", ".join(f"{settings[n]}" for n in SHOWN if n != "depth")
     title = f"{title}, depth {settings['depth']}; {settings['dataset']}"
@@ -144,10 +198,11 @@ def table(settings: Mapping[str, Any], ended: Sequence[dict]) -> Table:
 def _best(settings: Mapping[str, Any], ended: Sequence[dict]) -> Any:
     if len(ended) < 2:
         return None
-    good = [row for row in ended if row["test_loss"] is not None]
-    if settings["judged"]:
-        return max(good, key=lambda row: row["test_accuracy"], default=None)
-    return min(good, key=lambda row: row["test_loss"], default=None)
+    end, measure = judged(settings)
+    name = f"test_{measure}"
+    good = [row for row in ended if row[name] is not None]
+    choose = max if end == "highest" else min
+    return choose(good, key=lambda row: row[name], default=None)
 
 
 def _with_range(row: Mapping[str, Any], name: str) -> str:
@@ -194,8 +249,9 @@ def write(folder: Folder) -> None:
 
 def _columns(made: Sequence[dict]) -> list[str]:
     """CURVES, then what else is said of some run."""
-    told = [n for n in made[0] if any(row[n] is not None for row in made)]
-    return [*CURVES, *(name for name in told if name not in CURVES)]
+    some = [n for n in made[0] if any(row[n] is not None for row in made)]
+    first = [*CURVES, *(n for n in made[0] if n.startswith(FOLLOWING))]
+    return [*first, *(name for name in some if name not in first)]
 
 
 def _read(folder: Folder):
@@ -220,10 +276,9 @@ def figure(settings: Mapping[str, Any], made: Sequence[dict], found: Sequence) -
     drawn = figures.new(9.6, 2.9)
     left, middle, right = drawn.subplots(1, 3)
     _lines(left, settings, made, "train_loss")
-    _lines(
-        middle, settings, made, "test_accuracy" if settings["judged"] else "test_loss"
-    )
-    if not settings["judged"]:
+    end, measure = judged(settings)
+    _lines(middle, settings, made, f"test_{measure}")
+    if end == "lowest":
         middle.set_yscale("log")
     left.set_yscale("log")
     left.legend(fontsize=6, frameon=False, title="learning rate", title_fontsize=6)
@@ -236,16 +291,16 @@ def _lines(axes: Any, settings: Mapping[str, Any], made: Sequence[dict], name: s
 
     colours = matplotlib.color_sequences["tab10"]
     rates = list(dict.fromkeys(row["learning_rate"] for row in made))
-    told = set()
+    labelled = set()
     for place in dict.fromkeys(row["run"] for row in made):
         own = [row for row in made if row["run"] == place]
         rate = own[0]["learning_rate"]
-        label = None if rate in told else ("own" if rate is None else f"{rate:g}")
-        told.add(rate)
-        values = [np.nan if row[name] is None else row[name] for row in own]
+        label = None if rate in labelled else ("own" if rate is None else f"{rate:g}")
+        labelled.add(rate)
+        line = [np.nan if row[name] is None else row[name] for row in own]
         colour = colours[rates.index(rate) % len(colours)]
         steps = [row["step"] for row in own]
-        axes.plot(steps, values, color=colour, lw=1, alpha=0.8, label=label)
+        axes.plot(steps, line, color=colour, lw=1, alpha=0.8, label=label)
     axes.set_title(name.replace("_", " "), loc="left")
     axes.set_xlabel("step")
     axes.grid(alpha=0.25, lw=0.5)
@@ -253,7 +308,8 @@ def _lines(axes: Any, settings: Mapping[str, Any], made: Sequence[dict], name: s
 
 def _map(axes: Any, found: Sequence) -> None:
     """log10 gradient norms of the states over the reports, beside the last state's."""
-    gradient = np.stack([arrays["log10_gradient"][0] for _, arrays in found])
+    net = next(name for name in found[0][1] if name.startswith(GRADIENT))
+    gradient = np.stack([arrays[net][0] for _, arrays in found])
     beside = gradient - gradient[:, -1:]
     beside[~np.isfinite(beside)] = np.nan
     limit = max(1.0, float(np.nanmax(np.abs(beside), initial=0.0)))

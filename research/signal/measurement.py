@@ -6,7 +6,7 @@ ensemble members, which theory stands beside them, and what is read off the prof
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,21 +17,13 @@ from research.catalogues.initializers import INITIALIZERS, NoCriticalPoint, Rule
 from research.datasets import DATASETS
 from research.signal import profiles
 from research.signal.ensembles import Member, Program, signals
+from research.signal.measured import Measured
 from research.signal.probes import Signal
 from research.theory import mean_field, trajectories
 from research.theory.activation import kinked_at_zero
 
 SURVIVES = 3.0  # decades between first and last gradient: a factor of 1,000
 Settings = Mapping[str, Any]
-
-
-class Result(NamedTuple):
-    """A cell's outcome: status, the reason if it is not ok, numbers, and profiles."""
-
-    status: str
-    reason: str
-    values: dict[str, Any]
-    profiles: dict[str, np.ndarray]
 
 
 def verdict(log10_ratio: float) -> str:
@@ -108,8 +100,8 @@ def measure(
     program: Program,
     seeds_at_a_time: int,
     member: Callable[[Settings], Member] = member,
-) -> list[Result]:
-    """A Result for each cell; cells differ in initialiser and variances alone.
+) -> list[Measured]:
+    """A Measured for each cell; cells differ in initialiser and variances alone.
 
     On an accelerator they run side by side. On a CPU in turn, although that takes
     longer: a cell's bits then do not depend on which others are run with it.
@@ -128,15 +120,15 @@ def _measure(
     program: Program,
     seeds_at_a_time: int,
     member: Callable[[Settings], Member],
-) -> list[Result]:
-    results: dict[int, Result] = {}
+) -> list[Measured]:
+    results: dict[int, Measured] = {}
     runnable: dict[int, Member] = {}
     for number, settings in enumerate(cells):
         try:
             runnable[number] = member(settings)
         except NoCriticalPoint as error:
             values: dict[str, Any] = {"verdict": "no fixed point"}
-            results[number] = Result("no_fixed_point", str(error), values, {})
+            results[number] = Measured("no_fixed_point", str(error), values, {})
     if runnable:
         shared = cells[0]
         depth, seeds = shared["depth"], shared["seeds"]
@@ -159,7 +151,7 @@ def _measure(
     return [results[number] for number in range(len(cells))]
 
 
-def result(settings: Settings, member: Member, signal: Signal) -> Result:
+def result(settings: Settings, member: Member, signal: Signal) -> Measured:
     """The row of one cell: what was measured, and what theory says of it."""
     theory, line = theory_of(settings, member)
     losses = [
@@ -195,7 +187,7 @@ def result(settings: Settings, member: Member, signal: Signal) -> Result:
     if not np.all(finite):
         status, reason = _without_gradient(lost, int(np.sum(~finite)), len(finite))
         values["verdict"] = "lost" if status == "lost" else status
-        return Result(status, reason, values, kept)
+        return Measured(status, reason, values, kept)
     ratios = profiles.over_seeds(profiles.ratio(signal.log10_gradient))
     slopes = profiles.over_seeds(profiles.slope(signal.log10_gradient))
     values |= {
@@ -205,7 +197,7 @@ def result(settings: Settings, member: Member, signal: Signal) -> Result:
         "log10_slope_se": slopes.error,
         "verdict": verdict(ratios.mean),
     }
-    return Result("ok", "", values, kept)
+    return Measured("ok", "", values, kept)
 
 
 def _mean(values: Any) -> float | None:

@@ -6,26 +6,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from research.signal.measured import Measured as Measured
 from research.study.axes import Axis, Value
 from research.study.claims import Claim
 from research.study.tables import Table
 
 Cell = dict[str, Value]  # one point of the grid: a value for every axis
 Size = Literal["smoke", "standard", "full"]
-
-
-class Measured(NamedTuple):
-    """What one cell gave.
-
-    status: "ok", or why there is no full result; reason says it in a sentence.
-    values: numbers, names and None by column; never nan (None, and a reason).
-    profiles: arrays by name, for figures; kept beside the row.
-    """
-
-    status: str
-    reason: str
-    values: Mapping[str, Any]
-    profiles: Mapping[str, np.ndarray] = {}
 
 
 class Cost(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from research.architectures import ARCHITECTURES
 from research.architectures.family import ANY_DEPTH, Family
+from research.catalogues.losses import LOSSES
 from research.datasets import DATASETS, Dataset, find
 from research.study.declaration import Cell
 from research.study.errors import Refusal
@@ -98,7 +99,7 @@ def untrainable(family: Family, dataset: Dataset) -> str | None:
     why = _unreadable(family, dataset)
     if why:
         return why
-    if family.task(dataset.task) == "tokens":
+    if LOSSES[family.task(dataset.task)].every_step:
         allowed = ("causal",) if dataset.causal else ("causal", "all")
         able = [name for name, f in ARCHITECTURES.items() if f.steps in allowed]
         if family.name not in able:

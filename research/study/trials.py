@@ -4,46 +4,16 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from research.catalogues.initializers import INITIALIZERS
 from research.catalogues.optimizers import tried
 from research.lazy import lazily
+from research.learning import recipe
+from research.learning.recipe import DEFAULTS as DEFAULTS
 from research.study import families
 from research.study.declaration import Cell, Cost, Measured, Plan, Unit
 
 with lazily():
     from research.learning import trainability
 
-# What a cell that does not say otherwise is trained with.
-DEFAULTS: dict[str, Any] = {
-    "architecture": "mlp",
-    "activation": "relu",
-    "initializer": "he_normal",
-    "normalizer": "none",
-    "width": 64,
-    "dataset": "digits",
-    "data_dir": "",
-    "optimizer": "adam",
-    "schedule": "constant",
-    "batch": 64,
-    "dtype": "float32",
-    "accumulate": 1,
-    "loop": "scan",
-    "augment": (),
-    "learning_rate": None,
-    "momentum": None,
-    "decay": None,
-    "epsilon": None,
-    "weight_decay": None,
-    "clip": None,
-    "warmup": None,
-    "sigma_w2": None,
-    "sigma_b2": None,
-    "seeds": 3,
-}
-STATIC = (
-    *("architecture activation normalizer depth width dataset data_dir".split()),
-    *("optimizer schedule batch dtype accumulate loop augment steps".split()),
-)
 COPIES = 5  # of the parameters: themselves, gradient, step, two averages
 
 
@@ -57,7 +27,7 @@ def plan(
     """
     full = functools.partial(_full, settings)
     return Plan(
-        group=lambda cell: program(full(cell)),
+        group=lambda cell: recipe.compiled(full(cell)),
         cost=lambda cells, shared: cost([full(cell) for cell in cells]),
         priority=priority,
         # One program's runs are shared by two workers where there is no other for them.
@@ -75,7 +45,7 @@ def measure(
     """One Measured for each cell of a unit.
 
     Of a tuple of learning rates all are tried, and the best one's row is the cell's.
-    finish: a cell's row, from the cell and its `measurement.Result`.
+    finish: a cell's row, from the cell and what its training measured.
     """
     results = train([_full(settings, cell) for cell in cells], memory, target)
     return [finish(cell, r) for cell, r in zip(cells, results, strict=True)]
@@ -85,16 +55,12 @@ def _full(settings: Callable[[Cell], dict[str, Any]], cell: Cell) -> dict[str, A
     return {**DEFAULTS, **cell, **settings(cell)}
 
 
-def train(fulls: Sequence[dict[str, Any]], memory: int, target: float) -> list[Any]:
-    """A `measurement.Result` for each of the settings, which share one program."""
+def train(
+    fulls: Sequence[dict[str, Any]], memory: int, target: float
+) -> list[Measured]:
+    """A Measured for each of the settings, which share one program."""
     at_a_time = max(1, memory // cost(fulls).memory)
     return trainability.measure(fulls, at_a_time, target)
-
-
-def program(full: dict[str, Any]) -> tuple:
-    """What cells of one compiled program have in common."""
-    draw = INITIALIZERS[full["initializer"]].draw
-    return (draw, *(str(full[name]) for name in STATIC))
 
 
 def cost(fulls: Sequence[dict[str, Any]]) -> Cost:

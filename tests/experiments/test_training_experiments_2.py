@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from research.learning.training import Log, Measures
 
 from experiments.training import (
     degradation,
@@ -25,7 +26,6 @@ from research.architectures.contract import apply, divide, init
 from research.catalogues.optimizers import BASE_WIDTH, OPTIMIZERS, transformation
 from research.datasets import DataError
 from research.learning import jobs, sweeps, trainability
-from research.learning.training import Log, Measures
 from research.report.rendering import as_markdown
 from research.study import plan
 from research.study.claims import Claim, judge

@@ -12,13 +12,13 @@ import time
 import jax
 import numpy as np
 import pytest
+from research.learning.jobs import Setup
+from research.learning.training import Batch
 
 from benchmarks import scaling
 from research.catalogues import optimizers
 from research.cli.main import main
 from research.learning import jobs, sharding, sweeps
-from research.learning.jobs import Setup
-from research.learning.training import Batch
 
 # Momentum's steps are as small as gradients are: Adam makes steps of the rounding errors
 # that are left of gradients which are 0, such as those of a bias before batch norm.

@@ -5,6 +5,7 @@ import math
 import jax
 import numpy as np
 import pytest
+from research.learning.training import Log, Measures
 
 from benchmarks import fresh_gradients
 from benchmarks.fresh_gradients import Fresh
@@ -17,7 +18,6 @@ from research.catalogues.optimizers import OPTIMIZERS
 from research.learning import sweeps
 from research.learning import trainability as core
 from research.learning.sweeps import Trained
-from research.learning.training import Log, Measures
 from research.report.rendering import as_markdown, text_of
 from research.signal.measurement import Result
 from research.study import plan

@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from research.learning.training import ONGOING, Batch, Job, State
 
 from research.architectures.contract import divide
 from research.catalogues.losses import TASKS
 from research.catalogues.optimizers import OPTIMIZERS, transformation
 from research.catalogues.schedules import SCHEDULES
 from research.learning import training
-from research.learning.training import ONGOING, Batch, Job, State
 
 X = np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32)
 Y = (X[:, 0] + X[:, 1] > 0).astype(np.int32) + (X[:, 2] > 0).astype(np.int32)

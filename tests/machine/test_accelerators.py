@@ -7,6 +7,7 @@ programs are lowered for it, which is all that can be done without its compiler.
 import jax
 import numpy as np
 import pytest
+from research.learning.jobs import Setup
 
 from benchmarks.peers import torch_loop
 from benchmarks.throughput import programs as throughput_programs
@@ -15,7 +16,6 @@ from research.architectures import ARCHITECTURES, attention
 from research.catalogues import initializers, optimizers
 from research.engine import runner
 from research.learning import jobs, sweeps
-from research.learning.jobs import Setup
 from research.signal import ensembles, measurement
 from research.study import plan
 from research.study.declaration import Cost, Unit

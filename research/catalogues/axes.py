@@ -1,0 +1,71 @@
+"""Axes: what can vary, which values are allowed, how they are typed."""
+
+import math
+from typing import Literal, NamedTuple
+
+from research.catalogues.catalogue import Catalogue, Mistake, UnknownName
+
+Value = str | int | float | None
+
+
+class Axis(NamedTuple):
+    """One setting that may take several values in a run.
+
+    values: the standard ones. `choices` names the allowed ones, or `kind` and the
+    bounds (inclusive) do; text may be any. A single axis takes one value in a run. None
+    among the values stands for "not set", typed as "default".
+    """
+
+    help: str
+    values: tuple[Value, ...]
+    choices: Catalogue | None = None
+    kind: Literal["name", "integer", "number", "text"] = "name"
+    low: float = -math.inf
+    high: float = math.inf
+    single: bool = False
+
+    def parse(self, flag: str, text: str) -> tuple[Value, ...]:
+        """The values typed as "a,b,c", in order and without repeats.
+
+        Raises Mistake with the value, what is allowed and the nearest match.
+        """
+        parts = [part.strip() for part in text.split(",")]
+        if self.choices is not None and parts == ["all"] and not self.single:
+            return tuple(self.choices)
+        values = tuple(dict.fromkeys(self._value(flag, part) for part in parts))
+        if self.single and len(values) > 1:
+            raise Mistake(f"{flag} takes one value, not {len(values)}: {text!r}")
+        return values
+
+    def _value(self, flag: str, text: str) -> Value:
+        if text == "default" and None in self.values:
+            return None
+        if self.choices is not None:
+            try:
+                return self.choices[text].name
+            except UnknownName as error:
+                raise Mistake(f"{flag}: {error}") from None
+        if self.kind == "text":
+            return text
+        try:
+            value = int(text) if self.kind == "integer" else float(text)
+        except ValueError:
+            raise Mistake(f"{flag} {text!r}: {self._allowed()}") from None
+        if not (self.low <= value <= self.high) or not math.isfinite(value):
+            raise Mistake(f"{flag} {text}: {self._allowed()}")
+        return value
+
+    def _allowed(self) -> str:
+        what = "a whole number" if self.kind == "integer" else "a number"
+        if math.isfinite(self.high):
+            return f"must be {what} from {self.low:g} to {self.high:g}"
+        return f"must be {what} of at least {self.low:g}"
+
+
+def flag_of(name: str) -> str:
+    """The command-line flag of an axis.
+
+    >>> flag_of("sigma_w2")
+    '--sigma-w2'
+    """
+    return "--" + name.replace("_", "-")

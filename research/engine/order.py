@@ -1,0 +1,100 @@
+"""What is asked of a training run, and the manifest that its folder keeps of it."""
+
+from typing import Any, NamedTuple
+
+from research.engine import console
+from research.learning import sharding
+from research.machine import host
+from research.store import folder as folders
+from research.store import provenance
+from research.store.folder import Folder
+from research.study.errors import Refusal
+
+LAYOUT = 2  # of states and reports on disk: 1 had parameters beside the step, no tree
+
+
+class Order(NamedTuple):
+    """What is asked for. settings: what the folder's manifest records.
+
+    mesh: the devices, where they are more than one.
+    module: its RUNS say what is run, whose code the manifest records.
+    """
+
+    settings: dict[str, Any]
+    report_every: int
+    checkpoint_seconds: float
+    accept: bool
+    mesh: sharding.Shape | None = None
+    module: str = "research.cli.train"
+
+    @property
+    def steps(self) -> int:
+        return self.settings["steps"]
+
+
+def note(folder: Folder, event: dict[str, Any], **changed: Any) -> None:
+    """Adds an event to the manifest's history, with what it changed."""
+    manifest = folders.read_manifest(folder) or {}
+    history = [*manifest["history"], event]
+    folders.write_manifest(folder, {**manifest, **changed, "history": history})
+
+
+def prepare(order: Order, folder: Folder) -> None:
+    """Writes the folder's manifest, or compares: Refusal if it is another run's."""
+    environment = host.environment() | {"dtype": order.settings["dtype"]}
+    environment["matmul_precision"] = "default"
+    asked = {**order.settings, "report_every": order.report_every}
+    fresh = {
+        "study": "train",
+        "settings": {
+            n: list(v) if isinstance(v, tuple) else v for n, v in asked.items()
+        },
+        "schema": folders.SCHEMA,
+        "code": provenance.code(order.module, map(str, order.settings.values())),
+        "environment": environment,
+        "mesh": str(order.mesh or sharding.Shape()),
+        "layout": LAYOUT,
+        "history": [],
+    }
+    manifest = folders.read_manifest(folder)
+    if manifest is None:
+        folders.write_manifest(folder, fresh)
+        return
+    if manifest["study"] != "train":
+        raise Refusal(
+            f"{folder.path}: holds {manifest['study']}, not a training run; "
+            "name another --out"
+        )
+    if manifest.get("layout", 1) != LAYOUT:
+        raise Refusal(
+            f"{folder.path}: begun by a version whose states are laid out otherwise: "
+            "resume it with that version, or name another --out"
+        )
+    old = manifest.get("settings", {})
+    for name, value in fresh["settings"].items():
+        if old.get(name) != value:
+            raise Refusal(
+                f"{folder.path}: holds another run: its {name} is "
+                f"{_shown(old.get(name))}, not {_shown(value)}; name another --out"
+            )
+    said = folders.differences(manifest, fresh["code"], environment)
+    if said and not order.accept:
+        raise Refusal(
+            f"{folder.path}: made by other code or on another machine: {said[0]}; "
+            "use a new --out, or --accept-changes"
+        )
+    if said:
+        changed = {"code": fresh["code"], "environment": environment}
+        note(folder, {"accepted": said}, **changed)
+    before = manifest.get("mesh", str(sharding.Shape()))
+    if before != fresh["mesh"]:  # the same run: what it computes is what it was
+        note(folder, {"mesh": [before, fresh["mesh"]]}, mesh=fresh["mesh"])
+        console.say(
+            f"begun on {before}, goes on on {fresh['mesh']}: the same numbers to float "
+            "tolerance, no longer bit for bit"
+        )
+
+
+def _shown(value: Any) -> str:
+    values = value if isinstance(value, list) else [value]
+    return ", ".join("not set" if v is None else str(v) for v in values)

@@ -1,0 +1,202 @@
+"""The recipe of a training run: each field is declared once, here.
+
+What follows from the declarations, and is nowhere written again: the flags of
+`depthbench train`, the defaults of studies' cells, which cells one compiled program
+serves, which nets share the program that draws them, which numbers several runs may
+differ in, and what a run's folder records. Importing this imports no jax.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from research.architectures import ARCHITECTURES
+from research.architectures.family import ANY_DEPTH, Family
+from research.architectures.loops import LOOPS
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.axes import Axis
+from research.catalogues.catalogue import Catalogue, choices
+from research.catalogues.initializers import INITIALIZERS
+from research.catalogues.normalizers import NORMALIZERS
+from research.catalogues.optimizers import OPTIMIZERS
+from research.catalogues.schedules import SCHEDULES
+from research.datasets import DATASETS, Dataset
+
+DTYPES = choices("dtype", float32="as the state is kept", bfloat16="8 bits of 24")
+AUGMENTATIONS = choices(
+    "augmentation", flip="left and right", crop="moved by up to an eighth of a side"
+)
+DEPTH, WIDTH = 20, 64
+
+Role = Literal["fresh", "step", "length", "number", "runs"]
+
+
+class Field(NamedTuple):
+    """One field of a recipe.
+
+    axis: its help, its standard value in a study's cell, and which values it may have.
+    role: what depends on it. "fresh": fresh states, and so all programs. "step": the
+      program of a step, but no fresh state. "length": how many steps, which is the
+      room that a program has for its log. "number": nothing that is compiled, it is
+      traced; several values are several runs of one program. "runs": how many.
+    typed: the standard of `depthbench train`, where that is another.
+    published: what stands for it there where it is not typed: from net and data set.
+    compiled: from the value to that by which programs are told apart.
+    several: the value is a tuple of names, in their order.
+    """
+
+    axis: Axis
+    role: Role
+    typed: Any = None
+    published: Callable[[Family, Dataset], Any] | None = None
+    compiled: Callable[[Any], Any] = lambda value: value
+    several: bool = False
+
+    @property
+    def value(self) -> Any:
+        """The standard value in a study's cell."""
+        return self.axis.values if self.several else self.axis.values[0]
+
+
+def field(axis: Axis, role: Role = "fresh", **more: Any) -> Any:
+    """A field of the dataclass below. more: of `Field`."""
+    declared = Field(axis, role, **more)
+    return dataclasses.field(default=declared.value, metadata={"field": declared})
+
+
+def _name(help: str, value: str, choices: Catalogue) -> Axis:
+    return Axis(help, (value,), choices, single=True)
+
+
+def _text(help: str, value: str) -> Axis:
+    return Axis(help, (value,), kind="text", single=True)
+
+
+def _count(help: str, value: int, high: float = 10**9) -> Axis:
+    return Axis(help, (value,), kind="integer", low=1, high=high, single=True)
+
+
+def _number(help: str, high: float = 1e6) -> Axis:
+    return Axis(help, (None,), kind="number", low=0, high=high)
+
+
+def _depth(family: Family, dataset: Dataset) -> int:
+    if family.takes == "sequence" and not family.space:  # depth is time: read it all
+        return dataset.shape[0] if len(dataset.shape) > 1 else 1
+    return DEPTH if family.depths is ANY_DEPTH else family.depths.examples[0]
+
+
+def _drawn_alike(initializer: str) -> str:
+    """The first initialiser of the same draw: their variances are traced."""
+    draw = INITIALIZERS[initializer].draw
+    return next(name for name, one in INITIALIZERS.items() if one.draw == draw)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained, on what and how, by name. Its numbers are None where they are the
+    optimizer's and the initialiser's own.
+
+    augment: in the order they are done. data_dir: where TensorFlow Datasets has prepared
+    its sets; "" for where it does.
+    """
+
+    architecture: str = field(_name("how layers are joined", "mlp", ARCHITECTURES))
+    depth: int = field(
+        _count(f"number of layers; {DEPTH} or what the net is published with", DEPTH),
+        published=_depth,
+    )
+    width: int = field(
+        _count(f"units or channels; {WIDTH} or as published", WIDTH, 10**6),
+        published=lambda family, dataset: family.width or WIDTH,
+    )
+    activation: str = field(
+        _name("the nonlinearity; relu or as published", "relu", ACTIVATIONS),
+        "step",
+        published=lambda family, dataset: family.published_activation,
+    )
+    initializer: str = field(
+        _name("how weights are drawn", "he_normal", INITIALIZERS), compiled=_drawn_alike
+    )
+    normalizer: str = field(
+        _name("normaliser; none or as published", "none", NORMALIZERS),
+        published=lambda family, dataset: family.published_normalizer,
+    )
+    dataset: str = field(
+        _text(f"what is learned; one of {', '.join(DATASETS)}, or tfds:NAME", "digits")
+    )
+    data_dir: str = field(_text("where data are prepared", ""))
+    optimizer: str = field(_name("rule of a step", "adam", OPTIMIZERS))
+    schedule: str = field(_name("of the learning rate", "constant", SCHEDULES), "step")
+    batch: int = field(_count("examples in a step", 64, 10**6), "step")
+    steps: int = field(_count("how many", 2000), "length")
+    seeds: int = field(_count("runs of each setting", 3, 10**4), "runs", typed=1)
+    dtype: str = field(_name("of products", "float32", DTYPES), "step")
+    accumulate: int = field(_count("parts a batch is taken in", 1, 10**6), "step")
+    loop: str = field(_name("how layers are gone through", "scan", LOOPS))
+    augment: tuple[str, ...] = field(
+        Axis("changes of training images", (), AUGMENTATIONS), "step", several=True
+    )
+    learning_rate: float | None = field(
+        _number("step size; the optimizer's own otherwise"), "number"
+    )
+    momentum: float | None = field(
+        _number("decay of the gradient's average, β₁", 1.0), "number"
+    )
+    decay: float | None = field(
+        _number("decay of the squared gradient's average, β₂", 1.0), "number"
+    )
+    epsilon: float | None = field(
+        _number("what is added where it divides, ε"), "number"
+    )
+    weight_decay: float | None = field(
+        _number("share of the weights taken off, × learning rate"), "number"
+    )
+    clip: float | None = field(_number("largest norm of the gradient"), "number")
+    warmup: float | None = field(_number("steps of linear warm-up", 1e9), "number")
+    sigma_w2: float | None = field(
+        _number("weight variance × fan-in, instead of the initialiser's"), "number"
+    )
+    sigma_b2: float | None = field(
+        _number("bias variance, instead of the initialiser's"), "number"
+    )
+
+    @property
+    def program(self) -> "Recipe":
+        """The same for all recipes whose steps one compiled program takes."""
+        return self._only("fresh", "step")
+
+    @property
+    def drawn(self) -> "Recipe":
+        """The same for all recipes whose fresh states one compiled program draws.
+
+        Drawing is half of what a small net takes to compile.
+        """
+        return self._only("fresh")
+
+    def _only(self, *roles: Role) -> "Recipe":
+        kept = {
+            name: one.compiled(getattr(self, name))
+            for name, one in FIELDS.items()
+            if one.role in roles
+        }
+        return Recipe(**kept)
+
+
+FIELDS: dict[str, Field] = {
+    one.name: one.metadata["field"] for one in dataclasses.fields(Recipe)
+}
+DEFAULTS: dict[str, Any] = {name: one.value for name, one in FIELDS.items()}
+NUMBERS = tuple(name for name, one in FIELDS.items() if one.role == "number")
+
+
+def of(settings: Mapping[str, Any]) -> Recipe:
+    """The recipe of settings by name, which may say more; what is missing is standard."""
+    return Recipe(**{name: settings[name] for name in FIELDS if name in settings})
+
+
+def compiled(settings: Mapping[str, Any]) -> tuple[Recipe, tuple[Any, ...]]:
+    """What settings that one compiled program serves have in common."""
+    lengths = [name for name, one in FIELDS.items() if one.role == "length"]
+    return of(settings).program, tuple(settings[name] for name in lengths)

@@ -1,0 +1,237 @@
+"""Supervised learning, as a system: a net, a loss, an update rule, by their names."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from research.architectures import ARCHITECTURES
+from research.architectures.contract import (
+    Architecture,
+    Settings,
+    Tree,
+    Variables,
+    Weights,
+    apply,
+    divide,
+    unite,
+)
+from research.architectures.contract import init as draw
+from research.architectures.loops import LOOPS
+from research.catalogues.activations import ACTIVATIONS
+from research.catalogues.initializers import DRAWS, INITIALIZERS, Rule
+from research.catalogues.losses import LOSSES, Loss
+from research.catalogues.normalizers import NORMALIZERS
+from research.catalogues.optimizers import OPTIMIZERS, Hyper, Optimizer, transformation
+from research.catalogues.optimizers import rate as rate_of
+from research.catalogues.schedules import SCHEDULES, Schedule
+from research.datasets import Dataset
+from research.datasets.images import cropped, flipped, normalised
+from research.learning import descent, examples, sharding
+from research.learning.descent import Learner
+from research.learning.recipe import Recipe
+from research.learning.system import Batch, Probed, System
+from research.signal.ensembles import Member
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+BORDER = 8  # a crop moves an image by up to an eighth of its side
+UNIT = Member(Rule(1.0), Rule(1.0))
+
+
+class Numbers(NamedTuple):
+    """The numbers of a run; traced.
+
+    weights: the variances that its fresh net is drawn with. rule: the optimizer's.
+    others: a recipe's further numbers, by name, where they are given.
+    """
+
+    weights: Member
+    rule: Hyper
+    others: dict[str, Any] | None = None
+
+
+class Parts(NamedTuple):
+    """What supervised learning is made of.
+
+    read: from a batch's inputs as they are kept to what the net reads: float32
+      [batch, …].
+    augment: (key, inputs as read) -> inputs, in training alone.
+    dtype: what products are computed in; the state is float32 whatever it is.
+    accumulate: parts that a batch is taken in, one after the other, to save memory.
+    """
+
+    net: Architecture
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule
+    read: Callable[[jax.Array], jax.Array] = lambda x: x
+    augment: Callable[[jax.Array, jax.Array], jax.Array] | None = None
+    dtype: Any = jnp.float32
+    accumulate: int = 1
+
+
+def rule_of(parts: Parts, hyper: Hyper) -> Any:
+    """The update rule's direction, as an optax transformation."""
+    tied = tuple(stage.tied for stage in parts.net.stages)
+    return transformation(parts.optimizer, hyper, tied)
+
+
+def learner(parts: Parts, variables: Variables, hyper: Hyper) -> Learner:
+    """Given variables, before the first step: fresh ones, or those of another run."""
+    params, stats = divide(variables)
+    return descent.learner(params, stats, rule_of(parts, hyper))
+
+
+def fresh(key: jax.Array, parts: Parts, hyper: Hyper, x: jax.Array) -> Learner:
+    """A learner with fresh variables. x: any inputs, as they are kept."""
+    return learner(parts, draw(key, parts.net, parts.read(x)), hyper)
+
+
+def measures(
+    parts: Parts, params: Tree, stats: Tree, batch: Batch, train: bool, key: Any = None
+) -> tuple[dict[str, jax.Array], Tree]:
+    """(the loss's measures of each example [batch], new statistics) of a batch.
+
+    key: enables augmentation and dropout; None disables them.
+    """
+    x = parts.read(batch["inputs"])
+    batch = {**batch, "inputs": x}
+    if key is not None:
+        key, key_augment = jax.random.split(key)
+        if parts.augment is not None:
+            x = parts.augment(key_augment, x)
+    variables = unite(_cast(params, parts.dtype), stats)
+    outputs, kept = apply(parts.net, variables, _cast(x, parts.dtype), train, key)
+    outputs = _cast(outputs, jnp.float32)
+    each = {name: one(outputs, batch) for name, one in parts.loss.measures.items()}
+    return each, _cast(divide(kept)[1], jnp.float32)
+
+
+def _cast(tree: Tree, dtype: Any) -> Tree:
+    """The tree with its floating-point arrays in `dtype`."""
+
+    def cast(a):
+        return a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a
+
+    return jax.tree.map(cast, tree)
+
+
+def gradients(
+    parts: Parts, params: Tree, stats: Tree, batch: Batch, key: Any, mesh: Any = None
+) -> tuple[Tree, tuple[dict[str, jax.Array], Tree]]:
+    """(gradient of the mean loss, (mean measures, new statistics)) of a batch."""
+
+    def objective(params, stats, batch, key):
+        return measures(parts, params, stats, batch, True, key)
+
+    place = functools.partial(sharding.split, mesh) if mesh else lambda batch: batch
+    count = parts.accumulate
+    return descent.gradients(objective, params, stats, batch, key, count, place)
+
+
+def probed(parts: Parts, tree: Learner, batch: Batch) -> Probed:
+    """The net, and its mean loss on the batch as a function of its outputs."""
+    batch = {**batch, "inputs": parts.read(batch["inputs"])}
+    loss = lambda outputs: jnp.mean(parts.loss.loss(outputs, batch))
+    return Probed(parts.net, unite(tree.params, tree.stats), batch["inputs"], loss)
+
+
+def _given(key: Any, hyper: Any) -> Learner:
+    raise TypeError("parts that are given begin from a given learner: `system.start`")
+
+
+def system_of(
+    parts: Parts, init: Callable[[Any, Any], Learner] = _given, mesh: Any = None
+) -> System:
+    """The system of parts that are given; its hyper is `Numbers`.
+
+    init: (key, hyper) -> a fresh learner. mesh: of devices that each part of a batch is
+    split over.
+    """
+
+    def step(tree, hyper, batch, moment):
+        learned = tree.params, tree.stats
+        gradient, (means, stats) = gradients(parts, *learned, batch, moment.key, mesh)
+        length = rate_of(parts.schedule, hyper.rule, moment.step)
+        rule = rule_of(parts, hyper.rule)
+        return descent.descended(tree, gradient, stats, rule, length), means
+
+    def measure(tree, batch):
+        return measures(parts, tree.params, tree.stats, batch, False)[0]
+
+    return System(init, step, measure, lambda tree, x: {"net": probed(parts, tree, x)})
+
+
+# --------------------------------------------------------------------- parts by name
+
+
+def system(recipe: Recipe, mesh: Any = None) -> System:
+    """The system of a recipe; its hyper is `Numbers`. Equal programs: the same one."""
+    return _system(recipe.program, mesh)
+
+
+@functools.lru_cache(maxsize=64)
+def _system(recipe: Recipe, mesh: Any) -> System:
+    return system_of(parts(recipe), _init(recipe.drawn), mesh)
+
+
+@functools.lru_cache(maxsize=64)
+def _init(recipe: Recipe) -> Callable[[Any, Numbers], Learner]:
+    x = examples.some(recipe)
+    return lambda key, hyper: fresh(key, parts(recipe, hyper.weights), hyper.rule, x)
+
+
+def parts(recipe: Recipe, weights: Member = UNIT) -> Parts:
+    """The parts that a recipe names. weights: needed for fresh parameters alone.
+
+    Raises DataError where the data set is not to be had.
+    """
+    family, dataset = ARCHITECTURES[recipe.architecture], examples.dataset(recipe)
+    loss = LOSSES[family.task(dataset.task)]
+    drawn = DRAWS[INITIALIZERS[recipe.initializer].draw]
+    settings = Settings(
+        width=recipe.width,
+        depth=recipe.depth,
+        activation=ACTIVATIONS[recipe.activation].phi,
+        weights=Weights(drawn, weights.hidden.gains, first=weights.first.gains),
+        normalizer=NORMALIZERS[recipe.normalizer],
+        outputs=family.outputs(dataset.shape, dataset.classes),
+        active_depth=recipe.depth,
+        every_step=loss.every_step,
+    )
+    return Parts(
+        net=LOOPS[recipe.loop].change(family.build(settings)),
+        loss=loss,
+        optimizer=OPTIMIZERS[recipe.optimizer],
+        schedule=SCHEDULES[recipe.schedule],
+        read=_reader(dataset, examples.splits(recipe).train.scale),
+        augment=_augmented(recipe.augment) if recipe.augment else None,
+        dtype=DTYPES[recipe.dtype],
+        accumulate=recipe.accumulate,
+    )
+
+
+def _reader(dataset: Dataset, scale: Any) -> Callable[[jax.Array], jax.Array]:
+    """From examples as they are kept to what a net reads."""
+    if dataset.stored == "uint8":
+        return lambda x: normalised(x, scale)
+    if dataset.stored == "int32":
+        # A lookup has the product's bits forwards, but its gradient adds in another
+        # order: tokens become vectors here, where the net reads them, and not before.
+        return lambda x: jax.nn.one_hot(x, dataset.shape[-1], dtype=jnp.float32)
+    return lambda x: x
+
+
+def _augmented(names: tuple[str, ...]) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    def augment(key, x):
+        for number, name in enumerate(names):
+            one = jax.random.fold_in(key, number)
+            if name == "flip":
+                x = flipped(one, x)
+            else:
+                x = cropped(one, x, max(1, x.shape[1] // BORDER))
+        return x
+
+    return augment
