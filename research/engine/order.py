@@ -41,7 +41,7 @@ def note(folder: Folder, event: dict[str, Any], **changed: Any) -> None:
 
 def prepare(order: Order, folder: Folder) -> None:
     """Writes the folder's manifest, or compares: Refusal if it is another run's."""
-    environment = host.environment() | {"dtype": order.settings["dtype"]}
+    environment = host.environment() | {"dtype": order.settings.get("dtype", "float32")}
     environment["matmul_precision"] = "default"
     asked = {**order.settings, "report_every": order.report_every}
     fresh = {

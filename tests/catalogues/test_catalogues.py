@@ -18,7 +18,7 @@ from research.architectures.layers import Dense, Norm
 from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.catalogue import Catalogue, UnknownName
 from research.catalogues.initializers import DRAWS, INITIALIZERS, NoCriticalPoint
-from research.catalogues.losses import TASKS
+from research.catalogues.losses import LOSSES
 from research.catalogues.normalizers import NORMALIZERS
 from research.catalogues.optimizers import OPTIMIZERS
 from research.catalogues.schedules import SCHEDULES
@@ -29,7 +29,7 @@ from research.theory.quadrature import evaluate
 KEY = jax.random.key(5)
 CATALOGUES = (
     *(ACTIVATIONS, INITIALIZERS, NORMALIZERS, ARCHITECTURES, DATASETS),
-    *(OPTIMIZERS, SCHEDULES, TASKS),
+    *(OPTIMIZERS, SCHEDULES, LOSSES),
 )
 ENTRIES = [(catalogue, name) for catalogue in CATALOGUES for name in catalogue]
 TANH = ACTIVATIONS["tanh"]

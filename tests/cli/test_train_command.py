@@ -117,12 +117,13 @@ def test_a_mistake_is_one_line_and_writes_nothing(more, words, tmp_path, capsys)
 
 def test_what_is_not_given_is_as_published():
     from research.architectures import ARCHITECTURES
-    from research.cli.train import AXES, published
+    from research.cli.train import published
     from research.datasets import DATASETS
+    from research.learning.recipe import FIELDS
 
     def of(name, dataset):
         family = ARCHITECTURES[name]
-        return published(family, DATASETS[dataset], dict.fromkeys(AXES))
+        return published(family, DATASETS[dataset], dict.fromkeys(FIELDS))
 
     lstm = of("lstm", "adding_200")  # whose depth is time
     assert (lstm["depth"], lstm["activation"]) == (200, "tanh")
@@ -269,7 +270,7 @@ def test_each_kind_of_task_is_trained_and_reported(more, tmp_path):
 def from_disk(monkeypatch):
     """A function after which the digits are read step by step, not kept in memory."""
     from research.datasets import DATASETS, Splits, Stream
-    from research.learning import jobs
+    from research.learning import examples
 
     kept = DATASETS["digits"].split()
 
@@ -279,8 +280,8 @@ def from_disk(monkeypatch):
 
     def begin():
         read = Splits(*map(streamed, kept))
-        monkeypatch.setattr(jobs, "_splits", lambda *names: read)
-        jobs._on_device.cache_clear()
+        monkeypatch.setattr(examples, "_splits", lambda *names: read)
+        examples._on_device.cache_clear()
 
     return begin
 

@@ -12,8 +12,8 @@ from scipy.integrate import solve_ivp
 from experiments.training import deep_linear, nets, trainable_depth
 from experiments.training import understanding_difficulty as difficulty
 from research.cli.main import main
-from research.learning import sweeps, trainability
-from research.signal.measurement import Result
+from research.learning import recipe, sweeps
+from research.signal.measured import Measured
 from research.study import trials
 
 
@@ -23,7 +23,7 @@ def result(reached, steps, accuracy):
         "steps_to_target": steps,
         "train_accuracy": accuracy,
     }
-    return Result("ok", "", values, {})
+    return Measured("ok", "", values, {})
 
 
 def test_rates_are_at_equal_ratios():
@@ -51,9 +51,7 @@ def test_times_are_compared_seed_by_seed():
 def test_activations_share_what_draws_a_net():
     settings = {**trials.DEFAULTS, "depth": 2, "width": 4, "steps": 3}
     own = [
-        sweeps.programs(
-            trainability.setup_of({**settings, "activation": name, "batch": size}), 3
-        )
+        sweeps.of_recipe(recipe.of({**settings, "activation": name, "batch": size}), 3)
         for name, size in (("tanh", 8), ("relu", 16))
     ]
     assert own[0].init is own[1].init

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from research.learning.training import Log, Measures
 
 from experiments.training import (
     degradation,
@@ -23,9 +22,10 @@ from experiments.training import (
     rezero,
 )
 from research.architectures.contract import apply, divide, init
+from research.catalogues.catalogue import Mistake
 from research.catalogues.optimizers import BASE_WIDTH, OPTIMIZERS, transformation
 from research.datasets import DataError
-from research.learning import jobs, sweeps, trainability
+from research.learning import supervised, sweeps, trainability
 from research.report.rendering import as_markdown
 from research.study import plan
 from research.study.claims import Claim, judge
@@ -37,29 +37,28 @@ STUDIES = [
 ]
 
 
-def made_up(setup, runs, steps, at_a_time=64):
-    """Outcomes of runs whose loss falls at a rate that is the setup's own; some diverge."""
+def made_up(recipe, runs, steps, at_a_time=64):
+    """Outcomes of runs whose loss falls at a rate of the recipe's own; some diverge."""
     outcomes = []
     for run in runs:
-        own = zlib.crc32(repr((setup, run.seed)).encode()) % 100 / 100
-        rate = float(run.hyper.learning_rate) * (1 + own)
+        own = zlib.crc32(repr((recipe, run.seed)).encode()) % 100 / 100
+        rate = float(run.hyper.rule.learning_rate) * (1 + own)
         loss = math.log(10) * np.exp(-rate * np.arange(steps, dtype=np.float32))
         right = (1 - loss / math.log(10)).astype(np.float32)
-        stops = run.hyper.learning_rate > 0.2
+        stops = run.hyper.rule.learning_rate > 0.2
         if stops:
             loss[5:], right[5:] = np.nan, np.nan
-        end = Measures(
-            np.float32(np.nan if stops else loss[-1]), np.float32(0.5 + own / 2)
-        )
-        outcomes.append(
-            sweeps.Trained(Log(loss, right), end, end, 4 if stops else None)
-        )
+        end = {"loss": np.float32(np.nan if stops else loss[-1])}
+        end["accuracy"] = np.float32(0.5 + own / 2)
+        log = {"loss": loss, "accuracy": right}
+        outcomes.append(sweeps.Trained(log, end, end, 4 if stops else None))
     return outcomes
 
 
 def rows_of(study, monkeypatch, given=None):
     """(rows, profiles) of a study at its smoke size, from made-up outcomes."""
     monkeypatch.setattr(sweeps, "train", made_up)
+    monkeypatch.setattr(sweeps, "problem", lambda recipe: recipe.program)
     rows, kept = [], {}
     cells = grid(study, chosen_values(study, "smoke", given or {}))
     cells, _ = study.fit(cells, set())
@@ -194,14 +193,14 @@ def test_runs_that_do_not_arrive_count_as_late_as_they_ran():
 
 def _run(rate):
     hyper = OPTIMIZERS["sgd"].hyper(learning_rate=rate)
-    return sweeps.Run(0, jobs.UNIT, hyper)
+    return sweeps.Run(0, supervised.Numbers(supervised.UNIT, hyper))
 
 
 def test_data_sets_that_studies_take():
     axis = pairs.dataset()
     assert axis.parse("--dataset", "fashion_mnist") == ("fashion_mnist",)
     for name, why in (("adding", "asks for numbers"), ("digit", "did you mean digits")):
-        with pytest.raises(Refusal, match=why):
+        with pytest.raises(Mistake, match=why):
             axis.parse("--dataset", name)
     with pytest.raises(DataError, match="not prepared"):
         axis.parse("--dataset", "tfds:no_such_set")

@@ -12,18 +12,17 @@ import time
 import jax
 import numpy as np
 import pytest
-from research.learning.jobs import Setup
-from research.learning.training import Batch
 
 from benchmarks import scaling
 from research.catalogues import optimizers
 from research.cli.main import main
-from research.learning import jobs, sharding, sweeps
+from research.learning import examples, sharding, supervised, sweeps
+from research.learning.recipe import Recipe
 
 # Momentum's steps are as small as gradients are: Adam makes steps of the rounding errors
 # that are left of gradients which are 0, such as those of a bias before batch norm.
-SETUP = Setup(
-    *("mlp", "tanh", "normal", "batch"), 2, 32, "digits", "momentum", batch=32
+RECIPE = Recipe(
+    *("mlp", 2, 32, "tanh"), normalizer="batch", optimizer="momentum", batch=32
 )
 STEPS = 6
 # Sums of 32 examples in another order differ by some 1e-7 of their size, and six steps
@@ -32,26 +31,26 @@ CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 
 def runs_of(count):
-    hyper = optimizers.OPTIMIZERS[SETUP.optimizer].hyper(steps=float(STEPS))
-    return [sweeps.Run(seed, jobs.UNIT, hyper) for seed in range(count)]
+    rule = optimizers.OPTIMIZERS[RECIPE.optimizer].hyper(steps=float(STEPS))
+    numbers = supervised.Numbers(supervised.UNIT, rule)
+    return [sweeps.Run(seed, numbers) for seed in range(count)]
 
 
-def begun(setup, mesh, count):
+def begun(recipe, mesh, count):
     """(programs, arguments of `advance`) of runs on a mesh, or on one device."""
     runs = runs_of(count)
-    programs = sweeps.programs(setup, STEPS, count > 1, mesh=mesh)
-    train, _ = jobs.splits(setup)
-    data = Batch(train.x, train.y)
+    programs = sweeps.of_recipe(recipe, STEPS, count > 1, mesh)
+    data = examples.first(examples.splits(recipe).train)
     if mesh is not None:
         data = sharding.put(data, sharding.place(mesh))
-    seeds, rules, hyper = sweeps.arguments(runs)
-    state = programs.init(seeds, rules, hyper)
+    seeds, hyper = sweeps.arguments(runs)
+    state = programs.init(seeds, hyper)
     return programs, (state, hyper, data, np.int32(STEPS))
 
 
-def trained(setup, mesh, count):
+def trained(recipe, mesh, count):
     """(state, log) after a few steps, on the host."""
-    programs, arguments = begun(setup, mesh, count)
+    programs, arguments = begun(recipe, mesh, count)
     return sharding.whole(programs.advance(*arguments))
 
 
@@ -70,11 +69,11 @@ def compiled(programs, arguments):
 @pytest.fixture(scope="module")
 def alone():
     """([what each of two runs gives by itself on one device], its operations)."""
-    programs, (state, hyper, data, steps) = begun(SETUP, None, 1)
+    programs, (state, hyper, data, steps) = begun(RECIPE, None, 1)
     first, flops, sent = compiled(programs, (state, hyper, data, steps))
     assert sent == set()
-    seed, rules, hyper = sweeps.arguments(runs_of(2)[1:])
-    second = programs.advance(programs.init(seed, rules, hyper), hyper, data, steps)
+    seed, hyper = sweeps.arguments(runs_of(2)[1:])
+    second = programs.advance(programs.init(seed, hyper), hyper, data, steps)
     return sharding.whole([first, second]), flops
 
 
@@ -91,7 +90,7 @@ def test_two_devices_share_the_work_and_give_what_one_gives(text, sent, alone):
     shape = sharding.parse(text)
     wanted, flops = alone
     runs = shape.cells
-    done, share, found = compiled(*begun(SETUP, sharding.mesh(shape), runs))
+    done, share, found = compiled(*begun(RECIPE, sharding.mesh(shape), runs))
     assert found >= sent and share < 0.6 * runs * flops
     for place in range(runs):
         own = jax.tree.map(lambda a, n=place: a[n] if runs > 1 else a, done)
@@ -100,7 +99,9 @@ def test_two_devices_share_the_work_and_give_what_one_gives(text, sent, alone):
     if runs > 1:
         parts = {x.addressable_shards[0].data.shape[0] for x in jax.tree.leaves(state)}
         assert parts == {1}
-    large = [x for x in jax.tree.leaves((state.params, state.opt)) if x.ndim > 0]
+    large = [
+        x for x in jax.tree.leaves((state.tree.params, state.tree.opt)) if x.ndim > 0
+    ]
     kept = sum(x.addressable_shards[0].data.nbytes for x in large)
     held = 1 if text == "data=2" else 2  # all of their sizes are even
     assert kept * held == sum(x.nbytes for x in large)
@@ -109,8 +110,8 @@ def test_two_devices_share_the_work_and_give_what_one_gives(text, sent, alone):
 def test_depth_is_not_split():
     """A scan that walks along a split axis would be sent every layer's owner's all."""
     mesh = sharding.mesh(sharding.Shape(parameters=2))
-    _, (state, *_) = begun(SETUP, mesh, 1)
-    for leaf in jax.tree.leaves(state.params.stages):
+    _, (state, *_) = begun(RECIPE, mesh, 1)
+    for leaf in jax.tree.leaves(state.tree.params.stages):
         assert leaf.addressable_shards[0].data.shape[0] == leaf.shape[0] == 2
 
 
@@ -122,8 +123,8 @@ import test_sharding as t
 from research.engine import processes
 from research.learning import forms, sharding
 
-wanted = t.trained(t.SETUP, None, 1)
-both = t.trained(t.SETUP, sharding.mesh(sharding.parse("cells=2,data=2,parameters=2")), 2)
+wanted = t.trained(t.RECIPE, None, 1)
+both = t.trained(t.RECIPE, sharding.mesh(sharding.parse("cells=2,data=2,parameters=2")), 2)
 t.same(jax.tree.map(lambda a: a[0], both), wanted)
 
 digests = []
@@ -131,7 +132,7 @@ shapes = [sharding.Shape(), sharding.Shape(data=2, parameters=4), sharding.Shape
 states = []
 for shape in shapes:
     mesh = sharding.mesh(shape, jax.devices()[: shape.devices])
-    _, (state, *_) = t.begun(t.SETUP, mesh, 1)
+    _, (state, *_) = t.begun(t.RECIPE, mesh, 1)
     states.append(state._replace(step=state.step + 5))
 state = states[0]
 for number, like in enumerate([*states[1:], states[0]]):

@@ -5,7 +5,6 @@ import math
 import jax
 import numpy as np
 import pytest
-from research.learning.training import Log, Measures
 
 from benchmarks import fresh_gradients
 from benchmarks.fresh_gradients import Fresh
@@ -15,11 +14,11 @@ from benchmarks.max_trainable_depth.search import Ladder, ladder, search
 from benchmarks.trainability import study as trainability
 from research.architectures import ARCHITECTURES
 from research.catalogues.optimizers import OPTIMIZERS
-from research.learning import sweeps
+from research.learning import recipe, supervised, sweeps
 from research.learning import trainability as core
 from research.learning.sweeps import Trained
 from research.report.rendering import as_markdown, text_of
-from research.signal.measurement import Result
+from research.signal.measured import Measured
 from research.study import plan
 from research.study.claims import judge
 from research.study.declaration import chosen_values, grid
@@ -112,8 +111,8 @@ def test_smoothed_curves_keep_their_mean():
 
 
 def trained(right, diverged=None, loss=0.5):
-    measures = Measures(np.float32(loss), np.float32(right))
-    log = Log(np.full(40, loss, np.float32), np.full(40, right, np.float32))
+    measures = {"loss": np.float32(loss), "accuracy": np.float32(right)}
+    log = {name: np.full(40, value) for name, value in measures.items()}
     return Trained(log, measures, measures, diverged)
 
 
@@ -135,7 +134,7 @@ def test_the_best_rate_is_the_most_accurate_and_then_the_soonest():
     assert list(found.profiles["rate"]) == [0.1, 1.0, 10.0]
     assert np.isnan(found.profiles["rate_steps_to_target"][0])
     assert core.best((1.0, 2.0), [broken, broken]).values["best_rate"] is None
-    none = Result("no_fixed_point", "why", {}, {})
+    none = Measured("no_fixed_point", "why", {}, {})
     assert core.best((1.0, 2.0), [none, none]) == none
 
 
@@ -268,9 +267,10 @@ def test_pairs_leave_out_what_the_cap_hides():
 def test_operations_grow_by_the_same_for_each_layer():
     settings = {**max_trainable_depth.trials.DEFAULTS, "steps": 20}
     settings |= {"width": 8, "batch": 16, "optimizer": "momentum"}
-    hyper = OPTIMIZERS["momentum"].hyper(steps=20)
+    rule = OPTIMIZERS["momentum"].hyper(steps=20)
+    hyper = supervised.Numbers(supervised.UNIT, rule)
     one, two, three = (
-        step_cost.operations(core.setup_of({**settings, "depth": depth}), hyper)
+        step_cost.operations(recipe.of({**settings, "depth": depth}), hyper)
         for depth in (2, 3, 4)
     )
     assert three - two == two - one >= 3 * 2 * 16 * 8 * 8  # three products a layer
@@ -334,9 +334,10 @@ def test_shallow_states_are_the_first_layers_of_deep_ones():
     trainer = max_trainable_depth.Trainer(settings, 2, 1, {}, {})
     (run,) = runs = trainer.runs(0.1, 1)
     cut = trainer.state(1, runs)
-    own = sweeps.programs(trainer.setup(1), 20).init(*sweeps.arguments([run]))
+    programs = sweeps.of_recipe(trainer.recipe(1), 20)
+    own = programs.init(*sweeps.arguments([run]))
     for name in ("params", "opt"):
-        both = (_leaves(getattr(cut, name)), _leaves(getattr(own, name)))
+        both = (_leaves(getattr(cut.tree, name)), _leaves(getattr(own.tree, name)))
         for a, b in zip(*both, strict=True):
             np.testing.assert_array_equal(a, b)
 

@@ -4,10 +4,11 @@ There is none here. Its branches are taken on the CPU by another name of the bac
 programs are lowered for it, which is all that can be done without its compiler.
 """
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
-from research.learning.jobs import Setup
 
 from benchmarks.peers import torch_loop
 from benchmarks.throughput import programs as throughput_programs
@@ -15,7 +16,8 @@ from benchmarks.throughput import study as throughput
 from research.architectures import ARCHITECTURES, attention
 from research.catalogues import initializers, optimizers
 from research.engine import runner
-from research.learning import jobs, sweeps
+from research.learning import examples, supervised, sweeps
+from research.learning.recipe import Recipe
 from research.signal import ensembles, measurement
 from research.study import plan
 from research.study.declaration import Cost, Unit
@@ -104,17 +106,23 @@ def test_every_architecture_lowers(architecture, platform, elsewhere):
             kernels(architecture, dtype, mode, platform)
 
 
+def two_runs(optimizer, steps):
+    rule = optimizers.OPTIMIZERS[optimizer].hyper(steps=steps)
+    numbers = supervised.Numbers(supervised.UNIT, rule)
+    return [sweeps.Run(seed, numbers) for seed in range(2)]
+
+
 def test_several_runs_at_once_lower_with_the_fused_kernel(elsewhere):
     """It takes an ensemble's axis in one place alone."""
     elsewhere("cuda")
-    names = ("transformer_decoder", "relu", "normal", "layer")
-    setup = Setup(*names, 2, 16, "stdlib", "adam", batch=2, dtype="bfloat16")
-    hyper = optimizers.OPTIMIZERS["adam"].hyper(steps=1.0)
-    runs = [sweeps.Run(seed, jobs.UNIT, hyper) for seed in range(2)]
-    programs = sweeps.programs(setup, 1, several=True)
-    seeds, rules, hyper = sweeps.arguments(runs)
-    state = jax.eval_shape(programs.init, seeds, rules, hyper)
-    data = jax.eval_shape(lambda: jobs.batches(setup)[0])
+    recipe = Recipe(
+        "transformer_decoder", 2, 16, normalizer="layer", dataset="stdlib", batch=2
+    )
+    recipe = dataclasses.replace(recipe, dtype="bfloat16")
+    programs = sweeps.of_recipe(recipe, 1, several=True)
+    seeds, hyper = sweeps.arguments(two_runs("adam", 1.0))
+    state = jax.eval_shape(programs.init, seeds, hyper)
+    data = jax.eval_shape(lambda: examples.batches(recipe)[0])
     text = lowered(programs.advance, state, hyper, data, np.int32(1), platform="cuda")
     assert all(name in text for name in FUSED)
 
@@ -158,18 +166,15 @@ def test_cells_side_by_side_are_those_in_turn(elsewhere):
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("architecture", ("mlp", "resnet"))
 def test_runs_side_by_side_are_those_in_turn(architecture, elsewhere):
-    hyper = optimizers.OPTIMIZERS["momentum"].hyper(steps=4.0)
     depth = {"mlp": 3, "resnet": 8}[architecture]
-    setup = Setup(
-        architecture, "relu", "normal", "batch", depth, 8, "digits", "momentum"
-    )
-    runs = [sweeps.Run(seed, jobs.UNIT, hyper) for seed in range(2)]
-    in_turn = sweeps.train(setup, runs, 4)
+    recipe = Recipe(architecture, depth, 8, normalizer="batch", optimizer="momentum")
+    runs = two_runs("momentum", 4.0)
+    in_turn = sweeps.train(sweeps.problem(recipe), runs, 4)
     elsewhere("cuda")
-    beside = sweeps.train(setup, runs, 4)
+    beside = sweeps.train(sweeps.problem(recipe), runs, 4)
     for one, other in zip(beside, in_turn, strict=True):
         # Four steps let a sum's rounding grow a little.
-        np.testing.assert_allclose(one.log.loss, other.log.loss, rtol=1e-4)
+        np.testing.assert_allclose(one.log["loss"], other.log["loss"], rtol=1e-4)
 
 
 def test_kernels_drawn_all_at_once_are_those_drawn_in_turn(elsewhere):

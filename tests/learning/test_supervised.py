@@ -1,56 +1,60 @@
-"""Training as a value: steps, runs, ensembles, and what they do not depend on."""
+"""Supervised learning: steps, runs, ensembles, and what they do not depend on."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from research.learning.training import ONGOING, Batch, Job, State
 
-from research.architectures.contract import divide
-from research.catalogues.losses import TASKS
-from research.catalogues.optimizers import OPTIMIZERS, transformation
+from research.catalogues.losses import LOSSES
+from research.catalogues.optimizers import OPTIMIZERS
 from research.catalogues.schedules import SCHEDULES
-from research.learning import training
+from research.learning import feed, loop, supervised
+from research.learning import system as systems
+from research.learning.supervised import Numbers, Parts, system_of
+from research.learning.system import ONGOING
 
 X = np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32)
 Y = (X[:, 0] + X[:, 1] > 0).astype(np.int32) + (X[:, 2] > 0).astype(np.int32)
-DATA = Batch(jnp.asarray(X), jnp.asarray(Y))
+DATA = {"inputs": jnp.asarray(X), "targets": jnp.asarray(Y)}
 SGD = OPTIMIZERS["sgd"]
 
 
 @pytest.fixture(scope="module")
-def job(network):
-    """A small job; what is given replaces what it has."""
+def parts(network):
+    """Small parts; what is given replaces what they have."""
 
     def build(optimizer="adam", schedule="constant", net=None, **more):
         net = net or network("mlp", "tanh", depth=3, width=8)
         chosen = OPTIMIZERS[optimizer], SCHEDULES[schedule]
-        return Job(net, TASKS["classes"], *chosen, **{"batch": 8, **more})
+        return Parts(net, LOSSES["classes"], *chosen, **more)
 
     return build
 
 
 def numbers(optimizer, **given):
-    hyper = OPTIMIZERS[optimizer].hyper(steps=100.0, **given)
-    return jax.tree.map(jnp.float32, hyper)
+    rule = OPTIMIZERS[optimizer].hyper(steps=100.0, **given)
+    return jax.tree.map(jnp.float32, Numbers(supervised.UNIT, rule))
 
 
 @pytest.fixture(scope="module")
 def start(filled):
-    """The first state of a job, its parameters drawn by NumPy."""
+    """The first state of parts, their parameters drawn by NumPy."""
 
-    def begin(job, hyper, seed=0):
-        params, stats = divide(jax.tree.map(jnp.asarray, filled(job.net, X, seed=seed)))
-        rule = transformation(job.optimizer, hyper, training.tied(job.net))
-        zero = jnp.int32(0)
-        key = jax.random.key(seed)
-        return State(zero, params, rule.init(params), stats, key, zero + ONGOING)
+    def begin(parts, hyper, seed=0):
+        variables = jax.tree.map(jnp.asarray, filled(parts.net, X, seed=seed))
+        learner = supervised.learner(parts, variables, hyper.rule)
+        return systems.start(learner, jax.random.key(seed))
 
     return begin
 
 
-def runner(job, capacity=12):
-    return jax.jit(lambda s, h, n: training.run(job, s, h, DATA, n, capacity))
+def run_of(parts, capacity=12, batch=8):
+    system, feeds = system_of(parts), feed.drawn(batch)
+    return lambda s, h, n: loop.run(system, feeds, s, h, DATA, n, capacity)
+
+
+def runner(parts, capacity=12):
+    return jax.jit(run_of(parts, capacity))
 
 
 def plain(state):
@@ -65,41 +69,44 @@ def equal(one, other):
     )
 
 
-def test_a_step_of_sgd_is_gradient_descent(job, start):
-    work, hyper = job("sgd"), numbers("sgd", learning_rate=0.3)
+def test_a_step_of_sgd_is_gradient_descent(parts, start):
+    work, hyper = parts("sgd"), numbers("sgd", learning_rate=0.3)
     state = start(work, hyper)
 
     def loss(params):
-        each, _ = training.losses(work, params, state.stats, DATA, True)
-        return jnp.mean(each.loss)
+        each, _ = supervised.measures(work, params, state.tree.stats, DATA, True)
+        return jnp.mean(each["loss"])
 
     def by_hand(params):
         gradient = jax.grad(loss)(params)
         return jax.tree.map(lambda p, g: p - 0.3 * g, params, gradient)
 
-    after, means = jax.jit(lambda s: training.step(work, s, hyper, DATA))(state)
-    wanted = jax.jit(by_hand)(state.params)
-    for a, b in zip(*map(jax.tree.leaves, (after.params, wanted)), strict=True):
+    system = system_of(work)
+    after, means = jax.jit(lambda s: systems.step(system, s, hyper, DATA))(state)
+    wanted = jax.jit(by_hand)(state.tree.params)
+    for a, b in zip(*map(jax.tree.leaves, (after.tree.params, wanted)), strict=True):
         np.testing.assert_allclose(
             a, b, rtol=1e-5, atol=1e-7
         )  # float32, fused otherwise
     assert (int(after.step), int(after.diverged)) == (1, ONGOING)
-    np.testing.assert_allclose(means.loss, jax.jit(loss)(state.params), rtol=1e-6)
+    np.testing.assert_allclose(
+        means["loss"], jax.jit(loss)(state.tree.params), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("normalizer", ["none", "batch"])
-def test_a_run_does_not_depend_on_how_it_is_cut_up(job, start, network, normalizer):
+def test_a_run_does_not_depend_on_how_it_is_cut_up(parts, start, network, normalizer):
     net = network("mlp", "tanh", normalizer, depth=3, width=8)
-    work, hyper = job("momentum", "cosine", net), numbers("momentum", warmup=3.0)
+    work, hyper = parts("momentum", "cosine", net), numbers("momentum", warmup=3.0)
     run, state = runner(work), start(work, hyper)
     whole, log = run(state, hyper, 12)
     losses = []
     for count in (5, 1, 6):
         state, part = run(state, hyper, count)
-        losses.append(part.loss[:count])
-        assert np.all(np.isnan(part.loss[count:]))
+        losses.append(part["loss"][:count])
+        assert np.all(np.isnan(part["loss"][count:]))
     assert equal(whole, state)
-    assert np.array_equal(np.concatenate(losses), log.loss)
+    assert np.array_equal(np.concatenate(losses), log["loss"])
     assert int(state.step) == 12
     other, _ = run(start(work, hyper, seed=1), hyper, 12)
     assert not equal(other, state)
@@ -109,44 +116,44 @@ def stacked(*trees):
     return jax.tree.map(lambda *a: jnp.stack(a), *trees)
 
 
-def test_a_member_of_an_ensemble_is_the_run_alone(job, start):
-    work = job("adam")
+def test_a_member_of_an_ensemble_is_the_run_alone(parts, start):
+    work = parts("adam")
     hypers = [numbers("adam", learning_rate=rate) for rate in (1e-3, 1e-2, 1e-1)]
     states = [start(work, h, seed) for seed, h in enumerate(hypers)]
     run = runner(work)
     together, log = run(stacked(*states), stacked(*hypers), 12)
-    assert log.loss.shape == (3, 12)
+    assert log["loss"].shape == (3, 12)
     for place, (state, hyper) in enumerate(zip(states, hypers, strict=True)):
         alone, own = run(state, hyper, 12)
         # Sums in another order, and Adam divides by small roots: 1e-4 of a weight.
         for a, b in zip(plain(alone), plain(together), strict=True):
             np.testing.assert_allclose(a, b[place], rtol=1e-3, atol=2e-4)
-        np.testing.assert_allclose(own.loss, log.loss[place], rtol=1e-3)
+        np.testing.assert_allclose(own["loss"], log["loss"][place], rtol=1e-3)
 
 
-def test_one_that_diverges_stops_alone_and_says_when(job, start):
-    work = job("sgd")
+def test_one_that_diverges_stops_alone_and_says_when(parts, start):
+    work = parts("sgd")
     good, bad = numbers("sgd", learning_rate=0.1), numbers("sgd", learning_rate=1e30)
     run = runner(work)
     alone, log = run(start(work, bad), bad, 12)
     at = int(alone.diverged)
     assert 1 <= at < 4  # a huge step, and what it makes of the next loss
     assert int(alone.step) == at + 1  # it went no further
-    assert np.all(np.isnan(log.loss[at + 1 :]))
+    assert np.all(np.isnan(log["loss"][at + 1 :]))
     states = stacked(start(work, good), start(work, bad), start(work, good, 1))
     together, log = run(states, stacked(good, bad, good), 12)
     assert together.diverged.tolist() == [ONGOING, at, ONGOING]
     calm = stacked(start(work, good), start(work, good, 2), start(work, good, 1))
     without, other = run(calm, stacked(good, good, good), 12)
     for place in (0, 2):
-        assert np.array_equal(log.loss[place], other.loss[place])
+        assert np.array_equal(log["loss"][place], other["loss"][place])
         of = lambda state, p=place: jax.tree.map(lambda a: a[p], state)
         assert equal(of(together), of(without))
 
 
-def test_one_program_serves_every_rate_and_length(job, start, traces):
-    work = job("adam", "step")
-    run = traces(lambda s, h, n: training.run(work, s, h, DATA, n, 12))
+def test_one_program_serves_every_rate_and_length(parts, start, traces):
+    work = parts("adam", "step")
+    run = traces(run_of(work))
     for rate in (1e-4, 1e-2):
         hyper = numbers("adam", learning_rate=rate, clip=1.0)
         for count in (1, 7):
@@ -154,29 +161,33 @@ def test_one_program_serves_every_rate_and_length(job, start, traces):
     assert run.count == 1
 
 
-def test_parts_of_a_batch_give_its_gradient(job, start):
-    whole, parts = job(batch=40), job(batch=40, accumulate=5)
-    state = start(whole, numbers("adam"))
+def test_parts_of_a_batch_give_its_gradient(parts, start):
+    whole, cut = parts(), parts(accumulate=5)
+    learner = start(whole, numbers("adam")).tree
 
     def gradient(work):
         key = jax.random.key(0)
-        of = training.gradients
-        return jax.jit(lambda s: of(work, s.params, s.stats, DATA, key)[0])(state)
+        of = supervised.gradients
+        return jax.jit(lambda s: of(work, s.params, s.stats, DATA, key)[0])(learner)
 
     for a, b in zip(
-        *map(jax.tree.leaves, (gradient(whole), gradient(parts))), strict=True
+        *map(jax.tree.leaves, (gradient(whole), gradient(cut))), strict=True
     ):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)  # sums in another order
 
 
-def test_bfloat16_computes_but_does_not_keep(job, start, network):
+def test_bfloat16_computes_but_does_not_keep(parts, start, network):
     net = network("mlp", "tanh", "batch", depth=3, width=8)
-    exact, coarse = job(net=net), job(net=net, dtype=jnp.bfloat16)
+    exact, coarse = parts(net=net), parts(net=net, dtype=jnp.bfloat16)
     hyper = numbers("adam")
     state = start(exact, hyper)
-    for leaf in jax.tree.leaves(start(coarse, hyper).params):
+    for leaf in jax.tree.leaves(start(coarse, hyper).tree.params):
         assert leaf.dtype == jnp.float32
-    step = lambda work: jax.jit(lambda s: training.step(work, s, hyper, DATA))(state)
+
+    def step(work):
+        system = system_of(work)
+        return jax.jit(lambda s: systems.step(system, s, hyper, DATA))(state)
+
     (after, coarse_loss), (_, exact_loss) = step(coarse), step(exact)
     for before, leaf in zip(
         *map(jax.tree.leaves, (state._replace(key=0), after._replace(key=0))),
@@ -184,36 +195,41 @@ def test_bfloat16_computes_but_does_not_keep(job, start, network):
     ):
         assert jnp.asarray(leaf).dtype == jnp.asarray(before).dtype
     # bfloat16 keeps 8 bits: products of three layers are off by about 1 %.
-    np.testing.assert_allclose(coarse_loss.loss, exact_loss.loss, rtol=0.05)
-    assert float(coarse_loss.loss) != float(exact_loss.loss)
+    coarse_loss, exact_loss = coarse_loss["loss"], exact_loss["loss"]
+    np.testing.assert_allclose(coarse_loss, exact_loss, rtol=0.05)
+    assert float(coarse_loss) != float(exact_loss)
 
 
-def test_evaluation_counts_every_example_once(job, start):
-    work = job()
-    state = start(work, numbers("adam"))
-    each, _ = jax.jit(lambda s: training.losses(work, s.params, s.stats, DATA, False))(
-        state
-    )
+def test_evaluation_counts_every_example_once(parts, start):
+    work = parts()
+    system, state = system_of(work), start(work, numbers("adam"))
+    each = jax.jit(system.measure)(state.tree, DATA)
+    assert set(each) == {"loss", "accuracy"}
     for size in (7, 40, 64):
-        found = jax.jit(lambda s, n=size: training.evaluate(work, s, DATA, n))(state)
-        np.testing.assert_allclose(found.loss, np.mean(each.loss), rtol=1e-5)
-        np.testing.assert_allclose(found.right, np.mean(each.right), rtol=1e-6)
+        means = jax.jit(lambda s, n=size: loop.evaluate(system, s, DATA, n))(state)
+        for name in each:
+            np.testing.assert_allclose(means[name], np.mean(each[name]), rtol=1e-5)
 
 
-def test_batches_are_drawn_from_all_and_from_the_step(job, start):
-    work = job(batch=8)
-    state = start(work, numbers("adam"))
-    drawn = jax.jit(lambda s: training.drawn(work, s, 0, DATA))
+def test_batches_are_drawn_from_all_and_from_the_step(parts, start):
+    state = start(parts(), numbers("adam"))
+
+    @jax.jit
+    def drawn(state):
+        key, _ = systems.keys(state)
+        return feed.drawn(8)(DATA, 0)(key, state.step)
+
+    batches = [drawn(state._replace(step=jnp.int32(step))) for step in range(60)]
     seen = set()
     for step in range(60):
-        batch = drawn(state._replace(step=jnp.int32(step)))
-        for row, label in zip(np.asarray(batch.x), np.asarray(batch.y), strict=True):
+        batch = batches[step]
+        for row, label in zip(*map(np.asarray, batch.values()), strict=True):
             place = int(np.flatnonzero((row == X).all(axis=1))[0])
             assert Y[place] == label
             seen.add(place)
     assert len(seen) == 40  # 480 draws miss one of 40 with probability 2e-4
     again = drawn(state._replace(step=jnp.int32(3)))
-    assert np.array_equal(again.x, drawn(state._replace(step=jnp.int32(3))).x)
+    assert np.array_equal(again["inputs"], batches[3]["inputs"])
 
 
 def test_token_losses_are_of_the_steps_that_are_asked():
@@ -221,22 +237,24 @@ def test_token_losses_are_of_the_steps_that_are_asked():
         np.random.default_rng(1).standard_normal((2, 3, 4)), jnp.float32
     )
     labels = jnp.asarray([[1, -1, 3], [-1, -1, -1]])
-    told = TASKS["tokens"].losses(outputs, labels)
+    measures = LOSSES["tokens"].measures
+    losses = measures["loss"](outputs, {"targets": labels})
     log = np.asarray(jax.nn.log_softmax(outputs))
-    np.testing.assert_allclose(told[0], -(log[0, 0, 1] + log[0, 2, 3]) / 2, rtol=1e-6)
-    assert told[1] == 0
-    right = TASKS["tokens"].right(outputs, jnp.argmax(outputs, -1))
+    np.testing.assert_allclose(losses[0], -(log[0, 0, 1] + log[0, 2, 3]) / 2, rtol=1e-6)
+    assert losses[1] == 0
+    best = {"targets": jnp.argmax(outputs, -1)}
+    right = measures["accuracy"](outputs, best)
     assert right.tolist() == [1.0, 1.0]
 
 
 def test_nets_that_give_the_input_are_asked_for_it(network, start):
     net = network("autoencoder", "tanh", depth=2, width=8, outputs=6)
-    chosen = TASKS["reconstruction"], OPTIMIZERS["adam"], SCHEDULES["constant"]
-    work = Job(net, *chosen, batch=8)
+    chosen = LOSSES["reconstruction"], OPTIMIZERS["adam"], SCHEDULES["constant"]
+    work = Parts(net, *chosen)
     hyper = numbers("adam", learning_rate=1e-2)
     _, log = runner(work, 60)(start(work, hyper), hyper, 60)
-    assert log.loss[-5:].mean() < 0.7 * log.loss[:5].mean()
-    assert np.all(log.right == 0)
+    assert log["loss"][-5:].mean() < 0.7 * log["loss"][:5].mean()
+    assert list(log) == ["loss"]  # no answer is right or wrong
 
 
 @pytest.mark.parametrize("name", ["transformer_decoder", "stacked_lstm"])
