@@ -222,7 +222,7 @@ WAYS: Catalogue[Way] = Catalogue(
         Way(
             "sweep",
             "grid",
-            f"research/sweeps.py: run after run, {CORES} threads",
+            f"research/learning/sweeps.py: run after run, {CORES} threads",
             functools.partial(_sweep, threads=CORES),
         ),
         Way(
@@ -252,13 +252,13 @@ WAYS: Catalogue[Way] = Catalogue(
         Way(
             "run",
             "loop",
-            "training.run: draws its batches, one call",
+            "loop.run: draws its batches, one call",
             lambda task: _run(task, lambda state: None, task.steps),
         ),
         Way(
             "unprobed",
             "probe",
-            f"training.run, a call every {EVERY} steps",
+            f"loop.run, a call every {EVERY} steps",
             lambda task: _run(task, lambda state: None, EVERY),
         ),
         Way(
@@ -267,7 +267,7 @@ WAYS: Catalogue[Way] = Catalogue(
             f"and the gradient of every layer each {EVERY} steps",
             lambda task: _run(task, _probe(task), EVERY),
         ),
-        Way("unsaved", "checkpoint", "training.run in forty calls", _unsaved),
+        Way("unsaved", "checkpoint", "loop.run in forty calls", _unsaved),
         Way("saved", "checkpoint", f"and saved every {SAVED_EVERY:g} s", _saved),
     ],
 )

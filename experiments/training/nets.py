@@ -16,6 +16,7 @@ with lazily():
     import numpy as np
 
     from research.learning import examples, sweeps, trainability
+    from research.learning import recipe as recipes
     from research.signal import profiles
 
 Recipe = Mapping[str, Any]  # settings of `trials`, all but the learning rate
@@ -192,7 +193,7 @@ def log10_ratio(cell: Cell, recipe: Recipe) -> float | None:
     Of the first seed's net, on all that it will be trained on; None where it is 0.
     """
     settings = {**trials.DEFAULTS, **cell, **recipe, "learning_rate": 0.0}
-    chosen = recipe.of(settings)
+    chosen = recipes.of(settings)
     programs = sweeps.of_recipe(chosen, settings["steps"])
     data, _ = examples.batches(chosen)
     state = programs.init(*sweeps.arguments(trainability.runs_of(settings)[:1]))

@@ -23,6 +23,7 @@ with lazily():
 
     from research.architectures import contract
     from research.learning import examples, supervised, sweeps, trainability
+    from research.learning import recipe as training
     from research.signal import profiles
 
 SOURCE = "Glorot & Bengio 2010, AISTATS"
@@ -56,7 +57,7 @@ def stretches(cell, recipe):
     Before training, over layers and EXAMPLES: 1 where a layer keeps all lengths.
     """
     settings = {**trials.DEFAULTS, **cell, **recipe, "learning_rate": 0.0}
-    chosen = recipe.of(settings)
+    chosen = training.of(settings)
     programs = sweeps.of_recipe(chosen, settings["steps"])
     data, _ = examples.batches(chosen)
     parts = supervised.parts(chosen)
