@@ -62,7 +62,7 @@ class Loop(NamedTuple):
     programs: list[sweeps.Programs]
     keeper: processes.Keeper
     stop: threading.Event
-    advanced: Any  # told of (step, loss)
+    advanced: Any  # called with (step, the watched measure or None)
 
 
 def main(
@@ -99,7 +99,7 @@ def train(order: Order, folder: Folder, work: Work, mesh: Any) -> int:
     one_by_one = work.source.streamed  # each run then reads its own batches
     cells = 0 if order.mesh is None else order.mesh.cells
     if one_by_one and cells > 1:
-        name = order.settings["dataset"]
+        name = order.settings.get("dataset", "what is trained on")
         raise Refusal(f"--mesh cells={cells}: {name} is read from disk run by run")
     at_once = 1 if one_by_one else at_a_time(order, work)
     groups = sweeps.grouped(work.runs, at_once, cells)
@@ -119,7 +119,7 @@ def train(order: Order, folder: Folder, work: Work, mesh: Any) -> int:
                 processes.keeper(kept_in, seconds, order.mesh is not None)
             )
             steps = order.steps if sharding.leads() else 0
-            advanced = stack.enter_context(progress(steps))
+            advanced = stack.enter_context(progress(steps, work.system.watch))
             parts = (order, folder, work, groups, programs, keeper)
             loop = Loop(*parts, stop, advanced)
 
@@ -318,15 +318,15 @@ def drop_reports(folder: Folder, step: int) -> None:
 
 
 @contextlib.contextmanager
-def progress(total: int) -> Iterator[Any]:
+def progress(total: int, watch: str) -> Iterator[Any]:
     """A bar with steps done and time left; silent when piped."""
     with console.progress(total, "steps") as shown:
         at = [0]
 
-        def advanced(step: int, loss: float | None) -> None:
+        def advanced(step: int, watched: float | None) -> None:
             shown.advance(step - at[0])
             at[0] = step
-            if loss is not None:
-                shown.begin(f"loss {loss:.4g}")
+            if watched is not None:
+                shown.begin(f"{watch} {watched:.4g}")
 
         yield advanced

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,6 +68,39 @@ def test_a_finished_run_is_shown_again_and_not_run_again(finished, capsys):
     assert {p: p.stat().st_mtime_ns for p in (finished / "reports").iterdir()} == before
     assert main(["report", str(finished), "--format", "csv"]) == 0
     assert capsys.readouterr().out.startswith("learning_rate,")
+
+
+@pytest.fixture
+def first_layout(finished, tmp_path):
+    """The finished run as the version before `layout` left it."""
+    out = tmp_path / "old"
+    shutil.copytree(finished, out)
+    manifest = json.loads((out / "run.json").read_text())
+    del manifest["layout"], manifest["settings"]["epsilon"]
+    manifest["settings"]["judged"] = True
+    (out / "run.json").write_text(json.dumps(manifest))
+    for path in (out / "reports").iterdir():
+        with np.load(path) as arrays:
+            old = {
+                name.replace("accuracy", "right").removesuffix("_net"): array
+                for name, array in arrays.items()
+            }
+        np.savez(path, **old)
+    return out
+
+
+@pytest.mark.slow
+def test_an_older_folder_is_shown_and_not_resumed(finished, first_layout, capsys):
+    (first_layout / "curves.csv").unlink()
+    assert main(["report", str(first_layout)]) == 0
+    wanted, shown = (read(f / "curves.csv") for f in (finished, first_layout))
+    assert shown == wanted
+    capsys.readouterr()
+    more = ["--learning-rate", "1e-3,1e6", "--seeds", "2", "--optimizer", "sgd"]
+    more += ["--activation", "relu", "--accept-changes"]
+    assert train(first_layout, *more) == 2
+    said = capsys.readouterr().err
+    assert "laid out otherwise" in said and "name another --out" in said
 
 
 @pytest.mark.slow
