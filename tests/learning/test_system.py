@@ -11,7 +11,7 @@ import pytest
 
 from research.engine import trainer
 from research.engine.order import Order
-from research.learning import feed, forms, loop, sweeps
+from research.learning import feed, forms, loop, sharding, sweeps
 from research.learning import system as systems
 from research.learning.feed import Source
 from research.learning.system import LARGEST, ONGOING, System
@@ -80,6 +80,20 @@ def test_a_member_of_two_nets_is_the_run_alone(page, game):
     _, own = alone.advance(alone.init(seed, numbers), numbers, (), np.int32(40))
     # Sums in another order, grown over 40 steps of Adam, which divides by small roots.
     np.testing.assert_allclose(own["judge"], log["judge"][3], rtol=1e-2)
+
+
+def test_two_nets_are_split_over_devices(page, game):
+    """Parameters and averages are, and a batch is; the numbers are one device's."""
+    _, _, log, _ = game
+    hyper = page.ADAM.hyper(learning_rate=1e-2, momentum=0.5)
+    mesh = sharding.mesh(sharding.Shape(parameters=2))
+    programs = sweeps.programs(page.GAN, page.points, 40, mesh=mesh)
+    seed, numbers = sweeps.arguments([sweeps.Run(0, hyper)])
+    state = programs.init(seed, numbers)
+    for leaf in jax.tree.leaves(state.tree["nets"]["maker"]):
+        assert leaf.addressable_shards[0].data.size * 2 == leaf.size
+    _, own = programs.advance(state, numbers, (), np.int32(5))
+    np.testing.assert_allclose(own["judge"][:5], log["judge"][2, :5], rtol=1e-3)
 
 
 def test_the_page_counts_its_lines(page):
