@@ -143,7 +143,7 @@ def test_the_loop_on_disk_takes_any_system(page, tmp_path, capsys):
 def count(tree, hyper, batch, moment):
     """Adds what it is fed; notes the moment. Watches its sum."""
     total = tree["total"] + hyper["rate"] * batch["inputs"]
-    measures = {"sum": total, "at": moment.step.astype(jnp.float32)}
+    measures = {"at": moment.step.astype(jnp.float32), "sum": total}
     return {"total": total}, measures
 
 
