@@ -170,7 +170,7 @@ def _at_depth(cells: Sequence[dict[str, Any]], memory: int) -> list[Measured]:
         reason = f"needs about {needs / GIB:.3g} GiB"
         return [Measured("oom", reason, {})] * len(cells)
     data = throughput_programs.batches(cells[0])
-    given = (jax.random.key(0), data[0][0].x)
+    given = (jax.random.key(0), data[0][0]["inputs"])
     start = jax.jit(throughput_programs.start(cells[0]))
     draw = start.lower(*given).compile()  # outlives jax's caches, which rows clear
     shapes = jax.eval_shape(lambda *a: a, jax.eval_shape(start, *given), data)

@@ -30,7 +30,6 @@ from research.report.rendering import as_markdown
 from research.study import plan
 from research.study.claims import Claim, judge
 from research.study.declaration import chosen_values, grid
-from research.study.errors import Refusal
 
 STUDIES = [
     module.STUDY for module in (degradation, highway, mup, relu_against_tanh, rezero)

@@ -64,7 +64,7 @@ def program_of(architecture, dtype, mode):
     cell |= {"depth": family.depths.examples[0], "width": family.width or 16}
     data = throughput_programs.batches(cell)
     start = throughput_programs.start(cell)
-    state = jax.eval_shape(start, jax.random.key(0), data[0][0].x)
+    state = jax.eval_shape(start, jax.random.key(0), data[0][0]["inputs"])
     shapes = jax.eval_shape(lambda *a: a, state, data)
     return throughput_programs.program(cell, *shapes)
 
