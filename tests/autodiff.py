@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.architectures.contract import call, feed, layer_at
+from research.architectures.contract import INPUTS, Fed, call, layer_at
 from research.signal import probes
 
 
@@ -13,15 +13,18 @@ def by_autodiff(net, variables, x, loss):
 
     Layers are untied, and what is added to every state has the state's gradient.
     """
-    h, _ = call(net.stem, variables.stem, x)
-    first, start = feed(variables.stages[0], h)
+    start, _ = call(net.stem, variables.stem, x)
+    fed = isinstance(start, Fed)
     layers = [
-        (stage.layer, layer_at(stage, stacked, index))
-        for stage, stacked in zip(
-            net.stages, (first, *variables.stages[1:]), strict=True
+        (
+            stage.layer,
+            layer_at(stage, stacked, index)
+            | ({INPUTS: start.inputs[index]} if fed else {}),
         )
+        for stage, stacked in zip(net.stages, variables.stages, strict=True)
         for index in range(stage.depth)
     ]
+    start = start.state if fed else start
 
     def run(nudges, params):
         states = [jax.tree.map(jnp.add, start, nudges[0])]

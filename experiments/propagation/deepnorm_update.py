@@ -22,7 +22,7 @@ with lazily():
     import jax.numpy as jnp
     import numpy as np
 
-    from research.architectures import contract
+    from research.architectures import contract, walk
 
 WITHIN = 0.1  # over the fit's factor of 256 in depth, a factor of 1.7
 LEAST = 4  # bounds are asymptotic: shallower stacks are drawn but not fitted
@@ -53,36 +53,27 @@ def moved(net, variables, x, y, depth):
     depth: how many layers are run; may be traced. The gradient is never held for more
     than one layer: the way back keeps cotangents, and the way forth makes steps of them.
     """
-    (stage,), (stacked,) = net.stages, variables.stages
-    last, before = transformers.states_before(net, variables, x, depth)
+    layers, last, before, head = transformers.walked(net, variables, x, depth)
 
-    def layer(index):
-        params = contract.layer_at(stage, stacked, index)["params"]
-        return params, lambda p, h: contract.call(stage.layer, {"params": p}, h)[0]
+    def back(index, carry):
+        cotangent, cotangents = carry
+        _, pull = jax.vjp(walk.at(layers, index), before[index])
+        return pull(cotangent)[0], cotangents.at[index].set(cotangent)
 
-    def back(count, carry):
-        cotangent, kept = carry
-        index = depth - 1 - count
-        params, apply = layer(index)
-        _, pull = jax.vjp(lambda h: apply(params, h), before[index])
-        return pull(cotangent)[0], kept.at[index].set(cotangent)
-
-    start = jax.grad(transformers.loss_of_state(net, variables, y))(last)
-    room = jnp.zeros_like(before)
-    _, cotangents = jax.lax.fori_loop(0, depth, back, (start, room))
+    loss = transformers.labelled(y)
+    start = jax.grad(lambda h: loss(head(h)))(last), jnp.zeros_like(before)
+    _, cotangents = walk.loop(layers, back, start, back=True)
 
     def forth(index, tangents):
-        params, apply = layer(index)
-        _, pull = jax.vjp(lambda p: apply(p, before[index]), params)
+        layer, h = walk.at(layers, index), before[index]
+        _, pull = jax.vjp(lambda p: layer.at(p, h), layer.params)
         (gradient,) = pull(cotangents[index])
-        _, push = jax.linearize(apply, params, before[index])
+        _, push = jax.linearize(layer.at, layer.params, h)
         return jax.vmap(push)(steps(gradient), tangents)
 
     still = jnp.zeros((len(STEPS), *last.shape), last.dtype)
-    tangents = jax.lax.fori_loop(0, depth, forth, still)
-    _, push = jax.linearize(
-        lambda h: contract.call(net.head, variables.head, h)[0], last
-    )
+    tangents = walk.loop(layers, forth, still)
+    _, push = jax.linearize(head, last)
     change = jax.vmap(push)(tangents)  # [3, batch, outputs]
     return jnp.log10(jnp.mean(jnp.linalg.norm(change, axis=-1), axis=-1))
 

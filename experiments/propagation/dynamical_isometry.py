@@ -24,6 +24,7 @@ with lazily():
     import jax
     import numpy as np
 
+    from research.architectures import contract
     from research.signal import ensembles, jacobian, measurement, profiles
     from research.theory import quadrature
 
@@ -132,9 +133,8 @@ def _spectrum(program):
 
     def run(variables, x, rules, depth):
         net = ensembles.build(program, phi, "normal", rules, depth)
-        return jacobian.singular_values(
-            net, variables, x, method="exact", depths=(depth,)
-        ).log10
+        links = contract.links(net, variables, depths=(depth,))
+        return jacobian.singular_values(links, x, method="exact").log10
 
     return jax.jit(run)
 

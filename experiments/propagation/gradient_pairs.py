@@ -23,7 +23,7 @@ with lazily():
     import jax.numpy as jnp
     import numpy as np
 
-    from research.architectures import contract
+    from research.architectures import contract, walk
 
 RELU = ACTIVATIONS["relu"]
 LAGS = 16  # points apart on the line, from 0
@@ -145,19 +145,16 @@ def sampler(net: Net, points: int, width: int, depth: int) -> Any:
 
 def measure(net: Any, variables: Any, x: Any, direction: Any) -> Pairs:
     """The Pairs of a net of one stage at inputs x [batch, …], along `direction`."""
-    (stage,) = net.stages
-
-    def advance(module, variables, h, tangent):
-        return jax.jvp(
-            lambda h: contract.call(module, variables, h)[0], (h,), (tangent,)
-        )
+    stem, (layers,), _ = walk.parts(contract.links(net, variables))
+    normalizer = net.stages[0].layer.normalizer
 
     def step(carry, layer):
-        carry_after = advance(stage.layer, layer, *carry)
-        return carry_after, (_look(carry_after[1]), _co_active(stage.layer, carry[0]))
+        h, tangent = carry
+        after = jax.jvp(layer, (h,), (tangent,))
+        return after, (_look(after[1]), _co_active(normalizer, h))
 
-    start = advance(net.stem, variables.stem, x, direction)
-    _, (later, co_active) = jax.lax.scan(step, start, variables.stages[0])
+    start = jax.jvp(lambda x: walk.fold(stem, x)[0], (x,), (direction,))
+    _, (later, co_active) = walk.scan(layers, step, start)
     first = jax.tree.map(lambda a: a[None], _look(start[1]))
     correlation, covariance, series = (
         jnp.concatenate(both) for both in zip(first, later, strict=True)
@@ -177,9 +174,9 @@ def _look(gradients):
     return correlation, jnp.stack(covariance) / square, gradients[:, 0]
 
 
-def _co_active(layer, h):
+def _co_active(normalizer, h):
     """Share of units that are active for both of two inputs, over all pairs."""
-    statistics = layer.normalizer.statistics
+    statistics = normalizer.statistics
     active = h > (0.0 if statistics is None else statistics(h)[0])
     count, batch = jnp.sum(active, 0, dtype=jnp.float32), h.shape[0]
     return jnp.mean(count * (count - 1)) / (batch * (batch - 1))

@@ -93,9 +93,8 @@ def program(architecture, activation, width, lag):
         net = build(cell, sigma_w)
 
         def at(t):
-            spectrum = jacobian.singular_values(
-                net, variables, x, k=1, method="exact", depths=(t,)
-            )
+            links = contract.links(net, variables, depths=(t,))
+            spectrum = jacobian.singular_values(links, x, k=1, method="exact")
             return spectrum.log10[:, 0]
 
         outputs, _ = contract.apply(net, variables, x)

@@ -18,7 +18,7 @@ with lazily():
     import jax.numpy as jnp
     import numpy as np
 
-    from research.architectures import contract
+    from research.architectures import contract, walk
     from research.signal import probes
 
 WITHIN = 0.05  # over the fit's factor of 32 in depth, a factor of 1.2
@@ -31,14 +31,13 @@ def last_gradient(net, variables, x, y, depth):
 
     depth: how many layers of the net are run; may be traced.
     """
-    (stage,), (stacked,) = net.stages, variables.stages
-    last, _ = transformers.states_before(net, variables, x, depth - 1)
-    params = contract.layer_at(stage, stacked, depth - 1)["params"]
-    of_state = transformers.loss_of_state(net, variables, y)
+    layers, h, _, head = transformers.walked(net, variables, x, depth - 1)
+    last, loss = walk.at(layers, depth - 1), transformers.labelled(y)
+    params = last.params
 
     def of_kernel(kernel):
-        own = {**params, "narrow": {**params["narrow"], "kernel": kernel}}
-        return of_state(contract.call(stage.layer, {"params": own}, last)[0])
+        narrow = {**params["narrow"], "kernel": kernel}
+        return loss(head(last.at({**params, "narrow": narrow}, h)))
 
     gradient = jax.grad(of_kernel)(params["narrow"]["kernel"])
     return jnp.log10(jnp.linalg.norm(gradient))

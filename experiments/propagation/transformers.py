@@ -18,7 +18,7 @@ with lazily():
     import optax
 
     from research import datasets
-    from research.architectures import contract
+    from research.architectures import contract, walk
     from research.signal import profiles
 
 XAVIER = INITIALIZERS["glorot_normal"]  # what both papers start from
@@ -121,23 +121,16 @@ def beta(net):
     return net.stages[0].layer.placement.beta
 
 
-def states_before(net, variables, x, depth):
-    """(the last state, those before each layer [layers, batch, time, width]).
+def walked(net, variables, x, depth):
+    """(layers, the last state [batch, time, width], those before each layer, head).
 
+    layers: one link of them all. head: from the last state to the outputs.
     depth: how many layers are run; may be traced, so that one program serves all.
     """
-    (stage,), (stacked,) = net.stages, variables.stages
-    h, _ = contract.call(net.stem, variables.stem, x)
-    room = jax.numpy.zeros((stage.depth, *h.shape), h.dtype)
-
-    def step(index, carry):
-        h, states = carry
-        after, _ = contract.call(
-            stage.layer, contract.layer_at(stage, stacked, index), h
-        )
-        return after, states.at[index].set(h)
-
-    return jax.lax.fori_loop(0, depth, step, (h, room))
+    links = contract.links(net, variables, depths=(depth,))
+    (layers,), h, head = walk.begin(links, x)
+    last, before = walk.through(layers, h)
+    return layers, last, before, lambda h: walk.fold(head, h)[0]
 
 
 def plan(seconds):
@@ -159,12 +152,6 @@ def labelled(y):
         return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
     return loss
-
-
-def loss_of_state(net, variables, y):
-    """The same of the last state [batch, time, width]."""
-    loss = labelled(y)
-    return lambda h: loss(contract.call(net.head, variables.head, h)[0])
 
 
 def exponent(log10, depths, least=1):

@@ -28,7 +28,7 @@ with lazily():
     import jax.numpy as jnp
     import numpy as np
 
-    from research.architectures import contract
+    from research.architectures import contract, walk
     from research.learning import examples, recipe, supervised, sweeps, trainability
     from research.signal import profiles as profiles_of
 
@@ -52,16 +52,15 @@ def sizes_of(chosen):
 
     @jax.jit
     def sizes(params, stats, x):
-        variables = contract.unite(params, stats)
-        h, _ = contract.call(net.stem, variables.stem, x)
-        found = [jnp.mean(jnp.abs(h))]
-        for stage, stacked in zip(net.stages, variables.stages, strict=True):
-            for index in range(stage.depth):
-                layer = contract.layer_at(stage, stacked, index)
-                h, _ = contract.call(stage.layer, layer, h)
-                found.append(jnp.mean(jnp.abs(h)))
-        outputs, _ = contract.call(net.head, variables.head, h)
-        return jnp.stack([*found, jnp.mean(jnp.abs(outputs))])
+        def step(h, layer):
+            h = layer(h)
+            return h, jnp.mean(jnp.abs(h))
+
+        h, each = x, []
+        for link in contract.links(net, contract.unite(params, stats)):
+            h, size = walk.scan(link, step, h)
+            each.append(size)
+        return jnp.concatenate(each)
 
     return sizes
 

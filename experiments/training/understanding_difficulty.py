@@ -21,7 +21,7 @@ with lazily():
     import jax
     import numpy as np
 
-    from research.architectures import contract
+    from research.architectures import contract, walk
     from research.learning import examples, supervised, sweeps, trainability
     from research.learning import recipe as training
     from research.signal import profiles
@@ -72,16 +72,15 @@ def stretches(cell, recipe):
 
 def jacobians(net, params, x):
     """∂z'/∂z of every layer at every example [layers, examples, units, units]."""
-    (stage,), (stacked,) = net.stages, params.stages
+    (layers,), z, _ = walk.begin(contract.links(net, params), x)
 
-    def walk(z, layer):
+    def step(z, layer):
         def one(z):
-            return contract.call(stage.layer, layer, z[None])[0][0]
+            return layer(z[None])[0]
 
         return jax.vmap(one)(z), jax.vmap(jax.jacfwd(one))(z)
 
-    z, _ = contract.call(net.stem, params.stem, x)
-    return jax.lax.scan(walk, z, stacked)[1]
+    return walk.scan(layers, step, z)[1]
 
 
 def finish(cell, swept):

@@ -5,17 +5,32 @@ leading [depth, …] axis, so compile time does not grow with depth, and every p
 written once for all architectures.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import (
+    Any,
+    Concatenate,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    overload,
+)
 
 import jax
 from flax import linen as nn
 
+from research.architectures.walk import (
+    NOTHING,
+    Fed,
+    Link,
+    Tree,
+    WithStatistics,
+    fold,
+)
 from research.catalogues.initializers import Draw
 from research.catalogues.normalizers import Normalizer
 
-Tree = Any  # a pytree of arrays
-PRODUCTS = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
 INPUTS = "inputs"  # beside "params": what the steps of a tied stage are fed
 
 
@@ -78,18 +93,6 @@ class Stage(NamedTuple):
     before: int = 0
 
 
-class Fed(NamedTuple):
-    """What a stem returns for a tied stage that reads one input a step.
-
-    inputs: [depth, batch, …], made for all steps at once: what does not depend on the
-      state is not computed step by step. A layer is called with its own one, as
-      `layer(h, train, now)`.
-    """
-
-    state: Tree
-    inputs: Tree
-
-
 class Architecture(NamedTuple):
     name: str
     stem: nn.Module
@@ -128,27 +131,20 @@ def unite(params: Variables, statistics: Variables) -> Variables:
     )
 
 
-def feed(stacked: Tree, h: Tree) -> tuple[Tree, Tree]:
-    """(the stage's variables with its inputs among them, the state): Fed taken apart."""
-    if isinstance(h, Fed):
-        return {**stacked, INPUTS: h.inputs}, h.state
-    return stacked, h
-
-
 def call(
     module: nn.Module, variables: Tree, h: Tree, train: bool = True, key: Any = None
 ):
     """(output, statistics): a module's result, and its normalisers' statistics.
 
-    key: for dropout, which there is none of without.
+    key: enables dropout; None disables it.
     """
     rngs = None if key is None else {"dropout": key}
     fed = (variables[INPUTS],) if INPUTS in variables else ()
     variables = {name: v for name, v in variables.items() if name != INPUTS}
     statistics = [name for name in variables if name != "params"]
     if not train or not statistics:
-        kept = {name: variables[name] for name in statistics}
-        return module.apply(variables, h, train, *fed, rngs=rngs), kept
+        unchanged = {name: variables[name] for name in statistics}
+        return module.apply(variables, h, train, *fed, rngs=rngs), unchanged
     return module.apply(variables, h, train, *fed, mutable=statistics, rngs=rngs)
 
 
@@ -156,30 +152,37 @@ def init(key: jax.Array, net: Architecture, x: jax.Array) -> Variables:
     """Fresh variables; a stage's layer l depends on the key and l, not the depth."""
     key_stem, key_head, key_stages = jax.random.split(key, 3)
     stem = net.stem.init(key_stem, x, True)
-    h = jax.eval_shape(lambda v: call(net.stem, v, x)[0], stem)
+    h = _after(_end("stem", net.stem, stem, True), x)
     stages, number = [], -1
     for stage in net.stages:
         number += stage.before == 0
         key_stage = jax.random.fold_in(key_stages, number)
-        inputs, state = feed({}, _zeros(h))
-        arguments = (state, True, *(layer_at(stage, inputs, 0).values()))
+        state, now = _zeros(h), ()
+        if isinstance(state, Fed):
+            state, now = state.state, (jax.tree.map(lambda a: a[0], state.inputs),)
 
-        def init_layer(index, layer=stage.layer, key=key_stage, arguments=arguments):
-            return layer.init(jax.random.fold_in(key, index), *arguments)
+        def init_layer(index, layer=stage.layer, key=key_stage, given=(state, *now)):
+            h, *now = given
+            return layer.init(jax.random.fold_in(key, index), h, True, *now)
 
         if stage.tied:
-            variables = layer_variables = init_layer(0)
+            variables = init_layer(0)
         else:
             indices = stage.before + jax.numpy.arange(stage.depth)
             variables = jax.vmap(init_layer)(indices)
-            layer_variables = jax.eval_shape(init_layer, 0)
-        h = jax.eval_shape(
-            lambda v, *a, layer=stage.layer: call(layer, v, *a)[0],
-            {**layer_variables, **layer_at(stage, inputs, 0)},
-            state,
-        )
+        h = _after(_repeated("stage", stage, variables, True), h)
         stages.append(variables)
     return Variables(stem, tuple(stages), net.head.init(key_head, _zeros(h), True))
+
+
+def _after(link: Link, h: Tree) -> Tree:
+    """The shapes of the state after a link."""
+    return jax.eval_shape(
+        lambda params, given, h: fold([link._replace(params=params, given=given)], h)[
+            0
+        ],
+        *(link.params, dict(link.given), h),
+    )
 
 
 def _zeros(shapes: Tree) -> Tree:
@@ -187,15 +190,130 @@ def _zeros(shapes: Tree) -> Tree:
 
 
 def layer_at(stage: Stage, variables: Tree, index: Any) -> Tree:
-    """The variables of one layer of a stage, and its input where the stage is fed."""
-    return {
-        name: jax.tree.map(
-            lambda a: jax.lax.dynamic_index_in_dim(a, index, 0, keepdims=False), tree
-        )
-        if not stage.tied or name == INPUTS
-        else tree
-        for name, tree in variables.items()
-    }
+    """The variables of one layer of a stage."""
+    if stage.tied:
+        return variables
+    one = jax.lax.dynamic_index_in_dim
+    return jax.tree.map(lambda a: one(a, index, 0, keepdims=False), variables)
+
+
+def links(
+    net: Architecture,
+    variables: Variables,
+    *,
+    train: bool = True,
+    key: Any = None,
+    depths: tuple[Any, ...] | None = None,
+) -> list[Link]:
+    """The net's stem, a link for each stage, and its head.
+
+    key: enables dropout; None disables it.
+    depths: how many layers of each stage probes go through, from the first; all by
+      default. They may be traced: one program then serves every depth, and costs what
+      the depth does.
+    """
+    depths = depths or (None,) * len(net.stages)
+    stages = []
+    for number, (stage, stacked, active) in enumerate(
+        zip(net.stages, variables.stages, depths, strict=True)
+    ):
+        keys = None  # one for each layer
+        if key is not None:
+            keys = jax.random.split(jax.random.fold_in(key, number), stage.depth)
+        link = _repeated(f"stages[{number}]", stage, stacked, train, keys)
+        stages.append(link._replace(active=active))
+    stem = _end("stem", net.stem, variables.stem, train)
+    return [stem, *stages, _end("head", net.head, variables.head, train)]
+
+
+def _end(name: str, module: nn.Module, variables: Tree, train: bool) -> Link:
+    apply, params, given = _module(module, variables, train)
+    return Link(name, apply, params, given=given, end=True)
+
+
+def _repeated(
+    name: str, stage: Stage, stacked: Tree, train: bool, keys: Any = None
+) -> Link:
+    """A stage's link. keys: for dropout, [depth]."""
+    once = stage.depth == 1  # its state may change its shape, which a loop's cannot
+    if once:
+        stacked = layer_at(stage, stacked, 0)
+    apply, params, given = _module(stage.layer, stacked, train)
+    if stage.tied and given:
+        raise ValueError(f"{name} is tied: its layers cannot share statistics")
+    if keys is not None:
+        given = {**given, "key": keys[0] if once else keys}
+    return Link(
+        name,
+        apply,
+        params,
+        repeats=None if once else stage.depth,
+        tied=stage.tied,
+        given=given,
+        activation=getattr(stage.layer, "activation", None),
+        frugal=stage.frugal,
+        segment=stage.segment,
+    )
+
+
+def _module(
+    module: nn.Module, variables: Tree, train: bool
+) -> tuple[Callable[..., WithStatistics], Tree, dict[str, Tree]]:
+    """(apply, params, given) of a module's link."""
+    statistics = {name: v for name, v in variables.items() if name != "params"}
+    given = {"statistics": statistics} if statistics else {}
+    return (
+        functools.partial(_applied, module, train),
+        variables.get("params", {}),
+        given,
+    )
+
+
+def _applied(
+    module: nn.Module,
+    train: bool,
+    params: Tree,
+    h: Tree,
+    *,
+    statistics: Mapping[str, Tree] = NOTHING,
+    key: Any = None,
+    now: Tree = None,
+    activation: Callable[[jax.Array], jax.Array] | None = None,
+) -> WithStatistics:
+    """What a module's link is: `Link.apply` says of what."""
+    if activation is not None:
+        module = module.clone(activation=activation)
+    variables = {"params": params, **statistics}
+    if now is not None:
+        variables[INPUTS] = now
+    return WithStatistics(*call(module, variables, h, train, key))
+
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class Probe(Protocol[P, R]):
+    """A function of links, that takes a net and its variables in their place too."""
+
+    @overload
+    def __call__(self, net: Sequence[Link], /, *a: P.args, **k: P.kwargs) -> R: ...
+    @overload
+    def __call__(
+        self, net: Architecture, variables: Variables, /, *a: P.args, **k: P.kwargs
+    ) -> R: ...
+
+
+def of_links(probe: Callable[Concatenate[Sequence[Link], P], R]) -> Probe[P, R]:
+    """The function of links, for nets of ours as well: f(net, variables, …)."""
+
+    @functools.wraps(probe)
+    def either(net: Any, *arguments: Any, **keywords: Any) -> Any:
+        if isinstance(net, Architecture):
+            net, arguments = links(net, arguments[0]), arguments[1:]
+        return probe(net, *arguments, **keywords)
+
+    return either
 
 
 def apply(
@@ -207,70 +325,12 @@ def apply(
 ):
     """(outputs [batch, outputs], statistics): the whole network, by plain scans.
 
-    key: for dropout, which there is none of without.
+    key: enables dropout; None disables it.
     """
-    h, stem = call(net.stem, variables.stem, x, train)
-    statistics = []
-    for number, (stage, stacked) in enumerate(
-        zip(net.stages, variables.stages, strict=True)
-    ):
-        stacked, h = feed(stacked, h)
-        keys = None  # one for each layer
-        if key is not None:
-            keys = jax.random.split(jax.random.fold_in(key, number), stage.depth)
-
-        def step(h, layer, module=stage.layer):
-            variables, key = layer
-            return call(module, variables, h, train, key)
-
-        if stage.frugal:
-            step = jax.checkpoint(step, policy=PRODUCTS, prevent_cse=False)
-        if stage.depth == 1:  # a scan's carry cannot change its shape
-            h, kept = step(
-                h, (layer_at(stage, stacked, 0), None if keys is None else keys[0])
-            )
-            kept = jax.tree.map(lambda a: a[None], kept)
-        elif stage.tied:
-            tied = {name: v for name, v in stacked.items() if name != INPUTS}
-            inputs = {name: v for name, v in stacked.items() if name == INPUTS}
-            h, kept = _repeat(stage, _sharing(tied, step), h, (inputs, keys))
-        else:
-            h, kept = _repeat(stage, step, h, (stacked, keys))
-        statistics.append(kept)
-    outputs, head = call(net.head, variables.head, h, train)
-    return outputs, Variables(stem, tuple(statistics), head)
-
-
-def _sharing(tied: Tree, step: Callable) -> Callable:
-    """The step of layers that share all variables but their inputs."""
-
-    def one(h: Tree, now: Tree):
-        inputs, key = now
-        return step(h, ({**tied, **inputs}, key))
-
-    return one
-
-
-def _repeat(stage: Stage, step: Callable, h: Tree, layers: Tree) -> tuple[Tree, Tree]:
-    """(state, statistics [depth, …]) after a stage's layers, given as [depth, …]."""
-    if stage.segment is None:
-        return jax.lax.scan(step, h, layers, length=stage.depth)
-    parts, rest = divmod(stage.depth, stage.segment)
-    cut = stage.depth - rest
-
-    def run(length: int, **more):
-        many = lambda h, part: jax.lax.scan(step, h, part, length=length)
-        return jax.checkpoint(many, **more)
-
-    first = jax.tree.map(
-        lambda a: a[:cut].reshape(parts, stage.segment, *a.shape[1:]), layers
-    )
-    h, kept = jax.lax.scan(
-        run(stage.segment, prevent_cse=False), h, first, length=parts
-    )
-    kept = jax.tree.map(lambda a: a.reshape(cut, *a.shape[2:]), kept)
-    if not rest:
-        return h, kept
-    h, last = run(rest)(h, jax.tree.map(lambda a: a[cut:], layers))
-    both = jax.tree.map(lambda *parts: jax.numpy.concatenate(parts), kept, last)
-    return h, both
+    outputs, statistics = fold(links(net, variables, train=train, key=key), x)
+    stem, *stages, head = statistics
+    stacked = [
+        jax.tree.map(lambda a: a[None], own) if stage.depth == 1 else own
+        for stage, own in zip(net.stages, stages, strict=True)
+    ]
+    return outputs, Variables(stem, tuple(stacked), head)

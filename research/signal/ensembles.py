@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from research.architectures import ARCHITECTURES
+from research.architectures import ARCHITECTURES, contract
 from research.architectures.contract import Settings, Variables, Weights, init
 from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.initializers import DRAWS, Rule
@@ -145,9 +145,8 @@ def _compiled(program: Program, gradients_alone: bool = False):
 
         net = build(program, activation, "normal", rules, depth)
         depths = (depth,) if _repeats(program) else None
-        measured = probes.signal(
-            net, variables, x, loss, depths=depths, threshold=threshold
-        )
+        links = contract.links(net, variables, depths=depths)
+        measured = probes.signal(links, x, loss, threshold=threshold)
         # What is left out of the program's results is not worked out.
         if gradients_alone:
             return measured.log10_gradient

@@ -7,8 +7,7 @@ Sources: Pennington, Schoenholz & Ganguli 2017, arXiv:1711.04735 (the spectrum, 
 dynamical isometry); Halko, Martinsson & Tropp 2011, arXiv:0909.4061 (block iteration).
 """
 
-import functools
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -16,15 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from research.architectures.contract import (
-    Architecture,
-    Stage,
-    Tree,
-    Variables,
-    call,
-    feed,
-    layer_at,
-)
+from research.architectures import walk
+from research.architectures.contract import of_links
+from research.architectures.walk import Link, Tree
 
 EXACT_WIDTH = 256  # states up to this size are done exactly unless asked otherwise
 TOP = 8  # values asked of the iteration unless told otherwise
@@ -50,58 +43,66 @@ class Spectrum(NamedTuple):
     converged: jax.Array
 
 
+@of_links
 def singular_values(
-    net: Architecture,
-    variables: Variables,
-    x: jax.Array,
+    links: Sequence[Link],
+    x: Tree,
     *,
     k: int | None = None,
     method: Literal["auto", "exact", "iteration"] = "auto",
-    depths: tuple[Any, ...] | None = None,
     tolerance: float = 1e-3,
     iterations: int = 100,
 ) -> Spectrum:
     """The k largest singular values of ∂(last state)/∂(first state) at x [batch, …].
 
+    links: or a net and its variables, in two arguments; the first state is what the
+      first layer reads, the last what the last layer returns, as in `probes.signal`.
     k: all of them by default if exact, else TOP.
     method: "exact" pushes a basis through the layers: width times a forward pass, and
       [batch, width, width] of memory. "iteration" pushes a block of vectors forth and
       back until the residual is below `tolerance`, `iterations` times at most. "auto"
       is exact up to EXACT_WIDTH.
-    depths: how many layers of each stage are run, as in `probes.signal`.
 
-    Raises ValueError where a layer mixes the examples of a batch (batch norm): no
-    example has a Jacobian of its own there.
+    Raises ValueError where a layer has statistics of a batch (batch norm), which mix
+    its examples: no example has a Jacobian of its own there.
     """
-    for stacked in variables.stages:
-        if set(stacked) - {"params"}:
+    for link in links:
+        if "statistics" in link.given and not link.end:
             raise ValueError(
-                f"{net.name} normalises over the batch, which mixes the examples: "
+                f"{link.name} normalises over the batch, which mixes the examples: "
                 "none has a Jacobian of its own; use another normalizer"
             )
     if k is not None and k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
     if method not in ("auto", "exact", "iteration"):
         raise ValueError(f"method must be auto, exact or iteration, not {method!r}")
-    depths = depths or tuple(stage.depth for stage in net.stages)
     with jax.default_matmul_precision("highest"):
-        h, _ = call(net.stem, variables.stem, x)
-        first, h = feed({}, h)
-
-        def layers(fed):  # one example's, whose inputs have lost their batch axis
-            fed = jax.tree.map(lambda a: a[:, None], fed)
-            stages = ({**variables.stages[0], **fed}, *variables.stages[1:])
-            return _Layers(net.stages, stages, depths)
-
-        over = functools.partial(jax.vmap, in_axes=(0, 1))
+        stem, layers, _ = walk.parts(links)
+        h, _ = walk.fold(stem, x)
+        h, inputs = h if isinstance(h, walk.Fed) else (h, None)
         width = sum(a[0].size for a in jax.tree.leaves(h))
         exact = method == "exact" or (method == "auto" and width <= EXACT_WIDTH)
-        if exact:
-            return over(lambda h, fed: _exact(layers(fed), h, k))(h, first)
-        size = min(k or TOP, width)
-        return over(lambda h, fed: _top(layers(fed), h, size, tolerance, iterations))(
-            h, first
-        )
+
+        def of_one(h, inputs):  # an example's, whose arrays have no batch axis
+            fed = inputs is not None
+            now = jax.tree.map(lambda a: a[:, None], inputs)
+            own, h = walk.enter(layers, walk.Fed(h, now) if fed else h)
+            own = [link._replace(apply=_alone(link)) for link in own]
+            if exact:
+                return _exact(own, h, k)
+            return _top(own, h, min(k or TOP, width), tolerance, iterations)
+
+        return jax.vmap(of_one, in_axes=(0, 1))(h, inputs)
+
+
+def _alone(link: Link) -> Any:
+    """The link's map of one example's state, without its batch axis."""
+
+    def apply(params: Tree, h: Tree, **given: Tree) -> Tree:
+        layer = walk.Layer(link.name, link.apply, params, given)
+        return jax.tree.map(lambda a: a[0], layer(jax.tree.map(lambda a: a[None], h)))
+
+    return apply
 
 
 class Isometry(NamedTuple):
@@ -132,35 +133,10 @@ def isometry(log10: Any) -> Isometry:
         return Isometry(top[..., 0] + np.log10(mean), variance)
 
 
-class _Layers(NamedTuple):
-    """The stages with their variables and active depths."""
-
-    stages: tuple[Stage, ...]
-    variables: tuple[Tree, ...]
-    depths: tuple[Any, ...]
-
-    def layer(self, number: int, index: Any) -> Callable[[Tree], Tree]:
-        """One layer on one example's state, without its batch axis."""
-        stage = self.stages[number]
-        variables = layer_at(stage, self.variables[number], index)
-
-        def apply(h: Tree) -> Tree:
-            after, _ = call(stage.layer, variables, jax.tree.map(lambda a: a[None], h))
-            return jax.tree.map(lambda a: a[0], after)
-
-        return apply
-
-    def over(self, number: int, step: Callable, carry: Tree) -> Tree:
-        """The carry after step(index, carry) for every active layer of a stage."""
-        if self.stages[number].depth == 1:  # may change shapes, which a loop cannot
-            return step(0, carry)
-        return jax.lax.fori_loop(0, self.depths[number], step, carry)
-
-
-def _exact(layers: _Layers, h: Tree, k: int | None) -> Spectrum:
+def _exact(links: Sequence[Link], h: Tree, k: int | None) -> Spectrum:
     flat, unravel = ravel_pytree(h)
     basis = jax.vmap(unravel)(jnp.eye(flat.size, dtype=flat.dtype))
-    images, exponent = _push(layers, h, basis)
+    images, exponent = _push(links, h, basis)
     values = _stretches(images)[:k]
     floor = flat.size * jnp.finfo(flat.dtype).eps
     known = jnp.all(jnp.isfinite(values))
@@ -187,65 +163,49 @@ def _orthonormal(a: jax.Array) -> jax.Array:
     return jnp.linalg.qr(a)[0]
 
 
-def _push(layers: _Layers, h: Tree, tangents: Tree) -> tuple[jax.Array, jax.Array]:
+def _push(
+    links: Sequence[Link], h: Tree, tangents: Tree
+) -> tuple[jax.Array, jax.Array]:
     """J t of every tangent [n, …], as [n, width] × 2^exponent."""
+    carry = (h, tangents, jnp.int32(0))
+    for link in links:
 
-    def step_of(number):
-        def step(index, carry):
+        def step(index, carry, link=link):
             h, tangents, exponent = carry
-            after, push = jax.linearize(layers.layer(number, index), h)
+            after, push = jax.linearize(walk.at(link, index), h)
             tangents, more = _rescaled(jax.vmap(push)(tangents))
             return after, tangents, exponent + more
 
-        return step
-
-    carry = (h, tangents, jnp.int32(0))
-    for number in range(len(layers.stages)):
-        carry = layers.over(number, step_of(number), carry)
+        carry = walk.loop(link, step, carry)
     return _rows(carry[1]), carry[2]
 
 
 def _pull(
-    layers: _Layers, states: list[Tree], last: Tree, cotangents: jax.Array
+    links: Sequence[Link], states: list[Tree], last: Tree, cotangents: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Jᵀ u of every u in cotangents [n, width], as [n, width] × 2^exponent."""
+    _, unravel = ravel_pytree(last)
+    carry = (jax.vmap(unravel)(cotangents), jnp.int32(0))
+    for link, before in reversed([*zip(links, states, strict=True)]):
 
-    def step_of(number):
-        active = 1 if layers.stages[number].depth == 1 else layers.depths[number]
-
-        def step(count, carry):
+        def step(index, carry, link=link, before=before):
             cotangents, exponent = carry
-            index = active - 1 - count
-            h = jax.tree.map(lambda a: a[index], states[number])
-            _, pull = jax.vjp(layers.layer(number, index), h)
+            h = jax.tree.map(lambda a: a[index], before)
+            _, pull = jax.vjp(walk.at(link, index), h)
             cotangents, more = _rescaled(jax.vmap(lambda u: pull(u)[0])(cotangents))
             return cotangents, exponent + more
 
-        return step
-
-    _, unravel = ravel_pytree(last)
-    carry = (jax.vmap(unravel)(cotangents), jnp.int32(0))
-    for number in reversed(range(len(layers.stages))):
-        carry = layers.over(number, step_of(number), carry)
+        carry = walk.loop(link, step, carry, back=True)
     return _rows(carry[0]), carry[1]
 
 
-def _states(layers: _Layers, h: Tree) -> tuple[list[Tree], Tree]:
-    """Every layer's input, of a stage as [depth, …], and the last state."""
-    kept = []
-    for number, stage in enumerate(layers.stages):
-
-        def step(index, carry, number=number):
-            h, states = carry
-            states = jax.tree.map(lambda s, a: s.at[index].set(a), states, h)
-            return layers.layer(number, index)(h), states
-
-        room = jax.tree.map(
-            lambda a, d=stage.depth: jnp.zeros((d, *a.shape), a.dtype), h
-        )
-        h, states = layers.over(number, step, (h, room))
-        kept.append(states)
-    return kept, h
+def _states(links: Sequence[Link], h: Tree) -> tuple[list[Tree], Tree]:
+    """Every layer's input, of a link as [repeats, …], and the last state."""
+    states = []
+    for link in links:
+        h, before = walk.through(link, h)
+        states.append(before)
+    return states, h
 
 
 class _Iteration(NamedTuple):
@@ -256,18 +216,20 @@ class _Iteration(NamedTuple):
     residual: jax.Array
 
 
-def _top(layers: _Layers, h: Tree, k: int, tolerance: float, iterations: int):
+def _top(
+    links: Sequence[Link], h: Tree, k: int, tolerance: float, iterations: int
+) -> Spectrum:
     """The k largest by block iteration, each round a Rayleigh-Ritz step."""
     flat, unravel = ravel_pytree(h)
-    states, last = _states(layers, h)
+    states, last = _states(links, h)
     k = min(k, sum(a.size for a in jax.tree.leaves(last)))
     size = min(k + OVERSAMPLING, flat.size, sum(a.size for a in jax.tree.leaves(last)))
 
     def step(now: _Iteration) -> _Iteration:
-        images, exponent = _push(layers, h, jax.vmap(unravel)(now.block))
+        images, exponent = _push(links, h, jax.vmap(unravel)(now.block))
         turn, values, left = _decomposed(images)
         right = turn.T @ now.block  # so that J right_i = values_i left_i
-        back, back_exponent = _pull(layers, states, last, left)
+        back, back_exponent = _pull(links, states, last, left)
         back = jnp.ldexp(back, back_exponent - exponent)
         missing = back - values[:, None] * right
         residual = jnp.max(jnp.linalg.norm(missing[:k], axis=1))

@@ -5,30 +5,24 @@ layer, renormalises the cotangent at each and adds up the logarithms, so that a
 gradient of 10^-6290 is a number like any other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from research.architectures.contract import (
-    Architecture,
-    Stage,
-    Tree,
-    Variables,
-    call,
-    feed,
-    layer_at,
-)
+from research.architectures import walk
+from research.architectures.contract import of_links
+from research.architectures.walk import Link, Tree
 from research.theory.activation import value_and_slope
 
 Loss = Callable[[Any], jax.Array]  # outputs [batch, …] -> scalar
 
 
 class Signal(NamedTuple):
-    """Per-layer profiles; a state is the stem's output or a layer's, first to last.
+    """Per-layer profiles; a state is what the first layer reads or what a layer returns.
 
-    Entries beyond a stage's active depth are nan.
+    Entries beyond a link's active depth are nan.
 
     log10_length: [states] log10 of the hidden state's mean square, q.
     decorrelation: [states] 1 − c, with c the mean correlation of two examples.
@@ -45,27 +39,27 @@ class Signal(NamedTuple):
     saturated: jax.Array
 
 
+@of_links
 def signal(
-    net: Architecture,
-    variables: Variables,
-    x: jax.Array,
-    loss: Loss,
-    *,
-    depths: tuple[Any, ...] | None = None,
-    threshold: Any = 0.0,
+    links: Sequence[Link], x: Tree, loss: Loss, *, threshold: Any = 0.0
 ) -> Signal:
     """All profiles of one network on one batch x [batch, …].
 
-    depths: how many layers of each stage are run, from the first; all by default. They
-      may be traced: one program then serves every depth, and costs what the depth does.
+    links: or a net and its variables, in two arguments. A stem and a head (`Link.end`)
+      are gone through and left out of the profiles; links without are all layers.
     threshold: the |φ′| below which a unit counts as saturated.
 
     Normalisers use batch statistics. The profile equals automatic differentiation where
     that does not underflow.
     """
-    passes, h = _forward(net, variables, x, depths, threshold)
-    walked = [(forward.stacked, forward.active, forward.states) for forward in passes]
-    _, log10_gradient, log10_parameters = _back(net, variables, h, loss, walked)
+    layers, h, head = walk.begin(links, x)
+    passes = []
+    for link in layers:
+        run = _through_one if link.repeats is None else _through_many
+        forward, h = run(link, h, threshold)
+        passes.append(forward)
+    walked = [(link, f.states) for link, f in zip(layers, passes, strict=True)]
+    _, log10_gradient, log10_parameters = _back(walked, head, h, loss)
     return Signal(
         log10_length=_chain([f.log10_length for f in passes]),
         decorrelation=_chain([f.decorrelation for f in passes]),
@@ -75,101 +69,71 @@ def signal(
     )
 
 
+@of_links
 def log_gradients(
-    net: Architecture, variables: Variables, x: jax.Array, loss: Loss
+    links: Sequence[Link], x: Tree, loss: Loss
 ) -> tuple[jax.Array, jax.Array]:
     """log10 ‖∂loss/∂h‖ [states] and log10 ‖∂loss/∂θ‖ [layers], and nothing else.
 
     Example: `states, parameters = log_gradients(net, variables, x, loss)`.
     """
-    return value_and_log_gradients(net, variables, x, loss)[1]
+    return value_and_log_gradients(links, x, loss)[1]
 
 
+@of_links
 def value_and_log_gradients(
-    net: Architecture, variables: Variables, x: jax.Array, loss: Loss
+    links: Sequence[Link], x: Tree, loss: Loss
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     """(loss, `log_gradients`) in the time that `jax.value_and_grad` takes."""
-    h, _ = call(net.stem, variables.stem, x)
+    layers, h, head = walk.begin(links, x)
     walked = []
-    for stage, stacked in zip(net.stages, variables.stages, strict=True):
-        stacked, h = feed(stacked, h)
-        h, states = _remember(stage, stacked, h)
-        walked.append((stacked, stage.depth, states))
-    value, states, parameters = _back(net, variables, h, loss, walked)
+    for link in layers:
+        h, before = walk.through(link, h)
+        walked.append((link, before))
+    value, states, parameters = _back(walked, head, h, loss)
     return value, (states, parameters)
 
 
-def _remember(stage: Stage, stacked, h) -> tuple[Tree, Tree]:
-    """The state after a stage, and those before each of its layers [depth, …]."""
-    if stage.depth == 1:  # the state may change its shape, which a loop's carry cannot
-        after, _ = call(stage.layer, layer_at(stage, stacked, 0), h)
-        return after, jax.tree.map(lambda a: a[None], h)
-
-    def step(h, index):
-        return call(stage.layer, layer_at(stage, stacked, index), h)[0], h
-
-    return jax.lax.scan(step, h, jnp.arange(stage.depth))
-
-
-def _back(net, variables, h, loss: Loss, walked):
+def _back(walked, head: Sequence[Link], h: Tree, loss: Loss):
     """The loss, and log10 gradient norms of [states] and of [layers]' parameters.
 
-    h: the last state. walked: each stage's variables, how many of its layers were run,
-    and the states before them.
+    walked: (link, the states before each of its applications) of every layer.
+    h: the last state.
     """
-    value, pull = jax.vjp(lambda h: loss(call(net.head, variables.head, h)[0]), h)
+    value, pull = jax.vjp(lambda h: loss(walk.fold(head, h)[0]), h)
     (cotangent,) = pull(jnp.ones_like(value))
     cotangent, log10 = _unit(cotangent)
     log10_gradient, log10_parameters = [], []
-    for stage, (stacked, active, before) in zip(
-        reversed(net.stages), reversed(walked), strict=True
-    ):
-        cotangent, log10, states, parameters = _backward(
-            stage, stacked, active, before, cotangent, log10
-        )
+    for link, before in reversed(walked):
+        cotangent, log10, states, parameters = _backward(link, before, cotangent, log10)
         log10_gradient.insert(0, states)
         log10_parameters.insert(0, parameters)
     return value, _chain(log10_gradient), jnp.concatenate(log10_parameters)
 
 
 class _Pass(NamedTuple):
-    """One stage's forward pass: its states [depth + 1, …] and their profiles."""
+    """One link's forward pass: its states [repeats + 1, …] and their profiles.
 
-    stacked: Tree
-    active: Any
+    Of a link that is applied once, the states are what it reads, [1, …].
+    """
+
     states: Tree
     log10_length: jax.Array
     decorrelation: jax.Array
     saturated: jax.Array
 
 
-def _forward(net, variables, x, depths, threshold) -> tuple[list[_Pass], Tree]:
-    depths = depths or tuple(stage.depth for stage in net.stages)
-    h, _ = call(net.stem, variables.stem, x)
-    passes = []
-    for stage, stacked, active in zip(
-        net.stages, variables.stages, depths, strict=True
-    ):
-        run = _through_one if stage.depth == 1 else _through_many
-        stacked, h = feed(stacked, h)
-        forward, h = run(stage, stacked, h, active, threshold)
-        passes.append(forward)
-    return passes, h
-
-
-def _through_one(stage: Stage, stacked, h, active, threshold) -> tuple[_Pass, Tree]:
-    """A stage of one layer, whose output may have another shape than its input."""
-    after, saturated = _layer_with_saturation(
-        stage, layer_at(stage, stacked, 0), h, threshold
-    )
+def _through_one(link: Link, h: Tree, threshold) -> tuple[_Pass, Tree]:
+    """A link that is applied once: its output may have another shape than its input."""
+    after, saturated = _with_saturation(link, 0, h, threshold)
     length, decorrelation = zip(_spread(h), _spread(after), strict=True)
     states = jax.tree.map(lambda a: a[None], h)
     profiles = (jnp.stack(length), jnp.stack(decorrelation), saturated[None])
-    return _Pass(stacked, 1, states, *profiles), after
+    return _Pass(states, *profiles), after
 
 
-def _through_many(stage: Stage, stacked, h, active, threshold) -> tuple[_Pass, Tree]:
-    depth = stage.depth
+def _through_many(link: Link, h: Tree, threshold) -> tuple[_Pass, Tree]:
+    depth = link.repeats or 1
     states = jax.tree.map(
         lambda a: jnp.zeros((depth + 1, *a.shape), a.dtype).at[0].set(a), h
     )
@@ -185,9 +149,7 @@ def _through_many(stage: Stage, stacked, h, active, threshold) -> tuple[_Pass, T
 
     def step(index, carry):
         h, states, lengths, decorrelations, saturations = carry
-        h, saturated = _layer_with_saturation(
-            stage, layer_at(stage, stacked, index), h, threshold
-        )
+        h, saturated = _with_saturation(link, index, h, threshold)
         length, decorrelation = _spread(h)
         return (
             h,
@@ -197,49 +159,39 @@ def _through_many(stage: Stage, stacked, h, active, threshold) -> tuple[_Pass, T
             saturations.at[index].set(saturated),
         )
 
-    h, states, *profiles = jax.lax.fori_loop(0, active, step, start)
-    return _Pass(stacked, active, states, *profiles), h
+    h, states, *profiles = walk.loop(link, step, start)
+    return _Pass(states, *profiles), h
 
 
-def _backward(stage: Stage, stacked, active, before: Tree, cotangent, log10):
-    """The cotangent at the stage's input, its log10 size, and the logs on the way."""
-    depth = stage.depth
+def _backward(link: Link, before: Tree, cotangent, log10):
+    """The cotangent at the link's input, its log10 size, and the logs on the way."""
 
-    def pull(index, cotangent):
-        layer = layer_at(stage, stacked, index)
-        h = jax.tree.map(lambda a: a[index], before)
-        _, vjp = jax.vjp(
-            lambda p, h: call(stage.layer, {**layer, "params": p}, h)[0],
-            layer.get("params", {}),
-            h,
-        )
-        return vjp(cotangent)
-
-    def step(count, carry):
+    def step(index, carry):
         cotangent, log10, states, parameters = carry
-        index = active - 1 - count
-        of_parameters, of_state = pull(index, cotangent)
+        layer = walk.at(link, index)
+        h = jax.tree.map(lambda a: a[index], before)
+        _, pull = jax.vjp(layer.at, layer.params, h)
+        of_parameters, of_state = pull(cotangent)
         parameters = parameters.at[index].set(log10 + _log10_norm(of_parameters))
         cotangent, more = _unit(of_state)
         log10 = log10 + more
         return cotangent, log10, states.at[index].set(log10), parameters
 
+    depth = link.repeats or 1
     empty = jnp.full((depth + 1,), jnp.nan)
-    start = (cotangent, log10, empty.at[active].set(log10), empty[:-1])
-    if depth == 1:  # the cotangent may change its shape, which a loop's carry cannot
-        return step(0, start)
-    return jax.lax.fori_loop(0, active, step, start)
+    start = (cotangent, log10, empty.at[walk.count(link)].set(log10), empty[:-1])
+    return walk.loop(link, step, start, back=True)
 
 
-def _layer_with_saturation(stage: Stage, variables, h, threshold):
-    """(h after the layer, share of saturated units), by way of the layer's φ.
+def _with_saturation(link: Link, index, h: Tree, threshold):
+    """(h after a layer, share of saturated units), by way of the layer's φ.
 
     The activation is an argument of every layer, so the probe hands in one that also
     notes its slopes: no layer has to report them.
     """
-    phi = getattr(stage.layer, "activation", None)
+    layer, phi = walk.at(link, index), link.activation
     if phi is None:
-        return call(stage.layer, variables, h)[0], jnp.array(jnp.nan)
+        return layer(h), jnp.array(jnp.nan)
     shares = []
 
     def noting(z):
@@ -248,7 +200,7 @@ def _layer_with_saturation(stage: Stage, variables, h, threshold):
         shares.append(jnp.mean(dead, dtype=jnp.float32))
         return value
 
-    after, _ = call(stage.layer.clone(activation=noting), variables, h)
+    after = layer.at(layer.params, h, activation=noting)
     return after, jnp.mean(jnp.stack(shares))
 
 
@@ -308,5 +260,5 @@ def _scale(*arrays: jax.Array) -> jax.Array:
 
 
 def _chain(profiles: list[jax.Array]) -> jax.Array:
-    """Stage profiles joined; a stage's first state is the last of the one before."""
+    """Links' profiles joined; a link's first state is the last of the one before."""
     return jnp.concatenate([profiles[0], *(p[1:] for p in profiles[1:])])

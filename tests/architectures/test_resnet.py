@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from research.architectures import ARCHITECTURES
-from research.architectures.contract import apply, call, init, layer_at
+from research.architectures.contract import (
+    Variables,
+    apply,
+    call,
+    init,
+    layer_at,
+    links,
+)
 from research.catalogues.normalizers import EPSILON
 from research.signal import probes
 
@@ -319,9 +326,15 @@ def test_blocks_are_their_formulas_and_note_their_saturation(name, depth, networ
         variables = jax.tree.map(
             lambda a, r=random: np.float32(0.3 * r.standard_normal(a.shape)), shapes
         )
-        run = jax.jit(
-            lambda v, h, stage=stage: probes._layer_with_saturation(stage, v, h, 1e-6)
-        )
+
+        alone = net._replace(stages=(stage._replace(depth=1),))
+
+        @jax.jit
+        def run(variables, h, net=alone):
+            stacked = jax.tree.map(lambda a: a[None], variables)
+            _, link, _ = links(net, Variables({}, (stacked,), {}))
+            return probes._with_saturation(link, 0, h, 1e-6)
+
         after, saturated = run(variables, h)
         noted = Noted()
         expected = by_hand(form, stage.layer, variables["params"], h, noted)

@@ -10,7 +10,7 @@ import pytest
 from conftest import dense_families
 from scipy.special import digamma
 
-from research.architectures.contract import apply, call
+from research.architectures.contract import apply, call, links
 from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.normalizers import NORMALIZERS
 from research.signal import probes, profiles
@@ -271,7 +271,8 @@ def test_one_compilation_serves_every_depth(network, filled, traces):
 
     @traces
     def run(v, depth):
-        return probes.signal(net, v, X, loss, depths=(depth,), threshold=0.5)
+        some = links(net, v, depths=(depth,))
+        return probes.signal(some, X, loss, threshold=0.5)
 
     for depth in (1, 4, 7):
         signal = run(variables, np.int32(depth))
