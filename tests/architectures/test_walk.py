@@ -155,7 +155,21 @@ def recurrent():
     ]
 
 
-MODELS = {"plain": plain, "linen": linen, "nnx": of_nnx, "recurrent": recurrent}
+def once():
+    """The same for one step: a link that is applied once."""
+    read, cell = recurrent()
+    one = lambda w, x: jax.tree.map(lambda a: a[-1:], read.apply(w, x).inputs)
+    start = lambda w, x: Fed(jnp.ones_like(x @ w), one(w, x))
+    return [read._replace(apply=start), cell._replace(repeats=None)]
+
+
+MODELS = {
+    "plain": plain,
+    "linen": linen,
+    "nnx": of_nnx,
+    "recurrent": recurrent,
+    "once": once,
+}
 
 
 def by_autodiff(net, x):
@@ -211,6 +225,7 @@ def test_log_gradients_of_any_model_are_those_of_float64_autodiff(name):
         "linen": (5, 4),
         "nnx": (5, 4),
         "recurrent": (4, 3),
+        "once": (2, 1),
     }[name]
     assert seen[0].shape == (states,) and seen[1].shape == (layers,)
     for ours, theirs in zip(seen, expected, strict=True):
