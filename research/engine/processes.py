@@ -1,7 +1,8 @@
 """A run in one process, or in several that are one: the first writes, all go in step.
 
-Every process computes the same numbers and takes part in all that is sent between devices;
-what is read and written on disk, and what is said, is process 0's.
+Every process computes the same numbers and takes part in all that is sent between devices.
+Each writes and reads its own shards of a checkpoint; all else that is read and written on
+disk, and what is said, is process 0's.
 """
 
 import contextlib
@@ -71,12 +72,9 @@ def together() -> Iterator[None]:
 
 
 class Keeper:
-    """The checkpoints of a run, whatever its mesh and processes.
+    """The checkpoints of a run, whatever its mesh and processes."""
 
-    store: None in all processes but the first.
-    """
-
-    def __init__(self, store: checkpoints.Store | None, spread: bool):
+    def __init__(self, store: checkpoints.Store, spread: bool):
         self._store, self._spread = store, spread
 
     def restore(self, kept: Any) -> tuple[int, Any]:
@@ -84,44 +82,34 @@ class Keeper:
 
         Raises Mismatch when it is of another state.
         """
+        if jax.process_count() > 1:
+            return self._read(kept) or (-1, kept)
         if not self._spread:
             return self._read(jax.eval_shape(lambda: kept)) or (-1, kept)
         # To the host first: a state may be too large for any one device.
-        like = jax.tree.map(_on_host, kept)
-        found = self._read(like)
-        step = int(sharding.agreed(found[0] if found else -1)[0, 0])
-        if step < 0:
-            return step, kept
-        state = sharding.whole(found[1]) if found else jax.tree.map(_data, like)
-        if jax.process_count() > 1:
-            state = sharding.of_first(state)
-        return step, sharding.as_placed(state, kept)
+        read = self._read(jax.tree.map(_on_host, kept))
+        if read is None:
+            return -1, kept
+        step, state = read
+        return step, sharding.as_placed(sharding.whole(state), kept)
 
     def _read(self, like: Any) -> tuple[int, Any] | None:
-        if self._store is None:
-            return None
         restored = self._store.restore(like)
         for line in self._store.damaged:
             console.say(line)
-        return (
-            None if restored is None else (restored.step, type(like)(*restored.state))
-        )
+        return None if restored is None else (restored.step, restored.state)
 
     def due(self) -> bool:
         """Whether it is time for a save. Raises NotSaved when the last one failed."""
-        return self._store is not None and self._store.due()
+        return self._store.due()
 
     def begin(self, step: int, kept: Any) -> None:
         """Begins a save, in all processes at once; they go on meanwhile."""
-        kept = _gathered(kept)
-        if self._store is not None:
-            self._store.begin(step, kept, {})
+        self._store.begin(step, kept, {})
 
     def save(self, step: int, kept: Any) -> None:
         """Saves, in all processes at once. Raises NotSaved."""
-        kept = _gathered(kept)
-        if self._store is not None:
-            self._store.save(step, kept, {})
+        self._store.save(step, kept, {})
 
 
 def _on_host(leaf: Any) -> Any:
@@ -131,32 +119,8 @@ def _on_host(leaf: Any) -> Any:
     return np.empty(leaf.shape, leaf.dtype)
 
 
-def _data(leaf: Any) -> np.ndarray:
-    """An array of the same form, by a key's data where it is one."""
-    if is_key(leaf):
-        leaf = jax.eval_shape(jax.random.key_data, leaf)
-    return np.zeros(leaf.shape, leaf.dtype)
-
-
-def _gathered(tree: Any) -> Any:
-    """The tree with its arrays in this process; keys stay what they are."""
-    if jax.process_count() == 1:
-        return tree
-
-    def one(leaf: Any) -> Any:
-        array = sharding.whole(leaf)
-        if not is_key(leaf):
-            return array
-        return jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf))
-
-    return jax.tree.map(one, tree)
-
-
 @contextlib.contextmanager
 def keeper(folder: Path, seconds: float, spread: bool) -> Iterator[Keeper]:
     """The checkpoints of a folder. spread: the state is split over a mesh."""
-    if not sharding.leads():
-        yield Keeper(None, spread)
-        return
     with checkpoints.open(folder, seconds) as store:
         yield Keeper(store, spread)

@@ -6,25 +6,25 @@ under a name that begins with a dot, forced to the disk, and renamed. So kill -9
 full disk leave the checkpoints that were there, and nothing else counts as one. Orbax's
 own Checkpointer commits before a seal could be added, and reads damaged files as if they
 were whole; nothing of a file is read here before its checksum is right. Nothing is pickled.
-Where one of several processes saves, which Orbax does not let it, NumPy writes the arrays.
 
 The writing is done by one thread, on a copy of the state. An ordinary SIGTERM ends the
 process at once, as kill -9 does; to save first, let a handler set a flag and let the
 loop that reads it call `save`. Leaving the `with` block finishes the save under way.
 
-One process only: every array must be addressable from it. States of several devices are
-gathered, and restored on whatever devices `like` names. Of a run's several processes one
-saves (`research/engine/processes.py`).
+Of a run's several processes each opens the folder, which all can see, and calls `begin`,
+`save` and `restore` at the same steps. Each writes its own shards and their checksums;
+once all have, process 0 seals them, and alone renames and removes. A state is restored on
+whatever devices and processes `like` is placed on, and each process reads its own shards.
 """
 
 import contextlib
-import hashlib
+import functools
 import json
-import logging
 import operator
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,33 +32,21 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from research.lazy import lazily
+from research.learning import arrays_on_disk, restoring, seals, sharding, shards
 from research.learning.forms import (
-    Form,
     Mismatch,
-    compare,
     digest_of,
     forms_of,
     is_key,
     named_arrays,
     on_host,
-    placed,
 )
 from research.learning.forms import digest as digest
-
-with lazily():
-    import orbax.checkpoint as ocp
-
-SCHEMA = 1
-PART = ".part-"  # what is being written or removed; left by a killed run
+from research.learning.seals import PART, Seal
 
 
 class NotSaved(OSError):
     """A checkpoint that could not be written; those before it are still there."""
-
-
-class Damaged(ValueError):
-    """A checkpoint that is not what was written."""
 
 
 class Restored(NamedTuple):
@@ -68,51 +56,6 @@ class Restored(NamedTuple):
     state: Any
     metadata: dict[str, Any]
     damaged: list[str]
-
-
-class Seal(NamedTuple):
-    """What `seal.json` says of a checkpoint."""
-
-    schema: int
-    step: int
-    digest: str
-    forms: list[Form]
-    keys: dict[str, str]  # the generators of typed keys, by name
-    files: dict[str, str]  # SHA-256 by path
-    metadata: dict[str, Any]
-
-
-# --------------------------------------------------------------------- files and seal
-
-
-def _file_sums(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): _file_sum(path) for path in files}
-
-
-def _file_sum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _checksum(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def _to_disk(path: Path) -> None:
-    """Forces a file or a folder's list of names out of the cache."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _remove(path: Path) -> None:
-    """Deletes a folder; what an interruption leaves of it does not look whole."""
-    hidden = path.with_name(f"{PART}old-{path.name}")
-    path.rename(hidden)
-    shutil.rmtree(hidden)
 
 
 def _steps(folder: Path) -> list[int]:
@@ -127,75 +70,38 @@ def _put_aside(folder: Path, step: int) -> None:
     (folder / str(step)).rename(aside)
 
 
+@contextlib.contextmanager
+def _or_not_saved(folder: Path, step: int) -> Iterator[None]:
+    """Leaves no half of a checkpoint. Raises NotSaved, whatever went wrong."""
+    try:
+        yield
+    except Exception as error:
+        if sharding.leads():
+            shutil.rmtree(folder / f"{PART}{step}", ignore_errors=True)
+        raise NotSaved(
+            f"{folder}: checkpoint {step} was not written: {_why(error)}"
+        ) from error
+
+
 def _write(folder: Path, keep: int, seal: Seal, arrays: dict[str, np.ndarray]) -> None:
     """Writes one checkpoint, then removes old ones. Raises NotSaved."""
-    part, final = folder / f"{PART}{seal.step}", folder / str(seal.step)
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        _write_arrays(part / "arrays", arrays)
-        seal = seal._replace(
-            digest=digest_of(seal.forms, arrays), files=_file_sums(part)
-        )
-        body = seal._asdict()
-        body["checksum"] = _checksum(body)
-        (part / "seal.json").write_text(json.dumps(body) + "\n", encoding="utf-8")
-        for path in [*part.rglob("*"), part]:
-            _to_disk(path)
-        if final.exists():
-            _remove(final)
-        part.rename(final)
-        _to_disk(folder)
-    except Exception as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise NotSaved(
-            f"{folder}: checkpoint {seal.step} was not written: {_why(error)}"
-        ) from error
+    with _or_not_saved(folder, seal.step):
+        part = seals.emptied(folder / f"{PART}{seal.step}")
+        arrays_on_disk.write(part / "arrays", arrays)
+        state = digest_of(seal.forms, arrays)
+        files = seals.file_sums(part, seals.files_in(part))
+        seals.commit(part, seal._replace(digest=state, files=files))
     with contextlib.suppress(OSError):
         _prune(folder, keep, seal.step)
 
 
-def _not_of_orbax(record: logging.LogRecord) -> bool:
-    return f"{os.sep}orbax{os.sep}" not in record.pathname
-
-
-def _orbax() -> Any:
-    """Orbax, which may raise errors but not log them: dozens of tracebacks for one."""
-    found = ocp.v1  # absl must make its logger before it can be asked for by name
-    logging.getLogger("absl").addFilter(_not_of_orbax)
-    return found
-
-
-def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    if jax.process_count() > 1:  # Orbax would wait for the others to save as well
-        np.savez(path.with_suffix(".npz"), *(arrays[name] for name in sorted(arrays)))
-        return
-    v1 = _orbax()
-    context = v1.Context()
-    context.array.saving.use_compression = False  # weights hardly shrink
-    context.memory.deepcopy_host_arrays = False  # they are a copy: 5 times faster
-    with context:  # Orbax does not take empty arrays; a form says all of them
-        v1.save(path, {name: x for name, x in arrays.items() if x.size})
-
-
-def _read_arrays(path: Path, forms: list[Form]) -> dict[str, np.ndarray]:
-    alone = path.with_suffix(".npz")
-    if alone.is_file():  # saved by one process of several
-        named = sorted(forms, key=lambda form: form.name)
-        with np.load(alone, allow_pickle=False) as found:
-            each = [found[f"arr_{number}"] for number in range(len(named))]
-        # NumPy keeps a bfloat16 as two bytes without a name.
-        return {
-            form.name: x.view(form.dtype) if x.dtype.kind == "V" else x
-            for form, x in zip(named, each, strict=True)
-        }
-    empty = {f.name: np.zeros(f.shape, f.dtype) for f in forms if 0 in f.shape}
-    v1 = _orbax()
-    context = v1.Context()
-    context.multiprocessing.active_processes = {jax.process_index()}
-    context.multiprocessing.primary_host = jax.process_index()
-    with context:
-        return {**v1.load(path), **empty}
+def _write_shards(folder: Path, keep: int, seal: Seal, begun: shards.Begun) -> None:
+    """Finishes a save of several processes, in all of them. Raises NotSaved."""
+    with _or_not_saved(folder, seal.step):
+        shards.finish(folder / f"{PART}{seal.step}", seal, begun)
+    if sharding.leads():
+        with contextlib.suppress(OSError):
+            _prune(folder, keep, seal.step)
 
 
 def _prune(folder: Path, keep: int, newest: int) -> None:
@@ -204,7 +110,7 @@ def _prune(folder: Path, keep: int, newest: int) -> None:
         if step > newest:
             _put_aside(folder, step)
     for step in _steps(folder)[:-keep]:
-        _remove(folder / str(step))
+        seals.remove(folder / str(step))
 
 
 def _why(error: BaseException) -> str:
@@ -213,45 +119,6 @@ def _why(error: BaseException) -> str:
     if "No space left" in text or "ENOSPC" in text:
         return "no space left on the disk"
     return text[:200] or type(error).__name__
-
-
-def _read_seal(path: Path) -> Seal:
-    """Raises Damaged."""
-    try:
-        body = json.loads((path / "seal.json").read_bytes())
-        checksum = body.pop("checksum")
-    except Exception:
-        raise Damaged("seal.json cannot be read") from None
-    if checksum != _checksum(body):
-        raise Damaged("seal.json does not match its checksum")
-    if body["schema"] != SCHEMA:
-        raise Damaged("it was written by another version")
-    forms = [Form(name, dtype, tuple(shape)) for name, dtype, shape in body["forms"]]
-    seal = Seal(**{**body, "forms": forms})
-    if str(seal.step) != path.name:
-        raise Damaged(f"it is the checkpoint of step {seal.step}")
-    return seal
-
-
-def _read(path: Path, wanted: list[Form]) -> tuple[Seal, dict[str, np.ndarray]]:
-    """Seal and arrays. Raises Mismatch; what else it raises says that it is damaged."""
-    seal = _read_seal(path)
-    try:
-        compare(seal.forms, wanted)
-    except Mismatch as error:
-        raise Mismatch(f"{path}: {error}") from None
-    for name, expected in seal.files.items():
-        if not (path / name).is_file():
-            raise Damaged(f"{name} is missing")
-        if _file_sum(path / name) != expected:
-            raise Damaged(f"{name} does not match its checksum")
-    arrays = _read_arrays(path / "arrays", seal.forms)
-    if digest_of(seal.forms, arrays) != seal.digest:
-        raise Damaged("its state does not match its SHA-256")
-    return seal, arrays
-
-
-# -------------------------------------------------------------------------- the store
 
 
 def open(
@@ -266,7 +133,7 @@ def open(
 
 
 class Store:
-    """Checkpoints of one run, newest last. For one process and one thread at a time.
+    """Checkpoints of one run, newest last. For one thread at a time, in each process.
 
     What saves is in its `with` block, which ends with the last save on the disk.
     """
@@ -276,8 +143,9 @@ class Store:
             raise ValueError(f"keep must be at least 1, not {keep}")
         self.folder = Path(folder).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in self.folder.glob(f"{PART}*"):
-            shutil.rmtree(left)
+        if sharding.leads():
+            for left in self.folder.glob(f"{PART}*"):
+                shutil.rmtree(left)
         self.damaged: list[str] = []  # by the last `restore`
         self._seconds, self._keep = seconds, keep
         self._worker: ThreadPoolExecutor | None = None
@@ -338,27 +206,38 @@ class Store:
     def restore(self, like: Any) -> Restored | None:
         """The newest checkpoint that is whole, or None; damaged ones are put aside.
 
-        like: a pytree of arrays, or of jax.ShapeDtypeStruct with or without shardings.
+        like: a pytree of arrays, or of jax.ShapeDtypeStruct with or without shardings;
+        in several processes of arrays as they are to be placed.
         `damaged` here and of the result has a sentence on each that was skipped.
         Raises Mismatch when the newest whole one is of a different state.
         """
         self.wait()
         named = named_arrays(like)
         self.damaged = []
-        for step in reversed(_steps(self.folder)):
+        while (step := self._newest()) is not None:
+            path = self.folder / str(step)
             try:
-                seal, arrays = _read(self.folder / str(step), forms_of(named))
+                leaves, seal = restoring.leaves(path, named)
             except (Mismatch, MemoryError):
                 raise
             except Exception as error:  # Orbax may raise anything
-                self.damaged.append(f"checkpoint {step} is damaged: {_why(error)}")
-                with contextlib.suppress(OSError):
-                    _put_aside(self.folder, step)
+                line = f"checkpoint {step} is damaged: {_why(error)}"
+                if sharding.leads():
+                    self.damaged.append(line)
+                    with contextlib.suppress(OSError):
+                        _put_aside(self.folder, step)
+                elif not isinstance(error, restoring.Agreed):
+                    self.damaged.append(f"process {jax.process_index()}: {line}")
                 continue
-            leaves = [placed(arrays[n], x, seal.keys.get(n)) for n, x in named.items()]
             state = jax.tree.unflatten(jax.tree.structure(like), leaves)
             return Restored(step, state, seal.metadata, list(self.damaged))
         return None
+
+    def _newest(self) -> int | None:
+        """Process 0's newest step, in all processes."""
+        steps = _steps(self.folder) if sharding.leads() else []
+        newest = int(sharding.agreed(steps[-1] if steps else -1)[0, 0])
+        return None if newest < 0 else newest
 
     def begin(self, step: int, state: Any, metadata: dict[str, Any]) -> None:
         """Begins a save, when none is under way, and returns once the state is copied."""
@@ -368,10 +247,19 @@ class Store:
         named = named_arrays(state)
         keys = {n: str(jax.random.key_impl(x)) for n, x in named.items() if is_key(x)}
         plain = json.loads(json.dumps(metadata, allow_nan=False))
-        seal = Seal(SCHEMA, operator.index(step), "", forms_of(named), keys, {}, plain)
-        # The loop may donate or change its arrays at once: nothing may share their memory.
-        arrays = {n: np.array(x, order="C") for n, x in on_host(named).items()}
+        step = operator.index(step)
+        seal = Seal(seals.WHOLE, step, "", forms_of(named), keys, {}, plain)
+        write: Callable[[], None]
+        if jax.process_count() > 1:
+            self.wait()  # others than process 0 are not asked whether they are done
+            with _or_not_saved(self.folder, step):
+                begun = shards.begin(self.folder / f"{PART}{step}", named)
+            write = functools.partial(
+                _write_shards, self.folder, self._keep, seal, begun
+            )
+        else:
+            # The loop may donate or change its arrays: nothing may share their memory.
+            arrays = {n: np.array(x, order="C") for n, x in on_host(named).items()}
+            write = functools.partial(_write, self.folder, self._keep, seal, arrays)
         self._saved_at = time.monotonic()
-        self._pending = self._worker.submit(
-            _write, self.folder, self._keep, seal, arrays
-        )
+        self._pending = self._worker.submit(write)

@@ -170,19 +170,25 @@ def put(arrays: Any, where: Any) -> Any:
 
 def as_placed(arrays: Any, like: Any) -> Any:
     """NumPy arrays, typed keys by their data, as the arrays of `like` are placed."""
+    return jax.tree.map(as_keys, data_placed(arrays, like), like)
+
+
+def data_placed(arrays: Any, like: Any) -> Any:
+    """`as_placed`, with typed keys still by their data."""
 
     def one(array: Any, like: Any) -> Any:
-        if not isinstance(like, jax.Array):
-            return array
-        placed = put(array, like.sharding)
-        if not _is_key(like):
-            return placed
-        wrap = lambda data: jax.random.wrap_key_data(
-            data, impl=jax.random.key_impl(like)
-        )
-        return jax.jit(wrap, out_shardings=like.sharding)(placed)
+        return put(array, like.sharding) if isinstance(like, jax.Array) else array
 
     return jax.tree.map(one, arrays, like)
+
+
+def as_keys(data: Any, like: Any) -> Any:
+    """The typed keys that an array is the data of, placed as `like`, where that is keys."""
+    if not _is_key(like):
+        return data
+    impl = jax.random.key_impl(like)
+    wrap = lambda data: jax.random.wrap_key_data(data, impl=impl)
+    return jax.jit(wrap, out_shardings=like.sharding)(data)
 
 
 def whole(tree: Any) -> Any:
@@ -256,18 +262,3 @@ def agreed(*mine: int) -> Any:
     from jax.experimental import multihost_utils
 
     return multihost_utils.process_allgather(np.array(mine, np.int32))
-
-
-def of_first(tree: Any) -> Any:
-    """Process 0's NumPy arrays, in every process, which has some of the same forms."""
-    from jax.experimental import multihost_utils
-
-    def one(array: Any) -> Any:
-        if not array.size:
-            return array
-        # By their bytes: jax sends sums, and -0 + 0 is another zero.
-        sent = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-        got = np.asarray(multihost_utils.broadcast_one_to_all(sent))
-        return got.view(array.dtype).reshape(array.shape)
-
-    return jax.tree.map(one, tree)

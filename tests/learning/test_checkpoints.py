@@ -21,7 +21,7 @@ import optax
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from research.learning import checkpoints
+from research.learning import arrays_on_disk, checkpoints
 from research.learning.checkpoints import Mismatch, NotSaved, digest
 
 
@@ -419,7 +419,7 @@ def test_the_full_disk_is_called_by_its_name(store, monkeypatch):
             "RESOURCE_EXHAUSTED: [OS error 28: ENOSPC No space left on device]"
         )
 
-    monkeypatch.setattr(checkpoints, "_write_arrays", full)
+    monkeypatch.setattr(arrays_on_disk, "write", full)
     with pytest.raises(NotSaved, match=r"was not written: no space left on the disk$"):
         store.save(1, jnp.zeros(1), {})
 

@@ -260,7 +260,8 @@ def start(out, environment):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    more = [f"--coordinator=127.0.0.1:{port}", "--num-processes=2", "--mesh=data=2"]
+    more = [f"--coordinator=127.0.0.1:{port}", "--num-processes=2"]
+    more.append("--mesh=parameters=2")
     command = [sys.executable, "-m", "research.cli", *LONG, *more, "--out", str(out)]
     return [
         subprocess.Popen(
@@ -303,6 +304,8 @@ def test_two_processes_are_one_run_and_one_that_dies_ends_the_other(
     (killed, _), (status, said) = ended(pair, 3 * sharding.HEARTBEAT)
     assert killed == -signal.SIGKILL and status != 0, said
     assert "leader task" in said or "has lost another one" in said
+    shards = {path.parts[-3] for path in out.glob("checkpoints/*/arrays/**/d/*")}
+    assert shards >= {"ocdbt.process_0", "ocdbt.process_1"}
     (status, said), (other, heard) = ended(start(out, environment), 240)
     assert (status, other) == (0, 0), said + heard
     assert "going on from step" in said and "going on" not in heard
