@@ -12,6 +12,7 @@ from benchmarks.max_trainable_depth.step_cost import Program
 from research.architectures import ARCHITECTURES
 from research.catalogues.optimizers import OPTIMIZERS
 from research.lazy import lazily
+from research.learning import selection
 
 with lazily():
     import jax
@@ -65,8 +66,7 @@ class Trainer(NamedTuple):
             ended[rate] = self.most(depth, rate)
             if self.good(ended[rate].right):
                 break
-        merit = lambda rate: (self.good(ended[rate].right), np.mean(ended[rate].right))
-        rate = max(ended, key=merit)
+        rate = self.best(ended)
         diverged = [stopped for one in ended.values() for stopped in one.diverged]
         self.tries[depth] = Try(
             self.good(ended[rate].right),
@@ -77,6 +77,19 @@ class Trainer(NamedTuple):
             [ms for one in ended.values() for ms in one.step_ms],
         )
         return self.tries[depth].good
+
+    def best(self, ended: dict[float, Ended]) -> float:
+        """The last rate, which ends the search, if it works; or the most accurate one."""
+        *_, last = ended
+        if self.good(ended[last].right):
+            return last
+        outcomes = [
+            selection.Outcome(
+                ended=1 - np.mean(one.diverged), accuracy=np.mean(one.right)
+            )
+            for one in ended.values()
+        ]
+        return list(ended)[selection.best(outcomes, "accuracy")]
 
     def good(self, right: Sequence[float]) -> bool:
         """Whether more than half of the seeds are at the target."""

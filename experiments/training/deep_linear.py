@@ -12,6 +12,7 @@ from experiments.training import nets
 from research.catalogues.initializers import DRAWS
 from research.datasets import DATASETS
 from research.lazy import lazily
+from research.learning import selection
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
@@ -144,10 +145,10 @@ def rates(cell):
 
 
 def best(found):
-    """The place of the rate at which most seeds learn, and those soonest."""
-    learned = np.isfinite(found)
-    middle = np.where(learned.any(1), np.median(found, 1), np.inf)
-    return int(np.lexsort((middle, -learned.sum(1)))[0])
+    """The place of the rate that is best by `found`, the steps [rates, seeds]."""
+    of = zip(np.isfinite(found).mean(1), np.median(found, 1), strict=True)
+    outcomes = [selection.Outcome(reached=share, steps=steps) for share, steps in of]
+    return selection.best(outcomes, "steps")
 
 
 def measure(cells, shared, memory):
@@ -168,6 +169,7 @@ def both_starts(cell):
         own = {
             "learned": float(np.mean(np.isfinite(deep[chosen]))),
             "learning_rate": None if never else rate,
+            "rate_at_edge": selection.at_edge(rates(cell), chosen),
             "steps_to_target": nets.finite(np.median(deep[chosen])),
             "steps_low": nets.finite(np.min(deep[chosen])),
             "steps_high": nets.finite(np.max(deep[chosen])),

@@ -53,7 +53,8 @@ def deeper(rows):
     depths = sorted({row["depth"] for row in rows})
     ends = (depths[0], depths[-1])
     by = ("architecture",)
-    return pairs.versus(rows, "depth", ends, by, error, deviation("train_accuracy"))
+    spread = deviation("train_accuracy")
+    return pairs.versus(rows, "depth", ends, by, error, spread, "loss")
 
 
 def joined(rows):
@@ -62,7 +63,7 @@ def joined(rows):
     own = [row for row in rows if row["depth"] == deepest]
     names = ("resnet", "plain_cnn")
     spread = deviation("train_accuracy")
-    return pairs.versus(own, "architecture", names, ("depth",), error, spread)
+    return pairs.versus(own, "architecture", names, ("depth",), error, spread, "loss")
 
 
 def worse_than_shallower(rows):
@@ -70,7 +71,8 @@ def worse_than_shallower(rows):
     least: dict[str, float] = {}
     worse = {}
     for row in sorted(
-        pairs.best(rows, ("architecture", "depth"), loss), key=lambda row: row["depth"]
+        pairs.best(rows, ("architecture", "depth"), "loss"),
+        key=lambda row: row["depth"],
     ):
         name = row["architecture"]
         worse[name, row["depth"]] = float(loss(row) > least.get(name, float("inf")))
@@ -83,8 +85,10 @@ def tables(rows):
     title = "Training loss (red: a shallower net of the kind has less)"
     worse = worse_than_shallower(rows)
     return [
-        pairs.best_table(rows, by, loss, title, worse),
-        pairs.rate_table(rows, by, error, "Training error at each learning rate"),
+        pairs.best_table(rows, by, "loss", title, worse),
+        pairs.rate_table(
+            rows, by, error, "Training error at each learning rate", "loss"
+        ),
     ]
 
 
@@ -102,7 +106,7 @@ def _draw(rows, profiles):
     figure, panels = pairs.panels(len(names), width=4.2)
     for axes, name in zip(panels, names, strict=True):
         own = [row for row in rows if row["architecture"] == name]
-        chosen = pairs.best(own, ("depth",), loss)
+        chosen = pairs.best(own, ("depth",), "loss")
 
         def label(row):
             return f"{row['depth']} layers (rate {row['learning_rate']:g})"

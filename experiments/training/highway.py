@@ -67,7 +67,13 @@ def deeper(rows):
         made
         for depth in depths[1:]
         for made in pairs.versus(
-            kinds(rows), "depth", (depths[0], depth), ("kind",), log_loss, spread
+            kinds(rows),
+            "depth",
+            (depths[0], depth),
+            ("kind",),
+            log_loss,
+            spread,
+            "loss",
         )
     ]
 
@@ -84,7 +90,7 @@ def at_depth(rows):
     most = max(row["depth"] for row in rows)
     own = kinds([row for row in rows if row["depth"] == most])
     names = ("highway", PLAIN)
-    return pairs.versus(own, "kind", names, ("depth",), log_loss, spread)
+    return pairs.versus(own, "kind", names, ("depth",), log_loss, spread, "loss")
 
 
 def untrained(row):
@@ -94,9 +100,11 @@ def untrained(row):
 
 def tables(rows):
     title = "Training loss of the best setting (red: above half of ln 10)"
-    best = pairs.best_table(kinds(rows), ("kind", "depth"), loss, title, untrained)
+    best = pairs.best_table(kinds(rows), ("kind", "depth"), "loss", title, untrained)
     by = ("net", "activation", "depth")
-    every = pairs.rate_table(rows, by, loss, "Training loss at each learning rate")
+    every = pairs.rate_table(
+        rows, by, loss, "Training loss at each learning rate", "loss"
+    )
     return [best, every]
 
 
@@ -115,7 +123,7 @@ def _draw(rows, profiles):
     figure, panels = pairs.panels(len(names), width=4.2)
     for axes, name in zip(panels, names, strict=True):
         own = [row for row in known if row["kind"] == name]
-        chosen = pairs.best(own, ("depth",), loss)
+        chosen = pairs.best(own, ("depth",), "loss")
 
         def label(row):
             bias = BIASES.get(row["net"], "")

@@ -149,7 +149,7 @@ def shifts(rows):
     made = []
     for kind in KINDS:
         own = [row for row in rows if row["parametrization"] == kind]
-        chosen = sorted(pairs.best(own, ("width",), loss), key=lambda r: r["width"])
+        chosen = sorted(pairs.best(own, ("width",), "loss"), key=lambda r: r["width"])
         for row in chosen[1:]:
             ratio = row["learning_rate"] / chosen[0]["learning_rate"]
             made.append({**row, "status": "ok", "gap": math.log2(ratio)})
@@ -178,7 +178,10 @@ def tables(rows):
     headers = ("parametrization", "size of", "power of width ± 2 SE")
     rate = number(middle_rate(rows)) if rows else "-"
     check = f"Coordinate check: sizes after {EARLY} steps at rate {rate} (0 is flat)"
-    return [pairs.rate_table(rows, by, loss, title), Table(check, headers, body)]
+    return [
+        pairs.rate_table(rows, by, loss, title, "loss"),
+        Table(check, headers, body),
+    ]
 
 
 def draw_figures(rows, profiles):
@@ -208,7 +211,7 @@ def _draw(rows, profiles):
             ]
             at = [row["learning_rate"] for row in own]
             axes.plot(at, [loss(r) for r in own], color=shade, lw=1.3, label=width)
-            for row in pairs.best(own, ("width",), loss):
+            for row in pairs.best(own, ("width",), "loss"):
                 place = (row["learning_rate"], loss(row))
                 axes.plot(*place, "o", mfc="none", color=shade, ms=7, clip_on=False)
         axes.set_xscale("log", base=2)

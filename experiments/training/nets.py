@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from research.datasets import DATASETS
 from research.lazy import lazily
+from research.learning import selection
 from research.study import trials
 from research.study.axes import Axis
 from research.study.declaration import Cell, Cost, Measured, Plan, Shared
@@ -47,19 +48,9 @@ def log_spaced(lowest: float, highest: float, count: int) -> tuple[float, ...]:
 
 
 def best_of(results: Sequence[Any], target: float = 0.9) -> int:
-    """The place of the best result: most seeds at the target, then soonest there.
-
-    Results that are still there at the end come before those that have left it again.
-    Where none gets there it is the one that is most right on what it was trained on.
-    """
-
-    def order(place: int) -> tuple:
-        values = results[place].values
-        steps, accuracy = values["steps_to_target"], values["train_accuracy"]
-        soon = -(math.inf if steps is None else steps)
-        return values["reached"], accuracy >= target, soon, accuracy
-
-    return max(range(len(results)), key=order)
+    """The place of the result that is soonest at the target."""
+    outcomes = [selection.outcome(result.values, target) for result in results]
+    return selection.best(outcomes, "steps")
 
 
 def plan(recipes: Callable[[Cell], Mapping[str, Recipe]]) -> Plan:
@@ -146,6 +137,7 @@ def columns(swept: Swept, prefix: str = "") -> dict[str, Any]:
     best, soon = swept.results[swept.best], steps(swept)
     row = {
         "learning_rate": swept.rates[swept.best],
+        "rate_at_edge": selection.at_edge(swept.rates, swept.best),
         "reached": best.values["reached"],
         "steps_to_target": best.values["steps_to_target"],
         "steps_low": finite(np.min(soon)),

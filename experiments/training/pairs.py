@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from research.catalogues.catalogue import Catalogue
 from research.datasets import DATASETS, Dataset, find
 from research.lazy import lazily
+from research.learning import selection
+from research.learning.selection import By
 from research.report import figures
 from research.study.axes import Axis
 from research.study.declaration import Measured, Row
@@ -81,17 +83,17 @@ def error(row: Mapping[str, Any]) -> float:
     return 1 - row["train_accuracy"]
 
 
-def best(rows: Sequence[Row], by: Sequence[str], score: Score) -> list[Row]:
+def best(rows: Sequence[Row], by: Sequence[str], choose: By) -> list[Row]:
     """The row of the best learning rate for each value of `by`, in the rows' order.
 
-    A rate at which a run diverged is chosen only where there is no other.
+    choose: what the study asks about, as `selection.best` takes it.
     """
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
         if "first_loss" in row:
             groups.setdefault(tuple(row[name] for name in by), []).append(row)
     return [
-        min(group, key=lambda row: (row["diverged"], score(row)))
+        group[selection.best([selection.outcome(row) for row in group], choose)]
         for group in groups.values()
     ]
 
@@ -103,12 +105,12 @@ def versus(
     by: Sequence[str],
     score: Score,
     spread: Score,
-    choose: Score = loss,
+    choose: By,
 ) -> list[Row]:
     """Of two values of an axis, the best of each side by side, for each value of `by`.
 
     gap: the second's score over the first's. gap_se: its standard error, from `spread`,
-    that of one row's score. choose: what the best learning rate has least of.
+    that of one row's score. choose: as for `best`.
     """
     of: dict[tuple, dict[Any, Row]] = {}
     for row in best(rows, (*by, axis), choose):
@@ -164,7 +166,7 @@ def between(row: Mapping[str, Any], name: str, digits: int = 3) -> str:
 
 
 def best_table(
-    rows: Sequence[Row], by: Sequence[str], score: Score, title: str, bad: Score
+    rows: Sequence[Row], by: Sequence[str], choose: By, title: str, bad: Score
 ) -> Table:
     """One line a method, at its best learning rate.
 
@@ -181,7 +183,7 @@ def best_table(
             number(row["test_accuracy"]),
             str(row["seeds"]),
         )
-        for row in best(rows, by, score)
+        for row in best(rows, by, choose)
     )
     headers = (*by, "best rate", "training loss", "training accuracy", "test", "n")
     return Table(title, headers, body)
@@ -192,14 +194,15 @@ def rate_table(
     by: Sequence[str],
     score: Score,
     title: str,
+    choose: By,
     shown: Callable[[float], float] = float,
 ) -> Table:
     """The score of every learning rate, the best of each line marked.
 
-    shown: from the score to what is written.
+    shown: from the score to what is written. choose: as for `best`.
     """
     columns = sorted({row["learning_rate"] for row in rows})
-    chosen = {id(row) for row in best(rows, by, score)}
+    chosen = {id(row) for row in best(rows, by, choose)}
     lines: dict[tuple, dict[float, Row]] = {}
     for row in rows:
         key = tuple(str(row[name]) for name in by)

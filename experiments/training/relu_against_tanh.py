@@ -66,12 +66,12 @@ def sooner(rows):
     """The logarithm of tanh's steps over ReLU's, each at its best rate."""
     spread = pairs.deviation("log_steps")
     by = ("dataset",)
-    return pairs.versus(rows, "activation", RIVALS, by, log_steps, spread, log_steps)
+    return pairs.versus(rows, "activation", RIVALS, by, log_steps, spread, "steps")
 
 
 def ratios(rows):
     """One line an activation: its steps at its best rate, over ReLU's, with intervals."""
-    chosen = pairs.best(rows, ("activation",), log_steps)
+    chosen = pairs.best(rows, ("activation",), "steps")
     first = next((row for row in chosen if row["activation"] == RIVALS[0]), None)
     body = []
     for row in chosen:
@@ -101,7 +101,7 @@ def ratios(rows):
 
 def tables(rows):
     title = "Steps at each learning rate"
-    every = pairs.rate_table(rows, ("activation",), log_steps, title, math.exp)
+    every = pairs.rate_table(rows, ("activation",), log_steps, title, "steps", math.exp)
     return [ratios(rows), every]
 
 
@@ -118,7 +118,7 @@ def _draw(rows, profiles):
     figure = pairs.figures.new(8.5, 3.4)
     left, right = figure.subplots(1, 2)
     names = list(dict.fromkeys(row["activation"] for row in rows))
-    chosen = pairs.best(rows, ("activation",), log_steps)
+    chosen = pairs.best(rows, ("activation",), "steps")
 
     def label(row):
         return f"{row['activation']} (rate {row['learning_rate']:g})"

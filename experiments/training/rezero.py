@@ -57,6 +57,7 @@ def rivals(rows):
             ("depth", "width"),
             loss,
             deviation("train_loss"),
+            "loss",
         )
     ]
 
@@ -74,8 +75,8 @@ def tables(rows):
     by = ("net", "depth")
     title = "Training loss after the same steps (chance: ln 10 = 2.30)"
     return [
-        pairs.best_table(rows, by, loss, title, untrained),
-        pairs.rate_table(rows, by, loss, "Training loss at each learning rate"),
+        pairs.best_table(rows, by, "loss", title, untrained),
+        pairs.rate_table(rows, by, loss, "Training loss at each learning rate", "loss"),
     ]
 
 
@@ -92,7 +93,7 @@ def _draw(rows, profiles):
     figure, panels = pairs.panels(len(depths), width=5)
     for axes, depth in zip(panels, depths, strict=True):
         own = [row for row in rows if row["depth"] == depth]
-        chosen = pairs.best(own, ("net",), loss)
+        chosen = pairs.best(own, ("net",), "loss")
 
         def label(row):
             return f"{row['net']} (rate {row['learning_rate']:g})"

@@ -8,7 +8,7 @@ import numpy as np
 from research.catalogues.initializers import NoCriticalPoint
 from research.catalogues.optimizers import OPTIMIZERS, Hyper, tried
 from research.learning import recipe as recipes
-from research.learning import sweeps
+from research.learning import selection, sweeps
 from research.learning.recipe import NUMBERS
 from research.learning.supervised import Numbers
 from research.learning.sweeps import Run, Trained
@@ -94,22 +94,12 @@ def _measure(cells: Sequence[Mapping[str, Any]], at_a_time: int, target: float):
 def best(rates: Sequence[float], results: Sequence[Measured]) -> Measured:
     """The Measured of the learning rate that ends most accurate on what it trained on.
 
-    Of equals the soonest at the target. Rates are compared by training alone, so that
-    the test accuracy is not that of the best of several tests. Added are `best_rate`,
-    the share of all rates' runs that diverged, and, in the profiles, each rate's means.
+    Added are `best_rate`, whether it is the lowest or the highest, the share of all
+    rates' runs that diverged, and, in the profiles, each rate's means.
     """
     if any(not r.values for r in results):  # no run was made, at any rate
         return results[0]
-
-    def merit(result: Measured):
-        steps = result.values["steps_to_target"]
-        return (
-            result.status == "ok",
-            result.values["train_accuracy"],
-            -np.inf if steps is None else -steps,
-        )
-
-    number = max(range(len(rates)), key=lambda n: merit(results[n]))
+    number = selection.best([selection.outcome(r.values) for r in results], "accuracy")
     chosen = results[number]
     each = {
         f"rate_{name}": np.array(
@@ -121,6 +111,7 @@ def best(rates: Sequence[float], results: Sequence[Measured]) -> Measured:
     values = {
         **chosen.values,
         "best_rate": rates[number] if chosen.status == "ok" else None,
+        "rate_at_edge": selection.at_edge(rates, number),
         "rates_diverged": float(np.mean(each["rate_diverged"])),
     }
     kept = {**chosen.profiles, "rate": np.array(rates), **each}

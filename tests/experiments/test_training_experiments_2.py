@@ -136,7 +136,7 @@ def row(kind, rate, loss, diverged=0.0, seeds=3, se=0.1, steps=100):
 
 def test_the_best_rate_is_one_at_which_no_run_diverges():
     rows = [row("a", 0.1, 1.0), row("a", 0.2, 0.5, 0.3), row("b", 0.1, None, 1.0)]
-    chosen = pairs.best(rows, ("net",), lambda r: r["train_loss"] or 0.0)
+    chosen = pairs.best(rows, ("net",), "loss")
     assert [r["learning_rate"] for r in chosen] == [0.1, 0.1]
     # What never trained is no better than it began.
     assert [pairs.loss(r) for r in chosen] == [1.0, 2.3]
@@ -145,7 +145,7 @@ def test_the_best_rate_is_one_at_which_no_run_diverges():
 def test_a_gap_counts_from_two_standard_errors():
     both = [row("a", 0.1, 1.0), row("b", 0.1, 1.2)]
     (made,) = pairs.versus(
-        both, "net", ("a", "b"), (), pairs.loss, pairs.deviation("train_loss")
+        both, "net", ("a", "b"), (), pairs.loss, pairs.deviation("train_loss"), "loss"
     )
     # Each error is 0.1, so that of the difference √2 / 10; sums of floats round.
     assert made["gap"] == pytest.approx(0.2, rel=1e-12)

@@ -1,0 +1,155 @@
+"""One rule for the best setting: what it must do whatever the numbers are."""
+
+import itertools
+import math
+import random
+
+import pytest
+
+from research.learning import selection
+from research.learning.selection import Outcome, at_edge, best, merit, outcome
+
+QUESTIONS = ("steps", "loss", "accuracy")
+BETTER = {
+    "steps": {"reached": 1.0, "stayed": True, "steps": 1.0},
+    "loss": {"loss": 1e-3},
+    "accuracy": {"accuracy": 1.0},
+}
+every = pytest.mark.parametrize("by", QUESTIONS)
+
+
+def drawn(random, ended=(1 / 3, 2 / 3, 1.0)):
+    """Some outcome; values are few, so that there are ties."""
+    return Outcome(
+        random.choice(ended),
+        random.choice((0.0, 1 / 3, 1.0)),
+        random.choice((True, False)),
+        random.choice((30.0, 90.0, math.inf)),
+        random.choice((0.1, 1.0, math.inf)),
+        random.choice((0.1, 0.91, 0.99)),
+    )
+
+
+def grids(count=300, **given):
+    for seed in range(count):
+        source = random.Random(seed)
+        yield source, [drawn(source, **given) for _ in range(source.randint(2, 6))]
+
+
+def row(draw):
+    """A row as `trainability.result` makes it."""
+    return {
+        "diverged": draw.choice((0.0, 1 / 3, 1.0)),
+        "reached": draw.choice((0.0, 1.0)),
+        "steps_to_target": draw.choice((None, 30.0, 90.0)),
+        "train_loss": draw.choice((None, math.nan, 0.1, 1.0)),
+        "train_accuracy": draw.choice((None, 0.5, 0.99)),
+        "test_loss": draw.random(),
+        "test_accuracy": draw.random(),
+        "test_accuracy_low": draw.random(),
+    }
+
+
+@every
+def test_test_data_are_never_looked_at(by):
+    for seed in range(200):
+        draw = random.Random(seed)
+        rows = [row(draw) for _ in range(4)]
+        chosen = best([outcome(r, 0.9) for r in rows], by)
+        tests = [{n: v for n, v in r.items() if n.startswith("test")} for r in rows]
+        for shuffled in itertools.permutations(tests):
+            other = [r | t for r, t in zip(rows, shuffled, strict=True)]
+            assert best([outcome(r, 0.9) for r in other], by) == chosen
+        bare = [r | dict.fromkeys(tests[0], math.nan) for r in rows]
+        assert best([outcome(r, 0.9) for r in bare], by) == chosen
+
+
+@every
+def test_a_diverged_setting_never_wins_while_another_ended(by):
+    for draw, outcomes in grids():
+        dead = draw.randrange(len(outcomes))
+        perfect = Outcome(0.0, 1.0, True, 1.0, 0.0, 1.0)
+        outcomes[dead] = perfect
+        assert best(outcomes, by) != dead
+        assert best([perfect] * 3, by) == 0
+
+
+@every
+def test_what_becomes_better_is_still_the_best(by):
+    for draw, outcomes in grids():
+        place = best(outcomes, by)
+        name, value = draw.choice(list(BETTER[by].items()))
+        improved = list(outcomes)
+        improved[place] = outcomes[place]._replace(**{name: value})
+        assert merit(improved[place], by) >= merit(outcomes[place], by)
+        assert best(improved, by) == place
+
+
+@every
+def test_the_choice_is_that_of_every_order_but_for_equals(by):
+    for draw, outcomes in grids(100):
+        chosen = outcomes[best(outcomes, by)]
+        shuffled = draw.sample(outcomes, len(outcomes))
+        assert merit(shuffled[best(shuffled, by)], by) == merit(chosen, by)
+        # Between two it does not matter which others there are.
+        for other in outcomes:
+            assert best([chosen, other], by) == 0
+
+
+@every
+def test_the_question_decides_before_the_others(by):
+    good = Outcome()._replace(**BETTER[by], ended=1.0)
+    others = {n: v for name in QUESTIONS if name != by for n, v in BETTER[name].items()}
+    assert best([Outcome()._replace(**others), good], by) == 1
+
+
+def test_the_questions_disagree_where_they_must():
+    slow, fast = Outcome(1, 1, True, 90, 0.1, 0.99), Outcome(1, 1, True, 30, 0.4, 0.91)
+    assert [best([slow, fast], by) for by in QUESTIONS] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("by", "outcomes", "place"),
+    [
+        ("accuracy", [Outcome(accuracy=1, steps=90), Outcome(accuracy=1, steps=30)], 1),
+        ("accuracy", [Outcome(accuracy=1, loss=2), Outcome(accuracy=1, loss=1)], 1),
+        ("loss", [Outcome(loss=1, accuracy=0.5), Outcome(loss=1, accuracy=0.6)], 1),
+        ("steps", [Outcome(accuracy=0.5), Outcome(accuracy=0.6)], 1),
+        ("steps", [Outcome(), Outcome()], 0),
+        # It did not stay there.
+        ("steps", [Outcome(1, 1, False, 10), Outcome(1, 1, True, 90)], 1),
+        # One of three runs diverged, and the loss is that of the others.
+        ("loss", [Outcome(2 / 3, loss=0.1), Outcome(loss=2)], 1),
+        ("steps", [Outcome(), Outcome(2 / 3, 2 / 3, True, 30)], 1),
+    ],
+)
+def test_ties_go_to_the_others(by, outcomes, place):
+    assert best(outcomes, by) == place
+
+
+def test_a_row_of_diverged_runs_has_no_loss_and_reached_nothing():
+    values = {"diverged": 1.0, "reached": 1.0, "steps_to_target": 3.0}
+    found = outcome(values | {"train_loss": None, "train_accuracy": 0.95}, 0.9)
+    assert (found.ended, found.reached, found.loss) == (0.0, 0.0, math.inf)
+    some = {"diverged": 1 / 3, "reached": 1.0, "train_loss": 0.1}
+    assert outcome(some)[:2] == pytest.approx((2 / 3, 2 / 3))
+    assert outcome(some).loss == math.inf
+
+
+def test_the_edge_of_a_grid():
+    rates = (0.1, 1.0, 0.01, 10.0)  # in any order
+    assert [at_edge(rates, place) for place in range(4)] == [False, False, True, True]
+    assert at_edge((0.1,), 0)  # nothing else was tried
+
+
+def test_the_budget_ended_first():
+    assert selection.unfinished(Outcome(1, 2 / 3), "steps")
+    assert not selection.unfinished(Outcome(2 / 3, 2 / 3), "steps")
+    noise = random.Random(0)
+    falling = [2 - 0.01 * n + 0.02 * noise.random() for n in range(100)]
+    level = [1 + noise.random() for _ in range(100)]
+    for by in ("loss", "accuracy"):
+        assert selection.unfinished(Outcome(), by, falling)
+        assert not selection.unfinished(Outcome(), by, level)
+    with pytest.raises(ValueError, match="curve of 9 points"):
+        selection.unfinished(Outcome(), "loss", level[:9])
