@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import shards_loop
 
-from research.learning import checkpoints, forms, shards
+from research.learning import checkpoints, forms, seals, shards
 from research.learning.shards import Part
 
 
@@ -76,6 +76,14 @@ def restored_here(folder):
     return checkpoints.open(folder).restore(shards_loop.state_at(0, one_device()))
 
 
+def seal_of_another_state(checkpoint):
+    """All files stay what they are said to be, but they are another state's."""
+    seal = seals.read(checkpoint)
+    (checkpoint / "seal.json").unlink()
+    part = checkpoint.rename(checkpoint.with_name(f"{seals.PART}2"))
+    seals.commit(part, seal._replace(digest=64 * "0"))
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory, clean_environment):
     """Checkpoints 1 and 2, by two processes, which then read them."""
@@ -111,9 +119,8 @@ def test_what_two_processes_wrote_one_reads_and_the_other_way_about(
         assert isinstance(restored.state["log"], np.ndarray)
     with checkpoints.open(folder) as store:
         store.save(5, shards_loop.state_at(5, mesh), {})
-    shards_loop_digest = wanted(5)
     found = ran(clean_environment, folder, "restore", "gather", "save=6", "restore")
-    assert found == 2 * [[[5, shards_loop_digest, []], [6, wanted(6), []]]]
+    assert found == 2 * [[[5, wanted(5), []], [6, wanted(6), []]]]
 
 
 @pytest.mark.slow
@@ -127,7 +134,10 @@ def test_a_flipped_byte_in_either_half_is_seen_and_the_one_before_is_used(
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
     alone = shutil.copytree(folders[1], tmp_path / "alone")
-    found = ran(clean_environment, folders[0], "restore", f"at={folders[1]}", "restore")
+    other = shutil.copytree(saved[0], tmp_path / "other")
+    seal_of_another_state(other / "2")
+    actions = ["restore", f"at={folders[1]}", "restore", f"at={other}", "restore"]
+    found = ran(clean_environment, folders[0], *actions)
     for number in range(2):
         (step, digest, said), (other, same, _) = (each[number] for each in found)
         assert (step, digest) == (other, same) == (1, wanted(1))
@@ -137,6 +147,8 @@ def test_a_flipped_byte_in_either_half_is_seen_and_the_one_before_is_used(
         assert (folders[number] / "quarantine" / "2").is_dir()
     restored = restored_here(alone)
     assert restored.step == 1 and "process_1/d/" in restored.damaged[0]
+    line = "checkpoint 2 is damaged: its state does not match its SHA-256"
+    assert [each[2] for each in found] == [[1, wanted(1), [line]], [1, wanted(1), []]]
 
 
 @pytest.mark.slow
@@ -199,10 +211,10 @@ def test_checkpoints_of_before_are_read(tmp_path):
     shutil.rmtree(checkpoint / "arrays")
     arrays = shards_loop.numbers_at(4)
     np.savez(checkpoint / "arrays.npz", *(arrays[name] for name in sorted(arrays)))
-    seal = checkpoints.seals.read(checkpoint)
-    sums = checkpoints.seals.file_sums(checkpoint, ["arrays.npz"])
+    seal = seals.read(checkpoint)
+    sums = seals.file_sums(checkpoint, ["arrays.npz"])
     shutil.copytree(checkpoint, tmp_path / ".part-4")
-    checkpoints.seals.commit(tmp_path / ".part-4", seal._replace(files=sums))
+    seals.commit(tmp_path / ".part-4", seal._replace(files=sums))
     restored = restored_here(tmp_path)
     assert restored.step == 4 and restored.damaged == []
     assert shards_loop.digest(restored.state) == wanted(4)
