@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import jax
 import numpy as np
@@ -161,11 +162,14 @@ def test_a_process_killed_between_the_writes_leaves_no_half(
     dead = processes[where == "record"]
     try:
         dead.communicate(timeout=60)
+        time.sleep(2)  # for the other to seal what it must not
+        names = [path.name for path in folder.iterdir()]
     finally:
         for process in processes:
             process.kill()
             process.communicate(timeout=30)
     assert dead.returncode == -signal.SIGKILL
+    assert "3" not in names
     assert all(shard_files(folder / ".part-3", number) for number in range(2))
     restored = restored_here(folder)
     assert (restored.step, restored.damaged) == (2, [])
