@@ -5,9 +5,9 @@ The best is the one that does best, in training, what the study asks about, its 
 
 - "steps": most runs at the target; where there is a choice, one that is still there at
   the end; then the fewest steps to it.
+- "accuracy": the largest share right of what was trained on, at the end.
 - "loss": the least training loss at the end. A diverged run's is infinite, so settings
   at which fewer runs diverge come first.
-- "accuracy": the largest share right of what was trained on, at the end.
 
 A setting of which every run diverged is not chosen while another has one that ended.
 Ties go to the other questions, in the order above, and then to the first setting. Test
@@ -19,7 +19,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-By = Literal["steps", "loss", "accuracy"]
+By = Literal["steps", "accuracy", "loss"]
 
 
 class Outcome(NamedTuple):
@@ -62,8 +62,8 @@ def merit(outcome: Outcome, by: By) -> tuple[Any, ...]:
     """What the best outcome has most of: the question, then the others."""
     questions: dict[str, tuple[Any, ...]] = {
         "steps": (outcome.reached, outcome.stayed, -outcome.steps),
-        "loss": (outcome.ended, -outcome.loss),
         "accuracy": (outcome.accuracy,),
+        "loss": (outcome.ended, -outcome.loss),
     }
     others = (value for name in questions if name != by for value in questions[name])
     return outcome.ended > 0, *questions[by], *others

@@ -114,7 +114,7 @@ def test_the_questions_disagree_where_they_must():
         ("accuracy", [Outcome(accuracy=1, steps=90), Outcome(accuracy=1, steps=30)], 1),
         ("accuracy", [Outcome(accuracy=1, loss=2), Outcome(accuracy=1, loss=1)], 1),
         ("loss", [Outcome(loss=1, accuracy=0.5), Outcome(loss=1, accuracy=0.6)], 1),
-        ("steps", [Outcome(accuracy=0.5), Outcome(accuracy=0.6)], 1),
+        ("steps", [Outcome(loss=1, accuracy=0.5), Outcome(loss=2, accuracy=0.6)], 1),
         ("steps", [Outcome(), Outcome()], 0),
         # It did not stay there.
         ("steps", [Outcome(1, 1, False, 10), Outcome(1, 1, True, 90)], 1),
