@@ -10,9 +10,10 @@ The best is the one that does best, in training, what the study asks about, its 
   at which fewer runs diverge come first.
 
 A setting of which every run diverged is not chosen while another has one that ended.
-Ties go to the other questions, in the order above, and then to the first setting. Test
-data are never looked at: the best of several tests is no fair test. A choice is as good as
-its grid and its budget: `at_edge` and `unfinished` say where these were too small.
+Ties go to the steps, then to the accuracy, and then to the first setting; not to the loss,
+whose last digits would choose among settings that have learned nothing. Test data are
+never looked at: the best of several tests is no fair test. A choice is as good as its grid
+and its budget: `at_edge` and `unfinished` say where these were too small.
 """
 
 import math
@@ -59,14 +60,18 @@ def outcome(row: Mapping[str, Any], target: float | None = None) -> Outcome:
 
 
 def merit(outcome: Outcome, by: By) -> tuple[Any, ...]:
-    """What the best outcome has most of: the question, then the others."""
+    """What the best outcome has most of: by the question, and then by what ties go to."""
     questions: dict[str, tuple[Any, ...]] = {
         "steps": (outcome.reached, outcome.stayed, -outcome.steps),
         "accuracy": (outcome.accuracy,),
         "loss": (outcome.ended, -outcome.loss),
     }
-    others = (value for name in questions if name != by for value in questions[name])
-    return outcome.ended > 0, *questions[by], *others
+    return (
+        outcome.ended > 0,
+        *questions[by],
+        *questions["steps"],
+        *questions["accuracy"],
+    )
 
 
 def best(outcomes: Sequence[Outcome], by: By) -> int:

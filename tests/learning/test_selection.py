@@ -112,7 +112,8 @@ def test_the_questions_disagree_where_they_must():
     ("by", "outcomes", "place"),
     [
         ("accuracy", [Outcome(accuracy=1, steps=90), Outcome(accuracy=1, steps=30)], 1),
-        ("accuracy", [Outcome(accuracy=1, loss=2), Outcome(accuracy=1, loss=1)], 1),
+        ("accuracy", [Outcome(accuracy=1, loss=2), Outcome(accuracy=1, loss=1)], 0),
+        ("steps", [Outcome(accuracy=0.1, loss=2), Outcome(accuracy=0.1, loss=1)], 0),
         ("loss", [Outcome(loss=1, accuracy=0.5), Outcome(loss=1, accuracy=0.6)], 1),
         ("steps", [Outcome(loss=1, accuracy=0.5), Outcome(loss=2, accuracy=0.6)], 1),
         ("steps", [Outcome(), Outcome()], 0),
