@@ -1,6 +1,11 @@
 """A strict session: what jax would let pass in silence is an error here."""
 
+import contextlib
+import fcntl
 import os
+import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 # The tests compile much and compute little: LLVM's optimiser takes a third of their time.
@@ -10,11 +15,24 @@ os.environ.setdefault(
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
 )
 
+# A program that was compiled once is not compiled again: not by another worker, nor by a
+# command that a test starts, nor by the next session. jax names entries by the program,
+# jaxlib's version, XLA's flags and the processor's instructions.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR",
+    str(Path(__file__).resolve().parents[1] / ".cache" / "xla"),
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / ".cache" / "xla"
+CACHE_DAYS = 30  # after which an entry is made anew: most are of code that is gone
 
 # Commands that the tests start find the packages in a checkout nothing is installed from.
 paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -29,10 +47,47 @@ jax.config.update("jax_num_cpu_devices", 2)
 
 @pytest.fixture(scope="session")
 def clean_environment():
-    """Variables for a subprocess: those it needs to start, and no settings of ours."""
-    kept = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
+    """Variables for a subprocess: those it needs to start, and no settings of ours but
+    where compiled programs are."""
+    kept = (
+        *("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH"),
+        "JAX_COMPILATION_CACHE_DIR",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES",
+    )
     environment = {name: os.environ[name] for name in kept if name in os.environ}
     return {**environment, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def compiled_anew():
+    """Every program is compiled, whether or not it was before: its time is looked at."""
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """A maker of folders that all workers share: `once(name, make)` calls `make(folder)`
+    in the worker that asks first. Who writes in one copies it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def folder(name: str, make: Callable[[Path], None]) -> Path:
+        path, made = shared / f"once-{name}", shared / f"once-{name}.made"
+        with (shared / f"once-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                shutil.rmtree(path, ignore_errors=True)  # of a worker that failed
+                make(path)
+                made.touch()
+        return path
+
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -142,6 +197,16 @@ def traces():
         return run
 
     return counted
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Removes old compiled programs, in the process that starts the workers."""
+    if hasattr(config, "workerinput"):
+        return
+    for entry in CACHE.glob("*-cache"):
+        with contextlib.suppress(FileNotFoundError):  # another session removed it
+            if time.time() - entry.stat().st_mtime > CACHE_DAYS * 86400:
+                entry.unlink()
 
 
 def pytest_report_header() -> str:

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import dense_families
 from flax import linen as nn
 
 from research.architectures.contract import (
@@ -19,6 +18,7 @@ from research.architectures.contract import (
 )
 from research.catalogues.normalizers import NORMALIZERS
 from research.signal import jacobian, probes
+from tests.conftest import dense_families
 
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)

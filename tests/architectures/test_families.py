@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import dense_families
 
 from research.architectures import ARCHITECTURES
 from research.architectures.contract import apply, init
@@ -14,6 +13,7 @@ from research.signal import probes
 from research.study import families
 from research.study.errors import Refusal
 from tests.autodiff import assert_log_gradients
+from tests.conftest import dense_families
 
 KEY = jax.random.key(0)
 every = pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import dense_families
 
 from research.architectures import ARCHITECTURES
 from research.architectures.contract import Weights, apply, call, init
@@ -25,6 +24,7 @@ from research.catalogues.schedules import SCHEDULES
 from research.datasets import DATASETS
 from research.theory import mean_field
 from research.theory.quadrature import evaluate
+from tests.conftest import dense_families
 
 KEY = jax.random.key(5)
 CATALOGUES = (

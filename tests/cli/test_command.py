@@ -21,12 +21,14 @@ def run_small(out, *more):
     return main(["run", "gradient_flow", *SMALL, "--out", str(out), *more])
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A small run's folder, made once."""
-    out = tmp_path_factory.mktemp("finished") / "run"
-    assert run_small(out) == 0
-    return out
+@pytest.fixture
+def finished(once, tmp_path):
+    """A small run's folder, made once and copied."""
+
+    def make(out):
+        assert run_small(out) == 0
+
+    return shutil.copytree(once("small", make), tmp_path / "finished")
 
 
 FLOW = ["run", "gradient_flow", "--architecture"]

@@ -7,6 +7,8 @@ import pytest
 
 from research.machine import timing
 
+pytestmark = pytest.mark.usefixtures("compiled_anew")
+
 
 def test_stages_are_all_there_and_the_compiled_function_computes():
     x = jnp.arange(4.0)

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import dense_families
 from flax import linen as nn
 
 from research.architectures.contract import (
@@ -16,6 +15,7 @@ from research.architectures.contract import (
     links,
 )
 from research.signal.jacobian import isometry, singular_values
+from tests.conftest import dense_families
 
 X = np.random.default_rng(0).standard_normal((2, 6)).astype(np.float32)
 

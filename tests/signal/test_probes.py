@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import dense_families
 from scipy.special import digamma
 
 from research.architectures.contract import apply, call, links
@@ -16,6 +15,7 @@ from research.catalogues.normalizers import NORMALIZERS
 from research.signal import probes, profiles
 from research.theory import mean_field
 from tests.autodiff import assert_log_gradients
+from tests.conftest import dense_families
 
 X = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)
 ODD = np.float32([1.0, -0.7, 0.4])
