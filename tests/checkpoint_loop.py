@@ -1,17 +1,17 @@
-"""A loop that saves at every step until it is stopped; tests run and kill it.
+"""A loop that saves as fast as it can; tests run and stop it.
 
-    python checkpoint_loop.py FOLDER
+    python checkpoint_loop.py FOLDER STEPS
 
-prints the steps that are on the disk. At SIGTERM it saves its step and exits with 143.
+goes on from what is saved to so many steps. Told to stop, it saves where it is.
 """
 
-import signal
 import sys
-import time
+import threading
 
 import jax.numpy as jnp
 import numpy as np
 
+from research.engine.signals import Signals
 from research.learning import checkpoints
 
 
@@ -21,25 +21,30 @@ def state_at(step: int) -> dict[str, np.ndarray]:
     return {"step": np.array(step, np.int32), "values": values + step}
 
 
-def main(folder: str) -> None:
-    asked = []
-    signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
+def main(folder: str, steps: int) -> int:
     assert not any(name.startswith("orbax") for name in sys.modules)
-    with checkpoints.open(folder, seconds=0, keep=2) as store:
-        found = store.restore(state_at(0))
-        step = int(found.state["step"]) if found else 0
-        while not asked:
+    stop, step = threading.Event(), 0
+    with (
+        Signals(stop) as signals,
+        checkpoints.open(folder, seconds=0, keep=2) as store,
+    ):
+        state = state_at(0)
+        if found := store.restore(state):
+            step, state = found.step, found.state
+            for name, array in state_at(step).items():
+                np.testing.assert_array_equal(state[name], array)
+            print(f"from step {step}", *store.damaged, file=sys.stderr)
+        while step < steps and not stop.is_set():
             step += 1
             state = {name: jnp.asarray(x) for name, x in state_at(step).items()}
-            if not store.maybe_save(step, state, {}):
-                time.sleep(0.002)
-            elif step % 4 == 0:
+            store.maybe_save(step, state, {})
+            if step % 4 == 0:
                 store.wait()
-                print(step, flush=True)
-        store.save(step, state, {"stopped": True})
-        print(step, flush=True)
-    sys.exit(143)
+        store.save(step, state, {})
+    if signals.status:
+        print(f"stopped at step {step}", file=sys.stderr)
+    return signals.status
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

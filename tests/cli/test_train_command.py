@@ -2,13 +2,7 @@
 
 import csv
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -25,13 +19,15 @@ def train(out, *more):
     return main(["train", *SMALL, "--out", str(out), *more])
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A small ensemble, one of whose learning rates diverges."""
-    out = tmp_path_factory.mktemp("trained") / "run"
+@pytest.fixture
+def finished(once, tmp_path):
+    """A small ensemble, one of whose learning rates diverges; made once and copied."""
     more = ["--learning-rate", "1e-3,1e6", "--seeds", "2", "--optimizer", "sgd"]
-    assert train(out, *more, "--activation", "relu") == 0
-    return out
+
+    def make(out):
+        assert train(out, *more, "--activation", "relu") == 0
+
+    return shutil.copytree(once("trained", make), tmp_path / "finished")
 
 
 def read(path):
@@ -169,84 +165,6 @@ def test_what_is_not_given_is_as_published():
         "normalizer": "batch",
     }
     assert of("mlp", "digits")["normalizer"] == "none"
-
-
-LONG = [
-    *("train --depth 3 --width 16 --steps 2400 --batch 16 --seeds 2").split(),
-    *("--normalizer batch --report-every 400 --checkpoint-seconds 0.2").split(),
-]
-
-
-@pytest.fixture
-def environment(clean_environment, tmp_path):
-    """What is compiled once is not compiled again by the next process."""
-    cache = {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        "XLA_FLAGS": os.environ["XLA_FLAGS"],  # compiled soon, as the tests' own nets
-    }
-    return {**clean_environment, **cache}
-
-
-def start(out, environment):
-    command = [sys.executable, "-m", "research.cli", *LONG, "--out", str(out)]
-    return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
-    )
-
-
-def saved(out):
-    """The steps that are saved."""
-    folder = out / "checkpoints"
-    if not folder.is_dir():
-        return []
-    return sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "numbers",
-    [
-        (signal.SIGKILL, signal.SIGTERM),
-        pytest.param((signal.SIGINT,) * 2, marks=pytest.mark.exhaustive),
-    ],
-    ids=["killed and told to end", "interrupted twice"],
-)
-def test_a_run_that_is_stopped_at_any_moment_ends_with_the_same_bits(
-    numbers, tmp_path, environment
-):
-    """Each signal comes after something new was saved."""
-    out, whole = tmp_path / "stopped", tmp_path / "whole"
-    chance, codes = random.Random(0), {}
-    for number in numbers:
-        process = start(out, environment)
-        before, until = saved(out)[-1:], time.monotonic() + 120
-        while saved(out)[-1:] == before and process.poll() is None:
-            assert time.monotonic() < until, "nothing was saved"
-            time.sleep(0.02)
-        time.sleep(0.3 * chance.random())
-        process.send_signal(number)
-        process.communicate(timeout=60)
-        codes[number] = process.returncode
-    if 0 not in codes.values():  # else it was done before it could be stopped
-        wanted = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
-        assert codes == {number: wanted[number] for number in numbers}
-    for folder in (out, whole):
-        process = start(folder, environment)
-        said = process.communicate(timeout=240)[1].decode()
-        assert process.returncode == 0, said
-    assert saved(out)[-1] == saved(whole)[-1] == 2400
-    names = sorted(p.name for p in (whole / "reports").iterdir())
-    assert names == sorted(p.name for p in (out / "reports").iterdir())
-    for name in names:
-        one, other = (folder / "reports" / name for folder in (out, whole))
-        assert one.read_bytes() == other.read_bytes()
-    seals = [
-        json.loads((f / "checkpoints" / "2400" / "seal.json").read_text())["digest"]
-        for f in (out, whole)
-    ]
-    assert seals[0] == seals[1]
 
 
 @pytest.mark.slow

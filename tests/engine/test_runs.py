@@ -4,13 +4,11 @@ import errno
 import io
 import json
 import os
-import pty
 import random
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import zipfile
 
@@ -45,17 +43,7 @@ def no_pictures():
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """Variables of processes that share what they compile: the same programs each."""
-    kept = {
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled")),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    }
-    return {**os.environ, **kept}
-
-
-@pytest.fixture(scope="module")
-def start(environment):
+def start():
     """Begins a run of many cells in a process of its own."""
 
     def begin(out, **streams):
@@ -65,19 +53,19 @@ def start(environment):
             "stderr": subprocess.PIPE,
             "text": True,
         }
-        return subprocess.Popen(
-            [*command, *MANY, "--out", str(out)], env=environment, **streams
-        )
+        return subprocess.Popen([*command, *MANY, "--out", str(out)], **streams)
 
     return begin
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(once):
     """A finished run's folder, to be copied."""
-    out = tmp_path_factory.mktemp("finished") / "run"
-    assert run_small(out, *DEEP) == 0
-    return out
+
+    def make(out):
+        assert run_small(out, *DEEP) == 0
+
+    return once("deep", make)
 
 
 @pytest.fixture
@@ -104,33 +92,6 @@ def wait_for_rows(out, count, limit=120):
         time.sleep(0.02)
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bits(start, tmp_path):
-    """kill -9 at random moments; the last start does only what is missing."""
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert ended(start(whole)) == 0
-    chance = random.Random(0)
-    for while_rows_are_written in (True, False):  # or while importing and compiling
-        process = start(killed)
-        if while_rows_are_written:
-            wait_for_rows(killed, chance.randint(1, 20))
-        else:
-            time.sleep(chance.uniform(0.2, 3.0))
-        process.kill()
-        ended(process)
-        for path in (killed / "cells").glob("*.json"):
-            rows.load(path)  # whole, whatever the moment
-    before = {p.name: p.stat().st_mtime_ns for p in (killed / "cells").glob("*.json")}
-    assert 0 < len(before) < 96
-    assert ended(start(killed)) == 0
-    ours, theirs = contents(whole), contents(killed)
-    leftovers = {name for name in theirs if name.endswith(".tmp")}
-    assert {k: v for k, v in theirs.items() if k not in leftovers} == ours
-    for name, written in before.items():
-        assert (killed / "cells" / name).stat().st_mtime_ns == written, "run twice"
-    for name in ("rows.csv", "report.md"):
-        assert (whole / name).read_bytes() == (killed / name).read_bytes()
-
-
 def test_a_second_run_names_the_first_which_sigterm_ends_with_143(
     start, tmp_path, capsys
 ):
@@ -144,32 +105,6 @@ def test_a_second_run_names_the_first_which_sigterm_ends_with_143(
     assert process.returncode == 143
     assert "the same command goes on" in said
     assert run_small(tmp_path / "run", "--dry-run") == 0
-
-
-def test_ctrl_c_in_a_terminal_says_what_is_kept(start, tmp_path):
-    """Through a pseudo-terminal, so the progress bar and the signal are the real ones."""
-    parent, child = pty.openpty()
-    terminal = {"stdin": child, "stdout": child, "stderr": child}
-    process = start(tmp_path / "run", **terminal, start_new_session=True)
-    os.close(child)
-    seen = io.BytesIO()
-
-    def read():
-        while True:
-            try:
-                seen.write(os.read(parent, 4096))
-            except OSError:
-                return
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    wait_for_rows(tmp_path / "run", 3)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
-    reader.join(timeout=10)
-    os.close(parent)
-    text = seen.getvalue().decode(errors="replace")
-    assert "cells" in text and "kept in" in text and "Traceback" not in text
 
 
 def test_shards_share_the_work_and_make_the_same_rows(finished, tmp_path):

@@ -6,14 +6,11 @@ import json
 import random
 import resource
 import shutil
-import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import checkpoint_loop
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -422,69 +419,3 @@ def test_the_full_disk_is_called_by_its_name(store, monkeypatch):
     monkeypatch.setattr(arrays_on_disk, "write", full)
     with pytest.raises(NotSaved, match=r"was not written: no space left on the disk$"):
         store.save(1, jnp.zeros(1), {})
-
-
-def read_until(child, steps):
-    """Reads from a child until it has told of so many steps; returns the last."""
-    for _ in range(steps):
-        line = child.stdout.readline()
-        assert line, child.stderr.read()
-    return int(line)
-
-
-def started(folder, environment):
-    """A loop that saves into a folder as fast as it can."""
-    return subprocess.Popen(
-        [sys.executable, checkpoint_loop.__file__, str(folder)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def kills(folder, environment, number, seed):
-    """Kills loops at random times; what each had saved is there to the bit.
-
-    -> how many were in the middle of a save
-    """
-    draw = random.Random(seed)
-    folders = [folder / str(n) for n in range(number)]
-    children = [started(path, environment) for path in folders]
-    durable = []
-    try:
-        for child in children:
-            durable.append(read_until(child, draw.randrange(1, 3)))
-            time.sleep(draw.random() * 0.1)
-            child.kill()
-    finally:
-        for child in children:
-            child.kill()
-            child.communicate(timeout=30)
-    torn = sum(any(path.glob(".part-*")) for path in folders)
-    for path, told in zip(folders, durable, strict=True):
-        with checkpoints.open(path) as store:
-            found = store.restore(checkpoint_loop.state_at(0))
-        assert not any(path.glob(".part-*"))
-        assert found.damaged == [] and found.step >= told
-        assert same(found.state, checkpoint_loop.state_at(found.step))
-    return torn
-
-
-@pytest.mark.exhaustive  # test_train_command kills whole training runs
-def test_a_killed_run_goes_on_from_its_last_save(tmp_path, clean_environment):
-    kills(tmp_path, clean_environment, 4, seed=0)
-
-
-def test_a_signal_in_the_middle_of_a_save(tmp_path, clean_environment):
-    """SIGTERM, a flag, a save, 143: nothing keeps the process, nothing is lost."""
-    child = started(tmp_path, clean_environment)
-    read_until(child, 2)
-    child.terminate()  # the loop does nothing but save
-    told, complaints = child.communicate(timeout=30)
-    assert child.returncode == 143 and complaints == ""
-    last = int(told.split()[-1])
-    with checkpoints.open(tmp_path) as store:
-        found = store.restore(checkpoint_loop.state_at(0))
-    assert found.step == last and found.metadata == {"stopped": True}
-    assert same(found.state, checkpoint_loop.state_at(last))

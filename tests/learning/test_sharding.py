@@ -3,11 +3,8 @@
 import csv
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 
 import jax
 import numpy as np
@@ -118,10 +115,9 @@ def test_depth_is_not_split():
 EIGHT = """
 import json, sys
 import jax
-sys.path.insert(0, "tests/learning")
-import test_sharding as t
 from research.engine import processes
 from research.learning import forms, sharding
+from tests.learning import test_sharding as t
 
 wanted = t.trained(t.RECIPE, None, 1)
 both = t.trained(t.RECIPE, sharding.mesh(sharding.parse("cells=2,data=2,parameters=2")), 2)
@@ -247,70 +243,6 @@ def test_a_shape_is_written_as_it_is_read():
     for shape in (sharding.Shape(2, 4), sharding.Shape(parameters=8)):
         assert sharding.parse(str(shape)) == shape
     assert sharding.Shape(2, 3, 4).devices == 24 and sharding.Shape(2, 3, 4).parts == 12
-
-
-LONG = (
-    "train --depth 1 --width 8 --steps 600 --batch 16 --report-every 200 --optimizer sgd "
-    "--checkpoint-seconds 0.2"
-).split()
-
-
-def start(out, environment):
-    """The two processes of a run, with a device each."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    more = [f"--coordinator=127.0.0.1:{port}", "--num-processes=2"]
-    more.append("--mesh=parameters=2")
-    command = [sys.executable, "-m", "research.cli", *LONG, *more, "--out", str(out)]
-    return [
-        subprocess.Popen(
-            [*command, f"--process-id={number}"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        for number in range(2)
-    ]
-
-
-def ended(pair, seconds):
-    """[(exit status, what was said)]; after so many seconds they are killed."""
-    try:
-        said = [process.communicate(timeout=seconds)[1] for process in pair]
-    finally:
-        for process in pair:
-            process.kill()
-    return [(p.returncode, text) for p, text in zip(pair, said, strict=True)]
-
-
-def saved(out):
-    folder = out / "checkpoints"
-    return folder.is_dir() and any(p.name.isdecimal() for p in folder.iterdir())
-
-
-@pytest.mark.slow
-def test_two_processes_are_one_run_and_one_that_dies_ends_the_other(
-    tmp_path, clean_environment
-):
-    environment = {**clean_environment, "XLA_FLAGS": os.environ["XLA_FLAGS"]}
-    out, whole = tmp_path / "two", tmp_path / "one"
-    pair, until = start(out, environment), time.monotonic() + 120
-    while not saved(out) and all(process.poll() is None for process in pair):
-        assert time.monotonic() < until, "nothing was saved"
-        time.sleep(0.02)
-    pair[0].send_signal(signal.SIGKILL)
-    (killed, _), (status, said) = ended(pair, 3 * sharding.HEARTBEAT)
-    assert killed == -signal.SIGKILL and status != 0, said
-    assert "leader task" in said or "has lost another one" in said
-    shards = {path.parts[-3] for path in out.glob("checkpoints/*/arrays/**/d/*")}
-    assert shards >= {"ocdbt.process_0", "ocdbt.process_1"}
-    (status, said), (other, heard) = ended(start(out, environment), 240)
-    assert (status, other) == (0, 0), said + heard
-    assert "going on from step" in said and "going on" not in heard
-    assert main([*LONG, "--out", str(whole)]) == 0
-    alike(curves(out), curves(whole))
 
 
 @pytest.mark.exhaustive

@@ -1,0 +1,295 @@
+"""Kills, of what × by which signal × at which moment: nothing on the disk is lost, and
+what goes on ends with the bits of what was never stopped.
+
+One start, one signal and one more start for each; `-m exhaustive` runs every combination.
+"""
+
+import io
+import json
+import os
+import pty
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from research.cli.main import main
+from research.learning import sharding
+from research.store import rows
+from tests import checkpoint_loop
+from tests.learning.test_sharding import alike, curves
+
+pytestmark = pytest.mark.slow
+
+RUN = [
+    *"run gradient_flow --architecture mlp --initializer he_normal,orthogonal".split(),
+    *"--width 16 --batch 4 --activation tanh,relu --depth".split(),
+    ",".join(map(str, range(1, 25))),
+]
+TRAIN = (
+    "train --depth 3 --width 16 --steps 1200 --batch 16 --seeds 2 --normalizer batch "
+    "--report-every 400 --checkpoint-seconds 0.2"
+).split()
+SPLIT = (
+    "train --depth 1 --width 8 --steps 600 --batch 16 --report-every 200 --optimizer sgd "
+    "--checkpoint-seconds 0.2"
+).split()
+LOOP_STEPS = 200
+
+
+def cells(folder: Path) -> set[str]:
+    """The names of the rows on the disk."""
+    return {path.name for path in (folder / "cells").glob("*.json")}
+
+
+def steps(folder: Path) -> set[str]:
+    """The names of the checkpoints on the disk."""
+    return {path.name for path in checkpoints_of(folder).glob("[0-9]*")}
+
+
+def checkpoints_of(folder: Path) -> Path:
+    inner = folder / "checkpoints"
+    return inner if inner.is_dir() else folder
+
+
+def rows_of(folder: Path) -> dict[str, bytes]:
+    """Everything that a run leaves but its history, and the halves of a killed one."""
+    files = [*(folder / "cells").iterdir(), folder / "rows.csv", folder / "report.md"]
+    return {p.name: p.read_bytes() for p in files if p.suffix != ".tmp"}
+
+
+def state_of(folder: Path) -> dict[str, bytes]:
+    """The reports of a training run, and the SHA-256 of its last state."""
+    last = max(map(int, steps(folder)))
+    seal = json.loads((checkpoints_of(folder) / f"{last}" / "seal.json").read_text())
+    reports = {p.name: p.read_bytes() for p in (folder / "reports").glob("*")}
+    return {**reports, f"state {last}": seal["digest"].encode()}
+
+
+class Work(NamedTuple):
+    """What is stopped.
+
+    commands: one for each of its processes.
+    saved: the names of what is whole on the disk.
+    result: what must have the same bits.
+    half: the pattern of what is being written.
+    """
+
+    commands: Callable[[Path], list[list[str]]]
+    saved: Callable[[Path], set[str]]
+    result: Callable[[Path], dict[str, bytes]]
+    half: str
+
+
+def command(*arguments: str) -> Callable[[Path], list[list[str]]]:
+    module = [sys.executable, "-m", "research.cli", *arguments]
+    return lambda folder: [[*module, "--out", str(folder)]]
+
+
+def pair(folder: Path) -> list[list[str]]:
+    """Two processes with a device each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        coordinator = f"127.0.0.1:{free.getsockname()[1]}"
+    together = f"--mesh parameters=2 --num-processes 2 --coordinator {coordinator}"
+    (one,) = command(*SPLIT, *together.split())(folder)
+    return [[*one, "--process-id", str(number)] for number in range(2)]
+
+
+def loop(folder: Path) -> list[list[str]]:
+    script = checkpoint_loop.__file__
+    return [[sys.executable, script, str(folder), str(LOOP_STEPS)]]
+
+
+WORKS = {
+    "run": Work(command(*RUN), cells, rows_of, "cells/*.tmp"),
+    "training": Work(command(*TRAIN), steps, state_of, "checkpoints/.part-*"),
+    "checkpoints": Work(loop, steps, state_of, ".part-*"),
+    "processes": Work(pair, steps, state_of, "checkpoints/.part-*"),
+}
+SIGNALS = {
+    "kill -9": (signal.SIGKILL,),
+    "SIGTERM": (signal.SIGTERM,),
+    "Ctrl-C": (signal.SIGINT,),
+    "a second signal": (signal.SIGINT, signal.SIGTERM),
+}
+STATUS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
+MOMENTS = ("importing", "working", "writing")
+# Each of what, each signal and each moment; the moments of writing are the narrowest.
+ALWAYS = {
+    ("run", "kill -9", "working"),
+    ("run", "a second signal", "working"),
+    ("training", "kill -9", "writing"),
+    ("training", "Ctrl-C", "importing"),
+    ("checkpoints", "SIGTERM", "writing"),
+    ("processes", "kill -9", "working"),
+}
+
+
+def start(what: str, folder: Path) -> list[subprocess.Popen]:
+    return [
+        subprocess.Popen(
+            line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        for line in WORKS[what].commands(folder)
+    ]
+
+
+def ended(group: list[subprocess.Popen], seconds: float) -> list[tuple[int, str]]:
+    """[(exit status, stderr)]; after so many seconds they are killed."""
+    try:
+        said = [process.communicate(timeout=seconds)[1] for process in group]
+    finally:
+        for process in group:
+            process.kill()
+    return [(p.returncode, text) for p, text in zip(group, said, strict=True)]
+
+
+def wait_for(seen: Callable[[], bool], group, pause=0.01, limit=120.0) -> None:
+    """Until something is seen, or a process has ended by itself."""
+    until = time.monotonic() + limit
+    while not seen() and all(process.poll() is None for process in group):
+        assert time.monotonic() < until, "nothing was written"
+        time.sleep(pause)
+
+
+def wait(moment: str, what: str, folder: Path, group: list[subprocess.Popen]) -> None:
+    """Until the moment has come: a random one, so that runs of this test differ."""
+    work, chance = WORKS[what], random.Random()
+    if moment == "importing":  # or while it compiles
+        time.sleep(chance.uniform(0.2, 2.0))
+        return
+    wait_for(lambda: bool(work.saved(folder)), group)
+    if moment == "working":
+        time.sleep(chance.uniform(0.0, 0.1))
+    else:
+        wait_for(lambda: any(folder.glob(work.half)), group, pause=0)
+
+
+@pytest.fixture
+def whole(once):
+    """What was never stopped, by its name: made once."""
+
+    def make(what: str) -> Path:
+        def run(folder: Path) -> None:
+            for status, said in ended(start(what, folder), 300):
+                assert status == 0, said
+
+        return once(f"whole-{what}", run)
+
+    return make
+
+
+MATRIX = [
+    pytest.param(
+        *case,
+        id=", ".join(case),
+        marks=() if case in ALWAYS else pytest.mark.exhaustive,
+    )
+    for case in product(WORKS, SIGNALS, MOMENTS)
+]
+
+
+def times(folder: Path) -> dict[str, int]:
+    """When each row on the disk was written."""
+    return {
+        name: (folder / "cells" / name).stat().st_mtime_ns for name in cells(folder)
+    }
+
+
+def step_in(pattern: str, said: str) -> int | None:
+    found = re.search(pattern + r" step (\d+)", said)
+    return int(found[1]) if found else None
+
+
+def stop(what: str, by: str, moment: str, folder: Path) -> str:
+    """What was said by what is started and stopped."""
+    group = start(what, folder)
+    wait(moment, what, folder, group)
+    running = all(process.poll() is None for process in group)
+    for number in SIGNALS[by]:
+        # One that dies ends the other; a terminal's signal reaches both.
+        for process in group[:1] if by == "kill -9" else group:
+            process.send_signal(number)
+    (status, said), *others = ended(group, 3 * sharding.HEARTBEAT)
+    if running and moment != "importing":  # where Python has its own way to end
+        assert status == STATUS[SIGNALS[by][0]], said
+        for other, why in others:
+            assert other != 0
+            if by == "kill -9":
+                assert "leader task" in why or "has lost another one" in why
+    return said
+
+
+def finish(what: str, folder: Path) -> str:
+    """What was said by what goes on to its end."""
+    (status, said), *others = ended(start(what, folder), 300)
+    assert status == 0 and "damaged" not in said, said
+    for other, text in others:
+        assert other == 0 and step_in("from", text) is None, text
+    return said
+
+
+@pytest.mark.parametrize(("what", "by", "moment"), MATRIX)
+def test_nothing_is_lost_and_the_bits_are_the_same(what, by, moment, whole, tmp_path):
+    work, folder = WORKS[what], tmp_path / "stopped"
+    reference = whole(what)  # first: it compiles what is stopped below
+    heard = stop(what, by, moment, folder)
+    saved, written = work.saved(folder), times(folder)
+    for name in written:
+        rows.load(folder / "cells" / name)  # whole, whatever the moment
+    said = finish(what, folder)
+    assert work.result(folder) == work.result(reference)
+    assert written.items() <= times(folder).items(), "a row was run twice"
+    if what == "run":
+        return
+    newest, last = (max(map(int, names), default=0) for names in (saved, steps(folder)))
+    if 0 < newest < last:
+        assert step_in("from", said) >= newest
+    assert not any(folder.glob(work.half))
+    if "stopped at" in heard and newest > 0:  # the loop, which saves where it is
+        assert step_in("stopped at", heard) == newest
+
+
+def test_two_processes_are_one_run(whole, tmp_path):
+    assert main([*SPLIT, "--out", str(tmp_path / "one")]) == 0
+    alike(curves(whole("processes")), curves(tmp_path / "one"))
+
+
+def test_ctrl_c_in_a_terminal_says_what_is_kept(tmp_path):
+    """Through a pseudo-terminal, so the progress bar and the signal are the real ones."""
+    parent, child = pty.openpty()
+    folder = tmp_path / "run"
+    (line,) = WORKS["run"].commands(folder)
+    process = subprocess.Popen(
+        line, stdin=child, stdout=child, stderr=child, start_new_session=True
+    )
+    os.close(child)
+    seen = io.BytesIO()
+
+    def read():
+        while True:
+            try:
+                seen.write(os.read(parent, 4096))
+            except OSError:
+                return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    wait_for(lambda: len(cells(folder)) >= 3, [process])
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    reader.join(timeout=10)
+    os.close(parent)
+    text = seen.getvalue().decode(errors="replace")
+    assert "cells" in text and "kept in" in text and "Traceback" not in text
