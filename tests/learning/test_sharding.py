@@ -10,7 +10,6 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import scaling
 from research.catalogues import optimizers
 from research.cli.main import main
 from research.learning import examples, sharding, supervised, sweeps
@@ -21,7 +20,11 @@ from research.learning.recipe import Recipe
 RECIPE = Recipe(
     *("mlp", 2, 32, "tanh"), normalizer="batch", optimizer="momentum", batch=32
 )
+
+
 STEPS = 6
+
+
 # Sums of 32 examples in another order differ by some 1e-7 of their size, and six steps
 # let that grow a little; a lost example or a gradient not summed differs by percents.
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
@@ -243,18 +246,3 @@ def test_a_shape_is_written_as_it_is_read():
     for shape in (sharding.Shape(2, 4), sharding.Shape(parameters=8)):
         assert sharding.parse(str(shape)) == shape
     assert sharding.Shape(2, 3, 4).devices == 24 and sharding.Shape(2, 3, 4).parts == 12
-
-
-@pytest.mark.exhaustive
-def test_scaling_never_calls_shared_cores_a_result(tmp_path, capsys):
-    flags = ["--mesh", "cells", "--size", "smoke", "--out", str(tmp_path)]
-    assert main(["run", "scaling", *flags, "--format", "json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
-    assert [(row["mesh"], row["devices"]) for row in rows] == [("cells", 2)]
-    for row in rows:
-        assert (row["status"], row["reason"]) == ("ok", scaling.SHARED)
-        assert row["efficiency"] is None and row["step_ms"] > 0
-    (table,) = scaling.STUDY.tables(rows)
-    assert {line[-1].text for line in table.rows} == {scaling.SHARED}
-    assert main(["run", "scaling", "--devices", "3", "--size", "smoke"]) == 2
-    assert "divisible by 3" in capsys.readouterr().err

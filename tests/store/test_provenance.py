@@ -9,11 +9,12 @@ import pytest
 
 PARTS = ("research", "benchmarks", "experiments")
 RUN = ("run", "rezero", "--size", "smoke", "--seeds", "1")
+BATCH = 'batch: int = field(_count("examples in a step", 64'
 CHANGES = {
     "what a cell that says nothing is trained with": (
-        "research/study/trials.py",
-        '"batch": 64',
-        '"batch": 32',
+        "research/learning/recipe.py",
+        BATCH,
+        BATCH.replace("64", "32"),
     ),
     "what the study's folder shares": (
         "experiments/training/pairs.py",
@@ -21,7 +22,7 @@ CHANGES = {
         "    return Measured(result.status, result.reason, {}, {})",
     ),
     "what is imported when it is used": (
-        "research/learning/training.py",
+        "research/learning/system.py",
         "LARGEST = 1e6",
         "LARGEST = 1e5",
     ),

@@ -1,58 +1,22 @@
-"""Isometry in dense and in convolutional nets: the experiments' rows and their theory.
+"""`ten_thousand_layers`: rows of convolutional nets, isometric kernels, correlations.
 
 Whether a paper's claim holds is no test.
 """
 
-import json
 import math
 
 import jax
 import numpy as np
 import pytest
 
-from experiments.propagation import dynamical_isometry, nets, ten_thousand_layers
-from research.architectures import ARCHITECTURES
-from research.architectures.contract import init
+from experiments.propagation import nets, ten_thousand_layers
 from research.architectures.convolution import convolve
 from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import DRAWS, NoCriticalPoint
-from research.cli.main import main
-from research.report.rendering import as_markdown
+from research.catalogues.initializers import DRAWS
 from research.signal import measurement
 from research.study import families, plan
 from research.theory import mean_field
-
-STUDIES = {m.STUDY.name: m.STUDY for m in (dynamical_isometry, ten_thousand_layers)}
-
-
-def rows_of(name, folder, capsys, *flags):
-    """The command's rows at smoke size, after what holds for those of any study."""
-    out = ["--size", "smoke", "--format", "json", "--out", f"{folder}"]
-    assert main(["run", name, *out, *flags]) == 0
-    rows = json.loads(capsys.readouterr().out)  # strict: the file itself has no nan
-    study = STUDIES[name]
-    for row in rows:
-        assert (row["status"] == "ok") == (row["reason"] == "")
-        assert not [c for c, v in row.items() if isinstance(v, float) and math.isnan(v)]
-    for table in study.tables(rows):
-        assert all(len(line) <= 110 for line in as_markdown(table).splitlines())
-    assert (folder / "figure.png").stat().st_size > 10_000
-    return rows
-
-
-@pytest.mark.slow
-def test_the_command_on_dense_nets(tmp_path, capsys):
-    flags = ["--width", "8", "--activation", "linear,softplus", "--depth", "1,3"]
-    rows = rows_of("dynamical_isometry", tmp_path, capsys, *flags)
-    told = {(r["activation"], r["weights"], r["depth"]): r for r in rows}
-    assert len([row for row in rows if row["activation"] == "linear"]) == 4  # one q*
-    assert told["softplus", "gaussian", 1]["status"] == "no_fixed_point"
-    # Products of orthogonal matrices are orthogonal, to float32's rounding.
-    isometry = told["linear", "orthogonal", 3]
-    assert abs(isometry["log10_mean"]) + isometry["variance"] < 1e-5
-    # One Gaussian square of width n, in all its draws: E[tr A²] n / E[tr A]² − 1 is
-    # (n + 1)/n; three draws scatter by a third of it, and 0 is far away.
-    assert told["linear", "gaussian", 1]["variance"] == pytest.approx(9 / 8, rel=0.7)
+from tests.experiments.propagation.test_dynamical_isometry import STUDIES, rows_of
 
 
 @pytest.mark.exhaustive
@@ -72,30 +36,6 @@ def test_the_command_on_convolutional_nets(tmp_path, capsys):
     lost = {"recipe": "he", "depth": 8, "status": "lost", "reason": "all 0"}
     (table,) = ten_thousand_layers.tables([{**ours, "apart_theory": None}, lost])
     assert [len(row) for row in table.rows] == [4, 4]
-
-
-@pytest.mark.parametrize(("name", "q"), [("relu", 3.0), ("tanh", 0.5), ("relu6", 4.0)])
-def test_the_spread_of_slopes_against_sampling(name, q):
-    phi = ACTIVATIONS[name].phi
-    z = np.random.default_rng(0).standard_normal(10**6) * math.sqrt(q)
-    step = 1e-4  # central differences, good to 1e-8 away from kinks
-    squared = ((np.asarray(phi(z + step)) - np.asarray(phi(z - step))) / step / 2) ** 2
-    sampled = np.mean(squared**2) / np.mean(squared) ** 2 - 1
-    # A million draws scatter by 0.2 %; float32 differences add 0.1 %.
-    found = dynamical_isometry.slopes_spread(ACTIVATIONS[name], q)
-    assert found == pytest.approx(sampled, rel=0.01)
-
-
-def test_critical_nets_of_a_given_length():
-    first, hidden = measurement.at_length({"activation": "tanh", "q_star": 1e-4})
-    assert (first.sigma_w2, first.sigma_b2) == (1e-4, 0)
-    # To first order in q: E[φ′²] = 1 − 2q, and what length is missing is 4q³/3.
-    assert hidden.sigma_w2 == pytest.approx(1 + 2e-4, abs=1e-7)
-    assert hidden.sigma_b2 == pytest.approx(4e-12 / 3, rel=1e-2)
-    _, hidden = measurement.at_length({"activation": "relu", "q_star": 0.3})
-    np.testing.assert_allclose(hidden[:2], (2, 0), atol=1e-12)
-    with pytest.raises(NoCriticalPoint, match="below 0"):
-        measurement.at_length({"activation": "softplus", "q_star": 0.01})
 
 
 def test_a_convolution_s_singular_values():
@@ -141,19 +81,6 @@ def test_inputs_stay_apart_where_q_star_falls_with_depth():
     )
     # The next order in q, and c on the way, change it by a few times q = 0.2 %.
     assert 1 - told[-1] == pytest.approx(4 / 3 / depth, rel=0.02)
-
-
-@pytest.mark.parametrize("name", ("mlp", "cnn", "cnn_1d", "highway_mlp"))
-def test_the_memory_estimate_of_a_layer(name, network):
-    cell = {"architecture": name, "dataset": "digits", "width": 16, "batch": 4}
-    net = network(name, width=16, depth=7, outputs=10)
-    x = jax.ShapeDtypeStruct((4, 8, 8, 1), np.float32)
-    held = jax.eval_shape(lambda key, x: init(key, net, x), jax.random.key(0), x)
-    weights = sum(leaf.size for leaf in jax.tree.leaves(held.stages)) / 7
-    state = 4 * 16 * 8 ** ARCHITECTURES[name].space
-    found = families.cost(cell, 8).memory - families.cost(cell, 7).memory
-    # Four bytes each, and room for a copy; biases count as often as a kernel's places.
-    assert found == pytest.approx(2 * 4 * (weights + state), rel=0.05)
 
 
 def test_nets_of_other_draws_are_other_units():
