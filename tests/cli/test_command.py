@@ -10,6 +10,7 @@ import pytest
 
 from research.catalogues.activations import ACTIVATIONS
 from research.cli.main import main
+from research.report import figures
 
 SMALL = (
     "--architecture mlp --activation tanh,relu --initializer he_normal --depth 1,4 "
@@ -30,6 +31,16 @@ def finished(once, tmp_path):
 
     return shutil.copytree(once("small", make), tmp_path / "finished")
 
+
+@pytest.fixture
+def no_pictures(finished, monkeypatch):
+    """Pictures take ten times as long as the rows; the finished run has its own."""
+    monkeypatch.setattr(figures, "lay_out", lambda drawn: None)
+    monkeypatch.setattr(figures, "as_png", lambda drawn: b"")
+    monkeypatch.setattr(figures, "as_svg", lambda drawn: b"")
+
+
+quick = pytest.mark.usefixtures("no_pictures")
 
 FLOW = ["run", "gradient_flow", "--architecture"]
 MISTAKES = [
@@ -109,6 +120,7 @@ def test_an_unusable_out_is_refused(tmp_path, capsys):
     assert [p.name for p in other.iterdir()] == ["thesis.tex"]
 
 
+@quick
 def test_rows_have_the_promised_columns(finished, capsys):
     assert run_small(finished, "--format", "json") == 0
     rows = json.loads(capsys.readouterr().out)
@@ -125,6 +137,7 @@ def test_rows_have_the_promised_columns(finished, capsys):
     assert len(csv) == 5
 
 
+@quick
 def test_formats_say_the_same(finished, capsys):
     shown = {}
     for form in ("table", "markdown", "csv"):
@@ -136,6 +149,7 @@ def test_formats_say_the_same(finished, capsys):
     assert max(map(len, shown["table"].splitlines())) <= 100
 
 
+@quick
 def test_the_same_command_twice_gives_identical_rows(finished, tmp_path):
     assert run_small(tmp_path / "again") == 0
     first, second = (folder / "cells" for folder in (finished, tmp_path / "again"))
@@ -145,6 +159,7 @@ def test_the_same_command_twice_gives_identical_rows(finished, tmp_path):
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
 
+@quick
 def test_a_cells_row_does_not_depend_on_what_else_is_asked(finished, tmp_path, capsys):
     alone = ["--activation", "relu", "--depth", "4", "--format", "json"]
     assert run_small(tmp_path / "alone", *alone) == 0
@@ -182,6 +197,7 @@ def test_report_makes_every_file(finished, capsys):
     assert "data:image/png;base64," in page and 'src="figure' not in page
 
 
+@quick
 def test_compare_and_verify_agree_with_themselves(finished, tmp_path, capsys):
     more = ("--initializer", "he_normal,lecun_normal")
     assert run_small(tmp_path / "b", *more) == 0

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from research.cli.main import main
+from research.report import figures
 
 SMALL = (
     "--architecture mlp --depth 2 --width 16 --dataset digits --steps 24 --batch 8 "
@@ -28,6 +29,14 @@ def finished(once, tmp_path):
         assert train(out, *more, "--activation", "relu") == 0
 
     return shutil.copytree(once("trained", make), tmp_path / "finished")
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Pictures take longer than so small a run; the shared one has them."""
+    monkeypatch.setattr(figures, "lay_out", lambda drawn: None)
+    monkeypatch.setattr(figures, "as_png", lambda drawn: b"")
+    monkeypatch.setattr(figures, "as_svg", lambda drawn: b"")
 
 
 def read(path):
@@ -169,7 +178,7 @@ def test_what_is_not_given_is_as_published():
 
 @pytest.mark.slow
 def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(
-    finished, tmp_path, capsys
+    tmp_path, capsys, no_pictures
 ):
     """And the run ends as if nothing had happened."""
     out = tmp_path / "run"
@@ -239,7 +248,9 @@ def from_disk(monkeypatch):
 
 
 @pytest.mark.slow
-def test_data_that_are_read_from_disk_give_the_same_bits(tmp_path, from_disk):
+def test_data_that_are_read_from_disk_give_the_same_bits(
+    tmp_path, from_disk, no_pictures
+):
     assert train(tmp_path / "memory", "--seeds", "2") == 0
     from_disk()
     assert train(tmp_path / "disk", "--seeds", "2") == 0
@@ -249,7 +260,9 @@ def test_data_that_are_read_from_disk_give_the_same_bits(tmp_path, from_disk):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("mesh", ("data=2", "parameters=2"))
-def test_two_devices_share_what_is_read_from_disk(mesh, tmp_path, from_disk):
+def test_two_devices_share_what_is_read_from_disk(
+    mesh, tmp_path, from_disk, no_pictures
+):
     more = ("--batch", "8", "--accumulate", "2")
     assert train(tmp_path / "one", *more) == 0
     from_disk()

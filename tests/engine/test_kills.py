@@ -24,7 +24,6 @@ from typing import NamedTuple
 import pytest
 
 from research.cli.main import main
-from research.learning import sharding
 from research.store import rows
 from tests import checkpoint_loop
 from tests.learning.test_sharding import alike, curves
@@ -44,7 +43,7 @@ SPLIT = (
     "train --depth 1 --width 8 --steps 600 --batch 16 --report-every 200 --optimizer sgd "
     "--checkpoint-seconds 0.2"
 ).split()
-LOOP_STEPS = 200
+LOOP_STEPS = 60
 
 
 def cells(folder: Path) -> set[str]:
@@ -125,15 +124,15 @@ SIGNALS = {
 }
 STATUS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
 MOMENTS = ("importing", "working", "writing")
-# Each of what, each signal and each moment; the moments of writing are the narrowest.
+# Of everything one, by each signal; before anything is written there is least to lose.
 ALWAYS = {
     ("run", "kill -9", "working"),
     ("run", "a second signal", "working"),
-    ("training", "kill -9", "writing"),
-    ("training", "Ctrl-C", "importing"),
+    ("training", "Ctrl-C", "writing"),
     ("checkpoints", "SIGTERM", "writing"),
     ("processes", "kill -9", "working"),
 }
+LATE = 300.0  # seconds after which a process hangs, on a machine that does much besides
 
 
 def start(what: str, folder: Path) -> list[subprocess.Popen]:
@@ -145,19 +144,19 @@ def start(what: str, folder: Path) -> list[subprocess.Popen]:
     ]
 
 
-def ended(group: list[subprocess.Popen], seconds: float) -> list[tuple[int, str]]:
-    """[(exit status, stderr)]; after so many seconds they are killed."""
+def ended(group: list[subprocess.Popen]) -> list[tuple[int, str]]:
+    """[(exit status, stderr)], once all have ended."""
     try:
-        said = [process.communicate(timeout=seconds)[1] for process in group]
+        said = [process.communicate(timeout=LATE)[1] for process in group]
     finally:
         for process in group:
             process.kill()
     return [(p.returncode, text) for p, text in zip(group, said, strict=True)]
 
 
-def wait_for(seen: Callable[[], bool], group, pause=0.01, limit=120.0) -> None:
+def wait_for(seen: Callable[[], bool], group, pause=0.01) -> None:
     """Until something is seen, or a process has ended by itself."""
-    until = time.monotonic() + limit
+    until = time.monotonic() + LATE
     while not seen() and all(process.poll() is None for process in group):
         assert time.monotonic() < until, "nothing was written"
         time.sleep(pause)
@@ -182,7 +181,7 @@ def whole(once):
 
     def make(what: str) -> Path:
         def run(folder: Path) -> None:
-            for status, said in ended(start(what, folder), 300):
+            for status, said in ended(start(what, folder)):
                 assert status == 0, said
 
         return once(f"whole-{what}", run)
@@ -221,7 +220,7 @@ def stop(what: str, by: str, moment: str, folder: Path) -> str:
         # One that dies ends the other; a terminal's signal reaches both.
         for process in group[:1] if by == "kill -9" else group:
             process.send_signal(number)
-    (status, said), *others = ended(group, 3 * sharding.HEARTBEAT)
+    (status, said), *others = ended(group)
     if running and moment != "importing":  # where Python has its own way to end
         assert status == STATUS[SIGNALS[by][0]], said
         for other, why in others:
@@ -233,7 +232,7 @@ def stop(what: str, by: str, moment: str, folder: Path) -> str:
 
 def finish(what: str, folder: Path) -> str:
     """What was said by what goes on to its end."""
-    (status, said), *others = ended(start(what, folder), 300)
+    (status, said), *others = ended(start(what, folder))
     assert status == 0 and "damaged" not in said, said
     for other, text in others:
         assert other == 0 and step_in("from", text) is None, text
@@ -288,7 +287,7 @@ def test_ctrl_c_in_a_terminal_says_what_is_kept(tmp_path):
     reader.start()
     wait_for(lambda: len(cells(folder)) >= 3, [process])
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=LATE) == 130
     reader.join(timeout=10)
     os.close(parent)
     text = seen.getvalue().decode(errors="replace")
