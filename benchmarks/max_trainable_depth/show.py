@@ -12,10 +12,10 @@ NAMED = ("activation", "initializer", "optimizer", "width", "steps", "batch", "r
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
-    """The joined table, then how often a gradient that survives is one that trains."""
+    """Worst and best of each kind of net, every net, and which of the two goes first."""
     if not rows:
         return []
-    return [_joined(rows), _agreement(rows)]
+    return [_extremes(rows), _joined(rows), _agreement(rows)]
 
 
 def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -31,6 +31,49 @@ def name(row: Row, rows: Sequence[Row]) -> str:
     """What a row's net differs in from the others of all groups."""
     shown = [n for n in NAMED if len({r[n] for r in rows}) > 1]
     return " ".join(str(row[n]) for n in shown or ("activation",))
+
+
+def _extremes(rows: Sequence[Row]) -> Table:
+    """For each kind of net the worst and the best depth, of its gradient and trained."""
+    body = []
+    for group, members in groups(rows).items():
+        measured = [row for row in members if row["status"] == "ok"]
+        if measured:
+            depths = ("gradient_depth", "max_depth")
+            columns = [_worst_and_best(measured, depth, rows) for depth in depths]
+            body.append((group, number(len(measured)), *columns[0], *columns[1]))
+    first = rows[0]
+    title = (
+        "Through how many layers the gradient survives (within a factor of 1,000), and "
+        f"with how many the net trains ({first['target']:.0%} of {first['dataset']} in "
+        f"{first['steps']} steps): the worst and the best of each kind of net"
+    )
+    headers = (
+        "kind of net",
+        "nets",
+        "survives: worst",
+        "best",
+        "trains: worst",
+        "best",
+    )
+    return Table(title, headers, tuple(body))
+
+
+def _worst_and_best(
+    measured: Sequence[Row], depth: str, rows: Sequence[Row]
+) -> tuple[Mark, Mark]:
+    """The lowest and the highest depth of some nets, with the nets that have it."""
+
+    def mark(extreme: int) -> Mark:
+        names = [name(row, rows) for row in measured if row[depth] == extreme]
+        which = "all" if len(names) == len(measured) else names[0]
+        if 1 < len(names) < len(measured):
+            which += f" and {len(names) - 1} more"
+        shown = _reaches(measured[0], extreme)
+        return shown._replace(text=f"{shown.text} ({which})")
+
+    values = [row[depth] for row in measured]
+    return mark(min(values)), mark(max(values))
 
 
 def _joined(rows: Sequence[Row]) -> Table:

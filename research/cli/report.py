@@ -1,10 +1,11 @@
-"""`depthbench report [DIR]`: rows to report, figures and README again, without jax."""
+"""`depthbench report [DIR]`: report and figures from rows, README and docs from the
+committed ones; without jax."""
 
 from pathlib import Path
 
 from research.cli.options import one_of
 from research.engine import console
-from research.report import published, readme, study_report, training_report
+from research.report import documents, published, study_report, training_report
 from research.report.rendering import FORMATS
 from research.report.run_folder import opened
 from research.store import atomic
@@ -18,12 +19,12 @@ def arguments(parser) -> None:
         "dir",
         metavar="DIR",
         nargs="?",
-        help="a run's folder; without, README's tables from the committed rows",
+        help="a run's folder; without it, update README and docs from the committed rows",
     )
     parser.add_argument(
         "--publish",
         action="store_true",
-        help="put the run's rows among the committed ones, and README's tables anew",
+        help="copy the run's rows to the committed ones, and update README and docs",
     )
     parser.add_argument("--format", default="table", help=", ".join(FORMATS))
 
@@ -35,7 +36,7 @@ def main(options) -> int:
             raise Refusal(
                 "--publish: which run's folder? (depthbench report DIR --publish)"
             )
-        return fill_readme()
+        return fill_documents()
     path = Path(options.dir)
     manifest = folders.read_manifest(folders.existing(path)) or {}
     if manifest.get("study") == training_report.STUDY:
@@ -52,17 +53,17 @@ def main(options) -> int:
         console.say(f"written: {folder.path}/report.html")
     if options.publish:
         console.say(f"published: {published.publish(study, folder, records)}")
-        return fill_readme()
+        return fill_documents()
     return 0
 
 
-def fill_readme() -> int:
-    """Writes README's tables anew. Raises Refusal where the source tree is not here."""
-    if not readme.README.is_file():
-        raise Refusal(
-            f"{readme.README}: no such file; README is part of the source tree"
-        )
-    text = readme.README.read_text()
-    atomic.write_atomically(readme.README, readme.filled(text).encode())
-    console.say(f"written: {readme.README}")
+def fill_documents() -> int:
+    """Updates README and docs. Raises Refusal where the source tree is not here."""
+    readme = documents.ROOT / documents.README
+    if not readme.is_file():
+        raise Refusal(f"{readme}: no such file; README is part of the source tree")
+    for path in documents.paths():
+        text = documents.filled(path.read_text(encoding="utf-8"))
+        atomic.write_atomically(path, text.encode())
+    console.say(f"written: {readme} and docs/")
     return 0

@@ -6,16 +6,18 @@ import pytest
 
 from research.architectures import ARCHITECTURES
 from research.cli.main import main
-from research.report import published, readme, rendering
+from research.datasets import DATASETS
+from research.report import documents, gallery, published, rendering
 from research.study.studies import studies
 
 PUBLISHED = [(d, name) for d in published.devices() for name in published.folders(d)]
 
 
-def test_readme_tables_are_made_from_committed_rows(root):
-    text = (root / "README.md").read_text()
-    assert readme.filled(text) == text, (
-        "README.md differs from the committed rows; if they were made anew, run "
+@pytest.mark.parametrize("path", documents.paths(), ids=lambda path: path.name)
+def test_documents_are_made_from_committed_rows(path):
+    text = path.read_text()
+    assert documents.filled(text) == text, (
+        f"{path.name} differs from the committed rows; if they were measured again, run "
         "depthbench report and say so in CHANGELOG.md"
     )
 
@@ -26,15 +28,31 @@ def test_reports_are_made_from_committed_rows(device, name):
     assert published.made_again(studies()[name], device) == committed
 
 
-def test_a_changed_row_changes_the_readme(root, tmp_path, monkeypatch):
-    text = (root / "README.md").read_text()
+@pytest.mark.parametrize(
+    ("page", "study", "value", "other"),
+    [
+        ("docs/results.md", "gradient_flow", ",survives,", ",vanishes,"),
+        ("README.md", "max_trainable_depth", ",32,", ",33,"),
+        ("docs/experiments.md", "degradation", ",ok,", ",diverged,"),
+    ],
+)
+def test_a_changed_row_changes_the_page(
+    root, tmp_path, monkeypatch, page, study, value, other
+):
+    text = (root / page).read_text()
     shutil.copytree(published.RESULTS, tmp_path / "results")
     monkeypatch.setattr(published, "RESULTS", tmp_path / "results")
-    assert readme.filled(text) == text
-    path = tmp_path / "results" / "cpu" / "gradient_flow" / "rows.csv"
+    assert documents.filled(text) == text
+    path = tmp_path / "results" / "cpu" / study / "rows.csv"
     rows = path.read_text()
-    path.write_text(rows.replace(",survives,", ",vanishes,", 40))
-    assert readme.filled(text) != text
+    assert value in rows
+    path.write_text(rows.replace(value, other))
+    assert documents.filled(text) != text
+
+
+def test_a_block_of_an_unknown_study_is_refused():
+    with pytest.raises(ValueError, match="no committed rows of nothing"):
+        documents.filled("<!-- table: nothing -->\n<!-- end -->")
 
 
 def test_values_are_read_as_they_were_written(tmp_path):
@@ -46,19 +64,24 @@ def test_values_are_read_as_they_were_written(tmp_path):
     ]
 
 
-def test_a_run_is_published_and_readme_made_anew(tmp_path, monkeypatch, capsys):
+def test_a_run_is_published_and_documents_updated(tmp_path, monkeypatch, capsys):
     """What is published is read by `claims`, and gives the report that was published."""
     monkeypatch.setattr(published, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
-    asked = "before\n<!-- table: gradient_flow -->\n<!-- end -->\nafter\n"
-    readme.README.write_text(asked)
+    monkeypatch.setattr(documents, "ROOT", tmp_path)
+    readme, page = tmp_path / "README.md", tmp_path / "docs" / "page.md"
+    page.parent.mkdir()
+    asked = "before\n<!-- table: gradient_flow 2 -->\n<!-- end -->\nafter\n"
+    readme.write_text(asked.replace(" 2 ", " "))
+    page.write_text(asked)
     run = str(tmp_path / "run")
     small = "--architecture mlp --activation tanh,relu --depth 2 --width 8 --seeds 2"
     assert main(["run", "gradient_flow", *small.split(), "--out", run]) == 0
     assert main(["report", run, "--publish"]) == 0
-    text = readme.README.read_text()
-    assert text.startswith("before\n") and text.endswith("<!-- end -->\nafter\n")
-    assert "| " in text and readme.filled(text) == text
+    for path in (readme, page):
+        text = path.read_text()
+        assert text.startswith("before\n") and text.endswith("<!-- end -->\nafter\n")
+        assert "| " in text and documents.filled(text) == text
+    assert readme.read_text() != page.read_text().replace(" 2 ", " ")
     study = studies()["gradient_flow"]
     committed = (published.folders()["gradient_flow"] / "report.md").read_text()
     assert committed == (tmp_path / "run" / "report.md").read_text()
@@ -72,10 +95,26 @@ def test_a_run_is_published_and_readme_made_anew(tmp_path, monkeypatch, capsys):
 EXPERIMENTS = [s for s in studies().values() if s.kind == "experiment"]
 
 
-def test_readme_names_every_architecture_and_experiment(root):
-    text = (root / "README.md").read_text()
-    for name in (*ARCHITECTURES, *(study.name for study in EXPERIMENTS)):
+def test_docs_name_every_architecture_and_study(root):
+    text = (root / "docs" / "architectures.md").read_text()
+    for name in ARCHITECTURES:
         assert f"`{name}`" in text, name
+    text = (root / "docs" / "experiments.md").read_text()
+    for name in studies():
+        assert f"`{name}`" in text, name
+
+
+def test_docs_name_every_data_set(root):
+    text = (root / "docs" / "datasets.md").read_text()
+    for name in DATASETS:
+        assert f"`{name}`" in text, name
+
+
+def test_the_gallery_shows_every_committed_figure():
+    text = "".join(gallery.pictures(folder) for folder in gallery.FOLDERS)
+    for device_folder in published.folders().values():
+        for figure in device_folder.glob("*.svg"):
+            assert f"/{device_folder.name}/{figure.name})" in text
 
 
 def test_every_experiment_has_three_sizes_and_a_claim():

@@ -1,0 +1,68 @@
+"""README.md and docs/*.md: what stands between two markers is made from committed rows.
+
+    <!-- table: STUDY -->          the first of a study's tables; STUDY 2: the second
+    <!-- experiments: FOLDER -->   the studies of a folder, and how many claims hold
+    <!-- gallery: FOLDER -->       each one's picture, the answer in words, and its verdicts
+
+Each ends at `<!-- end -->`. A test holds that all of them match the rows.
+"""
+
+import re
+from pathlib import Path
+
+from research.report import gallery, published, rendering
+from research.report.published import Made
+from research.store.provenance import ROOT
+from research.study.declaration import Study
+from research.study.studies import studies
+
+README = "README.md"
+BLOCK = re.compile(
+    r"<!-- (table|experiments|gallery): (\w+)(?: (\d+))? -->\n.*?<!-- end -->",
+    re.DOTALL,
+)
+
+
+def paths() -> list[Path]:
+    """README and the pages of docs/, where the source tree has them."""
+    candidates = (ROOT / README, *sorted((ROOT / "docs").glob("*.md")))
+    return [path for path in candidates if path.is_file()]
+
+
+def filled(text: str) -> str:
+    """A document with what stands between its markers made anew. Raises ValueError."""
+
+    def made(block: re.Match) -> str:
+        opening = block[0].partition("\n")[0]
+        return f"{opening}\n{_content(block[1], block[2], block[3])}\n<!-- end -->"
+
+    return BLOCK.sub(made, text)
+
+
+def _content(kind: str, name: str, position: str | None) -> str:
+    if kind == "experiments":
+        return gallery.index(name)
+    if kind == "gallery":
+        return gallery.pictures(name)
+    made = published.made(name)
+    if made is None:
+        raise ValueError(f"no committed rows of {name}")
+    return measured(studies()[name], made, int(position or 1))
+
+
+def measured(study: Study, made: Made, position: int = 1) -> str:
+    """One of a study's tables, counted from 1, and a line on where it was made."""
+    table = study.tables(made.rows)[position - 1]
+    shown = rendering.as_markdown(table._replace(title=""))
+    return f"{table.title}:\n\n{shown}\n{origin(made)}"
+
+
+def origin(made: Made) -> str:
+    """Number of cells and seeds, machine, version and day."""
+    seeds = max((row.get("seeds") or 0 for row in made.rows), default=0)
+    repeats = f", {seeds} seeds each" if seeds else ""
+    environment = made.environment
+    return (
+        f"{len(made.rows)} cells{repeats}. {made.device}, {environment['cores']} cores, "
+        f"jax {environment['jax']}, {made.date}."
+    )

@@ -1,0 +1,90 @@
+"""The studies of a folder as pages of docs/ show them: an index, and pictures."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+
+from research.report import published, rendering, study_report
+from research.report.published import Made
+from research.study.claims import Verdict
+from research.study.declaration import Study
+from research.study.studies import studies
+from research.study.tables import Table
+
+FOLDERS = ("propagation", "training", "benchmarks")
+PLURAL = {"holds": "hold", "fails": "fail"}
+# From a page in docs/ to the committed rows.
+RESULTS = PurePath("..", "benchmarks", "results", published.CPU)
+
+
+def members(folder: str) -> list[Study]:
+    """The studies declared below a folder: one of experiments/, or benchmarks/."""
+    package = folder if folder == "benchmarks" else f"experiments.{folder}"
+    return [s for s in studies().values() if s.module.startswith(f"{package}.")]
+
+
+def index(folder: str) -> str:
+    """A table of a folder's studies: question, source, and how many claims hold."""
+    body = []
+    for study in members(folder):
+        made = published.made(study.name)
+        counts = summary(study_report.verdicts(study, made.rows)) if made else "not run"
+        name = f"[`{study.name}`](#{study.name})" if made else f"`{study.name}`"
+        body.append((name, study.question, study.source, counts))
+    headers = ("`depthbench run`", "question", "after", "claims")
+    return rendering.as_markdown(Table("", headers, tuple(body))).rstrip("\n")
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """How many claims have each verdict: "3 hold, 1 fails"."""
+    counts = Counter(verdict.word for verdict in verdicts)
+    if not counts:
+        return "none"
+    return ", ".join(
+        f"{n} {word if n == 1 else PLURAL.get(word, word)}"
+        for word, n in sorted(counts.items(), key=lambda pair: pair[0] != "holds")
+    )
+
+
+def pictures(folder: str) -> str:
+    """A section for each study of a folder that has committed rows."""
+    sections = []
+    for study in members(folder):
+        made = published.made(study.name)
+        if made is not None:
+            sections.append("\n\n".join(_section(study, made)))
+    return "\n\n".join(sections)
+
+
+def _section(study: Study, made: Made) -> Iterator[str]:
+    verdicts = study_report.verdicts(study, made.rows)
+    yield f"### {study.name}\n\n**{study.question}**"
+    if verdicts:
+        yield answer(verdicts)
+    for figure in study.figures(made.rows, lambda row: {}):
+        path = RESULTS / study.name / f"{figure.name}.svg"
+        yield f"![{study.question}]({path.as_posix()})\n\n{figure.caption}"
+    claims = f"Claims: {summary(verdicts)}. " if verdicts else ""
+    report = (RESULTS / study.name / "report.md").as_posix()
+    yield (
+        f"{claims}After: {study.source}. [All tables]({report}), made on {made.device}, "
+        f"{made.date}."
+    )
+
+
+def answer(verdicts: Sequence[Verdict]) -> str:
+    """What the rows say of each claim, those that fail first, as a list."""
+    ordered = sorted(verdicts, key=lambda verdict: verdict.word != "fails")
+    return "\n".join(f"- {_line(verdict)}" for verdict in ordered)
+
+
+def _line(verdict: Verdict) -> str:
+    """One claim in a sentence: "**holds**: claim (126 of 126 points), `key`"."""
+    counts = f"{verdict.holds} of {verdict.points} points"
+    if verdict.misses:
+        label, gap = verdict.misses[0]
+        counts += f"; furthest at {label}, by {gap:.3g}"
+    elif not verdict.points:
+        counts = "no point has enough repeats"
+    claim = verdict.claim
+    return f"**{verdict.word}**: {claim.says} ({counts}), `{claim.key}`"
