@@ -1,24 +1,27 @@
-"""README.md and docs/*.md: what stands between two markers is made from committed rows.
+"""README.md and docs/*.md: what stands between markers is made from rows and source.
 
     <!-- table: STUDY -->          the first of a study's tables; STUDY 2: the second
     <!-- experiments: FOLDER -->   the studies of a folder, and how many claims hold
     <!-- gallery: FOLDER -->       each one's picture, the answer in words, and its verdicts
+    <!-- modules: FOLDER -->       what each module of a package says that it is for
 
 Each ends at `<!-- end -->`. A test holds that all of them match the rows.
 """
 
+import ast
 import re
 from pathlib import Path
 
 from research.report import gallery, published, rendering
 from research.report.published import Made
-from research.store.provenance import ROOT
+from research.store.provenance import ROOT as SOURCE
 from research.study.declaration import Study
 from research.study.studies import studies
 
+ROOT = SOURCE  # where the documents are
 README = "README.md"
 BLOCK = re.compile(
-    r"<!-- (table|experiments|gallery): (\w+)(?: (\d+))? -->\n.*?<!-- end -->",
+    r"<!-- (table|experiments|gallery|modules): ([\w/]+)(?: (\d+))? -->\n.*?<!-- end -->",
     re.DOTALL,
 )
 
@@ -44,6 +47,8 @@ def _content(kind: str, name: str, position: str | None) -> str:
         return gallery.index(name)
     if kind == "gallery":
         return gallery.pictures(name)
+    if kind == "modules":
+        return modules(name)
     made = published.made(name)
     if made is None:
         raise ValueError(f"no committed rows of {name}")
@@ -66,3 +71,14 @@ def origin(made: Made) -> str:
         f"{len(made.rows)} cells{repeats}. {made.device}, {environment['cores']} cores, "
         f"jax {environment['jax']}, {made.date}."
     )
+
+
+def modules(folder: str) -> str:
+    """A list of a package's modules, each with the first sentence of its docstring."""
+    lines = []
+    for path in sorted((SOURCE / folder).glob("*.py")):
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        if docstring and path.stem not in ("__init__", "__main__"):
+            purpose = " ".join(docstring.partition("\n\n")[0].split()).rstrip(".")
+            lines.append(f"- `{path.stem}`: {purpose}")
+    return "\n".join(lines)
