@@ -41,7 +41,8 @@ def _extremes(rows: Sequence[Row]) -> Table:
         if measured:
             depths = ("gradient_depth", "max_depth")
             columns = [_worst_and_best(measured, depth, rows) for depth in depths]
-            body.append((group, number(len(measured)), *columns[0], *columns[1]))
+            kind = f"{group} norm" if " + " in group else group
+            body.append((kind, number(len(measured)), *columns[0], *columns[1]))
     first = rows[0]
     title = (
         "Through how many layers the gradient survives (within a factor of 1,000), and "
@@ -84,9 +85,9 @@ def _joined(rows: Sequence[Row]) -> Table:
     first = rows[0]
     title = (
         f"Deepest net that trains ({first['target']:.0%} of {first['dataset']} in "
-        f"{first['steps']} steps), that theory lets train, and whose gradient survives; "
-        "at the first of them, the fresh gradient's decades a layer, and a step's cost; "
-        f"at {first['cap']}: what the gradient does in so many layers"
+        f"{first['steps']} steps), that theory allows, and whose gradient survives; for "
+        "the net that trains, decades per layer of its gradient at initialisation and "
+        f"the cost of a step; what the gradient does through {first['cap']} layers"
     )
     headers = (
         *("net", "trains", "theory", "survives", "/layer", f"at {first['cap']}"),
