@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from research.catalogues.activations import ACTIVATIONS
 from research.cli import main, run, train
 from research.datasets import DataError
 from research.report import documents, published
@@ -143,7 +144,7 @@ def check(arguments: list[str]) -> None:
             assert options.dataset.startswith("tfds:")
         train.processes(options)
     elif name == "theory":
-        assert options.activation in train.ACTIVATIONS
+        assert options.activation in ACTIVATIONS
 
 
 @each_page

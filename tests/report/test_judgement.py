@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from research.cli import claims as judgement
 from research.cli.main import main
-from research.study import claims, tables
+from research.report import rendering, verdicts
+from research.study import claims
 from research.study.claims import Claim
 from research.study.studies import claims as all_claims
 from research.study.studies import studies
@@ -116,11 +116,11 @@ def test_no_key_is_broken_in_a_terminal(width):
     lines = [
         line
         for study in studies().values()
-        for line in judgement.lines(study, Path("nowhere"), "smoke")
+        for line in verdicts.verdict_lines(study, Path("nowhere"), "smoke")
     ]
-    table = tables.stacked(judgement.table(lines), *judgement.STACKS)
+    table = rendering.stacked(verdicts.verdicts_table(lines), *verdicts.STACKS)
     console = Console(width=width, file=io.StringIO())
-    tables.show(table, console)
+    rendering.show(table, console)
     shown = [line.rstrip() for line in console.file.getvalue().splitlines()]
     assert max(map(len, shown)) <= width
     starts = {line.split()[0] for line in shown if line}
