@@ -1,4 +1,4 @@
-"""What an architecture's entry says: where its builder is, and what it is built from."""
+"""An architecture's entry: where its builder is, and what it can be built from."""
 
 import importlib
 import math
@@ -139,9 +139,9 @@ class Family(NamedTuple):
             if allowed and name not in allowed:
                 return f"{self.name} takes {kind} {', '.join(allowed)}, not {name}"
         if width is not None and width % self.step:
-            return f"{self.name} has a width that {self.step} divides, not {width}"
+            return f"{self.name} needs a width divisible by {self.step}, not {width}"
         if side is not None and side < self.smallest:
-            return f"{self.name} reads at least {self.smallest} a side, not {side}"
+            return f"{self.name} needs sides of at least {self.smallest}, not {side}"
         return None
 
     def task(self, asked: str) -> str:

@@ -1,4 +1,4 @@
-"""Loops: how the layers of a stage are gone through, forwards and on the way back."""
+"""Loops: how the layers of a stage are executed, forwards and backwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Activations: one entry each, and nothing else to edit to add one."""
+"""Activations: one entry each; nothing else is edited to add one."""
 
 from research.catalogues.catalogue import Catalogue
 from research.lazy import lazily

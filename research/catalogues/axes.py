@@ -1,4 +1,4 @@
-"""Axes: what can vary, which values are allowed, how they are typed."""
+"""Axes: what can vary, which values are allowed, how flags are parsed."""
 
 import math
 from typing import Literal, NamedTuple

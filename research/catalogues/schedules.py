@@ -1,4 +1,4 @@
-"""Schedules: the factor of the learning rate as training goes on.
+"""Schedules: the factor of the learning rate during training.
 
 optax has these too, but compares their numbers in Python: they cannot be traced there,
 and so not be vmapped over.

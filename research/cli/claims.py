@@ -34,12 +34,12 @@ def arguments(parser) -> None:
         "--out",
         default="runs",
         metavar="DIR",
-        help="where the studies' folders are; standard: runs",
+        help="folder of the studies' runs; default: runs",
     )
     parser.add_argument(
         "--read",
         action="store_true",
-        help="run nothing: judge the rows that are there, or that came with the code",
+        help="run nothing: judge existing rows, or the committed ones",
     )
     parser.add_argument("--format", default="table", help=", ".join(FORMATS))
 
@@ -107,7 +107,7 @@ def run_study(study: Study, size: str, path: Path) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             status = run.main(options)
     except ModuleNotFoundError as error:
-        console.say(f"{study.name} is not run: {missing(error)}")
+        console.say(f"{study.name} skipped: {missing(error)}")
         return
     if status:
-        raise Refusal(f"{study.name} was stopped; the same command goes on", status)
+        raise Refusal(f"{study.name} was stopped; the same command resumes it", status)

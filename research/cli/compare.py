@@ -40,7 +40,9 @@ def main(options) -> int:
     study, _, before = opened(Path(options.a))
     other, _, after = opened(Path(options.b))
     if study.name != other.name:
-        raise Refusal(f"{options.a} holds {study.name}, {options.b} {other.name}")
+        raise Refusal(
+            f"{options.a} contains rows of {study.name}, {options.b} of {other.name}"
+        )
     pairs = {key(r): r for r in before}
     both = [(pairs[key(r)], r) for r in after if key(r) in pairs]
     changed = [change for a, b in both for change in changes(study, a, b)]

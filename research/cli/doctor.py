@@ -1,4 +1,4 @@
-"""`depthbench doctor`: devices, versions, memory, denormals, optional parts."""
+"""`depthbench doctor`: devices, versions, memory, denormals, optional packages."""
 
 import importlib.metadata
 import importlib.util
@@ -40,7 +40,8 @@ def findings() -> dict[str, Any]:
     environment = host.environment()
     commit = provenance.commit()
     optional = {
-        name: _version(name) or f"absent ({how})" for name, how in OPTIONAL.items()
+        name: _version(name) or f"not installed ({how})"
+        for name, how in OPTIONAL.items()
     }
     return {
         **environment,

@@ -71,7 +71,9 @@ def main(options) -> int:
         body = tuple(tuple(_shown(entry, h) for h in headers) for entry in entries)
         rendering.show(Table(f"{title} ({len(entries)})", headers, body), console)
     if "datasets" in found:
-        print("and what TensorFlow Datasets has prepared: tfds:NAME[/CONFIG][:VERSION]")
+        print(
+            "and any data set prepared by TensorFlow Datasets: tfds:NAME[/CONFIG][:VERSION]"
+        )
     return 0
 
 

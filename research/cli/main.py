@@ -20,14 +20,14 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("run", "run a benchmark or an experiment"),
-    Command("train", "train one net, or an ensemble of it"),
+    Command("train", "train one net, or an ensemble of its runs"),
     Command("claims", "every published claim beside what is measured"),
     Command("theory", "infinite-width theory of one activation"),
     Command("list", "benchmarks, experiments and every catalogue"),
-    Command("report", "make a run's report and figures again"),
+    Command("report", "regenerate a run's report, or README and docs"),
     Command("compare", "what differs between two runs beyond noise"),
-    Command("verify", "run some cells again and compare bits"),
-    Command("doctor", "devices, versions, memory, optional parts"),
+    Command("verify", "rerun some cells and compare bit for bit"),
+    Command("doctor", "devices, versions, memory, optional packages"),
 )
 
 
@@ -57,7 +57,7 @@ def overview() -> str:
     return (
         "usage: depthbench COMMAND …\n\nHow deep can a network be made, does its "
         "gradient survive, and what does it cost?\n\n" + "\n".join(lines) + "\n\n"
-        "depthbench COMMAND --help says more; depthbench run gradient_flow is the start."
+        "depthbench COMMAND --help for details; start with depthbench run gradient_flow."
     )
 
 

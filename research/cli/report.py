@@ -34,7 +34,7 @@ def main(options) -> int:
     if options.dir is None:
         if options.publish:
             raise Refusal(
-                "--publish: which run's folder? (depthbench report DIR --publish)"
+                "--publish needs a run's folder: depthbench report DIR --publish"
             )
         return fill_documents()
     path = Path(options.dir)

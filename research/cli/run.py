@@ -53,7 +53,7 @@ def arguments(parser, study: Study) -> None:
         parser.add_argument(
             flag_of(name),
             metavar="VALUE" if axis.single else "A,B,…",
-            help=f"{axis.help}; {allowed}standard: {values}".replace("%", "%%"),
+            help=f"{axis.help}; {allowed}default: {values}".replace("%", "%%"),
         )
     parser.add_argument(
         "--size", default="standard", metavar="SIZE", help=", ".join(SIZES)
@@ -63,23 +63,27 @@ def arguments(parser, study: Study) -> None:
         "--format", default="table", metavar="FORMAT", help=", ".join(FORMATS)
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be run, run nothing"
+        "--dry-run", action="store_true", help="show what would be run; run nothing"
     )
     parser.add_argument(
-        "--shard", metavar="I/N", help="run the I-th of N shares; they may share a DIR"
+        "--shard",
+        metavar="I/N",
+        help="run the I-th of N shares; shares may write to one DIR",
     )
     parser.add_argument(
         "--retry",
         metavar="A,B,…",
-        help=f"run cells again whose status is one of {', '.join(STATUSES)}",
+        help=f"rerun cells that have one of the statuses {', '.join(STATUSES)}",
     )
     parser.add_argument(
-        "--memory", metavar="GIB", help="use at most this; default: 3/4 of what is free"
+        "--memory",
+        metavar="GIB",
+        help="use at most this much; default: 3/4 of free memory",
     )
     parser.add_argument(
         "--accept-changes",
         action="store_true",
-        help="go on in a folder that other code or another machine began",
+        help="resume a folder begun by other code or on another machine",
     )
 
 
@@ -159,7 +163,7 @@ def run_missing(
     manifest = runner.prepare(study, folder, cells, environment, options.accept_changes)
     have, damaged = folders.records(folder, quarantine=True)
     for line in damaged:
-        console.say(f"damaged, moved to quarantine and run again: {line}")
+        console.say(f"damaged, moved to quarantine, will be rerun: {line}")
     retry = (options.retry or "").split(",")
     share = runner.share(units, options.shard)
     wanted = [cell for unit in share for cell in unit.cells]
@@ -170,7 +174,7 @@ def run_missing(
         folders.write_manifest(folder, manifest)
     if len(wanted) > len(missing) and missing:
         console.say(
-            f"{len(wanted) - len(missing)} of {len(wanted)} cells are there already"
+            f"{len(wanted) - len(missing)} of {len(wanted)} cells are already done"
         )
     with console.progress(len(missing)) as shown:
         outcome = runner.execute(order, runner.attempt, folder, shown)
@@ -180,8 +184,8 @@ def run_missing(
     if outcome.stopped:
         kept = len(wanted) - outcome.kept
         console.say(
-            f"stopped: {kept} of {len(wanted)} cells are kept in {folder.path}; "
-            "the same command goes on from there"
+            f"stopped: {kept} of {len(wanted)} cells are saved in {folder.path}; "
+            "the same command resumes from there"
         )
         return outcome.stopped
     return finish(study, cells, folder, options, stamp, outcome.seconds)

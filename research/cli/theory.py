@@ -31,8 +31,8 @@ SIGMA_B2 = Axis("σ_b²: bias variance", (0.0,), kind="number", low=0)
 
 def arguments(parser) -> None:
     parser.add_argument("activation", help=", ".join(ACTIVATIONS))
-    parser.add_argument("--sigma-w2", default="1", help=f"{SIGMA_W2.help}; default 1")
-    parser.add_argument("--sigma-b2", default="0", help=f"{SIGMA_B2.help}; default 0")
+    parser.add_argument("--sigma-w2", default="1", help=f"{SIGMA_W2.help}; default: 1")
+    parser.add_argument("--sigma-b2", default="0", help=f"{SIGMA_B2.help}; default: 0")
     parser.add_argument("--format", default="table", help=", ".join(TABLE_OR_JSON))
     parser.add_argument("--figure", help="write the phase diagram to this .png or .svg")
 

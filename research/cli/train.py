@@ -43,10 +43,13 @@ def arguments(parser) -> None:
     parser.add_argument(
         "--report-every",
         metavar="N",
-        help="steps between reports; standard: 1/20 of all",
+        help="steps between reports; default: 1/20 of all",
     )
     parser.add_argument(
-        "--checkpoint-seconds", metavar="S", default="60", help="standard: 60"
+        "--checkpoint-seconds",
+        metavar="S",
+        default="60",
+        help="seconds between checkpoints; default: 60",
     )
     parser.add_argument(
         "--mesh",
@@ -56,16 +59,20 @@ def arguments(parser) -> None:
     parser.add_argument(
         "--coordinator",
         metavar="HOST:PORT",
-        help="of process 0 of several; or cluster: Slurm, Open MPI or a TPU pod says",
+        help="address of process 0; or cluster, to take it from Slurm, Open MPI or a TPU pod",
     )
-    parser.add_argument("--num-processes", metavar="N", help="that are one run")
-    parser.add_argument("--process-id", metavar="I", help="this one's, from 0")
-    parser.add_argument("--out", metavar="DIR", help="standard: runs/train")
+    parser.add_argument(
+        "--num-processes", metavar="N", help="number of processes of the run"
+    )
+    parser.add_argument(
+        "--process-id", metavar="I", help="number of this process, from 0"
+    )
+    parser.add_argument("--out", metavar="DIR", help="default: runs/train")
     parser.add_argument("--format", default="table", help=", ".join(FORMATS))
     parser.add_argument(
         "--accept-changes",
         action="store_true",
-        help="go on in a folder that other code or another machine began",
+        help="resume a folder begun by other code or on another machine",
     )
 
 
@@ -81,7 +88,7 @@ def _help(one: Field) -> str:
     names = f"; of {', '.join(one.axis.choices)}" if one.axis.choices else ""
     value = one.value if one.typed is None else one.typed
     untyped = one.published or value in (None, "", ())
-    return one.axis.help + names + ("" if untyped else f"; standard: {value}")
+    return one.axis.help + names + ("" if untyped else f"; default: {value}")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -139,7 +146,9 @@ def processes(options: argparse.Namespace) -> sharding.Processes | None:
         return None
     coordinator = str(options.coordinator)
     if options.mesh is None:
-        raise Refusal(f"{flag_of(given[0])}: say with --mesh what the processes share")
+        raise Refusal(
+            f"{flag_of(given[0])}: needs --mesh, to say what the processes share"
+        )
     if given == ["coordinator"] and coordinator == sharding.CLUSTER:
         return sharding.Processes(coordinator)
     if len(given) < len(names):
@@ -209,10 +218,10 @@ def fits(family: Family, dataset: Dataset, settings: Mapping[str, Any]) -> None:
             f"--batch {batch}: {dataset.name} has {dataset.sizes[0]} examples to train on"
         )
     if batch % parts:
-        raise Refusal(f"--accumulate {parts}: must divide the batch of {batch}")
+        raise Refusal(f"--accumulate {parts}: must divide the batch size {batch}")
     if settings["augment"] and len(dataset.shape) != 3:
         raise Refusal(
-            f"--augment: {dataset.name} has no images to {settings['augment'][0]}"
+            f"--augment {settings['augment'][0]}: needs images, which {dataset.name} is not"
         )
 
 

@@ -1,4 +1,4 @@
-"""`depthbench verify DIR`: runs some cells again and compares them bit for bit."""
+"""`depthbench verify DIR`: reruns some cells and compares them bit for bit."""
 
 import random
 from collections.abc import Sequence
@@ -15,13 +15,15 @@ from research.study.axes import Axis
 from research.study.declaration import Cell, Study
 from research.study.errors import Refusal
 
-CELLS = Axis("cells to run again", (3,), kind="integer", low=1, high=10**6, single=True)
+CELLS = Axis("cells to rerun", (3,), kind="integer", low=1, high=10**6, single=True)
 
 
 def arguments(parser) -> None:
     parser.add_argument("dir", metavar="DIR", help="a run's folder")
-    parser.add_argument("--cells", default="3", help="how many cells; default 3")
-    parser.add_argument("--seed", default="0", help="which cells; default 0")
+    parser.add_argument("--cells", default="3", help="number of cells; default: 3")
+    parser.add_argument(
+        "--seed", default="0", help="seed of the choice of cells; default: 0"
+    )
 
 
 def main(options) -> int:
@@ -33,7 +35,7 @@ def main(options) -> int:
     moved = [n for n in DECIDING if stamp.get(n) != environment.get(n)]
     if moved:
         console.say(
-            f"{', '.join(moved)} differ from the run's: bits may differ without fault"
+            f"{', '.join(moved)} differ from the run's: bits may legitimately differ"
         )
     chosen = random.Random(seed).sample(records, min(count, len(records)))
     cells = [record.settings for record in records]
@@ -64,7 +66,7 @@ def again(study: Study, cells: Sequence[Cell], record: Record, memory: int) -> R
             measured = runner.attempt(unit, memory)
             result = measured[unit.cells.index(record.settings)]
             return rows.record_of(study.name, record.settings, result, record.stamp)[0]
-    raise Refusal(f"{record.id}: its cell is in no plan of {study.name}")
+    raise Refusal(f"{record.id}: not a cell of {study.name}")
 
 
 def difference(before: Record, after: Record) -> str:

@@ -1,4 +1,4 @@
-"""Data sets by name: one entry each; nothing is read or made until it is asked for."""
+"""Data sets by name: one entry each; nothing is read or generated before it is used."""
 
 from os import PathLike
 
@@ -196,8 +196,8 @@ DATASETS: Catalogue[Dataset] = Catalogue(
 FLOAT_CLASSES: Catalogue[Dataset] = DATASETS.only(
     lambda dataset: dataset.task == "classes" and dataset.stored == "float32",
     lambda dataset: (
-        f"has {dataset.stored} inputs and asks for {dataset.task}; this "
-        "study feeds float32 inputs and asks for classes"
+        f"has {dataset.stored} inputs and {dataset.task} as targets; this "
+        "study needs float32 inputs and classes"
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What a data set is: examples in memory or on disk, in two parts, with a declaration."""
+"""The contract of a data set: a declaration, and examples in memory or on disk."""
 
 import hashlib
 import importlib
@@ -23,7 +23,7 @@ class Data(NamedTuple):
       [examples, time] int32. An image's shape is (height, width, channels), a sequence's
       (time, features).
     y: labels [examples] int32 below `classes`; or numbers [examples, outputs] float32;
-      or tokens [examples, time] int32, −1 where nothing is asked.
+      or tokens [examples, time] int32, −1 where there is no target.
     classes: how many labels, outputs or tokens there are.
     scale: (mean, standard deviation), each [channels] float32, of the training images as
       they are stored; a net reads (x − mean) / deviation.
@@ -61,10 +61,10 @@ class Dataset(NamedTuple):
       so theirs is (time, vocabulary).
     enlarges: the name of the one whose images these are, with every pixel repeated, for
       nets that pool small images away.
-    task: what is asked: a label, numbers, or a token at each step.
+    task: the kind of target: a label, numbers, or a token at each step.
     stored: the type of x.
     sizes: examples to train and to test on, where they are known without reading.
-    causal: the answer at each step is the next token, which a net must not have read.
+    causal: the target at each step is the next token, which a net must not have read.
     arguments: what the loader is called with; it returns Splits, or Data where the set
       has no split of its own.
     mark: what the function `mark` gives of its parts, the same everywhere; "" where they
@@ -152,14 +152,14 @@ def check(dataset: Dataset, data: Data | Stream, part: str) -> None:
 
 def check_batch(dataset: Dataset, x: np.ndarray, y: np.ndarray, part: str) -> None:
     """The same for a batch of examples (x, y)."""
-    for values, what in ((x, "input"), (y, "answer")):
+    for values, what in ((x, "input"), (y, "target")):
         if values.dtype.kind == "f":
             finite = np.all(np.isfinite(values.reshape(len(values), -1)), axis=1)
             _all(finite, dataset, part, f"has NaN or infinity in its {what}")
     allowed = f"outside 0 to {dataset.classes - 1}"
     if dataset.task == "tokens":
         _all(_within(x, 0, dataset), dataset, part, f"has a token {allowed}")
-        _all(_within(y, -1, dataset), dataset, part, f"has an answer {allowed}")
+        _all(_within(y, -1, dataset), dataset, part, f"has a target {allowed}")
     elif dataset.task == "classes":
         _all(_within(y[:, None], 0, dataset), dataset, part, f"has a label {allowed}")
 
@@ -173,7 +173,7 @@ def _all(good: np.ndarray, dataset: Dataset, part: str, what: str) -> None:
         first, bad = int(np.argmin(good)), int(np.sum(~good))
         raise DataError(
             f"{dataset.name}: {part} example {first} {what} "
-            f"({bad} of {len(good)} do); nothing was left out or replaced"
+            f"({bad} of {len(good)} do); nothing was dropped or replaced"
         )
 
 

@@ -1,4 +1,4 @@
-"""Python's own standard library as text: real, there already, and the same everywhere.
+"""Python's standard library as text: real, already installed, the same everywhere.
 
 One Python version gives the same characters wherever it is installed, unless whoever
 packaged it has patched these modules.

@@ -1,4 +1,4 @@
-"""What is done to images on the device: pure functions of a key and a batch.
+"""Augmentation of images on the device: pure functions of a key and a batch.
 
 Import it by `lazy` where jax must not be imported yet.
 """

@@ -1,4 +1,4 @@
-"""Numbers of images as they are stored: bytes."""
+"""Pixels of images as they are stored: bytes."""
 
 import numpy as np
 

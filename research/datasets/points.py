@@ -1,4 +1,4 @@
-"""Made points: two spirals to tell apart, and a teacher's answers to learn."""
+"""Generated points: two spirals to classify, and a teacher network to imitate."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Made sequences whose answers, and the losses of trivial ones, are known.
+"""Generated sequences with known targets, and known losses of trivial predictions.
 
 All are drawn by numpy's RandomState, whose streams are frozen (NEP 19): the same bits
 with every version. No sequence is in both parts.

@@ -153,7 +153,7 @@ def _declared(name: str, folder: Path) -> Dataset:
             "prepare it again with file_format='array_record'"
         )
     if len(keys) != 2 or "classLabel" not in asked[1]:
-        raise DataError(f"{name}: its examples are not inputs with one label each")
+        raise DataError(f"{name}: its examples are not an input and a label each")
     shape, stored = _array(name, keys[0], asked[0])
     used, sizes = _parts(name, splits)
     return Dataset(
@@ -182,7 +182,7 @@ def _array(
         )
     if not dimensions or min(dimensions) < 1:
         raise DataError(
-            f"{name}: its {key!r} has no size of its own; nets here read one size"
+            f"{name}: its {key!r} has no fixed size; networks here read one size"
         )
     return tuple(dimensions), "uint8" if image else "float32"
 
@@ -223,7 +223,7 @@ def _source(name: str, folder: str, split: str) -> Any:
         library: Any = importlib.import_module("tensorflow_datasets")  # an extra
     except ImportError as error:
         raise DataError(
-            f"{name} is read by tensorflow_datasets, which is not here ({error}): {INSTALL}"
+            f"{name} is read by tensorflow_datasets, which is not installed ({error}): {INSTALL}"
         ) from None
     with _said(name, folder):
         builder = library.builder_from_directory(folder)

@@ -1,4 +1,4 @@
-"""What a person is told beside the output: lines, a bar, sizes and times in words."""
+"""Messages on standard error: lines, a progress bar, readable sizes and times."""
 
 import contextlib
 import sys
@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 
 class Progress(NamedTuple):
-    """Told of each unit as it begins and ends; shows it or not."""
+    """Called as each unit begins and ends; may show it."""
 
     begin: Callable[[str], None]
     advance: Callable[[int], None]
 
 
 def say(line: str) -> None:
-    """A line for the person, beside the output."""
+    """Prints a line on standard error."""
     print(f"depthbench: {line}", file=sys.stderr, flush=True)
 
 
@@ -44,7 +44,7 @@ def progress(total: int, unit: str = "cells") -> Iterator[Progress]:
 
 
 def size(count: int) -> str:
-    """Bytes for people.
+    """Bytes in a readable unit.
 
     >>> size(3 * 2**30)
     '3.0 GiB'
@@ -57,7 +57,7 @@ def size(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: "40 s", "3 min", "2.5 h"."""
+    """Seconds in a readable unit: "40 s", "3 min", "2.5 h"."""
     if seconds < 100:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -62,25 +62,25 @@ def prepare(order: Order, folder: Folder) -> None:
         return
     if manifest["study"] != "train":
         raise Refusal(
-            f"{folder.path}: holds {manifest['study']}, not a training run; "
-            "name another --out"
+            f"{folder.path}: contains {manifest['study']}, not a training run; "
+            "choose another --out"
         )
     if manifest.get("layout", 1) != LAYOUT:
         raise Refusal(
             f"{folder.path}: begun by a version whose states are laid out otherwise: "
-            "resume it with that version, or name another --out"
+            "resume it with that version, or choose another --out"
         )
     old = manifest.get("settings", {})
     for name, value in fresh["settings"].items():
         if old.get(name) != value:
             raise Refusal(
-                f"{folder.path}: holds another run: its {name} is "
-                f"{_shown(old.get(name))}, not {_shown(value)}; name another --out"
+                f"{folder.path}: contains another run: its {name} is "
+                f"{_shown(old.get(name))}, not {_shown(value)}; choose another --out"
             )
     said = folders.differences(manifest, fresh["code"], environment)
     if said and not order.accept:
         raise Refusal(
-            f"{folder.path}: made by other code or on another machine: {said[0]}; "
+            f"{folder.path}: made with other code or on another machine: {said[0]}; "
             "use a new --out, or --accept-changes"
         )
     if said:
@@ -90,8 +90,8 @@ def prepare(order: Order, folder: Folder) -> None:
     if before != fresh["mesh"]:  # the same run: what it computes is what it was
         note(folder, {"mesh": [before, fresh["mesh"]]}, mesh=fresh["mesh"])
         console.say(
-            f"begun on {before}, goes on on {fresh['mesh']}: the same numbers to float "
-            "tolerance, no longer bit for bit"
+            f"begun on {before}, resumed on another mesh, {fresh['mesh']}: numbers agree "
+            "to float tolerance, no longer bit for bit"
         )
 
 

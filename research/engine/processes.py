@@ -1,4 +1,4 @@
-"""A run in one process, or in several that are one: the first writes, all go in step.
+"""A run in one process, or in several in lockstep, of which the first writes.
 
 Every process computes the same numbers and takes part in all that is sent between devices.
 Each writes and reads its own shards of a checkpoint; all else that is read and written on
@@ -36,7 +36,7 @@ def by_first(work: Callable[[], Any]) -> Any:
     if refusal is not None:
         raise refusal
     if status:
-        raise Refusal(f"process {jax.process_index()} ends as process 0 does", status)
+        raise Refusal(f"process {jax.process_index()} exits with process 0", status)
     return result
 
 
@@ -63,8 +63,8 @@ def together() -> Iterator[None]:
             raise
         why = " ".join(str(error).split())[:120]
         console.say(
-            f"process {jax.process_index()} of {jax.process_count()} has lost another one "
-            f"({why}); the same commands go on from the last checkpoint"
+            f"process {jax.process_index()} of {jax.process_count()} lost contact with another one "
+            f"({why}); the same commands resume from the last checkpoint"
         )
         # Sooner than that jax's service ends it, and says which one is gone.
         time.sleep(2 * sharding.HEARTBEAT)

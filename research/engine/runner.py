@@ -223,14 +223,14 @@ def prepare(
         return fresh
     if manifest["study"] != study.name:
         raise Refusal(
-            f"{folder.path}: holds {manifest['study']}, not {study.name}; "
-            "name another --out"
+            f"{folder.path}: contains {manifest['study']}, not {study.name}; "
+            "choose another --out"
         )
     changes = folders.differences(manifest, fresh["code"], environment)
     if changes and not accept:
         more = f" (and {len(changes) - 2} more)" if len(changes) > 2 else ""
         raise Refusal(
-            f"{folder.path}: made by other code or on another machine: "
+            f"{folder.path}: made with other code or on another machine: "
             f"{'; '.join(changes[:2])}{more}; use a new --out, or --accept-changes"
         )
     if changes:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what is at work is asked to stop, and nothing is lost."""
+"""Ctrl-C and SIGTERM: workers are asked to stop, and nothing is lost."""
 
 import os
 import signal

@@ -74,7 +74,7 @@ def main(
     """Trains, or resumes; the exit status.
 
     ready: from a mesh of devices, or None, to what is trained. Raises Refusal.
-    ended: called at the end of the run, while its folder is still held.
+    ended: called at the end of the run, while its folder is still locked.
     """
     mesh = None if order.mesh is None else sharding.mesh(order.mesh)
     work = ready(mesh)  # what is wrong there is said first
@@ -100,7 +100,9 @@ def train(order: Order, folder: Folder, work: Work, mesh: Any) -> int:
     cells = 0 if order.mesh is None else order.mesh.cells
     if one_by_one and cells > 1:
         name = order.settings.get("dataset", "what is trained on")
-        raise Refusal(f"--mesh cells={cells}: {name} is read from disk run by run")
+        raise Refusal(
+            f"--mesh cells={cells}: {name} is streamed from disk, separately for each run"
+        )
     at_once = 1 if one_by_one else at_a_time(order, work)
     groups = sweeps.grouped(work.runs, at_once, cells)
     source = work.source
@@ -135,16 +137,16 @@ def train(order: Order, folder: Folder, work: Work, mesh: Any) -> int:
             if stop.is_set() and not stopped:  # another process was told to
                 stopped = TERMINATED
         except checkpoints.NotSaved as error:
-            raise Refusal(f"{error}; what was saved before is kept", DISK) from None
+            raise Refusal(f"{error}; earlier checkpoints are kept", DISK) from None
         except checkpoints.Mismatch as error:
-            raise Refusal(f"{error}; name another --out") from None
+            raise Refusal(f"{error}; choose another --out") from None
     if not sharding.leads():
         return stopped
     took = round(time.perf_counter() - began, 3)
     note(folder, {"ended": folders.now(), "seconds": took})
     if stopped:
         console.say(
-            f"stopped: {folder.path} is saved; the same command goes on from there"
+            f"stopped: saved in {folder.path}; the same command resumes from there"
         )
     return stopped
 
@@ -171,7 +173,7 @@ def run_all(loop: Loop) -> None:
     step = max(begun, 0)
     if sharding.leads():
         if 0 < step < total:
-            console.say(f"going on from step {step} of {total}")
+            console.say(f"resuming from step {step} of {total}")
         drop_reports(loop.folder, step)
     pace = Pace(loop.work.source.capacity)
     with ThreadPoolExecutor(1 if order.mesh else host.cores()) as pool:

@@ -1,4 +1,4 @@
-"""What a pytree of arrays is apart from its numbers: names, dtypes, shapes. And its digest.
+"""The form of a pytree of arrays: names, dtypes and shapes; and its digest.
 
 By these a state on disk is compared with the one that is wanted.
 """

@@ -102,17 +102,17 @@ class Recipe:
     its sets; "" for where it does.
     """
 
-    architecture: str = field(_name("how layers are joined", "mlp", ARCHITECTURES))
+    architecture: str = field(_name("how layers are connected", "mlp", ARCHITECTURES))
     depth: int = field(
-        _count(f"number of layers; {DEPTH} or what the net is published with", DEPTH),
+        _count(f"number of layers; default: {DEPTH}, or as published", DEPTH),
         published=_depth,
     )
     width: int = field(
-        _count(f"units or channels; {WIDTH} or as published", WIDTH, 10**6),
+        _count(f"units or channels; default: {WIDTH}, or as published", WIDTH, 10**6),
         published=lambda family, dataset: family.width or WIDTH,
     )
     activation: str = field(
-        _name("the nonlinearity; relu or as published", "relu", ACTIVATIONS),
+        _name("the nonlinearity; default: relu, or as published", "relu", ACTIVATIONS),
         "step",
         published=lambda family, dataset: family.published_activation,
     )
@@ -120,26 +120,32 @@ class Recipe:
         _name("how weights are drawn", "he_normal", INITIALIZERS), compiled=_drawn_alike
     )
     normalizer: str = field(
-        _name("normaliser; none or as published", "none", NORMALIZERS),
+        _name("normaliser; default: none, or as published", "none", NORMALIZERS),
         published=lambda family, dataset: family.published_normalizer,
     )
     dataset: str = field(
         _text(f"what is learned; one of {', '.join(DATASETS)}, or tfds:NAME", "digits")
     )
-    data_dir: str = field(_text("where data are prepared", ""))
-    optimizer: str = field(_name("rule of a step", "adam", OPTIMIZERS))
-    schedule: str = field(_name("of the learning rate", "constant", SCHEDULES), "step")
-    batch: int = field(_count("examples in a step", 64, 10**6), "step")
-    steps: int = field(_count("how many", 2000), "length")
-    seeds: int = field(_count("runs of each setting", 3, 10**4), "runs", typed=1)
-    dtype: str = field(_name("of products", "float32", DTYPES), "step")
-    accumulate: int = field(_count("parts a batch is taken in", 1, 10**6), "step")
-    loop: str = field(_name("how layers are gone through", "scan", LOOPS))
+    data_dir: str = field(_text("folder of prepared data", ""))
+    optimizer: str = field(_name("update rule", "adam", OPTIMIZERS))
+    schedule: str = field(
+        _name("learning-rate schedule", "constant", SCHEDULES), "step"
+    )
+    batch: int = field(_count("examples per step", 64, 10**6), "step")
+    steps: int = field(_count("number of steps", 2000), "length")
+    seeds: int = field(_count("runs per setting", 3, 10**4), "runs", typed=1)
+    dtype: str = field(_name("dtype of matrix products", "float32", DTYPES), "step")
+    accumulate: int = field(
+        _count("parts that a batch is split into, to save memory", 1, 10**6), "step"
+    )
+    loop: str = field(_name("how the layers of a stage are looped over", "scan", LOOPS))
     augment: tuple[str, ...] = field(
-        Axis("changes of training images", (), AUGMENTATIONS), "step", several=True
+        Axis("augmentations of training images", (), AUGMENTATIONS),
+        "step",
+        several=True,
     )
     learning_rate: float | None = field(
-        _number("step size; the optimizer's own otherwise"), "number"
+        _number("learning rate; default: the optimizer's"), "number"
     )
     momentum: float | None = field(
         _number("decay of the gradient's average, β₁", 1.0), "number"
@@ -148,12 +154,12 @@ class Recipe:
         _number("decay of the squared gradient's average, β₂", 1.0), "number"
     )
     epsilon: float | None = field(
-        _number("what is added where it divides, ε"), "number"
+        _number("added to the denominator of the update, ε"), "number"
     )
     weight_decay: float | None = field(
-        _number("share of the weights taken off, × learning rate"), "number"
+        _number("weight decay, × learning rate"), "number"
     )
-    clip: float | None = field(_number("largest norm of the gradient"), "number")
+    clip: float | None = field(_number("clip the gradient to this norm"), "number")
     warmup: float | None = field(_number("steps of linear warm-up", 1e9), "number")
     sigma_w2: float | None = field(
         _number("weight variance × fan-in, instead of the initialiser's"), "number"

@@ -1,4 +1,4 @@
-"""Many devices: what of a training run lies where, by the axes of a mesh.
+"""Many devices: how a training run is placed on them, by the axes of a mesh.
 
 cells: an ensemble's runs, each on devices of its own. data: a batch's examples.
 parameters: the batch too, and with it all that is as large as the parameters: they
@@ -59,9 +59,11 @@ def parse(text: str) -> Shape:
         if name not in Shape._fields:
             raise Mistake(f"--mesh {part.strip()}: {nearest(name, Shape._fields)}")
         if name in sizes:
-            raise Mistake(f"--mesh {text}: names {name} twice")
+            raise Mistake(f"--mesh {text}: {name} is given twice")
         if not size.isdecimal() or not 1 <= int(size) <= 10**6:
-            raise Mistake(f"--mesh {part.strip()}: must be {name}=N, N devices")
+            raise Mistake(
+                f"--mesh {part.strip()}: must be {name}=N, a number of devices"
+            )
         sizes[name] = int(size)
     return Shape(**sizes)
 
@@ -74,11 +76,11 @@ def check(shape: Shape, batch: int, accumulate: int, runs: int) -> None:
             what += f" --accumulate {accumulate}"
         raise Mistake(
             f"--mesh {shape}: {batch // accumulate} examples ({what}) are not divisible "
-            f"by {shape.parts}, which data × parameters is"
+            f"by {shape.parts}, the product of data and parameters"
         )
     if runs % shape.cells:
         raise Mistake(
-            f"--mesh {shape}: {runs} runs (--seeds and numbers) are not divisible by "
+            f"--mesh {shape}: {runs} runs (seeds × settings) are not divisible by "
             f"cells={shape.cells}"
         )
 
@@ -91,9 +93,9 @@ def mesh(shape: Shape, devices: Sequence[Any] | None = None) -> Any:
         there = "is 1" if len(devices) == 1 else f"are {len(devices)}"
         hint = ""
         if devices[0].platform == "cpu":
-            hint = f"; JAX_NUM_CPU_DEVICES={shape.devices} makes virtual ones of a CPU"
+            hint = f"; JAX_NUM_CPU_DEVICES={shape.devices} makes virtual ones on a CPU"
         raise Mistake(
-            f"--mesh {shape}: is {shape.devices} devices; there {there}{hint}"
+            f"--mesh {shape}: needs {shape.devices} devices; there {there}{hint}"
         )
     automatic = (jax.sharding.AxisType.Auto,) * len(shape)
     return jax.make_mesh(

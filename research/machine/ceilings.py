@@ -1,4 +1,4 @@
-"""What the machine can do at most, how it treats small numbers, and who else uses it."""
+"""The machine's best rates, its treatment of denormals, and its load by others."""
 
 import os
 import time

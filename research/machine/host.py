@@ -1,4 +1,4 @@
-"""What decides the bits of a row beside its settings: versions, device, memory."""
+"""The environment on which the bits of a row depend: versions, device, memory."""
 
 import importlib.metadata
 import os

@@ -1,4 +1,4 @@
-"""How much a function computes and keeps, counted from its jaxpr.
+"""FLOPs of a function and bytes kept for its gradient, counted from its jaxpr.
 
 XLA's own analysis counts the body of a loop once, however often it runs: of a net whose
 depth is a scan it sees one layer. Here a body counts as often as it runs.

@@ -1,4 +1,4 @@
-"""Honest timing: stages apart, results waited for, spreads beside medians.
+"""Timing: compilation apart, results synchronised, spreads beside medians.
 
 Nothing may move between host and device while the clock runs: arguments are put on the
 device before (`jax.device_put`), and a call that would copy one raises.

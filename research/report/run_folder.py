@@ -14,16 +14,16 @@ from research.study.studies import studies
 def opened(path: Path) -> tuple[Study, Folder, list[Record]]:
     """A folder's study, itself, and its whole records; damaged ones are said.
 
-    Raises Refusal when it is no run's folder, or none of its rows is whole.
+    Raises Refusal when it is not a run's folder, or has no intact row.
     """
     folder = folders.existing(path)
     manifest = folders.read_manifest(folder) or {}
     study = studies()[str(manifest["study"])]
     records, damaged = folders.records(folder)
     for line in damaged:
-        console.say(f"damaged, left out: {line}")
+        console.say(f"damaged, skipped: {line}")
     if not records:
-        raise Refusal(f"{path}: holds no whole row")
+        raise Refusal(f"{path}: contains no intact rows")
     foreign = [
         r
         for r in records

@@ -1,4 +1,4 @@
-"""What a training run left on disk, as rows, tables and a figure; made without jax."""
+"""The report of a training run: rows, tables and a figure; made without jax."""
 
 import itertools
 import sys
@@ -44,7 +44,7 @@ def reports(folder: Folder) -> list[tuple[int, dict[str, np.ndarray]]]:
     inside = folder.path / "reports"
     steps = sorted(int(path.stem) for path in inside.glob("*.npz"))
     if not steps:
-        raise Refusal(f"{folder.path}: holds no report of a training run yet")
+        raise Refusal(f"{folder.path}: contains no report of a training run yet")
     first = "layout" not in (folders.read_manifest(folder) or {})
     names = FIRST if first else {}
     found = []

@@ -1,4 +1,4 @@
-"""What the signal does in a network at hand: lengths, correlations, gradients.
+"""The signal in a given network, layer by layer: lengths, correlations, gradients.
 
 Everything that can vanish is measured as a log10. The backward pass goes layer by
 layer, renormalises the cotangent at each and adds up the logarithms, so that a

@@ -1,4 +1,4 @@
-"""The one way in which files of a run are written: whole or not at all."""
+"""The one way in which files of a run are written: completely or not at all."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from research.study.errors import DISK, Refusal
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """The file is there whole or not at all, whatever interrupts.
+    """Writes the file completely or not at all, whatever interrupts.
 
     Raises Refusal when the disk is full or refuses.
     """

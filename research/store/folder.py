@@ -45,13 +45,15 @@ def create(path: Path, part: str = "cells") -> Folder:
             raise Refusal(f"--out {path}: is a file, not a folder")
         foreign = path.exists() and any(path.iterdir())
         if foreign and not folder.manifest.exists() and not inside.exists():
-            raise Refusal(f"--out {path}: holds other files; name a new or empty one")
+            raise Refusal(
+                f"--out {path}: contains other files; choose a new or empty folder"
+            )
         inside.mkdir(parents=True, exist_ok=True)
         probe = path / f".probe.{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        raise Refusal(f"--out {path}: cannot be written: {error.strerror}") from None
+        raise Refusal(f"--out {path}: not writable: {error.strerror}") from None
     return folder
 
 
@@ -114,7 +116,7 @@ def read_manifest(folder: Folder) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):
-        message = f"{folder.manifest}: damaged; move it away or use another --out"
+        message = f"{folder.manifest}: damaged; move it away or choose another --out"
         raise Refusal(message) from None
 
 
@@ -153,7 +155,7 @@ def differences(
 
 
 def records(folder: Folder, quarantine: bool = False) -> tuple[list[Record], list[str]]:
-    """(whole records, ordered by id; what was damaged, in words).
+    """(intact records, ordered by id; a sentence on each damaged one).
 
     quarantine: move damaged files aside, so that their cells are run again.
     """

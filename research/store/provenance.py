@@ -1,4 +1,4 @@
-"""Provenance: what a row has to say about where it was made. No host or user name."""
+"""Provenance: the code that made a row, without host or user names."""
 
 import ast
 import functools

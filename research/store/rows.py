@@ -1,4 +1,4 @@
-"""Rows on disk: one strict-JSON file a cell, whole or not there, and self-checked."""
+"""Rows on disk: one strict-JSON file per cell, complete or absent, with a checksum."""
 
 import hashlib
 import io
@@ -104,14 +104,14 @@ def load(path: Path) -> Record:
         if _digest(body) != checksum:
             raise Damaged(f"{path.name}: checksum does not match")
         if body.pop("schema") != SCHEMA:
-            raise Damaged(f"{path.name}: written by another version")
+            raise Damaged(f"{path.name}: written by another version of depthbench")
         record = Record(**body)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, Damaged):
             raise
         raise Damaged(f"{path.name}: not a row") from None
     if path.stem != record.id:
-        raise Damaged(f"{path.name}: holds another cell's row")
+        raise Damaged(f"{path.name}: contains the row of another cell")
     if record.profiles is not None:
         _check_profiles(path.with_suffix(".npz"), record.profiles)
     return record
@@ -146,4 +146,4 @@ def profiles(folder: Path, identity: str) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, OSError, zipfile.BadZipFile):
-        raise Refusal(f"{path}: does not hold plain arrays") from None
+        raise Refusal(f"{path}: does not contain plain arrays") from None

@@ -1,4 +1,4 @@
-"""Messages for the person at the keyboard: one line and an exit status, no traceback."""
+"""Messages for the user: one line and an exit status, no traceback."""
 
 USAGE = 2  # mended by typing something else
 DISK = 74  # the disk is full or broken

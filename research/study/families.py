@@ -1,4 +1,4 @@
-"""Which cells of a grid an architecture can be built at, and what they cost."""
+"""The cells of a grid at which an architecture can be built, and their cost."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -57,7 +57,7 @@ def fit(
         if not good:
             raise Refusal(f"--architecture {bad[0]}")
         if bad:
-            said.append(f"left out {len(bad)} of {len(own)} cells: {bad[0]}")
+            said.append(f"skipped {len(bad)} of {len(own)} cells: {bad[0]}")
         kept += good
     return kept, said
 
@@ -105,8 +105,8 @@ def untrainable(family: Family, dataset: Dataset) -> str | None:
         if family.name not in able:
             asks = "the next token" if dataset.causal else "an output at each step"
             return (
-                f"{dataset.name} asks for {asks}, which {family.name} cannot be asked "
-                f"for; allowed: {', '.join(able)}"
+                f"{dataset.name} needs {asks}, which {family.name} does not "
+                f"give; allowed: {', '.join(able)}"
             )
     return None
 

@@ -1,4 +1,4 @@
-"""All studies, found where they are: a file that declares STUDY is on the list."""
+"""All studies: every file that declares STUDY is on the list."""
 
 import functools
 import importlib

@@ -1,4 +1,4 @@
-"""An activation as theory sees it: φ, where it is not smooth, and its slope."""
+"""An activation as the theory uses it: φ, where it is not smooth, and its slope."""
 
 import functools
 from collections.abc import Callable

@@ -131,7 +131,7 @@ def test_images_too_small_for_the_pooling_are_refused(name, network):
 
 def test_other_bad_input_is_refused(network):
     reason = ARCHITECTURES["alexnet"].refuses(8, "relu", "none", width=7)
-    assert reason == "alexnet has a width that 2 divides, not 7"
+    assert reason == "alexnet needs a width divisible by 2, not 7"
     with pytest.raises(ValueError, match="an image has shape"):
         init(jax.random.key(0), network("cnn"), jnp.zeros((2, 6)))
 

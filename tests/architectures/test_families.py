@@ -137,7 +137,7 @@ def test_a_grid_leaves_out_what_cannot_be_built(monkeypatch):
     kept, said = families.fit(grid, set())
     assert [c["depth"] for c in kept if c["architecture"] == "odd"] == [8, 14]
     assert len([c for c in kept if c["architecture"] == "mlp"]) == 4
-    assert said == ["left out 2 of 4 cells: odd takes normalizer batch, not none"]
+    assert said == ["skipped 2 of 4 cells: odd takes normalizer batch, not none"]
     with pytest.raises(Refusal, match=r"odd has depth 6n \+ 2, not 4; nearest: 8"):
         families.fit(grid, {"depth"})
 
@@ -163,5 +163,5 @@ def test_images_that_pooling_would_use_up_are_enlarged(name, fed):
     kept, _ = families.fit([cells(architecture=name, width=8)], set())
     assert {c["dataset"] for c in kept} == {fed}
     if fed != "digits":
-        with pytest.raises(Refusal, match="a side, not 8"):
+        with pytest.raises(Refusal, match="sides of at least .*, not 8"):
             families.fit([cells(architecture=name, width=8)], {"dataset"})

@@ -302,7 +302,7 @@ def test_the_scan_with_a_derivative_of_its_own_is_a_plain_one():
 
 def test_two_directions_need_an_even_width():
     refused = ARCHITECTURES["bidirectional_lstm"].refuses(4, "tanh", "none", width=7)
-    assert refused == "bidirectional_lstm has a width that 2 divides, not 7"
+    assert refused == "bidirectional_lstm needs a width divisible by 2, not 7"
 
 
 def test_batch_averages_are_for_nets_of_layers():

@@ -46,9 +46,9 @@ FLOW = ["run", "gradient_flow", "--architecture"]
 MISTAKES = [
     (["rum"], ["unknown command 'rum'", "run"]),
     (FLOW + ["resnet", "--depth", "7"], ["has depth 6n + 2, not 7", "nearest: 8"]),
-    (FLOW + ["lenet5", "--dataset", "digits"], ["at least 16 a side, not 8"]),
+    (FLOW + ["lenet5", "--dataset", "digits"], ["sides of at least 16, not 8"]),
     (FLOW + ["vit", "--normalizer", "batch"], ["takes normalizer layer, rms"]),
-    (FLOW + ["alexnet", "--width", "7"], ["a width that 2 divides, not 7"]),
+    (FLOW + ["alexnet", "--width", "7"], ["a width divisible by 2, not 7"]),
     (["run", "peers", "--case", "resnet20_scan", "--depth", "7"], ["6n + 2, not 7"]),
     (["run", "gradient_flo"], ["unknown study 'gradient_flo'", "gradient_flow"]),
     (["run", "gradient_flow", "--dept", "4"], ["--dept", "did you mean --depth"]),
@@ -110,8 +110,8 @@ def test_an_unusable_out_is_refused(tmp_path, capsys):
     (other / "thesis.tex").write_text("mine")
     for out, said in (
         (file, "is a file"),
-        (file / "below", "cannot be written"),
-        (other, "holds other files"),
+        (file / "below", "not writable"),
+        (other, "contains other files"),
     ):
         assert run_small(out) == 2
         message = capsys.readouterr().err

@@ -112,7 +112,7 @@ def test_an_older_folder_is_shown_and_not_resumed(finished, first_layout, capsys
 def test_another_run_is_refused_with_what_differs(finished, capsys):
     assert train(finished, "--learning-rate", "1e-3,1e6", "--seeds", "3") == 2
     said = capsys.readouterr().err
-    assert "another run" in said and "name another --out" in said
+    assert "another run" in said and "choose another --out" in said
     assert len(said.splitlines()) == 1
 
 
@@ -124,7 +124,7 @@ MISTAKES = [
     (["--schedule", "cosin"], ["cosine"]),
     (["--dataset", "digit"], ["'digit'", "digits"]),
     (["--batch", "5000"], ["--batch 5000", "1437"]),
-    (["--accumulate", "3"], ["--accumulate 3", "divide the batch of 8"]),
+    (["--accumulate", "3"], ["--accumulate 3", "divide the batch size 8"]),
     (["--steps", "0"], ["--steps 0", "from 1 to"]),
     (["--architecture", "resnet", "--depth", "7"], ["6n + 2, not 7", "nearest: 8"]),
     (["--architecture", "cnn", "--dataset", "mnist1d"], ["reads images"]),
@@ -134,7 +134,7 @@ MISTAKES = [
         ["the next token", "transformer_decoder"],
     ),
     (["--augment", "flop"], ["flop", "flip"]),
-    (["--augment", "flip", "--dataset", "two_spirals"], ["no images"]),
+    (["--augment", "flip", "--dataset", "two_spirals"], ["needs images"]),
     (["--dtype", "float16"], ["float16", "bfloat16"]),
     (["--report-every", "25"], ["25", "from 1 to 24"]),
     (["--checkpoint-seconds", "0"], ["--checkpoint-seconds 0"]),
@@ -277,4 +277,6 @@ def test_runs_are_not_split_where_each_reads_its_own(tmp_path, from_disk, capsys
     from_disk()
     assert train(tmp_path / "run", "--seeds", "2", "--mesh", "cells=2") == 2
     said = capsys.readouterr().err
-    assert "--mesh cells=2: digits is read from disk" in said and said.count("\n") == 1
+    assert (
+        "--mesh cells=2: digits is streamed from disk" in said and said.count("\n") == 1
+    )

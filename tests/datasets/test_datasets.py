@@ -371,7 +371,7 @@ def test_examples_that_are_no_numbers_are_refused(value):
         check(DATASETS["parity"], broken(x=put(value, 7, 3)), "training")
     answers = read("teacher_student").test
     nan = answers._replace(y=put(value, 5)(answers.y))
-    with pytest.raises(DataError, match=r"example 5 .* in its answer"):
+    with pytest.raises(DataError, match=r"example 5 .* in its target"):
         check(DATASETS["teacher_student"], nan, "test")
 
 
@@ -386,7 +386,7 @@ def test_tokens_that_do_not_fit_are_refused():
     for field, value, said in (
         ("x", 17, "token"),
         ("x", -1, "token"),
-        ("y", -2, "answer"),
+        ("y", -2, "target"),
     ):
         wrong = part._replace(**{field: put(value, 3, 0)(getattr(part, field))})
         with pytest.raises(
@@ -434,7 +434,7 @@ def test_every_name_is_found():
 def test_studies_of_random_nets_read_labelled_floats_alone():
     assert {"digits", "mnist1d", "parity"} <= set(FLOAT_CLASSES)
     with pytest.raises(
-        UnknownName, match=r"'adding' .*asks for numbers.*allowed: digits"
+        UnknownName, match=r"'adding' .*numbers as targets.*allowed: digits"
     ):
         FLOAT_CLASSES["adding"]
     with pytest.raises(UnknownName, match="'fashion_mnist' has uint8 inputs"):
@@ -446,7 +446,7 @@ def test_studies_of_random_nets_read_labelled_floats_alone():
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--dataset", "stdlib"], "'stdlib' has int32 inputs and asks for tokens"),
+        (["--dataset", "stdlib"], "'stdlib' has int32 inputs and tokens as targets"),
         (["--dataset", "mnist1d", "--architecture", "lenet5"], "lenet5 reads images"),
         (["--dataset", "two_spirals", "--architecture", "vit"], "vit reads images"),
     ],

@@ -143,13 +143,13 @@ ANY_SIZE = {"image": {"dtype": "uint8", "shape": {"dimensions": ["-1", "-1", "3"
     [
         ({"form": "tfrecord"}, "prepare it again with file_format='array_record'"),
         ({"splits": [("part", 3)]}, "has no split named train (splits: part)"),
-        ({"keys": ()}, "not inputs with one label each"),
-        ({"keys": ("kind", "picture")}, "not inputs with one label each"),
+        ({"keys": ()}, "not an input and a label each"),
+        ({"keys": ("kind", "picture")}, "not an input and a label each"),
         (
             {"features": [("picture", TEXT), ("kind", LABEL)]},
             "neither a uint8 image nor",
         ),
-        ({"features": [("picture", ANY_SIZE), ("kind", LABEL)]}, "no size of its own"),
+        ({"features": [("picture", ANY_SIZE), ("kind", LABEL)]}, "no fixed size"),
         ({"features": [("picture", IMAGE)]}, "damaged (KeyError: 'kind')"),
     ],
 )

@@ -226,7 +226,7 @@ def stop(what: str, by: str, moment: str, folder: Path) -> str:
         for other, why in others:
             assert other != 0
             if by == "kill -9":
-                assert "leader task" in why or "has lost another one" in why
+                assert "leader task" in why or "lost contact with another one" in why
     return said
 
 
@@ -291,4 +291,4 @@ def test_ctrl_c_in_a_terminal_says_what_is_kept(tmp_path):
     reader.join(timeout=10)
     os.close(parent)
     text = seen.getvalue().decode(errors="replace")
-    assert "cells" in text and "kept in" in text and "Traceback" not in text
+    assert "cells" in text and "saved in" in text and "Traceback" not in text

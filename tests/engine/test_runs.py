@@ -103,7 +103,7 @@ def test_a_second_run_names_the_first_which_sigterm_ends_with_143(
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)  # seconds, but where all wait for a core
     assert process.returncode == 143
-    assert "the same command goes on" in said
+    assert "the same command resumes" in said
     assert run_small(tmp_path / "run", "--dry-run") == 0
 
 
@@ -174,7 +174,7 @@ def test_changed_code_is_refused_by_name_and_can_be_accepted(done, capsys):
 
 def test_another_studys_folder_is_refused(done, capsys):
     assert main(["run", "finite_width", "--out", str(done)]) == 2
-    assert "holds gradient_flow, not finite_width" in capsys.readouterr().err
+    assert "contains gradient_flow, not finite_width" in capsys.readouterr().err
 
 
 def test_what_does_not_fit_is_a_row_and_the_rest_goes_on(tmp_path, capsys):

@@ -202,8 +202,8 @@ def test_a_run_goes_on_on_another_mesh_and_says_so(tmp_path, capsys):
     capsys.readouterr()
     assert main([*SMALL, "--mesh", "data=2", "--out", str(moved)]) == 0
     said = capsys.readouterr().err
-    assert "begun on one device, goes on on data=2" in said
-    assert "going on from step" in said
+    assert "begun on one device, resumed on another mesh, data=2" in said
+    assert "resuming from step" in said
     alike(curves(one), curves(moved))
     history = json.loads((moved / "run.json").read_text())["history"]
     assert {"mesh": ["one device", "data=2"]} in history
@@ -213,7 +213,7 @@ MISTAKES = [
     (["--mesh", "dat=2"], ["--mesh dat=2", "did you mean data"]),
     (["--mesh", "data"], ["data=N"]),
     (["--mesh", "data=0"], ["data=0", "data=N"]),
-    (["--mesh", "data=2,data=1"], ["data twice"]),
+    (["--mesh", "data=2,data=1"], ["data is given twice"]),
     (["--mesh", "data=4"], ["4 devices", "are 2", "JAX_NUM_CPU_DEVICES=4"]),
     (["--mesh", "data=2", "--batch", "15"], ["15 examples", "divisible by 2"]),
     (["--mesh", "data=2", "--accumulate", "16"], ["1 examples", "--accumulate 16"]),

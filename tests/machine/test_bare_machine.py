@@ -75,4 +75,4 @@ def test_what_is_missing_is_one_line(command, words, bare, tmp_path, capsys):
 
 def test_claims_go_on_without_a_study_that_needs_more(bare, tmp_path, capsys):
     claims.run_study(studies()["digits"], "smoke", tmp_path / "digits")
-    assert "digits is not run: this needs scikit-learn" in capsys.readouterr().err
+    assert "digits skipped: this needs scikit-learn" in capsys.readouterr().err

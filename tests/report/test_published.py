@@ -89,7 +89,7 @@ def test_a_run_is_published_and_documents_updated(tmp_path, monkeypatch, capsys)
     assert published.made("gradient_flow").rows
     capsys.readouterr()
     assert main(["report", "--publish"]) == 2
-    assert "which run's folder" in capsys.readouterr().err
+    assert "needs a run's folder" in capsys.readouterr().err
 
 
 EXPERIMENTS = [s for s in studies().values() if s.kind == "experiment"]

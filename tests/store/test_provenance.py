@@ -9,7 +9,7 @@ import pytest
 
 PARTS = ("research", "benchmarks", "experiments")
 RUN = ("run", "rezero", "--size", "smoke", "--seeds", "1")
-BATCH = 'batch: int = field(_count("examples in a step", 64'
+BATCH = 'batch: int = field(_count("examples per step", 64'
 CHANGES = {
     "what a cell that says nothing is trained with": (
         "research/learning/recipe.py",
