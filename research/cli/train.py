@@ -59,7 +59,7 @@ def arguments(parser) -> None:
     parser.add_argument(
         "--coordinator",
         metavar="HOST:PORT",
-        help="address of process 0; or cluster, to take it from Slurm, Open MPI or a TPU pod",
+        help="of process 0; or cluster, to ask Slurm, Open MPI or a TPU pod",
     )
     parser.add_argument(
         "--num-processes", metavar="N", help="number of processes of the run"

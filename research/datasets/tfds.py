@@ -223,7 +223,7 @@ def _source(name: str, folder: str, split: str) -> Any:
         library: Any = importlib.import_module("tensorflow_datasets")  # an extra
     except ImportError as error:
         raise DataError(
-            f"{name} is read by tensorflow_datasets, which is not installed ({error}): {INSTALL}"
+            f"{name} needs tensorflow_datasets, which is not installed ({error}): {INSTALL}"
         ) from None
     with _said(name, folder):
         builder = library.builder_from_directory(folder)

@@ -63,7 +63,7 @@ def together() -> Iterator[None]:
             raise
         why = " ".join(str(error).split())[:120]
         console.say(
-            f"process {jax.process_index()} of {jax.process_count()} lost contact with another one "
+            f"process {jax.process_index()} of {jax.process_count()} lost another one "
             f"({why}); the same commands resume from the last checkpoint"
         )
         # Sooner than that jax's service ends it, and says which one is gone.

@@ -163,5 +163,5 @@ def test_images_that_pooling_would_use_up_are_enlarged(name, fed):
     kept, _ = families.fit([cells(architecture=name, width=8)], set())
     assert {c["dataset"] for c in kept} == {fed}
     if fed != "digits":
-        with pytest.raises(Refusal, match="sides of at least .*, not 8"):
+        with pytest.raises(Refusal, match=r"sides of at least .*, not 8"):
             families.fit([cells(architecture=name, width=8)], {"dataset"})
