@@ -37,13 +37,13 @@ SHAPE = (8, 8, 1)  # an example: a vector, an image or a sequence, as it is read
 STEP_ROUNDS, STEP_SECONDS = 11, 0.5  # at least, for each pair of step times
 
 AXES = {
-    "architecture": Axis("how layers are joined", DENSE, ARCHITECTURES),
+    "architecture": Axis("how layers are connected", DENSE, ARCHITECTURES),
     "activation": Axis("the nonlinearity", ("relu",), ACTIVATIONS, single=True),
     "depth": Axis(
         "number of layers", (10, 100, 1000, 10_000), kind="integer", low=1, high=10**6
     ),
-    "width": Axis("units in a layer", (64,), kind="integer", low=2, high=10**5),
-    "batch": Axis("examples in the batch", (16,), kind="integer", low=2, high=10**5),
+    "width": Axis("units per layer", (64,), kind="integer", low=2, high=10**5),
+    "batch": Axis("examples per batch", (16,), kind="integer", low=2, high=10**5),
     "repeats": Axis(
         "times each net is compiled", (3,), kind="integer", low=1, high=100, single=True
     ),

@@ -219,12 +219,12 @@ BASE = "ensemble"
 
 AXES = {
     "way": Axis("how the grid is run", tuple(WAYS), WAYS),
-    "architecture": Axis("how layers are joined", ("mlp",), ARCHITECTURES),
+    "architecture": Axis("how layers are connected", ("mlp",), ARCHITECTURES),
     "depth": Axis("number of layers", (64,), kind="integer", low=2, high=10**5),
-    "width": Axis("units in a layer", (64,), kind="integer", low=2, high=10**4),
-    "batch": Axis("examples in the batch", (16,), kind="integer", low=2, high=1024),
+    "width": Axis("units per layer", (64,), kind="integer", low=2, high=10**4),
+    "batch": Axis("examples per batch", (16,), kind="integer", low=2, high=1024),
     "seeds": Axis(
-        "nets of each setting", (3,), kind="integer", low=1, high=1000, single=True
+        "networks per setting", (3,), kind="integer", low=1, high=1000, single=True
     ),
     "rounds": Axis(
         "times each way is run", (15,), kind="integer", low=1, high=10**4, single=True

@@ -190,7 +190,7 @@ STUDY = Study(
     axes={
         "mesh": Axis("what is split", tuple(MESHES), MESHES),
         "work": Axis("how much is split", tuple(WORKS), WORKS),
-        "devices": Axis("how many", (8,), kind="integer", low=2, high=10**4),
+        "devices": Axis("number of devices", (8,), kind="integer", low=2, high=10**4),
         "depth": Axis("layers", (8,), kind="integer", low=1, high=10**4, single=True),
         "width": Axis("units", (256,), kind="integer", low=2, high=10**5, single=True),
         "batch": Axis(
@@ -202,9 +202,11 @@ STUDY = Study(
             single=True,
         ),
         "steps": Axis(
-            "of a call", (4,), kind="integer", low=1, high=10**5, single=True
+            "steps per call", (4,), kind="integer", low=1, high=10**5, single=True
         ),
-        "rounds": Axis("times", (7,), kind="integer", low=2, high=10**4, single=True),
+        "rounds": Axis(
+            "repetitions", (7,), kind="integer", low=2, high=10**4, single=True
+        ),
     },
     sizes={
         "smoke": {

@@ -22,7 +22,7 @@ _ONE_BLOCK = threading.RLock()  # blocks of several threads come one after the o
 
 
 class Lazy:
-    """A module that is imported when something of it is asked for.
+    """A module that is imported when an attribute of it is first used.
 
     path: of `import a.b.c`, all of it; `a` is then asked for what is on the way.
     """

@@ -107,14 +107,14 @@ PLACES: Catalogue[Place] = Catalogue(
 AREA = 512  # side × channels: 16 channels of 32 × 32, 32 of 16 × 16, 64 of 8 × 8
 
 AXES = {
-    "place": Axis("where it stands", tuple(PLACES), PLACES),
+    "place": Axis("where the convolution runs", tuple(PLACES), PLACES),
     "channels": Axis(
         "channels; the side is 512 over them", (32,), None, "integer", 1, AREA
     ),
     "batch": Axis("images", (32,), None, "integer", 1, 10**5),
     "layers": Axis("convolutions, one after another", (2,), None, "integer", 1, 10**4),
     "seeds": Axis("nets side by side under vmap", (3,), None, "integer", 1, 10**4),
-    "form": Axis("how it is worked out", tuple(FORMS), FORMS),
+    "form": Axis("the form of the convolution", tuple(FORMS), FORMS),
     "rounds": Axis(
         "times each form is run", (11,), None, "integer", 1, 10**4, single=True
     ),

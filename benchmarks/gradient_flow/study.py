@@ -25,7 +25,7 @@ with lazily():
 
 AXES = {
     "architecture": Axis(
-        "how layers are joined",
+        "how layers are connected",
         ("mlp", "residual_mlp", "highway_mlp"),
         ARCHITECTURES,
     ),
@@ -43,9 +43,9 @@ AXES = {
         low=1,
         high=10**9,
     ),
-    "width": Axis("units in a layer", (64,), kind="integer", low=2, high=10**6),
-    "batch": Axis("examples in the batch", (16,), kind="integer", low=2, high=1024),
-    "dataset": Axis("what is fed in", ("digits",), FLOAT_CLASSES, single=True),
+    "width": Axis("units per layer", (64,), kind="integer", low=2, high=10**6),
+    "batch": Axis("examples per batch", (16,), kind="integer", low=2, high=1024),
+    "dataset": Axis("the input data", ("digits",), FLOAT_CLASSES, single=True),
     "sigma_w2": Axis(
         "weight variance × fan-in, instead of the initialiser's",
         (None,),
@@ -61,7 +61,7 @@ AXES = {
         high=1e6,
     ),
     "seeds": Axis(
-        "networks in each cell", (3,), kind="integer", low=1, high=10**5, single=True
+        "networks per cell", (3,), kind="integer", low=1, high=10**5, single=True
     ),
 }
 SIZES = {

@@ -38,7 +38,7 @@ with lazily():
 
 AXES = {
     "architecture": Axis(
-        "how layers are joined", ("mlp", "residual_mlp"), ARCHITECTURES
+        "how layers are connected", ("mlp", "residual_mlp"), ARCHITECTURES
     ),
     "activation": Axis("the nonlinearity", ("tanh", "relu", "sigmoid"), ACTIVATIONS),
     "initializer": Axis(
@@ -47,11 +47,11 @@ AXES = {
     "normalizer": Axis(
         "what comes before the activation", ("none", "batch"), NORMALIZERS
     ),
-    "optimizer": Axis("what trains it", ("adam",), OPTIMIZERS),
-    "width": Axis("units in a layer", (64,), kind="integer", low=2, high=10**5),
-    "dataset": Axis("what is learned", ("digits",), DATASETS, single=True),
+    "optimizer": Axis("the update rule", ("adam",), OPTIMIZERS),
+    "width": Axis("units per layer", (64,), kind="integer", low=2, high=10**5),
+    "dataset": Axis("the data set", ("digits",), DATASETS, single=True),
     "cap": Axis(
-        "the deepest that is tried",
+        "the largest depth to try",
         (256,),
         kind="integer",
         low=1,
@@ -59,9 +59,9 @@ AXES = {
         single=True,
     ),
     "steps": Axis(
-        "of training, for each depth", (200,), kind="integer", low=20, high=10**7
+        "training steps, for each depth", (200,), kind="integer", low=20, high=10**7
     ),
-    "batch": Axis("examples in a step", (64,), kind="integer", low=2, high=10**5),
+    "batch": Axis("examples per step", (64,), kind="integer", low=2, high=10**5),
     "rates": Axis(
         "learning rates tried, half a decade apart around the optimizer's published one",
         (3,),
@@ -70,7 +70,7 @@ AXES = {
         high=21,
     ),
     "target": Axis(
-        "share of training examples right that counts as trained",
+        "training accuracy that counts as trained",
         (0.9,),
         kind="number",
         low=0.0,
@@ -78,7 +78,7 @@ AXES = {
         single=True,
     ),
     "start": Axis(
-        "the depth that is tried first",
+        "the first depth to try",
         (8,),
         kind="integer",
         low=1,

@@ -20,7 +20,7 @@ with lazily():
 def side(task: Problem) -> Side:
     """One jitted step; the state is donated. gradients: Variables of parameters."""
     rule = optimizers.OPTIMIZERS["momentum"]
-    parts = supervised.Parts(
+    parts = supervised.Components(
         task.net, losses.LOSSES["classes"], rule, schedules.SCHEDULES["constant"]
     )
     numbers = rule.hyper(learning_rate=RATE, momentum=MOMENTUM)

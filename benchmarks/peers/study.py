@@ -99,12 +99,12 @@ SLOW = {("mlp_1000", "torch_compiled")}
 
 
 def _size(says: str) -> Axis:
-    return Axis(f"{says} (default: the case's own)", (None,), None, "integer", 1, 10**5)
+    return Axis(f"{says} (default: the case's)", (None,), None, "integer", 1, 10**5)
 
 
 AXES = {
     "case": Axis("the net", tuple(CASES), CASES),
-    "peer": Axis("who trains it", tuple(PEERS), PEERS),
+    "peer": Axis("the library that trains it", tuple(PEERS), PEERS),
     "batch": _size("examples"),
     "length": _size("steps of a sequence, an image's side, numbers of a vector"),
     "width": _size("units, or first channels"),

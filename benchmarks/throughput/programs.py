@@ -151,7 +151,7 @@ def parts(cell: dict[str, Any], exact: bool = False) -> Any:
         net = net._replace(stages=tuple(plain))
     else:
         net = LOOPS[cell["loop"]].change(net)
-    return supervised.Parts(
+    return supervised.Components(
         net=net,
         loss=losses.LOSSES[family.task("classes")],
         optimizer=OPTIMIZERS[cell["optimizer"]],

@@ -33,7 +33,7 @@ GIB = 2**30
 
 AXES = {
     "architecture": Axis(
-        "how layers are joined",
+        "how layers are connected",
         (
             "mlp",
             "resnet",
@@ -46,9 +46,9 @@ AXES = {
     "depth": Axis(  # squares: their roots, which are kept, are whole numbers
         "number of layers", (9, 16, 36, 64), kind="integer", low=1, high=10**5
     ),
-    "width": Axis("units in a layer", (64,), kind="integer", low=1, high=10**5),
+    "width": Axis("units per layer", (64,), kind="integer", low=1, high=10**5),
     "activation": Axis("the nonlinearity", ("relu",), ACTIVATIONS),
-    "batch": Axis("examples in the batch", (64,), kind="integer", low=1, high=10**6),
+    "batch": Axis("examples per batch", (64,), kind="integer", low=1, high=10**6),
     "length": Axis(
         "pixels a side, steps of a sequence, or numbers (default: by architecture)",
         (None,),
@@ -57,12 +57,12 @@ AXES = {
         high=10**6,
     ),
     "classes": Axis("outputs", (10,), kind="integer", low=2, high=10**6),
-    "optimizer": Axis("what trains it", ("adam",), OPTIMIZERS),
-    "dtype": Axis("what products are computed in", ("float32",), DTYPES),
+    "optimizer": Axis("the update rule", ("adam",), OPTIMIZERS),
+    "dtype": Axis("dtype of matrix products", ("float32",), DTYPES),
     "mode": Axis("what is timed", tuple(MODES), MODES),
-    "loop": Axis("how layers are gone through", ("scan", "remat"), LOOPS),
+    "loop": Axis("how the layers of a stage are looped over", ("scan", "remat"), LOOPS),
     "rounds": Axis(
-        "calls timed, at least", (7,), kind="integer", low=3, high=10**5, single=True
+        "timed calls, at least", (7,), kind="integer", low=3, high=10**5, single=True
     ),
 }
 SIZES = {

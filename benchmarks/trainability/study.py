@@ -26,7 +26,7 @@ Seen = Mapping[str, Any]  # a row, to be judged
 
 AXES = {
     "architecture": Axis(
-        "how layers are joined", ("mlp", "residual_mlp"), ARCHITECTURES
+        "how layers are connected", ("mlp", "residual_mlp"), ARCHITECTURES
     ),
     "activation": Axis("the nonlinearity", ("tanh", "relu", "sigmoid"), ACTIVATIONS),
     "initializer": Axis(
@@ -34,11 +34,11 @@ AXES = {
     ),
     "normalizer": Axis("what comes before the activation", ("none",), NORMALIZERS),
     "depth": Axis("number of layers", (4, 16, 64), kind="integer", low=1, high=10**5),
-    "width": Axis("units in a layer", (64,), kind="integer", low=2, high=10**5),
-    "optimizer": Axis("what trains it", ("momentum", "adam"), OPTIMIZERS),
-    "dataset": Axis("what is learned", ("digits",), DATASETS, single=True),
-    "steps": Axis("of training", (200,), kind="integer", low=20, high=10**7),
-    "batch": Axis("examples in a step", (64,), kind="integer", low=2, high=10**5),
+    "width": Axis("units per layer", (64,), kind="integer", low=2, high=10**5),
+    "optimizer": Axis("the update rule", ("momentum", "adam"), OPTIMIZERS),
+    "dataset": Axis("the data set", ("digits",), DATASETS, single=True),
+    "steps": Axis("training steps", (200,), kind="integer", low=20, high=10**7),
+    "batch": Axis("examples per step", (64,), kind="integer", low=2, high=10**5),
     "rates": Axis(
         "learning rates tried, half a decade apart around the optimizer's published one",
         (5,),
@@ -48,7 +48,7 @@ AXES = {
         single=True,
     ),
     "target": Axis(
-        "share of training examples right that steps are counted to",
+        "training accuracy to which steps are counted",
         (0.9,),
         kind="number",
         low=0.0,
@@ -56,7 +56,7 @@ AXES = {
         single=True,
     ),
     "seeds": Axis(
-        "networks in each cell", (3,), kind="integer", low=1, high=10**5, single=True
+        "networks per cell", (3,), kind="integer", low=1, high=10**5, single=True
     ),
 }
 SIZES = {

@@ -91,11 +91,15 @@ AXES = {
     "depth": Axis("layers", (20,), kind="integer", low=1, high=10**4, single=True),
     "width": Axis("units", (64,), kind="integer", low=2, high=10**4, single=True),
     "batch": Axis("examples", (64,), kind="integer", low=1, high=1437, single=True),
-    "steps": Axis("of a run", (40,), kind="integer", low=1, high=10**6, single=True),
-    "seeds": Axis(
-        "of each rate", (16,), kind="integer", low=1, high=10**4, single=True
+    "steps": Axis(
+        "steps per run", (40,), kind="integer", low=1, high=10**6, single=True
     ),
-    "rounds": Axis("times each", (5,), kind="integer", low=1, high=10**4, single=True),
+    "seeds": Axis(
+        "runs per learning rate", (16,), kind="integer", low=1, high=10**4, single=True
+    ),
+    "rounds": Axis(
+        "repetitions of each", (5,), kind="integer", low=1, high=10**4, single=True
+    ),
 }
 SIZES = {
     "smoke": {

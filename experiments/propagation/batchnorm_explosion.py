@@ -224,7 +224,7 @@ STUDY = Study(
         "depth": Axis("layers", (16, 48), kind="integer", low=12, high=10**5),
         "width": Axis("units", (256,), kind="integer", low=2, high=10**5, single=True),
         "seeds": Axis(
-            "nets a cell", (4,), kind="integer", low=1, high=999, single=True
+            "networks per cell", (4,), kind="integer", low=1, high=999, single=True
         ),
     },
     sizes={

@@ -121,7 +121,7 @@ STUDY = Study(
         "width": Axis("units", (16, 32, 64, 128), kind="integer", low=2, high=10**5),
         "depth": Axis("layers", (4, 16, 64), kind="integer", low=1, high=10**5),
         "seeds": Axis(
-            "nets a cell", (256,), kind="integer", low=1, high=10**6, single=True
+            "networks per cell", (256,), kind="integer", low=1, high=10**6, single=True
         ),
     },
     sizes={

@@ -137,7 +137,7 @@ STUDY = Study(
         "depth": Axis("layers", (50,), kind="integer", low=12, high=10**5, single=True),
         "width": Axis("units", (300,), kind="integer", low=2, high=10**5, single=True),
         "seeds": Axis(
-            "nets a cell", (6,), kind="integer", low=1, high=999, single=True
+            "networks per cell", (6,), kind="integer", low=1, high=999, single=True
         ),
     },
     sizes={

@@ -246,7 +246,7 @@ STUDY = Study(
         "lag": Axis("steps T − t", (100,), kind="integer", low=4, high=10**5),
         "width": Axis("units", (48,), kind="integer", low=2, high=512, single=True),
         "seeds": Axis(
-            "nets a cell", (4,), kind="integer", low=1, high=999, single=True
+            "networks per cell", (4,), kind="integer", low=1, high=999, single=True
         ),
     },
     sizes={

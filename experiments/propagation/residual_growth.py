@@ -131,7 +131,7 @@ STUDY = Study(
     source="Yang & Schoenholz 2017; De & Smith 2020, arXiv:2002.10444",
     axes={
         "architecture": Axis(
-            "how layers are joined",
+            "how layers are connected",
             ("residual_mlp", "residual_mlp_scaled"),
             ARCHITECTURES,
         ),
@@ -142,7 +142,7 @@ STUDY = Study(
         "depth": Axis("layers", (100,), kind="integer", low=16, high=10**4),
         "width": Axis("units", (256,), kind="integer", low=2, high=10**5, single=True),
         "seeds": Axis(
-            "nets a cell", (4,), kind="integer", low=1, high=999, single=True
+            "networks per cell", (4,), kind="integer", low=1, high=999, single=True
         ),
     },
     sizes={

@@ -329,7 +329,7 @@ STUDY = Study(
             single=True,
         ),
         "seeds": Axis(
-            "nets a cell", (8,), kind="integer", low=1, high=999, single=True
+            "networks per cell", (8,), kind="integer", low=1, high=999, single=True
         ),
     },
     sizes={

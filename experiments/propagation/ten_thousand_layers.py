@@ -251,7 +251,7 @@ STUDY = Study(
         "depth": Axis("layers", (100, 1000, 10_000), kind="integer", low=2, high=10**5),
         "width": Axis("channels", (32,), kind="integer", low=2, high=4096, single=True),
         "seeds": Axis(
-            "nets a cell", (3,), kind="integer", low=1, high=999, single=True
+            "networks per cell", (3,), kind="integer", low=1, high=999, single=True
         ),
     },
     sizes={

@@ -42,10 +42,10 @@ def axes(names, depth, batch, seeds):
             low=4,
             high=2**14,
         ),
-        "width": Axis("units in a state", (64,), kind="integer", low=8, high=2**14),
+        "width": Axis("units per state", (64,), kind="integer", low=8, high=2**14),
         "batch": Axis("digits", (batch,), kind="integer", low=2, high=1797),
         "seeds": Axis(
-            "nets a row", (seeds,), kind="integer", low=1, high=999, single=True
+            "networks per row", (seeds,), kind="integer", low=1, high=999, single=True
         ),
     }
 

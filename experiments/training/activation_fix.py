@@ -170,12 +170,12 @@ STUDY = Study(
     axes={
         "remedy": Axis("what is changed of the sigmoid net", tuple(REMEDIES), REMEDIES),
         "depth": Axis("layers", (5, 20, 50), kind="integer", low=1, high=10**4),
-        "optimizer": Axis("the rule of a step", ("momentum",), OPTIMIZERS, single=True),
+        "optimizer": Axis("the update rule", ("momentum",), OPTIMIZERS, single=True),
         "dataset": nets.dataset_axis(),
         "width": nets.one("units", 64, low=2),
-        "steps": nets.one("steps of a run", 400),
+        "steps": nets.one("steps per run", 400),
         **nets.rate_axes(1e-3, 0.3, 5),
-        "seeds": nets.one("runs at each rate", 3),
+        "seeds": nets.one("runs per learning rate", 3),
     },
     sizes={
         "smoke": {

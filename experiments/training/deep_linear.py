@@ -304,7 +304,7 @@ STUDY = Study(
         "width": nets.one("units", 64),
         "steps": nets.one("steps, at most", 3000),
         **nets.rate_axes(1e-3, 1.0, 20),
-        "seeds": nets.one("nets a cell", 3),
+        "seeds": nets.one("networks per cell", 3),
     },
     sizes={
         "smoke": {

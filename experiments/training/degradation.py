@@ -135,9 +135,9 @@ STUDY = Study(
         "learning_rate": rates((0.03, 0.1)),
         "width": whole("channels at first", (8,)),
         "dataset": pairs.dataset(),
-        "batch": whole("examples in a step", (32,), low=2),
+        "batch": whole("examples per step", (32,), low=2),
         "steps": whole("steps", (200,)),
-        "seeds": whole("runs of each cell", (3,)),
+        "seeds": whole("runs per cell", (3,)),
     },
     sizes={
         "smoke": {

@@ -266,7 +266,7 @@ STUDY = Study(
     question="Does a multilayer perceptron read handwritten digits at over 95 %?",
     source="popular accounts; Alpaydin & Kaynak 1998 (the digits)",
     axes={
-        "method": Axis("what reads them", tuple(METHODS), METHODS),
+        "method": Axis("the classifier", tuple(METHODS), METHODS),
         "depth": whole("hidden layers of the net, after its first", (2,)),
         "width": whole("units of the net's layers", (128,)),
         "learning_rate": rates((1e-3,))._replace(single=True),

@@ -116,9 +116,9 @@ STUDY = Study(
         "depth": Axis("layers", (14, 22, 30, 50), kind="integer", low=1, high=10**4),
         "dataset": nets.dataset_axis(),
         "width": nets.one("units", 64, low=2),
-        "steps": nets.one("steps of a run", 600),
+        "steps": nets.one("steps per run", 600),
         **nets.rate_axes(1e-3, 1.0, 7),
-        "seeds": nets.one("runs at each rate", 5),
+        "seeds": nets.one("runs per learning rate", 5),
     },
     sizes={
         "smoke": {

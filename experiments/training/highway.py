@@ -160,7 +160,7 @@ STUDY = Study(
         "learning_rate": rates((0.01, 0.03, 0.1)),
         "dataset": pairs.dataset(),
         "steps": whole("steps of 64 examples", (200,)),
-        "seeds": whole("runs of each cell", (3,)),
+        "seeds": whole("runs per cell", (3,)),
     },
     sizes={
         "smoke": {

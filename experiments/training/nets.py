@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from research.datasets import DATASETS
 from research.lazy import lazily
 from research.learning import selection
+from research.learning.recipe import compiled
 from research.study import trials
 from research.study.axes import Axis
 from research.study.declaration import Cell, Cost, Measured, Plan, Shared
@@ -61,7 +62,7 @@ def plan(recipes: Callable[[Cell], Mapping[str, Recipe]]) -> Plan:
     """
 
     def program(cell: Cell) -> tuple:
-        return trials.program(_tried(cell, recipes)[0])
+        return compiled(_tried(cell, recipes)[0])
 
     def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
         costs = [trials.cost(part) for part in _parts(_tried(cells[0], recipes))]
@@ -91,7 +92,7 @@ def _tried(
 
 def _parts(tried: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Those that are trained by one call: of one program, and half of them if alone."""
-    return share_out(list(grouped(tried, trials.program).values()), 2)
+    return share_out(list(grouped(tried, compiled).values()), 2)
 
 
 def measure(
@@ -201,9 +202,9 @@ def rate_axes(lowest: float, highest: float, count: int) -> dict[str, Axis]:
 
     return {
         "lowest_rate": rate("the lowest learning rate", lowest),
-        "highest_rate": rate("the highest", highest),
+        "highest_rate": rate("the highest learning rate", highest),
         "rates": Axis(
-            "how many of them, at equal ratios",
+            "number of learning rates, at equal ratios",
             (count,),
             kind="integer",
             low=1,
@@ -222,7 +223,7 @@ LABELLED = DATASETS.only(
 
 def dataset_axis() -> Axis:
     """The data set that is learned."""
-    return Axis("what is learned", ("digits",), LABELLED, single=True)
+    return Axis("the data set", ("digits",), LABELLED, single=True)
 
 
 def one(text: str, value: int, low: int = 1) -> Axis:

@@ -58,7 +58,7 @@ class _Known(Catalogue[Dataset]):
 
 def dataset() -> Axis:
     known = _Known("dataset", CLASSES.values())
-    return Axis("what is learned; or tfds:NAME", ("digits",), known, single=True)
+    return Axis("the data set; or tfds:NAME", ("digits",), known, single=True)
 
 
 def whole(help: str, values: Sequence[int], low: int = 1, single: bool = True) -> Axis:

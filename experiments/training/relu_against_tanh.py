@@ -159,10 +159,10 @@ STUDY = Study(
         "activation": Axis("the nonlinearity", RIVALS, ACTIVATIONS),
         "learning_rate": rates((0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
         "width": whole("channels", (16,)),
-        "batch": whole("examples in a step", (16,)),
+        "batch": whole("examples per step", (16,)),
         "dataset": pairs.dataset(),
         "steps": whole("steps", (800,), low=20),
-        "seeds": whole("runs of each cell", (5,)),
+        "seeds": whole("runs per cell", (5,)),
     },
     sizes={
         "smoke": {

@@ -119,7 +119,7 @@ STUDY = Study(
     source=SOURCE,
     axes={
         "net": Axis(
-            "how layers are joined",
+            "how layers are connected",
             tuple(NETS),
             pairs.methods("net", tuple(NETS), SOURCE),
         ),
@@ -128,7 +128,7 @@ STUDY = Study(
         "width": whole("units", (64,), low=2),
         "dataset": pairs.dataset(),
         "steps": whole("steps of 100 examples", (300,)),
-        "seeds": whole("runs of each cell", (3,)),
+        "seeds": whole("runs per cell", (3,)),
     },
     sizes={
         "smoke": {

@@ -166,9 +166,9 @@ STUDY = Study(
         "depth": Axis(
             "layers", (10, 20, 40, 80, 160), kind="integer", low=1, high=10**4
         ),
-        "optimizer": Axis("the rule of a step", ("rmsprop",), OPTIMIZERS, single=True),
+        "optimizer": Axis("the update rule", ("rmsprop",), OPTIMIZERS, single=True),
         "learning_rate": Axis(
-            "its length: small, as larger ones hide the border",
+            "small, as larger ones hide the border",
             (2e-5,),
             kind="number",
             low=1e-12,
@@ -177,8 +177,8 @@ STUDY = Study(
         ),
         "dataset": nets.dataset_axis(),
         "width": nets.one("units", 100, low=2),
-        "steps": nets.one("steps of a run", 300),
-        "seeds": nets.one("runs a cell", 3),
+        "steps": nets.one("steps per run", 300),
+        "seeds": nets.one("runs per cell", 3),
     },
     sizes={
         "smoke": {

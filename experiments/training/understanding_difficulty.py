@@ -194,9 +194,9 @@ STUDY = Study(
         "depth": Axis("hidden layers", (5,), kind="integer", low=2, high=10**3),
         "dataset": nets.dataset_axis(),
         "width": nets.one("units", 256, low=2),
-        "steps": nets.one("steps of a run", 400),
+        "steps": nets.one("steps per run", 400),
         **nets.rate_axes(0.03, 1.0, 4),
-        "seeds": nets.one("runs at each rate", 5),
+        "seeds": nets.one("runs per learning rate", 5),
     },
     sizes={
         "smoke": {

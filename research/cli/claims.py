@@ -64,7 +64,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def chosen(only: str | None) -> list[tuple[Study, set[str]]]:
-    """The studies that judge what is asked for, and the claims' keys asked of each.
+    """The studies with the requested claims, and the keys requested of each.
 
     Raises Refusal for a name that none of them goes by.
     """
@@ -94,7 +94,7 @@ def folder_of(out: Path, study: Study, size: str) -> Path:
 
 def run_study(study: Study, size: str, path: Path) -> None:
     """Runs what of the study is not there yet; its own tables are not shown. One that
-    needs a package which is not installed is said and left out.
+    needs a package which is not installed is reported and skipped.
 
     Raises Refusal when it was stopped.
     """

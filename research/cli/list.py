@@ -78,7 +78,7 @@ def main(options) -> int:
 
 
 def _entry(entry) -> dict[str, str]:
-    """What is said of an entry; also what an architecture takes, and a data set asks."""
+    """An entry's columns; also what an architecture takes, and a data set's task."""
     said = {"name": entry.name}
     if isinstance(entry, Dataset):
         said["task"] = entry.task

@@ -155,7 +155,7 @@ def run_missing(
     options: argparse.Namespace,
     memory: int | None,
 ) -> int:
-    """Runs what is missing in the folder, reports, and prints what was asked for."""
+    """Runs what is missing in the folder, reports, and prints the requested rows."""
     environment = host.environment()
     allowed = runner.budget(memory) // runner.workers(study)
     runner.check_fits(units, allowed)

@@ -60,7 +60,7 @@ def label(cell: Cell) -> str:
 
 
 def again(study: Study, cells: Sequence[Cell], record: Record, memory: int) -> Record:
-    """The record of a cell measured anew, in the same plan. Raises Refusal."""
+    """The record of a cell measured again, in the same plan. Raises Refusal."""
     for unit in plan.units(study, cells):
         if record.settings in unit.cells:
             measured = runner.attempt(unit, memory)

@@ -79,7 +79,7 @@ def parity() -> Splits:
 
 
 def sorting() -> Splits:
-    """Ten symbols of sixteen, then ten times "now" (16): asked for are they, in order.
+    """Ten symbols of sixteen, then ten times "now" (16): the targets are they, sorted.
 
     Nothing is asked while the symbols are read.
     """

@@ -104,7 +104,7 @@ class Keeper:
         return self._store.due()
 
     def begin(self, step: int, kept: Any) -> None:
-        """Begins a save, in all processes at once; they go on meanwhile."""
+        """Begins a save, in all processes at once, which continue meanwhile."""
         self._store.begin(step, kept, {})
 
     def save(self, step: int, kept: Any) -> None:

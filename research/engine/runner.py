@@ -27,7 +27,7 @@ class Outcome(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What is asked for: the whole plan, what of it is missing, and with what."""
+    """The work of a run: the whole plan, the missing cells, their stamp, and memory."""
 
     study: Study
     units: Sequence[Unit]

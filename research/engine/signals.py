@@ -13,7 +13,7 @@ GRACE = 4.0  # seconds from SIGTERM to leaving, whatever is still running
 
 
 def supervise(threads: Sequence[threading.Thread], stop: threading.Event) -> int:
-    """Runs threads to their end; the exit status: 0, or 130 or 143 if told to stop.
+    """Runs threads to their end; the exit status: 0, or 130 or 143 after a signal.
 
     The work is in threads because a signal is not seen while the main one compiles.
     """

@@ -134,7 +134,7 @@ def train(order: Order, folder: Folder, work: Work, mesh: Any) -> int:
             stopped = supervise([threading.Thread(target=begin, daemon=True)], stop)
             if not failures.empty():
                 raise failures.get()
-            if stop.is_set() and not stopped:  # another process was told to
+            if stop.is_set() and not stopped:  # a signal reached another process
                 stopped = TERMINATED
         except checkpoints.NotSaved as error:
             raise Refusal(f"{error}; earlier checkpoints are kept", DISK) from None

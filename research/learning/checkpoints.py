@@ -105,7 +105,7 @@ def _write_shards(folder: Path, keep: int, seal: Seal, begun: shards.Begun) -> N
 
 
 def _prune(folder: Path, keep: int, newest: int) -> None:
-    """Keeps the newest ones. Later steps are of a run that was since begun again."""
+    """Keeps the newest ones. Later steps are of a run that was since restarted."""
     for step in _steps(folder):
         if step > newest:
             _put_aside(folder, step)

@@ -229,7 +229,7 @@ class Processes(NamedTuple):
 
 
 def start(processes: Processes) -> None:
-    """Joins the processes of a run; before jax is asked for anything. Raises Mistake.
+    """Joins the processes of a run; before the first use of jax. Raises Mistake.
 
     When one of them dies the others are ended, by the first one's service.
     """

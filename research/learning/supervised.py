@@ -52,7 +52,7 @@ class Numbers(NamedTuple):
     others: dict[str, Any] | None = None
 
 
-class Parts(NamedTuple):
+class Components(NamedTuple):
     """What supervised learning is made of.
 
     read: from a batch's inputs as they are kept to what the net reads: float32
@@ -72,25 +72,30 @@ class Parts(NamedTuple):
     accumulate: int = 1
 
 
-def rule_of(parts: Parts, hyper: Hyper) -> Any:
+def rule_of(parts: Components, hyper: Hyper) -> Any:
     """The update rule's direction, as an optax transformation."""
     tied = tuple(stage.tied for stage in parts.net.stages)
     return transformation(parts.optimizer, hyper, tied)
 
 
-def learner(parts: Parts, variables: Variables, hyper: Hyper) -> Learner:
+def learner(parts: Components, variables: Variables, hyper: Hyper) -> Learner:
     """Given variables, before the first step: fresh ones, or those of another run."""
     params, stats = divide(variables)
     return descent.learner(params, stats, rule_of(parts, hyper))
 
 
-def fresh(key: jax.Array, parts: Parts, hyper: Hyper, x: jax.Array) -> Learner:
+def fresh(key: jax.Array, parts: Components, hyper: Hyper, x: jax.Array) -> Learner:
     """A learner with fresh variables. x: any inputs, as they are kept."""
     return learner(parts, draw(key, parts.net, parts.read(x)), hyper)
 
 
 def measures(
-    parts: Parts, params: Tree, stats: Tree, batch: Batch, train: bool, key: Any = None
+    parts: Components,
+    params: Tree,
+    stats: Tree,
+    batch: Batch,
+    train: bool,
+    key: Any = None,
 ) -> tuple[dict[str, jax.Array], Tree]:
     """(the loss's measures of each example [batch], new statistics) of a batch.
 
@@ -119,7 +124,12 @@ def _cast(tree: Tree, dtype: Any) -> Tree:
 
 
 def gradients(
-    parts: Parts, params: Tree, stats: Tree, batch: Batch, key: Any, mesh: Any = None
+    parts: Components,
+    params: Tree,
+    stats: Tree,
+    batch: Batch,
+    key: Any,
+    mesh: Any = None,
 ) -> tuple[Tree, tuple[dict[str, jax.Array], Tree]]:
     """(gradient of the mean loss, (mean measures, new statistics)) of a batch."""
 
@@ -131,7 +141,7 @@ def gradients(
     return descent.gradients(objective, params, stats, batch, key, count, place)
 
 
-def probed(parts: Parts, tree: Learner, batch: Batch) -> Probed:
+def probed(parts: Components, tree: Learner, batch: Batch) -> Probed:
     """The net, and its mean loss on the batch as a function of its outputs."""
     batch = {**batch, "inputs": parts.read(batch["inputs"])}
     loss = lambda outputs: jnp.mean(parts.loss.loss(outputs, batch))
@@ -143,7 +153,7 @@ def _given(key: Any, hyper: Any) -> Learner:
 
 
 def system_of(
-    parts: Parts, init: Callable[[Any, Any], Learner] = _given, mesh: Any = None
+    parts: Components, init: Callable[[Any, Any], Learner] = _given, mesh: Any = None
 ) -> System:
     """The system of parts that are given; its hyper is `Numbers`.
 
@@ -183,7 +193,7 @@ def _init(recipe: Recipe) -> Callable[[Any, Numbers], Learner]:
     return lambda key, hyper: fresh(key, parts(recipe, hyper.weights), hyper.rule, x)
 
 
-def parts(recipe: Recipe, weights: Member = UNIT) -> Parts:
+def parts(recipe: Recipe, weights: Member = UNIT) -> Components:
     """The parts that a recipe names. weights: needed for fresh parameters alone.
 
     Raises DataError where the data set is not to be had.
@@ -201,7 +211,7 @@ def parts(recipe: Recipe, weights: Member = UNIT) -> Parts:
         active_depth=recipe.depth,
         every_step=loss.every_step,
     )
-    return Parts(
+    return Components(
         net=LOOPS[recipe.loop].change(family.build(settings)),
         loss=loss,
         optimizer=OPTIMIZERS[recipe.optimizer],

@@ -76,7 +76,7 @@ def denormals() -> str:
 
 
 class Moment(NamedTuple):
-    """Seconds: by the clock, of all cores at work, and of those at this process's."""
+    """Seconds: wall time, CPU time of all processes, and CPU time of this one."""
 
     clock: float
     busy: float | None

@@ -64,7 +64,7 @@ def stages(
     donate: tuple[int, ...] = (),
     memory: float = math.inf,
 ) -> Stages:
-    """Seconds of each stage of `function`, which is jitted here and compiled anew.
+    """Seconds of each stage of `function`, which is jitted here and recompiled.
 
     jax's caches are cleared first: what an earlier call left there is not paid again.
     donate: places of arguments whose memory the results take; they are gone after it.

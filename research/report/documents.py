@@ -33,7 +33,7 @@ def paths() -> list[Path]:
 
 
 def filled(text: str) -> str:
-    """A document with what stands between its markers made anew. Raises ValueError."""
+    """A document with what stands between its markers updated. Raises ValueError."""
 
     def made(block: re.Match) -> str:
         opening = block[0].partition("\n")[0]

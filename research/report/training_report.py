@@ -262,7 +262,7 @@ def _read(folder: Folder):
 
 
 def present(folder: Folder, form: str) -> None:
-    """Prints the outcome in the form that was asked for."""
+    """Prints the outcome in the requested format."""
     settings, made, _ = _read(folder)
     ended = results(settings, made)
     shown = lambda: [table(settings, ended)]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from flax import nnx
-from test_families import KINDS, small
 
 from research.architectures.contract import apply, links
 from research.architectures.walk import (
@@ -22,6 +21,7 @@ from research.architectures.walk import (
     through,
 )
 from research.signal import jacobian, probes
+from tests.architectures.test_families import KINDS, small
 
 X = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)
 WIDTH = 5

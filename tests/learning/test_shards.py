@@ -13,10 +13,10 @@ import time
 import jax
 import numpy as np
 import pytest
-import shards_loop
 
 from research.learning import checkpoints, forms, seals, shards
 from research.learning.shards import Part
+from tests import shards_loop
 
 
 def wanted(step):

@@ -10,7 +10,7 @@ from research.catalogues.optimizers import OPTIMIZERS
 from research.catalogues.schedules import SCHEDULES
 from research.learning import feed, loop, supervised
 from research.learning import system as systems
-from research.learning.supervised import Numbers, Parts, system_of
+from research.learning.supervised import Components, Numbers, system_of
 from research.learning.system import ONGOING
 
 X = np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32)
@@ -26,7 +26,7 @@ def parts(network):
     def build(optimizer="adam", schedule="constant", net=None, **more):
         net = net or network("mlp", "tanh", depth=3, width=8)
         chosen = OPTIMIZERS[optimizer], SCHEDULES[schedule]
-        return Parts(net, LOSSES["classes"], *chosen, **more)
+        return Components(net, LOSSES["classes"], *chosen, **more)
 
     return build
 
@@ -250,7 +250,7 @@ def test_token_losses_are_of_the_steps_that_are_asked():
 def test_nets_that_give_the_input_are_asked_for_it(network, start):
     net = network("autoencoder", "tanh", depth=2, width=8, outputs=6)
     chosen = LOSSES["reconstruction"], OPTIMIZERS["adam"], SCHEDULES["constant"]
-    work = Parts(net, *chosen)
+    work = Components(net, *chosen)
     hyper = numbers("adam", learning_rate=1e-2)
     _, log = runner(work, 60)(start(work, hyper), hyper, 60)
     assert log["loss"][-5:].mean() < 0.7 * log["loss"][:5].mean()

@@ -21,5 +21,5 @@ def test_the_machine():
         ceilings.others(*busy) == 1.0
     )  # six seconds of work in four, two of them ours
     assert ceilings.others(busy[0], busy[1]._replace(busy=None)) is None
-    before = ceilings.now()
-    assert ceilings.now().own >= before.own
+    before = ceilings.moment()
+    assert ceilings.moment().own >= before.own

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.propagation import recurrent_lag
-from experiments.propagation.recurrent_lag import STUDY, measure
+from experiments.propagation.recurrent_lag import STUDY, norms_by_lag
 from experiments.propagation.recurrent_nets import DRAWN, LAGS, drawn, lags_to, program
 from research.report.rendering import as_markdown
 
@@ -30,7 +30,7 @@ def test_lags_end_at_the_longest():
 
 @pytest.mark.parametrize("draw", ["identity", "orthogonal"])
 def test_a_linear_net_changes_by_the_size_of_an_isometry(draw):
-    measured = measure({**CELL, "draw": draw})
+    measured = norms_by_lag({**CELL, "draw": draw})
     assert measured.status == "ok"
     expected = np.log10(0.8)
     values = measured.values
@@ -73,14 +73,14 @@ def test_norms_are_those_of_the_product_of_steps():
 
 
 def test_states_that_overflow_are_told():
-    measured = measure({**CELL, "sigma_w": 1e10})  # 1e120 is beyond float32
+    measured = norms_by_lag({**CELL, "sigma_w": 1e10})  # 1e120 is beyond float32
     assert measured.status == "overflow"
     assert measured.values == {} and measured.reason
 
 
 def test_gated_cells_have_no_bound():
     cell = {**CELL, "architecture": "gru", "activation": "tanh", "draw": "orthogonal"}
-    measured = measure(cell)
+    measured = norms_by_lag(cell)
     assert measured.status == "ok"
     assert np.isfinite(measured.values["rate"]) and "bound" not in measured.values
 
