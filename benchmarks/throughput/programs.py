@@ -258,4 +258,4 @@ def moved(
     if own.loss is None:
         return size
     given = (state.tree.stats, own.batches[0])
-    return size + 2 * operations.kept(own.loss, state.tree.params, given=given)
+    return size + 2 * operations.kept(own.loss, state.tree.params, fixed=given)

@@ -105,15 +105,15 @@ def updates(cell):
         variables = contract.init(key, deepest, x)
         log10.append(run(variables, x, y, depths))
     log10 = np.stack(log10)
-    kept = {name: log10[:, :, place] for place, name in enumerate(STEPS)}
-    kept["depths"] = depths
+    arrays = {name: log10[:, :, place] for place, name in enumerate(STEPS)}
+    arrays["depths"] = depths
     if not np.all(np.isfinite(log10)):
-        return Measured("lost", "an update is zero or not finite", {}, kept)
+        return Measured("lost", "an update is zero or not finite", {}, arrays)
     values = {}
     for name in STEPS:
-        power = transformers.exponent(kept[name], depths, min(LEAST, depths[-2]))
+        power = transformers.exponent(arrays[name], depths, min(LEAST, depths[-2]))
         values |= {f"{name}_exponent": power.mean, f"{name}_exponent_se": power.error}
-    return Measured("ok", "", values, kept)
+    return Measured("ok", "", values, arrays)
 
 
 def tone(row, name):

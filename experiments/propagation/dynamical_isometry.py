@@ -62,13 +62,13 @@ def slopes_spread(activation, q):
 
 def fit(cells, typed):
     """One cell for all q* where lengths have no scale, and a line that says so."""
-    kept = {}
+    distinct = {}
     for cell in cells:
         alike = {**cell, "q_star": None} if scale_free(cell) else cell
-        kept.setdefault(tuple(alike.items()), cell)
-    left = len(cells) - len(kept)
+        distinct.setdefault(tuple(alike.items()), cell)
+    left = len(cells) - len(distinct)
     why = "a net without a scale is the same at every q*"
-    return list(kept.values()), [f"left out {left} cells: {why}"] if left else []
+    return list(distinct.values()), [f"left out {left} cells: {why}"] if left else []
 
 
 def shared(alike, run):
@@ -105,13 +105,13 @@ def spectra(cell, capacity):
     spectrum = _spectrum(program)
 
     def of(seed):
-        own = jax.tree.map(lambda a: a[seed], variables)
-        return jax.device_get(spectrum(own, x[seed], rules, depth))[0]
+        one = jax.tree.map(lambda a: a[seed], variables)
+        return jax.device_get(spectrum(one, x[seed], rules, depth))[0]
 
     log10 = np.stack([of(seed) for seed in range(cell["seeds"])]).astype(np.float64)
-    told = jacobian.isometry(log10)
-    mean = profiles.over_seeds(told.log10_mean)
-    variance = profiles.over_seeds(told.variance)
+    isometry = jacobian.isometry(log10)
+    mean = profiles.over_seeds(isometry.log10_mean)
+    variance = profiles.over_seeds(isometry.variance)
     spread = slopes_spread(activation, cell["q_star"])
     values = {
         "sigma_w2": member.hidden.sigma_w2,

@@ -63,8 +63,8 @@ def _key(cell):
 
 def finish(cell, result):
     """Length and correlation at the last layer beside their fixed points."""
-    told = ("q_star", "c_star", "chi_1", "xi_c", "phase")
-    values = {name: result.values.get(name) for name in told}
+    names = ("q_star", "c_star", "chi_1", "xi_c", "phase")
+    values = {name: result.values.get(name) for name in names}
     values["sigma_w2"] = result.values.get("sigma_w2_used")
     if result.status not in ("ok", "lost"):
         return Measured(result.status, result.reason, values)
@@ -142,11 +142,11 @@ def _draw(rows):
     left.set_ylabel("σ_b²")
     left.legend(fontsize=6, frameon=False, loc="center", bbox_to_anchor=(0.8, 0.5))
     for scoped, colour in ((False, "#bbbbbb"), (True, "#1f5f99")):
-        kept = [r for r in rows if r["status"] == "ok" and r.get("c") is not None]
-        kept = [r for r in kept if correlation_scope(r) is scoped]
+        shown = [r for r in rows if r["status"] == "ok" and r.get("c") is not None]
+        shown = [r for r in shown if correlation_scope(r) is scoped]
         right.plot(
-            [r["c_star"] for r in kept],
-            [r["c"] for r in kept],
+            [r["c_star"] for r in shown],
+            [r["c"] for r in shown],
             "o",
             ms=3.5,
             color=colour,

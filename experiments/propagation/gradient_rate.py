@@ -34,8 +34,8 @@ def finish(cell, result):
     length, q_star = result.profiles["log10_length"], values["q_star"]
     finite = q_star is not None and 0 < q_star < np.inf
     values["drift"] = float(length[-1] - np.log10(q_star)) if finite else None
-    kept = ("log10_gradient", "log10_gradient_theory")
-    arrays = {k: result.profiles[k] for k in kept if k in result.profiles}
+    names = ("log10_gradient", "log10_gradient_theory")
+    arrays = {k: result.profiles[k] for k in names if k in result.profiles}
     return Measured("ok", "", values, arrays)
 
 
@@ -76,20 +76,20 @@ def draw_figures(rows, profiles):
 def _draw(rows):
     figure = figures.new(5.2, 4.6)
     axes = figure.subplots()
-    told = [r for r in rows if r.get("log10_slope_theory") is not None]
-    told = [r for r in told if r.get("log10_slope") is not None]
+    known = [r for r in rows if r.get("log10_slope_theory") is not None]
+    known = [r for r in known if r.get("log10_slope") is not None]
     for scoped, colour in ((False, "#bbbbbb"), (True, "#1f5f99")):
-        kept = [r for r in told if scope(r) is scoped]
+        points = [r for r in known if scope(r) is scoped]
         axes.errorbar(
-            [r["log10_slope_theory"] for r in kept],
-            [r["log10_slope"] for r in kept],
-            yerr=[3 * (r["log10_slope_se"] or 0) for r in kept],
+            [r["log10_slope_theory"] for r in points],
+            [r["log10_slope"] for r in points],
+            yerr=[3 * (r["log10_slope_se"] or 0) for r in points],
             fmt="o",
             ms=3.5,
             color=colour,
             label="in scope" if scoped else "out of scope",
         )
-    far = sorted(told, key=lambda r: -abs(r["log10_slope"] - r["log10_slope_theory"]))
+    far = sorted(known, key=lambda r: -abs(r["log10_slope"] - r["log10_slope_theory"]))
     for row in far[:4]:
         axes.annotate(
             f"{row['activation']} {row['sigma_w']:g}",

@@ -37,9 +37,9 @@ def plan(settings: Callable[[Cell], dict[str, Any]]) -> Plan:
         return tuple(full(cell)[name] for name in PROGRAM)
 
     def group(cell: Cell) -> tuple:
-        own = full(cell)
-        draw = INITIALIZERS[own["initializer"]].draw
-        return program(cell), own["activation"], own["depth"], draw
+        values = full(cell)
+        draw = INITIALIZERS[values["initializer"]].draw
+        return program(cell), values["activation"], values["depth"], draw
 
     def shared(alike: Sequence[Cell], run: Sequence[Cell]) -> dict[str, Any]:
         activations = dict.fromkeys(full(cell)["activation"] for cell in run)
@@ -47,10 +47,10 @@ def plan(settings: Callable[[Cell], dict[str, Any]]) -> Plan:
         return {"activations": list(activations), "capacity": capacity}
 
     def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
-        own = full(cells[0])
-        one = families.cost(own, shared["capacity"])
-        work = own["seeds"] * own["depth"] * one.layer_seconds
-        return Cost(one.memory, one.memory * own["seeds"], len(cells) * work)
+        values = full(cells[0])
+        one = families.cost(values, shared["capacity"])
+        work = values["seeds"] * values["depth"] * one.layer_seconds
+        return Cost(one.memory, one.memory * values["seeds"], len(cells) * work)
 
     return Plan(group, program, shared, cost)
 

@@ -44,9 +44,9 @@ def norms_by_lag(cell):
     log10, finite, kernels = [], [], []
     for seed in range(cell["seeds"]):
         variables, x = drawn(cell, seed)
-        found = norms(variables, x, sigma_w, lags)
-        log10.append(np.asarray(found[0], np.float64))
-        finite.append(bool(found[1]))
+        outputs = norms(variables, x, sigma_w, lags)
+        log10.append(np.asarray(outputs[0], np.float64))
+        finite.append(bool(outputs[1]))
         kernel = variables.stages[0]["params"]["Recurrent_0"]["kernel"]
         kernels.append(cell["sigma_w"] * np.asarray(kernel, np.float64))
     log10 = np.stack(log10)  # [seeds, lags, batch]
@@ -174,10 +174,10 @@ def _draw(rows, profiles):
     shown = [row for row in tanh if abs(row["sigma_w"] - 1) == nearest]
     names = list(dict.fromkeys(row["architecture"] for row in shown))
     for row in shown:
-        kept, colour = profiles(row), f"C{names.index(row['architecture'])}"
+        curve, colour = profiles(row), f"C{names.index(row['architecture'])}"
         label = f"{row['architecture']}, {row['draw']}"
         style = LINES[row["draw"]]
-        right.plot(kept["lags"], kept["log10_norm"], style, color=colour, label=label)
+        right.plot(curve["lags"], curve["log10_norm"], style, color=colour, label=label)
     right.axhline(0, color="black", lw=0.6)
     right.set_xlabel("T − t")
     right.set_ylabel("log10 ‖∂h_T/∂h_t‖")

@@ -13,35 +13,37 @@ SHOWN = (("plain", 1), ("plain_batch", 24), ("plain_batch", 50), ("residual_batc
 def draw(rows, profiles):
     """The picture, from the study's rows and their profiles."""
     deepest = max((row["depth"] for row in rows), default=0)
-    told = [row for row in rows if row["status"] == "ok" and row["depth"] == deepest]
-    seen = {row["net"]: row["layers_fitted"] for row in told}
-    kept = {row["net"]: profiles(row) for row in told}
+    shown = [row for row in rows if row["status"] == "ok" and row["depth"] == deepest]
+    fitted = {row["net"]: row["layers_fitted"] for row in shown}
+    curves = {row["net"]: profiles(row) for row in shown}
     figure = figures.new(10.4, 5)
     above, below = figure.subfigures(2, 1, height_ratios=(2, 3))
-    _draw_series(above.subplots(1, len(SHOWN) + 2), kept, deepest)
+    _draw_series(above.subplots(1, len(SHOWN) + 2), curves, deepest)
     left, right = below.subplots(1, 2)
-    lines = [figures.Line(n, of["autocorrelation"][-1], None) for n, of in kept.items()]
+    lines = [
+        figures.Line(n, of["autocorrelation"][-1], None) for n, of in curves.items()
+    ]
     figures.profile_lines(left, lines, f"after {deepest} layers")
     left.set_xlabel("inputs apart on the line")
     left.set_ylabel("autocorrelation")
-    points = next((len(of["series"][0]) for of in kept.values()), 2)
+    points = next((len(of["series"][0]) for of in curves.values()), 2)
     for name, style in (("random walk", "-"), ("independent", ":")):
         mean = np.mean([_own_acf(s) for s in drawn_noise(name, 200, points)], axis=0)
         left.plot(mean, color="#999999", ls=style, label=name)
     below.legend(loc="outside right upper", frameon=False)
-    _draw_correlations(right, kept, seen)
+    _draw_correlations(right, curves, fitted)
     return figure
 
 
-def _draw_series(panels, kept, deepest):
+def _draw_series(panels, curves, deepest):
     shown = [(n, min(layer, deepest)) for n, layer in SHOWN]
-    points = next((len(of["series"][0]) for of in kept.values()), 2)
+    points = next((len(of["series"][0]) for of in curves.values()), 2)
     x = np.linspace(-2, 2, points)
     for axes, (name, layer) in zip(panels, shown, strict=False):
         axes.set_title(f"{name}, {layer}", loc="left", fontsize=8)
-        if name in kept:
-            colour = f"C{list(kept).index(name)}"
-            axes.plot(x, kept[name]["series"][layer], color=colour, lw=0.6)
+        if name in curves:
+            colour = f"C{list(curves).index(name)}"
+            axes.plot(x, curves[name]["series"][layer], color=colour, lw=0.6)
     for axes, name in zip(panels[-2:], ("random walk", "independent"), strict=True):
         axes.plot(x, drawn_noise(name, 1, points)[0], color="#999999", lw=0.6)
         axes.set_title(name, loc="left", fontsize=8)
@@ -63,9 +65,9 @@ def _own_acf(series):
     return [apart[: size - lag] @ apart[lag:] / (apart @ apart) for lag in lags]
 
 
-def _draw_correlations(axes, kept, seen):
-    for place, (name, of) in enumerate(kept.items()):
-        colour, shown = f"C{place}", slice(seen[name] + 1)
+def _draw_correlations(axes, curves, fitted):
+    for place, (name, of) in enumerate(curves.items()):
+        colour, shown = f"C{place}", slice(fitted[name] + 1)
         layer, mean = np.arange(len(of["theory"])), of["correlation"]
         axes.plot(layer[shown], mean[shown], color=colour, lw=1.5)
         low, high = mean - 3 * of["error"], mean + 3 * of["error"]

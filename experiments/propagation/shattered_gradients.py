@@ -82,10 +82,10 @@ def _finish(cell, net, typical, line):
     for lag in LAGS:
         of = profiles.over_seeds(acf[:, -1, lag])
         values |= {f"acf_{lag}": of.mean, f"acf_{lag}_se": of.error}
-    kept = {"correlation": mean, "error": error, "theory": theory}
-    kept |= {"autocorrelation": acf.mean(0), "series": line.series[0]}
+    arrays = {"correlation": mean, "error": error, "theory": theory}
+    arrays |= {"autocorrelation": acf.mean(0), "series": line.series[0]}
     known = {name: v for name, v in values.items() if v == v}  # one seed has no error
-    return Measured("ok", "", known, kept)
+    return Measured("ok", "", known, arrays)
 
 
 def seen(mean, error):
@@ -102,13 +102,13 @@ def _laws(correlation, theory, last):
     values, misfits = {}, {}
     # A power law is asymptotic: the first eighth is left out.
     for law, x, first in (("rate", layer, 0), ("power", np.log(layer), last // 8)):
-        kept = slice(1 + first, last + 1)
-        slope, error, misfits[law] = fit(x[first:], correlation[:, kept])
-        told, *_ = fit(x[first:], theory[None, kept])
+        span = slice(1 + first, last + 1)
+        slope, error, misfits[law] = fit(x[first:], correlation[:, span])
+        predicted, *_ = fit(x[first:], theory[None, span])
         if law == "rate":
-            slope, told = np.exp(slope), np.exp(told)
+            slope, predicted = np.exp(slope), np.exp(predicted)
             error = error * slope
-        values |= {law: slope, f"{law}_se": error, f"{law}_theory": told}
+        values |= {law: slope, f"{law}_se": error, f"{law}_theory": predicted}
     return values | {"law": min(misfits, key=misfits.__getitem__)}
 
 
@@ -134,9 +134,9 @@ CONSTANT = 1e-10  # a smaller share of the mean square is rounding: float32's, s
 
 def autocorrelation(covariance):
     """[…, lags], from `Pairs.covariance`; 1 where the gradient is the same everywhere."""
-    own = covariance[..., :1]
-    flat = own < CONSTANT
-    return np.where(flat, 1.0, covariance / np.where(flat, 1.0, own))
+    variance = covariance[..., :1]
+    flat = variance < CONSTANT
+    return np.where(flat, 1.0, covariance / np.where(flat, 1.0, variance))
 
 
 def tables(rows):

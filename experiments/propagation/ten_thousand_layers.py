@@ -116,12 +116,12 @@ def decorrelations(activation, sigma_w2, sigma_b2, q, start, depth):
     roots = (1 - np.cos(np.pi * (np.arange(32) + 0.5) / 32)) / 2
     length = float(mean_field.length_map(activation, sigma_w2, sigma_b2, q))
     after = [sigma_w2 * quadrature.pair(activation, q, root**2) for root in roots]
-    kept = np.asarray(after) / (length * roots**2)
-    rate = np.polynomial.Chebyshev.fit(roots, kept, 31, domain=(0, 1))
-    told = [start]
+    ratios = np.asarray(after) / (length * roots**2)
+    rate = np.polynomial.Chebyshev.fit(roots, ratios, 31, domain=(0, 1))
+    apart = [start]
     for _ in range(depth):
-        told.append(told[-1] * float(rate(told[-1] ** 0.5)))
-    return np.asarray(told)
+        apart.append(apart[-1] * float(rate(apart[-1] ** 0.5)))
+    return np.asarray(apart)
 
 
 @functools.cache
@@ -161,8 +161,8 @@ def tables(rows):
 def _entry(row):
     if row is None or row["status"] != "ok":
         return Mark(row["status"] if row else "", "bad")
-    kept = row["verdict"] == "survives"
-    return Mark(f"{row['log10_ratio']:+.3g}", "good" if kept else "bad")
+    survives = row["verdict"] == "survives"
+    return Mark(f"{row['log10_ratio']:+.3g}", "good" if survives else "bad")
 
 
 def _apart(row):
@@ -200,26 +200,28 @@ def _draw(rows, profiles):
     left, middle, right = figure.subplots(1, 3)
     deepest = max(row["depth"] for row in rows)
     shown = [r for r in rows if r["depth"] == deepest and r["status"] == "ok"]
-    kept = [(row["recipe"], profiles(row)) for row in shown]
-    bands = [figures.Line(n, a["gradient"], a.get("gradient_theory")) for n, a in kept]
+    curves = [(row["recipe"], profiles(row)) for row in shown]
+    bands = [
+        figures.Line(n, a["gradient"], a.get("gradient_theory")) for n, a in curves
+    ]
     figures.profile_lines(left, bands, f"{deepest} layers: log10 gradient norm")
     left.set_yscale("symlog", linthresh=1)
     left.axhspan(-3, 3, color="#1e8449", alpha=0.08, lw=0)
-    lines = [figures.Line(n, a["apart"], a.get("apart_theory")) for n, a in kept]
+    lines = [figures.Line(n, a["apart"], a.get("apart_theory")) for n, a in curves]
     figures.profile_lines(middle, lines, "1 − correlation of two inputs")
     middle.set_xscale("symlog", linthresh=1)
     middle.set_yscale("log")
     middle.legend(fontsize=7, frameon=False, loc="lower left")
     for axes in (left, middle):
         axes.set_xlabel("layer")
-    _draw_stretches(right, kept)
+    _draw_stretches(right, curves)
     return figure
 
 
-def _draw_stretches(axes, kept):
+def _draw_stretches(axes, curves):
     """Singular values by share, one curve for each draw."""
     draws = {}
-    for name, arrays in kept:
+    for name, arrays in curves:
         draw = INITIALIZERS[RECIPES[name].initializer].draw
         draws.setdefault(draw, arrays["stretch"])
     for style, (draw, values) in zip(("-", "--"), draws.items(), strict=False):

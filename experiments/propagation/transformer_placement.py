@@ -61,19 +61,19 @@ def gradients(cell):
             _, by_layer = probes.log_gradients(net, variables, x, loss)
             return jax.lax.map(last, depths), by_layer
 
-    found = []
+    outputs = []
     for key, x, y in zip(*transformers.batches(cell), strict=True):
         # Not compiled as a whole: nets then share what is compiled for each kernel.
-        found.append(run(contract.init(key, net, x), x, y, depths))
-    log10, by_layer = (np.stack(each) for each in zip(*found, strict=True))
-    kept = {"depths": depths, "gradient": log10, "by_layer": by_layer}
+        outputs.append(run(contract.init(key, net, x), x, y, depths))
+    log10, by_layer = (np.stack(each) for each in zip(*outputs, strict=True))
+    arrays = {"depths": depths, "gradient": log10, "by_layer": by_layer}
     if not (np.all(np.isfinite(log10)) and np.all(np.isfinite(by_layer))):
-        return Measured("lost", "a gradient is zero or not finite", {}, kept)
+        return Measured("lost", "a gradient is zero or not finite", {}, arrays)
     power = transformers.exponent(log10, depths, min(LEAST, depths[-2]))
     values = {"gradient_exponent": power.mean, "gradient_exponent_se": power.error}
     values["log10_last"] = float(np.mean(log10[:, -1]))
     values["log10_first_over_last"] = float(np.mean(by_layer[:, 0] - by_layer[:, -1]))
-    return Measured("ok", "", values, kept)
+    return Measured("ok", "", values, arrays)
 
 
 def tone(row, name):
@@ -104,8 +104,8 @@ def _draw(rows, profiles):
     for row in rows:
         if row["status"] != "ok":
             continue
-        kept, colour = profiles(row), transformers.COLOURS[row["architecture"]]
-        depths, mean = kept["depths"].astype(float), kept["gradient"].mean(0)
+        curves, colour = profiles(row), transformers.COLOURS[row["architecture"]]
+        depths, mean = curves["depths"].astype(float), curves["gradient"].mean(0)
         slope = EXPONENTS[row["architecture"]]
         line = mean[-1] + slope * np.log10(depths / depths[-1])
         left.plot(depths, 10**line, ":", color=colour, lw=1)
@@ -113,7 +113,7 @@ def _draw(rows, profiles):
             f"{row['architecture'].removeprefix('transformer_')}, {row['depth']} layers"
         )
         share = np.arange(1, row["depth"] + 1) / row["depth"]
-        right.plot(share, kept["by_layer"].mean(0), color=colour, label=text)
+        right.plot(share, curves["by_layer"].mean(0), color=colour, label=text)
     right.set_xlabel("layer / depth")
     right.set_ylabel("log10 ‖∂loss/∂θ‖ of a layer")
     right.grid(alpha=0.25, lw=0.5)

@@ -159,9 +159,9 @@ def exponent(log10, depths, least=1):
 
     log10: [seeds, depths].
     """
-    kept = np.asarray(depths) >= least
-    powers = np.log10(np.asarray(depths, np.float64)[kept])
-    slopes = np.polyfit(powers, np.asarray(log10, np.float64)[:, kept].T, 1)[0]
+    chosen = np.asarray(depths) >= least
+    powers = np.log10(np.asarray(depths, np.float64)[chosen])
+    slopes = np.polyfit(powers, np.asarray(log10, np.float64)[:, chosen].T, 1)[0]
     return profiles.over_seeds(slopes)
 
 
@@ -195,8 +195,8 @@ def draw_power(axes, rows, profiles, name, label):
     for row in rows:
         if row["status"] != "ok":
             continue
-        kept, colour = profiles(row), COLOURS[row["architecture"]]
-        depths, log10 = kept["depths"], kept[name]
+        curves, colour = profiles(row), COLOURS[row["architecture"]]
+        depths, log10 = curves["depths"], curves[name]
         text = row["architecture"].removeprefix("transformer_")
         text = f"{text}, {row['width']} wide: {row[f'{name}_exponent']:+.2f}"
         style = "-" if row["width"] <= 64 else "--"

@@ -104,8 +104,10 @@ def entry(row):
     """ "120 (-1.3)": the steps, and the ratio in brackets."""
     if row is None:
         return ""
-    told, ratio = nets.entry(row), row["log10_ratio"]
-    return told if ratio is None else told._replace(text=f"{told.text} ({ratio:+.1f})")
+    steps, ratio = nets.entry(row), row["log10_ratio"]
+    return (
+        steps if ratio is None else steps._replace(text=f"{steps.text} ({ratio:+.1f})")
+    )
 
 
 def draw_figures(rows, profiles):
@@ -144,7 +146,7 @@ def _curve(axes, row, names, loss):
     import matplotlib
 
     colours = matplotlib.color_sequences["tab10"]
-    kept = row["kind"] == "sigmoid kept"
+    sigmoid = row["kind"] == "sigmoid kept"
     plain = row["kind"] == "nothing"
     nets.draw_curve(
         axes,
@@ -152,7 +154,7 @@ def _curve(axes, row, names, loss):
         loss,
         color="black" if plain else colours[names.index(row["remedy"]) % 10],
         lw=2 if plain else 1.3,
-        ls=(0, (4, 2)) if kept else "-",
+        ls=(0, (4, 2)) if sigmoid else "-",
         label=row["remedy"],
     )
 

@@ -124,15 +124,15 @@ def times(cell, start, layers):
     fresh = jax.jit(lambda key: draw(key, start, *shape))
     fit, most = compiled(), cell["steps"]
     drawn = [fresh(jax.random.key(seed)) for seed in range(cell["seeds"])]
-    found = []
+    by_rate = []
     for rate in reversed(rates(cell)):
-        own = [
+        steps = [
             fit(net, data, np.float32(rate), enough, np.int32(most)) for net in drawn
         ]
-        found.insert(0, own)
-        if np.all(np.isfinite(own)):
-            most = min(most, int(PATIENCE * np.max(own)) + 1)
-    return np.array(found)
+        by_rate.insert(0, steps)
+        if np.all(np.isfinite(steps)):
+            most = min(most, int(PATIENCE * np.max(steps)) + 1)
+    return np.array(by_rate)
 
 
 @functools.cache
@@ -144,9 +144,9 @@ def rates(cell):
     return nets.log_spaced(cell["lowest_rate"], cell["highest_rate"], cell["rates"])
 
 
-def best(found):
-    """The place of the rate that is best by `found`, the steps [rates, seeds]."""
-    of = zip(np.isfinite(found).mean(1), np.median(found, 1), strict=True)
+def best(by_rate):
+    """The best rate's place in the steps `by_rate` [rates, seeds]."""
+    of = zip(np.isfinite(by_rate).mean(1), np.median(by_rate, 1), strict=True)
     outcomes = [selection.Outcome(reached=share, steps=steps) for share, steps in of]
     return selection.best(outcomes, "steps")
 
@@ -166,7 +166,7 @@ def both_starts(cell):
         log2, error = nets.log2_longer(deep[chosen], shallow[first])
         rate, base = rates(cell)[chosen], rates(cell)[first]
         never = not np.isfinite(deep[chosen]).any()
-        own = {
+        columns = {
             "learned": float(np.mean(np.isfinite(deep[chosen]))),
             "learning_rate": None if never else rate,
             "rate_at_edge": selection.at_edge(rates(cell), chosen),
@@ -178,7 +178,7 @@ def both_starts(cell):
             "log2_longer_se": error,
             "log2_rate": None if never else math.log2(rate / base),
         }
-        row |= {f"{start}_{name}": value for name, value in own.items()}
+        row |= {f"{start}_{name}": value for name, value in columns.items()}
     row["log2_rate_theory"] = -math.log2(cell["depth"] / SHALLOW)
     return Measured("ok", "", row)
 
@@ -239,17 +239,17 @@ def _draw(rows):
     figure = figures.new(7.2, 3.2)
     left, right = figure.subplots(1, 2)
     for start, colour in COLOURS.items():
-        kept = [row for row in rows if row[f"{start}_steps_to_target"] is not None]
-        depth = [row["depth"] for row in kept]
-        middle = [row[f"{start}_steps_to_target"] for row in kept]
+        learned = [row for row in rows if row[f"{start}_steps_to_target"] is not None]
+        depth = [row["depth"] for row in learned]
+        middle = [row[f"{start}_steps_to_target"] for row in learned]
         ends = [
             [
                 m - row[f"{start}_steps_low"]
-                for m, row in zip(middle, kept, strict=True)
+                for m, row in zip(middle, learned, strict=True)
             ],
             [
                 (row[f"{start}_steps_high"] or row["steps"]) - m
-                for m, row in zip(middle, kept, strict=True)
+                for m, row in zip(middle, learned, strict=True)
             ],
         ]
         left.errorbar(
@@ -257,11 +257,13 @@ def _draw(rows):
         )
         never = [r["depth"] for r in rows if r[f"{start}_steps_to_target"] is None]
         left.plot(never, [rows[0]["steps"]] * len(never), "^", color=colour)
-        rate = [row[f"{start}_learning_rate"] for row in kept]
+        rate = [row[f"{start}_learning_rate"] for row in learned]
         right.plot(depth, rate, "o-", ms=4, color=colour, label=start)
-        if start == "orthogonal" and kept:
-            told = [rate[0] * depth[0] / d for d in depth]
-            right.plot(depth, told, color="black", lw=0.8, ls="--", label="1 / depth")
+        if start == "orthogonal" and learned:
+            predicted = [rate[0] * depth[0] / d for d in depth]
+            right.plot(
+                depth, predicted, color="black", lw=0.8, ls="--", label="1 / depth"
+            )
     grid = rates(rows[0])
     for axes, label, low, high in (
         (left, "steps to learn", 1, 1.5 * rows[0]["steps"]),

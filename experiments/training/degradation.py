@@ -36,11 +36,15 @@ def settings(cell):
 def fit(cells, typed):
     """The cells of depths that these nets have. Raises Refusal where there are none."""
     why = [_refusal(cell) for cell in cells]
-    kept = [cell for cell, reason in zip(cells, why, strict=True) if reason is None]
+    buildable = [
+        cell for cell, reason in zip(cells, why, strict=True) if reason is None
+    ]
     bad = list(filter(None, why))
-    if not kept:
+    if not buildable:
         raise Refusal(f"--depth: {bad[0]}")
-    return kept, [f"left out {len(bad)} of {len(why)} cells: {bad[0]}"] if bad else []
+    return buildable, [
+        f"left out {len(bad)} of {len(why)} cells: {bad[0]}"
+    ] if bad else []
 
 
 def _refusal(cell):
@@ -60,10 +64,12 @@ def deeper(rows):
 def joined(rows):
     """At the largest depth, the plain net's training error over the residual one's."""
     deepest = max(row["depth"] for row in rows)
-    own = [row for row in rows if row["depth"] == deepest]
+    rows_at_depth = [row for row in rows if row["depth"] == deepest]
     names = ("resnet", "plain_cnn")
     spread = deviation("train_accuracy")
-    return pairs.versus(own, "architecture", names, ("depth",), error, spread, "loss")
+    return pairs.versus(
+        rows_at_depth, "architecture", names, ("depth",), error, spread, "loss"
+    )
 
 
 def worse_than_shallower(rows):
@@ -105,8 +111,8 @@ def _draw(rows, profiles):
     names = [name for name in NETS if any(r["architecture"] == name for r in rows)]
     figure, panels = pairs.panels(len(names), width=4.2)
     for axes, name in zip(panels, names, strict=True):
-        own = [row for row in rows if row["architecture"] == name]
-        chosen = pairs.best(own, ("depth",), "loss")
+        rows_of_net = [row for row in rows if row["architecture"] == name]
+        chosen = pairs.best(rows_of_net, ("depth",), "loss")
 
         def label(row):
             return f"{row['depth']} layers (rate {row['learning_rate']:g})"

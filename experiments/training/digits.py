@@ -50,12 +50,12 @@ class Method(NamedTuple):
     source: str
 
 
-def sklearn_method(module: str, name: str, **given: Any) -> Callable[..., Any]:
+def sklearn_method(module: str, name: str, **parameters: Any) -> Callable[..., Any]:
     """The labels that one of scikit-learn's classifiers predicts."""
 
     def labels(cell, seed, x, y, x_test):
         package = importlib.import_module(f"sklearn.{module}")
-        return getattr(package, name)(**given).fit(x, y).predict(x_test)
+        return getattr(package, name)(**parameters).fit(x, y).predict(x_test)
 
     return labels
 
@@ -164,9 +164,9 @@ def accuracies(cell):
     confusion = np.zeros((data.classes, data.classes), np.int64)
     for seed in range(cell["seeds"]):
         for fold, (train, test) in enumerate(folds(len(x), seed)):
-            found = labels(cell, seed, x[train], data.y[train], x[test])
-            right[seed, fold] = np.mean(found == data.y[test])
-            np.add.at(confusion, (data.y[test], found), 1)
+            predicted = labels(cell, seed, x[train], data.y[train], x[test])
+            right[seed, fold] = np.mean(predicted == data.y[test])
+            np.add.at(confusion, (data.y[test], predicted), 1)
     # Folds of one repetition share their training examples; repetitions are the draws.
     each = right.mean(axis=1)
     mean, error = profiles.over_seeds(each)

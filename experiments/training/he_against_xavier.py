@@ -27,11 +27,11 @@ def recipes(cell):
 
 def finish(cell, swept):
     """Both nets at their own best rate, and Xavier's at He's, as in the paper."""
-    row, kept = {}, {}
+    row, curves = {}, {}
     for name, net in swept.items():
         row |= nets.columns(net, f"{name}_")
         row[f"{name}_log10_ratio"] = nets.log10_ratio(cell, recipes(cell)[name])
-        kept[name] = nets.curve(net)
+        curves[name] = nets.curve(net)
     row["log10_ratio_theory"] = -cell["depth"] / 2 * LOG10_2
     same = swept["xavier"]._replace(best=swept["he"].best)
     row |= {
@@ -39,10 +39,10 @@ def finish(cell, swept):
         for name, value in nets.columns(same).items()
         if name in ("reached", "steps_to_target", "train_accuracy")
     }
-    kept["xavier_same"] = nets.curve(same)
+    curves["xavier_same"] = nets.curve(same)
     sooner, error = nets.log2_longer(nets.steps(same), nets.steps(swept["he"]))
     row |= {"log2_sooner": sooner, "log2_sooner_se": error}
-    return Measured("ok", "", row, kept)
+    return Measured("ok", "", row, curves)
 
 
 def tables(rows):
@@ -91,10 +91,10 @@ def _draw(rows, profiles):
     figure = figures.new(2.6 * len(rows) + 0.6, 3.0)
     panels = figure.subplots(1, len(rows), squeeze=False, sharey=True)[0]
     for axes, row in zip(panels, rows, strict=True):
-        kept = profiles(row)
+        curves = profiles(row)
         for name, label, colour, style in SHOWN:
             nets.draw_curve(
-                axes, row, kept[name], color=colour, ls=style, lw=1.5, label=label
+                axes, row, curves[name], color=colour, ls=style, lw=1.5, label=label
             )
         nets.dress(axes, f"{row['depth']} layers")
     panels[0].set_ylabel("training loss")

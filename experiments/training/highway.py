@@ -64,9 +64,9 @@ def deeper(rows):
     """The logarithm of every depth's loss over that of the shallowest of its kind."""
     depths = sorted({row["depth"] for row in rows})
     return [
-        made
+        pair
         for depth in depths[1:]
-        for made in pairs.versus(
+        for pair in pairs.versus(
             kinds(rows),
             "depth",
             (depths[0], depth),
@@ -88,9 +88,11 @@ def deepest(rows):
 def at_depth(rows):
     """At the largest depth, the logarithm of the plain net's loss over the highway's."""
     most = max(row["depth"] for row in rows)
-    own = kinds([row for row in rows if row["depth"] == most])
+    rows_at_depth = kinds([row for row in rows if row["depth"] == most])
     names = ("highway", PLAIN)
-    return pairs.versus(own, "kind", names, ("depth",), log_loss, spread, "loss")
+    return pairs.versus(
+        rows_at_depth, "kind", names, ("depth",), log_loss, spread, "loss"
+    )
 
 
 def untrained(row):
@@ -122,8 +124,8 @@ def _draw(rows, profiles):
     names = list(dict.fromkeys(row["kind"] for row in known))
     figure, panels = pairs.panels(len(names), width=4.2)
     for axes, name in zip(panels, names, strict=True):
-        own = [row for row in known if row["kind"] == name]
-        chosen = pairs.best(own, ("depth",), "loss")
+        rows_of_kind = [row for row in known if row["kind"] == name]
+        chosen = pairs.best(rows_of_kind, ("depth",), "loss")
 
         def label(row):
             bias = BIASES.get(row["net"], "")

@@ -85,75 +85,80 @@ def early_sizes(cell):
 
 def finish(cell, result):
     """The row, with log2 of the last state's and the outputs' size after EARLY steps."""
-    values, kept = dict(result.values), dict(result.profiles)
+    values, arrays = dict(result.values), dict(result.profiles)
     if "first_loss" not in values:
         return pairs.measured(cell, result)
     sizes = early_sizes(cell)
-    kept["sizes"] = sizes
+    arrays["sizes"] = sizes
     if np.all(np.isfinite(sizes)) and np.all(sizes > 0):
         for name, place in (("hidden", -2), ("output", -1)):
-            found = profiles_of.over_seeds(np.log2(sizes[1, :, place]))
-            values |= {f"{name}_size": found.mean, f"{name}_size_se": found.error}
-    return Measured(result.status, result.reason, values, kept)
+            size = profiles_of.over_seeds(np.log2(sizes[1, :, place]))
+            values |= {f"{name}_size": size.mean, f"{name}_size_se": size.error}
+    return Measured(result.status, result.reason, values, arrays)
 
 
 def slope(x, y, errors):
     """(slope, its standard error) of the least-squares line of y, with errors, on x."""
     x = np.asarray(x, np.float64)
     weights = (x - x.mean()) / np.sum((x - x.mean()) ** 2)
-    own = float(weights @ np.asarray(y)), np.linalg.norm(weights * np.asarray(errors))
-    return own[0], float(own[1])
+    fitted = (
+        float(weights @ np.asarray(y)),
+        np.linalg.norm(weights * np.asarray(errors)),
+    )
+    return fitted[0], float(fitted[1])
 
 
 def middle_rate(rows):
     """The rate that sizes are compared at: the middle one of the grid."""
-    found = sorted({row["learning_rate"] for row in rows})
-    return found[len(found) // 2]
+    grid = sorted({row["learning_rate"] for row in rows})
+    return grid[len(grid) // 2]
 
 
 def growth(rows):
     """Of each parametrisation, d log2 size / d log2 width, of hidden state and outputs."""
     rate = middle_rate(rows)
-    made = []
+    slopes = []
     for kind in KINDS:
-        own = [
+        rows_of_kind = [
             row
             for row in rows
             if row["parametrization"] == kind
             and row["learning_rate"] == rate
             and "output_size" in row
         ]
-        if len({row["width"] for row in own}) < 2:
+        if len({row["width"] for row in rows_of_kind}) < 2:
             continue
         for name in ("hidden", "output"):
             gap, error = slope(
-                [math.log2(row["width"]) for row in own],
-                [row[f"{name}_size"] for row in own],
-                [row[f"{name}_size_se"] or 0.0 for row in own],
+                [math.log2(row["width"]) for row in rows_of_kind],
+                [row[f"{name}_size"] for row in rows_of_kind],
+                [row[f"{name}_size_se"] or 0.0 for row in rows_of_kind],
             )
-            made.append(
+            slopes.append(
                 {
                     "parametrization": kind,
                     "of": name,
                     "status": "ok",
-                    "seeds": min(row["seeds"] for row in own),
+                    "seeds": min(row["seeds"] for row in rows_of_kind),
                     "gap": gap,
                     "gap_se": error,
                 }
             )
-    return made
+    return slopes
 
 
 def shifts(rows):
     """Of each width, log2 of its best rate over that of the narrowest net's."""
-    made = []
+    shifted = []
     for kind in KINDS:
-        own = [row for row in rows if row["parametrization"] == kind]
-        chosen = sorted(pairs.best(own, ("width",), "loss"), key=lambda r: r["width"])
+        rows_of_kind = [row for row in rows if row["parametrization"] == kind]
+        chosen = sorted(
+            pairs.best(rows_of_kind, ("width",), "loss"), key=lambda r: r["width"]
+        )
         for row in chosen[1:]:
             ratio = row["learning_rate"] / chosen[0]["learning_rate"]
-            made.append({**row, "status": "ok", "gap": math.log2(ratio)})
-    return made
+            shifted.append({**row, "status": "ok", "gap": math.log2(ratio)})
+    return shifted
 
 
 def widest(rows):
@@ -203,15 +208,17 @@ def _draw(rows, profiles):
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(widths)))
     for axes, kind in zip(panels, KINDS, strict=False):
         for width, shade in zip(widths, shades, strict=True):
-            own = [
+            rows_of_width = [
                 row
                 for row in rows
                 if (row["parametrization"], row["width"]) == (kind, width)
                 and "first_loss" in row
             ]
-            at = [row["learning_rate"] for row in own]
-            axes.plot(at, [loss(r) for r in own], color=shade, lw=1.3, label=width)
-            for row in pairs.best(own, ("width",), "loss"):
+            at = [row["learning_rate"] for row in rows_of_width]
+            axes.plot(
+                at, [loss(r) for r in rows_of_width], color=shade, lw=1.3, label=width
+            )
+            for row in pairs.best(rows_of_width, ("width",), "loss"):
                 place = (row["learning_rate"], loss(row))
                 axes.plot(*place, "o", mfc="none", color=shade, ms=7, clip_on=False)
         axes.set_xscale("log", base=2)
@@ -228,17 +235,19 @@ def _draw(rows, profiles):
 def _draw_sizes(axes, rows):
     rate = middle_rate(rows)
     for colour, kind in zip(("#c0392b", "#1e8449"), KINDS, strict=True):
-        own = [
+        rows_of_kind = [
             row
             for row in rows
             if row["parametrization"] == kind
             and row["learning_rate"] == rate
             and "output_size" in row
         ]
-        widths = [row["width"] for row in own]
+        widths = [row["width"] for row in rows_of_kind]
         for name, style in (("hidden", "--"), ("output", "-")):
-            size = np.array([row[f"{name}_size"] for row in own])
-            error = 2 * np.array([row[f"{name}_size_se"] or 0.0 for row in own])
+            size = np.array([row[f"{name}_size"] for row in rows_of_kind])
+            error = 2 * np.array(
+                [row[f"{name}_size_se"] or 0.0 for row in rows_of_kind]
+            )
             label = f"{kind}, {name}"
             axes.plot(widths, 2**size, style, color=colour, lw=1.3, label=label)
             ends = 2 ** (size - error), 2 ** (size + error)

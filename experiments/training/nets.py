@@ -84,8 +84,8 @@ def _tried(
 ) -> list[dict[str, Any]]:
     """The settings of every recipe at every learning rate."""
     return [
-        {**trials.DEFAULTS, **cell, **own, "recipe": name, "learning_rate": rate}
-        for name, own in recipes(cell).items()
+        {**trials.DEFAULTS, **cell, **changes, "recipe": name, "learning_rate": rate}
+        for name, changes in recipes(cell).items()
         for rate in _rates(cell)
     ]
 

@@ -115,12 +115,12 @@ def versus(
     of: dict[tuple, dict[Any, Row]] = {}
     for row in best(rows, (*by, axis), choose):
         of.setdefault(tuple(row[name] for name in by), {})[row[axis]] = row
-    made = []
-    for key, found in of.items():
-        if not all(name in found for name in names):
+    compared = []
+    for key, by_value in of.items():
+        if not all(name in by_value for name in names):
             continue
-        one, other = (found[name] for name in names)
-        made.append(
+        one, other = (by_value[name] for name in names)
+        compared.append(
             {
                 **dict(zip(by, key, strict=True)),
                 axis: f"{names[0]} to {names[1]}",
@@ -132,7 +132,7 @@ def versus(
                 "second": score(other),
             }
         )
-    return made
+    return compared
 
 
 def deviation(name: str) -> Score:
@@ -221,8 +221,8 @@ def rate_table(
         return Mark(text, "good") if id(row) in chosen else text
 
     body = tuple(
-        (*key, *(entry(found.get(column)) for column in columns))
-        for key, found in lines.items()
+        (*key, *(entry(by_rate.get(column)) for column in columns))
+        for key, by_rate in lines.items()
     )
     return Table(title, (*by, *(number(rate, 2) for rate in columns)), body)
 

@@ -129,11 +129,11 @@ def _draw(rows, profiles):
     left.set_ylabel("training error")
     left.legend(fontsize=7, frameon=False)
     for place, name in enumerate(names):
-        own = [r for r in rows if r["activation"] == name and "log_steps" in r]
-        at = [row["learning_rate"] for row in own]
-        taken = [math.exp(row["log_steps"]) for row in own]
-        (line,) = right.plot(at, taken, "-", color=f"C{place}", label=name)
-        for row, rate, count in zip(own, at, taken, strict=True):
+        rows_of_net = [r for r in rows if r["activation"] == name and "log_steps" in r]
+        at = [row["learning_rate"] for row in rows_of_net]
+        steps = [math.exp(row["log_steps"]) for row in rows_of_net]
+        (line,) = right.plot(at, steps, "-", color=f"C{place}", label=name)
+        for row, rate, count in zip(rows_of_net, at, steps, strict=True):
             face = line.get_color() if row["reached"] == 1 else "white"
             right.plot(rate, count, "o", color=line.get_color(), mfc=face, ms=5)
     right.set_xscale("log")

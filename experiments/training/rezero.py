@@ -48,9 +48,9 @@ def rivals(rows):
     """ReZero's best rate against every other net's."""
     others = [name for name in NETS if name != "rezero"]
     return [
-        made
+        pair
         for other in others
-        for made in pairs.versus(
+        for pair in pairs.versus(
             rows,
             "net",
             ("rezero", other),
@@ -92,8 +92,8 @@ def _draw(rows, profiles):
     depths = sorted({row["depth"] for row in rows})
     figure, panels = pairs.panels(len(depths), width=5)
     for axes, depth in zip(panels, depths, strict=True):
-        own = [row for row in rows if row["depth"] == depth]
-        chosen = pairs.best(own, ("net",), "loss")
+        rows_at_depth = [row for row in rows if row["depth"] == depth]
+        chosen = pairs.best(rows_at_depth, ("net",), "loss")
 
         def label(row):
             return f"{row['net']} (rate {row['learning_rate']:g})"

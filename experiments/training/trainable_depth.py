@@ -62,10 +62,10 @@ def tables(rows):
     at = {(row["sigma_w2"], row["depth"]): row for row in rows}
     body = []
     for sigma in sigmas:
-        own = [at.get((sigma, depth)) for depth in depths]
-        told = next(row["trainable_depth"] for row in own if row)
-        text = "∞" if told is None else f"{told:.0f}"
-        body.append((f"{sigma:g}", text, *(map(entry, own))))
+        line = [at.get((sigma, depth)) for depth in depths]
+        limit = next(row["trainable_depth"] for row in line if row)
+        text = "∞" if limit is None else f"{limit:.0f}"
+        body.append((f"{sigma:g}", text, *(map(entry, line))))
     headers = ("σ_w²", "6 ξ_c", *(f"{depth} layers" for depth in depths))
     title = "Training accuracy (red: trains beyond 6 ξ_c, or does not within it)"
     return [Table(title, headers, tuple(body))]

@@ -84,18 +84,18 @@ def jacobians(net, params, x):
 
 
 def finish(cell, swept):
-    row, kept = {}, {}
+    row, curves = {}, {}
     for name, net in swept.items():
-        own = nets.columns(net)
-        accuracy, error = own["test_accuracy"], own["test_accuracy_se"]
-        own |= {"test_error": 1 - accuracy, "test_error_se": error}
+        columns = nets.columns(net)
+        accuracy, error = columns["test_accuracy"], columns["test_accuracy_se"]
+        columns |= {"test_error": 1 - accuracy, "test_error_se": error}
         mean, error = profiles.over_seeds(stretches(cell, recipes(cell)[name]))
-        own |= {"stretch": mean, "stretch_se": nets.finite(error)}
-        own["stretch_linear"] = MEAN_STRETCH * SIGMA_W[name]
-        row |= {f"{name}_{key}": value for key, value in own.items()}
+        columns |= {"stretch": mean, "stretch_se": nets.finite(error)}
+        columns["stretch_linear"] = MEAN_STRETCH * SIGMA_W[name]
+        row |= {f"{name}_{key}": value for key, value in columns.items()}
         row[f"{name}_published"] = PUBLISHED.get((cell["activation"], name))
-        kept[name] = nets.curve(net)
-    return Measured("ok", "", row, kept)
+        curves[name] = nets.curve(net)
+    return Measured("ok", "", row, curves)
 
 
 def tables(rows):
@@ -105,19 +105,19 @@ def tables(rows):
         if row["status"] != "ok":
             continue
         for start in STARTS:
-            own = {key: row[f"{start}_{key}"] for key in SHOWN}
-            low, high = own["test_accuracy_high"], own["test_accuracy_low"]
+            values = {key: row[f"{start}_{key}"] for key in SHOWN}
+            low, high = values["test_accuracy_high"], values["test_accuracy_low"]
             ends = "" if low is None else f" ({1 - low:.1%} to {min(1, 1 - high):.1%})"
-            error = f"{own['test_error']:.1%}{ends}"
+            error = f"{values['test_error']:.1%}{ends}"
             body.append(
                 (
                     f"{row['activation']} {row['depth']}",
                     start,
-                    Mark(error, "bad" if own["test_error"] > 0.5 else ""),
+                    Mark(error, "bad" if values["test_error"] > 0.5 else ""),
                     nets.entry(row, f"{start}_"),
-                    number(own["learning_rate"]),
-                    f"{own['stretch']:.2f} ({own['stretch_linear']:.2f})",
-                    number(own["published"]),
+                    number(values["learning_rate"]),
+                    f"{values['stretch']:.2f} ({values['stretch_linear']:.2f})",
+                    number(values["published"]),
                 )
             )
     headers = "net start test_error steps_to_90% rate s.v.(linear) MNIST_2010_%".split()

@@ -69,8 +69,8 @@ def _by_products(query, key, value, causal):
     """The same as two products, divided last: of d columns and not of `time`."""
     scores = (query.shape[-1] ** -0.5 * query) @ jnp.swapaxes(key, 2, 3)
     if causal:
-        seen = jnp.tril(jnp.ones(scores.shape[-2:], bool))
-        scores = jnp.where(seen[None, None], scores, -jnp.inf)
+        visible = jnp.tril(jnp.ones(scores.shape[-2:], bool))
+        scores = jnp.where(visible[None, None], scores, -jnp.inf)
     largest = jax.lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True))
     shares = jnp.exp(scores - largest)
     return (shares @ value) / jnp.sum(shares, axis=-1, keepdims=True)

@@ -126,7 +126,7 @@ def unite(params: Variables, statistics: Variables) -> Variables:
     stages = zip(params.stages, statistics.stages, strict=True)
     return Variables(
         {**params.stem, **statistics.stem},
-        tuple({**own, **kept} for own, kept in stages),
+        tuple({**weights, **averages} for weights, averages in stages),
         {**params.head, **statistics.head},
     )
 
@@ -161,8 +161,8 @@ def init(key: jax.Array, net: Architecture, x: jax.Array) -> Variables:
         if isinstance(state, Fed):
             state, now = state.state, (jax.tree.map(lambda a: a[0], state.inputs),)
 
-        def init_layer(index, layer=stage.layer, key=key_stage, given=(state, *now)):
-            h, *now = given
+        def init_layer(index, layer=stage.layer, key=key_stage, example=(state, *now)):
+            h, *now = example
             return layer.init(jax.random.fold_in(key, index), h, True, *now)
 
         if stage.tied:
@@ -178,10 +178,10 @@ def init(key: jax.Array, net: Architecture, x: jax.Array) -> Variables:
 def _after(link: Link, h: Tree) -> Tree:
     """The shapes of the state after a link."""
     return jax.eval_shape(
-        lambda params, given, h: fold([link._replace(params=params, given=given)], h)[
-            0
-        ],
-        *(link.params, dict(link.given), h),
+        lambda params, keywords, h: fold(
+            [link._replace(params=params, keywords=keywords)], h
+        )[0],
+        *(link.params, dict(link.keywords), h),
     )
 
 
@@ -227,8 +227,8 @@ def links(
 
 
 def _end(name: str, module: nn.Module, variables: Tree, train: bool) -> Link:
-    apply, params, given = _module(module, variables, train)
-    return Link(name, apply, params, given=given, end=True)
+    apply, params, keywords = _module(module, variables, train)
+    return Link(name, apply, params, keywords=keywords, end=True)
 
 
 def _repeated(
@@ -238,18 +238,18 @@ def _repeated(
     once = stage.depth == 1  # its state may change its shape, which a loop's cannot
     if once:
         stacked = layer_at(stage, stacked, 0)
-    apply, params, given = _module(stage.layer, stacked, train)
-    if stage.tied and given:
+    apply, params, keywords = _module(stage.layer, stacked, train)
+    if stage.tied and keywords:
         raise ValueError(f"{name} is tied: its layers cannot share statistics")
     if keys is not None:
-        given = {**given, "key": keys[0] if once else keys}
+        keywords = {**keywords, "key": keys[0] if once else keys}
     return Link(
         name,
         apply,
         params,
         repeats=None if once else stage.depth,
         tied=stage.tied,
-        given=given,
+        keywords=keywords,
         activation=getattr(stage.layer, "activation", None),
         frugal=stage.frugal,
         segment=stage.segment,
@@ -261,11 +261,11 @@ def _module(
 ) -> tuple[Callable[..., WithStatistics], Tree, dict[str, Tree]]:
     """(apply, params, given) of a module's link."""
     statistics = {name: v for name, v in variables.items() if name != "params"}
-    given = {"statistics": statistics} if statistics else {}
+    keywords = {"statistics": statistics} if statistics else {}
     return (
         functools.partial(_applied, module, train),
         variables.get("params", {}),
-        given,
+        keywords,
     )
 
 
@@ -330,7 +330,7 @@ def apply(
     outputs, statistics = fold(links(net, variables, train=train, key=key), x)
     stem, *stages, head = statistics
     stacked = [
-        jax.tree.map(lambda a: a[None], own) if stage.depth == 1 else own
-        for stage, own in zip(net.stages, stages, strict=True)
+        jax.tree.map(lambda a: a[None], averages) if stage.depth == 1 else averages
+        for stage, averages in zip(net.stages, stages, strict=True)
     ]
     return outputs, Variables(stem, tuple(stacked), head)

@@ -131,8 +131,8 @@ def _for_kernel(g: jax.Array, x: jax.Array, kernel, window: Window) -> jax.Array
         for side, out, reached, (before, _) in zip(*lengths, window.edges, strict=True)
     )
     swapped = Window(window.reach, edges, window.spread, window.strides, window.groups)
-    found = ordered(images, jnp.moveaxis(g, 0, -2), swapped)
-    return jnp.moveaxis(found, 0, -2)
+    cotangent = ordered(images, jnp.moveaxis(g, 0, -2), swapped)
+    return jnp.moveaxis(cotangent, 0, -2)
 
 
 def _lengths(space: Sequence[int], out: Sequence[int], sizes, window: Window) -> tuple:
@@ -161,12 +161,12 @@ def _batched(arrays, axes, window: Window):
     kernel = jnp.moveaxis(kernel, axes[1], 0)
     if axes[0] is None:
         return jax.lax.map(lambda one: ordered(x, one, window), kernel), 0
-    return jax.lax.map(lambda own: ordered(own[0], own[1], window), (x, kernel)), 0
+    return jax.lax.map(lambda pair: ordered(pair[0], pair[1], window), (x, kernel)), 0
 
 
 def _shape(x, kernel, window: Window):
-    found = jax.eval_shape(functools.partial(plain, window=window), x, kernel)
-    return x.update(shape=found.shape)
+    output = jax.eval_shape(functools.partial(plain, window=window), x, kernel)
+    return x.update(shape=output.shape)
 
 
 _ordered = Primitive("ordered_convolution")

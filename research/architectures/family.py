@@ -144,9 +144,9 @@ class Family(NamedTuple):
             return f"{self.name} needs sides of at least {self.smallest}, not {side}"
         return None
 
-    def task(self, asked: str) -> str:
+    def task(self, dataset_task: str) -> str:
         """What the net is trained for: what is asked, or its input if it gives that."""
-        return asked if self.gives == "classes" else "reconstruction"
+        return dataset_task if self.gives == "classes" else "reconstruction"
 
     def inputs(self, shape: tuple[int, ...]) -> int:
         """How many numbers the first layer reads at once, of an example of this shape."""

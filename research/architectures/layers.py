@@ -163,12 +163,12 @@ class Norm(nn.Module):
         back is two sums over the batch, of g and of g (h − c). What other forms take on
         CPUs, and how exact they are: benchmarks/peers/README.md.
         """
-        kept = self.variable(
+        running = self.variable(
             "statistics",
             "kept",
             lambda: (jnp.zeros(scale.shape, h.dtype), jnp.ones(scale.shape, h.dtype)),
         )
-        c, variance = kept.value
+        c, variance = running.value
         if train:
             c = jax.lax.stop_gradient(statistics(h)[0])
         h = h - c
@@ -176,9 +176,9 @@ class Norm(nn.Module):
         if train:
             mean, variance = statistics(h)
             if not self.is_initializing():
-                kept.value = jax.tree.map(
+                running.value = jax.tree.map(
                     lambda old, new: self.momentum * old + (1 - self.momentum) * new,
-                    kept.value,
+                    running.value,
                     (c + mean, variance),
                 )
         gain = jax.lax.rsqrt(variance + EPSILON) * scale

@@ -25,13 +25,13 @@ NOTHING: Mapping[str, Tree] = MappingProxyType({})
 class Link(NamedTuple):
     """A named map from a state to a state, applied once or `repeats` times.
 
-    apply: (params, h, **given) -> h. What has statistics to hand on returns
+    apply: (params, h, **keywords) -> h. What has statistics to hand on returns
       WithStatistics, and a first link may return Fed.
     params: what gradients are taken with respect to, of repetition i the i-th of
       [repeats, …]; as they are where the link is applied once, or is `tied`.
     repeats: a scan of so many, whose state keeps its shape. None: applied once.
     tied: all repetitions share the parameters (depth is time).
-    given: what else `apply` is called with, by name, and nothing is learned of:
+    keywords: what else `apply` is called with, by name, and nothing is learned of:
       statistics, dropout keys; of repetition i the i-th of [repeats, …].
     end: a stem or a head, not a layer: probes go through it and leave it out.
     activation: φ, where `apply` can be called with another, as `activation=…`, in its
@@ -45,7 +45,7 @@ class Link(NamedTuple):
     params: Tree
     repeats: int | None = None
     tied: bool = False
-    given: Mapping[str, Tree] = NOTHING
+    keywords: Mapping[str, Tree] = NOTHING
     end: bool = False
     activation: Callable[[jax.Array], jax.Array] | None = None
     active: Any = None
@@ -78,7 +78,7 @@ class Layer(NamedTuple):
     name: str
     apply: Callable[..., Tree]
     params: Tree
-    given: Mapping[str, Tree]
+    keywords: Mapping[str, Tree]
 
     def __call__(self, h: Tree) -> Tree:
         return self.at(self.params, h)
@@ -94,7 +94,7 @@ class Layer(NamedTuple):
 
     def result(self, params: Tree, h: Tree, **more: Any) -> tuple[Tree, Tree]:
         """(the state after the layer, or Fed; its statistics, {} where it has none)."""
-        after = self.apply(params, h, **self.given, **more)
+        after = self.apply(params, h, **self.keywords, **more)
         return tuple(after) if isinstance(after, WithStatistics) else (after, {})
 
 
@@ -141,7 +141,7 @@ def enter(links: Sequence[Link], h: Tree) -> tuple[tuple[Link, ...], Tree]:
         return tuple(links), h
     once = first.repeats is None
     inputs = jax.tree.map(lambda a: a[0], h.inputs) if once else h.inputs
-    first = first._replace(given={**first.given, "now": inputs})
+    first = first._replace(keywords={**first.keywords, "now": inputs})
     return (first, *others), h.state
 
 
@@ -166,14 +166,14 @@ def begin(
 def at(link: Link, index: Any) -> Layer:
     """One application of a link; the index may be traced."""
     if link.repeats is None:
-        return Layer(link.name, link.apply, link.params, link.given)
+        return Layer(link.name, link.apply, link.params, link.keywords)
 
-    def own(tree: Tree) -> Tree:
+    def sliced(tree: Tree) -> Tree:
         one = jax.lax.dynamic_index_in_dim
         return jax.tree.map(lambda a: one(a, index, 0, keepdims=False), tree)
 
-    params = link.params if link.tied else own(link.params)
-    return Layer(link.name, link.apply, params, own(dict(link.given)))
+    params = link.params if link.tied else sliced(link.params)
+    return Layer(link.name, link.apply, params, sliced(dict(link.keywords)))
 
 
 def count(link: Link) -> Any:
@@ -212,7 +212,7 @@ def scan(
         carry, output = step(carry, at(link, 0))
         return carry, jax.tree.map(lambda a: a[None], output)
     return jax.lax.scan(
-        lambda carry, own: step(carry, _layer(link, own)),
+        lambda carry, slices: step(carry, _layer(link, slices)),
         carry,
         _stacked(link),
         length=link.repeats,
@@ -221,13 +221,13 @@ def scan(
 
 def _stacked(link: Link) -> tuple[Tree, Tree]:
     """What differs between repetitions, [repeats, …]."""
-    return None if link.tied else link.params, dict(link.given)
+    return None if link.tied else link.params, dict(link.keywords)
 
 
-def _layer(link: Link, own: tuple[Tree, Tree]) -> Layer:
+def _layer(link: Link, slices: tuple[Tree, Tree]) -> Layer:
     """One repetition, of its part of `_stacked`."""
-    params, given = own
-    return Layer(link.name, link.apply, link.params if link.tied else params, given)
+    params, keywords = slices
+    return Layer(link.name, link.apply, link.params if link.tied else params, keywords)
 
 
 def through(link: Link, h: Tree) -> tuple[Tree, Tree]:
@@ -250,25 +250,25 @@ def fold(links: Sequence[Link], h: Tree) -> tuple[Tree, list[Tree]]:
     statistics = []
     for link in links:
         (link,), h = enter((link,), h)
-        h, own = _applied(link, h)
-        statistics.append(own)
+        h, updated = _applied(link, h)
+        statistics.append(updated)
     return h, statistics
 
 
 def _applied(link: Link, h: Tree) -> tuple[Tree, Tree]:
     """(state, statistics, of repetitions [repeats, …]) after one link."""
 
-    def run(h, params, given):
-        return Layer(link.name, link.apply, params, given).result(params, h)
+    def run(h, params, keywords):
+        return Layer(link.name, link.apply, params, keywords).result(params, h)
 
     if link.frugal:
         run = jax.checkpoint(run, policy=PRODUCTS, prevent_cse=False)
     if link.repeats is None:
-        return run(h, link.params, dict(link.given))
+        return run(h, link.params, dict(link.keywords))
 
-    def step(h, own):
-        layer = _layer(link, own)
-        return run(h, layer.params, layer.given)
+    def step(h, slices):
+        layer = _layer(link, slices)
+        return run(h, layer.params, layer.keywords)
 
     if link.segment is None:
         return jax.lax.scan(step, h, _stacked(link), length=link.repeats)

@@ -67,8 +67,8 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
         self, keeps: Callable[[Entry], bool], why: Callable[[Entry], str]
     ) -> "Catalogue[Entry]":
         """The entries that are kept; asking for another raises UnknownName with why."""
-        kept = [entry for entry in self.values() if keeps(entry)]
-        smaller = Catalogue(self.noun, kept)
+        entries = [entry for entry in self.values() if keeps(entry)]
+        smaller = Catalogue(self.noun, entries)
         allowed = ", ".join(smaller)
         smaller._left_out = {
             name: f"{name!r} {why(entry)} (allowed: {allowed})"

@@ -54,23 +54,23 @@ def _right(outputs: Any, batch: Mapping[str, Any]) -> Any:
     return right.astype(jnp.float32)
 
 
-def _asked(labels: Any) -> tuple[Any, Any]:
+def _mask(labels: Any) -> tuple[Any, Any]:
     """(1 where an answer is asked for, else 0; how many there are) of each example."""
-    asked = (labels != NOT_ASKED).astype(jnp.float32)
-    return asked, jnp.maximum(jnp.sum(asked, axis=-1), 1.0)
+    mask = (labels != NOT_ASKED).astype(jnp.float32)
+    return mask, jnp.maximum(jnp.sum(mask, axis=-1), 1.0)
 
 
 def _token_losses(outputs: Any, batch: Mapping[str, Any]) -> Any:
-    asked, count = _asked(batch["targets"])
+    mask, count = _mask(batch["targets"])
     losses = optax.softmax_cross_entropy_with_integer_labels(
         outputs, jnp.maximum(batch["targets"], 0)
     )
-    return jnp.sum(losses * asked, axis=-1) / count
+    return jnp.sum(losses * mask, axis=-1) / count
 
 
 def _tokens_right(outputs: Any, batch: Mapping[str, Any]) -> Any:
-    asked, count = _asked(batch["targets"])
-    return jnp.sum(_right(outputs, batch) * asked, axis=-1) / count
+    mask, count = _mask(batch["targets"])
+    return jnp.sum(_right(outputs, batch) * mask, axis=-1) / count
 
 
 def _mean_square(outputs: Any, target: Any) -> Any:

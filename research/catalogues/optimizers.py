@@ -58,11 +58,11 @@ class Optimizer(NamedTuple):
     decay: float | None = None
     epsilon: float | None = None
 
-    def hyper(self, **given: Any) -> Hyper:
+    def hyper(self, **overrides: Any) -> Hyper:
         """Its published numbers, with those that are given instead."""
-        own = {name: getattr(self, name) for name in _OWN}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        return Hyper(**{**own, **chosen})
+        published = {name: getattr(self, name) for name in _OWN}
+        chosen = {name: value for name, value in overrides.items() if value is not None}
+        return Hyper(**{**published, **chosen})
 
     def rates(self, count: int) -> tuple[float, ...]:
         """`count` learning rates half a decade apart, its published one in the middle.

@@ -68,15 +68,15 @@ def chosen(only: str | None) -> list[tuple[Study, set[str]]]:
 
     Raises Refusal for a name that none of them goes by.
     """
-    asked = [name.strip() for name in only.split(",")] if only else list(claims())
+    requested = [name.strip() for name in only.split(",")] if only else list(claims())
     pairs, known = [], set()
     for study in studies().values():
         names = {claim.key: called(study, claim) for claim in study.claims}
         known = known.union(*names.values())
-        keys = {key for key, each in names.items() if not each.isdisjoint(asked)}
+        keys = {key for key, each in names.items() if not each.isdisjoint(requested)}
         if keys:
             pairs.append((study, keys))
-    for name in asked:
+    for name in requested:
         if name not in known:
             raise Refusal(f"--only {name}: {nearest(name, known, ALLOWED)}")
     return pairs

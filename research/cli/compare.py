@@ -57,12 +57,12 @@ def main(options) -> int:
         "cells_changed": len({change.cell for change in changed}),
     }
     if options.format == "json":
-        found = {
+        comparison = {
             **counts,
             "changes": [change._asdict() for change in changed],
             "environment": worlds,
         }
-        json.dump(found, sys.stdout, indent=1, allow_nan=False)
+        json.dump(comparison, sys.stdout, indent=1, allow_nan=False)
         print()
         return 0
     show_changes(counts, changed, worlds)
@@ -82,14 +82,14 @@ def changes(study: Study, a: Record, b: Record) -> list[Change]:
     name = " ".join(
         str(v) for n, v in a.settings.items() if v is not None and n != "dataset"
     )
-    found = []
+    differences = []
     for column in ("status", *a.values):
         before, after = a.row.get(column), b.row.get(column)
         if column.endswith("_se") or column == "theory_reason":
             continue
         if not alike(before, after, noise(a.row, column), noise(b.row, column)):
-            found.append(Change(name, column, before, after))
-    return found
+            differences.append(Change(name, column, before, after))
+    return differences
 
 
 def noise(row: Row, column: str) -> float:

@@ -25,12 +25,12 @@ def arguments(parser) -> None:
 
 def main(options) -> int:
     one_of("--format", options.format, TABLE_OR_JSON)
-    found = findings()
+    facts = findings()
     if options.format == "json":
-        json.dump(found, sys.stdout, indent=1)
+        json.dump(facts, sys.stdout, indent=1)
         print()
         return 0
-    for name, value in found.items():
+    for name, value in facts.items():
         print(f"{name:<21}{value}")
     return 0
 

@@ -49,7 +49,7 @@ def arguments(parser) -> None:
 def main(options) -> int:
     one_of("list", options.what, ("all", "studies", *CATALOGUES))
     one_of("--format", options.format, TABLE_OR_JSON)
-    found = {
+    listing = {
         "studies": [
             {"name": s.name, "kind": s.kind, "question": s.question, "source": s.source}
             for s in studies().values()
@@ -60,17 +60,17 @@ def main(options) -> int:
         },
     }
     if options.what != "all":
-        found = {options.what: found[options.what]}
+        listing = {options.what: listing[options.what]}
     if options.format == "json":
-        json.dump(found, sys.stdout, indent=1, ensure_ascii=False)
+        json.dump(listing, sys.stdout, indent=1, ensure_ascii=False)
         print()
         return 0
     console = rendering.terminal()
-    for title, entries in found.items():
+    for title, entries in listing.items():
         headers = COLUMNS.get(title, ("name", "source"))
         body = tuple(tuple(_shown(entry, h) for h in headers) for entry in entries)
         rendering.show(Table(f"{title} ({len(entries)})", headers, body), console)
-    if "datasets" in found:
+    if "datasets" in listing:
         print(
             "and any data set prepared by TensorFlow Datasets: tfds:NAME[/CONFIG][:VERSION]"
         )
@@ -79,17 +79,17 @@ def main(options) -> int:
 
 def _entry(entry) -> dict[str, str]:
     """An entry's columns; also what an architecture takes, and a data set's task."""
-    said = {"name": entry.name}
+    description = {"name": entry.name}
     if isinstance(entry, Dataset):
-        said["task"] = entry.task
-        said["shape"] = " × ".join(map(str, entry.shape))
-        said["classes"] = str(entry.classes)
+        description["task"] = entry.task
+        description["shape"] = " × ".join(map(str, entry.shape))
+        description["classes"] = str(entry.classes)
     if isinstance(entry, Family):
-        said["input"] = entry.takes
-        said["depth"] = entry.depths.says
+        description["input"] = entry.takes
+        description["depth"] = entry.depths.says
         for kind in ("activation", "normalizer"):
-            said[kind] = ", ".join(getattr(entry, f"{kind}s")) or "any"
-    return {**said, "source": entry.source}
+            description[kind] = ", ".join(getattr(entry, f"{kind}s")) or "any"
+    return {**description, "source": entry.source}
 
 
 def _shown(entry: dict[str, str], header: str) -> str:

@@ -23,22 +23,22 @@ from research.study.studies import studies
 STATUSES = ("oom", "lost", "overflow", "no_fixed_point", "diverged")
 
 
-def take(parser, module, given: list[str]) -> argparse.Namespace:
+def take(parser, module, argv: list[str]) -> argparse.Namespace:
     """The options of `run`; the study's axes become flags once it is named."""
     names = studies()
-    if not given or given[0] in ("-h", "--help"):
+    if not argv or argv[0] in ("-h", "--help"):
         print("usage: depthbench run STUDY [flags]\n\nstudies:")
         for study in names.values():
             print(f"  {study.name:<20} {study.question}")
         print("\ndepthbench run STUDY --help lists the study's flags.")
         raise SystemExit(0)
-    if given[0].startswith("-"):
-        raise Refusal(f"name the study first: depthbench run STUDY {given[0]} …")
-    study = names[given[0]]
+    if argv[0].startswith("-"):
+        raise Refusal(f"name the study first: depthbench run STUDY {argv[0]} …")
+    study = names[argv[0]]
     parser.prog = f"depthbench run {study.name}"
     parser.description = study.question
     arguments(parser, study)
-    options = parser.parse(given[1:])
+    options = parser.parse(argv[1:])
     options.study = study
     return options
 
@@ -107,7 +107,7 @@ def main(options: argparse.Namespace) -> int:
 
 def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     """The values of every axis. Raises Refusal for the first flag that is wrong."""
-    given = {
+    typed = {
         name: axis.parse(flag_of(name), getattr(options, name))
         for name, axis in study.axes.items()
         if getattr(options, name) is not None
@@ -120,7 +120,7 @@ def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
         match = re.fullmatch(r"(\d+)/(\d+)", options.shard)
         if not match or not 1 <= int(match[1]) <= int(match[2]):
             raise Refusal(f"--shard {options.shard}: must be I/N with 1 ≤ I ≤ N")
-    return chosen_values(study, options.size, given)
+    return chosen_values(study, options.size, typed)
 
 
 def estimate(
@@ -182,9 +182,9 @@ def run_missing(
     manifest["history"] = [*manifest["history"], {**begun, "done": outcome.done}]
     folders.write_manifest(folder, manifest)
     if outcome.stopped:
-        kept = len(wanted) - outcome.kept
+        complete = len(wanted) - outcome.remaining
         console.say(
-            f"stopped: {kept} of {len(wanted)} cells are saved in {folder.path}; "
+            f"stopped: {complete} of {len(wanted)} cells are saved in {folder.path}; "
             "the same command resumes from there"
         )
         return outcome.stopped
@@ -196,8 +196,8 @@ def finish(study, cells, folder, options, stamp, seconds: float) -> int:
     have, _ = folders.records(folder)
     began = time.perf_counter()
     study_report.write(study, folder, have, stamp)
-    asked = {runner.cell_id(study.name, cell, stamp["data"]) for cell in cells}
-    rows = sorted((r.row for r in have if r.id in asked), key=study.order)
+    requested = {runner.cell_id(study.name, cell, stamp["data"]) for cell in cells}
+    rows = sorted((r.row for r in have if r.id in requested), key=study.order)
     study_report.present(study, rows, options.format)
     if options.format == "table":
         took = console.duration(seconds), console.duration(time.perf_counter() - began)

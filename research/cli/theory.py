@@ -46,20 +46,20 @@ def main(options) -> int:
         raise Refusal(f"--figure {options.figure}: must end in .png or .svg")
     from research.theory import mean_field
 
-    told = mean_field.theory(activation, sigma_w2, sigma_b2)
-    values = {name: getattr(told, name) for name in MEANINGS}
+    theory = mean_field.theory(activation, sigma_w2, sigma_b2)
+    values = {name: getattr(theory, name) for name in MEANINGS}
     if options.figure:
         write_figure(Path(options.figure), activation, sigma_w2, sigma_b2)
     if options.format == "json":
         plain = {name: _json(value) for name, value in values.items()}
-        print(json.dumps({**plain, "reason": told.reason}, allow_nan=False))
+        print(json.dumps({**plain, "reason": theory.reason}, allow_nan=False))
         return 0
     title = f"{activation.name}, σ_w² = {sigma_w2:g}, σ_b² = {sigma_b2:g}"
     body = tuple((name, _text(value), MEANINGS[name]) for name, value in values.items())
     table = Table(title, ("", "value", "meaning"), body)
     rendering.show(table, rendering.terminal())
-    if told.reason:
-        print(told.reason)
+    if theory.reason:
+        print(theory.reason)
     if options.figure:
         print(f"phase diagram: {options.figure}")
     return 0

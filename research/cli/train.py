@@ -141,19 +141,19 @@ def work(order: Any, members: list[dict[str, Any]], mesh: Any) -> Any:
 def processes(options: argparse.Namespace) -> sharding.Processes | None:
     """The processes that this one is of; None where it is alone. Raises Refusal."""
     names = ("coordinator", "num_processes", "process_id")
-    given = [name for name in names if getattr(options, name) is not None]
-    if not given:
+    typed = [name for name in names if getattr(options, name) is not None]
+    if not typed:
         return None
     coordinator = str(options.coordinator)
     if options.mesh is None:
         raise Refusal(
-            f"{flag_of(given[0])}: needs --mesh, to say what the processes share"
+            f"{flag_of(typed[0])}: needs --mesh, to say what the processes share"
         )
-    if given == ["coordinator"] and coordinator == sharding.CLUSTER:
+    if typed == ["coordinator"] and coordinator == sharding.CLUSTER:
         return sharding.Processes(coordinator)
-    if len(given) < len(names):
-        missing = ", ".join(flag_of(name) for name in names if name not in given)
-        raise Refusal(f"{flag_of(given[0])}: needs {missing}")
+    if len(typed) < len(names):
+        missing = ", ".join(flag_of(name) for name in names if name not in typed)
+        raise Refusal(f"{flag_of(typed[0])}: needs {missing}")
     if not re.fullmatch(r".+:\d{1,5}", coordinator):
         raise Refusal(f"--coordinator {coordinator}: must be HOST:PORT of process 0")
     (count,) = _count(high=10**5).parse("--num-processes", options.num_processes)

@@ -86,8 +86,8 @@ class Dataset(NamedTuple):
 
     def load(self) -> Data:
         """The whole data set in one piece. Raises DataError."""
-        found = self._read()
-        whole = _joined(found) if isinstance(found, Splits) else found
+        contents = self._read()
+        whole = _joined(contents) if isinstance(contents, Splits) else contents
         if whole is None:
             raise DataError(f"{self.name} is too large for memory in one piece")
         check(self, whole, "all")
@@ -98,8 +98,8 @@ class Dataset(NamedTuple):
 
         Without one of its own, which example goes where is fixed and random.
         """
-        found = self._read()
-        splits = found if isinstance(found, Splits) else _parted(found)
+        contents = self._read()
+        splits = contents if isinstance(contents, Splits) else _parted(contents)
         check(self, splits.train, "training")
         check(self, splits.test, "test")
         return splits

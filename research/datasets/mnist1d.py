@@ -22,15 +22,15 @@ def load() -> Splits:
         ) from None
 
     # The package seeds numpy's and Python's global generators: others get theirs back.
-    kept, kept_numpy = random.getstate(), np.random.get_state()
+    state, state_numpy = random.getstate(), np.random.get_state()
     try:
-        made = make_dataset(get_dataset_args())
+        arrays = make_dataset(get_dataset_args())
     finally:
-        random.setstate(kept)
-        np.random.set_state(kept_numpy)
+        random.setstate(state)
+        np.random.set_state(state_numpy)
     return Splits(
-        _data(made["x"], made["y"]),
-        _data(made["x_test"], made["y_test"]),
+        _data(arrays["x"], arrays["y"]),
+        _data(arrays["x_test"], arrays["y_test"]),
     )
 
 

@@ -114,9 +114,9 @@ def grammar() -> Splits:
 def _distinct(rows: np.ndarray) -> np.ndarray:
     """The rows that were not there before, in order; as many as are used."""
     _, first = np.unique(rows, axis=0, return_index=True)
-    kept = rows[np.sort(first)][: TRAIN + TEST]
-    assert len(kept) == TRAIN + TEST
-    return kept
+    distinct = rows[np.sort(first)][: TRAIN + TEST]
+    assert len(distinct) == TRAIN + TEST
+    return distinct
 
 
 def _parts(x: np.ndarray, y: np.ndarray, classes: int) -> Splits:

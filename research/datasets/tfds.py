@@ -52,8 +52,8 @@ def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
         raise DataError(
             f"{name}: must be tfds:NAME, tfds:NAME/CONFIG or tfds:NAME:1.2.3"
         )
-    given = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    root = Path(given).expanduser()
+    directory = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    root = Path(directory).expanduser()
     return _declared(name, _folder(name, root, *match.groups()))
 
 
@@ -78,12 +78,12 @@ def _folder(
 
 def _versions(place: Path) -> list[str]:
     """Versions that are prepared in a folder, oldest first."""
-    found = [
+    versions = [
         path.parent.name
         for path in place.glob("*/dataset_info.json")
         if VERSION.fullmatch(path.parent.name)
     ]
-    return sorted(found, key=lambda version: tuple(map(int, version.split("."))))
+    return sorted(versions, key=lambda version: tuple(map(int, version.split("."))))
 
 
 def _default_config(name: str, place: Path) -> str | None:
@@ -140,7 +140,7 @@ def _declared(name: str, folder: Path) -> Dataset:
             split["name"]: sum(map(int, split["shardLengths"]))
             for split in info["splits"]
         }
-        asked = [features[key] for key in keys]
+        described = [features[key] for key in keys]
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(
             f"{name}: the metadata in {folder} are damaged ({type(error).__name__}: "
@@ -152,15 +152,15 @@ def _declared(name: str, folder: Path) -> Dataset:
             f"{name}: {folder} holds {form} files, which only TensorFlow reads; "
             "prepare it again with file_format='array_record'"
         )
-    if len(keys) != 2 or "classLabel" not in asked[1]:
+    if len(keys) != 2 or "classLabel" not in described[1]:
         raise DataError(f"{name}: its examples are not an input and a label each")
-    shape, stored = _array(name, keys[0], asked[0])
+    shape, stored = _array(name, keys[0], described[0])
     used, sizes = _parts(name, splits)
     return Dataset(
         name,
         "tfds:load",
         shape,
-        int(asked[1]["classLabel"]["numClasses"]),
+        int(described[1]["classLabel"]["numClasses"]),
         f"TensorFlow Datasets, {folder}",
         stored=stored,
         sizes=sizes,

@@ -43,11 +43,11 @@ def prepare(order: Order, folder: Folder) -> None:
     """Writes the folder's manifest, or compares: Refusal if it is another run's."""
     environment = host.environment() | {"dtype": order.settings.get("dtype", "float32")}
     environment["matmul_precision"] = "default"
-    asked = {**order.settings, "report_every": order.report_every}
+    settings = {**order.settings, "report_every": order.report_every}
     fresh = {
         "study": "train",
         "settings": {
-            n: list(v) if isinstance(v, tuple) else v for n, v in asked.items()
+            n: list(v) if isinstance(v, tuple) else v for n, v in settings.items()
         },
         "schema": folders.SCHEMA,
         "code": provenance.code(order.module, map(str, order.settings.values())),
@@ -77,15 +77,15 @@ def prepare(order: Order, folder: Folder) -> None:
                 f"{folder.path}: contains another run: its {name} is "
                 f"{_shown(old.get(name))}, not {_shown(value)}; choose another --out"
             )
-    said = folders.differences(manifest, fresh["code"], environment)
-    if said and not order.accept:
+    changes = folders.differences(manifest, fresh["code"], environment)
+    if changes and not order.accept:
         raise Refusal(
-            f"{folder.path}: made with other code or on another machine: {said[0]}; "
+            f"{folder.path}: made with other code or on another machine: {changes[0]}; "
             "use a new --out, or --accept-changes"
         )
-    if said:
+    if changes:
         changed = {"code": fresh["code"], "environment": environment}
-        note(folder, {"accepted": said}, **changed)
+        note(folder, {"accepted": changes}, **changed)
     before = manifest.get("mesh", str(sharding.Shape()))
     if before != fresh["mesh"]:  # the same run: what it computes is what it was
         note(folder, {"mesh": [before, fresh["mesh"]]}, mesh=fresh["mesh"])

@@ -77,21 +77,21 @@ class Keeper:
     def __init__(self, store: checkpoints.Store, spread: bool):
         self._store, self._spread = store, spread
 
-    def restore(self, kept: Any) -> tuple[int, Any]:
-        """(step, state) of the newest whole checkpoint, placed as `kept`; or (-1, kept).
+    def restore(self, like: Any) -> tuple[int, Any]:
+        """(step, state) of the newest whole checkpoint, placed as `like`; or (-1, like).
 
         Raises Mismatch when it is of another state.
         """
         if jax.process_count() > 1:
-            return self._read(kept) or (-1, kept)
+            return self._read(like) or (-1, like)
         if not self._spread:
-            return self._read(jax.eval_shape(lambda: kept)) or (-1, kept)
+            return self._read(jax.eval_shape(lambda: like)) or (-1, like)
         # To the host first: a state may be too large for any one device.
-        read = self._read(jax.tree.map(_on_host, kept))
+        read = self._read(jax.tree.map(_on_host, like))
         if read is None:
-            return -1, kept
+            return -1, like
         step, state = read
-        return step, sharding.as_placed(sharding.whole(state), kept)
+        return step, sharding.as_placed(sharding.whole(state), like)
 
     def _read(self, like: Any) -> tuple[int, Any] | None:
         restored = self._store.restore(like)
@@ -103,13 +103,13 @@ class Keeper:
         """Whether it is time for a save. Raises NotSaved when the last one failed."""
         return self._store.due()
 
-    def begin(self, step: int, kept: Any) -> None:
+    def begin(self, step: int, state: Any) -> None:
         """Begins a save, in all processes at once, which continue meanwhile."""
-        self._store.begin(step, kept, {})
+        self._store.begin(step, state, {})
 
-    def save(self, step: int, kept: Any) -> None:
+    def save(self, step: int, state: Any) -> None:
         """Saves, in all processes at once. Raises NotSaved."""
-        self._store.save(step, kept, {})
+        self._store.save(step, state, {})
 
 
 def _on_host(leaf: Any) -> Any:

@@ -21,7 +21,7 @@ from research.study.plan import grouped
 
 class Outcome(NamedTuple):
     done: int
-    kept: int
+    remaining: int
     seconds: float
     stopped: int  # the exit status: 0, 130 or 143
 
@@ -114,8 +114,8 @@ def execute(
     status = supervise(threads, stop)
     if not failures.empty():
         raise failures.get()
-    kept = len(order.missing) - done[0]
-    return Outcome(done[0], kept, time.perf_counter() - started, status)
+    remaining = len(order.missing) - done[0]
+    return Outcome(done[0], remaining, time.perf_counter() - started, status)
 
 
 def workers(study: Study) -> int:

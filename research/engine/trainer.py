@@ -168,8 +168,8 @@ def at_a_time(order: Order, work: Work) -> int:
 def run_all(loop: Loop) -> None:
     """From the newest whole checkpoint, or from the start, to the last step."""
     order, total = loop.order, loop.order.steps
-    kept = fresh(loop)
-    begun, kept = loop.keeper.restore(kept)
+    snapshot = fresh(loop)
+    begun, snapshot = loop.keeper.restore(snapshot)
     step = max(begun, 0)
     if sharding.leads():
         if 0 < step < total:
@@ -180,19 +180,19 @@ def run_all(loop: Loop) -> None:
         turn = next_turn(loop, pace, step)
         while step < total and not turn.stop:
             done = step % order.report_every
-            kept = advance(loop, pool, kept, done, turn.steps, pace)
+            snapshot = advance(loop, pool, snapshot, done, turn.steps, pace)
             step += turn.steps
             reported = step % order.report_every == 0 or step == total
             if reported:
-                report(loop, pool, kept, step)
-                kept = kept._replace(log=_empty(kept.log))
-            watched = kept.log[loop.work.system.watch]
+                report(loop, pool, snapshot, step)
+                snapshot = snapshot._replace(log=_empty(snapshot.log))
+            watched = snapshot.log[loop.work.system.watch]
             loop.advanced(step, None if reported else float(np.nanmean(watched)))
             turn = next_turn(loop, pace, step)
             if turn.save:
-                loop.keeper.begin(step, kept)
+                loop.keeper.begin(step, snapshot)
     if step > begun:
-        loop.keeper.save(step, kept)
+        loop.keeper.save(step, snapshot)
     processes.unwatched()
 
 
@@ -210,11 +210,11 @@ def next_turn(loop: Loop, pace: "Pace", step: int) -> Turn:
     every = loop.order.report_every
     left = min(every - step % every, loop.order.steps - step)
     mine = (pace.steps(left), loop.keeper.due(), loop.stop.is_set())
-    said = sharding.agreed(*mine)
-    stop = bool(said[:, 2].any())
+    votes = sharding.agreed(*mine)
+    stop = bool(votes[:, 2].any())
     if stop:
         loop.stop.set()
-    return Turn(int(said[0, 0]), bool(said[0, 1]), stop)
+    return Turn(int(votes[0, 0]), bool(votes[0, 1]), stop)
 
 
 def fresh(loop: Loop) -> Kept:
@@ -257,7 +257,9 @@ class Pace:
             self.chunk = max(1, min(wanted, 8 * self.chunk))
 
 
-def advance(loop: Loop, pool, kept: Kept, done: int, count: int, pace: Pace) -> Kept:
+def advance(
+    loop: Loop, pool, snapshot: Kept, done: int, count: int, pace: Pace
+) -> Kept:
     """All runs `count` steps later. done: steps since the last report."""
     began = time.perf_counter()
 
@@ -267,16 +269,16 @@ def advance(loop: Loop, pool, kept: Kept, done: int, count: int, pace: Pace) -> 
         state, log = programs.advance(state, hyper, data, np.int32(count))
         return state, {name: np.atleast_2d(array) for name, array in log.items()}
 
-    results = list(pool.map(one, loop.programs, loop.groups, kept.states))
-    log = {name: np.array(array) for name, array in kept.log.items()}
+    results = list(pool.map(one, loop.programs, loop.groups, snapshot.states))
+    log = {name: np.array(array) for name, array in snapshot.log.items()}
     for name, array in log.items():
-        taken = np.concatenate([part[name] for _, part in results])
-        array[:, done : done + count] = taken[:, :count]
+        logged = np.concatenate([part[name] for _, part in results])
+        array[:, done : done + count] = logged[:, :count]
     pace.took(count, time.perf_counter() - began)
     return Kept(tuple(state for state, _ in results), log)
 
 
-def report(loop: Loop, pool, kept: Kept, step: int) -> None:
+def report(loop: Loop, pool, snapshot: Kept, step: int) -> None:
     """Writes the measures of all runs at a step: OUT/reports/STEP.npz.
 
     train_NAME, test_NAME of every measure; of every net that can be probed
@@ -287,19 +289,19 @@ def report(loop: Loop, pool, kept: Kept, step: int) -> None:
     def one(programs, group, state):
         test = programs.evaluate(state, source.test)
         nets = programs.profile(state, source.probe)
-        found = {f"test_{name}": value for name, value in test.items()}
+        measures = {f"test_{name}": value for name, value in test.items()}
         for net, (states, layers) in nets.items():
-            found[f"log10_gradient_{net}"] = states
-            found[f"log10_parameter_{net}"] = layers
-        found = sharding.whole({**found, "diverged": state.diverged})
+            measures[f"log10_gradient_{net}"] = states
+            measures[f"log10_parameter_{net}"] = layers
+        measures = sharding.whole({**measures, "diverged": state.diverged})
         # With a leading axis of runs, which one run alone does not have.
-        return {n: a if len(group) > 1 else a[None] for n, a in found.items()}
+        return {n: a if len(group) > 1 else a[None] for n, a in measures.items()}
 
-    results = list(pool.map(one, loop.programs, loop.groups, kept.states))
+    results = list(pool.map(one, loop.programs, loop.groups, snapshot.states))
     if not sharding.leads():
         return
     arrays = {
-        **{f"train_{name}": mean(array) for name, array in kept.log.items()},
+        **{f"train_{name}": mean(array) for name, array in snapshot.log.items()},
         **{n: np.concatenate([part[n] for part in results]) for n in results[0]},
     }
     path = loop.folder.path / "reports" / f"{step:09d}.npz"
@@ -308,8 +310,8 @@ def report(loop: Loop, pool, kept: Kept, step: int) -> None:
 
 def mean(log: np.ndarray) -> np.ndarray:
     """The mean over a report's steps [runs]; nan where a run has diverged in it."""
-    taken = ~np.isnan(log).all(axis=0)
-    return np.asarray(np.mean(log[:, taken], axis=1, dtype=np.float64), np.float32)
+    logged = ~np.isnan(log).all(axis=0)
+    return np.asarray(np.mean(log[:, logged], axis=1, dtype=np.float64), np.float32)
 
 
 def drop_reports(folder: Folder, step: int) -> None:

@@ -99,14 +99,14 @@ def compare(saved: list[Form], wanted: list[Form]) -> None:
     """Raises Mismatch, which names the first array that differs."""
     there = {form.name: form for form in saved}
     for form in wanted:
-        found = there.pop(form.name, None)
-        if found is None:
+        stored = there.pop(form.name, None)
+        if stored is None:
             raise Mismatch(f"{form.name} is missing; it should be {form}")
-        if found != form:
-            if found.dtype == form.dtype:
+        if stored != form:
+            if stored.dtype == form.dtype:
                 raise Mismatch(
-                    f"{form.name} is {list(found.shape)}, not {list(form.shape)}"
+                    f"{form.name} is {list(stored.shape)}, not {list(form.shape)}"
                 )
-            raise Mismatch(f"{form.name} is {found}, not {form}")
+            raise Mismatch(f"{form.name} is {stored}, not {form}")
     for form in there.values():
         raise Mismatch(f"{form.name} is {form}, and has no place here")

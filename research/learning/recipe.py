@@ -182,12 +182,12 @@ class Recipe:
         return self._only("fresh")
 
     def _only(self, *roles: Role) -> "Recipe":
-        kept = {
+        values = {
             name: one.compiled(getattr(self, name))
             for name, one in FIELDS.items()
             if one.role in roles
         }
-        return Recipe(**kept)
+        return Recipe(**values)
 
 
 FIELDS: dict[str, Field] = {

@@ -237,19 +237,19 @@ def start(processes: Processes) -> None:
         return
     # jax would take SIGTERM for itself, and end nothing.
     jax.config.update("jax_enable_preemption_service", False)
-    given = {}
+    arguments = {}
     if processes.coordinator != CLUSTER:
         coordinator, number, count = processes
-        given = {
+        arguments = {
             "coordinator_address": coordinator,
             "num_processes": count,
             "process_id": number,
         }
     try:
-        jax.distributed.initialize(**given, heartbeat_timeout_seconds=HEARTBEAT)
+        jax.distributed.initialize(**arguments, heartbeat_timeout_seconds=HEARTBEAT)
     except (ValueError, RuntimeError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise Mistake(f"--coordinator {processes.coordinator}: {said}") from None
+        message = " ".join(str(error).split())[:200]
+        raise Mistake(f"--coordinator {processes.coordinator}: {message}") from None
 
 
 def leads() -> bool:

@@ -108,10 +108,10 @@ def measures(
         if parts.augment is not None:
             x = parts.augment(key_augment, x)
     variables = unite(_cast(params, parts.dtype), stats)
-    outputs, kept = apply(parts.net, variables, _cast(x, parts.dtype), train, key)
+    outputs, updated = apply(parts.net, variables, _cast(x, parts.dtype), train, key)
     outputs = _cast(outputs, jnp.float32)
     each = {name: one(outputs, batch) for name, one in parts.loss.measures.items()}
-    return each, _cast(divide(kept)[1], jnp.float32)
+    return each, _cast(divide(updated)[1], jnp.float32)
 
 
 def _cast(tree: Tree, dtype: Any) -> Tree:

@@ -210,10 +210,10 @@ def _train(problem: Problem, group: Sequence[Run], steps: int) -> list[Trained]:
     state = run.init(seeds, hyper)
     state, log = run.advance(state, hyper, problem.data, np.int32(steps))
     ends = [run.evaluate(state, part) for part in (problem.train, problem.test)]
-    found = jax.device_get((log, *ends, state.diverged))
+    results = jax.device_get((log, *ends, state.diverged))
     if not several:
-        return [_trained(*found)]
-    each = [jax.tree.map(lambda a, n=n: a[n], found) for n in range(len(group))]
+        return [_trained(*results)]
+    each = [jax.tree.map(lambda a, n=n: a[n], results) for n in range(len(group))]
     return [_trained(*one) for one in each]
 
 

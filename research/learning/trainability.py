@@ -26,14 +26,14 @@ _WEIGHTS = {"sigma_w2", "sigma_b2"}
 
 def numbers_of(settings: Mapping[str, Any]) -> Numbers:
     """The traced part of a cell's settings. Raises NoCriticalPoint."""
-    given = {name: settings.get(name) for name in NUMBERS}
+    numbers = {name: settings.get(name) for name in NUMBERS}
     rule = OPTIMIZERS[settings["optimizer"]].hyper(
-        **{name: given[name] for name in NUMBERS if name in _RULE},
+        **{name: numbers[name] for name in NUMBERS if name in _RULE},
         steps=settings["steps"],
     )
     others = {
         name: value
-        for name, value in given.items()
+        for name, value in numbers.items()
         if value is not None and name not in _RULE | _WEIGHTS
     }
     return Numbers(measurement.member(settings), rule, others)
@@ -61,14 +61,14 @@ def measure(
     rates = [tried(settings["learning_rate"]) for settings in cells]
     single = [
         {**settings, "learning_rate": rate}
-        for settings, own in zip(cells, rates, strict=True)
-        for rate in own
+        for settings, grid in zip(cells, rates, strict=True)
+        for rate in grid
     ]
     each = iter(_measure(single, at_a_time, target))
-    results = [[next(each) for _ in own] for own in rates]
+    results = [[next(each) for _ in grid] for grid in rates]
     return [
-        best(own, found) if len(own) > 1 else found[0]
-        for own, found in zip(rates, results, strict=True)
+        best(grid, measured) if len(grid) > 1 else measured[0]
+        for grid, measured in zip(rates, results, strict=True)
     ]
 
 
@@ -80,13 +80,13 @@ def _measure(cells: Sequence[Mapping[str, Any]], at_a_time: int, target: float):
             runs[number] = runs_of(settings)
         except NoCriticalPoint as error:
             results[number] = Measured("no_fixed_point", str(error), {}, {})
-    flat = [run for own in runs.values() for run in own]
+    flat = [run for cell_runs in runs.values() for run in cell_runs]
     if flat:
         steps = cells[0]["steps"]
         problem = sweeps.problem(recipes.of(cells[0]))
         done = iter(sweeps.train(problem, flat, steps, at_a_time))
-        for number, own in runs.items():
-            trained = [next(done) for _ in own]
+        for number, cell_runs in runs.items():
+            trained = [next(done) for _ in cell_runs]
             results[number] = result(trained, target)
     return [results[number] for number in range(len(cells))]
 
@@ -114,8 +114,8 @@ def best(rates: Sequence[float], results: Sequence[Measured]) -> Measured:
         "rate_at_edge": selection.at_edge(rates, number),
         "rates_diverged": float(np.mean(each["rate_diverged"])),
     }
-    kept = {**chosen.profiles, "rate": np.array(rates), **each}
-    return chosen._replace(values=values, profiles=kept)
+    arrays = {**chosen.profiles, "rate": np.array(rates), **each}
+    return chosen._replace(values=values, profiles=arrays)
 
 
 def result(trained: Sequence[Trained], target: float) -> Measured:
@@ -133,7 +133,7 @@ def result(trained: Sequence[Trained], target: float) -> Measured:
     }
     for part in ("train", "test"):
         values |= _measured(part, trained)
-    kept = {
+    curves = {
         "loss": smooth(losses),
         **({"right": smooth(right)} if right else {}),
         "steps_to_target": np.array([np.inf if s is None else s for s in reached]),
@@ -142,8 +142,8 @@ def result(trained: Sequence[Trained], target: float) -> Measured:
         reason = (
             f"no loss stays below {LARGEST:g}: the first is lost at step {min(stops)}"
         )
-        return Measured("diverged", reason, values, kept)
-    return Measured("ok", "", values, kept)
+        return Measured("diverged", reason, values, curves)
+    return Measured("ok", "", values, curves)
 
 
 def _measured(part: str, trained: Sequence[Trained]) -> dict[str, Any]:

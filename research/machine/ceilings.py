@@ -80,7 +80,7 @@ class Moment(NamedTuple):
 
     clock: float
     busy: float | None
-    own: float
+    process: float
 
 
 def moment() -> Moment:
@@ -106,5 +106,5 @@ def others(before: Moment, after: Moment) -> float | None:
     """
     if before.busy is None or after.busy is None or after.clock <= before.clock:
         return None
-    spent = (after.busy - before.busy) - (after.own - before.own)
+    spent = (after.busy - before.busy) - (after.process - before.process)
     return max(0.0, spent / (after.clock - before.clock))

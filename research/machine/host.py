@@ -11,13 +11,13 @@ LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
 def versions() -> dict[str, str | None]:
     """Python's and the libraries' versions; None for what is not installed."""
-    found: dict[str, str | None] = {"python": platform.python_version()}
+    installed: dict[str, str | None] = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+            installed[name] = None
+    return installed
 
 
 def processor() -> str:

@@ -67,25 +67,25 @@ def _of(eqn: Any, once: bool) -> Count:
     """The operations of an equation."""
     name, params = eqn.primitive.name, eqn.params
     read: Any = eqn.invars[0].aval if eqn.invars else None
-    made: Any = eqn.outvars[0].aval if eqn.outvars else None
+    output: Any = eqn.outvars[0].aval if eqn.outvars else None
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]
         each = math.prod(read.shape[dimension] for dimension in contracted)
-        return Count(2.0 * made.size * each, 0.0)
+        return Count(2.0 * output.size * each, 0.0)
     if name == "conv_general_dilated":
-        return Count(2.0 * _convolution(read, eqn.invars[1].aval, made, params), 0.0)
+        return Count(2.0 * _convolution(read, eqn.invars[1].aval, output, params), 0.0)
     if name in ARITHMETIC:
-        return Count(0.0, float(made.size))
+        return Count(0.0, float(output.size))
     if name in REDUCTIONS:
         return Count(0.0, float(read.size))
     if name.startswith("reduce_window"):
-        return Count(0.0, float(made.size * math.prod(params["window_dimensions"])))
+        return Count(0.0, float(output.size * math.prod(params["window_dimensions"])))
     if name.startswith("select_and"):  # a maximum's gradient, found again in its window
         return Count(0.0, float(read.size * math.prod(params["window_dimensions"])))
     if name in WRITTEN:
-        given = (variable.aval for variable in eqn.invars)
+        operands = (variable.aval for variable in eqn.invars)
         written = jax.make_jaxpr(functools.partial(WRITTEN[name], **params))
-        return count(written(*given).jaxpr, once)
+        return count(written(*operands).jaxpr, once)
     inner = [count(body, once) for body in bodies(eqn)]
     if name == "cond":
         return max(inner, key=lambda side: side.total)
@@ -131,14 +131,14 @@ def _convolution(x: Any, kernel: Any, y: Any, params: dict[str, Any]) -> int:
     return y.shape[of_y[0]] * y.shape[of_y[1]] * channels * meetings
 
 
-def kept(function: Callable[..., Any], *args: Any, given: tuple = ()) -> int:
-    """Bytes that jax keeps of function(*args, *given) for its gradient with respect to
+def kept(function: Callable[..., Any], *args: Any, fixed: tuple = ()) -> int:
+    """Bytes that jax keeps of function(*args, *fixed) for its gradient with respect to
     args, beside these arguments themselves."""
 
-    def backward(args, given):
-        return jax.vjp(lambda *args: function(*args, *given), *args)[1]
+    def backward(args, fixed):
+        return jax.vjp(lambda *args: function(*args, *fixed), *args)[1]
 
-    traced = jax.make_jaxpr(backward)(args, given).jaxpr
+    traced = jax.make_jaxpr(backward)(args, fixed).jaxpr
     there = {id(variable) for variable in (*traced.invars, *traced.constvars)}
-    found = {id(v): v.aval for v in traced.outvars if id(v) not in there}
-    return sum(aval.size * aval.dtype.itemsize for aval in found.values())
+    residuals = {id(v): v.aval for v in traced.outvars if id(v) not in there}
+    return sum(aval.size * aval.dtype.itemsize for aval in residuals.values())

@@ -155,12 +155,12 @@ def repeat(call: Call, n: int = 5, seconds: float = 0.5) -> Times:
 
     Raises what jax raises when the call moves data between host and device.
     """
-    taken: list[float] = []
+    durations: list[float] = []
     with jax.transfer_guard("disallow"):
         once(call)
-        while len(taken) < n or sum(taken) < seconds:
-            taken.append(once(call))
-    return times(taken)
+        while len(durations) < n or sum(durations) < seconds:
+            durations.append(once(call))
+    return times(durations)
 
 
 def interleaved(
@@ -171,16 +171,16 @@ def interleaved(
     Entries at the same place are of the same round: what slows the machine for a while
     slows both, and their ratio (`ratio`) stays. At least n rounds and `seconds` in all.
     """
-    taken: dict[str, list[float]] = {name: [] for name in calls}
+    durations: dict[str, list[float]] = {name: [] for name in calls}
     total = 0.0
     with jax.transfer_guard("disallow"):
         for call in calls.values():
             once(call)
-        while min(map(len, taken.values())) < n or total < seconds:
+        while min(map(len, durations.values())) < n or total < seconds:
             for name, call in calls.items():
-                taken[name].append(once(call))
-                total += taken[name][-1]
-    return {name: np.array(values) for name, values in taken.items()}
+                durations[name].append(once(call))
+                total += durations[name][-1]
+    return {name: np.array(values) for name, values in durations.items()}
 
 
 def product_gflops(

@@ -49,27 +49,27 @@ def _content(kind: str, name: str, position: str | None) -> str:
         return gallery.pictures(name)
     if kind == "modules":
         return modules(name)
-    made = published.made(name)
-    if made is None:
+    committed = published.made(name)
+    if committed is None:
         raise ValueError(f"no committed rows of {name}")
-    return measured(studies()[name], made, int(position or 1))
+    return measured(studies()[name], committed, int(position or 1))
 
 
-def measured(study: Study, made: Made, position: int = 1) -> str:
+def measured(study: Study, committed: Made, position: int = 1) -> str:
     """One of a study's tables, counted from 1, and a line on where it was made."""
-    table = study.tables(made.rows)[position - 1]
+    table = study.tables(committed.rows)[position - 1]
     shown = rendering.as_markdown(table._replace(title=""))
-    return f"{table.title}:\n\n{shown}\n{origin(made)}"
+    return f"{table.title}:\n\n{shown}\n{origin(committed)}"
 
 
-def origin(made: Made) -> str:
+def origin(committed: Made) -> str:
     """Number of cells and seeds, machine, version and day."""
-    seeds = max((row.get("seeds") or 0 for row in made.rows), default=0)
+    seeds = max((row.get("seeds") or 0 for row in committed.rows), default=0)
     repeats = f", {seeds} seeds each" if seeds else ""
-    environment = made.environment
+    environment = committed.environment
     return (
-        f"{len(made.rows)} cells{repeats}. {made.device}, {environment['cores']} cores, "
-        f"jax {environment['jax']}, {made.date}."
+        f"{len(committed.rows)} cells{repeats}. {committed.device}, "
+        f"{environment['cores']} cores, jax {environment['jax']}, {committed.date}."
     )
 
 

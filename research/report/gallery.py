@@ -27,9 +27,13 @@ def index(folder: str) -> str:
     """A table of a folder's studies: question, source, and how many claims hold."""
     body = []
     for study in members(folder):
-        made = published.made(study.name)
-        counts = summary(study_report.verdicts(study, made.rows)) if made else "not run"
-        name = f"[`{study.name}`](#{study.name})" if made else f"`{study.name}`"
+        committed = published.made(study.name)
+        counts = (
+            summary(study_report.verdicts(study, committed.rows))
+            if committed
+            else "not run"
+        )
+        name = f"[`{study.name}`](#{study.name})" if committed else f"`{study.name}`"
         body.append((name, study.question, study.source, counts))
     headers = ("`depthbench run`", "question", "after", "claims")
     return rendering.as_markdown(Table("", headers, tuple(body))).rstrip("\n")
@@ -50,25 +54,25 @@ def pictures(folder: str) -> str:
     """A section for each study of a folder that has committed rows."""
     sections = []
     for study in members(folder):
-        made = published.made(study.name)
-        if made is not None:
-            sections.append("\n\n".join(_section(study, made)))
+        committed = published.made(study.name)
+        if committed is not None:
+            sections.append("\n\n".join(_section(study, committed)))
     return "\n\n".join(sections)
 
 
-def _section(study: Study, made: Made) -> Iterator[str]:
-    verdicts = study_report.verdicts(study, made.rows)
+def _section(study: Study, committed: Made) -> Iterator[str]:
+    verdicts = study_report.verdicts(study, committed.rows)
     yield f"### {study.name}\n\n**{study.question}**"
     if verdicts:
         yield answer(verdicts)
-    for figure in study.figures(made.rows, lambda row: {}):
+    for figure in study.figures(committed.rows, lambda row: {}):
         path = RESULTS / study.name / f"{figure.name}.svg"
         yield f"![{study.question}]({path.as_posix()})\n\n{figure.caption}"
     claims = f"Claims: {summary(verdicts)}. " if verdicts else ""
     report = (RESULTS / study.name / "report.md").as_posix()
     yield (
-        f"{claims}After: {study.source}. [All tables]({report}), made on {made.device}, "
-        f"{made.date}."
+        f"{claims}After: {study.source}. [All tables]({report}), made on "
+        f"{committed.device}, {committed.date}."
     )
 
 

@@ -32,8 +32,8 @@ class Made(NamedTuple):
     @property
     def device(self) -> str | None:
         """The processor's or the accelerator's name."""
-        own = "processor" if self.environment.get("platform") == "cpu" else "device"
-        return self.environment.get(own)
+        key = "processor" if self.environment.get("platform") == "cpu" else "device"
+        return self.environment.get(key)
 
 
 def folders(device: str = CPU) -> dict[str, Path]:

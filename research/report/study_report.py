@@ -74,8 +74,8 @@ def present(study: Study, rows: Sequence[Row], form: str) -> None:
     """Prints rows, and verdicts beside the tables, in the form that was asked for."""
 
     def shown() -> list[Table]:
-        made = list(study.tables(rows)) if rows else []
-        return made + [claims_table(verdicts(study, rows))] * bool(study.claims)
+        tables = list(study.tables(rows)) if rows else []
+        return tables + [claims_table(verdicts(study, rows))] * bool(study.claims)
 
     rendering.present(form, rows, columns(study, rows), shown, [NAMED])
 
@@ -86,25 +86,25 @@ def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:
     for row in ordered:
         statuses[row["status"]] = statuses.get(row["status"], 0) + 1
     count = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
-    said = [f"{len(ordered)} rows: {count}"]
+    lines = [f"{len(ordered)} rows: {count}"]
     if stamp:
-        said.append(
+        lines.append(
             f"{stamp.get('devices')} × {stamp.get('device')} ({stamp.get('processor')},"
             f" {stamp.get('cores')} cores), jax {stamp.get('jax')}, {stamp.get('dtype')}"
             f", matmul precision {stamp.get('matmul_precision')}"
         )
         dirty = " with uncommitted changes" if stamp.get("uncommitted") else ""
-        said.append(f"commit {stamp.get('commit') or 'unknown'}{dirty}")
-    return said
+        lines.append(f"commit {stamp.get('commit') or 'unknown'}{dirty}")
+    return lines
 
 
 def stamp_line(manifest: dict[str, Any]) -> str:
     """Where a run was made, in a line."""
-    told = manifest.get("environment", {})
+    world = manifest.get("environment", {})
     return (
-        f"{told.get('devices')} × {told.get('device')} ({told.get('processor')}, "
-        f"{told.get('cores')} cores), jax {told.get('jax')}, {told.get('dtype')}, matmul "
-        f"precision {told.get('matmul_precision')}."
+        f"{world.get('devices')} × {world.get('device')} ({world.get('processor')}, "
+        f"{world.get('cores')} cores), jax {world.get('jax')}, {world.get('dtype')}, "
+        f"matmul precision {world.get('matmul_precision')}."
     )
 
 

@@ -47,11 +47,11 @@ def reports(folder: Folder) -> list[tuple[int, dict[str, np.ndarray]]]:
         raise Refusal(f"{folder.path}: contains no report of a training run yet")
     first = "layout" not in (folders.read_manifest(folder) or {})
     names = FIRST if first else {}
-    found = []
+    history = []
     for step in steps:
         arrays = rows.profiles(inside, f"{step:09d}")
-        found.append((step, {names.get(n, n): a for n, a in arrays.items()}))
-    return found
+        history.append((step, {names.get(n, n): a for n, a in arrays.items()}))
+    return history
 
 
 # Names of the first layout of folders, of one net and two measures.
@@ -79,19 +79,19 @@ def measured(settings: Mapping[str, Any], names: Iterable[str]) -> list[str]:
 
 def judged(settings: Mapping[str, Any]) -> tuple[str, str]:
     """("lowest" or "highest", the measure) that runs are compared by."""
-    own = settings["judged"]
-    if isinstance(own, bool):  # of the first layout
-        return ("highest", "accuracy") if own else ("lowest", "loss")
-    return own[0], own[1]
+    choice = settings["judged"]
+    if isinstance(choice, bool):  # of the first layout
+        return ("highest", "accuracy") if choice else ("lowest", "loss")
+    return choice[0], choice[1]
 
 
-def curves(settings: Mapping[str, Any], found: Sequence) -> list[dict[str, Any]]:
+def curves(settings: Mapping[str, Any], history: Sequence) -> list[dict[str, Any]]:
     """One row for each report and run: the measures at that step."""
-    made = []
-    for step, arrays in found:
+    points = []
+    for step, arrays in history:
         for place, member in enumerate(members(settings)):
             stop = int(arrays["diverged"][place])
-            made.append(
+            points.append(
                 {
                     "run": place,
                     **member,
@@ -102,7 +102,7 @@ def curves(settings: Mapping[str, Any], found: Sequence) -> list[dict[str, Any]]
                     **_ratios(arrays, place),
                 }
             )
-    return made
+    return points
 
 
 def _ratios(arrays: Mapping[str, np.ndarray], place: int) -> dict[str, float | None]:
@@ -133,16 +133,18 @@ def _plain(value: Any) -> float | None:
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
-def results(settings: Mapping[str, Any], made: Sequence[dict]) -> list[dict[str, Any]]:
+def results(
+    settings: Mapping[str, Any], points: Sequence[dict]
+) -> list[dict[str, Any]]:
     """One row for each combination of numbers: the last report's mean over seeds.
 
     `_low` and `_high` are the lowest and the highest seed.
     """
-    last = [row for row in made if row["step"] == made[-1]["step"]]
+    last = [row for row in points if row["step"] == points[-1]["step"]]
     groups: dict[tuple, list[dict]] = {}
     for row in last:
         groups.setdefault(tuple(row[name] for name in NUMBERS), []).append(row)
-    names = measured(settings, made[0])
+    names = measured(settings, points[0])
     columns = [f"{part}_{name}" for part in PARTS for name in names]
     return [_result(key, group, columns) for key, group in groups.items()]
 
@@ -214,9 +216,9 @@ def _with_range(row: Mapping[str, Any], name: str) -> str:
 
 def write(folder: Folder) -> None:
     """Writes curves.csv, results.csv, the figure, and the report as Markdown and HTML."""
-    settings, made, found = _read(folder)
-    ended = results(settings, made)
-    drawn = figure(settings, made, found)
+    settings, points, history = _read(folder)
+    ended = results(settings, points)
+    drawn = figure(settings, points, history)
     figures.lay_out(drawn)
     png = figures.as_png(drawn)
     shown = table(settings, ended)
@@ -228,7 +230,7 @@ def write(folder: Folder) -> None:
         "state's: red vanishes, blue explodes."
     )
     files = {
-        "curves.csv": rendering.as_csv(made, _columns(made)).encode(),
+        "curves.csv": rendering.as_csv(points, _columns(points)).encode(),
         "results.csv": rendering.as_csv(ended, list(ended[0])).encode(),
         "figure.png": png,
         "figure.svg": figures.as_svg(drawn),
@@ -247,73 +249,75 @@ def write(folder: Folder) -> None:
         atomic.write_atomically(folder.path / name, content)
 
 
-def _columns(made: Sequence[dict]) -> list[str]:
+def _columns(points: Sequence[dict]) -> list[str]:
     """CURVES, then what else is said of some run."""
-    some = [n for n in made[0] if any(row[n] is not None for row in made)]
-    first = [*CURVES, *(n for n in made[0] if n.startswith(FOLLOWING))]
+    some = [n for n in points[0] if any(row[n] is not None for row in points)]
+    first = [*CURVES, *(n for n in points[0] if n.startswith(FOLLOWING))]
     return [*first, *(name for name in some if name not in first)]
 
 
 def _read(folder: Folder):
     manifest = folders.read_manifest(folder) or {}
     settings = manifest["settings"]
-    found = reports(folder)
-    return settings, curves(settings, found), found
+    history = reports(folder)
+    return settings, curves(settings, history), history
 
 
 def present(folder: Folder, form: str) -> None:
     """Prints the outcome in the requested format."""
-    settings, made, _ = _read(folder)
-    ended = results(settings, made)
+    settings, points, _ = _read(folder)
+    ended = results(settings, points)
     shown = lambda: [table(settings, ended)]
     rendering.present(form, ended, list(ended[0]), shown)
     if form == "table":
         print(f"depthbench: {folder.path}/report.html", file=sys.stderr, flush=True)
 
 
-def figure(settings: Mapping[str, Any], made: Sequence[dict], found: Sequence) -> Any:
+def figure(
+    settings: Mapping[str, Any], points: Sequence[dict], history: Sequence
+) -> Any:
     """Losses and accuracy over steps, and the first run's gradient by layer."""
     drawn = figures.new(9.6, 2.9)
     left, middle, right = drawn.subplots(1, 3)
-    _lines(left, settings, made, "train_loss")
+    _lines(left, settings, points, "train_loss")
     end, measure = judged(settings)
-    _lines(middle, settings, made, f"test_{measure}")
+    _lines(middle, settings, points, f"test_{measure}")
     if end == "lowest":
         middle.set_yscale("log")
     left.set_yscale("log")
     left.legend(fontsize=6, frameon=False, title="learning rate", title_fontsize=6)
-    _map(right, found)
+    _map(right, history)
     return drawn
 
 
-def _lines(axes: Any, settings: Mapping[str, Any], made: Sequence[dict], name: str):
+def _lines(axes: Any, settings: Mapping[str, Any], points: Sequence[dict], name: str):
     import matplotlib
 
     colours = matplotlib.color_sequences["tab10"]
-    rates = list(dict.fromkeys(row["learning_rate"] for row in made))
+    rates = list(dict.fromkeys(row["learning_rate"] for row in points))
     labelled = set()
-    for place in dict.fromkeys(row["run"] for row in made):
-        own = [row for row in made if row["run"] == place]
-        rate = own[0]["learning_rate"]
+    for place in dict.fromkeys(row["run"] for row in points):
+        of_run = [row for row in points if row["run"] == place]
+        rate = of_run[0]["learning_rate"]
         label = None if rate in labelled else ("own" if rate is None else f"{rate:g}")
         labelled.add(rate)
-        line = [np.nan if row[name] is None else row[name] for row in own]
+        line = [np.nan if row[name] is None else row[name] for row in of_run]
         colour = colours[rates.index(rate) % len(colours)]
-        steps = [row["step"] for row in own]
+        steps = [row["step"] for row in of_run]
         axes.plot(steps, line, color=colour, lw=1, alpha=0.8, label=label)
     axes.set_title(name.replace("_", " "), loc="left")
     axes.set_xlabel("step")
     axes.grid(alpha=0.25, lw=0.5)
 
 
-def _map(axes: Any, found: Sequence) -> None:
+def _map(axes: Any, history: Sequence) -> None:
     """log10 gradient norms of the states over the reports, beside the last state's."""
-    net = next(name for name in found[0][1] if name.startswith(GRADIENT))
-    gradient = np.stack([arrays[net][0] for _, arrays in found])
+    net = next(name for name in history[0][1] if name.startswith(GRADIENT))
+    gradient = np.stack([arrays[net][0] for _, arrays in history])
     beside = gradient - gradient[:, -1:]
     beside[~np.isfinite(beside)] = np.nan
     limit = max(1.0, float(np.nanmax(np.abs(beside), initial=0.0)))
-    last = found[-1][0]
+    last = history[-1][0]
     image = axes.imshow(
         beside.T,
         aspect="auto",

@@ -25,17 +25,17 @@ TONES = {"holds": "good", "fails": "bad", "untested": "dim", "not run": "dim"}
 
 def verdict_lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any]]:
     """One line a claim, by KEYS, from the rows of a size that are in a folder."""
-    made = rows_of_size(study, path, size)
-    if made is None and size == "standard":
-        made = published.made(study.name)
-    for verdict in study_report.verdicts(study, made.rows if made else []):
+    run = rows_of_size(study, path, size)
+    if run is None and size == "standard":
+        run = published.made(study.name)
+    for verdict in study_report.verdicts(study, run.rows if run else []):
         yield {
             **_judged(verdict),
-            "verdict": verdict.word if made else "not run",
-            "scope": _scope(verdict) if made else f"depthbench run {study.name}",
+            "verdict": verdict.word if run else "not run",
+            "scope": _scope(verdict) if run else f"depthbench run {study.name}",
             "size": size,
-            "device": made and made.device,
-            "date": made and made.date,
+            "device": run and run.device,
+            "date": run and run.date,
         }
 
 
@@ -110,9 +110,9 @@ def verdicts_table(judged: Sequence[dict[str, Any]]) -> Table:
             )
         )
     counts = {word: sum(line["verdict"] == word for line in judged) for word in TONES}
-    said = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
-    made = {(line["device"], line["date"]) for line in judged if line["device"]}
-    where = "; ".join(f"{device}, {date}" for device, date in sorted(made))
-    title = f"{len(judged)} claims: {said}. {where}".rstrip(". ")
+    tally = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+    origins = {(line["device"], line["date"]) for line in judged if line["device"]}
+    where = "; ".join(f"{device}, {date}" for device, date in sorted(origins))
+    title = f"{len(judged)} claims: {tally}. {where}".rstrip(". ")
     headers = "key,claim,source,tag,published,ours,verdict,holds at".split(",")
     return Table(title, tuple(headers), tuple(body))

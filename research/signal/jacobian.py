@@ -67,7 +67,7 @@ def singular_values(
     its examples: no example has a Jacobian of its own there.
     """
     for link in links:
-        if "statistics" in link.given and not link.end:
+        if "statistics" in link.keywords and not link.end:
             raise ValueError(
                 f"{link.name} normalises over the batch, which mixes the examples: "
                 "none has a Jacobian of its own; use another normalizer"
@@ -86,11 +86,11 @@ def singular_values(
         def of_one(h, inputs):  # an example's, whose arrays have no batch axis
             fed = inputs is not None
             now = jax.tree.map(lambda a: a[:, None], inputs)
-            own, h = walk.enter(layers, walk.Fed(h, now) if fed else h)
-            own = [link._replace(apply=_alone(link)) for link in own]
+            body, h = walk.enter(layers, walk.Fed(h, now) if fed else h)
+            body = [link._replace(apply=_alone(link)) for link in body]
             if exact:
-                return _exact(own, h, k)
-            return _top(own, h, min(k or TOP, width), tolerance, iterations)
+                return _exact(body, h, k)
+            return _top(body, h, min(k or TOP, width), tolerance, iterations)
 
         return jax.vmap(of_one, in_axes=(0, 1))(h, inputs)
 
@@ -98,8 +98,8 @@ def singular_values(
 def _alone(link: Link) -> Any:
     """The link's map of one example's state, without its batch axis."""
 
-    def apply(params: Tree, h: Tree, **given: Tree) -> Tree:
-        layer = walk.Layer(link.name, link.apply, params, given)
+    def apply(params: Tree, h: Tree, **keywords: Tree) -> Tree:
+        layer = walk.Layer(link.name, link.apply, params, keywords)
         return jax.tree.map(lambda a: a[0], layer(jax.tree.map(lambda a: a[None], h)))
 
     return apply

@@ -43,12 +43,12 @@ def member(settings: Settings) -> Member:
     activation = ACTIVATIONS[settings["activation"]]
     sigma_w2, sigma_b2 = settings.get("sigma_w2"), settings.get("sigma_b2")
 
-    def unless_given(own: Rule) -> Rule:
+    def unless_given(rule: Rule) -> Rule:
         if sigma_w2 is not None:
-            own = own._replace(sigma_w2=sigma_w2, average_w2=0.0)
+            rule = rule._replace(sigma_w2=sigma_w2, average_w2=0.0)
         if sigma_b2 is not None:
-            own = own._replace(sigma_b2=sigma_b2, shared_b2=0.0)
-        return own
+            rule = rule._replace(sigma_b2=sigma_b2, shared_b2=0.0)
+        return rule
 
     return Member(
         unless_given(initializer.first(activation)),
@@ -91,8 +91,8 @@ def program_of(
 ) -> Program:
     """The compiled program that serves these settings and others like them."""
     names = ("architecture", "normalizer", "width", "batch", "dataset")
-    given = {name: settings[name] for name in names}
-    return Program(activations=activations, capacity=capacity, **given)
+    fields = {name: settings[name] for name in names}
+    return Program(activations=activations, capacity=capacity, **fields)
 
 
 def measure(
@@ -171,15 +171,15 @@ def result(settings: Settings, member: Member, signal: Signal) -> Measured:
         "decorrelation": _mean(signal.decorrelation[:, -1]),
         **theory,
     }
-    kept = {
+    arrays = {
         "log10_gradient": signal.log10_gradient.astype(np.float32),
         "log10_length": np.mean(signal.log10_length, 0, dtype=np.float64),
         "decorrelation": np.mean(signal.decorrelation, 0, dtype=np.float64),
         "saturated": np.mean(signal.saturated, 0, dtype=np.float64),
     }
-    kept = {name: np.asarray(a, np.float32) for name, a in kept.items()}
+    arrays = {name: np.asarray(a, np.float32) for name, a in arrays.items()}
     if line is not None:
-        kept["log10_gradient_theory"] = np.asarray(line, np.float32)
+        arrays["log10_gradient_theory"] = np.asarray(line, np.float32)
     finite = np.all(np.isfinite(signal.log10_gradient), axis=1)
     if kinked_at_zero(ACTIVATIONS[settings["activation"]]):
         # The slope at an underflowed zero is not the slope at the tiny number it was.
@@ -187,7 +187,7 @@ def result(settings: Settings, member: Member, signal: Signal) -> Measured:
     if not np.all(finite):
         status, reason = _without_gradient(lost, int(np.sum(~finite)), len(finite))
         values["verdict"] = "lost" if status == "lost" else status
-        return Measured(status, reason, values, kept)
+        return Measured(status, reason, values, arrays)
     ratios = profiles.over_seeds(profiles.ratio(signal.log10_gradient))
     slopes = profiles.over_seeds(profiles.slope(signal.log10_gradient))
     values |= {
@@ -197,7 +197,7 @@ def result(settings: Settings, member: Member, signal: Signal) -> Measured:
         "log10_slope_se": slopes.error,
         "verdict": verdict(ratios.mean),
     }
-    return Measured("ok", "", values, kept)
+    return Measured("ok", "", values, arrays)
 
 
 def _mean(values: Any) -> float | None:
@@ -283,7 +283,7 @@ def _no_theory(settings: Settings) -> str | None:
 @functools.lru_cache(maxsize=4096)
 def _line(name, sigma_w2, sigma_b2, q_0, depth, normalizer, branch):
     """log10 gradient norms [states], relative to the last; None past float64."""
-    told = trajectories.trajectory(
+    predicted = trajectories.trajectory(
         ACTIVATIONS[name],
         sigma_w2,
         sigma_b2,
@@ -294,7 +294,7 @@ def _line(name, sigma_w2, sigma_b2, q_0, depth, normalizer, branch):
         branch=branch.scale,
     )
     with np.errstate(divide="ignore"):
-        gains = 0.5 * np.log10(told.chi)
+        gains = 0.5 * np.log10(predicted.chi)
     if not np.all(np.isfinite(gains)):
         return None
     return np.append(np.cumsum(gains[::-1])[::-1], 0.0)
@@ -303,16 +303,16 @@ def _line(name, sigma_w2, sigma_b2, q_0, depth, normalizer, branch):
 @functools.lru_cache(maxsize=4096)
 def _infinite_depth(name: str, sigma_w2: float, sigma_b2: float) -> dict[str, Any]:
     """Theory's columns for a plain net of any depth."""
-    told = mean_field.theory(ACTIVATIONS[name], sigma_w2, sigma_b2)
+    theory = mean_field.theory(ACTIVATIONS[name], sigma_w2, sigma_b2)
     values: dict[str, Any] = {
-        "phase": told.phase,
-        "q_star": told.q_star,
-        "c_star": told.c_star,
-        "chi_1": told.chi_1,
-        "xi_c": told.xi_c,
-        "trainable_depth": told.trainable_depth,
-        "theory_reason": told.reason or None,
+        "phase": theory.phase,
+        "q_star": theory.q_star,
+        "c_star": theory.c_star,
+        "chi_1": theory.chi_1,
+        "xi_c": theory.xi_c,
+        "trainable_depth": theory.trainable_depth,
+        "theory_reason": theory.reason or None,
     }
-    slope = 0.5 * np.log10(told.chi_1) if told.chi_1 > 0 else np.nan
+    slope = 0.5 * np.log10(theory.chi_1) if theory.chi_1 > 0 else np.nan
     values["log10_slope_theory"] = float(slope) if np.isfinite(slope) else None
     return values

@@ -53,10 +53,10 @@ def slope(log10_gradient: Any, edge: int = 0) -> np.ndarray:
     log10_gradient: [seeds, states]; the least-squares line over all states but `edge`
     at either end. Negative where the gradient vanishes; theory: ½ log10 χ₁.
     """
-    kept = np.asarray(log10_gradient, np.float64)
-    kept = kept[:, edge : kept.shape[1] - edge]
-    layer = np.arange(kept.shape[1]) - (kept.shape[1] - 1) / 2
-    return -(kept @ layer) / np.sum(layer**2)
+    inner = np.asarray(log10_gradient, np.float64)
+    inner = inner[:, edge : inner.shape[1] - edge]
+    layer = np.arange(inner.shape[1]) - (inner.shape[1] - 1) / 2
+    return -(inner @ layer) / np.sum(layer**2)
 
 
 def lost_at(

@@ -80,8 +80,8 @@ def locked(folder: Folder, shard: str | None) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
             if shard:
                 name = f".lock-{shard.replace('/', '-of-')}"
-                own = stack.enter_context(open(folder.path / name, "a+"))
-                _acquire(own, fcntl.LOCK_EX, folder)
+                shard_lock = stack.enter_context(open(folder.path / name, "a+"))
+                _acquire(shard_lock, fcntl.LOCK_EX, folder)
             file.seek(0)
             file.truncate()
             file.write(str(os.getpid()))
@@ -143,15 +143,18 @@ def differences(
     Code that only one of them leads to is not compared: what leads there has changed
     too, or the one has cells of entries that the other has not.
     """
-    said = []
+    changes = []
     for name in DECIDING:
         before, after = old["environment"].get(name), environment.get(name)
         if before != after:
-            said.append(f"{name} was {before}, is {after}")
+            changes.append(f"{name} was {before}, is {after}")
     if old.get("schema") != SCHEMA:
-        return [*said, "its record of the code is of an earlier version of depthbench"]
+        return [
+            *changes,
+            "its record of the code is of an earlier version of depthbench",
+        ]
     both = sorted(old["code"].keys() & code.keys())
-    return said + [f"{n} has changed" for n in both if old["code"][n] != code[n]]
+    return changes + [f"{n} has changed" for n in both if old["code"][n] != code[n]]
 
 
 def records(folder: Folder, quarantine: bool = False) -> tuple[list[Record], list[str]]:

@@ -10,8 +10,8 @@ from research.study.errors import Refusal
 __all__ = ["Axis", "Value", "check_names", "flag_of"]
 
 
-def check_names(given: Mapping[str, Any], allowed: Mapping[str, Any], what: str):
+def check_names(names: Mapping[str, Any], allowed: Mapping[str, Any], what: str):
     """Raises Refusal for the first name that is not allowed."""
-    for name in given:
+    for name in names:
         if name not in allowed:
             raise Refusal(f"unknown {what} {name!r}: {nearest(name, allowed)}")

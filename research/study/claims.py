@@ -110,29 +110,29 @@ def judge(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> Verdict:
 
     A row misses when its gap exceeds `within` by more than three standard errors.
     """
-    holds, misses, seen = 0, [], []
+    holds, misses, points = 0, [], []
     for row in claim.of(rows) if rows else ():
         if row["status"] != "ok" or (row.get(claim.repeats) or 0) < SEEDS:
             continue
         if not claim.scope(row):
             continue
         gap, error = claim.gap(row), claim.error(row)
-        seen.append((claim.ours(row) if claim.ours else gap, error))
+        points.append((claim.ours(row) if claim.ours else gap, error))
         if abs(gap) - SIGMAS * error <= claim.within:
             holds += 1
         else:
             label = " ".join(str(row[name]) for name in claim.label if name in row)
             misses.append((label, gap))
     misses.sort(key=lambda miss: -abs(miss[1]))
-    return Verdict(claim, holds, holds + len(misses), tuple(misses), *_middle(seen))
+    return Verdict(claim, holds, holds + len(misses), tuple(misses), *_middle(points))
 
 
-def _middle(seen: Sequence[tuple[float, float]]) -> tuple[float | None, ...]:
+def _middle(points: Sequence[tuple[float, float]]) -> tuple[float | None, ...]:
     """(median, low, high) of points (value, standard error); None where there is none."""
-    if not seen:
+    if not points:
         return (None, None, None)
-    values = [value for value, _ in seen]
-    if len(seen) == 1:
-        ((value, error),) = seen
+    values = [value for value, _ in points]
+    if len(points) == 1:
+        ((value, error),) = points
         return (value, value - 2 * error, value + 2 * error)
     return (statistics.median(values), min(values), max(values))

@@ -153,11 +153,11 @@ def grid(study: Study, chosen: Mapping[str, tuple[Value, ...]]) -> list[Cell]:
 
 
 def chosen_values(
-    study: Study, size: str, given: Mapping[str, tuple[Value, ...]]
+    study: Study, size: str, overrides: Mapping[str, tuple[Value, ...]]
 ) -> dict[str, tuple[Value, ...]]:
     """The values of every axis: those given, else the size's, else the standard ones."""
     sized = study.sizes.get(size, {})
     return {
-        name: given.get(name, sized.get(name, axis.values))
+        name: overrides.get(name, sized.get(name, axis.values))
         for name, axis in study.axes.items()
     }

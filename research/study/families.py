@@ -46,52 +46,54 @@ def fit(
     shape: of a cell's examples; without it, the data set's.
     Raises Refusal where nothing is left of an architecture.
     """
-    kept: list[Cell] = []
-    said = []
+    buildable: list[Cell] = []
+    lines = []
     for name in dict.fromkeys(cell["architecture"] for cell in cells):
-        own = [cell for cell in cells if cell["architecture"] == name]
-        own = _as_published(ARCHITECTURES[str(name)], own, typed)
-        reasons = [_why_not(cell, shape) for cell in own]
-        good = [cell for cell, why in zip(own, reasons, strict=True) if why is None]
+        candidates = [cell for cell in cells if cell["architecture"] == name]
+        candidates = _as_published(ARCHITECTURES[str(name)], candidates, typed)
+        reasons = [_why_not(cell, shape) for cell in candidates]
+        good = [
+            cell for cell, why in zip(candidates, reasons, strict=True) if why is None
+        ]
         bad = list(filter(None, reasons))
         if not good:
             raise Refusal(f"--architecture {bad[0]}")
         if bad:
-            said.append(f"skipped {len(bad)} of {len(own)} cells: {bad[0]}")
-        kept += good
-    return kept, said
+            lines.append(f"skipped {len(bad)} of {len(candidates)} cells: {bad[0]}")
+        buildable += good
+    return buildable, lines
 
 
 def _as_published(
     family: Family, cells: Sequence[Cell], typed: Set[str]
 ) -> Sequence[Cell]:
-    for axis, own in _published(family, cells).items():
+    for axis, values in _published(family, cells).items():
         if axis in cells[0] and axis not in typed:
-            cells = [{**cell, axis: value} for value in own for cell in cells]
+            cells = [{**cell, axis: value} for value in values for cell in cells]
     return list({tuple(cell.items()): cell for cell in cells}.values())
 
 
 def _published(family: Family, cells: Sequence[Cell]) -> dict[str, Sequence]:
     """The values of axes that an architecture has its own of."""
-    own: dict[str, Sequence] = {}
+    values: dict[str, Sequence] = {}
     if family.depths is not ANY_DEPTH:
         deepest = max(int(cell["depth"] or 0) for cell in cells)
         examples = family.depths.examples
-        own["depth"] = [d for d in examples if d <= deepest] or examples[:1]
+        values["depth"] = [d for d in examples if d <= deepest] or examples[:1]
     if family.width is not None:
-        own["width"] = [min(family.width, max(_width(c) or 0 for c in cells))]
+        values["width"] = [min(family.width, max(_width(c) or 0 for c in cells))]
     if family.normalizers and len({cell.get("normalizer") for cell in cells}) == 1:
-        own["normalizer"] = [family.published_normalizer]
-    asked = str(cells[0].get("dataset", "digits"))
-    if side(family, DATASETS[asked].shape) < family.smallest:
+        values["normalizer"] = [family.published_normalizer]
+    wanted = str(cells[0].get("dataset", "digits"))
+    if side(family, DATASETS[wanted].shape) < family.smallest:
         larger = [
             name
             for name, dataset in DATASETS.items()
-            if dataset.enlarges == asked
+            if dataset.enlarges == wanted
             and side(family, dataset.shape) >= family.smallest
         ]
-        own["dataset"] = larger[:1] or [asked]
-    return own
+        values["dataset"] = larger[:1] or [wanted]
+    return values
 
 
 def untrainable(family: Family, dataset: Dataset) -> str | None:

@@ -13,15 +13,15 @@ def units(study: Study, cells: Sequence[Cell]) -> list[Unit]:
     plan = study.plan
     program = plan.program or plan.group or (lambda cell: None)
     alike = grouped(cells, program)
-    shared = {key: plan.shared(own, cells) for key, own in alike.items()}
+    shared = {key: plan.shared(members, cells) for key, members in alike.items()}
     groups = list(grouped(cells, plan.group).values()) if plan.group else None
     parts = share_out(groups, plan.split) if groups else [[cell] for cell in cells]
-    made = []
+    planned = []
     for part in parts:
         key = program(part[0])
         cost = plan.cost(part, shared[key])
-        made.append(Unit(study.name, tuple(part), shared[key], key, cost))
-    return sorted(made, key=plan.priority) if plan.priority else made
+        planned.append(Unit(study.name, tuple(part), shared[key], key, cost))
+    return sorted(planned, key=plan.priority) if plan.priority else planned
 
 
 def grouped(

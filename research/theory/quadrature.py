@@ -142,26 +142,26 @@ def _pair_rules(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """X [outer, inner] = √q (√c z + √(1-c) w), and the weights of z and of w."""
     kinks = np.asarray(activation.kinks, np.float64)
-    shared, own = np.sqrt(q) * np.sqrt(1 - gap), np.sqrt(q) * np.sqrt(gap)
+    shared, separate = np.sqrt(q) * np.sqrt(1 - gap), np.sqrt(q) * np.sqrt(gap)
     grid = np.arange(-PAIR_REACH, PAIR_REACH + PAIR_STEP, PAIR_STEP)
-    # Averaging over w rounds a kink off on the scale `own`: grade the panels there.
+    # Averaging over w rounds a kink off on the scale `separate`: grade the panels there.
     # A wide average sees all of φ's bends as one kink at the origin.
-    ladder = own * np.array([-9, -6.5, -4.5, -3, -1.5, 0, 1.5, 3, 4.5, 6.5, 9.0])
-    corners = np.append(kinks, 0.0) if own > 1.5 else kinks
+    ladder = separate * np.array([-9, -6.5, -4.5, -3, -1.5, 0, 1.5, 3, 4.5, 6.5, 9.0])
+    corners = np.append(kinks, 0.0) if separate > 1.5 else kinks
     outer = [grid, _marks((corners[:, None] + ladder).ravel(), shared)]
     if shared > 2:  # else φ bends no faster than the density does
-        outer.append(_marks(BENDS[np.abs(BENDS) > own / 4], shared))
+        outer.append(_marks(BENDS[np.abs(BENDS) > separate / 4], shared))
     z, weight = rule(np.concatenate(outer), OUTER_ORDER)
     keep = weight > 1e-22
     z, weight = z[keep], weight[keep]
     centre = shared * z[:, None]
     # Only marks that some w reaches: the others would be empty panels.
-    marks = np.append(kinks, BENDS) if own > 1.5 else kinks
-    marks = marks[np.abs(marks) < PAIR_REACH * (shared + own)]
-    inner = np.clip((marks - centre) / own, -PAIR_REACH, PAIR_REACH)
+    marks = np.append(kinks, BENDS) if separate > 1.5 else kinks
+    marks = marks[np.abs(marks) < PAIR_REACH * (shared + separate)]
+    inner = np.clip((marks - centre) / separate, -PAIR_REACH, PAIR_REACH)
     grid = np.broadcast_to(grid, (z.size, grid.size))
     w, inner_weight = rule(np.concatenate([grid, inner], axis=-1), INNER_ORDER)
-    return centre + own * w, weight, inner_weight
+    return centre + separate * w, weight, inner_weight
 
 
 def pair(activation: Activation, q: float, gap: float, order: int = 0) -> float:

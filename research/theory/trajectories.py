@@ -51,9 +51,9 @@ def batch_norm_rate(activation: Activation, batch: int | None = None) -> float:
     def apart(a: np.ndarray, b: np.ndarray) -> float:  # E[a²] - E[a b]
         return float(np.sum(weight * (a * a - a * b)))
 
-    kept = batch * float(np.sum(weight * dx * dx))
-    kept -= apart(dx, dy) + apart(x * dx, y * dy)
-    return kept / ((batch - 3) * apart(fx, fy))
+    gradient = batch * float(np.sum(weight * dx * dx))
+    gradient -= apart(dx, dy) + apart(x * dx, y * dy)
+    return gradient / ((batch - 3) * apart(fx, fy))
 
 
 @functools.cache
@@ -67,9 +67,13 @@ def _two_of(batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     radius = np.sqrt((batch - 1) * -np.expm1(-2 * w / (batch - 3)))[:, None]
     angle = (np.arange(4096) + 0.5) * (2 * math.pi / 4096)
     common = math.sqrt((batch - 2) / (batch - 1) / 2) * radius * np.cos(angle)
-    own = math.sqrt(batch / (batch - 1) / 2) * radius * np.sin(angle)
+    difference = math.sqrt(batch / (batch - 1) / 2) * radius * np.sin(angle)
     shape = (w.size, angle.size)
-    return common + own, common - own, np.broadcast_to(weight[:, None] / 4096, shape)
+    return (
+        common + difference,
+        common - difference,
+        np.broadcast_to(weight[:, None] / 4096, shape),
+    )
 
 
 def _lengths(

@@ -77,7 +77,7 @@ def test_folding_over_links_is_applying_the_net(family, network, filled):
     statistics = (after.stem, after.head, list(after.stages))
     jax.tree.map(close, statistics, (*ends, stages))
     counted = [len(jax.tree.leaves(own)) for own in (stem, *stages, head)]
-    batch = [link for link in made if "statistics" in link.given]
+    batch = [link for link in made if "statistics" in link.keywords]
     assert (sum(counted) > 0) == bool(batch)
 
 
@@ -187,7 +187,7 @@ def by_autodiff(net, x):
     def run(nudges, params):
         state = h + nudges[0]
         for layer, own, nudge in zip(apart, params, nudges[1:], strict=True):
-            state = layer.apply(own, state, **layer.given) + nudge
+            state = layer.apply(own, state, **layer.keywords) + nudge
         for link in head:
             state = link.apply(link.params, state)
         return loss(state)
@@ -287,8 +287,8 @@ def test_links_hand_on_statistics_inputs_and_what_they_are_given():
 
     means, scales = jnp.arange(3.0), jnp.array([1.0, 2.0, 3.0])
     net = [
-        Link("norm", normalised, scales, repeats=3, given={"mean": means}),
-        Link("once", normalised, scales[0], given={"mean": means[1]}),
+        Link("norm", normalised, scales, repeats=3, keywords={"mean": means}),
+        Link("once", normalised, scales[0], keywords={"mean": means[1]}),
     ]
     h, (first, second) = jax.jit(lambda: fold(net, jnp.full((2, 2), 8.0)))()
     # 8, 1 (8 − 0) = 8, 2 (8 − 1) = 14, 3 (14 − 2) = 36, 36 − 1.

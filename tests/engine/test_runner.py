@@ -49,7 +49,7 @@ def test_results_from_anywhere_become_rows(tmp_path):
 
     missing = CELLS[1:]
     outcome = runner.execute(order(missing), submit, folder, SILENT)
-    assert (outcome.done, outcome.kept, outcome.stopped) == (5, 0, 0)
+    assert (outcome.done, outcome.remaining, outcome.stopped) == (5, 0, 0)
     assert sorted(sent, key=CELLS.index) == missing
     records, damaged = folders.records(folder)
     assert not damaged

@@ -198,9 +198,9 @@ class Projection(nn.Module):
             return jnp.log1p(span * draw)
 
         ntk = self.weights.ntk
-        own = opened if not ntk else lambda draw: draw
+        parameter = opened if not ntk else lambda draw: draw
         chrono = self.param(
-            "chrono", lambda *a: own(jax.random.uniform(*a)), (self.width,), dtype
+            "chrono", lambda *a: parameter(jax.random.uniform(*a)), (self.width,), dtype
         )
         return opened(chrono) if ntk else chrono
 
@@ -211,17 +211,19 @@ def _step(cell: Cell, phi: Phi, state: Tree, part: jax.Array, now: Any = 0.0) ->
 
 
 def _advance(cell: Cell, phi: Phi, recurrent, inputs, state: Tree, x: jax.Array):
-    """(the state after reading x [batch, features], what its step was given)."""
+    """(the state after reading x [batch, features], the operands of its step)."""
     (kernel, bias), (into, shift) = recurrent, inputs
     part = cell.read(state) @ kernel + bias[None]
-    given = cell.joined(part, x @ into + shift[None])
-    return _step(cell, phi, state, *given), given
+    operands = cell.joined(part, x @ into + shift[None])
+    return _step(cell, phi, state, *operands), operands
 
 
-def _push(cell: Cell, phi: Phi, state: Tree, given, d_state: Tree, d_given) -> Tree:
+def _push(
+    cell: Cell, phi: Phi, state: Tree, operands, d_state: Tree, d_operands
+) -> Tree:
     """The tangent of a step's state."""
     step = partial(_step, cell, phi)
-    return jax.jvp(step, (state, *given), (d_state, *d_given))[1]
+    return jax.jvp(step, (state, *operands), (d_state, *d_operands))[1]
 
 
 def _mapped(x: jax.Array, maps: tuple[jax.Array, jax.Array]) -> jax.Array:
@@ -267,21 +269,21 @@ def over_time(
         d_recurrent, d_inputs, d_start, d_x = tangents
 
         def body(state, x):
-            after, given = advance(recurrent, inputs, state, x)
-            return after, (cell.read(after), state, given)
+            after, operands = advance(recurrent, inputs, state, x)
+            return after, (cell.read(after), state, operands)
 
-        after, before, given = scan(body, start, x)
+        after, before, operands = scan(body, start, x)
         d_product = _mapped(cell.read(before), d_recurrent)
         d_now = _mapped(x, d_inputs) + product(d_x, inputs[0])
 
         def push_on(d_state, steps):
-            before, given, (d_first, *rest) = steps
+            before, operands, (d_first, *rest) = steps
             d_first = d_first + cell.read(d_state) @ recurrent[0]
-            d_state = push(before, given, d_state, (d_first, *rest))
+            d_state = push(before, operands, d_state, (d_first, *rest))
             return d_state, cell.read(d_state)
 
-        d_given = cell.joined(d_product, d_now)
-        return after, scan(push_on, d_start, (before, given, d_given))
+        d_operands = cell.joined(d_product, d_now)
+        return after, scan(push_on, d_start, (before, operands, d_operands))
 
     width = recurrent[0].shape[0]
     return run(recurrent, inputs, cell.start(x.shape[1], width, x.dtype), x)
