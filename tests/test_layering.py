@@ -198,8 +198,6 @@ def test_files_and_functions_stay_small(path):
 
 # Modules of flax that play one part, each in its own net.
 PARTS = {"Block", "Head", "Layer", "Stem"}
-# Of both ways to run, studies and training, and of both kinds of file.
-PAIRS = {"Damaged", "Loop", "Order"}
 
 
 def test_a_class_has_its_name_to_itself():
@@ -211,7 +209,7 @@ def test_a_class_has_its_name_to_itself():
                 if isinstance(node, ast.ClassDef):
                     where.setdefault(node.name, []).append(name)
     for name, modules in where.items():
-        assert len(modules) == 1 or name in PARTS | PAIRS, f"{name}: {modules}"
+        assert len(modules) == 1 or name in PARTS, f"{name}: {modules}"
 
 
 @each

@@ -17,7 +17,7 @@ from research.learning import selection
 with lazily():
     import jax
 
-    from research.learning import examples, recipe, sweeps, trainability
+    from research.learning import examples, recipe, sweeps, training
 
 
 class Try(NamedTuple):
@@ -114,7 +114,7 @@ class Trainer(NamedTuple):
 
     def runs(self, rate: float, seeds: int) -> list[Any]:
         own = {**self.settings, "learning_rate": rate}
-        return [trainability.run_of(own, seed) for seed in range(seeds)]
+        return [training.run_of(own, seed) for seed in range(seeds)]
 
     def train(self, depth: int, runs: list[Any]) -> Ended:
         """The share right over the last WINDOW batches of each run, once it is over."""
@@ -132,7 +132,7 @@ class Trainer(NamedTuple):
             )
             seconds = (time.perf_counter() - began) / len(group)
             found.step_ms.append(1e3 * seconds / int(np.max(taken)))
-            last = np.atleast_2d(right)[:, -trainability.WINDOW :].mean(axis=1)
+            last = np.atleast_2d(right)[:, -training.WINDOW :].mean(axis=1)
             diverged = np.atleast_1d(stopped) >= 0
             found.right.extend(map(float, np.where(diverged, 0.0, last)))
             found.diverged.extend(map(bool, diverged))

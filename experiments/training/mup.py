@@ -29,7 +29,7 @@ with lazily():
     import numpy as np
 
     from research.architectures import contract, walk
-    from research.learning import examples, recipe, supervised, sweeps, trainability
+    from research.learning import examples, recipe, supervised, sweeps, training
     from research.signal import profiles as profiles_of
 
 SOURCE = "Yang, Hu et al. 2022, arXiv:2203.03466"
@@ -74,7 +74,7 @@ def early_sizes(cell):
     x = data["inputs"][:EXAMPLES]
     sizes = sizes_of(chosen.program)
     both = []
-    for run in trainability.runs_of(full):
+    for run in training.runs_of(full):
         seeds, hyper = sweeps.arguments([run])
         state = programs.init(seeds, hyper)
         before = np.asarray(sizes(state.tree.params, state.tree.stats, x))

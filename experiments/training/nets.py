@@ -17,7 +17,7 @@ from research.study.tables import Mark, number
 with lazily():
     import numpy as np
 
-    from research.learning import examples, sweeps, trainability
+    from research.learning import examples, sweeps, training
     from research.learning import recipe as recipes
     from research.signal import profiles
 
@@ -189,7 +189,7 @@ def log10_ratio(cell: Cell, recipe: Recipe) -> float | None:
     chosen = recipes.of(settings)
     programs = sweeps.of_recipe(chosen, settings["steps"])
     data, _ = examples.batches(chosen)
-    state = programs.init(*sweeps.arguments(trainability.runs_of(settings)[:1]))
+    state = programs.init(*sweeps.arguments(training.runs_of(settings)[:1]))
     states, _ = programs.profile(state, data)["net"]
     return finite(states[0] - states[-1])
 

@@ -17,7 +17,7 @@ from research.study.tables import Mark, Table, number
 with lazily():
     import numpy as np
 
-    from research.learning import trainability
+    from research.learning import training
 
 Score = Callable[[Mapping[str, Any]], float]  # of a row; less is better
 
@@ -28,15 +28,15 @@ COLUMNS = tuple(
 )
 
 
-class Named(NamedTuple):
+class Method(NamedTuple):
     """One of the methods that are set side by side."""
 
     name: str
     source: str
 
 
-def methods(noun: str, names: Sequence[str], source: str) -> Catalogue[Named]:
-    return Catalogue(noun, [Named(name, source) for name in names])
+def methods(noun: str, names: Sequence[str], source: str) -> Catalogue[Method]:
+    return Catalogue(noun, [Method(name, source) for name in names])
 
 
 def rates(values: Sequence[float]) -> Axis:
@@ -244,7 +244,7 @@ def draw_curves(
     colours = matplotlib.color_sequences["tab10"]
     for place, row in enumerate(rows):
         curves = shown(profiles(row)[name])
-        size = -(-row["steps"] // trainability.POINTS)
+        size = -(-row["steps"] // training.POINTS)
         at = (np.arange(curves.shape[1]) + 0.5) * size
         colour = colours[place % len(colours)]
         with np.errstate(all="ignore"):

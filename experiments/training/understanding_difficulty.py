@@ -22,8 +22,8 @@ with lazily():
     import numpy as np
 
     from research.architectures import contract, walk
-    from research.learning import examples, supervised, sweeps, trainability
-    from research.learning import recipe as training
+    from research.learning import examples, supervised, sweeps, training
+    from research.learning import recipe as training_recipe
     from research.signal import profiles
 
 SOURCE = "Glorot & Bengio 2010, AISTATS"
@@ -57,13 +57,13 @@ def stretches(cell, recipe):
     Before training, over layers and EXAMPLES: 1 where a layer keeps all lengths.
     """
     settings = {**trials.DEFAULTS, **cell, **recipe, "learning_rate": 0.0}
-    chosen = training.of(settings)
+    chosen = training_recipe.of(settings)
     programs = sweeps.of_recipe(chosen, settings["steps"])
     data, _ = examples.batches(chosen)
     parts = supervised.parts(chosen)
     x = parts.read(data["inputs"][:EXAMPLES])
     of = jax.jit(lambda params: jacobians(parts.net, params, x))
-    runs = trainability.runs_of(settings)
+    runs = training.runs_of(settings)
     states = (programs.init(*sweeps.arguments([run])) for run in runs)
     # NumPy's, as decompositions in two threads can dead-lock XLA's on a CPU.
     values = [np.linalg.svd(of(s.tree.params), compute_uv=False) for s in states]

@@ -17,7 +17,7 @@ from research.architectures.layers import Affine, Dense, product
 # (the widest state, units of its heads). The last two are published; up to 128 units,
 # which no paper's net has, there are several heads all the same.
 HEADS = ((128, 32), (2047, 64), (math.inf, 128))
-FUSED = 64  # steps from which the fused kernel is asked for: it works in such blocks
+FUSED = 64  # steps from which the fused kernel is used: it works in such blocks
 BASE = 10_000.0  # wavelengths of positions go up to 2π times this, in both papers
 
 

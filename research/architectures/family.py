@@ -24,7 +24,7 @@ def no_skip(depth: int) -> Branch:
 class Depths(NamedTuple):
     """Which depths an architecture has.
 
-    says: the form, for people, such as "6n + 2".
+    says: the form in words, such as "6n + 2".
     examples: a few of them, shallow to deep: what tests and sweeps run.
     """
 

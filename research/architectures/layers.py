@@ -44,7 +44,7 @@ def drawn(layer: Any, shape: tuple[int, ...], dtype: Any, with_bias: bool = True
     area = math.prod(shape[:-2])
     fans = (area * shape[-2], area * shape[-1])
     ntk = layer.weights.ntk
-    inner = lambda: (1.0, 1.0) if ntk else gains(*fans)  # asked for at the draw alone
+    inner = lambda: (1.0, 1.0) if ntk else gains(*fans)  # needed at the draw alone
     sigma_w, sigma_b = gains(*fans) if ntk else (None, None)
     kernel = parameter(
         layer, "kernel", lambda *a: inner()[0] * sample(*a), shape, dtype

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # it imports jax, which naming a loop does not
 
 
 class Loop(NamedTuple):
-    """From a net to one of the same function whose layers are gone through otherwise."""
+    """From a net to one of the same function whose layers are executed otherwise."""
 
     name: str
     source: str

@@ -25,7 +25,7 @@ class Loss(NamedTuple):
 
     others: further measures, by the names of their columns.
     judged: the measure by which runs are compared, and which end of it is best.
-    every_step: outputs are asked for at each step of a sequence, not for all of it.
+    every_step: each step of a sequence has outputs and a target, not the whole alone.
     """
 
     name: str
@@ -55,7 +55,7 @@ def _right(outputs: Any, batch: Mapping[str, Any]) -> Any:
 
 
 def _mask(labels: Any) -> tuple[Any, Any]:
-    """(1 where an answer is asked for, else 0; how many there are) of each example."""
+    """(1 where there is a target, else 0; how many there are) of each example."""
     mask = (labels != NOT_ASKED).astype(jnp.float32)
     return mask, jnp.maximum(jnp.sum(mask, axis=-1), 1.0)
 

@@ -83,7 +83,7 @@ def chosen(only: str | None) -> list[tuple[Study, set[str]]]:
 
 
 def called(study: Study, claim: Claim) -> set[str]:
-    """What a claim can be asked for by."""
+    """The names by which a claim can be requested."""
     return {claim.key, claim.tag, claim.paper, study.name} - {""}
 
 

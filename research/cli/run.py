@@ -168,7 +168,7 @@ def run_missing(
     share = runner.share(units, options.shard)
     wanted = [cell for unit in share for cell in unit.cells]
     missing = runner.missing_ids(study, wanted, have, stamp["data"], retry)
-    order = runner.Order(study, share, missing, stamp, allowed)
+    job = runner.Job(study, share, missing, stamp, allowed)
     begun = {"started": folders.now(), "cells": len(missing)}
     if not folder.manifest.exists() or options.accept_changes:
         folders.write_manifest(folder, manifest)
@@ -177,7 +177,7 @@ def run_missing(
             f"{len(wanted) - len(missing)} of {len(wanted)} cells are already done"
         )
     with console.progress(len(missing)) as shown:
-        outcome = runner.execute(order, runner.attempt, folder, shown)
+        outcome = runner.execute(job, runner.attempt, folder, shown)
     begun |= {"ended": folders.now(), "seconds": round(outcome.seconds, 3)}
     manifest["history"] = [*manifest["history"], {**begun, "done": outcome.done}]
     folders.write_manifest(folder, manifest)
@@ -192,7 +192,7 @@ def run_missing(
 
 
 def finish(study, cells, folder, options, stamp, seconds: float) -> int:
-    """Writes the report of all rows in the folder; prints the rows that were asked."""
+    """Writes the report of all rows in the folder; prints the requested rows."""
     have, _ = folders.records(folder)
     began = time.perf_counter()
     study_report.write(study, folder, have, stamp)

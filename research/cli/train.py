@@ -26,7 +26,7 @@ from research.study.errors import Refusal
 with lazily():
     from research.engine import order as orders
     from research.engine import trainer
-    from research.learning import feed, supervised, trainability
+    from research.learning import feed, supervised, training
 
 
 def _count(high: float = 10**9, low: int = 1) -> Axis:
@@ -129,7 +129,7 @@ def work(order: Any, members: list[dict[str, Any]], mesh: Any) -> Any:
         raise Refusal(f"--batch {batch}: {name} has {count} examples to train on")
     try:
         runs = [
-            trainability.run_of({**settings, **member}, member["seed"])
+            training.run_of({**settings, **member}, member["seed"])
             for member in members
         ]
     except NoCriticalPoint as error:

@@ -60,7 +60,7 @@ def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
 def _folder(
     name: str, root: Path, title: str, config: str | None, version: str | None
 ) -> Path:
-    """Where a set's newest version, or the one asked for, is prepared."""
+    """Where a set's newest version, or the requested one, is prepared."""
     place = root / title
     if config is None and place.is_dir() and not _versions(place):
         config = _default_config(name, place)
@@ -149,7 +149,7 @@ def _declared(name: str, folder: Path) -> Dataset:
     form = info.get("fileFormat", "tfrecord")
     if form != "array_record":
         raise DataError(
-            f"{name}: {folder} holds {form} files, which only TensorFlow reads; "
+            f"{name}: {folder} contains {form} files, which only TensorFlow reads; "
             "prepare it again with file_format='array_record'"
         )
     if len(keys) != 2 or "classLabel" not in described[1]:
@@ -204,7 +204,7 @@ def _parts(
 def load(
     name: str, folder: str, keys: tuple[str, str], used: tuple[str, ...]
 ) -> Splits:
-    """The examples: in memory where they fit, else read from disk when asked for."""
+    """The examples: in memory where they fit, else read from disk when used."""
     dataset = _declared(name, Path(folder))
     with _quiet():
         sources = [_source(name, folder, split) for split in used]

@@ -14,7 +14,7 @@ LAYOUT = 2  # of states and reports on disk: 1 had parameters beside the step, n
 
 
 class Order(NamedTuple):
-    """What is asked for. settings: what the folder's manifest records.
+    """A requested training run. settings: what the folder's manifest records.
 
     mesh: the devices, where they are more than one.
     module: its RUNS say what is run, whose code the manifest records.

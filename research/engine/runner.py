@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
     stopped: int  # the exit status: 0, 130 or 143
 
 
-class Order(NamedTuple):
+class Job(NamedTuple):
     """The work of a run: the whole plan, the missing cells, their stamp, and memory."""
 
     study: Study
@@ -39,7 +39,7 @@ class Order(NamedTuple):
 def budget(memory: int | None) -> int:
     """Bytes that one call may use: what is given, or three quarters of what is free.
 
-    Of an accelerator nine tenths: what is free there was taken for jax alone.
+    Of an accelerator nine tenths: free memory there is reserved for jax.
     """
     if memory:
         return memory
@@ -75,7 +75,7 @@ Submit = Callable[[Unit, int], Sequence[Measured]]
 
 
 def execute(
-    order: Order, submit: Submit, folder: Folder, progress: console.Progress
+    job: Job, submit: Submit, folder: Folder, progress: console.Progress
 ) -> Outcome:
     """Submits units with a missing cell, some at a time, and writes their rows.
 
@@ -83,7 +83,7 @@ def execute(
     alternate between the workers, so that one compiles while another runs. A first
     signal lets running units end; a second leaves at once.
     """
-    lanes = grouped([u for u in order.units if _wanted(order, u)], _program)
+    lanes = grouped([u for u in job.units if _wanted(job, u)], _program)
     started = time.perf_counter()
     stop = threading.Event()
     failures: queue.SimpleQueue = queue.SimpleQueue()
@@ -99,7 +99,7 @@ def execute(
                 if unit is None:
                     return
                 progress.begin(describe(unit))
-                written = _write(order, unit, submit(unit, order.memory), folder)
+                written = _write(job, unit, submit(unit, job.memory), folder)
                 with lock:
                     done[0] += written
                 progress.advance(written)
@@ -109,12 +109,12 @@ def execute(
 
     threads = [
         threading.Thread(target=work, args=(n,), daemon=True)
-        for n in range(workers(order.study))
+        for n in range(workers(job.study))
     ]
     status = supervise(threads, stop)
     if not failures.empty():
         raise failures.get()
-    remaining = len(order.missing) - done[0]
+    remaining = len(job.missing) - done[0]
     return Outcome(done[0], remaining, time.perf_counter() - started, status)
 
 
@@ -127,12 +127,12 @@ def workers(study: Study) -> int:
     return host.cores() if jax.default_backend() == "cpu" else 1
 
 
-def _wanted(order: Order, unit: Unit) -> bool:
-    return any(_id(order, cell) in order.missing for cell in unit.cells)
+def _wanted(job: Job, unit: Unit) -> bool:
+    return any(_id(job, cell) in job.missing for cell in unit.cells)
 
 
-def _id(order: Order, cell: Cell) -> str:
-    return cell_id(order.study.name, cell, order.stamp["data"])
+def _id(job: Job, cell: Cell) -> str:
+    return cell_id(job.study.name, cell, job.stamp["data"])
 
 
 def _program(unit: Unit) -> Hashable:
@@ -162,14 +162,12 @@ def describe(unit: Unit) -> str:
     return " ".join(names + ([f"depth {cell['depth']}"] if "depth" in cell else []))
 
 
-def _write(
-    order: Order, unit: Unit, measured: Sequence[Measured], folder: Folder
-) -> int:
+def _write(job: Job, unit: Unit, measured: Sequence[Measured], folder: Folder) -> int:
     """Writes the missing rows of a unit; returns how many."""
     written = 0
     for cell, result in zip(unit.cells, measured, strict=True):
-        if _id(order, cell) in order.missing:
-            record, packed = rows.record_of(order.study.name, cell, result, order.stamp)
+        if _id(job, cell) in job.missing:
+            record, packed = rows.record_of(job.study.name, cell, result, job.stamp)
             rows.save(folder.cells, record, packed)
             written += 1
     return written

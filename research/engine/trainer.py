@@ -42,7 +42,7 @@ class Work(NamedTuple):
     memory: int
 
 
-class Kept(NamedTuple):
+class Snapshot(NamedTuple):
     """What a checkpoint holds: all states, and the log since the last report.
 
     states: a State for each group of runs. log: each measure's [runs, steps of a report].
@@ -52,7 +52,7 @@ class Kept(NamedTuple):
     log: dict[str, np.ndarray]
 
 
-class Loop(NamedTuple):
+class Session(NamedTuple):
     """What the loop needs and does not change."""
 
     order: Order
@@ -123,11 +123,11 @@ def train(order: Order, folder: Folder, work: Work, mesh: Any) -> int:
             steps = order.steps if sharding.leads() else 0
             advanced = stack.enter_context(progress(steps, work.system.watch))
             parts = (order, folder, work, groups, programs, keeper)
-            loop = Loop(*parts, stop, advanced)
+            session = Session(*parts, stop, advanced)
 
             def begin() -> None:
                 try:
-                    run_all(loop)
+                    run_all(session)
                 except BaseException as error:
                     failures.put(error)
 
@@ -165,34 +165,34 @@ def at_a_time(order: Order, work: Work) -> int:
     return fits
 
 
-def run_all(loop: Loop) -> None:
+def run_all(session: Session) -> None:
     """From the newest whole checkpoint, or from the start, to the last step."""
-    order, total = loop.order, loop.order.steps
-    snapshot = fresh(loop)
-    begun, snapshot = loop.keeper.restore(snapshot)
+    order, total = session.order, session.order.steps
+    snapshot = fresh(session)
+    begun, snapshot = session.keeper.restore(snapshot)
     step = max(begun, 0)
     if sharding.leads():
         if 0 < step < total:
             console.say(f"resuming from step {step} of {total}")
-        drop_reports(loop.folder, step)
-    pace = Pace(loop.work.source.capacity)
+        drop_reports(session.folder, step)
+    pace = Pace(session.work.source.capacity)
     with ThreadPoolExecutor(1 if order.mesh else host.cores()) as pool:
-        turn = next_turn(loop, pace, step)
+        turn = next_turn(session, pace, step)
         while step < total and not turn.stop:
             done = step % order.report_every
-            snapshot = advance(loop, pool, snapshot, done, turn.steps, pace)
+            snapshot = advance(session, pool, snapshot, done, turn.steps, pace)
             step += turn.steps
             reported = step % order.report_every == 0 or step == total
             if reported:
-                report(loop, pool, snapshot, step)
+                report(session, pool, snapshot, step)
                 snapshot = snapshot._replace(log=_empty(snapshot.log))
-            watched = snapshot.log[loop.work.system.watch]
-            loop.advanced(step, None if reported else float(np.nanmean(watched)))
-            turn = next_turn(loop, pace, step)
+            watched = snapshot.log[session.work.system.watch]
+            session.advanced(step, None if reported else float(np.nanmean(watched)))
+            turn = next_turn(session, pace, step)
             if turn.save:
-                loop.keeper.begin(step, snapshot)
+                session.keeper.begin(step, snapshot)
     if step > begun:
-        loop.keeper.save(step, snapshot)
+        session.keeper.save(step, snapshot)
     processes.unwatched()
 
 
@@ -204,36 +204,36 @@ class Turn(NamedTuple):
     stop: bool
 
 
-def next_turn(loop: Loop, pace: "Pace", step: int) -> Turn:
+def next_turn(session: Session, pace: "Pace", step: int) -> Turn:
     """Process 0's next steps and save. Any process may stop them all."""
     processes.watched()
-    every = loop.order.report_every
-    left = min(every - step % every, loop.order.steps - step)
-    mine = (pace.steps(left), loop.keeper.due(), loop.stop.is_set())
+    every = session.order.report_every
+    left = min(every - step % every, session.order.steps - step)
+    mine = (pace.steps(left), session.keeper.due(), session.stop.is_set())
     votes = sharding.agreed(*mine)
     stop = bool(votes[:, 2].any())
     if stop:
-        loop.stop.set()
+        session.stop.set()
     return Turn(int(votes[0, 0]), bool(votes[0, 1]), stop)
 
 
-def fresh(loop: Loop) -> Kept:
+def fresh(session: Session) -> Snapshot:
     """All runs at step 0."""
     states = tuple(
         programs.init(*sweeps.arguments(group))
-        for programs, group in zip(loop.programs, loop.groups, strict=True)
+        for programs, group in zip(session.programs, session.groups, strict=True)
     )
-    return Kept(states, _empty(_log(loop, states)))
+    return Snapshot(states, _empty(_log(session, states)))
 
 
-def _log(loop: Loop, states: Any) -> dict[str, np.ndarray]:
+def _log(session: Session, states: Any) -> dict[str, np.ndarray]:
     """Room for what a report's steps measure of all runs."""
-    state, group = states[0], loop.groups[0]
+    state, group = states[0], session.groups[0]
     _, hyper = sweeps.arguments(group)
-    data = loop.work.source.following(state, 1)
-    advance = loop.programs[0].advance
+    data = session.work.source.following(state, 1)
+    advance = session.programs[0].advance
     _, log = jax.eval_shape(advance, state, hyper, data, np.int32(0))
-    room = len(loop.work.runs), loop.order.report_every
+    room = len(session.work.runs), session.order.report_every
     return {name: np.zeros(room, np.float32) for name in log}
 
 
@@ -258,33 +258,33 @@ class Pace:
 
 
 def advance(
-    loop: Loop, pool, snapshot: Kept, done: int, count: int, pace: Pace
-) -> Kept:
+    session: Session, pool, snapshot: Snapshot, done: int, count: int, pace: Pace
+) -> Snapshot:
     """All runs `count` steps later. done: steps since the last report."""
     began = time.perf_counter()
 
     def one(programs, group, state):
         _, hyper = sweeps.arguments(group)
-        data = loop.work.source.following(state, count)
+        data = session.work.source.following(state, count)
         state, log = programs.advance(state, hyper, data, np.int32(count))
         return state, {name: np.atleast_2d(array) for name, array in log.items()}
 
-    results = list(pool.map(one, loop.programs, loop.groups, snapshot.states))
+    results = list(pool.map(one, session.programs, session.groups, snapshot.states))
     log = {name: np.array(array) for name, array in snapshot.log.items()}
     for name, array in log.items():
         logged = np.concatenate([part[name] for _, part in results])
         array[:, done : done + count] = logged[:, :count]
     pace.took(count, time.perf_counter() - began)
-    return Kept(tuple(state for state, _ in results), log)
+    return Snapshot(tuple(state for state, _ in results), log)
 
 
-def report(loop: Loop, pool, snapshot: Kept, step: int) -> None:
+def report(session: Session, pool, snapshot: Snapshot, step: int) -> None:
     """Writes the measures of all runs at a step: OUT/reports/STEP.npz.
 
     train_NAME, test_NAME of every measure; of every net that can be probed
     log10_gradient_NET, log10_parameter_NET; diverged.
     """
-    source = loop.work.source
+    source = session.work.source
 
     def one(programs, group, state):
         test = programs.evaluate(state, source.test)
@@ -297,14 +297,14 @@ def report(loop: Loop, pool, snapshot: Kept, step: int) -> None:
         # With a leading axis of runs, which one run alone does not have.
         return {n: a if len(group) > 1 else a[None] for n, a in measures.items()}
 
-    results = list(pool.map(one, loop.programs, loop.groups, snapshot.states))
+    results = list(pool.map(one, session.programs, session.groups, snapshot.states))
     if not sharding.leads():
         return
     arrays = {
         **{f"train_{name}": mean(array) for name, array in snapshot.log.items()},
         **{n: np.concatenate([part[n] for part in results]) for n in results[0]},
     }
-    path = loop.folder.path / "reports" / f"{step:09d}.npz"
+    path = session.folder.path / "reports" / f"{step:09d}.npz"
     atomic.write_atomically(path, rows.pack(arrays))
 
 

@@ -23,7 +23,7 @@ def _not_of_orbax(record: logging.LogRecord) -> bool:
 
 def orbax() -> Any:
     """Orbax, which may raise errors but not log them: dozens of tracebacks for one."""
-    v1 = ocp.v1  # absl must make its logger before it can be asked for by name
+    v1 = ocp.v1  # absl must make its logger before it can be looked up by name
     logging.getLogger("absl").addFilter(_not_of_orbax)
     return v1
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from research.learning import arrays_on_disk, seals, sharding, shards
 from research.learning.forms import Form, Mismatch, compare, digest_of, forms_of, placed
-from research.learning.seals import Damaged, Seal
+from research.learning.seals import DamagedCheckpoint, Seal
 
 WRONG_STATE = "its state does not match its SHA-256"
 
 
-class Agreed(Damaged):
+class Agreed(DamagedCheckpoint):
     """Damage that all processes know of, so that process 0 can say it for all."""
 
 
@@ -27,7 +27,7 @@ def leaves(path: Path, named: dict[str, Any]) -> tuple[list[Any], Seal]:
 
 
 def _sealed(path: Path, wanted: list[Form]) -> Seal:
-    """The seal. Raises Mismatch where it is another state's, and Damaged."""
+    """The seal. Raises Mismatch where it is another state's, and DamagedCheckpoint."""
     seal = seals.read(path)
     try:
         compare(seal.forms, wanted)
@@ -43,7 +43,7 @@ def _read(path: Path, wanted: list[Form]) -> tuple[Seal, dict[str, np.ndarray]]:
     arrays = arrays_on_disk.read_whole(path / "arrays", seal.forms, seal.keys)
     of_state = shards.digest_of if seal.schema == seals.SHARDS else digest_of
     if of_state(seal.forms, arrays) != seal.digest:
-        raise Damaged(WRONG_STATE)
+        raise DamagedCheckpoint(WRONG_STATE)
     return seal, arrays
 
 

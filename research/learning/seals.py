@@ -19,7 +19,7 @@ SHARDS = 2  # each process wrote its own, and `digest` is `shards.digest`
 PART = ".part-"  # what is being written or removed; left by a killed run
 
 
-class Damaged(ValueError):
+class DamagedCheckpoint(ValueError):
     """A checkpoint that is not what was written."""
 
 
@@ -93,27 +93,27 @@ def commit(part: Path, seal: Seal) -> None:
 
 
 def read(path: Path) -> Seal:
-    """The seal of a checkpoint's folder. Raises Damaged."""
+    """The seal of a checkpoint's folder. Raises DamagedCheckpoint."""
     try:
         body = json.loads((path / "seal.json").read_bytes())
         checksum = body.pop("checksum")
     except Exception:
-        raise Damaged("seal.json cannot be read") from None
+        raise DamagedCheckpoint("seal.json cannot be read") from None
     if checksum != _checksum(body):
-        raise Damaged("seal.json does not match its checksum")
+        raise DamagedCheckpoint("seal.json does not match its checksum")
     if body["schema"] not in (WHOLE, SHARDS):
-        raise Damaged("it was written by another version")
+        raise DamagedCheckpoint("it was written by another version")
     forms = [Form(name, dtype, tuple(shape)) for name, dtype, shape in body["forms"]]
     seal = Seal(**{**body, "forms": forms})
     if str(seal.step) != path.name:
-        raise Damaged(f"it is the checkpoint of step {seal.step}")
+        raise DamagedCheckpoint(f"it is the checkpoint of step {seal.step}")
     return seal
 
 
 def check_files(path: Path, files: dict[str, str]) -> None:
-    """Raises Damaged, which names the first file that is not what was written."""
+    """Raises DamagedCheckpoint, which names the first file that is not what was written."""
     for name, expected in files.items():
         if not (path / name).is_file():
-            raise Damaged(f"{name} is missing")
+            raise DamagedCheckpoint(f"{name} is missing")
         if _file_sum(path / name) != expected:
-            raise Damaged(f"{name} does not match its checksum")
+            raise DamagedCheckpoint(f"{name} does not match its checksum")

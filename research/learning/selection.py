@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
 
 
 def outcome(row: Mapping[str, Any], target: float | None = None) -> Outcome:
-    """The outcome of a row of `trainability.result`, or of what has its columns.
+    """The outcome of a row of `training.result`, or of what has its columns.
 
     target: the share right whose reaching `steps_to_target` is about.
     """

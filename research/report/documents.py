@@ -5,7 +5,7 @@
     <!-- gallery: FOLDER -->       each one's picture, the answer in words, and its verdicts
     <!-- modules: FOLDER -->       what each module of a package says that it is for
 
-Each ends at `<!-- end -->`. A test holds that all of them match the rows.
+Each ends at `<!-- end -->`. A test checks that all of them match the rows.
 """
 
 import ast

@@ -71,7 +71,7 @@ def claims_table(judged: Sequence[Verdict]) -> Table:
 
 
 def present(study: Study, rows: Sequence[Row], form: str) -> None:
-    """Prints rows, and verdicts beside the tables, in the form that was asked for."""
+    """Prints rows, and verdicts beside the tables, in the requested format."""
 
     def shown() -> list[Table]:
         tables = list(study.tables(rows)) if rows else []

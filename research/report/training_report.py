@@ -250,7 +250,7 @@ def write(folder: Folder) -> None:
 
 
 def _columns(points: Sequence[dict]) -> list[str]:
-    """CURVES, then what else is said of some run."""
+    """CURVES, then further columns that some run has a value in."""
     some = [n for n in points[0] if any(row[n] is not None for row in points)]
     first = [*CURVES, *(n for n in points[0] if n.startswith(FOLLOWING))]
     return [*first, *(name for name in some if name not in first)]

@@ -50,7 +50,7 @@ def rows_of_size(study: Study, path: Path, size: str) -> Made | None:
 
 
 def records_of_size(study: Study, path: Path, size: str) -> list[Record]:
-    """The folder's whole records whose cells are of the size; none if there is none."""
+    """The folder's intact records of the size's cells; empty without a run."""
     if not (path / "run.json").is_file():
         return []
     have, _ = folders.records(Folder(path))

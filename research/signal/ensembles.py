@@ -28,7 +28,7 @@ SATURATED = 0.01  # a slope below this share of the activation's steepest is sat
 
 
 class Program(NamedTuple):
-    """The static settings: what a change of compiles a new program.
+    """The static settings: changing any of these recompiles.
 
     capacity: the number of layers that are drawn; any depth up to it can be run.
     """
@@ -186,7 +186,7 @@ class _LastDraw(threading.local):
 
     A worker's calls follow each other by draw, and drawing takes longer than most of
     them; of two workers each has a program, and so a draw, of its own. More than one
-    draw for each would not leave the memory that a unit was told it may use.
+    draw for each would not leave the memory that a unit may use.
     """
 
     request: tuple | None = None

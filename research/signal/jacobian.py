@@ -20,8 +20,8 @@ from research.architectures.contract import of_links
 from research.architectures.walk import Link, Tree
 
 EXACT_WIDTH = 256  # states up to this size are done exactly unless asked otherwise
-TOP = 8  # values asked of the iteration unless told otherwise
-OVERSAMPLING = 8  # further vectors, which speed up the last of those asked for
+TOP = 8  # singular values by iteration, by default
+OVERSAMPLING = 8  # further vectors, which speed up the last of the requested ones
 LOG10_2 = 0.30102999566398120
 
 

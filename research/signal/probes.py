@@ -46,7 +46,7 @@ def signal(
     """All profiles of one network on one batch x [batch, …].
 
     links: or a net and its variables, in two arguments. A stem and a head (`Link.end`)
-      are gone through and left out of the profiles; links without are all layers.
+      are traversed and left out of the profiles; links without are all layers.
     threshold: the |φ′| below which a unit counts as saturated.
 
     Normalisers use batch statistics. The profile equals automatic differentiation where

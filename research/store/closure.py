@@ -53,7 +53,7 @@ class Module(NamedTuple):
 
 
 class Sources:
-    """The source files below a folder, read when they are first asked for.
+    """The source files below a folder, each read at its first use.
 
     changed: texts to take instead of files', by their paths below the folder.
     """
@@ -219,7 +219,7 @@ def reached(
 ) -> Reached:
     """The definitions that are reached from syntax that stands in a module.
 
-    before: what is reached already, and neither gone through nor given again.
+    before: what is reached already, and neither traversed nor returned again.
     """
     passed: Reached = dict(before or {})
     fresh: Reached = {}

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from research.machine import host
 from research.store import atomic, rows
-from research.store.rows import Damaged, Record
+from research.store.rows import DamagedRow, Record
 from research.study.errors import LATER, Refusal
 
 
@@ -69,7 +69,7 @@ def existing(path: Path) -> Folder:
 
 @contextlib.contextmanager
 def locked(folder: Folder, shard: str | None) -> Iterator[None]:
-    """Holds the folder for this process; shards may hold it side by side.
+    """Locks the folder for this process; shards may share it.
 
     Raises Refusal, naming the holder, when another run has it. The kernel frees the
     lock when a process ends, however it ends.
@@ -166,7 +166,7 @@ def records(folder: Folder, quarantine: bool = False) -> tuple[list[Record], lis
     for path in sorted(folder.cells.glob("*.json")):
         try:
             whole.append(rows.load(path))
-        except Damaged as error:
+        except DamagedRow as error:
             damaged.append(str(error))
             if quarantine:
                 aside = folder.path / "quarantine"

@@ -42,7 +42,7 @@ class Record(NamedTuple):
         }
 
 
-class Damaged(ValueError):
+class DamagedRow(ValueError):
     """A file that is not what was written."""
 
 
@@ -97,21 +97,21 @@ def save(folder: Path, record: Record, packed: bytes | None) -> None:
 
 
 def load(path: Path) -> Record:
-    """The record in a file. Raises Damaged when the file is not what was written."""
+    """The record in a file. Raises DamagedRow when the file is not what was written."""
     try:
         body = json.loads(path.read_bytes())
         checksum = body.pop("checksum")
         if _digest(body) != checksum:
-            raise Damaged(f"{path.name}: checksum does not match")
+            raise DamagedRow(f"{path.name}: checksum does not match")
         if body.pop("schema") != SCHEMA:
-            raise Damaged(f"{path.name}: written by another version of depthbench")
+            raise DamagedRow(f"{path.name}: written by another version of depthbench")
         record = Record(**body)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, Damaged):
+        if isinstance(error, DamagedRow):
             raise
-        raise Damaged(f"{path.name}: not a row") from None
+        raise DamagedRow(f"{path.name}: not a row") from None
     if path.stem != record.id:
-        raise Damaged(f"{path.name}: contains the row of another cell")
+        raise DamagedRow(f"{path.name}: contains the row of another cell")
     if record.profiles is not None:
         _check_profiles(path.with_suffix(".npz"), record.profiles)
     return record
@@ -121,9 +121,9 @@ def _check_profiles(path: Path, digest: str) -> None:
     try:
         content = path.read_bytes()
     except OSError:
-        raise Damaged(f"{path.name}: missing") from None
+        raise DamagedRow(f"{path.name}: missing") from None
     if hashlib.sha256(content).hexdigest() != digest:
-        raise Damaged(f"{path.name}: checksum does not match")
+        raise DamagedRow(f"{path.name}: checksum does not match")
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:

@@ -20,7 +20,7 @@ class Claim(NamedTuple):
     """A sentence that can be right or wrong at each row in its scope.
 
     key: a name of its own among all studies' claims, as `he2015.gradient-kept`: first
-      author and year, or `popular` for what is told without a paper, or `depthbench` for
+      author and year, or `popular` for what has no paper, or `depthbench` for
       a bar of our own; then what it says.
     tag: its number on the list of claims, which several may share (S13); or none.
     gap: a row's seed-mean that the claim says is small; error: its standard error.

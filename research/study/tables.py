@@ -20,7 +20,7 @@ class Table(NamedTuple):
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A short form for people: numbers to `digits` figures, "-" for what is not there.
+    """A short readable form: numbers to `digits` figures, "-" for what is not there.
 
     >>> number(-0.150512), number(None), number(1024)
     ('-0.151', '-', '1024')

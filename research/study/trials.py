@@ -1,4 +1,4 @@
-"""Units of training runs: from a study's cells to calls of `learning.trainability`."""
+"""Units of training runs: from a study's cells to calls of `learning.training`."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from research.study import families
 from research.study.declaration import Cell, Cost, Measured, Plan, Unit
 
 with lazily():
-    from research.learning import trainability
+    from research.learning import training
 
 COPIES = 5  # of the parameters: themselves, gradient, step, two averages
 
@@ -60,7 +60,7 @@ def train(
 ) -> list[Measured]:
     """A Measured for each of the settings, which share one program."""
     at_a_time = max(1, memory // cost(fulls).memory)
-    return trainability.measure(fulls, at_a_time, target)
+    return training.measure(fulls, at_a_time, target)
 
 
 def cost(fulls: Sequence[dict[str, Any]]) -> Cost:

@@ -147,7 +147,7 @@ def test_every_bit_of_a_row_is_checked(done):
         path.write_bytes(flipped)
         try:
             record = rows.load(path)
-        except rows.Damaged:
+        except rows.DamagedRow:
             continue
         path.write_bytes(content)  # only spacing may change without notice
         assert record == rows.load(path)

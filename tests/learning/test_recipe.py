@@ -24,7 +24,7 @@ PROGRAM = """
 import json
 from research.cli import train
 from research.cli.main import Parser
-from research.learning import recipe, supervised, trainability
+from research.learning import recipe, supervised, training
 from research.report import training_report
 
 parser = Parser()
@@ -32,7 +32,7 @@ train.arguments(parser)
 typed = "--mixing 4 --gates all --smoothing 0.1,0.2 --depth 2 --width 8"
 settings = train.check(parser.parse(typed.split()))
 members = training_report.members(settings)
-run = trainability.run_of({**settings, **members[1]}, 0)
+run = training.run_of({**settings, **members[1]}, 0)
 plain = recipe.of({"depth": 2, "width": 8})
 systems = [
     supervised.system(recipe.of({"depth": 2, "width": 8, **more}))

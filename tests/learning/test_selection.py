@@ -37,7 +37,7 @@ def grids(count=300, **given):
 
 
 def row(draw):
-    """A row as `trainability.result` makes it."""
+    """A row as `training.result` makes it."""
     return {
         "diverged": draw.choice((0.0, 1 / 3, 1.0)),
         "reached": draw.choice((0.0, 1.0)),

@@ -15,7 +15,7 @@ from benchmarks.trainability import study as trainability
 from research.architectures import ARCHITECTURES
 from research.catalogues.optimizers import OPTIMIZERS
 from research.learning import recipe, supervised, sweeps
-from research.learning import trainability as core
+from research.learning import training as core
 from research.learning.sweeps import Trained
 from research.report.rendering import as_markdown, text_of
 from research.signal.measured import Measured

@@ -148,7 +148,7 @@ def block_of(settings: Settings, placement: Placement, **more) -> Block:
 
 
 def head_of(settings: Settings, placement: Placement, read, every=identity) -> Head:
-    """A linear head on `read`, or on `every` where each step is asked for outputs.
+    """A linear head on `read`, or on `every` where each step has outputs.
 
     What was never normalised is, as Pre-LN nets do.
     """

@@ -19,7 +19,7 @@ from experiments.training import (
     rezero,
 )
 from research.catalogues.optimizers import OPTIMIZERS
-from research.learning import supervised, sweeps, trainability
+from research.learning import supervised, sweeps, training
 from research.report.rendering import as_markdown
 from research.study import plan
 from research.study.claims import judge
@@ -108,9 +108,7 @@ def test_every_value_can_be_typed(study):
 
 
 def test_runs_that_do_not_arrive_count_as_late_as_they_ran():
-    result = trainability.result(
-        made_up(None, [_run(0.001), _run(0.05)], 40), target=0.75
-    )
+    result = training.result(made_up(None, [_run(0.001), _run(0.05)], 40), target=0.75)
     at = result.profiles["steps_to_target"]
     assert math.isinf(at[0]) and at[1] < 40
     cell = {"steps": 40}

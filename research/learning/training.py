@@ -1,4 +1,4 @@
-"""Does it train? One network setting and recipe, one row of numbers over seeds."""
+"""Training of one setting of a network and a recipe: one row of numbers over seeds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
