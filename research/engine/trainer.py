@@ -116,9 +116,9 @@ def train(order: Order, folder: Folder, work: Work, mesh: Any) -> int:
     began = time.perf_counter()
     with contextlib.ExitStack() as stack:
         try:
-            kept_in, seconds = folder.path / "checkpoints", order.checkpoint_seconds
+            place, seconds = folder.path / "checkpoints", order.checkpoint_seconds
             keeper = stack.enter_context(
-                processes.keeper(kept_in, seconds, order.mesh is not None)
+                processes.keeper(place, seconds, order.mesh is not None)
             )
             steps = order.steps if sharding.leads() else 0
             advanced = stack.enter_context(progress(steps, work.system.watch))
