@@ -15,18 +15,20 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
 
     Raises Refusal where none is left.
     """
-    kept, said = families.fit(cells, typed)
-    able = [cell for cell in kept if _classifies(cell)]
-    if len(able) < len(kept):
-        one = next(cell for cell in kept if not _classifies(cell))
+    buildable, lines = families.fit(cells, typed)
+    able = [cell for cell in buildable if _classifies(cell)]
+    if len(able) < len(buildable):
+        one = next(cell for cell in buildable if not _classifies(cell))
         why = (
             f"{one['architecture']} on {one['dataset']} is trained for {_task(one)}, "
             "of which no share is right"
         )
         if not able:
             raise Refusal(f"--architecture {why}")
-        said.append(f"left out {len(kept) - len(able)} of {len(kept)} cells: {why}")
-    return able, said
+        lines.append(
+            f"left out {len(buildable) - len(able)} of {len(buildable)} cells: {why}"
+        )
+    return able, lines
 
 
 def _classifies(cell: Cell) -> bool:

@@ -163,9 +163,9 @@ def _stepping(net: Prepared, gradient: Any) -> dict[str, Any]:
         "gradient": lambda: gradient(*net.arguments),
         "profile": lambda: profile(*net.arguments),
     }
-    taken = timing.interleaved(calls, STEP_ROUNDS, STEP_SECONDS)
-    step, profiled = timing.times(taken["gradient"]), timing.times(taken["profile"])
-    ratio = timing.ratio(taken["profile"], taken["gradient"])
+    seconds = timing.interleaved(calls, STEP_ROUNDS, STEP_SECONDS)
+    step, profiled = timing.times(seconds["gradient"]), timing.times(seconds["profile"])
+    ratio = timing.ratio(seconds["profile"], seconds["gradient"])
     return {
         "step_ms": step.median_ms,
         "step_ms_low": step.low_ms,

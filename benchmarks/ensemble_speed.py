@@ -40,7 +40,7 @@ WORKERS = 2  # as many as the runner has on two cores
 TOLERANCE = 1e-3
 
 
-class Task(NamedTuple):
+class Grid(NamedTuple):
     """What every way is asked for, with the arrays that all of them start from."""
 
     architecture: str
@@ -77,12 +77,12 @@ class Ready(NamedTuple):
     threads: int
 
 
-class Way(NamedTuple):
+class GridWay(NamedTuple):
     """A way of running the grid. absent: why it cannot be run here; "" if it can."""
 
     name: str
     source: str
-    ready: Callable[[Task], Ready]
+    ready: Callable[[Grid], Ready]
     absent: Callable[[str], str] = lambda architecture: ""
 
 
@@ -95,7 +95,7 @@ def _members() -> list[Any]:
     return [ensembles.Member(both, both) for both in rules]
 
 
-def _by_workers(task: Task, function: Callable, orders: Sequence[tuple], read) -> Ready:
+def _by_workers(grid: Grid, function: Callable, orders: Sequence[tuple], read) -> Ready:
     """`function` of the ensembles, called for each (activation, members).
 
     What a call moves to the device and back is part of what it does, hence "allow".
@@ -104,8 +104,8 @@ def _by_workers(task: Task, function: Callable, orders: Sequence[tuple], read) -
 
     def run(order):
         activation, members = order
-        drawn = (task.program, activation, "normal", task.depth)
-        return function(*drawn, members, task.seeds)
+        drawn = (grid.program, activation, "normal", grid.depth)
+        return function(*drawn, members, grid.seeds)
 
     def call():
         with jax.transfer_guard("allow"):
@@ -114,31 +114,31 @@ def _by_workers(task: Task, function: Callable, orders: Sequence[tuple], read) -
     return Ready(call, read, WORKERS)
 
 
-def _ensemble(task: Task) -> Ready:
+def _ensemble(grid: Grid) -> Ready:
     """All variances and seeds of an activation in one call: gradients alone."""
     orders = [(activation, _members()) for activation in GRID]
     read = lambda results: np.concatenate([net for group in results for net in group])
-    return _by_workers(task, ensembles.log_gradients, orders, read)
+    return _by_workers(grid, ensembles.log_gradients, orders, read)
 
 
-def _profiles(task: Task, together: bool) -> Ready:
+def _profiles(grid: Grid, together: bool) -> Ready:
     """Lengths, correlations and saturation as well."""
     groups = [_members()] if together else [[member] for member in _members()]
     orders = [(activation, group) for activation in GRID for group in groups]
     read = lambda results: np.concatenate(
         [signal.log10_gradient for group in results for signal in group]
     )
-    return _by_workers(task, ensembles.signals, orders, read)
+    return _by_workers(grid, ensembles.signals, orders, read)
 
 
-def _one_by_one(task: Task) -> Ready:
+def _one_by_one(grid: Grid) -> Ready:
     """One jitted program an activation, one call a net, arguments on the device."""
 
     @functools.cache
     def program(activation: str):
         def gradients(variables, x, y, rules):
             phi = ACTIVATIONS[activation].phi
-            net = ensembles.build(task.program, phi, "normal", rules, task.depth)
+            net = ensembles.build(grid.program, phi, "normal", rules, grid.depth)
 
             def loss(logits):
                 losses = optax.softmax_cross_entropy_with_integer_labels(logits, y)
@@ -150,26 +150,26 @@ def _one_by_one(task: Task) -> Ready:
 
     members = dict(zip(SIGMA_W2, _members(), strict=True))
     arguments = []
-    for activation, sigma_w2, place in task.nets():
-        own = jax.tree.map(lambda a, p=place: a[p], task.variables)
+    for activation, sigma_w2, place in grid.nets():
+        weights = jax.tree.map(lambda a, p=place: a[p], grid.variables)
         rules = jax.tree.map(np.float32, members[sigma_w2])
-        put = jax.device_put((own, task.x[place], task.y[place], rules))
+        put = jax.device_put((weights, grid.x[place], grid.y[place], rules))
         arguments.append((program(activation), put))
     return Ready(lambda: [run(*put) for run, put in arguments], np.stack, 1)
 
 
-def _torch(task: Task, threads: int) -> Ready:
+def _torch(grid: Grid, threads: int) -> Ready:
     """PyTorch's eager loop; which number of threads is faster depends on the machine."""
     nets = [
         torch_loop.net(
             activation,
-            jax.tree.map(lambda a, p=place: a[p], task.variables),
+            jax.tree.map(lambda a, p=place: a[p], grid.variables),
             _gains(sigma_w2),
-            task.x[place],
-            task.y[place],
-            task.depth,
+            grid.x[place],
+            grid.y[place],
+            grid.depth,
         )
-        for activation, sigma_w2, place in task.nets()
+        for activation, sigma_w2, place in grid.nets()
     ]
 
     def call():
@@ -185,27 +185,27 @@ def _torch_absent(architecture: str) -> str:
     return torch_loop.absent() or plain
 
 
-WAYS: Catalogue[Way] = Catalogue(
+WAYS: Catalogue[GridWay] = Catalogue(
     "way",
     [
-        Way(
+        GridWay(
             "ensemble",  # the others' times are divided by this one's
             "research/ensembles.py: seeds and variances side by side, two workers",
             _ensemble,
         ),
-        Way(
+        GridWay(
             "all_profiles",
             "the same, with lengths, correlations and saturation as well",
             lambda task: _profiles(task, together=True),
         ),
-        Way(
+        GridWay(
             "by_variance",
             "all profiles, a variance a call: what the runner does on a CPU",
             lambda task: _profiles(task, together=False),
         ),
-        Way("one_by_one", "one jitted program, called net by net", _one_by_one),
+        GridWay("one_by_one", "one jitted program, called net by net", _one_by_one),
         *(
-            Way(
+            GridWay(
                 "torch" if threads == 1 else "torch_threads",
                 f"PyTorch's eager autograd, net by net, threads: {threads}",
                 functools.partial(_torch, threads=threads),
@@ -257,7 +257,7 @@ def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
     return Cost(memory, memory, seconds)
 
 
-def prepare(cell: Cell) -> Task:
+def prepare(cell: Cell) -> Grid:
     """The grid's draws and batches, the same for every way."""
     shared = {name: cell[name] for name in ("architecture", "width", "batch")}
     program = ensembles.Program(
@@ -270,23 +270,23 @@ def prepare(cell: Cell) -> Task:
     seeds = range(cell["seeds"])
     variables, x, y = ensembles.inputs(program, "normal", seeds)
     arrays = (jax.device_get(variables), x, y)
-    return Task(*shared.values(), cell["depth"], seeds, program, *arrays)
+    return Grid(*shared.values(), cell["depth"], seeds, program, *arrays)
 
 
 def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
     """One Measured for each way; all are run in turn, the ensemble always among them."""
-    task = prepare(cells[0])
-    reasons = {c["way"]: WAYS[c["way"]].absent(task.architecture) for c in cells}
+    grid = prepare(cells[0])
+    reasons = {c["way"]: WAYS[c["way"]].absent(grid.architecture) for c in cells}
     names = dict.fromkeys([BASE, *(way for way, why in reasons.items() if not why)])
-    ready = {name: WAYS[name].ready(task) for name in names}
+    ready = {name: WAYS[name].ready(grid) for name in names}
     first = {name: timing.first(way.call) for name, way in ready.items()}
-    found = {name: way.read(first[name].result) for name, way in ready.items()}
+    norms = {name: way.read(first[name].result) for name, way in ready.items()}
     calls = {name: way.call for name, way in ready.items()}
-    taken = timing.interleaved(calls, cells[0]["rounds"])
+    seconds = timing.interleaved(calls, cells[0]["rounds"])
     load = ceilings.load()
     products = lambda *sides: timing.product_gflops(*sides, operations=load.operations)
     peak = {
-        "product_gflops": products(task.batch, task.width),
+        "product_gflops": products(grid.batch, grid.width),
         "peak_gflops": products(load.sides[0], load.sides[0]),
     }
     return [
@@ -296,7 +296,7 @@ def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured
             "ok",
             "",
             {
-                **_values(task, cell["way"], taken, first, found),
+                **_values(grid, cell["way"], seconds, first, norms),
                 "threads": ready[cell["way"]].threads,
                 **peak,
             },
@@ -305,13 +305,13 @@ def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured
     ]
 
 
-def _values(task: Task, way: str, taken, first, found) -> dict[str, Any]:
-    step = timing.times(taken[way])
-    ratio = timing.ratio(taken[way], taken[BASE])
-    apart = float(np.max(np.abs(found[way] - found[BASE])))
+def _values(grid: Grid, way: str, seconds, first, norms) -> dict[str, Any]:
+    step = timing.times(seconds[way])
+    ratio = timing.ratio(seconds[way], seconds[BASE])
+    apart = float(np.max(np.abs(norms[way] - norms[BASE])))
     compiled = first[way].compile_s
     return {
-        "cells": task.count,
+        "cells": grid.count,
         "trace_s": max(0.0, first[way].total_s - compiled - step.median_ms / 1e3),
         "compile_s": compiled,
         "step_ms": step.median_ms,
@@ -323,14 +323,14 @@ def _values(task: Task, way: str, taken, first, found) -> dict[str, Any]:
         "ratio_high": ratio.high,
         "agrees": apart <= TOLERANCE,
         "largest_difference": apart,
-        "gflops": work(task) / step.median_ms / 1e6,
+        "gflops": work(grid) / step.median_ms / 1e6,
     }
 
 
-def work(task: Task) -> float:
+def work(grid: Grid) -> float:
     """Floating-point operations that the question needs: two products a layer."""
-    kernels = 2 if task.architecture == "highway_mlp" else 1
-    return task.count * task.depth * kernels * 2 * 2.0 * task.batch * task.width**2
+    kernels = 2 if grid.architecture == "highway_mlp" else 1
+    return grid.count * grid.depth * kernels * 2 * 2.0 * grid.batch * grid.width**2
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:

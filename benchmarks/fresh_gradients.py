@@ -48,12 +48,12 @@ def measure(cell: Mapping[str, Any], depth: int, shared: Shared) -> Fresh:
     capacity = max(shared["deepest"], depth) if repeats else depth
     settings = {**cell, "depth": depth}
     program = measurement.program_of(settings, tuple(shared["activations"]), capacity)
-    (found,) = measurement.measure([settings], program, cell["seeds"])
-    values = {**dict.fromkeys(COLUMNS), **found.values}
+    (measured,) = measurement.measure([settings], program, cell["seeds"])
+    values = {**dict.fromkeys(COLUMNS), **measured.values}
     columns: dict[str, Any] = {name: values[name] for name in COLUMNS}
     columns["gradient"] = values.get("verdict")
     columns["theory_depth"] = theory_depth(cell, values)
-    profile = found.profiles.get("log10_gradient")
+    profile = measured.profiles.get("log10_gradient")
     if profile is None:
         return Fresh(columns, np.empty(0))
     with np.errstate(invalid="ignore"):

@@ -59,15 +59,15 @@ def growth(
 def _linear(powers: np.ndarray, values: np.ndarray) -> tuple[float, float, float]:
     """(sum of squares, fixed, rate) of the best fixed + rate × powers."""
     columns = np.stack([1 / values, powers / values], axis=1)
-    found = np.linalg.lstsq(columns, np.ones(len(values)), rcond=None)[0]
-    if found[0] < RESOLUTION * np.min(values):
+    coefficients = np.linalg.lstsq(columns, np.ones(len(values)), rcond=None)[0]
+    if coefficients[0] < RESOLUTION * np.min(values):
         alone = columns[:, 1]
-        found = np.array([0.0, np.sum(alone) / np.sum(alone**2)])
-    elif found[1] < 0:
+        coefficients = np.array([0.0, np.sum(alone) / np.sum(alone**2)])
+    elif coefficients[1] < 0:
         alone = columns[:, 0]
-        found = np.array([np.sum(alone) / np.sum(alone**2), 0.0])
-    squares = float(np.sum((columns @ found - 1) ** 2))
-    return squares, float(found[0]), float(found[1])
+        coefficients = np.array([np.sum(alone) / np.sum(alone**2), 0.0])
+    squares = float(np.sum((columns @ coefficients - 1) ** 2))
+    return squares, float(coefficients[0]), float(coefficients[1])
 
 
 def _flat_error(d, v, squares, noise, fixed) -> float | None:

@@ -34,7 +34,7 @@ SHARED = "devices share cores"
 SECONDS = 300  # that a cell's own process may take
 
 
-class Way(NamedTuple):
+class Split(NamedTuple):
     """A way to split, or how much is split."""
 
     name: str
@@ -44,16 +44,16 @@ class Way(NamedTuple):
 MESHES = Catalogue(
     "mesh",
     [
-        Way("data", "the batch: Goyal et al. 2017, arXiv:1706.02677"),
-        Way("parameters", "fully sharded: Rajbhandari et al. 2020, arXiv:1910.02054"),
-        Way("cells", "an ensemble's runs, which need nothing of one another"),
+        Split("data", "the batch: Goyal et al. 2017, arXiv:1706.02677"),
+        Split("parameters", "fully sharded: Rajbhandari et al. 2020, arXiv:1910.02054"),
+        Split("cells", "an ensemble's runs, which need nothing of one another"),
     ],
 )
 WORKS = Catalogue(
     "work",
     [
-        Way("strong", "one device's examples shared out: Amdahl 1967"),
-        Way("weak", "as many examples for each device: Gustafson 1988"),
+        Split("strong", "one device's examples shared out: Amdahl 1967"),
+        Split("weak", "as many examples for each device: Gustafson 1988"),
     ],
 )
 
@@ -93,10 +93,10 @@ def on_devices(cell: Cell) -> Measured:
         timeout=SECONDS,
     )
     if done.returncode:
-        said = done.stderr[-2000:]
-        raise RuntimeError(said or f"its process ended with {done.returncode}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    return Measured("ok", SHARED, {**found, "efficiency": None})
+        stderr = done.stderr[-2000:]
+        raise RuntimeError(stderr or f"its process ended with {done.returncode}")
+    results = json.loads(done.stdout.splitlines()[-1])
+    return Measured("ok", SHARED, {**results, "efficiency": None})
 
 
 def values(cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,11 +117,11 @@ def values(cell: Mapping[str, Any]) -> dict[str, Any]:
         else (many, batch, runs),
     }
     calls = {name: call(cell, *way) for name, way in ways.items()}
-    taken = timing.interleaved(calls, int(cell["rounds"]))
+    seconds = timing.interleaved(calls, int(cell["rounds"]))
     examples = {name: b * n for name, (_, b, n) in ways.items()}
-    spent = timing.times(taken["many"])
+    spent = timing.times(seconds["many"])
     each = timing.ratio(
-        taken["many"] / examples["many"], taken["one"] / examples["one"]
+        seconds["many"] / examples["many"], seconds["one"] / examples["one"]
     )
     step_ms = spent.median_ms / int(cell["steps"])
     return {
@@ -149,8 +149,8 @@ def call(cell: Mapping[str, Any], shape: Any, batch: int, runs: int) -> Any:
     seeds, hypers = sweeps.arguments(group)
     everywhere = sharding.place(mesh)
     train, _ = examples.splits(chosen)
-    given = hypers, examples.first(train), np.int32(steps)
-    hypers, data, count = sharding.put(given, everywhere)
+    arrays = hypers, examples.first(train), np.int32(steps)
+    hypers, data, count = sharding.put(arrays, everywhere)
     states = [programs.init(seeds, hypers)]
 
     def advance():
@@ -172,11 +172,11 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         low, high = row["per_example_low"], row["per_example_high"]
         ratio = f"{row['per_example']:.2f} ({low:.2f}–{high:.2f})"
         share = row["efficiency"]
-        told = Mark(SHARED, "dim")
+        efficiency = Mark(SHARED, "dim")
         if share is not None:
-            told = Mark(f"{share:.0%}", "good" if share >= 0.8 else "bad")
+            efficiency = Mark(f"{share:.0%}", "good" if share >= 0.8 else "bad")
         shown = [number(row[n]) for n in ("examples", "step_ms", "examples_per_s")]
-        body.append((*label, *shown, ratio, told))
+        body.append((*label, *shown, ratio, efficiency))
     title = "A step on a mesh; time per example beside one device's (quartiles)"
     headers = "mesh work devices examples step_ms examples_per_s per_example efficiency"
     return [Table(title, tuple(headers.split()), tuple(body))]

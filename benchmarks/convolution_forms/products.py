@@ -17,7 +17,7 @@ with lazily():
 
     from research.architectures import convolution
 
-Form = Callable[[Any, Any], Any]
+Convolution = Callable[[Any, Any], Any]
 EDGES = ((1, 1), (1, 1))
 
 
@@ -77,7 +77,9 @@ def _kernel_in_order(x: Any, kernel: Any) -> Any:
     return jnp.transpose(y, (2, 0, 1, 3))
 
 
-def mixture(forward: Form, for_input: Form, for_kernel: Form) -> Form:
+def mixture(
+    forward: Convolution, for_input: Convolution, for_kernel: Convolution
+) -> Convolution:
     """`forward`, whose gradients are the transposes of two other forms."""
 
     def mixed(x, kernel):

@@ -39,7 +39,7 @@ with lazily():
 TOLERANCE = 1e-4
 
 
-class Form(NamedTuple):
+class ConvolutionForm(NamedTuple):
     """A convolution of x [batch, side, side, channels] with a kernel [3, 3, …]."""
 
     name: str
@@ -48,36 +48,38 @@ class Form(NamedTuple):
 
 
 BASE = "xla"
-FORMS: Catalogue[Form] = Catalogue(
+FORMS: Catalogue[ConvolutionForm] = Catalogue(
     "form",
     [
-        Form(BASE, "lax.conv_general_dilated, with jax's gradients", forms.xla),
-        Form(
+        ConvolutionForm(
+            BASE, "lax.conv_general_dilated, with jax's gradients", forms.xla
+        ),
+        ConvolutionForm(
             "ordered",
             "gradients as convolutions in XLA's fast order; seeds one by one",
             forms.ordered,
         ),
-        Form(
+        ConvolutionForm(
             "ordered_groups",
             "gradients in the fast order; seeds as groups",
             forms.ordered_groups,
         ),
-        Form(
+        ConvolutionForm(
             "kernel_by_products",
             "input gradient in the fast order, kernel's by one product",
             forms.kernel_by_products,
         ),
-        Form(
+        ConvolutionForm(
             "products",
             "XLA forward; gradients by sums of products",
             forms.products,
         ),
-        Form(
+        ConvolutionForm(
             "offset_by_offset",
             "a sum of nine products with shifted images",
             forms.offset_by_offset,
         ),
-        Form(
+        ConvolutionForm(
             "all_offsets_at_once",
             "one product with every pixel's surroundings",
             forms.all_offsets_at_once,
@@ -141,14 +143,14 @@ def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
     return Cost(memory, memory, seconds)
 
 
-class Task(NamedTuple):
+class Inputs(NamedTuple):
     """kernels: [seeds, layers, 3, 3, channels, channels]; x: [seeds, batch, …]."""
 
     kernels: Any
     x: Any
 
 
-def prepare(cell: Mapping[str, Any], seeds: int) -> Task:
+def prepare(cell: Mapping[str, Any], seeds: int) -> Inputs:
     """Gaussian images, and kernels that keep their size."""
     random, channels = np.random.default_rng(0), cell["channels"]
     side = AREA // channels
@@ -157,7 +159,7 @@ def prepare(cell: Mapping[str, Any], seeds: int) -> Task:
         (9 * channels) ** -0.5
     )
     x = random.standard_normal((seeds, cell["batch"], side, side, channels), np.float32)
-    return Task(*jax.device_put((kernels, x)))
+    return Inputs(*jax.device_put((kernels, x)))
 
 
 def program(form: Callable, place: Place, gradient: bool) -> Callable:
@@ -184,22 +186,22 @@ def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured
     """One Measured for each form, with XLA's own outside a loop, alone, as the base."""
     cell: Mapping[str, Any] = cells[0]
     place = PLACES[cell["place"]]
-    task = prepare(cell, cell["seeds"] if place.seeds else 1)
-    one = Task(task.kernels[0], task.x[0])
-    given = task if place.seeds else one
+    all_nets = prepare(cell, cell["seeds"] if place.seeds else 1)
+    one_net = Inputs(all_nets.kernels[0], all_nets.x[0])
+    inputs = all_nets if place.seeds else one_net
     names = [str(c["form"]) for c in cells]
-    picked = _picked(given, place, names)
+    picked = _picked(inputs, place, names)
     timed, apart = {}, {}
     for gradient in (False, True):
-        calls = {"": _call(FORMS[BASE].convolve, PLACES["unrolled"], gradient, one)}
+        calls = {"": _call(FORMS[BASE].convolve, PLACES["unrolled"], gradient, one_net)}
         for name in names:
-            calls[name] = _call(FORMS[name].convolve, place, gradient, given)
-        found = {name: calls[name]() for name in names}
-        expected = found.get(BASE)
+            calls[name] = _call(FORMS[name].convolve, place, gradient, inputs)
+        results = {name: calls[name]() for name in names}
+        expected = results.get(BASE)
         if expected is None:
-            expected = _call(FORMS[BASE].convolve, place, gradient, given)()
+            expected = _call(FORMS[BASE].convolve, place, gradient, inputs)()
         for name in names:
-            far = _apart(found[name], expected)
+            far = _apart(results[name], expected)
             apart[name] = max(apart.get(name, 0.0), far)
         timed[gradient] = timing.interleaved(calls, cell["rounds"])
     nets = cell["seeds"] if place.seeds else 1
@@ -209,24 +211,24 @@ def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured
     ]
 
 
-def _call(form: Callable, place: Place, gradient: bool, task: Task) -> Callable:
+def _call(form: Callable, place: Place, gradient: bool, inputs: Inputs) -> Callable:
     run = jax.jit(program(form, place, gradient))
-    return lambda: run(*task)
+    return lambda: run(*inputs)
 
 
-def _picked(task: Task, place: Place, names: Sequence[str]) -> str | None:
+def _picked(inputs: Inputs, place: Place, names: Sequence[str]) -> str | None:
     """The form whose program is the one of `convolve`."""
 
     def text(form):
-        return str(jax.make_jaxpr(program(form, place, True))(*task))
+        return str(jax.make_jaxpr(program(form, place, True))(*inputs))
 
     ours = text(forms.chosen)
     return next((n for n in names if text(FORMS[n].convolve) == ours), None)
 
 
-def _apart(found: Any, expected: Any) -> float:
+def _apart(results: Any, expected: Any) -> float:
     """The largest distance of two arrays beside their norm."""
-    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True)
+    pairs = zip(jax.tree.leaves(results), jax.tree.leaves(expected), strict=True)
     norm = lambda a: float(np.linalg.norm(np.asarray(a, np.float64)))
     return max(norm(np.asarray(a) - np.asarray(b)) / norm(b) for a, b in pairs)
 
@@ -243,9 +245,9 @@ def _measured(cell, nets: int, name: str, timed, apart: float, picked: bool):
         reason = f"differs from XLA's own by {number(apart)} of its size"
         return Measured("differs", reason, values)
     for gradient, column in ((False, "forward"), (True, "gradient")):
-        taken = timed[gradient]
-        ratio = timing.ratio(taken[name] / nets, taken[""])
-        step = timing.times(taken[name] / (nets * cell["layers"]))
+        seconds = timed[gradient]
+        ratio = timing.ratio(seconds[name] / nets, seconds[""])
+        step = timing.times(seconds[name] / (nets * cell["layers"]))
         values |= {
             f"{column}_ms": step.median_ms,
             f"{column}_ratio": ratio.median,
@@ -279,8 +281,8 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         if row["status"] != "ok":
             body.append((*label, *[""] * 3, Mark(row["status"], "bad")))
             continue
-        own, least = row["gradient_ratio"], best[_shape(row)]
-        tone = "good" if own == least else "bad" if own > 2 * least else ""
+        gradient, least = row["gradient_ratio"], best[_shape(row)]
+        tone = "good" if gradient == least else "bad" if gradient > 2 * least else ""
         times = (number(row["forward_ms"]), number(row["gradient_ms"]))
         ratio = Mark(_spread(row, "gradient"), tone)
         body.append((*label, *times, _spread(row, "forward"), ratio))

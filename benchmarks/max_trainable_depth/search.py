@@ -25,7 +25,7 @@ class Found(NamedTuple):
         failed = [depth for depth, good in self.probed.items() if not good]
         return all(depth > self.deepest for depth in failed)
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """What was asked, by depth: "1+ 2+ 3- 4-"."""
         marks = {True: "+", False: "-"}
         return " ".join(f"{d}{marks[self.probed[d]]}" for d in sorted(self.probed))
@@ -42,11 +42,11 @@ def ladder(allows: Callable[[int], bool], cap: int) -> Ladder:
         return Ladder((), ())
 
     def steps(factor: float) -> tuple[int, ...]:
-        depth, found = float(allowed[0]), []
+        depth, nearest = float(allowed[0]), []
         while depth <= cap * 1.0001:
-            found.append(min(allowed, key=lambda near: abs(near - depth)))
+            nearest.append(min(allowed, key=lambda near: abs(near - depth)))
             depth *= factor
-        return tuple(dict.fromkeys([*found, allowed[-1]]))
+        return tuple(dict.fromkeys([*nearest, allowed[-1]]))
 
     rungs = steps(2.0)
     return Ladder(rungs, tuple(sorted({*rungs, *steps(2**0.5)})))

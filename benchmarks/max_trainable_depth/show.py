@@ -20,11 +20,11 @@ def tables(rows: Sequence[Row]) -> list[Table]:
 
 def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Rows by architecture and normaliser."""
-    found: dict[str, list[Row]] = {}
+    grouped: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: row["normalizer"] != "none"):
         norm = "" if row["normalizer"] == "none" else f" + {row['normalizer']}"
-        found.setdefault(f"{row['architecture']}{norm}", []).append(row)
-    return dict(sorted(found.items(), key=lambda one: rows.index(one[1][0])))
+        grouped.setdefault(f"{row['architecture']}{norm}", []).append(row)
+    return dict(sorted(grouped.items(), key=lambda one: rows.index(one[1][0])))
 
 
 def name(row: Row, rows: Sequence[Row]) -> str:
@@ -79,9 +79,9 @@ def _worst_and_best(
 
 def _joined(rows: Sequence[Row]) -> Table:
     body = []
-    for group, own in groups(rows).items():
+    for group, group_rows in groups(rows).items():
         body.append((f"{group}:", *[""] * 9))
-        body += [_line(name(row, rows), row) for row in own]
+        body += [_line(name(row, rows), row) for row in group_rows]
     first = rows[0]
     title = (
         f"Deepest net that trains ({first['target']:.0%} of {first['dataset']} in "
@@ -150,16 +150,18 @@ def _agreement(rows: Sequence[Row]) -> Table:
     good = [row for row in rows if row["status"] == "ok"]
     body = []
     for architecture in dict.fromkeys(row["architecture"] for row in good):
-        own = [row for row in good if row["architecture"] == architecture]
-        outlives = sum(row["max_depth"] > 1.5 * row["gradient_depth"] for row in own)
-        falls_short = sum(1.5 * row["max_depth"] < row["gradient_depth"] for row in own)
-        within = sum(_theory_holds(row) for row in own)
-        having = sum(row.get("theory_depth") is not None for row in own)
+        nets = [row for row in good if row["architecture"] == architecture]
+        outlives = sum(row["max_depth"] > 1.5 * row["gradient_depth"] for row in nets)
+        falls_short = sum(
+            1.5 * row["max_depth"] < row["gradient_depth"] for row in nets
+        )
+        within = sum(_theory_holds(row) for row in nets)
+        having = sum(row.get("theory_depth") is not None for row in nets)
         body.append(
             (
                 architecture,
-                number(len(own)),
-                f"{len(own) - outlives - falls_short}",
+                number(len(nets)),
+                f"{len(nets) - outlives - falls_short}",
                 Mark(str(outlives), "warning" if outlives else "dim"),
                 Mark(str(falls_short), "warning" if falls_short else "dim"),
                 f"{within} of {having}" if having else "-",
@@ -203,10 +205,10 @@ def _draw(rows: Sequence[Row]):
     figure = figures.new(8.2, 1.5 + 0.2 * (len(rows) + len(grouped)))
     bars, cost = figure.subplots(1, 2, sharey=True, width_ratios=(3.4, 1))
     places, ticks, place = [], [], 0.0
-    for group, own in grouped.items():
+    for group, group_rows in grouped.items():
         bars.text(0.72, place, group, fontweight="bold", va="center", fontsize=8)
         place += 1.0
-        for row in own:
+        for row in group_rows:
             _bar(bars, place, row)
             cost.plot(row["step_ms"], place, "o", color="#444444", ms=3.5)
             places.append(place)
@@ -242,11 +244,11 @@ def _bar(axes, place: float, row: Row) -> None:
     depth = max(row["max_depth"], 0.8)
     colour = COLOURS.get(str(row["gradient_at_cap"]), OTHER)
     axes.barh(place, depth - 0.7, 0.62, left=0.7, color=colour, alpha=0.85, lw=0)
-    said = f"≥ {depth}" if row["capped"] else str(row["max_depth"])
+    text = f"≥ {depth}" if row["capped"] else str(row["max_depth"])
     inside = depth >= 4
     side = {"ha": "right", "color": "white"} if inside else {"color": "#333333"}
     where = depth * (0.95 if inside else 1.1)
-    axes.text(where, place, said, va="center", fontsize=6.5, zorder=5, **side)
+    axes.text(where, place, text, va="center", fontsize=6.5, zorder=5, **side)
     edge = {"mfc": "white", "mec": "black", "mew": 0.8, "zorder": 3}
     survives = max(row["gradient_depth"], 0.8)
     axes.plot(survives, place, "o", ms=4, clip_on=False, **edge)
@@ -264,10 +266,10 @@ def _legend(axes, rows: Sequence[Row]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    seen = dict.fromkeys(str(row["gradient_at_cap"]) for row in rows)
+    verdicts = dict.fromkeys(str(row["gradient_at_cap"]) for row in rows)
     handles = [
         Patch(color=COLOURS.get(one, OTHER), alpha=0.85, label=f"gradient {one}")
-        for one in seen
+        for one in verdicts
     ]
     marks = (
         ("D", "black", "theory allows"),

@@ -18,7 +18,7 @@ with lazily():
     from research.machine import timing
 
 
-class Program(NamedTuple):
+class CompiledLoop(NamedTuple):
     """A compiled training loop. peak_mib: arguments, results and scratch, as XLA plans
     them; None where it does not say. compile_s: to trace, lower and compile it."""
 
@@ -27,13 +27,13 @@ class Program(NamedTuple):
     peak_mib: float | None
 
 
-def compiled(loop: Any, arguments: tuple) -> Program:
+def compiled(loop: Any, arguments: tuple) -> CompiledLoop:
     """The jitted loop, compiled for these arguments."""
     began = time.perf_counter()
     program = loop.lower(*arguments).compile()
     seconds = time.perf_counter() - began
     plan = timing.planned(program)
-    return Program(program, seconds, plan and plan.peak / 2**20)
+    return CompiledLoop(program, seconds, plan and plan.peak / 2**20)
 
 
 def operations(recipe: Any, hyper: Any) -> float:

@@ -146,16 +146,16 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     cap = int(cells[0]["cap"] or 1)
     at = [{**c, "depth": first[str(c["architecture"])]} for c in cells]
     shallow = [cell for cell in at if int(cell["depth"] or 1) <= cap]
-    said = []
+    lines = []
     if len(shallow) < len(at):
         name = next(name for name in sorted(named) if first[name] > cap)
         why = f"--cap {cap}: {name} has no depth below {first[name]}"
         if not shallow:
             raise Refusal(why)
-        said.append(f"left out {len(at) - len(shallow)} of {len(at)} cells: {why}")
-    kept, more = classifiers.fit(shallow, {*typed, "depth"})
-    without = [{n: v for n, v in c.items() if n != "depth"} for c in kept]
-    return without, [*said, *more]
+        lines.append(f"left out {len(at) - len(shallow)} of {len(at)} cells: {why}")
+    buildable, more = classifiers.fit(shallow, {*typed, "depth"})
+    without = [{n: v for n, v in c.items() if n != "depth"} for c in buildable]
+    return without, [*lines, *more]
 
 
 def _first(allows: Callable[[int], bool]) -> int:
@@ -201,17 +201,17 @@ def searched(
     allows = ARCHITECTURES[cell["architecture"]].depths.allows
     steps = depth_search.ladder(allows, cell["cap"])
     trainer = Trainer(settings, steps.grid[-1], at_a_time, programs, {})
-    found = depth_search.search(trainer.trains, steps, cell["start"], cell["patience"])
-    shown = found.deepest or min(found.probed)
+    result = depth_search.search(trainer.trains, steps, cell["start"], cell["patience"])
+    shown = result.deepest or min(result.probed)
     there = trainer.tries[shown]
     fresh = fresh_gradients.measure(cell, shown, shared)
     deepest = fresh_gradients.measure(cell, steps.grid[-1], shared)
     values = {
-        "max_depth": found.deepest,
-        "fails_at": found.fails_at,
-        "capped": found.deepest == steps.grid[-1],
-        "steady": found.steady,
-        "probed": found.said(),
+        "max_depth": result.deepest,
+        "fails_at": result.fails_at,
+        "capped": result.deepest == steps.grid[-1],
+        "steady": result.steady,
+        "probed": result.summary(),
         "best_rate": there.rate,
         "train_accuracy": float(np.mean(there.right)),
         "diverged": there.diverged,
@@ -224,14 +224,14 @@ def searched(
         **_cost(trainer, shown),
     }
     tries = trainer.tries.values()
-    kept = {
+    arrays = {
         "depth": np.array(list(trainer.tries)),
         "accuracy": np.array([np.mean(one.right) for one in tries]),
         "rate": np.array([one.rate for one in tries]),
         "diverged": np.array([one.diverged for one in tries]),
         "decades": deepest.decades,
     }
-    return Measured("ok", "", values, kept)
+    return Measured("ok", "", values, arrays)
 
 
 def _cost(trainer: Trainer, depth: int) -> dict[str, Any]:
@@ -272,7 +272,7 @@ def pairs(axis: str, plain: str, other: str, rows: Sequence[Seen]) -> list[Seen]
         return tuple(row[name] for name in AXES if name != axis)
 
     base = {rest(r): r for r in rows if r[axis] == plain and r["status"] == "ok"}
-    found: list[Seen] = []
+    paired: list[Seen] = []
     for row in rows:
         if row[axis] != other or row["status"] != "ok" or rest(row) not in base:
             continue
@@ -280,8 +280,8 @@ def pairs(axis: str, plain: str, other: str, rows: Sequence[Seen]) -> list[Seen]
         if row["capped"] and against["capped"]:
             continue
         gain = math.log2(max(row["max_depth"], 1) / max(against["max_depth"], 1))
-        found.append({**row, "gain": gain})
-    return found
+        paired.append({**row, "gain": gain})
+    return paired
 
 
 # Depths are known to one step of the grid, √2: that much is no excess, and no gain less.

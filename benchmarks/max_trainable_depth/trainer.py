@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.max_trainable_depth import step_cost
-from benchmarks.max_trainable_depth.step_cost import Program
+from benchmarks.max_trainable_depth.step_cost import CompiledLoop
 from research.architectures import ARCHITECTURES
 from research.catalogues.optimizers import OPTIMIZERS
 from research.lazy import lazily
@@ -53,7 +53,7 @@ class Trainer(NamedTuple):
     settings: dict[str, Any]
     deepest: int
     at_a_time: int
-    programs: dict[Any, Program]
+    programs: dict[Any, CompiledLoop]
     tries: dict[int, Try]
 
     def trains(self, depth: int) -> bool:
@@ -113,32 +113,32 @@ class Trainer(NamedTuple):
         return recipe.of({**self.settings, "depth": depth})
 
     def runs(self, rate: float, seeds: int) -> list[Any]:
-        own = {**self.settings, "learning_rate": rate}
-        return [training.run_of(own, seed) for seed in range(seeds)]
+        settings = {**self.settings, "learning_rate": rate}
+        return [training.run_of(settings, seed) for seed in range(seeds)]
 
     def train(self, depth: int, runs: list[Any]) -> Ended:
         """The share right over the last WINDOW batches of each run, once it is over."""
         data, _ = examples.batches(self.recipe(depth))
         steps = self.settings["steps"]
-        found = Ended([], [], [])
+        ended = Ended([], [], [])
         for group in sweeps.grouped(runs, self.at_a_time):
             _, hyper = sweeps.arguments(group)
             arguments = (self.state(depth, group), hyper, data, np.int32(steps))
             program = self.program(depth, arguments, len(group))
             began = time.perf_counter()
             state, log = program.call(*arguments)
-            right, stopped, taken = jax.device_get(
+            right, stopped, steps_run = jax.device_get(
                 (log["accuracy"], state.diverged, state.step)
             )
             seconds = (time.perf_counter() - began) / len(group)
-            found.step_ms.append(1e3 * seconds / int(np.max(taken)))
+            ended.step_ms.append(1e3 * seconds / int(np.max(steps_run)))
             last = np.atleast_2d(right)[:, -training.WINDOW :].mean(axis=1)
             diverged = np.atleast_1d(stopped) >= 0
-            found.right.extend(map(float, np.where(diverged, 0.0, last)))
-            found.diverged.extend(map(bool, diverged))
-        return found
+            ended.right.extend(map(float, np.where(diverged, 0.0, last)))
+            ended.diverged.extend(map(bool, diverged))
+        return ended
 
-    def program(self, depth: int, arguments: tuple, runs: int) -> Program:
+    def program(self, depth: int, arguments: tuple, runs: int) -> CompiledLoop:
         """The training loop at a depth, compiled when it is first asked for."""
         if (depth, runs) not in self.programs:
             loop = self.parts(depth, runs).advance

@@ -116,13 +116,13 @@ def held(
     program: from (state, *batch) to (state, (loss, outputs)); it may eat the state.
     gradients: what they are of the state after one step.
     """
-    kept = [state]
+    current = [state]
 
     def step():
-        kept[0], seen = program(kept[0], *batch)
-        return seen
+        current[0], results = program(current[0], *batch)
+        return results
 
-    return Side(step, lambda: gradients(kept[0]))
+    return Side(step, lambda: gradients(current[0]))
 
 
 def settings(

@@ -78,10 +78,10 @@ def lstm(shape: CaseSize) -> Problem:
 def transformer_weights(variables: Any) -> Weights:
     """stem, layers [depth, …] of norms and linear maps by name, norm, head."""
     (stage,) = variables.stages
-    own = stage["params"]
-    layers = {name: own[name] for name in ("wide", "narrow")} | own["attention"]
+    params = stage["params"]
+    layers = {name: params[name] for name in ("wide", "narrow")} | params["attention"]
     for name in ("norm_attention", "norm_feed"):
-        layers[name] = _flat(own[name], kept=1)
+        layers[name] = _flat(params[name], leading=1)
     return {
         "stem": variables.stem["params"]["Dense_0"],
         "layers": layers,
@@ -90,9 +90,9 @@ def transformer_weights(variables: Any) -> Weights:
     }
 
 
-def _flat(norm: Weights, kept: int = 0) -> Weights:
+def _flat(norm: Weights, leading: int = 0) -> Weights:
     """A norm's scale and shift without dimensions of one, but for the first `kept`."""
-    return {name: a.reshape(*a.shape[:kept], -1) for name, a in norm.items()}
+    return {name: a.reshape(*a.shape[:leading], -1) for name, a in norm.items()}
 
 
 def transformer(shape: CaseSize) -> Problem:
@@ -117,8 +117,8 @@ def resnet_weights(variables: Any) -> Weights:
     for stage in variables.stages:
         params = stage["params"]
         for index in range(len(params["Conv_0"]["kernel"])):
-            own = jax.tree.map(lambda a, i=index: a[i], params)
-            first, second = normalized(own, 0), normalized(own, 1)
+            block = jax.tree.map(lambda a, i=index: a[i], params)
+            first, second = normalized(block, 0), normalized(block, 1)
             blocks.append({"first": first, "second": second})
     head = variables.head["params"]["Head_0"]["Dense_0"]
     stem = normalized(variables.stem["params"], 0)

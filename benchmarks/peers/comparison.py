@@ -63,9 +63,9 @@ def compare(
     """Columns of ours and of each library, by name."""
     with lenient():
         trials = start(case, task, libraries)
-        taken = take(trials, rounds)
+        seconds = take(trials, rounds)
     firsts = trials[BASE].first_s
-    return {name: _values(name, one, taken, firsts) for name, one in trials.items()}
+    return {name: _values(name, one, seconds, firsts) for name, one in trials.items()}
 
 
 def start(
@@ -76,20 +76,20 @@ def start(
     jax's caches are cleared before each: what sides have in common, each pays.
     """
     outputs = np.asarray(in_depthbench.outputs(task))
-    own = in_depthbench.side(task)
-    first = _first(own)
-    gradients = case.arrange(jax.device_get(own.gradients()))
-    seen = [outputs, _losses(first.result, own.step)]
+    our_side = in_depthbench.side(task)
+    first = _first(our_side)
+    gradients = case.arrange(jax.device_get(our_side.gradients()))
+    ours = [outputs, _losses(first.result, our_side.step)]
     form = f"training.step of {case.architecture}"
-    trials = {BASE: Trial(own.step, form, first.total_s, 0.0, True)}
+    trials = {BASE: Trial(our_side.step, form, first.total_s, 0.0, True)}
     for name, library in libraries.items():
         build, sizes = library.module.NETS[case.form], task.x.shape[1:]
         side = library.side(build(task.weights, sizes), task)
         first = _first(side)
-        found = jax.device_get(side.gradients())
+        their_gradients = jax.device_get(side.gradients())
         expected = library.module.leaves(build(gradients, sizes))
         theirs = [_on_host(first.result[1]), _losses(first.result, side.step)]
-        largest = max(apart(found, expected), apart(theirs, seen))
+        largest = max(apart(their_gradients, expected), apart(theirs, ours))
         agrees = largest <= case.tolerance
         form = (build.__doc__ or "").partition("\n")[0]
         trials[name] = Trial(side.step, form, first.total_s, largest, agrees)
@@ -115,7 +115,7 @@ def _losses(first: tuple[Any, Any], step: Callable) -> np.ndarray:
     return np.array([float(loss) for loss in losses])
 
 
-def apart(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
+def apart(results: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
     """The largest relative difference of arrays, one by one.
 
     What is nearly nothing beside the rest (a key's bias has no gradient at all, but for
@@ -123,7 +123,7 @@ def apart(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
     """
     norm = lambda array: float(np.linalg.norm(np.asarray(array, np.float64)))
     whole = norm([norm(array) for array in expected])
-    pairs = zip(found, expected, strict=True)
+    pairs = zip(results, expected, strict=True)
     return max(norm(a - b) / max(norm(b), SMALL * whole) for a, b in pairs)
 
 
@@ -138,7 +138,7 @@ def take(trials: dict[str, Trial], rounds: int) -> dict[str, np.ndarray]:
 
 
 def _values(
-    name: str, trial: Trial, taken: dict[str, np.ndarray], own_first_s: float
+    name: str, trial: Trial, seconds: dict[str, np.ndarray], own_first_s: float
 ) -> dict[str, Any]:
     values = {
         "form": trial.form,
@@ -149,7 +149,8 @@ def _values(
     }
     if not trial.agrees:
         return values
-    step, ratio = timing.times(taken[name]), timing.ratio(taken[name], taken[BASE])
+    step = timing.times(seconds[name])
+    ratio = timing.ratio(seconds[name], seconds[BASE])
     return {
         **values,
         "step_ms": step.median_ms,

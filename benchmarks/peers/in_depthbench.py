@@ -28,18 +28,18 @@ def side(task: Problem) -> Side:
     hyper = jax.device_put(jax.tree.map(jnp.float32, numbers))
     variables = jax.tree.map(jnp.array, task.variables)
     learner = supervised.learner(parts, variables, hyper.rule)
-    kept = [systems.start(learner, jax.random.key(0))]
+    current = [systems.start(learner, jax.random.key(0))]
     batch = jax.device_put({"inputs": task.x, "targets": task.y})
     step_of = functools.partial(systems.step, supervised.system_of(parts))
     program = jax.jit(step_of, donate_argnums=0)
 
     def step():
-        kept[0], means = program(kept[0], hyper, batch)
+        current[0], means = program(current[0], hyper, batch)
         return means["loss"], None
 
     def gradients():
         """SGD's momentum, which starts at zero, is the gradient after one step."""
-        return optax.tree_utils.tree_get(kept[0].tree.opt, "trace")
+        return optax.tree_utils.tree_get(current[0].tree.opt, "trace")
 
     return Side(step, gradients)
 

@@ -100,7 +100,7 @@ def mlp(weights: Weights, shape: Sizes) -> Model:
             z = layer(jnp.tanh(z))
         return net["head"](jnp.tanh(z)), state
 
-    layers = [_linear(own) for own in each(weights["layers"])]
+    layers = [_linear(params) for params in each(weights["layers"])]
     return Model((_ends(weights, layers=layers), None), forward)
 
 
@@ -122,11 +122,11 @@ def deep_mlp(weights: Weights, shape: Sizes) -> Model:
 def lstm(weights: Weights, shape: Sizes) -> Model:
     """jax.lax.scan of eqx.nn.LSTMCell."""
 
-    def layer(own):
-        width = len(own["recurrent"])
+    def layer(params):
+        width = len(params["recurrent"])
         cell = eqx.nn.LSTMCell(width, width, key=jax.random.key(0))
-        weight, recurrent = own["kernel"].T, own["recurrent"].T
-        return _filled(cell, weight_ih=weight, weight_hh=recurrent, bias=own["bias"])
+        weight, recurrent = params["kernel"].T, params["recurrent"].T
+        return _filled(cell, weight_ih=weight, weight_hh=recurrent, bias=params["bias"])
 
     def forward(net, state, x):
         h = jax.vmap(net["stem"])(x)
@@ -140,7 +140,7 @@ def lstm(weights: Weights, shape: Sizes) -> Model:
             _, h = lax.scan(step, (zeros, zeros), h)
         return net["head"](h[-1]), state
 
-    layers = [layer(own) for own in each(weights["layers"])]
+    layers = [layer(params) for params in each(weights["layers"])]
     return Model((_ends(weights, layers=layers), None), forward)
 
 
@@ -149,13 +149,13 @@ def _layer_norm(norm: Weights) -> Any:
     return _filled(module, weight=norm["scale"], bias=norm["shift"])
 
 
-def _attention(own: Weights, heads: int) -> Any:
-    width = len(own["query"]["kernel"])
+def _attention(params: Weights, heads: int) -> Any:
+    width = len(params["query"]["kernel"])
     biased = {f"use_{n}_bias": True for n in ("query", "key", "value", "output")}
     module = eqx.nn.MultiheadAttention(heads, width, **biased, key=jax.random.key(0))
     names = ("query", "key", "value", "output")
     read = lambda m: [getattr(m, f"{name}_proj") for name in names]
-    return eqx.tree_at(read, module, [_linear(own[name]) for name in names])
+    return eqx.tree_at(read, module, [_linear(params[name]) for name in names])
 
 
 def transformer(weights: Weights, shape: Sizes) -> Model:
@@ -163,32 +163,32 @@ def transformer(weights: Weights, shape: Sizes) -> Model:
     width = len(weights["stem"]["bias"])
     heads, places = attention.heads_of(width), positions(shape[0], width)
 
-    def block(own):
+    def block(params):
         return {
-            "norm_attention": _layer_norm(own["norm_attention"]),
-            "attention": _attention(own, heads),
-            "norm_feed": _layer_norm(own["norm_feed"]),
-            "wide": _linear(own["wide"]),
-            "narrow": _linear(own["narrow"]),
+            "norm_attention": _layer_norm(params["norm_attention"]),
+            "attention": _attention(params, heads),
+            "norm_feed": _layer_norm(params["norm_feed"]),
+            "wide": _linear(params["wide"]),
+            "narrow": _linear(params["narrow"]),
         }
 
     def forward(net, state, x):
         every = jax.vmap  # over time
         h = every(net["stem"])(x) + places
-        for own in net["layers"]:
-            read = every(own["norm_attention"])(h)
-            h = h + own["attention"](read, read, read)
-            wide = every(own["wide"])(every(own["norm_feed"])(h))
-            h = h + every(own["narrow"])(jax.nn.relu(wide))
+        for layer in net["layers"]:
+            read = every(layer["norm_attention"])(h)
+            h = h + layer["attention"](read, read, read)
+            wide = every(layer["wide"])(every(layer["norm_feed"])(h))
+            h = h + every(layer["narrow"])(jax.nn.relu(wide))
         return net["head"](every(net["norm"])(h).mean(0)), state
 
-    layers = [block(own) for own in each(weights["layers"])]
+    layers = [block(params) for params in each(weights["layers"])]
     norm = _layer_norm(weights["norm"])
     return Model((_ends(weights, layers=layers, norm=norm), None), forward)
 
 
-def _convolution(own: Weights, strides: int, edge: int, groups: int = 1) -> Any:
-    rows, _, inputs, features = own["kernel"].shape
+def _convolution(params: Weights, strides: int, edge: int, groups: int = 1) -> Any:
+    rows, _, inputs, features = params["kernel"].shape
     module = eqx.nn.Conv2d(
         inputs * groups,
         features,
@@ -196,22 +196,22 @@ def _convolution(own: Weights, strides: int, edge: int, groups: int = 1) -> Any:
         strides,
         edge,
         groups=groups,
-        use_bias="bias" in own,
+        use_bias="bias" in params,
         key=jax.random.key(0),
     )
-    values = {"weight": np.transpose(own["kernel"], (3, 2, 0, 1))}
-    if "bias" in own:
-        values["bias"] = own["bias"][:, None, None]
+    values = {"weight": np.transpose(params["kernel"], (3, 2, 0, 1))}
+    if "bias" in params:
+        values["bias"] = params["bias"][:, None, None]
     return _filled(module, **values)
 
 
-def _normalized(own: Weights, strides: int = 1) -> tuple[Any, Any]:
+def _normalized(params: Weights, strides: int = 1) -> tuple[Any, Any]:
     """A convolution without bias, and batch norm."""
     norm = eqx.nn.BatchNorm(
-        len(own["scale"]), "batch", EPSILON, momentum=0.9, mode="batch"
+        len(params["scale"]), "batch", EPSILON, momentum=0.9, mode="batch"
     )
-    convolution = _convolution({"kernel": own["kernel"]}, strides, 1)
-    return convolution, _filled(norm, weight=own["scale"], bias=own["shift"])
+    convolution = _convolution({"kernel": params["kernel"]}, strides, 1)
+    return convolution, _filled(norm, weight=params["scale"], bias=params["shift"])
 
 
 def _channel_first(x: np.ndarray) -> np.ndarray:
@@ -221,13 +221,13 @@ def _channel_first(x: np.ndarray) -> np.ndarray:
 def resnet(weights: Weights, shape: Sizes) -> Model:
     """eqx.nn.Conv2d and eqx.nn.BatchNorm, of images [channel, row, column]."""
 
-    def block(own):
-        inputs, features = own["first"]["kernel"].shape[2:]
-        first = _normalized(own["first"], features // inputs)
-        return first, _normalized(own["second"])
+    def block(params):
+        inputs, features = params["first"]["kernel"].shape[2:]
+        first = _normalized(params["first"], features // inputs)
+        return first, _normalized(params["second"])
 
     def build():
-        blocks = [block(own) for own in weights["blocks"]]
+        blocks = [block(params) for params in weights["blocks"]]
         stem, head = _normalized(weights["stem"]), _linear(weights["head"])
         return {"stem": stem, "blocks": blocks, "head": head}
 
@@ -252,11 +252,11 @@ def resnet(weights: Weights, shape: Sizes) -> Model:
 def alexnet(weights: Weights, shape: Sizes) -> Model:
     """eqx.nn.Conv2d, MaxPool2d and Linear; Equinox has no local response norm."""
     convolutions, channels = [], 3
-    for number, own in enumerate(weights["convolutions"]):
-        groups = channels // own["kernel"].shape[2]
-        channels = own["kernel"].shape[3]
-        edge = own["kernel"].shape[0] // 2 if number else 0
-        convolutions.append(_convolution(own, 1 if number else 4, edge, groups))
+    for number, params in enumerate(weights["convolutions"]):
+        groups = channels // params["kernel"].shape[2]
+        channels = params["kernel"].shape[3]
+        edge = params["kernel"].shape[0] // 2 if number else 0
+        convolutions.append(_convolution(params, 1 if number else 4, edge, groups))
     first, *others = weights["dense"]
     turned = {**first, "kernel": channels_first(first["kernel"], channels)}
 
@@ -272,7 +272,7 @@ def alexnet(weights: Weights, shape: Sizes) -> Model:
     net = {
         "convolutions": convolutions,
         "pool": eqx.nn.MaxPool2d(3, 2),
-        "dense": [_linear(own) for own in (turned, *others)],
+        "dense": [_linear(params) for params in (turned, *others)],
     }
     return Model((net, None), forward, _channel_first)
 

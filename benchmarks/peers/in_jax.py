@@ -110,8 +110,8 @@ def lstm(weights: Weights, shape: Sizes) -> Model:
 
     def forward(params, statistics, x):
         h = _linear(params["stem"], jnp.swapaxes(x, 0, 1))
-        for own in params["layers"]:
-            h = layer(own, h)
+        for cell in params["layers"]:
+            h = layer(cell, h)
         return _linear(params["head"], h[-1]), statistics
 
     return Model(({**weights, "layers": layers}, None), forward)
@@ -130,8 +130,8 @@ def _mixed(params: Weights, h: Any, heads: int) -> Any:
     query, key, value = jnp.transpose(parts, (2, 0, 3, 1, 4))
     scores = (query * (width // heads) ** -0.5) @ jnp.swapaxes(key, 2, 3)
     shares = jnp.exp(scores - lax.stop_gradient(jnp.max(scores, -1, keepdims=True)))
-    seen = (shares @ value) / jnp.sum(shares, -1, keepdims=True)
-    return _linear(params["output"], jnp.swapaxes(seen, 1, 2).reshape(h.shape))
+    attended = (shares @ value) / jnp.sum(shares, -1, keepdims=True)
+    return _linear(params["output"], jnp.swapaxes(attended, 1, 2).reshape(h.shape))
 
 
 def transformer(weights: Weights, shape: Sizes) -> Model:
@@ -177,16 +177,16 @@ def _convolution(kernel: Any, x: Any, strides: int, edge: int) -> Any:
     return jnp.concatenate(done, 3)
 
 
-def _normalized(params: Weights, kept: Any, x: Any, strides: int = 1):
+def _normalized(params: Weights, running: Any, x: Any, strides: int = 1):
     """(a convolution after batch norm, the norm's new running statistics)."""
     z = _convolution(params["kernel"], x, strides, 1)
     mean = jnp.mean(z, (0, 1, 2))
     variance = jnp.mean(jnp.square(z - mean), (0, 1, 2))
-    kept = jax.tree.map(
-        lambda old, new: KEPT * old + (1 - KEPT) * new, kept, (mean, variance)
+    running = jax.tree.map(
+        lambda old, new: KEPT * old + (1 - KEPT) * new, running, (mean, variance)
     )
     z = (z - mean) * lax.rsqrt(variance + EPSILON) * params["scale"] + params["shift"]
-    return z, kept
+    return z, running
 
 
 def resnet(weights: Weights, shape: Sizes) -> Model:
@@ -196,10 +196,10 @@ def resnet(weights: Weights, shape: Sizes) -> Model:
         width = len(params["scale"])
         return (np.zeros(width, np.float32), np.ones(width, np.float32))
 
-    def block(params, kept, x):
+    def block(params, running, x):
         strides = len(params["first"]["scale"]) // x.shape[3]
-        y, first = _normalized(params["first"], kept["first"], x, strides)
-        y, second = _normalized(params["second"], kept["second"], jax.nn.relu(y))
+        y, first = _normalized(params["first"], running["first"], x, strides)
+        y, second = _normalized(params["second"], running["second"], jax.nn.relu(y))
         if strides > 1:
             more = y.shape[3] - x.shape[3]
             x = jnp.pad(x[:, ::strides, ::strides], [(0, 0)] * 3 + [(0, more)])
@@ -207,12 +207,13 @@ def resnet(weights: Weights, shape: Sizes) -> Model:
 
     def forward(params, statistics, x):
         h, stem = _normalized(params["stem"], statistics["stem"], x)
-        h, kept = jax.nn.relu(h), []
-        for own, old in zip(params["blocks"], statistics["blocks"], strict=True):
-            h, new = block(own, old, h)
-            kept.append(new)
+        h, running = jax.nn.relu(h), []
+        pairs = zip(params["blocks"], statistics["blocks"], strict=True)
+        for block_params, old in pairs:
+            h, new = block(block_params, old, h)
+            running.append(new)
         outputs = _linear(params["head"], jnp.mean(h, (1, 2)))
-        return outputs, {"stem": stem, "blocks": kept}
+        return outputs, {"stem": stem, "blocks": running}
 
     blocks = [
         {name: fresh(params) for name, params in block.items()}
@@ -242,10 +243,10 @@ def alexnet(weights: Weights, shape: Sizes) -> Model:
 
     def forward(params, statistics, x):
         def layer(number, h, strides=1):
-            own = params["convolutions"][number]
-            edge = 0 if number == 0 else own["kernel"].shape[0] // 2
-            z = _convolution(own["kernel"], h, strides, edge)
-            return jax.nn.relu(z + own["bias"])
+            convolution = params["convolutions"][number]
+            edge = 0 if number == 0 else convolution["kernel"].shape[0] // 2
+            z = _convolution(convolution["kernel"], h, strides, edge)
+            return jax.nn.relu(z + convolution["bias"])
 
         h = layer(0, x, 4)
         h = layer(1, _pooled(local_response(h, 3)))

@@ -55,16 +55,16 @@ def side(model: Model, task: Problem) -> Side:
     optimizer = keras.optimizers.SGD(RATE, momentum=MOMENTUM)
     optimizer.build(net.trainable_variables)
 
-    def cost(trained, kept, x, y):
-        outputs, kept = net.stateless_call(trained, kept, x, training=True)
-        return measure(y, outputs), (outputs, kept)
+    def cost(trained, statistics, x, y):
+        outputs, statistics = net.stateless_call(trained, statistics, x, training=True)
+        return measure(y, outputs), (outputs, statistics)
 
     def step(state, x, y):
-        trained, kept, momentum = state
+        trained, statistics, momentum = state
         gradient = jax.value_and_grad(cost, has_aux=True)
-        (loss, (outputs, kept)), slope = gradient(trained, kept, x, y)
+        (loss, (outputs, statistics)), slope = gradient(trained, statistics, x, y)
         trained, momentum = optimizer.stateless_apply(momentum, slope, trained)
-        return (trained, kept, momentum), (loss, outputs)
+        return (trained, statistics, momentum), (loss, outputs)
 
     variables = (
         net.trainable_variables,
@@ -151,10 +151,10 @@ def lstm(weights: Weights, shape: Sizes) -> Model:
     x = keras.Input(shape)
     h = _linear(weights["stem"], x)
     layers = each(weights["layers"])
-    for number, own in enumerate(layers):
-        width, last = len(own["recurrent"]), number == len(layers) - 1
+    for number, params in enumerate(layers):
+        width, last = len(params["recurrent"]), number == len(layers) - 1
         layer = keras.layers.LSTM(width, return_sequences=not last)
-        h = _filled(layer, h, own["kernel"], own["recurrent"], own["bias"])
+        h = _filled(layer, h, params["kernel"], params["recurrent"], params["bias"])
     return _model(x, _linear(weights["head"], h))
 
 
@@ -163,15 +163,15 @@ def _layer_norm(norm: Weights, h: Any) -> Any:
     return _filled(layer, h, norm["scale"], norm["shift"])
 
 
-def _attention(own: Weights, h: Any, heads: int) -> Any:
+def _attention(params: Weights, h: Any, heads: int) -> Any:
     width = h.shape[-1]
     layer = keras.layers.MultiHeadAttention(heads, width // heads)
     out, values = layer(h, h), []
     for name in ("query", "key", "value"):
-        values.append(own[name]["kernel"].reshape(width, heads, -1))
-        values.append(own[name]["bias"].reshape(heads, -1))
-    values.append(own["output"]["kernel"].reshape(heads, -1, width))
-    layer.set_weights([*values, own["output"]["bias"]])
+        values.append(params[name]["kernel"].reshape(width, heads, -1))
+        values.append(params[name]["bias"].reshape(heads, -1))
+    values.append(params["output"]["kernel"].reshape(heads, -1, width))
+    layer.set_weights([*values, params["output"]["bias"]])
     return out
 
 
@@ -181,19 +181,19 @@ def transformer(weights: Weights, shape: Sizes) -> Model:
     heads = attention.heads_of(width)
     x = keras.Input(shape)
     h = _linear(weights["stem"], x) + positions(shape[0], width)
-    for own in each(weights["layers"]):
-        h = h + _attention(own, _layer_norm(own["norm_attention"], h), heads)
-        wide = _linear(own["wide"], _layer_norm(own["norm_feed"], h), "relu")
-        h = h + _linear(own["narrow"], wide)
+    for params in each(weights["layers"]):
+        h = h + _attention(params, _layer_norm(params["norm_attention"], h), heads)
+        wide = _linear(params["wide"], _layer_norm(params["norm_feed"], h), "relu")
+        h = h + _linear(params["narrow"], wide)
     h = keras.layers.GlobalAveragePooling1D()(_layer_norm(weights["norm"], h))
     return _model(x, _linear(weights["head"], h))
 
 
-def _convolution(own: Weights, h: Any, strides: int, edge: int) -> Any:
-    rows, _, inputs, features = own["kernel"].shape
+def _convolution(params: Weights, h: Any, strides: int, edge: int) -> Any:
+    rows, _, inputs, features = params["kernel"].shape
     if edge:
         h = keras.layers.ZeroPadding2D(edge)(h)
-    bias = [own["bias"]] if "bias" in own else []
+    bias = [params["bias"]] if "bias" in params else []
     layer = keras.layers.Conv2D(
         features,
         rows,
@@ -202,14 +202,14 @@ def _convolution(own: Weights, h: Any, strides: int, edge: int) -> Any:
         use_bias=bool(bias),
         kernel_initializer="zeros",
     )
-    return _filled(layer, h, own["kernel"], *bias)
+    return _filled(layer, h, params["kernel"], *bias)
 
 
-def _normalized(own: Weights, h: Any, strides: int = 1) -> Any:
+def _normalized(params: Weights, h: Any, strides: int = 1) -> Any:
     """A convolution without bias, and batch norm."""
-    z = _convolution({"kernel": own["kernel"]}, h, strides, 1)
+    z = _convolution({"kernel": params["kernel"]}, h, strides, 1)
     layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=EPSILON)
-    return _filled(layer, z, own["scale"], own["shift"])
+    return _filled(layer, z, params["scale"], params["shift"])
 
 
 def resnet(weights: Weights, shape: Sizes) -> Model:
@@ -217,10 +217,12 @@ def resnet(weights: Weights, shape: Sizes) -> Model:
     relu = keras.ops.relu
     x = keras.Input(shape)
     h = relu(_normalized(weights["stem"], x))
-    for own in weights["blocks"]:
-        inputs, features = own["first"]["kernel"].shape[2:]
+    for params in weights["blocks"]:
+        inputs, features = params["first"]["kernel"].shape[2:]
         strides = features // inputs
-        y = _normalized(own["second"], relu(_normalized(own["first"], h, strides)))
+        y = _normalized(
+            params["second"], relu(_normalized(params["first"], h, strides))
+        )
         if strides > 1:
             edges = [(0, 0)] * 3 + [(0, features - inputs)]
             h = keras.ops.pad(h[:, ::strides, ::strides], edges)
@@ -241,11 +243,11 @@ def alexnet(weights: Weights, shape: Sizes) -> Model:
     """keras.layers.Conv2D, MaxPooling2D and Dense; no layer for the response norm."""
     relu, pooled = keras.ops.relu, lambda h: keras.layers.MaxPooling2D(3, 2)(h)
     x = h = keras.Input(shape)
-    for number, own in enumerate(weights["convolutions"]):
+    for number, params in enumerate(weights["convolutions"]):
         if number in (1, 2):
             h = pooled(_local_response(h))
-        edge = own["kernel"].shape[0] // 2 if number else 0
-        h = relu(_convolution(own, h, 1 if number else 4, edge))
+        edge = params["kernel"].shape[0] // 2 if number else 0
+        h = relu(_convolution(params, h, 1 if number else 4, edge))
     h = keras.layers.Flatten()(pooled(h))
     first, second, head = weights["dense"]
     h = _linear(second, _linear(first, h, "relu"), "relu")

@@ -48,9 +48,9 @@ def side(model: Model, task: Problem) -> Side:
 
     def step(state, x, y):
         net, optimizer = nnx.merge(graph, state)
-        seen, slope = nnx.value_and_grad(cost, has_aux=True)(net, x, y)
+        results, slope = nnx.value_and_grad(cost, has_aux=True)(net, x, y)
         optimizer.update(net, slope)
-        return nnx.state((net, optimizer)), seen
+        return nnx.state((net, optimizer)), results
 
     def gradients(state):
         _, optimizer = nnx.merge(graph, state)
@@ -90,7 +90,7 @@ def _ends(weights: Weights, **parts: Any) -> Any:
 
 def mlp(weights: Weights, shape: Sizes) -> Model:
     """Layers one after another."""
-    layers = nnx.List([_linear(own) for own in each(weights["layers"])])
+    layers = nnx.List([_linear(params) for params in each(weights["layers"])])
 
     def forward(net, x):
         z = net.stem(x)
@@ -117,34 +117,34 @@ def deep_mlp(weights: Weights, shape: Sizes) -> Model:
 def lstm(weights: Weights, shape: Sizes) -> Model:
     """nnx.RNN of nnx.OptimizedLSTMCell."""
 
-    def layer(own):
-        width = len(own["recurrent"])
+    def layer(params):
+        width = len(params["recurrent"])
         cell = nnx.OptimizedLSTMCell(width, width, rngs=nnx.Rngs(0))
-        _filled(cell.dense_i, kernel=own["kernel"])
-        _filled(cell.dense_h, kernel=own["recurrent"], bias=own["bias"])
+        _filled(cell.dense_i, kernel=params["kernel"])
+        _filled(cell.dense_h, kernel=params["recurrent"], bias=params["bias"])
         return nnx.RNN(cell)
 
     def forward(net, x):
         h = net.stem(x)
-        for own in net.layers:
-            h = own(h)
+        for rnn in net.layers:
+            h = rnn(h)
         return net.head(h[:, -1])
 
-    layers = nnx.List([layer(own) for own in each(weights["layers"])])
+    layers = nnx.List([layer(params) for params in each(weights["layers"])])
     return Model(_ends(weights, layers=layers), forward)
 
 
-def _attention(own: Weights, heads: int) -> Any:
-    width = len(own["query"]["kernel"])
+def _attention(params: Weights, heads: int) -> Any:
+    width = len(params["query"]["kernel"])
     module = nnx.MultiHeadAttention(
         heads, width, decode=False, rngs=nnx.Rngs(0), keep_rngs=False
     )
     for name in ("query", "key", "value"):
-        kernel = own[name]["kernel"].reshape(width, heads, -1)
-        bias = own[name]["bias"].reshape(heads, -1)
+        kernel = params[name]["kernel"].reshape(width, heads, -1)
+        bias = params[name]["bias"].reshape(heads, -1)
         _filled(getattr(module, name), kernel=kernel, bias=bias)
-    kernel = own["output"]["kernel"].reshape(heads, -1, width)
-    _filled(module.out, kernel=kernel, bias=own["output"]["bias"])
+    kernel = params["output"]["kernel"].reshape(heads, -1, width)
+    _filled(module.out, kernel=kernel, bias=params["output"]["bias"])
     return module
 
 
@@ -153,29 +153,29 @@ def transformer(weights: Weights, shape: Sizes) -> Model:
     width = len(weights["stem"]["bias"])
     heads, places = attention.heads_of(width), positions(shape[0], width)
 
-    def block(own):
+    def block(params):
         return nnx.Dict(
-            norm_attention=_norm(nnx.LayerNorm, own["norm_attention"]),
-            attention=_attention(own, heads),
-            norm_feed=_norm(nnx.LayerNorm, own["norm_feed"]),
-            wide=_linear(own["wide"]),
-            narrow=_linear(own["narrow"]),
+            norm_attention=_norm(nnx.LayerNorm, params["norm_attention"]),
+            attention=_attention(params, heads),
+            norm_feed=_norm(nnx.LayerNorm, params["norm_feed"]),
+            wide=_linear(params["wide"]),
+            narrow=_linear(params["narrow"]),
         )
 
     def forward(net, x):
         h = net.stem(x) + places
-        for own in net.layers:
-            h = h + own.attention(own.norm_attention(h))
-            h = h + own.narrow(nnx.relu(own.wide(own.norm_feed(h))))
+        for layer in net.layers:
+            h = h + layer.attention(layer.norm_attention(h))
+            h = h + layer.narrow(nnx.relu(layer.wide(layer.norm_feed(h))))
         return net.head(net.norm(h).mean(1))
 
-    layers = nnx.List([block(own) for own in each(weights["layers"])])
+    layers = nnx.List([block(params) for params in each(weights["layers"])])
     norm = _norm(nnx.LayerNorm, weights["norm"])
     return Model(_ends(weights, layers=layers, norm=norm), forward)
 
 
-def _convolution(own: Weights, strides: int, edge: int, groups: int = 1) -> Any:
-    rows, columns, inputs, features = own["kernel"].shape
+def _convolution(params: Weights, strides: int, edge: int, groups: int = 1) -> Any:
+    rows, columns, inputs, features = params["kernel"].shape
     module = nnx.Conv(
         inputs * groups,
         features,
@@ -183,37 +183,37 @@ def _convolution(own: Weights, strides: int, edge: int, groups: int = 1) -> Any:
         strides,
         padding=[(edge, edge)] * 2,
         feature_group_count=groups,
-        use_bias="bias" in own,
+        use_bias="bias" in params,
         rngs=nnx.Rngs(0),
     )
-    return _filled(module, **own)
+    return _filled(module, **params)
 
 
-def _normalized(own: Weights, strides: int = 1) -> Any:
+def _normalized(params: Weights, strides: int = 1) -> Any:
     """A convolution without bias, and batch norm."""
-    convolution = _convolution({"kernel": own["kernel"]}, strides, 1)
-    norm = _norm(nnx.BatchNorm, own, momentum=0.9, use_running_average=False)
+    convolution = _convolution({"kernel": params["kernel"]}, strides, 1)
+    norm = _norm(nnx.BatchNorm, params, momentum=0.9, use_running_average=False)
     return nnx.Sequential(convolution, norm)
 
 
 def resnet(weights: Weights, shape: Sizes) -> Model:
     """nnx.Conv and nnx.BatchNorm; blocks one after another."""
 
-    def block(own):
-        inputs, features = own["first"]["kernel"].shape[2:]
-        first = _normalized(own["first"], features // inputs)
-        return nnx.Dict(first=first, second=_normalized(own["second"]))
+    def block(params):
+        inputs, features = params["first"]["kernel"].shape[2:]
+        first = _normalized(params["first"], features // inputs)
+        return nnx.Dict(first=first, second=_normalized(params["second"]))
 
     def forward(net, x):
         h = nnx.relu(net.stem(x))
-        for own in net.blocks:
-            y = own.second(nnx.relu(own.first(h)))
+        for residual in net.blocks:
+            y = residual.second(nnx.relu(residual.first(h)))
             strides, more = h.shape[1] // y.shape[1], y.shape[3] - h.shape[3]
             h = jnp.pad(h[:, ::strides, ::strides], [(0, 0)] * 3 + [(0, more)])
             h = nnx.relu(h + y)
         return net.head(h.mean((1, 2)))
 
-    blocks = nnx.List([block(own) for own in weights["blocks"]])
+    blocks = nnx.List([block(params) for params in weights["blocks"]])
     stem, head = _normalized(weights["stem"]), _linear(weights["head"])
     return Model(nnx.Dict(stem=stem, blocks=blocks, head=head), forward)
 
@@ -221,11 +221,11 @@ def resnet(weights: Weights, shape: Sizes) -> Model:
 def alexnet(weights: Weights, shape: Sizes) -> Model:
     """nnx.Conv, nnx.max_pool, nnx.Linear; NNX has no local response norm."""
     convolutions, channels = [], 3
-    for number, own in enumerate(weights["convolutions"]):
-        groups = channels // own["kernel"].shape[2]
-        channels = own["kernel"].shape[3]
-        edge = own["kernel"].shape[0] // 2 if number else 0
-        convolutions.append(_convolution(own, 1 if number else 4, edge, groups))
+    for number, params in enumerate(weights["convolutions"]):
+        groups = channels // params["kernel"].shape[2]
+        channels = params["kernel"].shape[3]
+        edge = params["kernel"].shape[0] // 2 if number else 0
+        convolutions.append(_convolution(params, 1 if number else 4, edge, groups))
 
     def forward(net, x):
         pooled = lambda h: nnx.max_pool(h, (3, 3), (2, 2))
@@ -237,7 +237,7 @@ def alexnet(weights: Weights, shape: Sizes) -> Model:
         first, second, head = net.dense
         return head(nnx.relu(second(nnx.relu(first(h)))))
 
-    dense = nnx.List([_linear(own) for own in weights["dense"]])
+    dense = nnx.List([_linear(params) for params in weights["dense"]])
     return Model(nnx.Dict(convolutions=nnx.List(convolutions), dense=dense), forward)
 
 

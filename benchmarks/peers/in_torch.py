@@ -110,12 +110,12 @@ def lstm(weights: Weights, shape: Sizes) -> Model:
     width = len(layers[0]["recurrent"])
     stem, head = linear(weights["stem"]), linear(weights["head"])
     body = torch.nn.LSTM(width, width, len(layers))
-    for number, own in enumerate(layers):
+    for number, params in enumerate(layers):
         values = {
-            f"weight_ih_l{number}": own["kernel"].T,
-            f"weight_hh_l{number}": own["recurrent"].T,
-            f"bias_ih_l{number}": own["bias"],
-            f"bias_hh_l{number}": np.zeros_like(own["bias"]),  # one bias is enough
+            f"weight_ih_l{number}": params["kernel"].T,
+            f"weight_hh_l{number}": params["recurrent"].T,
+            f"bias_ih_l{number}": params["bias"],
+            f"bias_hh_l{number}": np.zeros_like(params["bias"]),  # one bias is enough
         }
         _filled(body, **values)
         getattr(body, f"bias_hh_l{number}").requires_grad_(False)
@@ -142,8 +142,8 @@ class Block(NamedTuple):
         batch, time, width = h.shape
         mixed = self.mixed(self.norm_attention(h))
         parts = mixed.view(batch, time, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
-        seen = attend(*parts.unbind(0))
-        h = h + self.output(seen.transpose(1, 2).reshape(batch, time, width))
+        attended = attend(*parts.unbind(0))
+        h = h + self.output(attended.transpose(1, 2).reshape(batch, time, width))
         return h + self.narrow(self.wide(self.norm_feed(h)).relu())
 
 
@@ -152,23 +152,23 @@ def _layer_norm(norm: Weights) -> Any:
     return _filled(module, weight=norm["scale"], bias=norm["shift"])
 
 
-def _block(own: Weights) -> Block:
-    three = [own[name] for name in ("query", "key", "value")]
+def _block(params: Weights) -> Block:
+    three = [params[name] for name in ("query", "key", "value")]
     mixed = {n: np.concatenate([a[n] for a in three], -1) for n in ("kernel", "bias")}
     return Block(
-        _layer_norm(own["norm_attention"]),
+        _layer_norm(params["norm_attention"]),
         linear(mixed),
-        linear(own["output"]),
-        _layer_norm(own["norm_feed"]),
-        linear(own["wide"]),
-        linear(own["narrow"]),
+        linear(params["output"]),
+        _layer_norm(params["norm_feed"]),
+        linear(params["wide"]),
+        linear(params["narrow"]),
     )
 
 
 def transformer(weights: Weights, shape: Sizes) -> Model:
     """Modules for all but attention, which is PyTorch's fused function."""
     stem, head = linear(weights["stem"]), linear(weights["head"])
-    blocks = [_block(own) for own in each(weights["layers"])]
+    blocks = [_block(params) for params in each(weights["layers"])]
     norm, width = _layer_norm(weights["norm"]), len(weights["stem"]["bias"])
     heads = attention.heads_of(width)
     places = torch_loop.placed(positions(shape[0], width))
@@ -185,36 +185,36 @@ def transformer(weights: Weights, shape: Sizes) -> Model:
 
 
 def _convolution(
-    own: Weights, strides: int, edge: int, groups: int = 1, bias: bool = True
+    params: Weights, strides: int, edge: int, groups: int = 1, bias: bool = True
 ) -> Any:
-    rows, columns, inputs, features = own["kernel"].shape
+    rows, columns, inputs, features = params["kernel"].shape
     module = torch.nn.Conv2d(
         inputs * groups, features, (rows, columns), strides, edge, 1, groups, bias
     )
-    values = {"weight": np.transpose(own["kernel"], (3, 2, 0, 1))}
-    return _filled(module, **values, **({"bias": own["bias"]} if bias else {}))
+    values = {"weight": np.transpose(params["kernel"], (3, 2, 0, 1))}
+    return _filled(module, **values, **({"bias": params["bias"]} if bias else {}))
 
 
-def _normalized(own: Weights, strides: int = 1) -> Any:
+def _normalized(params: Weights, strides: int = 1) -> Any:
     """A convolution without bias, and batch norm."""
-    norm = torch.nn.BatchNorm2d(len(own["scale"]), EPSILON)
+    norm = torch.nn.BatchNorm2d(len(params["scale"]), EPSILON)
     return torch.nn.Sequential(
-        _convolution(own, strides, 1, bias=False),
-        _filled(norm, weight=own["scale"], bias=own["shift"]),
+        _convolution(params, strides, 1, bias=False),
+        _filled(norm, weight=params["scale"], bias=params["shift"]),
     )
 
 
-def _residual(own: Weights) -> Any:
+def _residual(params: Weights) -> Any:
     """relu(shortcut + layers), with pixels left out and zeros added where it widens."""
-    inputs, features = own["first"]["kernel"].shape[2:]
+    inputs, features = params["first"]["kernel"].shape[2:]
     strides, pad = features // inputs, (0, 0, 0, 0, 0, features - inputs)
     padded = torch.nn.functional.pad
 
     class Residual(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.first = _normalized(own["first"], strides)
-            self.second = _normalized(own["second"])
+            self.first = _normalized(params["first"], strides)
+            self.second = _normalized(params["second"])
 
         def forward(self, x):
             y = self.second(self.first(x).relu())
@@ -234,7 +234,7 @@ def _images(parts: list[Any]) -> Model:
 def resnet(weights: Weights, shape: Sizes) -> Model:
     """He et al.'s net of torch.nn modules."""
     nn = torch.nn
-    blocks = [_residual(own) for own in weights["blocks"]]
+    blocks = [_residual(params) for params in weights["blocks"]]
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(weights["head"])]
     return _images([_normalized(weights["stem"]), nn.ReLU(), *blocks, *head])
 
@@ -242,14 +242,14 @@ def resnet(weights: Weights, shape: Sizes) -> Model:
 def alexnet(weights: Weights, shape: Sizes) -> Model:
     """Convolutions with PyTorch's local response norm, whose α is divided by its size."""
     nn, parts, channels = torch.nn, [], 3
-    for number, own in enumerate(weights["convolutions"]):
-        groups = channels // own["kernel"].shape[2]
-        channels = own["kernel"].shape[3]
+    for number, params in enumerate(weights["convolutions"]):
+        groups = channels // params["kernel"].shape[2]
+        channels = params["kernel"].shape[3]
         if number in (1, 2):
             parts += [nn.LocalResponseNorm(5, 5e-4, 0.75, 2.0), nn.MaxPool2d(3, 2)]
         first = number == 0
-        edge = 0 if first else own["kernel"].shape[0] // 2
-        parts += [_convolution(own, 4 if first else 1, edge, groups), nn.ReLU()]
+        edge = 0 if first else params["kernel"].shape[0] // 2
+        parts += [_convolution(params, 4 if first else 1, edge, groups), nn.ReLU()]
     first, second, head = weights["dense"]
     turned = {**first, "kernel": channels_first(first["kernel"], channels)}
     parts += [nn.MaxPool2d(3, 2), nn.Flatten(), linear(turned), nn.ReLU()]

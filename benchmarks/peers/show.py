@@ -44,19 +44,19 @@ def _best(rows: Sequence[Row]) -> Table:
     body = []
     for case in cases:
         of = {row["peer"]: row for row in rows if _setting(row) == case}
-        own, peers = of.pop(BASE, None), list(of.values())
-        if own is None or not peers:
+        ours, peers = of.pop(BASE, None), list(of.values())
+        if ours is None or not peers:
             continue
         steps = min(peers, key=lambda row: row["ratio"])
         first = min(peers, key=lambda row: row["first_ratio"])
         body.append(
             (
-                row_label(own),
-                number(own["step_ms"]),
+                row_label(ours),
+                number(ours["step_ms"]),
                 steps["peer"],
                 _ratio(steps["ratio"]),
                 _ratio(of["jax"]["ratio"]) if "jax" in of else "-",
-                number(own["first_step_s"], 2),
+                number(ours["first_step_s"], 2),
                 first["peer"],
                 _ratio(first["first_ratio"]),
             )
@@ -94,9 +94,9 @@ def _every(rows: Sequence[Row]) -> Table:
             body.append((*label, *[""] * 3, Mark(row["status"], tone), ""))
             continue
         text = f"{row['ratio']:.2f} ({row['ratio_low']:.2f}–{row['ratio_high']:.2f})"
-        own = row["peer"] == BASE
-        ratio = Mark(text, "dim") if own else _ratio(row["ratio"], text)
-        first = Mark("1.00", "dim") if own else _ratio(row["first_ratio"])
+        is_base = row["peer"] == BASE
+        ratio = Mark(text, "dim") if is_base else _ratio(row["ratio"], text)
+        first = Mark("1.00", "dim") if is_base else _ratio(row["first_ratio"])
         times = (number(row["step_ms"]), number(row["first_step_s"], 2))
         body.append((*label, *times, first, ratio, number(row["n"])))
     title = f"A training step; ratio: the peer's time over {BASE}'s (quartiles)"

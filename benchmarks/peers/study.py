@@ -127,9 +127,9 @@ SIZES = {
 
 def shape_of(cell: Cell) -> CaseSize:
     """The cell's shape: the case's own where nothing else is asked for."""
-    own = CASES[cell["case"]].shape
-    asked = {n: cell[n] for n in CaseSize._fields if cell[n] is not None}
-    return own._replace(**asked)
+    default = CASES[cell["case"]].shape
+    overrides = {n: cell[n] for n in CaseSize._fields if cell[n] is not None}
+    return default._replace(**overrides)
 
 
 def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
@@ -139,8 +139,8 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     """
     for cell in cells:
         family, shape = ARCHITECTURES[CASES[cell["case"]].architecture], shape_of(cell)
-        own = family.published_normalizer
-        why = family.refuses(shape.depth, "relu", own, shape.width, shape.length)
+        normalizer = family.published_normalizer
+        why = family.refuses(shape.depth, "relu", normalizer, shape.width, shape.length)
         if why:
             raise Refusal(f"--case {cell['case']}: {why}")
     slow = [cell for cell in cells if (cell["case"], cell["peer"]) in SLOW]
@@ -155,8 +155,8 @@ def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
     case, shape = CASES[cells[0]["case"]], shape_of(cells[0])
     states, parameters = case.states(shape), case.parameters(shape)
     # Of each side weights and momentum; gradients and activations of one at a time.
-    kept = parameters * (2 * len(cells) + 6) + 6 * states
-    memory = int(4 * kept) + 2**29
+    floats = parameters * (2 * len(cells) + 6) + 6 * states
+    memory = int(4 * floats) + 2**29
     work = 6 * shape.batch * parameters + 50 * states  # operations, roughly
     seconds = (cells[0]["rounds"] + 4) * len(cells) * work / 3e10
     return Cost(memory, memory, seconds)

@@ -51,22 +51,22 @@ def mlp(variables: Any) -> Any:
     depth = len(hidden["kernel"])
     layers = [linear(variables.stem["params"]["Dense_0"])]
     for index in range(depth):
-        own = {name: array[index] for name, array in hidden.items()}
-        layers += [torch.nn.Tanh(), linear(own)]
+        params = {name: array[index] for name, array in hidden.items()}
+        layers += [torch.nn.Tanh(), linear(params)]
     layers += [torch.nn.Tanh(), linear(variables.head["params"]["Dense_0"])]
     return torch.nn.Sequential(*layers)
 
 
 def linear(dense: Any) -> Any:
     """torch.nn.Linear with our kernel [in, out] and bias."""
-    made = torch.nn.Linear(*dense["kernel"].shape)
+    module = torch.nn.Linear(*dense["kernel"].shape)
     with torch.no_grad():
-        made.weight.copy_(torch.from_numpy(np.array(dense["kernel"].T)))
-        made.bias.copy_(torch.from_numpy(np.array(dense["bias"])))
-    return made
+        module.weight.copy_(torch.from_numpy(np.array(dense["kernel"].T)))
+        module.bias.copy_(torch.from_numpy(np.array(dense["bias"])))
+    return module
 
 
 def all_of(trainers: Sequence[Callable], places: Sequence[np.ndarray]) -> np.ndarray:
     """Losses [runs, steps]: one run after the other."""
     pairs = zip(trainers, places, strict=True)
-    return np.array([train(own) for train, own in pairs])
+    return np.array([train(batches) for train, batches in pairs])

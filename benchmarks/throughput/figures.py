@@ -42,18 +42,18 @@ def _draw_costs(rows: Sequence[Row]):
     figure = figures.new(8.2, 3.8)
     time, memory = figure.subplots(1, 2)
     colours, costliest = _colours(rows), max((r["mode"] for r in rows), key=rank)
-    for own in lines(rows):
-        name, depths = label(own[0], rows), [row["depth"] for row in own]
-        dash = "-" if own[0]["loop"] != "remat" else (0, (3, 2))
+    for line in lines(rows):
+        name, depths = label(line[0], rows), [row["depth"] for row in line]
+        dash = "-" if line[0]["loop"] != "remat" else (0, (3, 2))
         style = {"color": colours[name], "ls": dash, "marker": "o", "ms": 3, "lw": 1.3}
-        if own[0]["mode"] == costliest:
-            said = name if own[0]["loop"] != "remat" else None
-            time.plot(depths, [row["step_ms"] for row in own], label=said, **style)
-            low = [row["step_ms_low"] for row in own]
-            high = [row["step_ms_high"] for row in own]
+        if line[0]["mode"] == costliest:
+            legend = name if line[0]["loop"] != "remat" else None
+            time.plot(depths, [row["step_ms"] for row in line], label=legend, **style)
+            low = [row["step_ms_low"] for row in line]
+            high = [row["step_ms_high"] for row in line]
             time.fill_between(depths, low, high, color=colours[name], alpha=0.2, lw=0)
-        if own[0]["mode"] == "gradient" and own[0]["scratch_gib"] is not None:
-            scratch = [1024 * row["scratch_gib"] for row in own]
+        if line[0]["mode"] == "gradient" and line[0]["scratch_gib"] is not None:
+            scratch = [1024 * row["scratch_gib"] for row in line]
             memory.plot(depths, scratch, **style)
     for axes, words in ((time, f"ms: {costliest}"), (memory, "MiB: gradient")):
         axes.set(xscale="log", yscale="log", xlabel="depth", ylabel=words)
@@ -80,11 +80,11 @@ def _slopes(axes) -> None:
     """Grey lines that grow as depth and as √depth, from the lower left corner."""
     left, right = axes.get_xlim()
     low, high = axes.get_ylim()
-    for exponent, said in ((1.0, "depth"), (0.5, "√depth")):
+    for exponent, text in ((1.0, "depth"), (0.5, "√depth")):
         end = low * (right / left) ** exponent
         axes.plot((left, right), (low, end), color="#aaaaaa", lw=0.8, zorder=0)
         word = {"fontsize": 6.5, "color": "#777777", "ha": "right", "va": "bottom"}
-        axes.annotate(said, (right, end), **word)
+        axes.annotate(text, (right, end), **word)
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)
 
@@ -98,18 +98,18 @@ def _draw_roofline(rows: Sequence[Row]):
     panels = figure.subplots(1, len(dtypes), squeeze=False)[0]
     colours = _colours(rows)
     for axes, dtype in zip(panels, dtypes, strict=True):
-        own = [row for row in rows if row["dtype"] == dtype]
-        product = max(row["product_gflops"] for row in own)
-        copy = max(row["copy_gib_s"] for row in own) * 2**30 / 1e9
-        seen = [product / copy / 4, *(row["intensity"] for row in own)]
-        low = 10 ** math.floor(math.log10(min(seen)))
-        high = 10 ** math.ceil(math.log10(max(seen)))
+        dtype_rows = [row for row in rows if row["dtype"] == dtype]
+        product = max(row["product_gflops"] for row in dtype_rows)
+        copy = max(row["copy_gib_s"] for row in dtype_rows) * 2**30 / 1e9
+        intensities = [product / copy / 4, *(row["intensity"] for row in dtype_rows)]
+        low = 10 ** math.floor(math.log10(min(intensities)))
+        high = 10 ** math.ceil(math.log10(max(intensities)))
         ends = [low, product / copy, high]
         roof = [copy * low, product, product]
         axes.plot(ends, roof, color="black", lw=1.2)
-        said = f"products: {product:.3g} GFLOP/s; copies: {copy:.3g} GB/s"
-        axes.set_title(f"{dtype} ({said})", loc="left", fontsize=8)
-        for row in own:
+        text = f"products: {product:.3g} GFLOP/s; copies: {copy:.3g} GB/s"
+        axes.set_title(f"{dtype} ({text})", loc="left", fontsize=8)
+        for row in dtype_rows:
             filled = row["loop"] != "remat"
             colour = colours[label(row, rows)]
             axes.plot(

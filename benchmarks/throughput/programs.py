@@ -91,7 +91,7 @@ MODES: Catalogue[Kind] = Catalogue(
 )
 
 
-class Program(NamedTuple):
+class TimedProgram(NamedTuple):
     """function(held, batch): what is timed. carried: held is the first of its results.
 
     loss: of the parameters and a batch, for what its gradient keeps; None at inference.
@@ -109,9 +109,9 @@ class Program(NamedTuple):
 
         def call():
             nonlocal held
-            made = compiled(held, next(following))
-            held = made[0] if self.carried else held
-            return made
+            results = compiled(held, next(following))
+            held = results[0] if self.carried else held
+            return results
 
         return call
 
@@ -164,21 +164,21 @@ def batches(cell: dict[str, Any]) -> tuple[Any, ...]:
     """(batch, key for dropout) several times, of Gaussian examples, on the device."""
     random = np.random.default_rng(0)
     size = (cell["batch"], *shape(cell))
-    made = []
+    pairs = []
     for number in range(BATCHES):
         x = random.standard_normal(size, np.float32)
         y = random.integers(0, cell["classes"], cell["batch"], np.int32)
-        made.append(({"inputs": x, "targets": y}, jax.random.key(number)))
-    return jax.device_put(tuple(made))
+        pairs.append(({"inputs": x, "targets": y}, jax.random.key(number)))
+    return jax.device_put(tuple(pairs))
 
 
 def start(cell: dict[str, Any]) -> Callable[[Any, Any], Any]:
     """From a key and a batch's inputs to a training state, drawn as He et al. 2015."""
-    own, hyper = parts(cell), _hyper(cell)
+    net_parts, hyper = parts(cell), _hyper(cell)
 
     def state(key, x):
         key_net, key_run = jax.random.split(key)
-        return systems.start(supervised.fresh(key_net, own, hyper, x), key_run)
+        return systems.start(supervised.fresh(key_net, net_parts, hyper, x), key_run)
 
     return state
 
@@ -189,35 +189,35 @@ def _hyper(cell: dict[str, Any]) -> Any:
 
 def program(
     cell: dict[str, Any], state: Any, data: tuple[Any, ...], exact: bool = False
-) -> Program:
+) -> TimedProgram:
     """What a cell times. state: as `start` makes it. Arrays may all be shapes."""
-    own = parts(cell, exact)
-    system = supervised.system_of(own)
+    net_parts = parts(cell, exact)
+    system = supervised.system_of(net_parts)
 
     def loss(params, stats, batch):
         (examples, key) = batch
-        each, _ = supervised.measures(own, params, stats, examples, True, key)
+        each, _ = supervised.measures(net_parts, params, stats, examples, True, key)
         return jnp.mean(each["loss"])
 
     if cell["mode"] == "inference":
 
         def outputs(variables, x):
-            return contract.apply(own.net, variables, x, False)[0]
+            return contract.apply(net_parts.net, variables, x, False)[0]
 
         held, inputs = _cast(
             (
                 contract.unite(state.tree.params, state.tree.stats),
                 tuple(examples["inputs"] for examples, _ in data),
             ),
-            own.dtype,
+            net_parts.dtype,
         )
-        return Program(outputs, held, inputs, False, None)
+        return TimedProgram(outputs, held, inputs, False, None)
     if cell["mode"] == "gradient":
 
         def gradient(held, batch):
-            return supervised.gradients(own, *held, *batch)
+            return supervised.gradients(net_parts, *held, *batch)
 
-        return Program(
+        return TimedProgram(
             gradient, (state.tree.params, state.tree.stats), data, False, loss
         )
 
@@ -227,7 +227,7 @@ def program(
         state, means = systems.step(system, state, numbers, batch[0])
         return (state, hyper), means
 
-    return Program(step, (state, _hyper(cell)), data, True, loss)
+    return TimedProgram(step, (state, _hyper(cell)), data, True, loss)
 
 
 def _cast(tree: Any, dtype: Any) -> Any:
@@ -252,10 +252,10 @@ def moved(
 ) -> float:
     """Bytes that a call has to read or write: its arguments and its results once each,
     and twice what is kept for the gradient. All are shapes."""
-    own = program(cell, state, data)
-    ends = jax.tree.leaves((own.held, own.batches[0], results))
+    timed = program(cell, state, data)
+    ends = jax.tree.leaves((timed.held, timed.batches[0], results))
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in ends)
-    if own.loss is None:
+    if timed.loss is None:
         return size
-    given = (state.tree.stats, own.batches[0])
-    return size + 2 * operations.kept(own.loss, state.tree.params, fixed=given)
+    constants = (state.tree.stats, timed.batches[0])
+    return size + 2 * operations.kept(timed.loss, state.tree.params, fixed=constants)

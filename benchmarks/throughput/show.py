@@ -15,7 +15,7 @@ SAME = (
     *("architecture", "width", "activation", "batch", "length", "classes"),
     *("optimizer", "dtype", "mode", "loop"),
 )
-SAID = ("width", "activation", "batch", "length", "classes", "optimizer", "dtype")
+LABELLED = ("width", "activation", "batch", "length", "classes", "optimizer", "dtype")
 WORD = {"scan": "", "remat": " √", "unrolled": ""}  # the last is part of the net's name
 LOADED = 0.15  # cores at other work: a row says so
 DRIFT = 0.1  # of the machine's rates from the start of a run to its end
@@ -30,22 +30,24 @@ def done(rows: Sequence[Row]) -> list[Row]:
 
 def lines(rows: Sequence[Row]) -> list[list[Row]]:
     """Rows that differ in depth alone, shallow to deep."""
-    found: dict[tuple, list[Row]] = {}
+    by_settings: dict[tuple, list[Row]] = {}
     for row in done(rows):
-        found.setdefault(tuple(row[name] for name in SAME), []).append(row)
-    return [sorted(own, key=lambda row: row["depth"]) for own in found.values()]
+        by_settings.setdefault(tuple(row[name] for name in SAME), []).append(row)
+    return [sorted(line, key=lambda row: row["depth"]) for line in by_settings.values()]
 
 
-def grown(own: Sequence[Row], column: str) -> Growth | None:
+def grown(line: Sequence[Row], column: str) -> Growth | None:
     """How a column grows along rows that differ in depth alone.
 
     What moves a call in a row moves whole rows too, so that half the quartiles' distance
     is taken for the deviation of a time; bytes are exact.
     """
-    kept = [row for row in own if row[column] is not None]
-    half = [(r["step_ms_high"] - r["step_ms_low"]) / r["step_ms"] / 2 for r in kept]
+    measured = [row for row in line if row[column] is not None]
+    half = [(r["step_ms_high"] - r["step_ms_low"]) / r["step_ms"] / 2 for r in measured]
     noise = max(half, default=0.0) if column == "step_ms" else 0.0
-    return growth([row["depth"] for row in kept], [row[column] for row in kept], noise)
+    return growth(
+        [row["depth"] for row in measured], [row[column] for row in measured], noise
+    )
 
 
 def growths(column: str, rows: Sequence[Row]) -> list[Row]:
@@ -53,14 +55,14 @@ def growths(column: str, rows: Sequence[Row]) -> list[Row]:
 
     loaded: whether something else was at work while any of them was timed.
     """
-    found = []
-    for own in lines(rows):
-        line = grown(own, column)
-        if line is not None and line.error is not None:
-            fitted = {"exponent": line.exponent, "error": line.error}
-            fitted |= {"depths": line.points, "loaded": any(map(_loaded, own))}
-            found.append({**own[-1], **fitted})
-    return found
+    grown_rows = []
+    for line in lines(rows):
+        fit = grown(line, column)
+        if fit is not None and fit.error is not None:
+            fitted = {"exponent": fit.exponent, "error": fit.error}
+            fitted |= {"depths": fit.points, "loaded": any(map(_loaded, line))}
+            grown_rows.append({**line[-1], **fitted})
+    return grown_rows
 
 
 def stacked(row: Any) -> bool:
@@ -131,8 +133,8 @@ def tables(rows: Sequence[Row]) -> list[Table]:
 
 def label(row: Row, rows: Sequence[Row]) -> str:
     """The architecture, and what differs between its rows and no name says."""
-    own = [r for r in rows if r["architecture"] == row["architecture"]]
-    more = [str(row[n]) for n in SAID if len({r[n] for r in own}) > 1]
+    alike = [r for r in rows if r["architecture"] == row["architecture"]]
+    more = [str(row[n]) for n in LABELLED if len({r[n] for r in alike}) > 1]
     if row["loop"] == "unrolled":
         more.append("unrolled")
     return " ".join([str(row["architecture"]), *more])
@@ -153,16 +155,16 @@ def _mib(gib: float | None) -> float | None:
     return None if gib is None else 1024 * gib
 
 
-def _exponent(line: Growth | None) -> str | Mark:
+def _exponent(fit: Growth | None) -> str | Mark:
     """With its standard error, where there is one; dim where that is large."""
-    if line is None:
+    if fit is None:
         return "-"
-    if line.constant:
+    if fit.constant:
         return "constant"
-    if line.error is None:
-        return f"{line.exponent:.2f}"
-    said = f"{line.exponent:.2f}±{line.error:.2f}"
-    return said if line.error < KNOWN else Mark(said, "dim")
+    if fit.error is None:
+        return f"{fit.exponent:.2f}"
+    text = f"{fit.exponent:.2f}±{fit.error:.2f}"
+    return text if fit.error < KNOWN else Mark(text, "dim")
 
 
 def _summary(rows: Sequence[Row]) -> Table:
@@ -170,16 +172,16 @@ def _summary(rows: Sequence[Row]) -> Table:
     body = []
     costliest = max((row["mode"] for row in done(rows)), key=rank)
     nets: dict[tuple, list[list[Row]]] = {}
-    for own in lines(rows):
-        net = [own[0][name] for name in SAME if name not in ("mode", "loop")]
-        unrolled = own[0]["loop"] == "unrolled"
-        nets.setdefault((*net, unrolled), []).append(own)
+    for line in lines(rows):
+        net = [line[0][name] for name in SAME if name not in ("mode", "loop")]
+        unrolled = line[0]["loop"] == "unrolled"
+        nets.setdefault((*net, unrolled), []).append(line)
     for alike in nets.values():
-        timed = [own for own in alike if own[0]["mode"] == costliest]
+        timed = [line for line in alike if line[0]["mode"] == costliest]
         if not timed:
             continue
-        own = min(timed, key=lambda own: own[0]["loop"] == "remat")
-        deep = own[-1]
+        line = min(timed, key=lambda line: line[0]["loop"] == "remat")
+        deep = line[-1]
         scratch = {
             o[0]["loop"]: _exponent(grown(o, "scratch_gib"))
             for o in alike
@@ -193,8 +195,8 @@ def _summary(rows: Sequence[Row]) -> Table:
                 _rate(deep["examples_per_s"]),
                 number(_mib(deep["peak_gib"])),
                 _share(deep),
-                _exponent(grown(own, "step_ms")),
-                scratch.get(own[0]["loop"], "-"),
+                _exponent(grown(line, "step_ms")),
+                scratch.get(line[0]["loop"], "-"),
                 scratch.get("remat", "-"),
             )
         )
@@ -222,15 +224,15 @@ def _mode(row: Row) -> str:
 
 def _growth(rows: Sequence[Row]) -> Table:
     body = []
-    for own in lines(rows):
-        time, memory = grown(own, "step_ms"), grown(own, "scratch_gib")
+    for line in lines(rows):
+        time, memory = grown(line, "step_ms"), grown(line, "scratch_gib")
         if time is None:
             continue
         body.append(
             (
-                label(own[0], done(rows)),
-                _mode(own[0]),
-                f"{own[0]['depth']}–{own[-1]['depth']}",
+                label(line[0], done(rows)),
+                _mode(line[0]),
+                f"{line[0]['depth']}–{line[-1]['depth']}",
                 number(time.fixed, 2),
                 number(time.rate, 2),
                 _exponent(time),
@@ -294,10 +296,10 @@ def _miscounted(rows: Sequence[Row]) -> list[Table]:
 
 def _compiling(rows: Sequence[Row]) -> Table:
     body = []
-    for own in lines(rows):
-        for row in dict.fromkeys((0, len(own) - 1)):
+    for line in lines(rows):
+        for row in dict.fromkeys((0, len(line) - 1)):
             names = ("trace_s", "lower_s", "compile_s", "first_step_s")
-            one = own[row]
+            one = line[row]
             seconds = (number(one[name], 2) for name in names)
             shown = (label(one, done(rows)), _mode(one), number(one["depth"]))
             body.append((*shown, *seconds))
@@ -309,21 +311,23 @@ def _machine(rows: Sequence[Row]) -> Table:
     """The rates that shares are of, by dtype; how far they moved; who else was there."""
     body = []
     for dtype in dict.fromkeys(row["dtype"] for row in done(rows)):
-        own = [row for row in done(rows) if row["dtype"] == dtype]
-        drift = max((row["product_drift"] for row in own), key=abs)
-        copied = max((row["copy_drift"] for row in own), key=abs)
-        others = [row["others_cores"] for row in own if row["others_cores"] is not None]
-        loaded = sum(map(_loaded, own))
+        dtype_rows = [row for row in done(rows) if row["dtype"] == dtype]
+        drift = max((row["product_drift"] for row in dtype_rows), key=abs)
+        copied = max((row["copy_drift"] for row in dtype_rows), key=abs)
+        others = [
+            row["others_cores"] for row in dtype_rows if row["others_cores"] is not None
+        ]
+        loaded = sum(map(_loaded, dtype_rows))
         body.append(
             (
                 dtype,
-                _range(own, "product_gflops"),
+                _range(dtype_rows, "product_gflops"),
                 Mark(f"{drift:+.0%}", "warning" if abs(drift) > DRIFT else "dim"),
-                _range(own, "copy_gib_s"),
+                _range(dtype_rows, "copy_gib_s"),
                 Mark(f"{copied:+.0%}", "warning" if abs(copied) > DRIFT else "dim"),
                 number(max(others), 2) if others else "-",
-                Mark(f"{loaded} of {len(own)}", "warning" if loaded else "dim"),
-                ", ".join(dict.fromkeys(row["denormals"] for row in own)),
+                Mark(f"{loaded} of {len(dtype_rows)}", "warning" if loaded else "dim"),
+                ", ".join(dict.fromkeys(row["denormals"] for row in dtype_rows)),
             )
         )
     headers = (

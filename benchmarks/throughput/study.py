@@ -89,15 +89,15 @@ SIZES = {
 def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     """What can be built. Another loop than a scan is for layers to repeat; keeping less is
     asked of gradients, and of steps if it is typed, as without one it changes nothing."""
-    kept, said = families.fit(cells, typed, throughput_programs.shape)
+    buildable, lines = families.fit(cells, typed, throughput_programs.shape)
     modes = ("gradient", "step") if "loop" in typed else ("gradient",)
     able = [
         cell
-        for cell in kept
+        for cell in buildable
         if cell["loop"] == "scan"
         or (_repeats(cell) and (cell["loop"] != "remat" or cell["mode"] in modes))
     ]
-    return able or kept, said
+    return able or buildable, lines
 
 
 def _repeats(cell: Cell) -> bool:
@@ -155,12 +155,13 @@ def measure(
         return [Measured("absent", why, {})] * len(cells)
     with jax.default_matmul_precision(dtype.matmul):
         first = ceilings.ceilings(dtype.precision)
-        found: dict[int, Measured] = {}
+        measured: dict[int, Measured] = {}
         for depth in dict.fromkeys(cell["depth"] for cell in cells):
-            own = {n: c for n, c in enumerate(cells) if c["depth"] == depth}
-            found |= dict(zip(own, _at_depth(list(own.values()), memory), strict=True))
+            depth_cells = {n: c for n, c in enumerate(cells) if c["depth"] == depth}
+            rows = _at_depth(list(depth_cells.values()), memory)
+            measured |= dict(zip(depth_cells, rows, strict=True))
         last = ceilings.ceilings(dtype.precision)
-    return [_judged(found[number], first, last) for number in range(len(cells))]
+    return [_judged(measured[number], first, last) for number in range(len(cells))]
 
 
 def _at_depth(cells: Sequence[dict[str, Any]], memory: int) -> list[Measured]:
@@ -170,17 +171,17 @@ def _at_depth(cells: Sequence[dict[str, Any]], memory: int) -> list[Measured]:
         reason = f"needs about {needs / GIB:.3g} GiB"
         return [Measured("oom", reason, {})] * len(cells)
     data = throughput_programs.batches(cells[0])
-    given = (jax.random.key(0), data[0][0]["inputs"])
+    arguments = (jax.random.key(0), data[0][0]["inputs"])
     start = jax.jit(throughput_programs.start(cells[0]))
-    draw = start.lower(*given).compile()  # outlives jax's caches, which rows clear
-    shapes = jax.eval_shape(lambda *a: a, jax.eval_shape(start, *given), data)
+    draw = start.lower(*arguments).compile()  # outlives jax's caches, which rows clear
+    shapes = jax.eval_shape(lambda *a: a, jax.eval_shape(start, *arguments), data)
     counted: dict[str, float] = {}
     rows = []
     for cell in cells:
         if cell["mode"] not in counted:
             counted[cell["mode"]] = throughput_programs.flops(cell, *shapes)
         try:
-            values = _row(cell, draw(*given), data, memory)
+            values = _row(cell, draw(*arguments), data, memory)
         except MemoryError as error:
             rows.append(Measured("oom", str(error), {}))
         except Exception as error:
@@ -200,17 +201,17 @@ def _row(cell: dict[str, Any], state: Any, data: tuple, memory: int) -> dict[str
 
     state: is gone after a training step. results: the shapes of what a call returns.
     """
-    made = throughput_programs.program(cell, state, data)
+    program = throughput_programs.program(cell, state, data)
     before = _on_device()
     staged = timing.stages(
-        made.function,
-        made.held,
-        made.batches[0],
-        donate=(0,) if made.carried else (),
+        program.function,
+        program.held,
+        program.batches[0],
+        donate=(0,) if program.carried else (),
         memory=memory,
     )
-    held = staged.result[0] if made.carried else made.held
-    call = made.caller(staged.compiled, held)
+    held = staged.result[0] if program.carried else program.held
+    call = program.caller(staged.compiled, held)
     began = ceilings.moment()
     step = timing.repeat(call, cell["rounds"], SECONDS)
     others = ceilings.others(began, ceilings.moment())
@@ -244,18 +245,18 @@ def _positions(cell: dict[str, Any]) -> int | None:
 
 def _on_device() -> int | None:
     """The most bytes that the device has held so far, where it says."""
-    told = jax.devices()[0].memory_stats() or {}
-    return told.get("peak_bytes_in_use")
+    statistics = jax.devices()[0].memory_stats() or {}
+    return statistics.get("peak_bytes_in_use")
 
 
 def _xlas(staged: Any) -> dict[str, Any]:
     """XLA's counts. Operations beside ours, a loop's body counted once in both; bytes of
     what is compiled, where nothing loops."""
     jaxpr = staged.traced.jaxpr.jaxpr
-    told, compiled = staged.lowered.cost_analysis(), staged.compiled.cost_analysis()
+    lowered, compiled = staged.lowered.cost_analysis(), staged.compiled.cost_analysis()
     loops = operations.loops(jaxpr)
     ours = operations.count(jaxpr, once=True).total
-    theirs = told and told.get("flops", 0.0) + told.get("transcendentals", 0.0)
+    theirs = lowered and lowered.get("flops", 0.0) + lowered.get("transcendentals", 0.0)
     bytes_seen = compiled.get("bytes accessed") if compiled and not loops else None
     return {
         "loops": loops,

@@ -36,10 +36,10 @@ def _nets(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def _accuracies(optimizer: str, rows: Sequence[Row]) -> Table:
-    own = [row for row in rows if row["optimizer"] == optimizer]
-    depths = sorted({row["depth"] for row in own})
+    optimizer_rows = [row for row in rows if row["optimizer"] == optimizer]
+    depths = sorted({row["depth"] for row in optimizer_rows})
     body = []
-    for net, group in _nets(own).items():
+    for net, group in _nets(optimizer_rows).items():
         at = {row["depth"]: row for row in group}
         deepest = max(group, key=lambda row: row["depth"])
         body.append(
@@ -50,7 +50,7 @@ def _accuracies(optimizer: str, rows: Sequence[Row]) -> Table:
                 _theory(deepest),
             )
         )
-    first = own[0]
+    first = optimizer_rows[0]
     title = (
         f"{optimizer}: % of {first['dataset']} right after {first['steps']} steps at the "
         f"best rate, on what was trained / on the rest (steps to {first['target']:.0%}); "
@@ -94,13 +94,13 @@ def _gradients(rows: Sequence[Row]) -> Table:
     """Of fresh nets by what their gradient does: how many train."""
     body = []
     for gradient in ("survives", "vanishes", "explodes", "lost", "overflow"):
-        own = [r for r in rows if r.get("gradient") == gradient]
-        own = [r for r in own if r.get("train_accuracy") is not None]
-        if not own:
+        nets = [r for r in rows if r.get("gradient") == gradient]
+        nets = [r for r in nets if r.get("train_accuracy") is not None]
+        if not nets:
             continue
         entries = []
         for optimizer in _optimizers(rows):
-            group = [row for row in own if row["optimizer"] == optimizer]
+            group = [row for row in nets if row["optimizer"] == optimizer]
             good = sum(row["train_accuracy"] >= row["target"] for row in group)
             share = good / len(group) if group else 0.0
             tone = "good" if share > 0.8 else "bad" if share < 0.4 else "warning"
@@ -116,9 +116,9 @@ def _rates(rows: Sequence[Row]) -> Table:
     """The median best rate by depth, and the share of all runs that diverged."""
     body = []
     for optimizer in _optimizers(rows):
-        own = [row for row in rows if row["optimizer"] == optimizer]
-        for depth in sorted({row["depth"] for row in own}):
-            group = [r for r in own if r["depth"] == depth]
+        optimizer_rows = [row for row in rows if row["optimizer"] == optimizer]
+        for depth in sorted({row["depth"] for row in optimizer_rows}):
+            group = [r for r in optimizer_rows if r["depth"] == depth]
             best = [r["best_rate"] for r in group if r.get("best_rate") is not None]
             ended = [r.get("rates_diverged", r.get("diverged")) for r in group]
             ended = [share for share in ended if share is not None]
@@ -159,10 +159,10 @@ def _draw(rows: Sequence[Row]):
         2, len(optimizers), squeeze=False, height_ratios=(tall, 2.2), sharey="row"
     )
     for top, below, name in zip(grid[0], grid[1], optimizers, strict=True):
-        own = [row for row in rows if row["optimizer"] == name]
-        image = _map(top, own, nets)
+        optimizer_rows = [row for row in rows if row["optimizer"] == name]
+        image = _map(top, optimizer_rows, nets)
         top.set_title(name, loc="left")
-        _scatter(below, own)
+        _scatter(below, optimizer_rows)
     grid[0][0].set_yticks(range(len(nets)), nets)
     grid[1][0].set_ylabel("training accuracy")
     grid[1][0].legend(fontsize=6.5, frameon=False, loc="center left")
@@ -178,15 +178,15 @@ def _map(axes, rows: Sequence[Row], nets: Sequence[str]):
         for row in group:
             column = depths.index(row["depth"])
             good = row["status"] == "ok"
-            said = f"{row['best_rate']:.1g}" if good and row.get("best_rate") else ""
+            text = f"{row['best_rate']:.1g}" if good and row.get("best_rate") else ""
             if not good:
-                said = ENDS.get(row["status"], row["status"])
+                text = ENDS.get(row["status"], row["status"])
             elif row.get("train_accuracy") is not None:
                 values[place, column] = row["train_accuracy"]
             dark = not good or (row.get("train_accuracy") or 0) > 0.6
             colour = "black" if dark else "white"
             axes.text(
-                *(column, place, said),
+                *(column, place, text),
                 **{"ha": "center", "va": "center", "fontsize": 6, "color": colour},
             )
         _theory_line(axes, place, depths, group[0])

@@ -131,22 +131,22 @@ def deeper(architecture: str, rows: Sequence[Seen]) -> list[Seen]:
     def rest(row: Seen) -> tuple:
         return tuple(row[name] for name in AXES if name != "depth")
 
-    own = [row for row in rows if row["architecture"] == architecture]
-    own = [row for row in own if row.get("train_accuracy") is not None]
+    trained = [row for row in rows if row["architecture"] == architecture]
+    trained = [row for row in trained if row.get("train_accuracy") is not None]
     shallow: dict[tuple, Seen] = {}
-    for row in sorted(own, key=lambda row: row["depth"]):
+    for row in sorted(trained, key=lambda row: row["depth"]):
         shallow.setdefault(rest(row), row)
-    found: list[Seen] = []
-    for row in own:
+    deeper_rows: list[Seen] = []
+    for row in trained:
         base = shallow[rest(row)]
         if base is not row:
             lost = base["train_accuracy"] - row["train_accuracy"]
             errors = [r["train_accuracy_se"] or 0.0 for r in (row, base)]
-            found.append(
+            deeper_rows.append(
                 # A net whose runs all diverged is one that was not trained.
                 {**row, "status": "ok", "lost": lost, "lost_se": math.hypot(*errors)}
             )
-    return found
+    return deeper_rows
 
 
 LABEL = ("activation", "initializer", "normalizer", "optimizer", "depth")

@@ -17,8 +17,8 @@ from benchmarks.training_speed.ways import (
     RATES,
     SAVED_EVERY,
     WAYS,
-    Task,
-    task,
+    TrainingTask,
+    task_of,
 )
 from research.lazy import lazily
 from research.study.axes import Axis
@@ -50,23 +50,25 @@ def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured
     """One Measured for each way; all of a question are run in turn, its base too."""
     question = question_of(cells[0])
     base = BASE[question]
-    made = task({**cells[0], "way": base})
+    task = task_of({**cells[0], "way": base})
     reasons = {c["way"]: WAYS[str(c["way"])].absent() for c in cells}
     names = dict.fromkeys([base, *(way for way, why in reasons.items() if not why)])
-    calls = {name: WAYS[name].ready(made) for name in names}
-    found = {name: call() for name, call in calls.items()}
-    taken = timing.interleaved(calls, cells[0]["rounds"])
+    calls = {name: WAYS[name].ready(task) for name in names}
+    results = {name: call() for name, call in calls.items()}
+    seconds = timing.interleaved(calls, cells[0]["rounds"])
     return [
         Measured("absent", reasons[cell["way"]], {})
         if reasons[cell["way"]]
-        else Measured("ok", "", _values(made, question, cell["way"], taken, found))
+        else Measured("ok", "", _values(task, question, cell["way"], seconds, results))
         for cell in cells
     ]
 
 
-def _values(task: Task, question: str, way: str, taken, found) -> dict[str, Any]:
-    spent = timing.times(taken[way])
-    ratio = timing.ratio(taken[way], taken[BASE[question]])
+def _values(
+    task: TrainingTask, question: str, way: str, seconds, results
+) -> dict[str, Any]:
+    spent = timing.times(seconds[way])
+    ratio = timing.ratio(seconds[way], seconds[BASE[question]])
     values = {
         "question": question,
         "runs": len(task.runs),
@@ -79,8 +81,9 @@ def _values(task: Task, question: str, way: str, taken, found) -> dict[str, Any]
         "agrees": None,
     }
     if question == "grid":
-        losses, own = (np.asarray(found[name]) for name in (way, BASE[question]))
-        apart = np.abs(losses - own)[:, :COMPARED] / own[:, :COMPARED]
+        losses = np.asarray(results[way])
+        base_losses = np.asarray(results[BASE[question]])
+        apart = np.abs(losses - base_losses)[:, :COMPARED] / base_losses[:, :COMPARED]
         values["agrees"] = bool(np.max(apart) <= TOLERANCE)
     return values
 
@@ -123,10 +126,10 @@ def tables(rows: Sequence[Row]) -> list[Table]:
             body.append((name, *[""] * 6, Mark(row["status"], "dim")))
             continue
         ratio = f"{row['ratio']:.3g} ({row['ratio_low']:.3g}–{row['ratio_high']:.3g})"
-        told = {True: Mark("yes", "good"), False: Mark("no", "bad"), None: ""}
+        marks = {True: Mark("yes", "good"), False: Mark("no", "bad"), None: ""}
         figures = ("question", "runs", "step_ms", "total_s", "n")
         shown = (number(row[f]) for f in figures)
-        body.append((name, *shown, told[row["agrees"]], ratio))
+        body.append((name, *shown, marks[row["agrees"]], ratio))
     headers = "way question runs step_ms total_s n agrees ratio".split()
     title = "Times beside the first way of each question (median, quartiles)"
     return [Table(title, tuple(headers), tuple(body))]

@@ -29,7 +29,7 @@ EVERY = 50  # steps between two gradient profiles
 SAVED_EVERY = 1.0  # seconds; what a second's saving costs is ten times what ten's does
 
 
-class Way(NamedTuple):
+class TrainingWay(NamedTuple):
     """One way of doing what a question asks; the first of a question is its base.
 
     absent: why it cannot be run here; "" if it can.
@@ -38,11 +38,11 @@ class Way(NamedTuple):
     name: str
     question: str
     source: str
-    ready: Callable[["Task"], Callable[[], Any]]
+    ready: Callable[["TrainingTask"], Callable[[], Any]]
     absent: Callable[[], str] = lambda: ""
 
 
-class Task(NamedTuple):
+class TrainingTask(NamedTuple):
     """Runs of one net: their programs, states (host copies) and data."""
 
     recipe: Any  # recipes.Recipe
@@ -55,7 +55,7 @@ class Task(NamedTuple):
     places: np.ndarray  # [runs, steps, batch] example numbers
 
 
-def task(cell: Cell) -> Task:
+def task_of(cell: Cell) -> TrainingTask:
     sizes = {name: cell[name] for name in ("depth", "width", "batch")}
     recipe = recipes.Recipe(activation="tanh", **sizes)
     seeds, steps, rates = cell["seeds"], cell["steps"], RATES
@@ -76,7 +76,7 @@ def task(cell: Cell) -> Task:
     programs = sweeps.of_recipe(recipe, steps)
     data, _ = examples.batches(recipe)
     arguments = [sweeps.arguments([run]) for run in runs]
-    states = [programs.init(*own) for own in arguments]
+    states = [programs.init(*inputs) for inputs in arguments]
     hypers = [hyper for _, hyper in arguments]
     count = len(data["targets"])
 
@@ -91,7 +91,7 @@ def task(cell: Cell) -> Task:
 
     every = jax.jit(jax.vmap(numbers))(_stacked(states))
     places = np.asarray(every)
-    return Task(recipe, runs, programs, states, hypers, data, steps, places)
+    return TrainingTask(recipe, runs, programs, states, hypers, data, steps, places)
 
 
 def _stacked(trees: Sequence[Any]) -> Any:
@@ -103,7 +103,7 @@ def _fresh(state: Any) -> Any:
     return jax.tree.map(jnp.copy, state)
 
 
-def _sweep(task: Task, threads: int) -> Callable[[], Any]:
+def _sweep(task: TrainingTask, threads: int) -> Callable[[], Any]:
     """Run after run, in threads: what `sweeps.train` and the runner do on a CPU."""
     pool = futures.ThreadPoolExecutor(threads)
     steps = jax.device_put(np.int32(task.steps))
@@ -117,7 +117,7 @@ def _sweep(task: Task, threads: int) -> Callable[[], Any]:
     return lambda: list(pool.map(one, task.states, hypers))
 
 
-def _together(task: Task) -> Callable[[], Any]:
+def _together(task: TrainingTask) -> Callable[[], Any]:
     """All runs side by side in one program: what is done on an accelerator."""
     programs = sweeps.of_recipe(task.recipe, task.steps, several=True)
     states = _stacked(task.states)
@@ -130,7 +130,7 @@ def _together(task: Task) -> Callable[[], Any]:
     return call
 
 
-def _torch(task: Task, threads: int) -> Callable[[], Any]:
+def _torch(task: TrainingTask, threads: int) -> Callable[[], Any]:
     host = jax.device_get([(s.tree.params, s.step) for s in task.states])
     x, y = (np.asarray(task.data[name]) for name in ("inputs", "targets"))
     trainers = [
@@ -145,7 +145,7 @@ def _torch(task: Task, threads: int) -> Callable[[], Any]:
     return call
 
 
-def _bare(task: Task) -> Callable[[], Any]:
+def _bare(task: TrainingTask) -> Callable[[], Any]:
     """The jitted step called from Python, its batches drawn and waiting."""
     (state,), (hyper,) = task.states, task.hypers
     step = functools.partial(systems.step, supervised.system(task.recipe))
@@ -163,27 +163,29 @@ def _bare(task: Task) -> Callable[[], Any]:
     return call
 
 
-def _run(task: Task, then: Callable[[Any], Any], every: int) -> Callable[[], Any]:
+def _run(
+    task: TrainingTask, then: Callable[[Any], Any], every: int
+) -> Callable[[], Any]:
     """A compiled run, cut after `every` steps, when `then` is called with the state."""
     (state,), (hyper,) = task.states, task.hypers
     hyper, part = jax.device_put(hyper), jax.device_put(np.int32(every))
 
     def call():
-        now, kept = _fresh(state), None
+        now, outcome = _fresh(state), None
         for _ in range(task.steps // every):
             now, log = task.programs.advance(now, hyper, task.data, part)
-            kept = then(now)
-        return now.tree.params, log["loss"], kept
+            outcome = then(now)
+        return now.tree.params, log["loss"], outcome
 
     return call
 
 
-def _probe(task: Task) -> Callable[[Any], Any]:
+def _probe(task: TrainingTask) -> Callable[[Any], Any]:
     some = jax.tree.map(lambda a: a[: task.recipe.batch], task.data)
     return lambda state: task.programs.profile(state, some)
 
 
-def _saved(task: Task) -> Callable[[], Any]:
+def _saved(task: TrainingTask) -> Callable[[], Any]:
     """The run, offered to a store after each of its calls; the last save is waited for."""
 
     def call():
@@ -201,11 +203,11 @@ def _saved(task: Task) -> Callable[[], Any]:
     return call
 
 
-def _unsaved(task: Task) -> Callable[[], Any]:
+def _unsaved(task: TrainingTask) -> Callable[[], Any]:
     return _run(task, lambda state: None, _chunk(task))
 
 
-def _chunk(task: Task) -> int:
+def _chunk(task: TrainingTask) -> int:
     return max(1, task.steps // 40)
 
 
@@ -216,59 +218,61 @@ def _torch_absent() -> str:
 
 
 CORES = host.cores()
-WAYS: Catalogue[Way] = Catalogue(
+WAYS: Catalogue[TrainingWay] = Catalogue(
     "way",
     [
-        Way(
+        TrainingWay(
             "sweep",
             "grid",
             f"research/learning/sweeps.py: run after run, {CORES} threads",
             functools.partial(_sweep, threads=CORES),
         ),
-        Way(
+        TrainingWay(
             "one_thread",
             "grid",
             "the same in one thread",
             functools.partial(_sweep, threads=1),
         ),
-        Way("vmap", "grid", "all runs side by side in one program", _together),
-        Way(
+        TrainingWay("vmap", "grid", "all runs side by side in one program", _together),
+        TrainingWay(
             "torch",
             "grid",
             "PyTorch, run after run, one thread",
             functools.partial(_torch, threads=1),
             _torch_absent,
         ),
-        Way(
+        TrainingWay(
             "torch_threads",
             "grid",
             f"PyTorch, run after run, {CORES} threads within an operation",
             functools.partial(_torch, threads=CORES),
             _torch_absent,
         ),
-        Way(
+        TrainingWay(
             "bare_step", "loop", "jitted step, called from Python, batches given", _bare
         ),
-        Way(
+        TrainingWay(
             "run",
             "loop",
             "loop.run: draws its batches, one call",
             lambda task: _run(task, lambda state: None, task.steps),
         ),
-        Way(
+        TrainingWay(
             "unprobed",
             "probe",
             f"loop.run, a call every {EVERY} steps",
             lambda task: _run(task, lambda state: None, EVERY),
         ),
-        Way(
+        TrainingWay(
             "probed",
             "probe",
             f"and the gradient of every layer each {EVERY} steps",
             lambda task: _run(task, _probe(task), EVERY),
         ),
-        Way("unsaved", "checkpoint", "loop.run in forty calls", _unsaved),
-        Way("saved", "checkpoint", f"and saved every {SAVED_EVERY:g} s", _saved),
+        TrainingWay("unsaved", "checkpoint", "loop.run in forty calls", _unsaved),
+        TrainingWay(
+            "saved", "checkpoint", f"and saved every {SAVED_EVERY:g} s", _saved
+        ),
     ],
 )
 BASE = {way.question: way.name for way in reversed(list(WAYS.values()))}

@@ -63,7 +63,7 @@ def test_the_search_ends_at_the_cap_and_at_nothing():
     assert search(lambda depth: True, ANY).fails_at is None
     assert search(lambda depth: True, ANY).deepest == 256
     never = search(lambda depth: False, ANY)
-    assert (never.deepest, never.fails_at, never.said()) == (0, 1, "1-")
+    assert (never.deepest, never.fails_at, never.summary()) == (0, 1, "1-")
 
 
 def test_the_search_may_begin_anywhere():
@@ -82,7 +82,7 @@ def test_a_net_that_trains_again_deeper_is_found_with_patience_alone():
     assert hasty.deepest == 4 and hasty.steady  # what it has not seen, it cannot say
     patient = search(trains, ANY, patience=2)
     assert patient.deepest == 32 and not patient.steady
-    assert patient.said() == "1+ 2+ 4+ 8- 16+ 32+ 45- 64- 128-"
+    assert patient.summary() == "1+ 2+ 4+ 8- 16+ 32+ 45- 64- 128-"
 
 
 def test_steps_to_a_target_are_those_of_a_window():
