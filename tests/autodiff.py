@@ -28,20 +28,21 @@ def by_autodiff(net, variables, x, loss):
 
     def run(nudges, params):
         states = [jax.tree.map(jnp.add, start, nudges[0])]
-        for (layer, own), now, nudge in zip(layers, params, nudges[1:], strict=True):
-            after, _ = call(layer, {**own, "params": now}, states[-1])
+        for (layer, arrays), now, nudge in zip(layers, params, nudges[1:], strict=True):
+            after, _ = call(layer, {**arrays, "params": now}, states[-1])
             states.append(jax.tree.map(jnp.add, after, nudge))
         return loss(call(net.head, variables.head, states[-1])[0])
 
     shapes = [jax.eval_shape(lambda: start)]
-    for layer, own in layers:
+    for layer, arrays in layers:
         shapes.append(
             jax.eval_shape(
-                lambda h, layer=layer, own=own: call(layer, own, h)[0], shapes[-1]
+                lambda h, layer=layer, arrays=arrays: call(layer, arrays, h)[0],
+                shapes[-1],
             )
         )
     nudges = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-    params = [own.get("params", {}) for _, own in layers]
+    params = [arrays.get("params", {}) for _, arrays in layers]
     gradients = jax.grad(run, (0, 1))(nudges, params)
 
     def log10_norm(tree):
@@ -53,11 +54,11 @@ def by_autodiff(net, variables, x, loss):
 
 def assert_log_gradients(net, variables, x, loss, within):
     """The probe's log10 norms, in float32, are those of float64."""
-    seen = jax.jit(lambda v: probes.log_gradients(net, v, x, loss))(variables)
+    norms = jax.jit(lambda v: probes.log_gradients(net, v, x, loss))(variables)
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda a: np.asarray(a, np.float64), (variables, x))
         run = jax.jit(lambda v, x: by_autodiff(net, v, x, loss))
         expected = jax.device_get(run(*wide))
-    for ours, theirs in zip(seen, expected, strict=True):
+    for ours, theirs in zip(norms, expected, strict=True):
         assert theirs.dtype == np.float64
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=within)

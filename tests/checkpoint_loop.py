@@ -29,8 +29,8 @@ def main(folder: str, steps: int) -> int:
         checkpoints.open(folder, seconds=0, keep=2) as store,
     ):
         state = state_at(0)
-        if found := store.restore(state):
-            step, state = found.step, found.state
+        if restored := store.restore(state):
+            step, state = restored.step, restored.state
             for name, array in state_at(step).items():
                 np.testing.assert_array_equal(state[name], array)
             print(f"from step {step}", *store.damaged, file=sys.stderr)

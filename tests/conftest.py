@@ -49,13 +49,13 @@ jax.config.update("jax_num_cpu_devices", 2)
 def clean_environment():
     """Variables for a subprocess: those it needs to start, and no settings of ours but
     where compiled programs are."""
-    kept = (
+    names = (
         *("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH"),
         "JAX_COMPILATION_CACHE_DIR",
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES",
     )
-    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    environment = {name: os.environ[name] for name in names if name in os.environ}
     return {**environment, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
 
 
@@ -78,13 +78,13 @@ def once(tmp_path_factory):
         shared = shared.parent
 
     def folder(name: str, make: Callable[[Path], None]) -> Path:
-        path, made = shared / f"once-{name}", shared / f"once-{name}.made"
+        path, marker = shared / f"once-{name}", shared / f"once-{name}.made"
         with (shared / f"once-{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not made.exists():
+            if not marker.exists():
                 shutil.rmtree(path, ignore_errors=True)  # of a worker that failed
                 make(path)
-                made.touch()
+                marker.touch()
         return path
 
     return folder

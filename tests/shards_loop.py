@@ -103,13 +103,13 @@ def main(port, process, count, folder, *actions):
             store = checkpoints.open(folder)
             like = state_at(0, mesh)
             restored = store.restore(like)
-            for found, wanted in zip(
+            for array, wanted in zip(
                 *map(jax.tree.leaves, (restored.state, like)), strict=True
             ):
                 if isinstance(wanted, jax.Array):
-                    assert found.sharding == wanted.sharding
-            told = [restored.step, digest(restored.state), restored.damaged]
-            print(json.dumps(told), flush=True)
+                    assert array.sharding == wanted.sharding
+            report = [restored.step, digest(restored.state), restored.damaged]
+            print(json.dumps(report), flush=True)
 
 
 if __name__ == "__main__":

@@ -44,17 +44,17 @@ def tree_of(path: Path) -> ast.Module:
 
 def imports(tree: ast.Module) -> set[str]:
     """Every module imported anywhere in a file."""
-    found = set()
+    modules = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"line {node.lineno}: relative import"
             # `from package import x` may name a module or what is in the package.
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            modules = inner & set(NAMES)
-            found |= modules | ({node.module} if modules != inner else set())
-    return found
+            imported = inner & set(NAMES)
+            modules |= imported | ({node.module} if imported != inner else set())
+    return modules
 
 
 IMPORTS = {name: imports(tree_of(path)) for name, path in NAMES.items()}
@@ -99,17 +99,17 @@ def cycle(graph: dict[str, set[str]]) -> list[str]:
         if node in done:
             return []
         for following in sorted(graph.get(node, ())):
-            found = visit(following, [*trail, node])
-            if found:
-                return found
+            loop = visit(following, [*trail, node])
+            if loop:
+                return loop
         done.add(node)
         return []
 
-    return next((found for node in sorted(graph) if (found := visit(node, []))), [])
+    return next((loop for node in sorted(graph) if (loop := visit(node, []))), [])
 
 
 def test_there_are_no_cycles():
-    assert not cycle({name: ours(found) for name, found in IMPORTS.items()})
+    assert not cycle({name: ours(modules) for name, modules in IMPORTS.items()})
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
 
 

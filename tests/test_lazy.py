@@ -104,20 +104,20 @@ def test_imports_of_other_threads_are_made_at_once_within_the_block(declare):
 def test_blocks_of_two_threads_do_not_end_each_other(declare):
     """The first to enter leaves last: the other's block must not end with its own."""
     entered, before = threading.Event(), builtins.__import__
-    made = []
+    shelves = []
 
     def second():
         entered.wait(10)
-        made.append(declare(block("import shelf\n")))
+        shelves.append(declare(block("import shelf\n")))
 
     thread = threading.Thread(target=second)
     thread.start()
     with lazily():
         entered.set()
         thread.join(0.3)
-        assert not made, "the second block did not wait for the first"
+        assert not shelves, "the second block did not wait for the first"
     thread.join(10)
-    assert isinstance(made[0].shelf, Lazy) and "shelf" not in sys.modules
+    assert isinstance(shelves[0].shelf, Lazy) and "shelf" not in sys.modules
     assert builtins.__import__ is before
 
 

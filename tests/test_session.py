@@ -38,11 +38,11 @@ def test_nothing_is_kept_where_compiling_is_timed(kept_in, compiled_anew):
 
 
 def test_a_shared_folder_is_made_once(once):
-    made = []
+    folders = []
 
     def make(folder):
         folder.mkdir()
-        made.append(folder)
+        folders.append(folder)
 
     assert once("folder", make) == once("folder", make)
-    assert len(made) <= 1 and once("folder", make).is_dir()
+    assert len(folders) <= 1 and once("folder", make).is_dir()

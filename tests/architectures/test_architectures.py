@@ -40,8 +40,8 @@ def by_hand(net, variables, x, train=True):
     statistics = []
     for stage, stacked in zip(net.stages, variables.stages, strict=True):
         for index in range(stage.depth):
-            h, kept = call(stage.layer, layer_at(stage, stacked, index), h, train)
-            statistics.append(kept)
+            h, after = call(stage.layer, layer_at(stage, stacked, index), h, train)
+            statistics.append(after)
     return call(net.head, variables.head, h, train)[0], statistics
 
 
@@ -74,11 +74,11 @@ def test_applying_is_composing_the_layers(name, normalizer, network, filled):
     for train in (True, False) if normalizer == "batch" else (True,):
         run = jax.jit(lambda v, x, t=train: apply(net, v, x, t))
         outputs, after = run(variables, X)
-        expected, kept = jax.jit(lambda v, x, t=train: by_hand(net, v, x, t))(
-            variables, X
-        )
+        expected, expected_statistics = jax.jit(
+            lambda v, x, t=train: by_hand(net, v, x, t)
+        )(variables, X)
         close(outputs, expected)
-        stacked = jax.tree.map(lambda *a: jnp.stack(a), *kept)
+        stacked = jax.tree.map(lambda *a: jnp.stack(a), *expected_statistics)
         close(after.stages[0], stacked)
 
 
@@ -120,10 +120,10 @@ def test_both_parametrisations_are_the_same_network(name, network):
         return run(variables), variables
 
     (outputs, gradients), variables = measured(ntk=True)
-    (expected, told), scaled = measured(ntk=False)
+    (expected, expected_gradients), scaled = measured(ntk=False)
     close(outputs, expected)
     # Relative 2e-5 of a gradient is 1e-5 in its log10; the layers' sums add up.
-    np.testing.assert_allclose(gradients, told, atol=3e-5)
+    np.testing.assert_allclose(gradients, expected_gradients, atol=3e-5)
     # The parameters themselves are of unit size in one and scaled in the other.
     unit, other = (v.stem["params"]["Dense_0"] for v in (variables, scaled))
     np.testing.assert_allclose(1.7 * unit["kernel"], other["kernel"], rtol=1e-6)
@@ -140,12 +140,14 @@ def test_batch_statistics_are_updated_in_training_and_used_after(name, network, 
     train = jax.jit(lambda v, x: apply(net, v, x, True))
     later = jax.jit(lambda v, x: apply(net, v, x, False))
     _, after = train(variables, X)
-    kept = after.stages[0]["statistics"]
-    jax.tree.map(lambda a, b: np.testing.assert_equal(a.shape, b.shape), kept, before)
+    updated = after.stages[0]["statistics"]
+    jax.tree.map(
+        lambda a, b: np.testing.assert_equal(a.shape, b.shape), updated, before
+    )
     # The first layer: 0.9 of the old and 0.1 of this batch's mean and variance.
     h, _ = call(net.stem, variables.stem, X)
     ((mean, variance),) = find(before, tuple)
-    ((new_mean, new_variance),) = find(kept, tuple)
+    ((new_mean, new_variance),) = find(updated, tuple)
     close(new_mean[0, 0], 0.9 * mean[0, 0] + 0.1 * np.mean(h, 0))
     close(new_variance[0, 0], 0.9 * variance[0, 0] + 0.1 * np.var(h, 0))
     # Evaluation changes no statistics, uses them, and treats every example alone.
@@ -153,7 +155,9 @@ def test_batch_statistics_are_updated_in_training_and_used_after(name, network, 
     jax.tree.map(
         np.testing.assert_array_equal, unchanged.stages[0]["statistics"], before
     )
-    with_new = variables._replace(stages=({**variables.stages[0], "statistics": kept},))
+    with_new = variables._replace(
+        stages=({**variables.stages[0], "statistics": updated},)
+    )
     assert not np.allclose(outputs, later(with_new, X)[0], atol=1e-4)
     others = np.concatenate([X[:1], 5 + 3 * X[1:]])
     close(later(variables, others)[0][0], outputs[0])
@@ -261,11 +265,11 @@ def test_a_tied_stage_is_fed_an_input_a_step(filled):
 
     h = jnp.zeros((4, 5))
     close(jax.jit(lambda v: apply(net, v, x)[0])(variables), jax.jit(after)(h))
-    told, _ = jax.jit(lambda v: probes.log_gradients(net, v, x, squares))(variables)
+    norms, _ = jax.jit(lambda v: probes.log_gradients(net, v, x, squares))(variables)
     for step in (0, 3):
         gradient = jax.jit(jax.grad(lambda h, step=step: squares(after(h, step))))(h)
         expected = np.log10(np.linalg.norm(gradient))
-        np.testing.assert_allclose(told[step], expected, atol=1e-5)
+        np.testing.assert_allclose(norms[step], expected, atol=1e-5)
         for index in range(step, 3):
             h, _ = call(Cell(), {**variables.stages[0], INPUTS: inputs[index]}, h)
     spectrum = jax.jit(lambda v: jacobian.singular_values(net, v, x))(variables)

@@ -89,24 +89,24 @@ def derivatives(conv):
 
 @cases
 def test_values_and_derivatives_are_xlas_own(case):
-    given = arrays(case)
+    inputs = arrays(case)
     # Sums of some 50 products of order 1 in another order, in float32.
-    compare(derivatives(ours(case))(*given), derivatives(theirs(case))(*given), 2e-5)
+    compare(derivatives(ours(case))(*inputs), derivatives(theirs(case))(*inputs), 2e-5)
 
 
 @pytest.mark.parametrize("case", ("circular", "groups", "explicit", "1d_causal"))
 def test_values_and_derivatives_are_xlas_own_in_float64(case):
     with jax.enable_x64(True):
-        given = arrays(case, np.float64)
-        found, expected = (derivatives(f(case))(*given) for f in (ours, theirs))
-    assert all(a.dtype == np.float64 for a in jax.tree.leaves(found))
-    compare(found, expected, 1e-13)
+        inputs = arrays(case, np.float64)
+        results, expected = (derivatives(f(case))(*inputs) for f in (ours, theirs))
+    assert all(a.dtype == np.float64 for a in jax.tree.leaves(results))
+    compare(results, expected, 1e-13)
 
 
-def compare(found, expected, tolerance):
+def compare(results, expected, tolerance):
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance),
-        found,
+        results,
         expected,
     )
 
@@ -134,7 +134,7 @@ def test_over_seeds_and_in_a_scan(case):
 def test_over_seeds_of_one_batch_or_one_kernel(over):
     """Gradients where every seed shares the images, or the kernel."""
     x, kernel, *_ = arrays("strided", leading=(3,))
-    given, axes = (
+    inputs, axes = (
         ((x, kernel[0]), (0, None)) if over == "x" else ((x[0], kernel), (None, 0))
     )
 
@@ -143,16 +143,16 @@ def test_over_seeds_of_one_batch_or_one_kernel(over):
         return jax.jit(jax.vmap(jax.grad(loss, (0, 1)), axes))
 
     compare(
-        gradients(ours("strided"))(*given), gradients(theirs("strided"))(*given), 1e-4
+        gradients(ours("strided"))(*inputs), gradients(theirs("strided"))(*inputs), 1e-4
     )
 
 
 def test_no_pixel_is_left_over_or_missing():
     """A stride that leaves pixels unread, and edges wider than the kernel's reach."""
     CASES["left_over"] = ((2, 2), 2, 3, 1, 3, ((0, 0), (3, 1)))
-    given = arrays("left_over")
-    found, expected = (derivatives(f("left_over"))(*given) for f in (ours, theirs))
-    compare(found, expected, 2e-5)
+    inputs = arrays("left_over")
+    results, expected = (derivatives(f("left_over"))(*inputs) for f in (ours, theirs))
+    compare(results, expected, 2e-5)
 
 
 def gradient_in_a_scan(conv):
@@ -162,8 +162,8 @@ def gradient_in_a_scan(conv):
         step = lambda h, kernel: (jnp.sin(conv(h, kernel)), None)
         return jnp.sum(jax.lax.scan(step, x, kernels)[0])
 
-    given = (jnp.ones((3, 2, 3, 3, 4, 4)), jnp.ones((3, 2, 6, 6, 4)))
-    return jax.jit(jax.vmap(jax.grad(loss, (0, 1)))).lower(*given).as_text()
+    inputs = (jnp.ones((3, 2, 3, 3, 4, 4)), jnp.ones((3, 2, 6, 6, 4)))
+    return jax.jit(jax.vmap(jax.grad(loss, (0, 1)))).lower(*inputs).as_text()
 
 
 def test_gradients_in_a_scan_over_seeds_keep_the_fast_order():

@@ -47,13 +47,13 @@ def test_normalisers_keep_the_contract(name, normalizer, network):
     net = network(name, "relu", normalizer, **sizes)
     variables = jax.eval_shape(lambda: init(jax.random.key(0), net, x))
     for train in (True, False):
-        outputs, kept = jax.eval_shape(
+        outputs, after = jax.eval_shape(
             lambda v, t=train: apply(net, v, x, t), variables
         )
         assert outputs.shape == (3, 3)
         statistics = [v.get("statistics") for v in variables.stages]
         shapes = lambda trees: [a.shape for a in jax.tree.leaves(trees)]
-        assert shapes([v.get("statistics") for v in kept.stages]) == shapes(statistics)
+        assert shapes([v.get("statistics") for v in after.stages]) == shapes(statistics)
         assert (len(jax.tree.leaves(statistics)) > 0) == (normalizer == "batch")
 
 
@@ -148,10 +148,10 @@ def test_dropout_takes_half_of_the_dense_layers_in_training_alone(
     variables = jax.tree.map(
         lambda a: jnp.ones((*a.shape[:-1], 10_000)), wide.init(jax.random.key(0), h)
     )
-    kept, _ = call(wide, variables, h, True, jax.random.key(1))
-    assert set(np.unique(kept)) == {0.0, 10.0}  # (4 + 1) / 0.5: the mean is kept
+    dropped, _ = call(wide, variables, h, True, jax.random.key(1))
+    assert set(np.unique(dropped)) == {0.0, 10.0}  # (4 + 1) / 0.5: the mean is kept
     # Five standard deviations of a share of 10,000 coins.
-    assert abs(float(jnp.mean(kept == 0)) - 0.5) < 0.025
+    assert abs(float(jnp.mean(dropped == 0)) - 0.5) < 0.025
     for train, key in ((True, None), (False, jax.random.key(1))):
         assert np.all(call(wide, variables, h, train, key)[0] == 5.0)
     variables = filled(net, x, gain=0.5)

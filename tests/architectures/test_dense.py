@@ -48,10 +48,10 @@ def test_a_branch_is_the_layer_that_theory_speaks_of(entry, network):
     plain = network("mlp", "tanh", depth=depth)
     h = normal(3, 8)
     layer, variables = net.stages[0].layer, plain.stages[0].layer.init(KEY, h)
-    own = layer.init(KEY, h)["params"]
+    initial = layer.init(KEY, h)["params"]
     # Where a branch is a layer within the layer, its kernel is handed in.
     mine = variables["params"]
-    params = {n: mine if n.startswith("Layer") else own[n] for n in own}
+    params = {n: mine if n.startswith("Layer") else initial[n] for n in initial}
     params = mine if entry.name == "mlp" else params
     expected = branch.skip * h + branch.scale * plain.stages[0].layer.apply(
         variables, h

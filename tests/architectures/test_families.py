@@ -63,15 +63,15 @@ def test_a_family_keeps_the_contract(family, network, filled):
     with jax.enable_x64(True):
         wide = jax.ShapeDtypeStruct(x.shape, np.float64)
         shapes = jax.eval_shape(lambda x: init(KEY, net, x), wide)
-        told = jax.eval_shape(lambda v, x: apply(net, v, x), shapes, wide)
-        leaves = jax.tree.leaves((shapes, told))
+        outputs = jax.eval_shape(lambda v, x: apply(net, v, x), shapes, wide)
+        leaves = jax.tree.leaves((shapes, outputs))
         assert {leaf.dtype for leaf in leaves} == {np.dtype("float64")}
     pixels = x.shape[:3] if family.gives == "image" else x.shape[:1]
-    assert told[0].shape == (*pixels, 3)
+    assert outputs[0].shape == (*pixels, 3)
     variables = filled(net, x)
-    seen = jax.eval_shape(lambda v: probes.signal(net, v, x, loss), variables)
+    signal = jax.eval_shape(lambda v: probes.signal(net, v, x, loss), variables)
     layers = sum(stage.depth for stage in net.stages)
-    assert seen.log10_gradient.shape == seen.log10_length.shape == (layers + 1,)
+    assert signal.log10_gradient.shape == signal.log10_length.shape == (layers + 1,)
     unit, _ = small(family, network, ntk=True, sigma_w=1.3, sigma_b=0.2)
     drawn = jax.eval_shape(lambda x: init(KEY, unit, x), x)
     assert jax.tree.structure(drawn) == jax.tree.structure(variables)
@@ -134,25 +134,28 @@ def test_a_grid_leaves_out_what_cannot_be_built(monkeypatch):
         for depth in (4, 16)
         for normalizer in ("none", "batch")
     ]
-    kept, said = families.fit(grid, set())
-    assert [c["depth"] for c in kept if c["architecture"] == "odd"] == [8, 14]
-    assert len([c for c in kept if c["architecture"] == "mlp"]) == 4
-    assert said == ["skipped 2 of 4 cells: odd takes normalizer batch, not none"]
+    buildable, lines = families.fit(grid, set())
+    assert [c["depth"] for c in buildable if c["architecture"] == "odd"] == [8, 14]
+    assert len([c for c in buildable if c["architecture"] == "mlp"]) == 4
+    assert lines == ["skipped 2 of 4 cells: odd takes normalizer batch, not none"]
     with pytest.raises(Refusal, match=r"odd has depth 6n \+ 2, not 4; nearest: 8"):
         families.fit(grid, {"depth"})
 
 
 def test_what_was_not_typed_follows_the_architecture():
     grid = [cells(architecture="resnet", depth=d, width=64) for d in (4, 64)]
-    kept, said = families.fit(grid, set())
-    assert {c["depth"] for c in kept} == {8, 20, 56} and said == []
-    assert {(c["width"], c["normalizer"]) for c in kept} == {(16, "batch")}
-    asked = {"depth", "width", "normalizer"}
-    kept, _ = families.fit([cells(architecture="resnet", depth=8, width=64)], asked)
-    assert [(c["width"], c["normalizer"]) for c in kept] == [(64, "none")]
+    buildable, lines = families.fit(grid, set())
+    assert {c["depth"] for c in buildable} == {8, 20, 56} and lines == []
+    assert {(c["width"], c["normalizer"]) for c in buildable} == {(16, "batch")}
+    typed = {"depth", "width", "normalizer"}
+    buildable, _ = families.fit(
+        [cells(architecture="resnet", depth=8, width=64)], typed
+    )
+    assert [(c["width"], c["normalizer"]) for c in buildable] == [(64, "none")]
     # No wider than the grid, which was chosen for the machine.
-    kept, _ = families.fit([cells(architecture="vgg", depth=16, width=32)], set())
-    assert [(c["depth"], c["width"]) for c in kept] == [(11, 32), (13, 32), (16, 32)]
+    buildable, _ = families.fit([cells(architecture="vgg", depth=16, width=32)], set())
+    sizes = [(c["depth"], c["width"]) for c in buildable]
+    assert sizes == [(11, 32), (13, 32), (16, 32)]
 
 
 @pytest.mark.parametrize(
@@ -160,8 +163,8 @@ def test_what_was_not_typed_follows_the_architecture():
     (("lenet5", "digits_32"), ("alexnet", "digits_64"), ("unet", "digits")),
 )
 def test_images_that_pooling_would_use_up_are_enlarged(name, fed):
-    kept, _ = families.fit([cells(architecture=name, width=8)], set())
-    assert {c["dataset"] for c in kept} == {fed}
+    buildable, _ = families.fit([cells(architecture=name, width=8)], set())
+    assert {c["dataset"] for c in buildable} == {fed}
     if fed != "digits":
         with pytest.raises(Refusal, match=r"sides of at least .*, not 8"):
             families.fit([cells(architecture=name, width=8)], {"dataset"})

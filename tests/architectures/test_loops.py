@@ -33,8 +33,8 @@ def test_what_is_kept_changes_no_value_statistic_or_gradient(
 
     def loss(params, net):
         key = jax.random.key(1)  # each layer's own is handed on in segments too
-        outputs, kept = apply(net, unite(params, statistics), SEQUENCE, True, key)
-        return jnp.mean(outputs**2), (outputs, divide(kept)[1])
+        outputs, after = apply(net, unite(params, statistics), SEQUENCE, True, key)
+        return jnp.mean(outputs**2), (outputs, divide(after)[1])
 
     take = jax.jit(jax.value_and_grad(loss, has_aux=True), static_argnums=1)
     (_, plain), gradient = take(params, net)
@@ -75,9 +75,9 @@ def joined(net, variables):
     """Variables of an unrolled net, stacked as the stages of `net` have them."""
     rest, stages = list(variables.stages), []
     for stage in net.stages:
-        own = [rest.pop(0) for _ in range(1 if stage.tied else stage.depth)]
-        together = jax.tree.map(lambda *a: jnp.concatenate(a), *own)
-        stages.append(own[0] if stage.tied else together)
+        layers = [rest.pop(0) for _ in range(1 if stage.tied else stage.depth)]
+        together = jax.tree.map(lambda *a: jnp.concatenate(a), *layers)
+        stages.append(layers[0] if stage.tied else together)
     assert not rest
     return variables._replace(stages=tuple(stages))
 
@@ -92,17 +92,17 @@ def test_layers_apart_are_drawn_and_trained_as_in_the_stack(network, filled):
     jax.tree.map(np.testing.assert_array_equal, draw(net), joined(net, draw(apart)))
 
     def loss(variables, net):
-        outputs, kept = apply(net, variables, SEQUENCE)
-        return jnp.mean(outputs**2), (outputs, divide(kept)[1])
+        outputs, after = apply(net, variables, SEQUENCE)
+        return jnp.mean(outputs**2), (outputs, divide(after)[1])
 
-    own = filled(apart, SEQUENCE)
+    variables_apart = filled(apart, SEQUENCE)
     take = jax.jit(jax.value_and_grad(loss, has_aux=True), static_argnums=1)
-    (_, plain), gradient = take(joined(net, own), net)
-    (_, (outputs, kept)), other = take(own, apart)
+    (_, plain), gradient = take(joined(net, variables_apart), net)
+    (_, (outputs, after)), other = take(variables_apart, apart)
     # As above: what is fused otherwise is rounded otherwise.
     close = np.testing.assert_allclose
     jax.tree.map(
-        lambda a, b: close(a, b, 2e-5, 1e-6), plain, (outputs, joined(net, kept))
+        lambda a, b: close(a, b, 2e-5, 1e-6), plain, (outputs, joined(net, after))
     )
     jax.tree.map(lambda a, b: close(a, b, 2e-4, 2e-6), gradient, joined(net, other))
 

@@ -56,11 +56,11 @@ class Peer:
         """(our array, PyTorch's) of every parameter, PyTorch's shape."""
         take = (lambda p: p.grad) if gradients else (lambda p: p)
         (stage,) = tree.stages
-        found = []
+        tensors = []
 
         def dense(ours, linear):
-            found.append((ours["kernel"].T, take(linear.weight)))
-            found.append((ours["bias"], take(linear.bias)))
+            tensors.append((ours["kernel"].T, take(linear.weight)))
+            tensors.append((ours["bias"], take(linear.bias)))
 
         dense(tree.head["params"]["Head_0"]["Dense_0"], self.head)
         if self.stem is not None:
@@ -68,21 +68,21 @@ class Peer:
         for layer in range(self.layers):
             for direction in range(1 + self.both):
                 if self.stem is None:
-                    own = {**stage["params"], **tree.stem["params"]}
+                    params = {**stage["params"], **tree.stem["params"]}
                 else:
-                    own = jax.tree.map(lambda a, n=layer: a[n], stage["params"])
-                inputs = own[f"Projection_{direction}"]["Dense_0"]
-                recurrent = own[f"Recurrent_{direction}"]
+                    params = jax.tree.map(lambda a, n=layer: a[n], stage["params"])
+                inputs = params[f"Projection_{direction}"]["Dense_0"]
+                recurrent = params[f"Recurrent_{direction}"]
                 suffix = f"l{layer}" + "_reverse" * direction
                 theirs = {n: getattr(self.body, f"{n}_{suffix}") for n in NAMES}
                 theirs = {n: take(p) for n, p in theirs.items()}
-                found.append((inputs["kernel"].T, theirs["weight_ih"]))
-                found.append((inputs["bias"], theirs["bias_ih"]))
-                found.append((recurrent["kernel"].T, theirs["weight_hh"]))
+                tensors.append((inputs["kernel"].T, theirs["weight_ih"]))
+                tensors.append((inputs["bias"], theirs["bias_ih"]))
+                tensors.append((recurrent["kernel"].T, theirs["weight_hh"]))
                 if "bias" in recurrent:
                     units = recurrent["bias"].shape[-1]
-                    found.append((recurrent["bias"][0], theirs["bias_hh"][-units:]))
-        return found
+                    tensors.append((recurrent["bias"][0], theirs["bias_hh"][-units:]))
+        return tensors
 
     def run(self, x):
         """The outputs; gradients of the loss are left in the parameters."""
@@ -148,9 +148,9 @@ def test_both_parametrisations_are_the_same_network(name, network, filled):
         return leaf * np.float32(1.3 if "kernel" in path else 0.4)
 
     outputs = jax.jit(lambda v: apply(unit_net, v, X)[0])(unit)
-    own = jax.tree_util.tree_map_with_path(scaled, unit)
+    scaled_variables = jax.tree_util.tree_map_with_path(scaled, unit)
     # As in test_architectures: the order of float32 sums.
-    expected = jax.jit(lambda v: apply(net, v, X)[0])(own)
+    expected = jax.jit(lambda v: apply(net, v, X)[0])(scaled_variables)
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -277,7 +277,7 @@ def test_the_scan_with_a_derivative_of_its_own_is_a_plain_one():
         start = cells.LSTM.start(2, 3, jnp.float32)
         return jax.lax.scan(body, start, inputs, reverse=reverse)[1]
 
-    def own(kernel, bias, into, shift, x, reverse):
+    def custom(kernel, bias, into, shift, x, reverse):
         pairs = (kernel, bias), (into, shift)
         return cells.over_time(cells.LSTM, jnp.tanh, *pairs, x, reverse)
 
@@ -288,14 +288,14 @@ def test_the_scan_with_a_derivative_of_its_own_is_a_plain_one():
             gradient = jax.grad(lambda *a: jnp.vdot(weights, run(*a)), range(5))
             return jax.jvp(run, arguments, along), gradient(*arguments)
 
-        seen, expected = (
+        results, expected = (
             jax.jit(lambda a, b, f=f: everything(f, a, b))(arguments, along)
-            for f in (own, plain)
+            for f in (custom, plain)
         )
         # The same float32 terms, summed in another order.
         jax.tree.map(
             lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
-            seen,
+            results,
             expected,
         )
 

@@ -112,10 +112,10 @@ def test_batch_statistics_are_kept_and_used_later(network, filled):
     outputs, after = jax.jit(lambda v: apply(net, v, X, True))(variables)
     h, _ = call(net.stem, variables.stem, X)  # what the first norm reads
     mean, variance = variables.stages[0]["statistics"]["Norm_0"]["kept"]
-    kept = after.stages[0]["statistics"]["Norm_0"]["kept"]
-    told = (0.9 * mean[0, 0, 0, 0] + 0.1 * np.mean(h, (0, 1, 2)),)
-    told += (0.9 * variance[0, 0, 0, 0] + 0.1 * np.var(h, (0, 1, 2)),)
-    for ours, expected in zip(kept, told, strict=True):
+    updated = after.stages[0]["statistics"]["Norm_0"]["kept"]
+    averages = (0.9 * mean[0, 0, 0, 0] + 0.1 * np.mean(h, (0, 1, 2)),)
+    averages += (0.9 * variance[0, 0, 0, 0] + 0.1 * np.var(h, (0, 1, 2)),)
+    for ours, expected in zip(updated, averages, strict=True):
         assert ours.shape == (1, 1, 1, 1, 4)
         np.testing.assert_allclose(ours[0, 0, 0, 0], expected, rtol=1e-5)
     later = jax.jit(lambda v, x: apply(net, v, x, False)[0])
@@ -174,22 +174,22 @@ def layers_of(net, variables):
 
 def parameters_of(net, variables):
     """Parameters, or their gradients, in torch's order and layout."""
-    found = []
+    arrays = []
     for layer in layers_of(net, variables):
         for name in ("0", "1"):
             if f"Conv_{name}" in layer["params"]:
                 kernel = layer["params"][f"Conv_{name}"]["kernel"]
                 norm = layer["params"][f"Norm_{name}"]
-                found.append(np.transpose(kernel, (3, 2, 0, 1)))
-                found += [np.ravel(norm["scale"]), np.ravel(norm["shift"])]
+                arrays.append(np.transpose(kernel, (3, 2, 0, 1)))
+                arrays += [np.ravel(norm["scale"]), np.ravel(norm["shift"])]
     dense = variables.head["params"]["Head_0"]["Dense_0"]
-    return [*found, np.transpose(dense["kernel"]), np.asarray(dense["bias"])]
+    return [*arrays, np.transpose(dense["kernel"]), np.asarray(dense["bias"])]
 
 
 def running_of(net, variables):
     """Running means and variances, one after the other."""
-    found = [layer["statistics"] for layer in layers_of(net, variables)]
-    return [np.ravel(a) for a in jax.tree.leaves(found)]
+    statistics = [layer["statistics"] for layer in layers_of(net, variables)]
+    return [np.ravel(a) for a in jax.tree.leaves(statistics)]
 
 
 def test_resnet_20_is_pytorchs(network, filled):
@@ -223,15 +223,15 @@ def test_resnet_20_is_pytorchs(network, filled):
 
     gradient, (outputs, after) = jax.jit(jax.grad(loss, has_aux=True))(variables)
     theirs.train()
-    told = theirs(x)
-    ((told - 0.5) ** 2).mean().backward()
-    close(outputs, told.detach().numpy())
+    their_outputs = theirs(x)
+    ((their_outputs - 0.5) ** 2).mean().backward()
+    close(outputs, their_outputs.detach().numpy())
     gradients = zip(parameters_of(ours, gradient), theirs.parameters(), strict=True)
     for value, parameter in gradients:
         close(value, parameter.grad.numpy())
-    kept = [running_of(ours, v) for v in (after, variables)]
+    running = [running_of(ours, v) for v in (after, variables)]
     for name, value, old, new in zip(
-        ("mean", "variance") * 19, *kept, buffers, strict=True
+        ("mean", "variance") * 19, *running, buffers, strict=True
     ):
         n = len(X) * (8 * 4 // value.size) ** 2  # sides halve where channels double
         if name == "variance":  # torch keeps the unbiased one
@@ -272,8 +272,8 @@ def by_hand(name, layer, p, h, phi):
     """A block without norms, from its formula."""
 
     def conv(x, number, strides=1):
-        own = p[f"Conv_{number}"]
-        return convolved(x, own["kernel"], strides) + own.get("bias", 0)
+        params = p[f"Conv_{number}"]
+        return convolved(x, params["kernel"], strides) + params.get("bias", 0)
 
     def skip(x):
         if layer.widen == 1:
@@ -349,8 +349,8 @@ def test_the_stem_for_large_images_takes_a_maximum(network, filled):
     net = network("resnet_imagenet", "relu", depth=18, width=4)
     variables = filled(net, X)
     h = jax.jit(lambda v, x: call(net.stem, v, x)[0])(variables.stem, X)
-    own = variables.stem["params"]["Conv_0"]
-    y = np.maximum(convolved(X, own["kernel"], 2) + own["bias"], 0)
+    params = variables.stem["params"]["Conv_0"]
+    y = np.maximum(convolved(X, params["kernel"], 2) + params["bias"], 0)
     y = np.pad(y, [(0, 0), (1, 1), (1, 1), (0, 0)])  # after ReLU, 0 is no maximum
     shifted = [y[:, i : i + 4 : 2, j : j + 4 : 2] for i in range(3) for j in range(3)]
     np.testing.assert_allclose(h, np.max(shifted, axis=0), rtol=1e-5, atol=1e-5)

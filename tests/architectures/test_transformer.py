@@ -176,17 +176,17 @@ def test_every_form_of_attention_is_the_same():
         np.testing.assert_allclose(plain(query, key, value), expected, atol=2e-6)
         coarse = [jnp.asarray(a, jnp.bfloat16) for a in (query, key, value)]
         with jax.numpy_dtype_promotion("standard"):  # jax's own sums are float32
-            found = np.asarray(plain(*coarse), np.float64)
+            attended = np.asarray(plain(*coarse), np.float64)
         # Factors of up to 2.5 and their scores, to 8 bits.
-        np.testing.assert_allclose(found, expected, atol=0.05)
+        np.testing.assert_allclose(attended, expected, atol=0.05)
 
 
 def test_sinusoids_are_the_papers():
-    told = attention.sinusoids(7, 6, jnp.float32)
+    encodings = attention.sinusoids(7, 6, jnp.float32)
     for position in (0, 3, 6):
         for pair in range(3):
             angle = position / 10_000 ** (2 * pair / 6)
-            both = told[position, 2 * pair : 2 * pair + 2]
+            both = encodings[position, 2 * pair : 2 * pair + 2]
             # Angles up to 6, rounded in float32.
             np.testing.assert_allclose(both, [np.sin(angle), np.cos(angle)], atol=1e-6)
     assert attention.sinusoids(7, 5, jnp.float32).shape == (7, 5)
@@ -249,10 +249,10 @@ def test_order_counts_by_positions_alone(small, filled):
         # Sums over time in another order: some ε.
         assert np.allclose(there, back, atol=1e-5) == blind
     same = np.ones((1, 5, 4), np.float32)
-    for name, told in (("pre_ln", True), ("learned", True), ("decoder", False)):
+    for name, ordered in (("pre_ln", True), ("learned", True), ("decoder", False)):
         net = small(f"transformer_{name}", depth=1)
         h, _ = call(net.stem, filled(net, same).stem, same)
-        assert np.allclose(h[:, 1:], h[:, :-1], atol=0.01) != told
+        assert np.allclose(h[:, 1:], h[:, :-1], atol=0.01) != ordered
 
 
 def test_a_decoder_sees_its_memory_and_its_input_one_step_late(small, filled):

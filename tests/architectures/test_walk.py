@@ -42,12 +42,12 @@ def one_by_one(net, x):
     h, statistics = x, []
     for link in net:
         (link,), h = enter((link,), h)
-        own = []
+        layer_statistics = []
         for index in range(link.repeats or 1):
             layer = at(link, index)
             h, one = layer.result(layer.params, h)
-            own.append(one)
-        statistics.append(jax.tree.map(lambda *a: jnp.stack(a), *own))
+            layer_statistics.append(one)
+        statistics.append(jax.tree.map(lambda *a: jnp.stack(a), *layer_statistics))
     return h, statistics
 
 
@@ -56,13 +56,15 @@ def test_folding_over_links_is_applying_the_net(family, network, filled):
     """Outputs and statistics, as the net trains; and names and numbers of its links."""
     net, x = small(family, network)
     variables = filled(net, x, gain=0.5)
-    made = links(net, variables)
+    net_links = links(net, variables)
     places = [f"stages[{number}]" for number in range(len(net.stages))]
-    assert [link.name for link in made] == ["stem", *places, "head"]
-    assert [link.end for link in made] == [True, *(False for _ in places), True]
+    assert [link.name for link in net_links] == ["stem", *places, "head"]
+    assert [link.end for link in net_links] == [True, *(False for _ in places), True]
     depths = [stage.depth if stage.depth > 1 else None for stage in net.stages]
-    assert [link.repeats for link in made] == [None, *depths, None]
-    assert [link.tied for link in made[1:-1]] == [stage.tied for stage in net.stages]
+    assert [link.repeats for link in net_links] == [None, *depths, None]
+    assert [link.tied for link in net_links[1:-1]] == [
+        stage.tied for stage in net.stages
+    ]
 
     @jax.jit
     def both(variables, x):
@@ -76,8 +78,8 @@ def test_folding_over_links_is_applying_the_net(family, network, filled):
     ends = jax.tree.map(lambda a: a[0], (stem, head))
     statistics = (after.stem, after.head, list(after.stages))
     jax.tree.map(close, statistics, (*ends, stages))
-    counted = [len(jax.tree.leaves(own)) for own in (stem, *stages, head)]
-    batch = [link for link in made if "statistics" in link.keywords]
+    counted = [len(jax.tree.leaves(tree)) for tree in (stem, *stages, head)]
+    batch = [link for link in net_links if "statistics" in link.keywords]
     assert (sum(counted) > 0) == bool(batch)
 
 
@@ -186,8 +188,8 @@ def by_autodiff(net, x):
 
     def run(nudges, params):
         state = h + nudges[0]
-        for layer, own, nudge in zip(apart, params, nudges[1:], strict=True):
-            state = layer.apply(own, state, **layer.keywords) + nudge
+        for layer, layer_params, nudge in zip(apart, params, nudges[1:], strict=True):
+            state = layer.apply(layer_params, state, **layer.keywords) + nudge
         for link in head:
             state = link.apply(link.params, state)
         return loss(state)
@@ -202,15 +204,15 @@ def by_autodiff(net, x):
 
 def in_float64(model):
     """The model's log10 gradient norms by jax.grad."""
-    made = model()
+    chain = model()
     # Flax's normalisers compute in "at least float32".
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
         wide = jax.tree.map(
-            lambda a: np.asarray(a, np.float64), [link.params for link in made]
+            lambda a: np.asarray(a, np.float64), [link.params for link in chain]
         )
 
         def run(params, x):
-            pairs = zip(made, params, strict=True)
+            pairs = zip(chain, params, strict=True)
             return by_autodiff([link._replace(params=p) for link, p in pairs], x)
 
         return jax.device_get(jax.jit(run)(wide, X.astype(np.float64)))
@@ -218,7 +220,7 @@ def in_float64(model):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_log_gradients_of_any_model_are_those_of_float64_autodiff(name):
-    seen = jax.jit(lambda x: probes.log_gradients(MODELS[name](), x, loss))(X)
+    norms = jax.jit(lambda x: probes.log_gradients(MODELS[name](), x, loss))(X)
     expected = in_float64(MODELS[name])
     states, layers = {
         "plain": (7, 6),  # the input is a state as well
@@ -227,8 +229,8 @@ def test_log_gradients_of_any_model_are_those_of_float64_autodiff(name):
         "recurrent": (4, 3),
         "once": (2, 1),
     }[name]
-    assert seen[0].shape == (states,) and seen[1].shape == (layers,)
-    for ours, theirs in zip(seen, expected, strict=True):
+    assert norms[0].shape == (states,) and norms[1].shape == (layers,)
+    for ours, theirs in zip(norms, expected, strict=True):
         assert theirs.dtype == np.float64
         # A log10 is off by 0.43 of the relative error: some tens of float32's 1.2e-7.
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
@@ -266,17 +268,17 @@ def test_our_net_probed_as_links_is_itself(network, filled):
 
 
 def test_all_probes_read_links(network):
-    made = plain()
-    signal = jax.jit(lambda: probes.signal(made, X, loss))()
-    states, parameters = jax.jit(lambda: probes.log_gradients(made, X, loss))()
+    chain = plain()
+    signal = jax.jit(lambda: probes.signal(chain, X, loss))()
+    states, parameters = jax.jit(lambda: probes.log_gradients(chain, X, loss))()
     np.testing.assert_allclose(signal.log10_gradient, states, atol=1e-5)
     np.testing.assert_allclose(signal.log10_parameter_gradient, parameters, atol=1e-5)
     np.testing.assert_allclose(
         signal.log10_length[0], np.log10(np.mean(np.square(X))), atol=1e-5
     )
     assert np.all(np.isnan(signal.saturated))  # no link says what its φ is
-    spectrum = jax.jit(lambda: jacobian.singular_values(made, X).log10)()
-    whole = jax.vmap(jax.jacobian(lambda x: fold(made, x[None])[0][0]))(X)
+    spectrum = jax.jit(lambda: jacobian.singular_values(chain, X).log10)()
+    whole = jax.vmap(jax.jacobian(lambda x: fold(chain, x[None])[0][0]))(X)
     expected = np.linalg.svd(np.asarray(whole), compute_uv=False)
     np.testing.assert_allclose(10 ** spectrum[:, :3], expected, rtol=1e-4)
 
@@ -308,8 +310,8 @@ def test_states_before_active_layers(traces):
         return last, before[:, 0], order
 
     for active, order in ((2, 10), (4, 3210)):
-        last, before, seen = run(np.int32(active))
-        assert last == 2**active and seen == order
+        last, before, visited = run(np.int32(active))
+        assert last == 2**active and visited == order
         np.testing.assert_array_equal(before[:active], [1, 2, 4, 8][:active])
         assert not np.any(before[active:])
     assert run.count == 1

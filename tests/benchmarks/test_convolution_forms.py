@@ -22,9 +22,9 @@ def test_every_form_has_the_convolutions_value_and_gradients(name):
         run = study.program(FORMS[form].convolve, PLACES["unrolled"], gradient=True)
         return jax.tree.leaves(jax.jit(run)(kernels, x))
 
-    found, expected = results(name), results(study.BASE)
+    gradients, expected = results(name), results(study.BASE)
     # Sums of up to 80 products of order 1, in another order, in float32.
-    for a, b in zip(found, expected, strict=True):
+    for a, b in zip(gradients, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
 
 
@@ -33,22 +33,22 @@ def rows(place, *names):
     (unit,) = plan.units(study.STUDY, cells)
     pairs = zip(cells, plan.measure(unit, 2**30), strict=True)
     return [
-        {**cell, "status": found.status, "reason": found.reason, **found.values}
-        for cell, found in pairs
+        {**cell, "status": m.status, "reason": m.reason, **m.values}
+        for cell, m in pairs
     ]
 
 
 def test_a_row_for_each_form_and_what_convolve_takes():
-    found = rows("seeds_scan", "ordered", "ordered_groups")
-    assert [row["chosen"] for row in found] == [True, False]
-    for row in found:
+    form_rows = rows("seeds_scan", "ordered", "ordered_groups")
+    assert [row["chosen"] for row in form_rows] == [True, False]
+    for row in form_rows:
         assert (row["status"], row["agrees"]) == ("ok", True)
         assert set(study.STUDY.columns) <= set(row)
         assert row["gradient_ratio_low"] <= row["gradient_ratio_high"]
-    lines = as_markdown(*study.tables(found)).splitlines()
+    lines = as_markdown(*study.tables(form_rows)).splitlines()
     assert all(len(line) <= 110 for line in lines)
     assert any("ordered *" in line for line in lines)
-    (picture,) = study.pictures(found, None)
+    (picture,) = study.pictures(form_rows, None)
     assert len(picture.draw().axes) == 1
 
 

@@ -6,7 +6,7 @@ from research.report.rendering import as_markdown
 
 def row(architecture, depth, ratio, **changed):
     """A row of a net that keeps its gradient, or has none where the ratio is None."""
-    kept = ratio is not None and abs(ratio) <= 3
+    survives = ratio is not None and abs(ratio) <= 3
     numbers = dict.fromkeys(("log10_slope", "log10_slope_se"), 0.01)
     return {
         "architecture": architecture,
@@ -17,7 +17,7 @@ def row(architecture, depth, ratio, **changed):
         "depth": depth,
         "sigma_w2": None,
         "status": "lost" if ratio is None else "ok",
-        "verdict": "survives" if kept else "vanishes",
+        "verdict": "survives" if survives else "vanishes",
         "log10_ratio": ratio,
         "log10_slope_theory": None,
         "saturated": None,

@@ -12,12 +12,12 @@ SQUARES = (9, 16, 36, 64)
 def test_growth_finds_the_exponent_beside_what_is_fixed():
     depths = np.array(SQUARES)
     for exponent in (0.5, 1.0, 1.5):
-        found = growth(depths, 7 + 0.3 * depths**exponent)
-        assert found is not None and found.error is not None
+        fit = growth(depths, 7 + 0.3 * depths**exponent)
+        assert fit is not None and fit.error is not None
         # Exponents are tried in steps of 0.005.
-        assert found.exponent == pytest.approx(exponent, abs=0.003)
-        assert found.fixed == pytest.approx(7, rel=0.05)
-        assert found.error < 1e-3
+        assert fit.exponent == pytest.approx(exponent, abs=0.003)
+        assert fit.fixed == pytest.approx(7, rel=0.05)
+        assert fit.error < 1e-3
     noisy = growth(depths, depths * (1 + 0.05 * np.array([1, -1, 1, -1])))
     assert noisy is not None and noisy.error is not None
     assert abs(noisy.exponent - 1) < 3 * noisy.error
@@ -38,8 +38,8 @@ def test_what_is_constant_has_the_exponent_0(constant, scale):
     """And no trace of rounding, which no two processors do alike."""
     value = constant * scale
     for depths in (SQUARES, SQUARES[:3], (8, 20, 56), range(1, 40)):
-        found = growth(depths, [value] * len(depths))
-        assert found == Growth(0.0, 0.0, value, 0.0, len(depths), True)
+        fit = growth(depths, [value] * len(depths))
+        assert fit == Growth(0.0, 0.0, value, 0.0, len(depths), True)
     for depths in (SQUARES[:1], SQUARES[:2], (9, 9, 16)):
         assert growth(depths, [value] * len(depths)) is None
 
@@ -56,9 +56,9 @@ def test_a_constant_time_is_no_better_known_than_its_noise_allows(constant):
 def test_what_is_nearly_constant_is_told_from_what_grows_a_little(constant):
     depths = np.array(SQUARES)
     for change in ((1, -1, 1, -1), (0, 0, 0, 1), (3, 2, 1, 0), depths / 64):
-        found = growth(depths, constant * (1 + 1e-13 * np.array(change)))
-        assert found is not None and found.constant
-        assert (found.exponent, found.rate, found.error) == (0, 0, 0)
+        fit = growth(depths, constant * (1 + 1e-13 * np.array(change)))
+        assert fit is not None and fit.constant
+        assert (fit.exponent, fit.rate, fit.error) == (0, 0, 0)
     little = growth(depths, constant * (1 + 1e-7 * depths))
     assert little is not None and not little.constant
     assert little.exponent == 1 and little.rate == pytest.approx(1e-7 * constant, 1e-3)
@@ -79,9 +79,9 @@ def test_a_power_alone_has_nothing_fixed():
     depths = np.array(SQUARES)
     for rate in CONSTANTS:
         for exponent in (0.5, 1.0, 1.5):
-            found = growth(depths, rate * depths**exponent)
-            assert found is not None
-            assert (found.fixed, found.exponent) == (0, exponent)
+            fit = growth(depths, rate * depths**exponent)
+            assert fit is not None
+            assert (fit.fixed, fit.exponent) == (0, exponent)
 
 
 def test_a_table_says_constant_of_what_is():

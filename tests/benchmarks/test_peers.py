@@ -117,17 +117,17 @@ def test_a_difference_is_relative_to_what_differs():
 
 
 def test_absent_libraries_are_rows_with_the_reason(monkeypatch):
-    asked = []
+    compared = []
 
     def compare(case, task, libraries, rounds):
-        asked.extend(libraries)
+        compared.extend(libraries)
         return {}
 
     monkeypatch.setattr(comparison, "compare", compare)
     monkeypatch.setattr(torch_loop, "is_installed", lambda: False)
     monkeypatch.setattr(study.importlib.util, "find_spec", lambda name: None)
     rows = rows_of("lstm", "jax", "torch", "torch_compiled", "keras", "equinox")
-    assert asked == ["jax"]
+    assert compared == ["jax"]
     assert {n: row.reason for n, row in rows.items() if row.reason} == {
         "torch": torch_loop.ABSENT,
         "torch_compiled": torch_loop.ABSENT,
@@ -162,8 +162,8 @@ def test_a_slow_compiler_waits_to_be_named():
         {"case": "mlp_1000", "peer": peer, **dict.fromkeys(case.CaseSize._fields)}
         for peer in ("depthbench", "torch_compiled")
     ]
-    kept, (says,) = study.fit(cells, {"case"})
-    assert [cell["peer"] for cell in kept] == ["depthbench"]
+    fitted, (says,) = study.fit(cells, {"case"})
+    assert [cell["peer"] for cell in fitted] == ["depthbench"]
     assert "mlp_1000 in torch_compiled" in says
     assert study.fit(cells, {"case", "peer"}) == (cells, [])
 

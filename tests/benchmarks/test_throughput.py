@@ -20,16 +20,16 @@ def small_machine(monkeypatch):
     monkeypatch.setattr(throughput, "SECONDS", 0.0)
 
 
-def cell(**given):
-    return {name: axis.values[0] for name, axis in throughput.AXES.items()} | given
+def cell(**settings):
+    return {name: axis.values[0] for name, axis in throughput.AXES.items()} | settings
 
 
 @pytest.mark.slow
 def test_rows_tables_figures_and_claims(tmp_path, capsys):
     out = ("--out", f"{tmp_path}", "--width", "8", "--batch", "64", "--length", "4")
-    asked = ("--size", "smoke", "--format", "json", "--depth", "4,9,16,36")
-    asked += ("--loop", "remat")
-    assert main(["run", "throughput", *asked, *out]) == 0
+    flags = ("--size", "smoke", "--format", "json", "--depth", "4,9,16,36")
+    flags += ("--loop", "remat")
+    assert main(["run", "throughput", *flags, *out]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 4
     absent = {"tokens_per_s", "gib_moved_xla", "device_gib", "others_cores"}
@@ -53,25 +53,25 @@ def test_rows_tables_figures_and_claims(tmp_path, capsys):
 
 
 def test_what_cannot_be_measured_is_a_row():
-    for given, memory, status in (
+    for settings, memory, status in (
         ({"dtype": "tf32"}, 2**40, "absent"),
         ({"depth": 64, "width": 4096}, 2**30, "oom"),
     ):
         for mode in ("gradient", "step"):
-            own = [cell(**given, mode=mode)]
+            cells = [cell(**settings, mode=mode)]
             if status == "absent" and not throughput_programs.DTYPES["tf32"].absent():
                 continue  # where there is one
-            (row,) = throughput.measure(own, {}, memory)
+            (row,) = throughput.measure(cells, {}, memory)
             assert row.status == status and row.reason
-    rows = [{**own[0], "status": row.status, "reason": row.reason}]
+    rows = [{**cells[0], "status": row.status, "reason": row.reason}]
     (table,) = throughput_report.tables(rows)
     assert table.title == "Not run"
 
 
 def test_cells_are_those_that_differ():
-    def kept(*typed, **given):
+    def pairs(*typed, **settings):
         cells = [
-            cell(**given, mode=mode, loop=loop)
+            cell(**settings, mode=mode, loop=loop)
             for mode in throughput.MODES
             for loop in throughput.AXES["loop"].values
         ]
@@ -79,10 +79,10 @@ def test_cells_are_those_that_differ():
         return [(c["mode"], c["loop"]) for c in fitted]
 
     plain = [(mode, "scan") for mode in throughput.MODES]
-    assert kept(architecture="alexnet") == plain  # each layer of its own size
+    assert pairs(architecture="alexnet") == plain  # each layer of its own size
     more = [*plain[:2], ("gradient", "remat"), *plain[2:]]
-    assert kept() == kept(architecture="resnet") == more
-    assert kept("loop") == [*more, ("step", "remat")]
+    assert pairs() == pairs(architecture="resnet") == more
+    assert pairs("loop") == [*more, ("step", "remat")]
 
 
 def test_an_examples_shape_follows_the_net():

@@ -73,8 +73,8 @@ def bends(activation):
     x = np.arange(-12, 12, h) + h * 0.3
     _, slopes = evaluate(activation, x)
     second = np.abs(slopes[2:] - 2 * slopes[1:-1] + slopes[:-2]) / h
-    found = x[1:-1][second > 0.05]
-    groups = np.split(found, np.flatnonzero(np.diff(found) > 2.5 * h) + 1)
+    jumps = x[1:-1][second > 0.05]
+    groups = np.split(jumps, np.flatnonzero(np.diff(jumps) > 2.5 * h) + 1)
     return [float(np.mean(group)) for group in groups if group.size]
 
 

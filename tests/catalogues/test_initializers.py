@@ -58,8 +58,8 @@ def test_a_kernel_has_its_declared_variance(entry, fans=FANS):
     # weights have lighter tails, orthogonal ones no error, looks-linear a quarter of
     # the independent numbers.
     error = math.sqrt(2 * (4 if entry.draw == "looks_linear" else 1) / kernel.size)
-    seen = float(np.mean(np.square(kernel, dtype=np.float64))) * fans[0]
-    assert seen == pytest.approx(declared, rel=4 * error)
+    variance = float(np.mean(np.square(kernel, dtype=np.float64))) * fans[0]
+    assert variance == pytest.approx(declared, rel=4 * error)
     assert abs(float(np.mean(kernel))) < 4 * math.sqrt(declared / fans[0] / kernel.size)
 
 

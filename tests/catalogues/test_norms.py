@@ -42,8 +42,8 @@ def ours_of(layer, h):
     shift = jnp.zeros(shape) if shift is None else one(shift)
     variables = {"params": {"scale": one(layer.weight), "shift": shift}}
     if hasattr(layer, "running_mean"):
-        kept = tuple(one(getattr(layer, name).clone()) for name in STATISTICS)
-        variables["statistics"] = {"kept": kept}
+        running = tuple(one(getattr(layer, name).clone()) for name in STATISTICS)
+        variables["statistics"] = {"kept": running}
     return variables
 
 
@@ -64,12 +64,12 @@ def test_a_normaliser_is_pytorchs(name, shape, train, torch):
     variables, norm = ours_of(layer, h), Norm(NORMALIZERS[name])
 
     def run(params, h):
-        outputs, kept = norm.apply(
+        outputs, after = norm.apply(
             {**variables, "params": params}, h, train, mutable=["statistics"]
         )
-        return jnp.sum(jnp.sin(outputs)), (outputs, kept)
+        return jnp.sum(jnp.sin(outputs)), (outputs, after)
 
-    (_, (outputs, kept)), gradients = jax.value_and_grad(run, (0, 1), has_aux=True)(
+    (_, (outputs, after)), gradients = jax.value_and_grad(run, (0, 1), has_aux=True)(
         variables["params"], jnp.asarray(h)
     )
     flat = torch.tensor(h.reshape(-1, FEATURES)).requires_grad_()
@@ -81,7 +81,7 @@ def test_a_normaliser_is_pytorchs(name, shape, train, torch):
     if getattr(layer, "bias", None) is not None:
         assert_same(gradients[0]["shift"], layer.bias.grad)
     if name == "batch" and train:
-        mean, variance = kept["statistics"]["kept"]
+        mean, variance = after["statistics"]["kept"]
         assert_same(mean, layer.running_mean)
         # PyTorch keeps the unbiased variance n/(n − 1), and divides by the other.
         n = len(flat)
@@ -111,9 +111,9 @@ def kept_of(h):
 
 def drawn(h, dtype):
     """(parameters, h) and a direction beside them, of mixed signs, like the outputs'."""
-    own = np.random.default_rng(1)
+    generator = np.random.default_rng(1)
     shape = (1,) * (h.ndim - 1) + (FEATURES,)
-    normal = lambda shape: jnp.asarray(own.standard_normal(shape), dtype)
+    normal = lambda shape: jnp.asarray(generator.standard_normal(shape), dtype)
     params = {"scale": 1 + normal(shape) / 8, "shift": normal(shape)}
     return (params, jnp.asarray(h, dtype)), normal(h.shape)
 
@@ -126,11 +126,11 @@ def sine(norm, along):
 def hard_batches():
     """Batches by name, and how exact float32 can be there."""
     shape = (16, 8, 8, FEATURES)
-    own = np.random.default_rng(2)
-    normal = own.standard_normal(shape)
+    generator = np.random.default_rng(2)
+    normal = generator.standard_normal(shape)
     outlier = normal.copy()
     outlier[0, 0, 0] = 1e4
-    sparse = np.where(own.random(shape) < 0.01, np.abs(normal), 0.0)
+    sparse = np.where(generator.random(shape) < 0.01, np.abs(normal), 0.0)
     return [
         # The mean's rounding, of 6e-8 × 1,000 deviations, is to be made good.
         pytest.param(1e3 + normal, 5e-6, id="mean of 1,000 deviations"),
@@ -145,14 +145,14 @@ def test_batch_norm_is_exact_in_float32(h, tolerance):
     h = h.astype(np.float32)
 
     def run(norm, dtype):
-        given, along = drawn(h, dtype)
+        inputs, along = drawn(h, dtype)
         slopes = jax.grad(sine(norm, along), (0, 1))
-        return jax.jit(lambda *a: (norm(*a), slopes(*a)))(*given)
+        return jax.jit(lambda *a: (norm(*a), slopes(*a)))(*inputs)
 
-    found = run(ours, np.float32)
+    results = run(ours, np.float32)
     with jax.enable_x64(True):
         expected = run(textbook, np.float64)
-    pairs = zip(*map(jax.tree.leaves, (found, expected)), strict=True)
+    pairs = zip(*map(jax.tree.leaves, (results, expected)), strict=True)
     for a, b in pairs:
         a, b = np.asarray(a, np.float64), np.asarray(b)
         assert np.linalg.norm(a - b) <= tolerance * np.linalg.norm(b)
@@ -161,13 +161,13 @@ def test_batch_norm_is_exact_in_float32(h, tolerance):
 def test_batch_norm_has_the_textbooks_derivatives_forwards_and_of_second_order():
     h = random.standard_normal(SHAPES["images"])
     with jax.enable_x64(True):
-        given, along = drawn(h, np.float64)
+        inputs, along = drawn(h, np.float64)
 
         def run(norm):
             slopes = jax.grad(sine(norm, along), (0, 1))
-            step = jax.tree.map(jnp.cos, given)
+            step = jax.tree.map(jnp.cos, inputs)
             both = lambda *a: (norm(*a), slopes(*a))
-            return jax.jit(lambda *a: jax.jvp(both, a, step))(*given)
+            return jax.jit(lambda *a: jax.jvp(both, a, step))(*inputs)
 
         pairs = zip(*map(jax.tree.leaves, map(run, (ours, textbook))), strict=True)
         for a, b in pairs:  # some hundred roundings of 1e-16

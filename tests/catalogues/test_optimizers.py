@@ -60,8 +60,8 @@ def test_steps_are_those_of_pytorch(name):
     kind, more = TORCH[name]
     rule = getattr(torch.optim, kind)(theirs, lr=0.05, weight_decay=0.01, **more)
     for gradient in gradients:
-        for own, given in zip(theirs, jax.tree.leaves(gradient), strict=True):
-            own.grad = torch.tensor(np.asarray(given))
+        for parameter, array in zip(theirs, jax.tree.leaves(gradient), strict=True):
+            parameter.grad = torch.tensor(np.asarray(array))
         rule.step()
     for a, b in zip(jax.tree.leaves(ours), theirs, strict=True):
         # Float32 rounding of quotients of order 1.
@@ -112,9 +112,9 @@ def test_lamb_is_scaled_layer_by_layer():
     step = jax.jit(lambda p: stepped("lamb", p, [gradient], hyper))
     a, b = step(params).stages[0], step(moved).stages[0]
     for name in SHAPES:
-        own, other = a["params"][name], b["params"][name]
-        np.testing.assert_allclose(own[1:], other[1:], rtol=1e-6)
-        moved_by = own[0] - params.stages[0]["params"][name][0]
+        kernel, other = a["params"][name], b["params"][name]
+        np.testing.assert_allclose(kernel[1:], other[1:], rtol=1e-6)
+        moved_by = kernel[0] - params.stages[0]["params"][name][0]
         moved_more = other[0] - larger["params"][name][0]
         np.testing.assert_allclose(5 * moved_by, moved_more, rtol=1e-4, atol=1e-5)
 

@@ -85,10 +85,10 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), MISTAKES, ids=lambda v: " ".join(v)[:40]
+    ("arguments", "phrases"), MISTAKES, ids=lambda v: " ".join(v)[:40]
 )
 def test_a_mistake_gets_one_line_and_status_2(
-    arguments, said, capsys, tmp_path, monkeypatch
+    arguments, phrases, capsys, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
@@ -96,7 +96,7 @@ def test_a_mistake_gets_one_line_and_status_2(
     assert captured.out == ""
     assert captured.err.count("\n") == 1, captured.err
     assert "Traceback" not in captured.err
-    for words in said:
+    for words in phrases:
         assert words in captured.err
     rows = [p for p in tmp_path.rglob("*") if p.suffix in (".json", ".csv", ".npz")]
     assert rows == []
@@ -108,14 +108,14 @@ def test_an_unusable_out_is_refused(tmp_path, capsys):
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.tex").write_text("mine")
-    for out, said in (
+    for out, words in (
         (file, "is a file"),
         (file / "below", "not writable"),
         (other, "contains other files"),
     ):
         assert run_small(out) == 2
         message = capsys.readouterr().err
-        assert said in message and str(out) in message
+        assert words in message and str(out) in message
     assert file.read_text() == "mine"
     assert [p.name for p in other.iterdir()] == ["thesis.tex"]
 
@@ -175,13 +175,13 @@ def test_a_cells_row_does_not_depend_on_what_else_is_asked(finished, tmp_path, c
 def test_dry_run_runs_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["run", "gradient_flow", "--dry-run"]) == 0
-    said = capsys.readouterr().out
+    stdout = capsys.readouterr().out
     cells = 3 * len(ACTIVATIONS) * 4 * 6  # architectures, initialisers, depths
-    told = {"cells": cells, "compiled programs": 3}
-    for words, count in told.items():
-        assert re.search(rf"^{words} +{count}$", said, re.MULTILINE), words
+    counts = {"cells": cells, "compiled programs": 3}
+    for words, count in counts.items():
+        assert re.search(rf"^{words} +{count}$", stdout, re.MULTILINE), words
     for words in ("memory", "time", "nothing"):
-        assert words in said
+        assert words in stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -204,9 +204,9 @@ def test_compare_and_verify_agree_with_themselves(finished, tmp_path, capsys):
     capsys.readouterr()
     command = ["compare", str(finished), str(tmp_path / "b"), "--format", "json"]
     assert main(command) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["cells_in_both"], found["only_in_b"]) == (4, 4)
-    assert found["changes"] == []
+    comparison = json.loads(capsys.readouterr().out)
+    assert (comparison["cells_in_both"], comparison["only_in_b"]) == (4, 4)
+    assert comparison["changes"] == []
     assert main(["verify", str(finished), "--cells", "2"]) == 0
     assert "2 of 2 cells are identical" in capsys.readouterr().out
 
@@ -251,14 +251,14 @@ def test_verify_sees_a_forged_row(finished, tmp_path, capsys):
 def test_theory_gives_the_promised_keys(capsys):
     command = "theory tanh --sigma-w2 1.7 --sigma-b2 0.05 --format json".split()
     assert main(command) == 0
-    told = json.loads(capsys.readouterr().out)
+    theory = json.loads(capsys.readouterr().out)
     promised = (
         "q_star chi_1 c_star chi_c xi_q xi_c trainable_depth sigma_w2_critical phase "
         "converged"
     )
-    assert set(promised.split()) <= set(told)
-    assert told["phase"] == "ordered" and told["converged"] is True
-    assert told["trainable_depth"] == pytest.approx(6 * told["xi_c"])
+    assert set(promised.split()) <= set(theory)
+    assert theory["phase"] == "ordered" and theory["converged"] is True
+    assert theory["trainable_depth"] == pytest.approx(6 * theory["xi_c"])
 
 
 @pytest.mark.parametrize(
@@ -273,21 +273,23 @@ def test_theory_draws_a_phase_diagram(tmp_path, suffix, capsys):
 
 def test_list_names_every_entry_and_source(capsys):
     assert main(["list", "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    catalogues = json.loads(capsys.readouterr().out)
     from research.catalogues.activations import ACTIVATIONS
 
-    assert [e["name"] for e in found["activations"]] == list(ACTIVATIONS)
+    assert [e["name"] for e in catalogues["activations"]] == list(ACTIVATIONS)
     assert {"gradient_flow", "edge_of_chaos", "gradient_rate"} <= {
-        s["name"] for s in found["studies"]
+        s["name"] for s in catalogues["studies"]
     }
-    assert all(entry["source"] for entries in found.values() for entry in entries)
+    assert all(entry["source"] for entries in catalogues.values() for entry in entries)
 
 
 def test_doctor_tells_what_decides_bits(capsys):
     assert main(["doctor", "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert {"jax", "flax", "device", "devices", "memory", "denormals"} <= set(found)
-    assert found["denormals"] in ("flushed to zero", "kept")
+    environment = json.loads(capsys.readouterr().out)
+    assert {"jax", "flax", "device", "devices", "memory", "denormals"} <= set(
+        environment
+    )
+    assert environment["denormals"] in ("flushed to zero", "kept")
 
 
 QUIET = [
@@ -354,5 +356,5 @@ def test_brackets_in_a_table_are_text_and_not_markup(capsys):
 
     table = Table("install [peers]", ("[way]",), (("depthbench[peers]",),))
     show(table, Console(width=80))
-    said = capsys.readouterr().out
-    assert said.count("[peers]") == 2 and "[way]" in said
+    stdout = capsys.readouterr().out
+    assert stdout.count("[peers]") == 2 and "[way]" in stdout

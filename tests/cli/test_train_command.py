@@ -104,16 +104,16 @@ def test_an_older_folder_is_shown_and_not_resumed(finished, first_layout, capsys
     more = ["--learning-rate", "1e-3,1e6", "--seeds", "2", "--optimizer", "sgd"]
     more += ["--activation", "relu", "--accept-changes"]
     assert train(first_layout, *more) == 2
-    said = capsys.readouterr().err
-    assert "laid out otherwise" in said and "name another --out" in said
+    stderr = capsys.readouterr().err
+    assert "laid out otherwise" in stderr and "name another --out" in stderr
 
 
 @pytest.mark.slow
 def test_another_run_is_refused_with_what_differs(finished, capsys):
     assert train(finished, "--learning-rate", "1e-3,1e6", "--seeds", "3") == 2
-    said = capsys.readouterr().err
-    assert "another run" in said and "choose another --out" in said
-    assert len(said.splitlines()) == 1
+    stderr = capsys.readouterr().err
+    assert "another run" in stderr and "choose another --out" in stderr
+    assert len(stderr.splitlines()) == 1
 
 
 MISTAKES = [
@@ -147,10 +147,10 @@ MISTAKES = [
 def test_a_mistake_is_one_line_and_writes_nothing(more, words, tmp_path, capsys):
     out = tmp_path / "run"
     assert train(out, *more) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("depthbench: ") and len(said.splitlines()) == 1
+    stderr = capsys.readouterr().err
+    assert stderr.startswith("depthbench: ") and len(stderr.splitlines()) == 1
     for word in words:
-        assert word in said
+        assert word in stderr
     assert not (out / "reports").exists() or not list((out / "reports").iterdir())
 
 
@@ -233,14 +233,14 @@ def from_disk(monkeypatch):
     from research.datasets import DATASETS, Splits, Stream
     from research.learning import examples
 
-    kept = DATASETS["digits"].split()
+    splits = DATASETS["digits"].split()
 
     def streamed(part):
         read = lambda numbers: (part.x[numbers], part.y[numbers])
         return Stream(len(part.y), read, part.classes, part.scale)
 
     def begin():
-        read = Splits(*map(streamed, kept))
+        read = Splits(*map(streamed, splits))
         monkeypatch.setattr(examples, "_splits", lambda *names: read)
         examples._on_device.cache_clear()
 
@@ -276,7 +276,7 @@ def test_two_devices_share_what_is_read_from_disk(
 def test_runs_are_not_split_where_each_reads_its_own(tmp_path, from_disk, capsys):
     from_disk()
     assert train(tmp_path / "run", "--seeds", "2", "--mesh", "cells=2") == 2
-    said = capsys.readouterr().err
+    stderr = capsys.readouterr().err
     assert (
-        "--mesh cells=2: digits is streamed from disk" in said and said.count("\n") == 1
+        "--mesh cells=2: digits is streamed from disk" in stderr and stderr.count("\n") == 1
     )

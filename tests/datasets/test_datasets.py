@@ -79,8 +79,8 @@ def test_no_example_is_in_both_parts(name):
 @pytest.mark.parametrize("name", [n for n, e in DATASETS.items() if e.sizes or e.mark])
 def test_a_data_set_is_the_same_everywhere(name):
     """Another mark means that published rows of this set were measured on other data."""
-    found = mark(*read(name))
-    assert DATASETS[name].mark == found, f'its entry needs mark="{found}"'
+    digest = mark(*read(name))
+    assert DATASETS[name].mark == digest, f'its entry needs mark="{digest}"'
 
 
 def test_a_mark_is_of_what_is_drawn_and_not_of_the_last_bits():
@@ -298,14 +298,14 @@ def test_fashion_mnist_has_the_published_figures():
 def test_missing_files_are_answered_with_ways_to_get_them(tmp_path):
     with pytest.raises(DataError) as missing:
         find("fashion_mnist", tmp_path).load()
-    said = str(missing.value)
+    message = str(missing.value)
     for way in (
         "apt-get install dataset-fashion-mnist",
         "--data-dir",
         "tfds:fashion_mnist",
     ):
-        assert way in said
-    assert str(tmp_path) in said and "\n" not in said
+        assert way in message
+    assert str(tmp_path) in message and "\n" not in message
 
 
 def test_files_that_are_not_the_published_ones_are_refused(tmp_path):
@@ -383,14 +383,14 @@ def test_labels_that_do_not_fit_are_refused(label):
 
 def test_tokens_that_do_not_fit_are_refused():
     part = read("sorting").test
-    for field, value, said in (
+    for field, value, noun in (
         ("x", 17, "token"),
         ("x", -1, "token"),
         ("y", -2, "target"),
     ):
         wrong = part._replace(**{field: put(value, 3, 0)(getattr(part, field))})
         with pytest.raises(
-            DataError, match=f"example 3 has an? {said} outside 0 to 16"
+            DataError, match=f"example 3 has an? {noun} outside 0 to 16"
         ):
             check(DATASETS["sorting"], wrong, "test")
 
@@ -408,8 +408,8 @@ def test_damaged_data_end_a_command_with_one_line(monkeypatch, capsys, tmp_path)
     out = tmp_path / "out"
     flags = ["--size", "smoke", "--architecture", "mlp", "--out", str(out)]
     assert main(["run", "gradient_flow", *flags]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "digits: all example 3 has NaN" in said
+    stderr = capsys.readouterr().err
+    assert stderr.count("\n") == 1 and "digits: all example 3 has NaN" in stderr
 
 
 def test_a_stream_is_not_loaded_in_one_piece(monkeypatch):
@@ -444,17 +444,17 @@ def test_studies_of_random_nets_read_labelled_floats_alone():
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (["--dataset", "stdlib"], "'stdlib' has int32 inputs and tokens as targets"),
         (["--dataset", "mnist1d", "--architecture", "lenet5"], "lenet5 reads images"),
         (["--dataset", "two_spirals", "--architecture", "vit"], "vit reads images"),
     ],
 )
-def test_what_a_study_cannot_read_is_refused(flags, said, capsys):
+def test_what_a_study_cannot_read_is_refused(flags, message, capsys):
     assert main(["run", "gradient_flow", "--dry-run", *flags]) == 2
     line = capsys.readouterr().err
-    assert said in line and line.count("\n") == 1
+    assert message in line and line.count("\n") == 1
 
 
 def test_the_list_shows_what_is_asked(capsys):
@@ -488,9 +488,9 @@ def test_normalised_images_have_mean_0_and_deviation_1():
 
 def test_images_are_mirrored_by_chance():
     x = np.asarray(pictures(32), np.float32)
-    found = np.asarray(jax.jit(images.flipped)(jax.random.key(0), x))
-    same = [np.array_equal(a, b) for a, b in zip(x, found, strict=True)]
-    mirrored = [np.array_equal(a[:, ::-1], b) for a, b in zip(x, found, strict=True)]
+    flipped = np.asarray(jax.jit(images.flipped)(jax.random.key(0), x))
+    same = [np.array_equal(a, b) for a, b in zip(x, flipped, strict=True)]
+    mirrored = [np.array_equal(a[:, ::-1], b) for a, b in zip(x, flipped, strict=True)]
     assert all(np.logical_xor(same, mirrored))
     assert 5 < sum(mirrored) < 27  # 16 expected; 4 deviations of √8
 
@@ -499,10 +499,10 @@ def test_crops_are_windows_of_the_padded_image():
     x = np.asarray(pictures(24, 1), np.float32) + 1
     keys = jax.random.split(jax.random.key(3), 2)
     crop = jax.jit(jax.vmap(lambda key: images.cropped(key, x, 2)))
-    found = np.asarray(crop(keys))
+    crops = np.asarray(crop(keys))
     padded = np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
     corners = []
-    for sample in found.reshape(-1, 24, 5, 6, 1):
+    for sample in crops.reshape(-1, 24, 5, 6, 1):
         for image, whole in zip(sample, padded, strict=True):
             fits = [
                 (row, column)
@@ -514,5 +514,5 @@ def test_crops_are_windows_of_the_padded_image():
             corners += fits
     for axis in zip(*corners, strict=True):  # every shift is drawn in each direction
         assert set(axis) == set(range(5))
-    np.testing.assert_array_equal(found, crop(keys))
-    assert not np.array_equal(found[0], found[1])
+    np.testing.assert_array_equal(crops, crop(keys))
+    assert not np.array_equal(crops[0], crops[1])

@@ -75,9 +75,9 @@ def prepare(tmp_path):
 def refusal(name, folder) -> str:
     with pytest.raises(DataError) as error:
         find(name, folder).split()
-    said = str(error.value)
-    assert "\n" not in said
-    return said
+    message = str(error.value)
+    assert "\n" not in message
+    return message
 
 
 # What the metadata say
@@ -97,8 +97,8 @@ def test_the_newest_version_is_meant_unless_one_is_named(prepare, tmp_path):
         prepare(f"little/{version}")
     assert find("tfds:little", tmp_path).source.endswith("little/10.0.0")
     assert find("tfds:little:9.1.0", tmp_path).source.endswith("little/9.1.0")
-    said = refusal("tfds:little:3.0.0", tmp_path)
-    assert "is 2.0.0, 9.1.0, 10.0.0, not 3.0.0" in said
+    message = refusal("tfds:little:3.0.0", tmp_path)
+    assert "is 2.0.0, 9.1.0, 10.0.0, not 3.0.0" in message
 
 
 def test_a_configuration_is_named_or_the_sets_own(prepare, tmp_path):
@@ -139,7 +139,7 @@ ANY_SIZE = {"image": {"dtype": "uint8", "shape": {"dimensions": ["-1", "-1", "3"
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"form": "tfrecord"}, "prepare it again with file_format='array_record'"),
         ({"splits": [("part", 3)]}, "has no split named train (splits: part)"),
@@ -153,9 +153,9 @@ ANY_SIZE = {"image": {"dtype": "uint8", "shape": {"dimensions": ["-1", "-1", "3"
         ({"features": [("picture", IMAGE)]}, "damaged (KeyError: 'kind')"),
     ],
 )
-def test_what_cannot_be_read_says_why(prepare, tmp_path, changes, said):
+def test_what_cannot_be_read_says_why(prepare, tmp_path, changes, message):
     prepare(**changes)
-    assert said in refusal("tfds:little", tmp_path)
+    assert message in refusal("tfds:little", tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"featuresDict": 3}'])
@@ -201,7 +201,7 @@ def test_a_missing_set_is_answered_from_the_disk_alone(
         timeout=60,
         check=True,
     )
-    said, imported = done.stdout.splitlines()
+    message, imported = done.stdout.splitlines()
     assert imported == ""
     for part in (
         f"tfds:cifar10 is not prepared in {tmp_path} (it has little)",
@@ -210,7 +210,7 @@ def test_a_missing_set_is_answered_from_the_disk_alone(
         "--data-dir",
         "such as digits",
     ):
-        assert part in said
+        assert part in message
 
 
 def test_fashion_mnist_has_a_way_of_its_own(tmp_path):
@@ -241,8 +241,8 @@ def mocked(prepare, monkeypatch):
 
     # The mock of 4.9.10 reads one example at a time: asked for several, it misses its
     # own `self`.
-    def several(*given, generator):
-        return [generator[number] for number in given[-1]]
+    def several(*arguments, generator):
+        return [generator[number] for number in arguments[-1]]
 
     monkeypatch.setattr(mocking, "_getitems", several)
 

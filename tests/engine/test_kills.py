@@ -147,17 +147,17 @@ def start(what: str, folder: Path) -> list[subprocess.Popen]:
 def ended(group: list[subprocess.Popen]) -> list[tuple[int, str]]:
     """[(exit status, stderr)], once all have ended."""
     try:
-        said = [process.communicate(timeout=LATE)[1] for process in group]
+        stderrs = [process.communicate(timeout=LATE)[1] for process in group]
     finally:
         for process in group:
             process.kill()
-    return [(p.returncode, text) for p, text in zip(group, said, strict=True)]
+    return [(p.returncode, text) for p, text in zip(group, stderrs, strict=True)]
 
 
-def wait_for(seen: Callable[[], bool], group, pause=0.01) -> None:
+def wait_for(arrived: Callable[[], bool], group, pause=0.01) -> None:
     """Until something is seen, or a process has ended by itself."""
     until = time.monotonic() + LATE
-    while not seen() and all(process.poll() is None for process in group):
+    while not arrived() and all(process.poll() is None for process in group):
         assert time.monotonic() < until, "nothing was written"
         time.sleep(pause)
 
@@ -181,8 +181,8 @@ def whole(once):
 
     def make(what: str) -> Path:
         def run(folder: Path) -> None:
-            for status, said in ended(start(what, folder)):
-                assert status == 0, said
+            for status, stderr in ended(start(what, folder)):
+                assert status == 0, stderr
 
         return once(f"whole-{what}", run)
 
@@ -206,9 +206,9 @@ def times(folder: Path) -> dict[str, int]:
     }
 
 
-def step_in(pattern: str, said: str) -> int | None:
-    found = re.search(pattern + r" step (\d+)", said)
-    return int(found[1]) if found else None
+def step_in(pattern: str, stderr: str) -> int | None:
+    match = re.search(pattern + r" step (\d+)", stderr)
+    return int(match[1]) if match else None
 
 
 def stop(what: str, by: str, moment: str, folder: Path) -> str:
@@ -220,23 +220,23 @@ def stop(what: str, by: str, moment: str, folder: Path) -> str:
         # One that dies ends the other; a terminal's signal reaches both.
         for process in group[:1] if by == "kill -9" else group:
             process.send_signal(number)
-    (status, said), *others = ended(group)
+    (status, stderr), *others = ended(group)
     if running and moment != "importing":  # where Python has its own way to end
-        assert status == STATUS[SIGNALS[by][0]], said
+        assert status == STATUS[SIGNALS[by][0]], stderr
         for other, why in others:
             assert other != 0
             if by == "kill -9":
                 assert "leader task" in why or "lost contact with another one" in why
-    return said
+    return stderr
 
 
 def finish(what: str, folder: Path) -> str:
     """What was said by what goes on to its end."""
-    (status, said), *others = ended(start(what, folder))
-    assert status == 0 and "damaged" not in said, said
+    (status, stderr), *others = ended(start(what, folder))
+    assert status == 0 and "damaged" not in stderr, stderr
     for other, text in others:
         assert other == 0 and step_in("from", text) is None, text
-    return said
+    return stderr
 
 
 @pytest.mark.parametrize(("what", "by", "moment"), MATRIX)
@@ -247,14 +247,14 @@ def test_nothing_is_lost_and_the_bits_are_the_same(what, by, moment, whole, tmp_
     saved, written = work.saved(folder), times(folder)
     for name in written:
         rows.load(folder / "cells" / name)  # whole, whatever the moment
-    said = finish(what, folder)
+    stderr = finish(what, folder)
     assert work.result(folder) == work.result(reference)
     assert written.items() <= times(folder).items(), "a row was run twice"
     if what == "run":
         return
     newest, last = (max(map(int, names), default=0) for names in (saved, steps(folder)))
     if 0 < newest < last:
-        assert step_in("from", said) >= newest
+        assert step_in("from", stderr) >= newest
     assert not any(folder.glob(work.half))
     if "stopped at" in heard and newest > 0:  # the loop, which saves where it is
         assert step_in("stopped at", heard) == newest
@@ -274,12 +274,12 @@ def test_ctrl_c_in_a_terminal_says_what_is_kept(tmp_path):
         line, stdin=child, stdout=child, stderr=child, start_new_session=True
     )
     os.close(child)
-    seen = io.BytesIO()
+    screen = io.BytesIO()
 
     def read():
         while True:
             try:
-                seen.write(os.read(parent, 4096))
+                screen.write(os.read(parent, 4096))
             except OSError:
                 return
 
@@ -290,5 +290,5 @@ def test_ctrl_c_in_a_terminal_says_what_is_kept(tmp_path):
     assert process.wait(timeout=LATE) == 130
     reader.join(timeout=10)
     os.close(parent)
-    text = seen.getvalue().decode(errors="replace")
+    text = screen.getvalue().decode(errors="replace")
     assert "cells" in text and "saved in" in text and "Traceback" not in text

@@ -98,12 +98,13 @@ def test_a_second_run_names_the_first_which_sigterm_ends_with_143(
     process = start(tmp_path / "run")
     wait_for_rows(tmp_path / "run", 1)
     assert run_small(tmp_path / "run") == 75
-    said = capsys.readouterr().err
-    assert f"process {process.pid} is running" in said and "--shard" in said
+    stderr = capsys.readouterr().err
+    assert f"process {process.pid} is running" in stderr and "--shard" in stderr
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)  # seconds, but where all wait for a core
+    # Seconds, but where all wait for a core.
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "the same command resumes" in said
+    assert "the same command resumes" in stderr
     assert run_small(tmp_path / "run", "--dry-run") == 0
 
 
@@ -161,8 +162,8 @@ def test_changed_code_is_refused_by_name_and_can_be_accepted(done, capsys):
     (out / "run.json").write_text(json.dumps(manifest))
     more = (*DEEP, "--initializer", "he_normal,lecun_normal")
     assert run_small(out, *more) == 2
-    said = capsys.readouterr().err
-    assert "research/signal/probes.py has changed" in said and "0.0.1" in said
+    stderr = capsys.readouterr().err
+    assert "research/signal/probes.py has changed" in stderr and "0.0.1" in stderr
     assert len(list((out / "cells").glob("*.json"))) == 2
     assert run_small(out, *more, "--accept-changes") == 0
     history = json.loads((out / "run.json").read_text())["history"]
@@ -181,10 +182,10 @@ def test_what_does_not_fit_is_a_row_and_the_rest_goes_on(tmp_path, capsys):
     out = tmp_path / "run"
     command = ["--depth", "4,90000000", "--format", "json"]
     assert run_small(out, *command) == 0
-    told = {row["depth"]: row for row in json.loads(capsys.readouterr().out)}
-    assert told[4]["status"] == "ok"
-    assert told[90000000]["status"] == "oom"
-    assert "may be used" in told[90000000]["reason"]
+    by_depth = {row["depth"]: row for row in json.loads(capsys.readouterr().out)}
+    assert by_depth[4]["status"] == "ok"
+    assert by_depth[90000000]["status"] == "oom"
+    assert "may be used" in by_depth[90000000]["reason"]
     assert run_small(out, *command, "--retry", "oom") == 0
 
 
@@ -201,9 +202,10 @@ def test_running_out_of_memory_is_a_row(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(measurement, "measure", measure)
     assert run_small(tmp_path / "run", *DEEP, "--format", "json") == 0
-    told = {r["activation"]: r for r in json.loads(capsys.readouterr().out)}
-    assert told["tanh"]["status"] == "ok"
-    assert told["relu"]["status"] == "oom" and "9 bytes" in told["relu"]["reason"]
+    by_activation = {r["activation"]: r for r in json.loads(capsys.readouterr().out)}
+    assert by_activation["tanh"]["status"] == "ok"
+    assert by_activation["relu"]["status"] == "oom"
+    assert "9 bytes" in by_activation["relu"]["reason"]
     monkeypatch.undo()
     assert run_small(tmp_path / "run", *DEEP, "--retry", "oom") == 0
     capsys.readouterr()
@@ -219,11 +221,11 @@ def test_overflow_and_missing_fixed_points_are_rows_with_reasons(tmp_path, capsy
     assert run_small(tmp_path / "run", *command) == 0
     text = capsys.readouterr().out
     assert "NaN" not in text and "Infinity" not in text
-    told = {(r["activation"], r["initializer"]): r for r in json.loads(text)}
-    assert told["relu_squared", "he_normal"]["status"] == "overflow"
-    assert "layer" in told["relu_squared", "he_normal"]["reason"]
-    assert told["relu_squared", "critical"]["status"] == "no_fixed_point"
-    assert told["relu", "critical"]["status"] == "ok"
+    by_pair = {(r["activation"], r["initializer"]): r for r in json.loads(text)}
+    assert by_pair["relu_squared", "he_normal"]["status"] == "overflow"
+    assert "layer" in by_pair["relu_squared", "he_normal"]["reason"]
+    assert by_pair["relu_squared", "critical"]["status"] == "no_fixed_point"
+    assert by_pair["relu", "critical"]["status"] == "ok"
 
 
 def test_a_dead_signal_says_at_which_layer(tmp_path, capsys):
@@ -246,8 +248,8 @@ def test_a_full_disk_ends_the_run_with_one_line(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     assert run_small(tmp_path / "run", *DEEP) == 74
-    said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 1 and "No space left on device" in said[0]
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and "No space left on device" in lines[0]
     monkeypatch.undo()
     assert run_small(tmp_path / "run", *DEEP) == 0
     assert not list((tmp_path / "run" / "cells").glob("*.tmp"))

@@ -289,7 +289,7 @@ def damage_everywhere(folder, flips):
         p.relative_to(whole / "2") for p in (whole / "2").rglob("*") if p.is_file()
     ]
     harms = [*[flip] * flips, truncate, empty, delete]
-    seen = {"recognised": 0, "harmless": 0}
+    counts = {"recognised": 0, "harmless": 0}
     for file in sorted(files):
         for number, harm in enumerate(harms):
             run = folder / "run"
@@ -298,22 +298,22 @@ def damage_everywhere(folder, flips):
             if (run / "2" / file).stat().st_size or harm is delete:
                 harm(run / "2" / file, draw)
             with checkpoints.open(run) as store:
-                found = store.restore(states[0])
-            assert same(found.state, states[found.step - 1]), (file, harm, number)
-            assert found.metadata == {"at": found.step}
-            if found.step == 1:
-                (said,) = found.damaged
-                assert said.startswith("checkpoint 2 is damaged: ") and "\n" not in said
+                restored = store.restore(states[0])
+            assert same(restored.state, states[restored.step - 1]), (file, harm, number)
+            assert restored.metadata == {"at": restored.step}
+            if restored.step == 1:
+                (line,) = restored.damaged
+                assert line.startswith("checkpoint 2 is damaged: ") and "\n" not in line
                 assert (run / "quarantine" / "2").is_dir()
-            seen["recognised" if found.step == 1 else "harmless"] += 1
+            counts["recognised" if restored.step == 1 else "harmless"] += 1
             shutil.rmtree(run)
-    return seen
+    return counts
 
 
 def test_damage_is_recognised_and_the_one_before_is_used(tmp_path):
-    seen = damage_everywhere(tmp_path, flips=1)
+    counts = damage_everywhere(tmp_path, flips=1)
     # Only Orbax's one empty file has nothing to flip, truncate or empty.
-    assert seen["recognised"] >= 30 and seen["harmless"] == 1 + 2
+    assert counts["recognised"] >= 30 and counts["harmless"] == 1 + 2
 
 
 def test_when_all_are_damaged_there_is_none(store):
@@ -341,8 +341,8 @@ def test_metadata_that_has_changed_is_not_believed(store):
     seal = store.folder / "1" / "seal.json"
     seal.write_text(seal.read_text().replace('"loss": 1', '"loss": 3'))
     assert store.restore(state_of(0)) is None
-    (said,) = store.damaged
-    assert said == "checkpoint 1 is damaged: seal.json does not match its checksum"
+    (line,) = store.damaged
+    assert line == "checkpoint 1 is damaged: seal.json does not match its checksum"
 
 
 def test_planted_objects_are_not_run(store, tmp_path):
@@ -385,9 +385,9 @@ def test_a_full_disk_keeps_what_was_saved(tmp_path, caplog):
                 time.sleep(0.01)
             with pytest.raises(NotSaved, match="checkpoint 3 was not written"):
                 store.maybe_save(4, like, {})
-        said = str(caught.value)
-        assert said.startswith(f"{tmp_path}: checkpoint 2 was not written: ")
-        assert "\n" not in said and isinstance(caught.value, OSError)
+        message = str(caught.value)
+        assert message.startswith(f"{tmp_path}: checkpoint 2 was not written: ")
+        assert "\n" not in message and isinstance(caught.value, OSError)
         assert [path.name for path in tmp_path.iterdir()] == ["1"]  # no half of one
         store.save(5, like + np.uint8(5), {})
         assert (store.restore(like).state == 5).all()

@@ -30,10 +30,10 @@ def drawn(random, ended=(1 / 3, 2 / 3, 1.0)):
     )
 
 
-def grids(count=300, **given):
+def grids(count=300, **settings):
     for seed in range(count):
         source = random.Random(seed)
-        yield source, [drawn(source, **given) for _ in range(source.randint(2, 6))]
+        yield source, [drawn(source, **settings) for _ in range(source.randint(2, 6))]
 
 
 def row(draw):
@@ -130,8 +130,8 @@ def test_ties_go_to_the_others(by, outcomes, place):
 
 def test_a_row_of_diverged_runs_has_no_loss_and_reached_nothing():
     values = {"diverged": 1.0, "reached": 1.0, "steps_to_target": 3.0}
-    found = outcome(values | {"train_loss": None, "train_accuracy": 0.95}, 0.9)
-    assert (found.ended, found.reached, found.loss) == (0.0, 0.0, math.inf)
+    diverged = outcome(values | {"train_loss": None, "train_accuracy": 0.95}, 0.9)
+    assert (diverged.ended, diverged.reached, diverged.loss) == (0.0, 0.0, math.inf)
     some = {"diverged": 1 / 3, "reached": 1.0, "train_loss": 0.1}
     assert outcome(some)[:2] == pytest.approx((2 / 3, 2 / 3))
     assert outcome(some).loss == math.inf

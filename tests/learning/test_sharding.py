@@ -54,8 +54,8 @@ def trained(recipe, mesh, count):
     return sharding.whole(programs.advance(*arguments))
 
 
-def same(found, wanted):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **CLOSE), found, wanted)
+def same(tree, wanted):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **CLOSE), tree, wanted)
 
 
 def compiled(programs, arguments):
@@ -90,11 +90,11 @@ def test_two_devices_share_the_work_and_give_what_one_gives(text, sent, alone):
     shape = sharding.parse(text)
     wanted, flops = alone
     runs = shape.cells
-    done, share, found = compiled(*begun(RECIPE, sharding.mesh(shape), runs))
-    assert found >= sent and share < 0.6 * runs * flops
+    done, share, collectives = compiled(*begun(RECIPE, sharding.mesh(shape), runs))
+    assert collectives >= sent and share < 0.6 * runs * flops
     for place in range(runs):
-        own = jax.tree.map(lambda a, n=place: a[n] if runs > 1 else a, done)
-        same(sharding.whole(own), wanted[place])
+        run = jax.tree.map(lambda a, n=place: a[n] if runs > 1 else a, done)
+        same(sharding.whole(run), wanted[place])
     state, _ = done
     if runs > 1:
         parts = {x.addressable_shards[0].data.shape[0] for x in jax.tree.leaves(state)}
@@ -102,9 +102,9 @@ def test_two_devices_share_the_work_and_give_what_one_gives(text, sent, alone):
     large = [
         x for x in jax.tree.leaves((state.tree.params, state.tree.opt)) if x.ndim > 0
     ]
-    kept = sum(x.addressable_shards[0].data.nbytes for x in large)
+    local_bytes = sum(x.addressable_shards[0].data.nbytes for x in large)
     held = 1 if text == "data=2" else 2  # all of their sizes are even
-    assert kept * held == sum(x.nbytes for x in large)
+    assert local_bytes * held == sum(x.nbytes for x in large)
 
 
 def test_depth_is_not_split():
@@ -201,9 +201,9 @@ def test_a_run_goes_on_on_another_mesh_and_says_so(tmp_path, capsys):
     assert list((moved / "checkpoints").iterdir())  # an earlier one
     capsys.readouterr()
     assert main([*SMALL, "--mesh", "data=2", "--out", str(moved)]) == 0
-    said = capsys.readouterr().err
-    assert "begun on one device, resumed on another mesh, data=2" in said
-    assert "resuming from step" in said
+    stderr = capsys.readouterr().err
+    assert "begun on one device, resumed on another mesh, data=2" in stderr
+    assert "resuming from step" in stderr
     alike(curves(one), curves(moved))
     history = json.loads((moved / "run.json").read_text())["history"]
     assert {"mesh": ["one device", "data=2"]} in history
@@ -235,10 +235,10 @@ MISTAKES = [
 def test_a_mistake_is_one_line(more, words, tmp_path, capsys):
     out = tmp_path / "run"
     assert main([*SMALL, *more, "--out", str(out)]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("depthbench: ") and len(said.splitlines()) == 1
+    stderr = capsys.readouterr().err
+    assert stderr.startswith("depthbench: ") and len(stderr.splitlines()) == 1
     for word in words:
-        assert word in said
+        assert word in stderr
     assert not out.exists()
 
 

@@ -54,15 +54,15 @@ def ran(environment, folder, *actions, count=2):
     """[what each process prints of each restore: (step, digest, damaged)]"""
     processes = started(environment, folder, *actions, count=count)
     try:
-        said = [process.communicate(timeout=120) for process in processes]
+        outputs = [process.communicate(timeout=120) for process in processes]
     finally:
         for process in processes:
             process.kill()
-    for process, (_, complaints) in zip(processes, said, strict=True):
+    for process, (_, complaints) in zip(processes, outputs, strict=True):
         assert process.returncode == 0, complaints
     return [
         [json.loads(line) for line in out.splitlines() if not line.startswith("[Gloo]")]
-        for out, _ in said
+        for out, _ in outputs
     ]
 
 
@@ -89,14 +89,14 @@ def seal_of_another_state(checkpoint):
 def saved(tmp_path_factory, clean_environment):
     """Checkpoints 1 and 2, by two processes, which then read them."""
     folder = tmp_path_factory.mktemp("saved") / "checkpoints"
-    found = ran(clean_environment, folder, "save=1", "save=2", "restore")
-    return folder, found
+    restored = ran(clean_environment, folder, "save=1", "save=2", "restore")
+    return folder, restored
 
 
 @pytest.mark.slow
 def test_each_of_two_processes_writes_its_half_and_reads_it(saved):
-    folder, found = saved
-    assert found == 2 * [[[2, wanted(2), []]]]
+    folder, restored = saved
+    assert restored == 2 * [[[2, wanted(2), []]]]
     assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
     whole = 4 * int(np.prod(shards_loop.WIDE))
     for process in range(2):
@@ -120,8 +120,8 @@ def test_what_two_processes_wrote_one_reads_and_the_other_way_about(
         assert isinstance(restored.state["log"], np.ndarray)
     with checkpoints.open(folder) as store:
         store.save(5, shards_loop.state_at(5, mesh), {})
-    found = ran(clean_environment, folder, "restore", "gather", "save=6", "restore")
-    assert found == 2 * [[[5, wanted(5), []], [6, wanted(6), []]]]
+    printed = ran(clean_environment, folder, "restore", "gather", "save=6", "restore")
+    assert printed == 2 * [[[5, wanted(5), []], [6, wanted(6), []]]]
 
 
 @pytest.mark.slow
@@ -138,18 +138,18 @@ def test_a_flipped_byte_in_either_half_is_seen_and_the_one_before_is_used(
     other = shutil.copytree(saved[0], tmp_path / "other")
     seal_of_another_state(other / "2")
     actions = ["restore", f"at={folders[1]}", "restore", f"at={other}", "restore"]
-    found = ran(clean_environment, folders[0], *actions)
+    printed = ran(clean_environment, folders[0], *actions)
     for number in range(2):
-        (step, digest, said), (other, same, _) = (each[number] for each in found)
+        (step, digest, damaged), (other, same, _) = (each[number] for each in printed)
         assert (step, digest) == (other, same) == (1, wanted(1))
-        assert len(said) == 1 and said[0].startswith("checkpoint 2 is damaged: ")
-        every = " ".join(line for each in found for line in each[number][2])
+        assert len(damaged) == 1 and damaged[0].startswith("checkpoint 2 is damaged: ")
+        every = " ".join(line for each in printed for line in each[number][2])
         assert f"ocdbt.process_{number}/d/" in every and "its checksum" in every
         assert (folders[number] / "quarantine" / "2").is_dir()
     restored = restored_here(alone)
     assert restored.step == 1 and "process_1/d/" in restored.damaged[0]
     line = "checkpoint 2 is damaged: its state does not match its SHA-256"
-    assert [each[2] for each in found] == [[1, wanted(1), [line]], [1, wanted(1), []]]
+    assert [each[2] for each in printed] == [[1, wanted(1), [line]], [1, wanted(1), []]]
 
 
 @pytest.mark.slow

@@ -31,8 +31,8 @@ def parts(network):
     return build
 
 
-def numbers(optimizer, **given):
-    rule = OPTIMIZERS[optimizer].hyper(steps=100.0, **given)
+def numbers(optimizer, **settings):
+    rule = OPTIMIZERS[optimizer].hyper(steps=100.0, **settings)
     return jax.tree.map(jnp.float32, Numbers(supervised.UNIT, rule))
 
 
@@ -124,11 +124,11 @@ def test_a_member_of_an_ensemble_is_the_run_alone(parts, start):
     together, log = run(stacked(*states), stacked(*hypers), 12)
     assert log["loss"].shape == (3, 12)
     for place, (state, hyper) in enumerate(zip(states, hypers, strict=True)):
-        alone, own = run(state, hyper, 12)
+        alone, log_alone = run(state, hyper, 12)
         # Sums in another order, and Adam divides by small roots: 1e-4 of a weight.
         for a, b in zip(plain(alone), plain(together), strict=True):
             np.testing.assert_allclose(a, b[place], rtol=1e-3, atol=2e-4)
-        np.testing.assert_allclose(own["loss"], log["loss"][place], rtol=1e-3)
+        np.testing.assert_allclose(log_alone["loss"], log["loss"][place], rtol=1e-3)
 
 
 def test_one_that_diverges_stops_alone_and_says_when(parts, start):
@@ -220,14 +220,14 @@ def test_batches_are_drawn_from_all_and_from_the_step(parts, start):
         return feed.drawn(8)(DATA, 0)(key, state.step)
 
     batches = [drawn(state._replace(step=jnp.int32(step))) for step in range(60)]
-    seen = set()
+    places = set()
     for step in range(60):
         batch = batches[step]
         for row, label in zip(*map(np.asarray, batch.values()), strict=True):
             place = int(np.flatnonzero((row == X).all(axis=1))[0])
             assert Y[place] == label
-            seen.add(place)
-    assert len(seen) == 40  # 480 draws miss one of 40 with probability 2e-4
+            places.add(place)
+    assert len(places) == 40  # 480 draws miss one of 40 with probability 2e-4
     again = drawn(state._replace(step=jnp.int32(3)))
     assert np.array_equal(again["inputs"], batches[3]["inputs"])
 

@@ -77,9 +77,9 @@ def test_a_member_of_two_nets_is_the_run_alone(page, game):
     hyper = page.ADAM.hyper(learning_rate=1e-2, momentum=0.5)
     alone = sweeps.programs(page.GAN, page.points, 40)
     seed, numbers = sweeps.arguments([sweeps.Run(1, hyper)])
-    _, own = alone.advance(alone.init(seed, numbers), numbers, (), np.int32(40))
+    _, log_alone = alone.advance(alone.init(seed, numbers), numbers, (), np.int32(40))
     # Sums in another order, grown over 40 steps of Adam, which divides by small roots.
-    np.testing.assert_allclose(own["judge"], log["judge"][3], rtol=1e-2)
+    np.testing.assert_allclose(log_alone["judge"], log["judge"][3], rtol=1e-2)
 
 
 def test_two_nets_are_split_over_devices(page, game):
@@ -92,8 +92,8 @@ def test_two_nets_are_split_over_devices(page, game):
     state = programs.init(seed, numbers)
     for leaf in jax.tree.leaves(state.tree["nets"]["maker"]):
         assert leaf.addressable_shards[0].data.size * 2 == leaf.size
-    _, own = programs.advance(state, numbers, (), np.int32(5))
-    np.testing.assert_allclose(own["judge"][:5], log["judge"][2, :5], rtol=1e-3)
+    _, split_log = programs.advance(state, numbers, (), np.int32(5))
+    np.testing.assert_allclose(split_log["judge"][:5], log["judge"][2, :5], rtol=1e-3)
 
 
 def test_the_page_counts_its_lines(page):
@@ -181,9 +181,9 @@ def test_a_run_stops_where_what_is_watched_is_lost():
 
 
 def test_a_run_can_start_from_a_given_tree():
-    given = systems.start({"total": jnp.asarray(7.0)}, jax.random.key(3))
+    start = systems.start({"total": jnp.asarray(7.0)}, jax.random.key(3))
     programs = sweeps.programs(COUNTER, ones, 8)
-    state, _ = programs.advance(given, {"rate": np.float32(1)}, (), np.int32(2))
+    state, _ = programs.advance(start, {"rate": np.float32(1)}, (), np.int32(2))
     assert float(state.tree["total"]) == 9.0
 
 

@@ -46,17 +46,17 @@ def test_a_ladder_is_of_depths_that_a_family_has():
 
 @pytest.mark.parametrize("deepest", [1, 2, 3, 6, 11, 45, 128, 181])
 def test_the_search_finds_any_depth_of_the_grid(deepest):
-    found = search(lambda depth: depth <= deepest, ANY)
-    assert found.deepest == deepest and found.steady
+    result = search(lambda depth: depth <= deepest, ANY)
+    assert result.deepest == deepest and result.steady
     following = min(depth for depth in ANY.grid if depth > deepest)
-    assert found.fails_at == following
-    assert found.deepest in found.probed and found.fails_at in found.probed
+    assert result.fails_at == following
+    assert result.deepest in result.probed and result.fails_at in result.probed
 
 
 def test_the_search_asks_each_depth_once_and_few_of_them():
-    asked = []
-    search(lambda depth: asked.append(depth) or depth <= 50, ANY)
-    assert asked == [1, 2, 4, 8, 16, 32, 64, 45]
+    depths = []
+    search(lambda depth: depths.append(depth) or depth <= 50, ANY)
+    assert depths == [1, 2, 4, 8, 16, 32, 64, 45]
 
 
 def test_the_search_ends_at_the_cap_and_at_nothing():
@@ -68,11 +68,11 @@ def test_the_search_ends_at_the_cap_and_at_nothing():
 
 def test_the_search_may_begin_anywhere():
     for deepest in (0, 1, 3, 8, 16, 91, 256):
-        found = search(lambda depth, deepest=deepest: depth <= deepest, ANY, start=8)
-        assert found.deepest == deepest
-    asked = []
-    search(lambda depth: asked.append(depth) or depth <= 2, ANY, start=8)
-    assert asked == [8, 4, 2, 3]
+        result = search(lambda depth, deepest=deepest: depth <= deepest, ANY, start=8)
+        assert result.deepest == deepest
+    depths = []
+    search(lambda depth: depths.append(depth) or depth <= 2, ANY, start=8)
+    assert depths == [8, 4, 2, 3]
     assert search(lambda depth: True, ladder(lambda depth: True, 2), 8).deepest == 2
 
 
@@ -103,10 +103,10 @@ def test_the_middle_of_seeds_counts_those_that_never_got_there():
 
 def test_smoothed_curves_keep_their_mean():
     curves = np.arange(2 * 1000, dtype=np.float32).reshape(2, 1000)
-    kept = core.smooth(curves)
-    assert kept.shape == (2, core.POINTS)
+    smoothed = core.smooth(curves)
+    assert smoothed.shape == (2, core.POINTS)
     # Sums of 1,000 numbers below 2,000 in float32: 1e-6 of them.
-    np.testing.assert_allclose(kept.mean(axis=1), curves.mean(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(smoothed.mean(axis=1), curves.mean(axis=1), rtol=1e-6)
     assert core.smooth(curves[:, :7]).shape == (2, 7)
 
 
@@ -117,22 +117,22 @@ def trained(right, diverged=None, loss=0.5):
 
 
 def test_a_diverging_cell_is_a_row():
-    found = core.result([trained(0.1, 3, np.nan), trained(0.1, 5, np.nan)], 0.9)
-    assert found.status == "diverged" and "step 3" in found.reason
-    assert found.values["diverged"] == 1.0
-    assert found.values["train_accuracy"] == pytest.approx(0.1)
-    assert found.values["steps_to_target"] is None
+    result = core.result([trained(0.1, 3, np.nan), trained(0.1, 5, np.nan)], 0.9)
+    assert result.status == "diverged" and "step 3" in result.reason
+    assert result.values["diverged"] == 1.0
+    assert result.values["train_accuracy"] == pytest.approx(0.1)
+    assert result.values["steps_to_target"] is None
 
 
 def test_the_best_rate_is_the_most_accurate_and_then_the_soonest():
     slow = core.result([trained(0.95)] * 2, 0.99)
     soon = core.result([trained(0.95)] * 2, 0.9)
     broken = core.result([trained(0.99, 3, np.nan)] * 2, 0.9)
-    found = core.best((0.1, 1.0, 10.0), [slow, soon, broken])
-    assert found.values["best_rate"] == 1.0
-    assert found.values["rates_diverged"] == pytest.approx(1 / 3)
-    assert list(found.profiles["rate"]) == [0.1, 1.0, 10.0]
-    assert np.isnan(found.profiles["rate_steps_to_target"][0])
+    best = core.best((0.1, 1.0, 10.0), [slow, soon, broken])
+    assert best.values["best_rate"] == 1.0
+    assert best.values["rates_diverged"] == pytest.approx(1 / 3)
+    assert list(best.profiles["rate"]) == [0.1, 1.0, 10.0]
+    assert np.isnan(best.profiles["rate_steps_to_target"][0])
     assert core.best((1.0, 2.0), [broken, broken]).values["best_rate"] is None
     none = Measured("no_fixed_point", "why", {}, {})
     assert core.best((1.0, 2.0), [none, none]) == none
@@ -179,9 +179,9 @@ TINY = {
 }
 
 
-def measured(study, **given):
+def measured(study, **settings):
     """The cells of a tiny grid with what they gave, as rows."""
-    chosen = chosen_values(study, "smoke", {**TINY, **given})
+    chosen = chosen_values(study, "smoke", {**TINY, **settings})
     cells, _ = study.fit(grid(study, chosen), set(chosen))
     rows = []
     for unit in plan.units(study, cells):
@@ -231,7 +231,7 @@ def test_searches_are_tables_figures_and_verdicts(searched):
 
 
 @pytest.mark.parametrize(
-    "study, axis, said",
+    "study, axis, message",
     [
         (trainability.STUDY, {"architecture": ("autoencoder",)}, "reconstruction"),
         (
@@ -246,9 +246,9 @@ def test_searches_are_tables_figures_and_verdicts(searched):
         ),
     ],
 )
-def test_what_cannot_be_searched_is_refused(study, axis, said):
+def test_what_cannot_be_searched_is_refused(study, axis, message):
     cells = grid(study, chosen_values(study, "smoke", axis))
-    with pytest.raises(Refusal, match=said):
+    with pytest.raises(Refusal, match=message):
         study.fit(cells, set(axis))
 
 
@@ -335,9 +335,9 @@ def test_shallow_states_are_the_first_layers_of_deep_ones():
     (run,) = runs = trainer.runs(0.1, 1)
     cut = trainer.state(1, runs)
     programs = sweeps.of_recipe(trainer.recipe(1), 20)
-    own = programs.init(*sweeps.arguments([run]))
+    shallow = programs.init(*sweeps.arguments([run]))
     for name in ("params", "opt"):
-        both = (_leaves(getattr(cut.tree, name)), _leaves(getattr(own.tree, name)))
+        both = (_leaves(getattr(cut.tree, name)), _leaves(getattr(shallow.tree, name)))
         for a, b in zip(*both, strict=True):
             np.testing.assert_array_equal(a, b)
 

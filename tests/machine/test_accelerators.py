@@ -70,11 +70,11 @@ def program_of(architecture, dtype, mode):
 
 
 def kernels(architecture, dtype, mode, platform):
-    made = program_of(architecture, dtype, mode)
-    step = jax.jit(made.function)
+    program = program_of(architecture, dtype, mode)
+    step = jax.jit(program.function)
     # Of bfloat16 jax's own attention has float32 sums, and mixes them.
     with jax.numpy_dtype_promotion("standard"):
-        text = lowered(step, made.held, made.batches[0], platform=platform)
+        text = lowered(step, program.held, program.batches[0], platform=platform)
     assert "lapack" not in text and "Eigen" not in text  # a CPU's own
     return {name for name in FUSED if f"@{name}(" in text}
 
@@ -129,12 +129,14 @@ def test_several_runs_at_once_lower_with_the_fused_kernel(elsewhere):
 
 def test_the_fused_kernel_is_asked_for_where_it_exists(elsewhere):
     elsewhere("cuda")
-    asked = lambda time, d: attention._implementation((2, 4, time, d), (2, 4, 128, d))
-    assert [asked(128, d) for d in (8, 32, 64, 128)] == ["cudnn"] * 4
-    assert [asked(128, d) for d in (4, 12, 136)] == ["xla"] * 3
-    assert [asked(time, 64) for time in (1, 63, 64)] == ["xla", "xla", "cudnn"]
+    implementation = lambda time, d: attention._implementation(
+        (2, 4, time, d), (2, 4, 128, d)
+    )
+    assert [implementation(128, d) for d in (8, 32, 64, 128)] == ["cudnn"] * 4
+    assert [implementation(128, d) for d in (4, 12, 136)] == ["xla"] * 3
+    assert [implementation(time, 64) for time in (1, 63, 64)] == ["xla", "xla", "cudnn"]
     elsewhere("tpu")
-    assert asked(128, 64) == "xla"
+    assert implementation(128, 64) == "xla"
 
 
 CELLS = [
@@ -179,10 +181,10 @@ def test_runs_side_by_side_are_those_in_turn(architecture, elsewhere):
 
 def test_kernels_drawn_all_at_once_are_those_drawn_in_turn(elsewhere):
     def drawn():
-        own = lambda key: initializers.DRAWS["orthogonal"].kernel(
+        draw = lambda key: initializers.DRAWS["orthogonal"].kernel(
             key, (6, 6), np.float32
         )
-        return jax.vmap(own)(jax.random.split(jax.random.key(0), 3))
+        return jax.vmap(draw)(jax.random.split(jax.random.key(0), 3))
 
     in_turn = drawn()
     elsewhere("cuda")
@@ -201,10 +203,10 @@ def test_pytorch_is_timed_on_the_same_device_or_not_at_all(elsewhere):
 
 
 def test_rows_are_of_exact_products_and_the_cpus_programs_stay(elsewhere, monkeypatch):
-    seen = []
+    precisions = []
 
     def note(unit, memory):
-        seen.append(jax.config.jax_default_matmul_precision)
+        precisions.append(jax.config.jax_default_matmul_precision)
         return []
 
     monkeypatch.setattr(plan, "measure", note)
@@ -212,4 +214,4 @@ def test_rows_are_of_exact_products_and_the_cpus_programs_stay(elsewhere, monkey
     runner.attempt(unit, 1)
     elsewhere("cuda")
     runner.attempt(unit, 1)
-    assert seen == [None, "highest"]
+    assert precisions == [None, "highest"]

@@ -17,7 +17,7 @@ from tests.test_layering import IMPORTS, NAMES, PACKAGES
 # scipy comes with jax, rich with flax, numpy with all of them.
 THERE = {"jax", "flax", "optax", "orbax", "matplotlib", "numpy", "scipy", "rich"}
 # What says in one line that it needs more: an import in a function, or by `lazy`.
-SAID = {
+ALLOWED = {
     "research.datasets.mnist1d": {"mnist1d"},
     "research.datasets.tfds": {"tensorflow_datasets"},
     "experiments.training.digits": {"sklearn"},
@@ -39,13 +39,13 @@ def test_files_import_what_is_there_or_say_what_is_missing():
         if "peers" in file.split("."):  # each is a library's, asked for by name
             continue
         more = {module.partition(".")[0] for module in modules} - known
-        assert more <= SAID.get(file, set()), file
-    assert set(SAID) <= set(NAMES)
+        assert more <= ALLOWED.get(file, set()), file
+    assert set(ALLOWED) <= set(NAMES)
 
 
 def test_the_digits_are_carried_along(bare):
-    found = DATASETS["digits"].load()
-    assert found.x.shape == (1797, 8, 8, 1)
+    data = DATASETS["digits"].load()
+    assert data.x.shape == (1797, 8, 8, 1)
 
 
 @pytest.mark.exhaustive  # their fingerprint is tested everywhere
@@ -55,9 +55,9 @@ def test_the_digits_are_scikit_learns():
     pixels, labels = load_digits(return_X_y=True)
     pixels = pixels - pixels.mean(axis=0)
     pixels /= np.sqrt(np.mean(pixels**2, axis=1, keepdims=True))
-    found = DATASETS["digits"].load()
-    np.testing.assert_array_equal(found.x.reshape(-1, 64), pixels.astype(np.float32))
-    np.testing.assert_array_equal(found.y, labels)
+    data = DATASETS["digits"].load()
+    np.testing.assert_array_equal(data.x.reshape(-1, 64), pixels.astype(np.float32))
+    np.testing.assert_array_equal(data.y, labels)
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_the_digits_are_scikit_learns():
 )
 def test_what_is_missing_is_one_line(command, words, bare, tmp_path, capsys):
     assert main([*command.split(), "--out", str(tmp_path / "out")]) == 2
-    said = capsys.readouterr().err
-    assert words in said and said.count("\n") == 1
+    stderr = capsys.readouterr().err
+    assert words in stderr and stderr.count("\n") == 1
 
 
 def test_claims_go_on_without_a_study_that_needs_more(bare, tmp_path, capsys):

@@ -14,8 +14,8 @@ def small_machine(monkeypatch):
 
 def test_the_machine():
     assert ceilings.denormals() in ("kept", "flushed")
-    found = ceilings.ceilings(ceilings.Precision(np.float32, "highest"))
-    assert found.product > 0 and found.copy > 0
+    rates = ceilings.ceilings(ceilings.Precision(np.float32, "highest"))
+    assert rates.product > 0 and rates.copy > 0
     busy = ceilings.Moment(0.0, 10.0, 1.0), ceilings.Moment(4.0, 16.0, 3.0)
     assert (
         ceilings.others(*busy) == 1.0

@@ -52,11 +52,11 @@ def test_repeat_refuses_calls_that_copy_from_the_host():
 
 def test_interleaved_takes_turns():
     order = []
-    taken = timing.interleaved(
+    seconds = timing.interleaved(
         {"a": lambda: order.append("a"), "b": lambda: order.append("b")}, n=3
     )
     assert order == ["a", "b"] * 4  # a round to warm up, then three
-    assert {name: len(values) for name, values in taken.items()} == {"a": 3, "b": 3}
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 3, "b": 3}
 
 
 def test_ratio_is_paired_by_round():
@@ -76,9 +76,9 @@ def test_first_counts_compilation_once():
 
 def test_stages_donate_and_hand_on_the_first_result():
     add = lambda held, x: (held + x, held)
-    given, x = jnp.arange(4.0), jnp.ones(4)
-    staged = timing.stages(add, given, x, donate=(0,))
-    assert given.is_deleted() and not x.is_deleted()
+    donated, x = jnp.arange(4.0), jnp.ones(4)
+    staged = timing.stages(add, donated, x, donate=(0,))
+    assert donated.is_deleted() and not x.is_deleted()
     np.testing.assert_array_equal(staged.result[0], np.arange(4.0) + 1)
     assert len(staged.traced.jaxpr.jaxpr.eqns) == 1
     plan = timing.planned(staged.compiled)

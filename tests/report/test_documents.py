@@ -204,11 +204,11 @@ def test_examples_run(body, tmp_path, capsys):
 
 
 def rows(kind: str, normalizer: str | None = None) -> list[Row]:
-    made = published.made("max_trainable_depth")
-    assert made is not None
+    published_run = published.made("max_trainable_depth")
+    assert published_run is not None
     return [
         row
-        for row in made.rows
+        for row in published_run.rows
         if row["architecture"] == kind and normalizer in (None, row["normalizer"])
     ]
 

@@ -130,10 +130,10 @@ def test_no_key_is_broken_in_a_terminal(width):
 @pytest.mark.slow
 def test_a_study_is_run_and_then_read(tmp_path, capsys):
     more = ["--size", "smoke", "--only", "gradient_rate", "--out", str(tmp_path)]
-    made = asked(capsys, *more)
-    assert asked(capsys, "--read", *more) == made
-    assert {line["size"] for line in made} == {"smoke"}
-    assert made[0]["verdict"] in ("holds", "fails", "untested")
+    judged = asked(capsys, *more)
+    assert asked(capsys, "--read", *more) == judged
+    assert {line["size"] for line in judged} == {"smoke"}
+    assert judged[0]["verdict"] in ("holds", "fails", "untested")
     assert (tmp_path / "gradient_rate_smoke" / "rows.csv").is_file()
     assert main(["claims", "--read", *more, "--format", "table"]) == 0
     assert "gradient_rate" not in capsys.readouterr().out  # no hint: it was run
@@ -152,8 +152,8 @@ def test_a_study_is_run_and_then_read(tmp_path, capsys):
 )
 def test_mistakes_are_one_line(more, word, capsys):
     assert main(["claims", *more]) == 2
-    said = capsys.readouterr().err
-    assert word in said and len(said.splitlines()) == 1 and len(said) < 250
+    stderr = capsys.readouterr().err
+    assert word in stderr and len(stderr.splitlines()) == 1 and len(stderr) < 250
 
 
 def claim(**more):
@@ -189,6 +189,6 @@ def test_a_claim_may_compare_cells():
     differences = lambda rows: [
         {**rows[0], "gap": rows[0]["gap"] - other["gap"]} for other in rows[1:]
     ]
-    told = claims.judge(claim(of=differences), rows(1.0, 0.99, 0.1))
-    assert (told.holds, told.points) == (1, 2)
-    assert told.misses[0][1] == pytest.approx(0.9)
+    verdict = claims.judge(claim(of=differences), rows(1.0, 0.99, 0.1))
+    assert (verdict.holds, verdict.points) == (1, 2)
+    assert verdict.misses[0][1] == pytest.approx(0.9)

@@ -70,9 +70,9 @@ def test_a_run_is_published_and_documents_updated(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(documents, "ROOT", tmp_path)
     readme, page = tmp_path / "README.md", tmp_path / "docs" / "page.md"
     page.parent.mkdir()
-    asked = "before\n<!-- table: gradient_flow 2 -->\n<!-- end -->\nafter\n"
-    readme.write_text(asked.replace(" 2 ", " "))
-    page.write_text(asked)
+    template = "before\n<!-- table: gradient_flow 2 -->\n<!-- end -->\nafter\n"
+    readme.write_text(template.replace(" 2 ", " "))
+    page.write_text(template)
     run = str(tmp_path / "run")
     small = "--architecture mlp --activation tanh,relu --depth 2 --width 8 --seeds 2"
     assert main(["run", "gradient_flow", *small.split(), "--out", run]) == 0

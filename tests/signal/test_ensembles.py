@@ -87,7 +87,7 @@ def test_a_member_is_the_same_network_alone(architecture, normalizer):
         variables = jax.tree.map(lambda a, n=number: a[n], drawn)
         layers = jax.tree.map(lambda a: a[:DEPTH], variables.stages)
         chosen = np.random.default_rng(SEEDS[number]).choice(1024, 4, replace=False)
-        own = measure(
+        single = measure(
             variables._replace(stages=layers),
             data.x[chosen],
             data.y[chosen],
@@ -96,7 +96,7 @@ def test_a_member_is_the_same_network_alone(architecture, normalizer):
         # Side by side the same sums are taken in another order: some ulp, which batch
         # norm of 4 examples enlarges.
         ours = jax.tree.map(lambda a, n=number: a[n], measured)
-        same(ours, own, rtol=2e-5, atol=2e-5)
+        same(ours, single, rtol=2e-5, atol=2e-5)
 
 
 def test_the_same_call_gives_the_same_bits(alone):

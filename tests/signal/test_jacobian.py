@@ -108,9 +108,9 @@ def test_an_orthogonal_linear_net_is_an_isometry_at_any_depth(network):
     spectrum = run(net, variables)
     # Each of 1,000 products rounds by some ε, in no direction: √1000 ε is 4e-6.
     np.testing.assert_allclose(spectrum.log10, 0, atol=2e-5)
-    told = isometry(spectrum.log10)
-    np.testing.assert_allclose(told.log10_mean, 0, atol=2e-5)
-    assert np.all(told.variance < 1e-8)
+    spread = isometry(spectrum.log10)
+    np.testing.assert_allclose(spread.log10_mean, 0, atol=2e-5)
+    assert np.all(spread.variance < 1e-8)
     # Any block is invariant: one round is enough.
     top = run(net, variables, method="iteration", k=2, iterations=1)
     assert np.all(top.converged)
@@ -121,13 +121,13 @@ def test_gaussian_linear_nets_have_variance_of_the_depth(network):
     # Pennington et al. 2017: variance L, up to corrections of order L²/width. One net's
     # value varies by some L/√width; over 8 nets that is 5 % at depth 1, 10 % at 4.
     for depth, within in ((1, 0.1), (4, 0.2)):
-        found = []
+        spreads = []
         for seed in range(8):
             net, variables = linear(network, gaussian(depth, 64, seed))
-            found.append(isometry(program(net)(variables).log10[0]))
-        mean = np.mean([told.variance for told in found])
+            spreads.append(isometry(program(net)(variables).log10[0]))
+        mean = np.mean([spread.variance for spread in spreads])
         assert mean == pytest.approx(depth, rel=within)
-        lengths = np.mean([told.log10_mean for told in found])
+        lengths = np.mean([spread.log10_mean for spread in spreads])
         assert lengths == pytest.approx(0, abs=0.05)
 
 
@@ -167,11 +167,11 @@ def test_values_below_rounding_are_not_told(network):
     # Float64 tells values down to 1e-15 of the largest.
     exact = np.log10(np.linalg.svd(product, compute_uv=False))
     log10 = np.asarray(run(net, variables).log10[0])
-    told = np.isfinite(log10)
-    assert 1 <= told.sum() < 8 and np.all(log10[~told] == -np.inf)
-    assert np.all(exact[~told] < exact[0] - 5)
+    resolved = np.isfinite(log10)
+    assert 1 <= resolved.sum() < 8 and np.all(log10[~resolved] == -np.inf)
+    assert np.all(exact[~resolved] < exact[0] - 5)
     shares = 10 ** (exact - exact[0])
-    assert np.all(np.abs(log10 - exact)[told] < 1e-4 + 2e-6 / shares[told])
+    assert np.all(np.abs(log10 - exact)[resolved] < 1e-4 + 2e-6 / shares[resolved])
 
 
 def test_the_iteration_says_how_far_it_came(network):
@@ -185,8 +185,8 @@ def test_the_iteration_says_how_far_it_came(network):
     np.testing.assert_allclose(late.log10, exact[:, :4], atol=1e-6)
     # Each early value is as near to a true one as its residual says.
     shares = 10 ** (exact - exact[:, :1])
-    found = 10 ** (early.log10 - exact[:, :1])
-    gaps = np.min(np.abs(found[:, :, None] - shares[:, None]), axis=2)
+    estimates = 10 ** (early.log10 - exact[:, :1])
+    gaps = np.min(np.abs(estimates[:, :, None] - shares[:, None]), axis=2)
     assert np.all(gaps[np.isfinite(early.log10)] <= np.max(early.residual))
     # By width: exact up to 256, then the iteration, for 8 values.
     assert run(net, variables).residual[0] == 0

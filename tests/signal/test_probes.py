@@ -137,8 +137,9 @@ def test_a_sigmoid_nets_gradient_of_1e_minus_6000(network, filled):
     # Sums of 10,000 logs in float32, whose last place is 5e-4 there: rounding wanders
     # by 5e-4 √10,000 / √12 = 0.014 in all if it has no direction; allow it one.
     assert signal.log10_gradient[0] == pytest.approx(expected[0], abs=0.15)
-    steps, told = -np.diff(signal.log10_gradient), -np.diff(expected)
-    np.testing.assert_allclose(steps, told, atol=2e-3)  # both ends' last places
+    steps, expected_steps = -np.diff(signal.log10_gradient), -np.diff(expected)
+    # Both ends' last places.
+    np.testing.assert_allclose(steps, expected_steps, atol=2e-3)
 
 
 def tail(net, variables, h):
@@ -187,8 +188,8 @@ def test_overflow_and_zero_states_are_reported(network, filled):
             for kernel in variables.stages[0]["params"]["Dense_0"]["kernel"]:
                 alive.append(bool(np.all(np.isfinite(h)) and np.any(h)))
                 h = np.square(np.maximum(h, 0)) @ kernel
-        first, seen = profiles.lost_at(signal.log10_length, signal.decorrelation)
-        assert (first, seen) == (alive.index(False), how)
+        first, reason = profiles.lost_at(signal.log10_length, signal.decorrelation)
+        assert (first, reason) == (alive.index(False), how)
         assert np.all(np.isfinite(signal.log10_length[:first]))
         assert not np.any(np.isfinite(signal.log10_length[first:]))
         assert np.isneginf(signal.log10_gradient[0]) or how == "overflow"
@@ -202,9 +203,9 @@ def spread_of(h):
 
 def test_decorrelation_is_accurate_near_one():
     random = np.random.default_rng(0)
-    shared, own = random.standard_normal((1, 64)), random.standard_normal((4, 64))
+    shared, noise = random.standard_normal((1, 64)), random.standard_normal((4, 64))
     for size in (1.0, 1e-2, 1e-4, 1e-6):
-        h = np.float32(shared + size * own)
+        h = np.float32(shared + size * noise)
         exact = h.astype(np.float64)
         unit = exact / np.linalg.norm(exact, axis=1, keepdims=True)
         c = unit @ unit.T

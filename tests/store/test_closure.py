@@ -209,12 +209,12 @@ def test_all_that_a_measurement_calls_is_in_its_closure(name):
     assert measured[0].status == "ok"
     sources = Sources(provenance.ROOT)
     base = reached(sources, study.module, provenance.starts(sources, study.module))
-    found = dict(base)
+    closure = dict(base)
     for place, entry in named(sources, base, study.entries(cells)):
-        found |= reached(sources, place.module, [entry], base)
+        closure |= reached(sources, place.module, [entry], base)
     have = {
         (sources.file(place.module), node.name)
-        for place, nodes in found.items()
+        for place, nodes in closure.items()
         for node in nodes
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
@@ -245,10 +245,10 @@ def test_nothing_of_ours_is_imported_by_a_name_that_is_put_together():
         "research/datasets/tfds.py",
         "experiments/training/digits.py",  # scikit-learn's modules
     }
-    found = set()
+    paths = set()
     for package in ("research", "benchmarks", "experiments"):
         for path in (provenance.ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Attribute) and node.attr == "import_module":
-                    found.add(path.relative_to(provenance.ROOT).as_posix())
-    assert found <= allowed
+                    paths.add(path.relative_to(provenance.ROOT).as_posix())
+    assert paths <= allowed

@@ -321,41 +321,41 @@ def test_batch_norm_rates_of_a_sampled_net(name, batch, rate):
         norms.append(math.log(np.sum(g**2)))
     # From the fifth layer on the batch has forgotten both ends. 20 layers of 400 units
     # scatter by 1 %; a finite batch of 256 or width of 400 shifts the rate by as much.
-    found = math.exp((norms[-3] - norms[4]) / (depth - 7))
+    sampled = math.exp((norms[-3] - norms[4]) / (depth - 7))
     rate = rate or batch_norm_rate(ACTIVATIONS[name], batch)
-    assert found == pytest.approx(rate, rel=0.02)
+    assert sampled == pytest.approx(rate, rel=0.02)
 
 
 @pytest.mark.parametrize("name", ("tanh", "relu6", "gelu", "sigmoid"))
 @pytest.mark.parametrize(("skip", "branch"), ((0.0, 1.0), (1.0, 0.3), (0.6, 0.8)))
 def test_profiles_are_the_maps_iterated(name, skip, branch):
     activation, w, b, q = ACTIVATIONS[name], 1.6, 0.05, 2.0
-    found = trajectory(activation, w, b, q, 30, skip=skip, branch=branch)
-    assert found.length.shape == (31,) and found.chi.shape == (30,)
+    profile = trajectory(activation, w, b, q, 30, skip=skip, branch=branch)
+    assert profile.length.shape == (31,) and profile.chi.shape == (30,)
     for layer in range(30):
         # 30 layers of the table's 1e-8
-        assert found.length[layer] == pytest.approx(q, rel=1e-6)
+        assert profile.length[layer] == pytest.approx(q, rel=1e-6)
         chi = skip**2 + branch**2 * float(chi_1(activation, w, q))
-        assert found.chi[layer] == pytest.approx(chi, rel=1e-6)
+        assert profile.chi[layer] == pytest.approx(chi, rel=1e-6)
         q = skip**2 * q + branch**2 * float(length_map(activation, w, b, q))
 
 
 @pytest.mark.parametrize("normalizer", ("layer", "rms"))
 def test_normalised_profiles(normalizer):
-    found = trajectory(
+    profile = trajectory(
         RELU, 2.0, 0.1, 4.0, 5, normalizer=normalizer, skip=1.0, branch=0.5
     )
     # E[φ²] = E[φ′²] = 1/2 at q = 1: q grows by (1 + 0.1) / 4; χ = 1 + 1 / 4q.
     lengths = 4 + 0.275 * np.arange(6)
-    np.testing.assert_allclose(found.length, lengths, rtol=1e-12)
-    np.testing.assert_allclose(found.chi, 1 + 0.25 / lengths[:-1], rtol=1e-12)
+    np.testing.assert_allclose(profile.length, lengths, rtol=1e-12)
+    np.testing.assert_allclose(profile.chi, 1 + 0.25 / lengths[:-1], rtol=1e-12)
     plain = trajectory(RELU, 2.0, 0.1, 4.0, 5, normalizer=normalizer)
     np.testing.assert_allclose(plain.length[1:], 1.1, rtol=1e-12)
 
 
 def test_batch_normalised_profiles():
-    found = trajectory(RELU, 2.0, 0.0, 4.0, 5, normalizer="batch")
-    np.testing.assert_allclose(found.chi, math.pi / (math.pi - 1), rtol=1e-12)
+    profile = trajectory(RELU, 2.0, 0.0, 4.0, 5, normalizer="batch")
+    np.testing.assert_allclose(profile.chi, math.pi / (math.pi - 1), rtol=1e-12)
     with pytest.raises(ValueError, match="skip"):
         trajectory(RELU, 2.0, 0.0, 1.0, 5, normalizer="batch", skip=1.0)
     with pytest.raises(ValueError, match="no theory"):

@@ -243,5 +243,5 @@ def test_threads_get_the_same_numbers():
 
     q = [0.1 * k for k in range(1, 9)]
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda x: float(moments(EVERY[2], x).phi2), q))
-    assert found == [float(moments(EVERY[2], x).phi2) for x in q]
+        values = list(threads.map(lambda x: float(moments(EVERY[2], x).phi2), q))
+    assert values == [float(moments(EVERY[2], x).phi2) for x in q]

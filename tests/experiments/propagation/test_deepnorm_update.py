@@ -22,7 +22,7 @@ from tests.experiments.propagation.test_transformers import (
 def test_updates_are_derivatives_along_the_first_step(filled):
     x, y = inputs()
     variables = filled(net("deepnorm"), x)
-    own = jax.jit(
+    updates = jax.jit(
         lambda v, depth: deepnorm_update.moved(net("deepnorm", depth), v, x, y, depth)
     )(variables, DEPTH)
     small, variables = shallow("deepnorm", variables)
@@ -39,7 +39,7 @@ def test_updates_are_derivatives_along_the_first_step(filled):
         return jnp.log10(jnp.mean(jnp.linalg.norm(changes, axis=-1), axis=-1))
 
     # In decades: some 20 float32 products one after the other, in another order.
-    np.testing.assert_allclose(own, expected(variables), atol=2e-5)
+    np.testing.assert_allclose(updates, expected(variables), atol=2e-5)
 
 
 def test_steps_are_those_of_the_optimizers():
@@ -53,12 +53,12 @@ def test_steps_are_those_of_the_optimizers():
         return steps, optimizer.update(gradient, optimizer.init(gradient))[0]
 
     with jax.numpy_dtype_promotion("standard"):  # optax mixes floats and counts
-        own, adam = jax.device_get(both(gradient))
-    own, adam = own["dense"], adam["dense"]
-    np.testing.assert_array_equal(own["kernel"][:2], [kernel, kernel])
-    np.testing.assert_array_equal(own["bias"], [0 * bias, bias, 0 * bias])
+        ours, adam = jax.device_get(both(gradient))
+    ours, adam = ours["dense"], adam["dense"]
+    np.testing.assert_array_equal(ours["kernel"][:2], [kernel, kernel])
+    np.testing.assert_array_equal(ours["bias"], [0 * bias, bias, 0 * bias])
     # optax divides a mean that is 0.001 of g² by 1 − 0.999 in float32, good to 6e-5.
-    np.testing.assert_allclose(own["kernel"][2], -adam["kernel"], rtol=1e-4)
+    np.testing.assert_allclose(ours["kernel"][2], -adam["kernel"], rtol=1e-4)
 
 
 def test_a_row_of_updates(monkeypatch, filled):

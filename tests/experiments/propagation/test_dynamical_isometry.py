@@ -36,15 +36,15 @@ def rows_of(name, folder, capsys, *flags):
 def test_the_command_on_dense_nets(tmp_path, capsys):
     flags = ["--width", "8", "--activation", "linear,softplus", "--depth", "1,3"]
     rows = rows_of("dynamical_isometry", tmp_path, capsys, *flags)
-    told = {(r["activation"], r["weights"], r["depth"]): r for r in rows}
+    by_cell = {(r["activation"], r["weights"], r["depth"]): r for r in rows}
     assert len([row for row in rows if row["activation"] == "linear"]) == 4  # one q*
-    assert told["softplus", "gaussian", 1]["status"] == "no_fixed_point"
+    assert by_cell["softplus", "gaussian", 1]["status"] == "no_fixed_point"
     # Products of orthogonal matrices are orthogonal, to float32's rounding.
-    isometry = told["linear", "orthogonal", 3]
+    isometry = by_cell["linear", "orthogonal", 3]
     assert abs(isometry["log10_mean"]) + isometry["variance"] < 1e-5
     # One Gaussian square of width n, in all its draws: E[tr A²] n / E[tr A]² − 1 is
     # (n + 1)/n; three draws scatter by a third of it, and 0 is far away.
-    assert told["linear", "gaussian", 1]["variance"] == pytest.approx(9 / 8, rel=0.7)
+    assert by_cell["linear", "gaussian", 1]["variance"] == pytest.approx(9 / 8, rel=0.7)
 
 
 @pytest.mark.parametrize(("name", "q"), [("relu", 3.0), ("tanh", 0.5), ("relu6", 4.0)])
@@ -55,5 +55,5 @@ def test_the_spread_of_slopes_against_sampling(name, q):
     squared = ((np.asarray(phi(z + step)) - np.asarray(phi(z - step))) / step / 2) ** 2
     sampled = np.mean(squared**2) / np.mean(squared) ** 2 - 1
     # A million draws scatter by 0.2 %; float32 differences add 0.1 %.
-    found = dynamical_isometry.slopes_spread(ACTIVATIONS[name], q)
-    assert found == pytest.approx(sampled, rel=0.01)
+    spread = dynamical_isometry.slopes_spread(ACTIVATIONS[name], q)
+    assert spread == pytest.approx(sampled, rel=0.01)

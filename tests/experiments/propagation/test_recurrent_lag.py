@@ -54,7 +54,7 @@ def test_norms_are_those_of_the_product_of_steps():
     variables, x = drawn(cell, 0)
     lags = lags_to(cell["lag"])
     norms = program("rnn", "tanh", cell["width"], cell["lag"])
-    own, finite = norms(variables, x, np.float32(1.5), lags)
+    log10_norms, finite = norms(variables, x, np.float32(1.5), lags)
     assert finite
 
     w = 1.5 * np.asarray(variables.stages[0]["params"]["Recurrent_0"]["kernel"], float)
@@ -68,7 +68,7 @@ def test_norms_are_those_of_the_product_of_steps():
             expected.append(np.log10(np.linalg.norm(product, 2)))
         # In decades: a dozen float32 products, of which tanh's saturation costs digits.
         np.testing.assert_allclose(
-            own[:, example], np.array(expected)[lags - 1], atol=1e-4
+            log10_norms[:, example], np.array(expected)[lags - 1], atol=1e-4
         )
 
 
@@ -91,8 +91,8 @@ def test_gated_cells_keep_tanh_unless_asked():
         for name in ("rnn", "gru")
         for phi in ("tanh", "relu")
     ]
-    kept, said = STUDY.fit(cells, set())
-    assert kept == cells[:3] and len(said) == 1
+    fitted, lines = STUDY.fit(cells, set())
+    assert fitted == cells[:3] and len(lines) == 1
     assert STUDY.fit(cells, {"activation"}) == (cells, [])
 
 
@@ -124,7 +124,7 @@ def test_tables_and_figures_of_any_rows():
         assert all(len(line) <= 110 for line in text.splitlines())
     assert "overflow" in rates and "lstm_chrono" in rates
     assert "lstm_chrono" not in bounds
-    kept = {"lags": np.arange(3), "log10_norm": np.zeros(3)}
-    (figure,) = STUDY.figures(rows, lambda row: kept)
+    profiles = {"lags": np.arange(3), "log10_norm": np.zeros(3)}
+    (figure,) = STUDY.figures(rows, lambda row: profiles)
     left, right = figure.draw().axes
     assert len(left.lines) > 0 and len(right.lines) > 0

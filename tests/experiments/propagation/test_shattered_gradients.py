@@ -88,16 +88,16 @@ WIDTH, DEPTH = 64, 2
 @pytest.mark.parametrize("name", ("plain", "residual_batch"))
 def test_theory_of_sampled_nets(name):
     net, seeds = gradient_pairs.build(NETS[name], WIDTH, DEPTH), 24
-    found = jax.jit(jax.vmap(functools.partial(measure, net)))(
+    statistics = jax.jit(jax.vmap(functools.partial(measure, net)))(
         drawn(net, 64, seeds), *inputs(64, seeds)
     )
-    mean = found.correlation.mean(0)
-    error = found.correlation.std(0, ddof=1) / math.sqrt(seeds)
+    mean = statistics.correlation.mean(0)
+    error = statistics.correlation.std(0, ddof=1) / math.sqrt(seeds)
     expected = gradient_pairs.wide_correlations(NETS[name], DEPTH)
     assert np.all(np.abs(mean - expected) < 4 * error + 1 / WIDTH)
     assert mean[0] == pytest.approx(1, abs=1e-5)  # the stem is linear
     # Inputs and units are independent: 24 × 64 units are active for half of the pairs.
-    assert found.co_active[:, 0].mean() == pytest.approx(0.25, abs=0.01)
+    assert statistics.co_active[:, 0].mean() == pytest.approx(0.25, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ("plain", "plain_batch"))
@@ -106,7 +106,7 @@ def test_gradients_are_those_of_each_input_alone(name):
     net = gradient_pairs.build(NETS[name], WIDTH, DEPTH)
     variables = jax.tree.map(lambda a: a[0], drawn(net, 5, 1))
     x, direction = (a[0] for a in inputs(5, 1))
-    found = jax.jit(functools.partial(measure, net))(variables, x, direction)
+    statistics = jax.jit(functools.partial(measure, net))(variables, x, direction)
     stem = variables.stem["params"]["Dense_0"]["kernel"]
     h, gradient = x @ stem, direction @ stem
     for index in range(DEPTH):
@@ -118,23 +118,23 @@ def test_gradients_are_those_of_each_input_alone(name):
         gradient = (gradient / deviation * active) @ kernel
         h = ((h - mean) / deviation * active) @ kernel
         # Sums of 64 products in single precision.
-        assert found.series[index + 1] == pytest.approx(gradient[:, 0], abs=1e-4)
+        assert statistics.series[index + 1] == pytest.approx(gradient[:, 0], abs=1e-4)
     # The definition, pair by pair.
     pairs = [gradient[i] @ gradient[j] for i in range(5) for j in range(5) if i != j]
     expected = np.mean(pairs) / np.mean(np.sum(gradient**2, axis=1))
-    assert found.correlation[-1] == pytest.approx(expected, abs=1e-4)
+    assert statistics.correlation[-1] == pytest.approx(expected, abs=1e-4)
     lagged = gradient - gradient.mean(0)
     expected = np.sum(lagged[:-2] * lagged[2:]) / np.sum(gradient**2)
-    assert found.covariance[-1, 2] == pytest.approx(expected, abs=1e-4)
+    assert statistics.covariance[-1, 2] == pytest.approx(expected, abs=1e-4)
 
 
 def test_mirrored_weights_have_one_gradient():
     net = gradient_pairs.build(NETS["looks_linear"], WIDTH, DEPTH)
     variables = drawn(net, 5, 1, mirrored=True)
     arguments = jax.tree.map(lambda a: a[0], (variables, *inputs(5, 1)))
-    found = jax.jit(functools.partial(measure, net))(*arguments)
+    statistics = jax.jit(functools.partial(measure, net))(*arguments)
     # x W is linear in x, so all inputs have its gradient, but for rounding.
-    assert found.correlation == pytest.approx(np.ones(DEPTH + 1), abs=1e-5)
+    assert statistics.correlation == pytest.approx(np.ones(DEPTH + 1), abs=1e-5)
 
 
 def test_fitted_laws():

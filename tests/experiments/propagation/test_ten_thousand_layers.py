@@ -44,17 +44,17 @@ def test_a_convolution_s_singular_values():
     x = np.zeros((1, 4, 5, 2), np.float32)
     dense = jax.jacobian(lambda x: convolve(x, kernel, (1, 1), "CIRCULAR"))(x)
     values = np.linalg.svd(np.asarray(dense).reshape(60, 40), compute_uv=False)
-    found = ten_thousand_layers.operator_values(kernel, (4, 5))
-    np.testing.assert_allclose(found, values, rtol=1e-5, atol=1e-5)  # float32
+    singular_values = ten_thousand_layers.operator_values(kernel, (4, 5))
+    np.testing.assert_allclose(singular_values, values, rtol=1e-5, atol=1e-5)  # float32
 
 
 def test_delta_orthogonal_convolutions_keep_all_norms():
     kernel = DRAWS["delta_orthogonal"].kernel(
         jax.random.key(3), (3, 3, 6, 6), np.float32
     )
-    found = ten_thousand_layers.operator_values(np.asarray(kernel, np.float64), (4, 4))
-    np.testing.assert_allclose(found, 1, atol=1e-6)  # float32
-    assert found.shape == (96,)
+    values = ten_thousand_layers.operator_values(np.asarray(kernel, np.float64), (4, 4))
+    np.testing.assert_allclose(values, 1, atol=1e-6)  # float32
+    assert values.shape == (96,)
 
 
 @pytest.mark.parametrize(
@@ -64,23 +64,26 @@ def test_correlations_layer_by_layer(name, point):
     """Against the map itself, which integrates anew at every layer."""
     activation, depth = ACTIVATIONS[name], 12
     q = 1.0 if name == "relu" else mean_field.fixed_point(activation, *point).q_star
-    found = ten_thousand_layers.decorrelations(activation, *point, q, 0.9, depth)
+    decorrelations = ten_thousand_layers.decorrelations(
+        activation, *point, q, 0.9, depth
+    )
     c = 0.1
     for _ in range(depth):
         c = float(mean_field.correlation_map(activation, *point, q, c))
-    assert found.shape == (depth + 1,) and found[0] == 0.9
-    assert found[-1] == pytest.approx(1 - c, rel=1e-9)  # an interpolation of degree 31
+    assert decorrelations.shape == (depth + 1,) and decorrelations[0] == 0.9
+    # An interpolation of degree 31.
+    assert decorrelations[-1] == pytest.approx(1 - c, rel=1e-9)
 
 
 def test_inputs_stay_apart_where_q_star_falls_with_depth():
     """For tanh c′ = c + ⅔ q² (1 − c)² (2 + c) + O(q³): from c = 0, 4q/3 in 1/q layers."""
     depth = 500
     hidden = measurement.at_length({"activation": "tanh", "q_star": 1 / depth}).hidden
-    told = ten_thousand_layers.decorrelations(
+    decorrelations = ten_thousand_layers.decorrelations(
         ACTIVATIONS["tanh"], *hidden[:2], 1 / depth, 1.0, depth
     )
     # The next order in q, and c on the way, change it by a few times q = 0.2 %.
-    assert 1 - told[-1] == pytest.approx(4 / 3 / depth, rel=0.02)
+    assert 1 - decorrelations[-1] == pytest.approx(4 / 3 / depth, rel=0.02)
 
 
 def test_nets_of_other_draws_are_other_units():
@@ -91,9 +94,9 @@ def test_nets_of_other_draws_are_other_units():
     ]
     study = STUDIES["ten_thousand_layers"]
     units = plan.units(study, cells)
-    found = [{(c["recipe"], c["depth"]) for c in unit.cells} for unit in units]
+    groups = [{(c["recipe"], c["depth"]) for c in unit.cells} for unit in units]
     normal = [{("gaussian", d), ("he", d)} for d in (4, 8)]
-    assert found == [*normal, {("delta_orthogonal", 4)}, {("delta_orthogonal", 8)}]
+    assert groups == [*normal, {("delta_orthogonal", 4)}, {("delta_orthogonal", 8)}]
     assert len({unit.program for unit in units}) == 1
     full = {**nets.DEFAULTS, **cells[0], "architecture": "cnn", "batch": 4}
     assert units[0].cost.memory == families.cost(full, 8).memory

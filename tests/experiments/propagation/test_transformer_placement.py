@@ -23,7 +23,7 @@ def test_the_last_gradient_is_the_last_layers(filled):
     x, y = inputs()
     deep = net("pre_ln")  # whose head has a normaliser of its own
     variables = filled(deep, x)
-    own = jax.jit(
+    log10_norm = jax.jit(
         lambda v, depth: transformer_placement.last_gradient(deep, v, x, y, depth)
     )(variables, DEPTH)
     small, variables = shallow("pre_ln", variables)
@@ -34,7 +34,7 @@ def test_the_last_gradient_is_the_last_layers(filled):
     (layers,) = jax.jit(jax.grad(loss))(variables).stages
     last = layers["params"]["narrow"]["kernel"][-1]
     # In decades: float32's rounding in another order.
-    np.testing.assert_allclose(own, np.log10(np.linalg.norm(last)), atol=2e-5)
+    np.testing.assert_allclose(log10_norm, np.log10(np.linalg.norm(last)), atol=2e-5)
 
 
 def test_a_row_of_last_gradients(monkeypatch, filled):

@@ -63,11 +63,11 @@ def test_variables_are_brought_to_another_depth(monkeypatch):
     )
     assert ratio == pytest.approx(2**0.25)  # β = (8N)^(-1/4)
     brought = transformers.brought(drawn(4), ratio)
-    for own, expected in zip(
+    for leaf, expected in zip(
         jax.tree.leaves(brought), jax.tree.leaves(drawn(2)), strict=True
     ):
         # A product with σ_w β and one with σ_w, then β, round differently.
-        np.testing.assert_allclose(own, expected, rtol=1e-6)
+        np.testing.assert_allclose(leaf, expected, rtol=1e-6)
 
 
 def rows_of(study, names, **more):
@@ -96,9 +96,9 @@ def test_tables_and_figures_of_any_rows(study, names):
     for table in study.tables(rows):
         assert all(len(line) <= 110 for line in as_markdown(table).splitlines())
         assert "lost" in as_markdown(table)
-    kept = {name: np.zeros((3, 4)) for name in names}
-    kept |= {"depths": np.array([1, 4, 16, 64]), "by_layer": np.zeros((3, 1024))}
-    (figure,) = study.figures(rows, lambda row: kept)
+    profiles = {name: np.zeros((3, 4)) for name in names}
+    profiles |= {"depths": np.array([1, 4, 16, 64]), "by_layer": np.zeros((3, 1024))}
+    (figure,) = study.figures(rows, lambda row: profiles)
     for axes in figure.draw().axes:
         lines = [line for line in axes.lines if len(line.get_xdata()) > 0]
         assert len(lines) >= len(rows) - 1  # all but the row that failed

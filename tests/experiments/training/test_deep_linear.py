@@ -36,13 +36,13 @@ def test_equal_modes_follow_their_exact_equation(layers, float64):
     def flow(_, u):
         return layers * u ** (2 - 2 / layers) * (strengths - u)
 
-    told = solve_ivp(flow, (0, rate * steps), [start, start], rtol=1e-9).y[:, -1]
-    assert np.min(np.abs(told - start)) > 0.1  # both have moved
-    found = np.asarray(descend(kernels))
+    exact = solve_ivp(flow, (0, rate * steps), [start, start], rtol=1e-9).y[:, -1]
+    assert np.min(np.abs(exact - start)) > 0.1  # both have moved
+    end = np.asarray(descend(kernels))
     # Steps of length 1e-3 follow the flow to about as much, times its curvature.
-    np.testing.assert_allclose(np.diag(found), told, rtol=5e-3)
+    np.testing.assert_allclose(np.diag(end), exact, rtol=5e-3)
     # Modes do not mix: there is nothing but rounding off the diagonal.
-    np.testing.assert_allclose(found - np.diag(np.diag(found)), 0, atol=1e-15)
+    np.testing.assert_allclose(end - np.diag(np.diag(end)), 0, atol=1e-15)
 
 
 def test_the_loss_of_a_linear_net_is_that_of_its_data(filled):
@@ -53,9 +53,9 @@ def test_the_loss_of_a_linear_net_is_that_of_its_data(filled):
         random.standard_normal(shape) for shape in ((5, 4), (2, 4, 4), (4, 3))
     )
     out = x @ first @ others[0] @ others[1] @ last
-    own = deep_linear.loss((first, others, last), *data)
+    loss = deep_linear.loss((first, others, last), *data)
     # Float32 inside jax, and a difference of terms of the same size.
-    assert own == pytest.approx(0.5 * np.sum((y - out) ** 2) / 40, rel=1e-4)
+    assert loss == pytest.approx(0.5 * np.sum((y - out) ** 2) / 40, rel=1e-4)
     best = np.linalg.lstsq(x, y)[0]
     least = 0.5 * np.sum((y - x @ best) ** 2) / 40
     assert deep_linear.least(*data) == pytest.approx(least, rel=1e-9)
@@ -81,9 +81,9 @@ def test_learning_times():
 
 def test_the_best_rate_of_learning_times():
     never = np.inf
-    found = np.array([[never, never], [5, never], [9, 11], [8, 14]])
-    assert deep_linear.best(found) == 2
-    assert deep_linear.best(found[:2]) == 1
+    times = np.array([[never, never], [5, never], [9, 11], [8, 14]])
+    assert deep_linear.best(times) == 2
+    assert deep_linear.best(times[:2]) == 1
 
 
 def test_draws_keep_lengths_or_their_mean():

@@ -13,6 +13,6 @@ def test_the_closed_gates_carry_more(network):
     for name, bias in (("highway_mlp", -2.0), ("highway_mlp_closed", -4.0)):
         net = network(name, sigma_w=0.0, depth=1)
         layer = net.stages[0].layer
-        kept = layer.apply(layer.init(jax.random.key(0), h), h)
+        output = layer.apply(layer.init(jax.random.key(0), h), h)
         carried = 1 / (1 + math.exp(bias))
-        np.testing.assert_allclose(kept, carried * h, rtol=1e-6)
+        np.testing.assert_allclose(output, carried * h, rtol=1e-6)

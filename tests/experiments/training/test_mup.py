@@ -52,8 +52,8 @@ def test_outputs_of_mup_start_smaller_by_width(network):
 
 
 def test_the_slope_of_a_power_and_its_error():
-    found, error = mup.slope([5, 6, 7], [1.0, 3.0, 5.0], [0.1, 0.1, 0.1])
+    slope, error = mup.slope([5, 6, 7], [1.0, 3.0, 5.0], [0.1, 0.1, 0.1])
     # Σ(x − x̄)² = 2; each of the two ends has weight ½.
-    assert found == pytest.approx(2.0, rel=1e-12)
+    assert slope == pytest.approx(2.0, rel=1e-12)
     assert error == pytest.approx(0.1 * 0.5**0.5, rel=1e-12)
     assert mup.slope([5, 6, 7], [4.0, 4.0, 4.0], [0, 0, 0])[0] == pytest.approx(0)

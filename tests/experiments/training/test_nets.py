@@ -41,9 +41,9 @@ def test_times_are_compared_seed_by_seed():
 
 def test_activations_share_what_draws_a_net():
     settings = {**trials.DEFAULTS, "depth": 2, "width": 4, "steps": 3}
-    own = [
+    programs = [
         sweeps.of_recipe(recipe.of({**settings, "activation": name, "batch": size}), 3)
         for name, size in (("tanh", 8), ("relu", 16))
     ]
-    assert own[0].init is own[1].init
-    assert own[0].advance is not own[1].advance
+    assert programs[0].init is programs[1].init
+    assert programs[0].advance is not programs[1].advance

@@ -34,13 +34,13 @@ def test_the_best_rate_is_one_at_which_no_run_diverges():
 
 def test_a_gap_counts_from_two_standard_errors():
     both = [row("a", 0.1, 1.0), row("b", 0.1, 1.2)]
-    (made,) = pairs.versus(
+    (paired,) = pairs.versus(
         both, "net", ("a", "b"), (), pairs.loss, pairs.deviation("train_loss"), "loss"
     )
     # Each error is 0.1, so that of the difference √2 / 10; sums of floats round.
-    assert made["gap"] == pytest.approx(0.2, rel=1e-12)
-    assert made["gap_se"] == pytest.approx(0.1 * 2**0.5, rel=1e-12)
-    assert pairs.missing(made) == pytest.approx(0.2 - 0.2 * 2**0.5, rel=1e-12)
+    assert paired["gap"] == pytest.approx(0.2, rel=1e-12)
+    assert paired["gap_se"] == pytest.approx(0.1 * 2**0.5, rel=1e-12)
+    assert pairs.missing(paired) == pytest.approx(0.2 - 0.2 * 2**0.5, rel=1e-12)
     assert pairs.missing({"gap": 0.3, "gap_se": 0.1}) == 0.0
     assert pairs.missing({"gap": 0.0, "gap_se": 0.0}) < 0.0
 

@@ -7,10 +7,10 @@ from experiments.training import trainable_depth
 
 
 def test_nets_on_the_wrong_side_of_theory():
-    told = {"train_accuracy": 0.65, "depth_over": 0.5}
-    assert trainable_depth.missing(told) == 0
-    assert trainable_depth.missing({**told, "depth_over": 2.0}) == pytest.approx(0.1)
-    assert trainable_depth.missing({**told, "train_accuracy": 0.5}) == pytest.approx(
+    row = {"train_accuracy": 0.65, "depth_over": 0.5}
+    assert trainable_depth.missing(row) == 0
+    assert trainable_depth.missing({**row, "depth_over": 2.0}) == pytest.approx(0.1)
+    assert trainable_depth.missing({**row, "train_accuracy": 0.5}) == pytest.approx(
         0.05
     )
 

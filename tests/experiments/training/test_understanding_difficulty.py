@@ -18,8 +18,8 @@ def test_jacobians_of_layers(network, filled):
     net = network("mlp", "tanh", width=3, depth=2)
     x = np.random.default_rng(0).standard_normal((2, 4)).astype(np.float32)
     params = filled(net, x)
-    found = jax.jit(lambda p: difficulty.jacobians(net, p, x))(params)
-    assert found.shape == (2, 2, 3, 3)
+    jacobians = jax.jit(lambda p: difficulty.jacobians(net, p, x))(params)
+    assert jacobians.shape == (2, 2, 3, 3)
     kernel, bias = (
         np.asarray(params.stages[0]["params"]["Dense_0"][name])
         for name in ("kernel", "bias")
@@ -28,6 +28,6 @@ def test_jacobians_of_layers(network, filled):
     z = x @ np.asarray(stem["kernel"]) + np.asarray(stem["bias"])
     for layer in range(2):
         slope = 1 - np.tanh(z) ** 2
-        told = kernel[layer].T[None] * slope[:, None, :]
-        np.testing.assert_allclose(found[layer], told, rtol=1e-5, atol=1e-6)
+        expected = kernel[layer].T[None] * slope[:, None, :]
+        np.testing.assert_allclose(jacobians[layer], expected, rtol=1e-5, atol=1e-6)
         z = np.tanh(z) @ kernel[layer] + bias[layer]

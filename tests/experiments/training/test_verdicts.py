@@ -34,26 +34,26 @@ def made_up(recipe, runs, steps, at_a_time=64):
     """Outcomes of runs whose loss falls at a rate of the recipe's own; some diverge."""
     outcomes = []
     for run in runs:
-        own = zlib.crc32(repr((recipe, run.seed)).encode()) % 100 / 100
-        rate = float(run.hyper.rule.learning_rate) * (1 + own)
+        share = zlib.crc32(repr((recipe, run.seed)).encode()) % 100 / 100
+        rate = float(run.hyper.rule.learning_rate) * (1 + share)
         loss = math.log(10) * np.exp(-rate * np.arange(steps, dtype=np.float32))
         right = (1 - loss / math.log(10)).astype(np.float32)
         stops = run.hyper.rule.learning_rate > 0.2
         if stops:
             loss[5:], right[5:] = np.nan, np.nan
         end = {"loss": np.float32(np.nan if stops else loss[-1])}
-        end["accuracy"] = np.float32(0.5 + own / 2)
+        end["accuracy"] = np.float32(0.5 + share / 2)
         log = {"loss": loss, "accuracy": right}
         outcomes.append(sweeps.Trained(log, end, end, 4 if stops else None))
     return outcomes
 
 
-def rows_of(study, monkeypatch, given=None):
+def rows_of(study, monkeypatch, settings=None):
     """(rows, profiles) of a study at its smoke size, from made-up outcomes."""
     monkeypatch.setattr(sweeps, "train", made_up)
     monkeypatch.setattr(sweeps, "problem", lambda recipe: recipe.program)
-    rows, kept = [], {}
-    cells = grid(study, chosen_values(study, "smoke", given or {}))
+    rows, profiles = [], {}
+    cells = grid(study, chosen_values(study, "smoke", settings or {}))
     cells, _ = study.fit(cells, set())
     for unit in plan.units(study, cells):
         for cell, measured in zip(unit.cells, plan.measure(unit, 2**32), strict=True):
@@ -62,9 +62,9 @@ def rows_of(study, monkeypatch, given=None):
                 name: None if isinstance(value, float) and math.isnan(value) else value
                 for name, value in measured.values.items()
             }
-            kept[str(cell)] = measured.profiles
+            profiles[str(cell)] = measured.profiles
             rows.append({**row, "id": str(cell)})
-    return rows, lambda row: kept[row["id"]]
+    return rows, lambda row: profiles[row["id"]]
 
 
 @pytest.fixture
@@ -82,8 +82,8 @@ def made_up_sizes(monkeypatch):
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 def test_rows_tables_verdicts_and_figures(study, monkeypatch, made_up_sizes):
-    given = {"learning_rate": (0.01, 0.05, 0.3)}  # at the last one all runs diverge
-    rows, profiles = rows_of(study, monkeypatch, given)
+    settings = {"learning_rate": (0.01, 0.05, 0.3)}  # at the last one all runs diverge
+    rows, profiles = rows_of(study, monkeypatch, settings)
     assert {row["status"] for row in rows} == {"ok", "diverged"}
     for row in rows:
         assert row["learning_rate"] < 0.2 or row["diverged_at"] == 4
