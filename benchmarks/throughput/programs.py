@@ -160,7 +160,7 @@ def parts(cell: dict[str, Any], exact: bool = False) -> Any:
     )
 
 
-def batches(cell: dict[str, Any]) -> tuple[Any, ...]:
+def keyed_batches(cell: dict[str, Any]) -> tuple[Any, ...]:
     """(batch, key for dropout) several times, of Gaussian examples, on the device."""
     random = np.random.default_rng(0)
     size = (cell["batch"], *shape(cell))

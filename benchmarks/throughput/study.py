@@ -170,7 +170,7 @@ def _at_depth(cells: Sequence[dict[str, Any]], memory: int) -> list[Measured]:
     if needs > memory:
         reason = f"needs about {needs / GIB:.3g} GiB"
         return [Measured("oom", reason, {})] * len(cells)
-    data = throughput_programs.batches(cells[0])
+    data = throughput_programs.keyed_batches(cells[0])
     arguments = (jax.random.key(0), data[0][0]["inputs"])
     start = jax.jit(throughput_programs.start(cells[0]))
     draw = start.lower(*arguments).compile()  # outlives jax's caches, which rows clear

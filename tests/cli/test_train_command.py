@@ -278,5 +278,6 @@ def test_runs_are_not_split_where_each_reads_its_own(tmp_path, from_disk, capsys
     assert train(tmp_path / "run", "--seeds", "2", "--mesh", "cells=2") == 2
     stderr = capsys.readouterr().err
     assert (
-        "--mesh cells=2: digits is streamed from disk" in stderr and stderr.count("\n") == 1
+        "--mesh cells=2: digits is streamed from disk" in stderr
+        and stderr.count("\n") == 1
     )

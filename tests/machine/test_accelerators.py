@@ -62,7 +62,7 @@ def program_of(architecture, dtype, mode):
     cell = {name: axis.values[0] for name, axis in throughput.AXES.items()}
     cell |= {"architecture": architecture, "dtype": dtype, "mode": mode, "batch": 2}
     cell |= {"depth": family.depths.examples[0], "width": family.width or 16}
-    data = throughput_programs.batches(cell)
+    data = throughput_programs.keyed_batches(cell)
     start = throughput_programs.start(cell)
     state = jax.eval_shape(start, jax.random.key(0), data[0][0]["inputs"])
     shapes = jax.eval_shape(lambda *a: a, state, data)
