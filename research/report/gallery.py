@@ -1,4 +1,4 @@
-"""The studies of a folder as pages of docs/ show them: an index, and pictures."""
+"""The studies of a folder as docs/ shows them: an index, pictures, answers."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -65,14 +65,18 @@ def _section(study: Study, committed: Made) -> Iterator[str]:
     yield f"### {study.name}\n\n**{study.question}**"
     if verdicts:
         yield answer(verdicts)
+    else:  # the numbers themselves
+        first = study.tables(committed.rows)[0]
+        shown = rendering.as_markdown(first._replace(title="")).rstrip("\n")
+        yield f"{first.title}:\n\n{shown}"
     for figure in study.figures(committed.rows, lambda row: {}):
         path = RESULTS / study.name / f"{figure.name}.svg"
         yield f"![{study.question}]({path.as_posix()})\n\n{figure.caption}"
     claims = f"Claims: {summary(verdicts)}. " if verdicts else ""
     report = (RESULTS / study.name / "report.md").as_posix()
     yield (
-        f"{claims}After: {study.source}. [All tables]({report}), made on "
-        f"{committed.device}, {committed.date}."
+        f"{claims}Source: {study.source}. [All tables]({report}), made on {committed.device}, "
+        f"{committed.date}."
     )
 
 
@@ -83,8 +87,9 @@ def answer(verdicts: Sequence[Verdict]) -> str:
 
 
 def _line(verdict: Verdict) -> str:
-    """One claim in a sentence: "**holds**: claim (126 of 126 points), `key`"."""
-    counts = f"{verdict.holds} of {verdict.points} points"
+    """One claim in a sentence: "**holds**: claim (126 of 126 points)"."""
+    plural = "" if verdict.points == 1 else "s"
+    counts = f"{verdict.holds} of {verdict.points} point{plural}"
     if verdict.misses:
         label, gap = verdict.misses[0]
         counts += f"; furthest at {label}, by {gap:.3g}"
