@@ -75,8 +75,8 @@ def _section(study: Study, committed: Made) -> Iterator[str]:
     claims = f"Claims: {summary(verdicts)}. " if verdicts else ""
     report = (RESULTS / study.name / "report.md").as_posix()
     yield (
-        f"{claims}Source: {study.source}. [All tables]({report}), made on {committed.device}, "
-        f"{committed.date}."
+        f"{claims}Source: {study.source}. [All tables]({report}), made on "
+        f"{committed.device}, {committed.date}."
     )
 
 
