@@ -17,13 +17,15 @@ os.environ.setdefault(
 
 # A program that was compiled once is not compiled again: not by another worker, nor by a
 # command that a test starts, nor by the next session. jax names entries by the program,
-# jaxlib's version, XLA's flags and the processor's instructions.
+# jaxlib's version, XLA's flags and the processor's instructions; and, if XLA's own caches
+# for GPUs were on, by the folder.
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR",
     str(Path(__file__).resolve().parents[1] / ".cache" / "xla"),
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")
 
 import jax
 import numpy as np
@@ -54,6 +56,7 @@ def clean_environment():
         "JAX_COMPILATION_CACHE_DIR",
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES",
+        "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES",
     )
     environment = {name: os.environ[name] for name in names if name in os.environ}
     return {**environment, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}

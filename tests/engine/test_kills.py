@@ -216,9 +216,10 @@ def stop(what: str, by: str, moment: str, folder: Path) -> str:
     group = start(what, folder)
     wait(moment, what, folder, group)
     running = all(process.poll() is None for process in group)
+    # One that dies ends the other, if they have met; a terminal's signal reaches both.
+    alone = by == "kill -9" and moment != "importing"
     for number in SIGNALS[by]:
-        # One that dies ends the other; a terminal's signal reaches both.
-        for process in group[:1] if by == "kill -9" else group:
+        for process in group[:1] if alone else group:
             process.send_signal(number)
     (status, stderr), *others = ended(group)
     if running and moment != "importing":  # where Python has its own way to end
