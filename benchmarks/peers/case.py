@@ -2,11 +2,13 @@
 
 A case's weights travel as one dictionary of NumPy arrays (`Case.arrange`). Each library
 has a file, `in_torch.py` and so on, that builds the same nets of them with its own layers
-(NETS) and trains them (side). Our gradients take the same way to be compared: a net is
-built of them as if they were weights, and read as its own gradients are (leaves).
+(NETS), trains them (side) and lists who does so (PEERS): no other file names it. Our
+gradients take the same way to be compared: a net is built of them as if they were weights,
+and read as its own gradients are (leaves).
 """
 
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,6 +105,30 @@ class Side(NamedTuple):
 
     step: Callable[[], tuple[Any, Any]]
     gradients: Callable[[], Any]
+
+
+class Peer(NamedTuple):
+    """Who takes the steps.
+
+    nets: from a form's name to what builds it; without one it sits the case out.
+    side: from a model and the task to what trains it; ours alone has none.
+    leaves: a model's parameters, in the order of its side's gradients.
+    absent: why it cannot here; "" if it can.
+    """
+
+    name: str
+    source: str
+    nets: Mapping[str, Callable[[Weights, Sizes], Model]] = {}
+    side: Callable[[Model, Problem], Side] | None = None
+    leaves: Callable[[Model], Sequence[np.ndarray]] = lambda model: []
+    absent: Callable[[], str] = lambda: ""
+
+
+def missing(module: str) -> str:
+    """Why what needs a module cannot run here; "" where it is installed."""
+    if importlib.util.find_spec(module) is not None:
+        return ""
+    return f"{module} is not installed (pip install 'depthbench[peers]')"
 
 
 def held(

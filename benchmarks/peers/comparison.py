@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.peers.case import Case, Problem, Side
+from benchmarks.peers.case import Case, Peer, Problem, Side
 from research.lazy import lazily
 from research.study.tables import number
 
@@ -21,19 +21,6 @@ BASE = "depthbench"
 SMALL = 1e-2  # gradients below this share of the whole are compared with it
 STEPS = 3  # their losses are compared: the second depends on the update
 REST = 0.005  # seconds: threads of one side spin for a while after its step
-
-Start = Callable[[Any, Problem], Side]
-
-
-class Library(NamedTuple):
-    """What trains a net: a file of this folder, and which of its sides.
-
-    module: has NETS, from a form's name to what builds it, and leaves.
-    side: from a model and the task to a side.
-    """
-
-    module: Any
-    side: Start
 
 
 class Trial(NamedTuple):
@@ -58,20 +45,18 @@ def lenient() -> Iterator[None]:
 
 
 def compare(
-    case: Case, task: Problem, libraries: Mapping[str, Library], rounds: int
+    case: Case, task: Problem, peers: Mapping[str, Peer], rounds: int
 ) -> dict[str, dict[str, Any]]:
-    """Columns of ours and of each library, by name."""
+    """Columns of ours and of each peer, by name."""
     with lenient():
-        trials = start(case, task, libraries)
+        trials = start(case, task, peers)
         seconds = take(trials, rounds)
     firsts = trials[BASE].first_s
     return {name: _values(name, one, seconds, firsts) for name, one in trials.items()}
 
 
-def start(
-    case: Case, task: Problem, libraries: Mapping[str, Library]
-) -> dict[str, Trial]:
-    """Ours and the libraries' sides, each after its first steps, compared with ours.
+def start(case: Case, task: Problem, peers: Mapping[str, Peer]) -> dict[str, Trial]:
+    """Ours and the peers' sides, each after its first steps, compared with ours.
 
     jax's caches are cleared before each: what sides have in common, each pays.
     """
@@ -82,12 +67,13 @@ def start(
     ours = [outputs, _losses(first.result, our_side.step)]
     form = f"training.step of {case.architecture}"
     trials = {BASE: Trial(our_side.step, form, first.total_s, 0.0, True)}
-    for name, library in libraries.items():
-        build, sizes = library.module.NETS[case.form], task.x.shape[1:]
-        side = library.side(build(task.weights, sizes), task)
+    for name, peer in peers.items():
+        assert peer.side is not None  # ours, which is started above
+        build, sizes = peer.nets[case.form], task.x.shape[1:]
+        side = peer.side(build(task.weights, sizes), task)
         first = _first(side)
         their_gradients = jax.device_get(side.gradients())
-        expected = library.module.leaves(build(gradients, sizes))
+        expected = peer.leaves(build(gradients, sizes))
         theirs = [_on_host(first.result[1]), _losses(first.result, side.step)]
         largest = max(apart(their_gradients, expected), apart(theirs, ours))
         agrees = largest <= case.tolerance

@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-from benchmarks.peers.case import MOMENTUM, RATE, Problem, Side
+from benchmarks.peers.case import MOMENTUM, RATE, Peer, Problem, Side
 from research.lazy import lazily
 
 with lazily():
@@ -48,3 +48,6 @@ def outputs(task: Problem) -> Any:
     """The net's outputs on the batch, which a step of ours does not return."""
     run = jax.jit(lambda variables, x: contract.apply(task.net, variables, x)[0])
     return run(task.variables, task.x)
+
+
+PEERS = [Peer("depthbench", "ours: the others' times are divided by its")]

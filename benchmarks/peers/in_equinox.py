@@ -13,6 +13,7 @@ from benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
+    Peer,
     Problem,
     Side,
     Sizes,
@@ -20,6 +21,7 @@ from benchmarks.peers.case import (
     channels_first,
     each,
     held,
+    missing,
     positions,
 )
 from research.lazy import lazily
@@ -285,3 +287,14 @@ NETS = {
     "resnet": resnet,
     "alexnet": alexnet,
 }
+
+PEERS = [
+    Peer(
+        "equinox",
+        "Equinox, filter_jit",
+        NETS,
+        side,
+        leaves,
+        lambda: missing("equinox"),
+    ),
+]

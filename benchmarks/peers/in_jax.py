@@ -12,6 +12,7 @@ from benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
+    Peer,
     Problem,
     Side,
     Sizes,
@@ -268,3 +269,7 @@ NETS = {
     "resnet": resnet,
     "alexnet": alexnet,
 }
+
+PEERS = [
+    Peer("jax", "JAX alone, written by hand as fast as we can", NETS, side, leaves),
+]

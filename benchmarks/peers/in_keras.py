@@ -15,6 +15,7 @@ from benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
+    Peer,
     Problem,
     Side,
     Sizes,
@@ -262,3 +263,7 @@ NETS = {
     "resnet": resnet,
     "alexnet": alexnet,
 }
+
+PEERS = [
+    Peer("keras", "Keras 3 on JAX, its trainer's step", NETS, side, leaves, absent),
+]

@@ -13,6 +13,7 @@ from benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
+    Peer,
     Problem,
     Side,
     Sizes,
@@ -249,3 +250,7 @@ NETS = {
     "resnet": resnet,
     "alexnet": alexnet,
 }
+
+PEERS = [
+    Peer("nnx", "Flax NNX, its guide's functional training loop", NETS, side, leaves),
+]

@@ -18,6 +18,7 @@ from benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
+    Peer,
     Problem,
     Side,
     Sizes,
@@ -264,3 +265,22 @@ NETS = {
     "resnet": resnet,
     "alexnet": alexnet,
 }
+
+PEERS = [
+    Peer(
+        "torch",
+        "PyTorch as it is, its own modules",
+        NETS,
+        side,
+        leaves,
+        torch_loop.absent,
+    ),
+    Peer(
+        "torch_compiled",
+        "the same by torch.compile",
+        NETS,
+        compiled,
+        leaves,
+        torch_loop.absent,
+    ),
+]

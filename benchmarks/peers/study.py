@@ -5,94 +5,26 @@ losses of the first steps are found equal before a time is taken.
 """
 
 import contextlib
-import importlib.util
 import os
-from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
 
-from benchmarks.peers import comparison, in_keras, torch_loop
+from benchmarks.peers import comparison, torch_loop
 from benchmarks.peers import show as report
-from benchmarks.peers.case import CaseSize
+from benchmarks.peers.case import Case, CaseSize, Peer
 from benchmarks.peers.cases import CASES
-from benchmarks.peers.comparison import BASE, Library
+from benchmarks.peers.comparison import BASE
 from research.architectures import ARCHITECTURES
 from research.catalogues.catalogue import Catalogue
-from research.lazy import lazily
 from research.machine import host
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Cell, Cost, Measured, Plan, Row, Shared, Study
 from research.study.errors import Refusal
-from research.study.plan import all_but
+from research.study.plan import all_but, listed
 
-with lazily():
-    from benchmarks.peers import in_equinox, in_jax, in_nnx, in_torch
-
-INSTALL = "is not installed (pip install 'depthbench[peers]')"
-
-
-class Peer(NamedTuple):
-    """Who takes the steps. absent: why it cannot here; "" if it can.
-
-    library: what takes them; of ours there is none.
-    """
-
-    name: str
-    source: str
-    absent: Callable[[], str] = lambda: ""
-    library: Callable[[], Library] | None = None
-
-
-def _absent(module: str) -> str:
-    there = importlib.util.find_spec(module) is not None
-    return "" if there else f"{module} {INSTALL}"
-
-
-def _torch_absent() -> str:
-    return torch_loop.absent()
-
-
-PEERS: Catalogue[Peer] = Catalogue(
-    "peer",
-    [
-        Peer(BASE, "ours: the others' times are divided by its"),
-        Peer(
-            "jax",
-            "JAX alone, written by hand as fast as we can",
-            library=lambda: Library(in_jax, in_jax.side),
-        ),
-        Peer(
-            "torch",
-            "PyTorch as it is, its own modules",
-            _torch_absent,
-            lambda: Library(in_torch, in_torch.side),
-        ),
-        Peer(
-            "torch_compiled",
-            "the same by torch.compile",
-            _torch_absent,
-            lambda: Library(in_torch, in_torch.compiled),
-        ),
-        Peer(
-            "keras",
-            "Keras 3 on JAX, its trainer's step",
-            in_keras.absent,
-            lambda: Library(in_keras, in_keras.side),
-        ),
-        Peer(
-            "nnx",
-            "Flax NNX, its guide's functional training loop",
-            library=lambda: Library(in_nnx, in_nnx.side),
-        ),
-        Peer(
-            "equinox",
-            "Equinox, filter_jit",
-            lambda: _absent("equinox"),
-            lambda: Library(in_equinox, in_equinox.side),
-        ),
-    ],
-)
-
+# Ours and each library's, as the files in_*.py of this folder list them.
+PEERS: Catalogue[Peer] = Catalogue("peer", listed("benchmarks.peers.in_*:PEERS"))
 
 # 25 layers take torch.compile 11 seconds, 1,000 of them forty times as long.
 SLOW = {("mlp_1000", "torch_compiled")}
@@ -167,20 +99,23 @@ def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured
     case, threads = CASES[cells[0]["case"]], host.cores()
     task = case.task(shape_of(cells[0]))
     peers = {cell["peer"]: PEERS[cell["peer"]] for cell in cells}
-    reasons = {name: peer.absent() for name, peer in peers.items()}
-    libraries = {
-        name: peer.library()
-        for name, peer in peers.items()
-        if peer.library is not None and not reasons[name]
-    }
+    reasons = {name: _absent(peer, case) for name, peer in peers.items()}
+    others = {n: p for n, p in peers.items() if n != BASE and not reasons[n]}
     with contextlib.ExitStack() as stack:
-        if not _torch_absent():
+        if not torch_loop.absent():
             stack.enter_context(torch_loop.configured(threads))
-        values = comparison.compare(case, task, libraries, cells[0]["rounds"])
+        values = comparison.compare(case, task, others, cells[0]["rounds"])
     return [
         _measured(reasons[cell["peer"]], values.get(cell["peer"]), threads)
         for cell in cells
     ]
+
+
+def _absent(peer: Peer, case: Case) -> str:
+    """Why a peer takes no steps here; "" where it does."""
+    if peer.name != BASE and case.form not in peer.nets:
+        return f"{peer.name} has no net for {case.form}"
+    return peer.absent()
 
 
 def _measured(absent: str, values: Mapping[str, Any] | None, threads: int) -> Measured:

@@ -6,12 +6,14 @@ to: through imports anywhere in a file, and through strings "module:function". W
 no name is reached with its module.
 
 A catalogue's entries (calls in a list whose first argument is a name) are definitions of
-their own. Each is reached where its name is a string in the code that was reached.
+their own. Each is reached where its name is a string in the code that was reached. So are
+those of the lists that a string "folder.files_*:LIST" names.
 Comments, docstrings and layout do not count.
 """
 
 import ast
 import functools
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +23,7 @@ PACKAGES = ("research", "experiments", "benchmarks")
 WHOLE = "*"  # in place of a name: all of the module
 LOOSE = ""  # in place of a name: what binds none
 HANDLE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
+LISTED = re.compile(r"([A-Za-z_][\w.]*\*):([A-Za-z_]\w*)")
 
 
 class Place(NamedTuple):
@@ -44,12 +47,14 @@ class Module(NamedTuple):
     definitions: by the name they bind; what binds none is under LOOSE.
     imports: what names stand for: (module, a name in it or WHOLE).
     entries: of each definition that lists some, by their names.
+    listed: the strings "folder.files_*:LIST" in each definition.
     """
 
     package: str
     definitions: dict[str, list[ast.AST]]
     imports: dict[str, tuple[str, str]]
     entries: dict[str, dict[str, ast.AST]]
+    listed: dict[str, list[str]]
 
 
 class Sources:
@@ -114,6 +119,16 @@ class Sources:
         names = (match[1], f"{apart.package}.{match[1]}")
         return next((Place(n, match[2]) for n in names if self.file(n)), None)
 
+    def lists(self, place: Place) -> Iterator[Place]:
+        """A definition, and the lists in other files that a string in it names."""
+        yield place
+        apart = self.module(place.module)
+        for text in apart.listed.get(place.name, ()) if apart else ():
+            pattern, _, name = text.partition(":")
+            for path in sorted(self.root.glob(f"{pattern.replace('.', '/')}.py")):
+                inner = path.relative_to(self.root).with_suffix("").parts
+                yield Place(".".join(inner), name)
+
 
 def taken_apart(package: str, text: str) -> Module:
     """A source text as a Module."""
@@ -125,12 +140,15 @@ def taken_apart(package: str, text: str) -> Module:
             node.body = [s for s in body if not _docstring(s)]  # type: ignore[attr-defined]
     definitions: dict[str, list[ast.AST]] = {}
     entries: dict[str, dict[str, ast.AST]] = {}
+    listed: dict[str, list[str]] = {}
     for statement in tree.body:
         if not (_imports_alone(statement) or _for_scripts(statement)):
             for name in _bound(statement) or [LOOSE]:
                 definitions.setdefault(name, []).append(statement)
                 entries[name] = _entries(statement)
-    return Module(package, definitions, imports, entries)
+                strings = (used for used in uses(statement) if isinstance(used, str))
+                listed[name] = [text for text in strings if LISTED.fullmatch(text)]
+    return Module(package, definitions, imports, entries, listed)
 
 
 def _imported(node: ast.AST) -> dict[str, tuple[str, str]]:
@@ -258,9 +276,9 @@ def named(
 ) -> list[tuple[Place, ast.AST]]:
     """The entries of these names, not yet reached, in lists of what was reached."""
     entries = []
-    for place in definitions:
-        apart = sources.module(place.module)
-        if apart and not place.entry:
+    reached = [place for place in definitions if not place.entry]
+    for place in itertools.chain.from_iterable(map(sources.lists, reached)):
+        if apart := sources.module(place.module):
             listed = apart.entries.get(place.name, {})
             entries += [
                 (place._replace(entry=n), listed[n]) for n in names & set(listed)

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
 from typing import Any
 
 from research.study.declaration import Cell, Measured, Study, Unit
@@ -74,3 +75,13 @@ def resolve(name: str) -> Callable:
     """The function that "module:function" names."""
     module, _, function = name.partition(":")
     return getattr(importlib.import_module(module), function)
+
+
+def listed(name: str) -> list[Any]:
+    """What a folder's files list, file by file: "package.in_*:NAME" names the lists."""
+    pattern, _, inner = name.partition(":")
+    package, _, stem = pattern.rpartition(".")
+    (folder,) = importlib.import_module(package).__path__
+    modules = sorted(path.stem for path in Path(folder).glob(f"{stem}.py"))
+    lists = (resolve(f"{package}.{module}:{inner}") for module in modules)
+    return [entry for entries in lists for entry in entries]

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks.peers import case, comparison, in_keras, study, torch_loop
+from benchmarks.peers import case, comparison, in_jax, in_keras, study, torch_loop
 from benchmarks.peers import show as report
 from benchmarks.peers.cases import CASES
 from research.cli.main import main
@@ -44,12 +44,19 @@ def assert_equal(rows) -> None:
         assert row.values["largest_difference"] < CLOSE, name
 
 
-# Compiling them all would take minutes, and importing Keras ten seconds: here the other
-# libraries, in a net each; the rest is run by `pytest -m exhaustive`.
-PAIRS = {
-    "mlp_wide_unrolled": ("torch",),
-    "mlp_1000": ("equinox", "nnx"),
-}
+# Compiling them all would take minutes, and importing Keras ten seconds: here each peer in
+# one net, those that scan in the deep one; the rest is run by `pytest -m exhaustive`.
+DEEP, LONG = ("equinox", "nnx"), ("keras", "torch_compiled")
+ONE_NET = [
+    pytest.param(
+        "mlp_1000" if peer in DEEP else "mlp_wide_unrolled",
+        peer,
+        id=peer,
+        marks=pytest.mark.exhaustive if peer in LONG else (),
+    )
+    for peer in study.PEERS
+    if peer != comparison.BASE
+]
 
 
 # Keras calls jax in ways that jax has deprecated.
@@ -57,9 +64,18 @@ keras_may_warn = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @keras_may_warn
-@pytest.mark.parametrize("name", PAIRS)
-def test_a_peers_net_is_ours(name):
-    assert_equal(rows_of(name, *PAIRS[name]))
+@pytest.mark.parametrize(("name", "peer"), ONE_NET)
+def test_a_peers_net_is_ours(name, peer):
+    assert_equal(rows_of(name, peer))
+
+
+def test_a_peer_sits_out_the_cases_that_it_has_no_net_for(monkeypatch):
+    (few,) = [peer for peer in in_jax.PEERS if peer.name == "jax"]
+    few = few._replace(nets={"mlp": in_jax.mlp})
+    monkeypatch.setitem(study.PEERS._entries, "jax", few)
+    rows = rows_of("lstm", "jax")
+    assert (rows["jax"].status, rows["depthbench"].status) == ("absent", "ok")
+    assert rows["jax"].reason == "jax has no net for lstm"
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.jit, by itself
@@ -91,7 +107,7 @@ def test_the_two_resnets_are_one():
 
 
 def test_other_weights_are_not_timed(monkeypatch):
-    build = study.in_jax.mlp
+    build = in_jax.mlp
 
     def perturbed(weights, shape):
         model = build(weights, shape)
@@ -99,7 +115,7 @@ def test_other_weights_are_not_timed(monkeypatch):
         stem = jax.tree.map(lambda a: np.float32(1.01) * a, params["stem"])
         return model._replace(net=({**params, "stem": stem}, statistics))
 
-    monkeypatch.setitem(study.in_jax.NETS, "mlp", perturbed)
+    monkeypatch.setitem(in_jax.NETS, "mlp", perturbed)
     row = rows_of("mlp_wide", "jax")["jax"]
     assert (row.status, row.values["agrees"]) == ("differs", False)
     assert "differ from ours" in row.reason
@@ -125,7 +141,7 @@ def test_absent_libraries_are_rows_with_the_reason(monkeypatch):
 
     monkeypatch.setattr(comparison, "compare", compare)
     monkeypatch.setattr(torch_loop, "is_installed", lambda: False)
-    monkeypatch.setattr(study.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(case.importlib.util, "find_spec", lambda name: None)
     rows = rows_of("lstm", "jax", "torch", "torch_compiled", "keras", "equinox")
     assert compared == ["jax"]
     assert {n: row.reason for n, row in rows.items() if row.reason} == {

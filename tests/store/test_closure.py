@@ -23,6 +23,7 @@ TREE = {
             Entry("one", "sums:of_one"),
             Entry("two", "sums:of_two"),
             Entry("three", "sums:through"),
+            *listed("research.more_*:ENTRIES"),
         ]
     """,
     "research/sums.py": """
@@ -60,6 +61,12 @@ TREE = {
         if __name__ == "__main__":
             doubled(unseen)
         def unseen(): ...
+    """,
+    "research/more_sums.py": """
+        FACTOR = 7
+        ENTRIES = [Entry("seven", by_seven), Entry("eight", by_eight)]
+        def by_seven(x): return FACTOR * x
+        def by_eight(x): return 8 * x
     """,
     "experiments/__init__.py": "",
     "experiments/asked.py": """
@@ -147,6 +154,19 @@ def test_a_module_that_is_handed_on_counts_whole(tree):
     three = ["research/catalogue.py: three"]
     after = tree({"three"}, inner=("spare = 2", "spare = 5"))
     assert changes(tree({"three"}), after) == three
+
+
+def test_an_entry_that_another_file_lists_is_reached_by_its_name_alone(tree):
+    assert "research/more_sums.py" not in "".join(tree({"one"}))
+    (seven,) = ["research/more_sums.py: seven"]
+    assert seven in tree({"one", "seven"})
+    for old, new, moved in (
+        ("FACTOR = 7", "FACTOR = 9", [seven]),
+        ("return 8 * x", "return 9 * x", []),
+        ('[Entry("seven"', '[Entry("nine", no), Entry("seven"', []),
+    ):
+        after = tree({"one", "seven"}, more_sums=(old, new))
+        assert changes(tree({"one", "seven"}), after) == moved
 
 
 def test_entries_that_code_names_itself_are_part_of_it(tree):
