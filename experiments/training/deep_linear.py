@@ -260,9 +260,9 @@ def _draw(rows):
         rate = [row[f"{start}_learning_rate"] for row in learned]
         right.plot(depth, rate, "o-", ms=4, color=colour, label=start)
         if start == "orthogonal" and learned:
-            predicted = [rate[0] * depth[0] / d for d in depth]
+            inverse = [rate[0] * depth[0] / d for d in depth]
             right.plot(
-                depth, predicted, color="black", lw=0.8, ls="--", label="1 / depth"
+                depth, inverse, color="black", lw=0.8, ls="--", label="1 / depth"
             )
     grid = rates(rows[0])
     for axes, label, low, high in (

@@ -85,7 +85,7 @@ def _metavar(one: Field) -> str:
 
 
 def _help(one: Field) -> str:
-    names = f"; of {', '.join(one.axis.choices)}" if one.axis.choices else ""
+    names = f"; one of {', '.join(one.axis.choices)}" if one.axis.choices else ""
     value = one.value if one.typed is None else one.typed
     untyped = one.published or value in (None, "", ())
     return one.axis.help + names + ("" if untyped else f"; default: {value}")

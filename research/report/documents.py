@@ -4,6 +4,7 @@
     <!-- experiments: FOLDER -->   the studies of a folder, and how many claims hold
     <!-- gallery: FOLDER -->       each one's picture, the answer in words, and its verdicts
     <!-- modules: FOLDER -->       what each module of a package says that it is for
+    <!-- entries: CATALOGUE -->    the entries of `architectures` or `datasets`
 
 Each ends at `<!-- end -->`. A test checks that all of them match the rows.
 """
@@ -12,7 +13,7 @@ import ast
 import re
 from pathlib import Path
 
-from research.report import gallery, published, rendering
+from research.report import entries, gallery, published, rendering
 from research.report.published import Made
 from research.store.provenance import ROOT as SOURCE
 from research.study.declaration import Study
@@ -21,7 +22,8 @@ from research.study.studies import studies
 ROOT = SOURCE  # where the documents are
 README = "README.md"
 BLOCK = re.compile(
-    r"<!-- (table|experiments|gallery|modules): ([\w/]+)(?: (\d+))? -->\n.*?<!-- end -->",
+    r"<!-- (table|experiments|gallery|modules|entries): ([\w/]+)(?: (\d+))? -->\n"
+    r".*?<!-- end -->",
     re.DOTALL,
 )
 
@@ -49,6 +51,8 @@ def _content(kind: str, name: str, position: str | None) -> str:
         return gallery.pictures(name)
     if kind == "modules":
         return modules(name)
+    if kind == "entries":
+        return entries.TABLES[name]()
     committed = published.made(name)
     if committed is None:
         raise ValueError(f"no committed rows of {name}")

@@ -71,10 +71,10 @@ def measure(unit: Unit, memory: int) -> Sequence[Measured]:
     return function(unit.cells, unit.shared, memory)
 
 
-def resolve(name: str) -> Callable:
-    """The function that "module:function" names."""
-    module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
+def resolve(name: str) -> Any:
+    """What "module:name" names: a function, or a list of entries."""
+    module, _, inner = name.partition(":")
+    return getattr(importlib.import_module(module), inner)
 
 
 def listed(name: str) -> list[Any]:

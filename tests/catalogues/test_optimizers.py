@@ -157,6 +157,15 @@ def test_schedules_are_their_closed_forms(name, factors):
     np.testing.assert_allclose(rates, 2 * np.array(factors), atol=1e-6)
 
 
+@pytest.mark.parametrize("name", list(SCHEDULES))
+def test_a_schedule_is_a_factor_that_can_be_mapped_over(name):
+    """Of a share of training that is traced: 1 at first, and never more or less than 0."""
+    done = jnp.linspace(0.0, 1.0, 9)
+    factors = jax.jit(jax.vmap(SCHEDULES[name].factor))(done)
+    assert factors.shape == (9,) and factors.dtype == done.dtype
+    assert factors[0] == 1 and jnp.all((factors >= 0) & (factors <= 1))
+
+
 def test_warm_up_comes_before_the_schedule():
     hyper = Hyper(1.0, warmup=10.0, steps=110.0)
     at = lambda step: float(rate(SCHEDULES["linear"], hyper, step))

@@ -99,6 +99,20 @@ def typed(*words):
     return check(parser.parse(words))
 
 
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_is_a_flag_with_its_help(name):
+    """What is typed is what a run's folder records; a number may have several values."""
+    parser = Parser()
+    arguments(parser)
+    declared = FIELDS[name]
+    flag = f"--{name.replace('_', '-')}"
+    (action,) = [a for a in parser._actions if flag in a.option_strings]
+    assert declared.axis.help in action.help
+    if declared.role == "number":
+        assert typed(flag, "0.25,0.5")[name] == (0.25, 0.5)
+        assert Recipe(**{name: 0.25}).program == Recipe().program
+
+
 def test_the_command_line_has_every_field_and_records_it():
     settings = typed("--architecture", "resnet", "--augment", "crop,flip")
     assert set(settings) == {*FIELDS, "judged"}

@@ -2,8 +2,6 @@
 
 import json
 import pickle
-import re
-import shutil
 import subprocess
 import sys
 
@@ -217,32 +215,3 @@ def test_a_process_gets_a_runs_rows_from_a_studys_name_and_cells(
     whole, last = rows(0), rows(-1)
     assert len(whole) > len(last) > 0
     assert last == whole[-len(last) :]
-
-
-@pytest.mark.slow
-def test_the_guides_experiment_is_found_and_runs(root, tmp_path, clean_environment):
-    """CONTRIBUTING's example, as it is written, in a copy of the source."""
-    for package in ("research", "experiments"):
-        hidden = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(root / package, tmp_path / package, ignore=hidden)
-    (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks/__init__.py").touch()
-    guide = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    found = re.search(r"`(experiments/\S+\.py)`:\n\n```python\n(.*?)```", guide, re.S)
-    assert found is not None
-    (tmp_path / found[1]).write_text(found[2], encoding="utf-8")
-    command = ["run", "half_kept", "--size", "smoke", "--format", "csv"]
-    done = subprocess.run(
-        [sys.executable, "-m", "research.cli", *command],
-        cwd=tmp_path,
-        env=clean_environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    header, *rows = done.stdout.splitlines()
-    at = header.split(",").index("kept")
-    assert len(rows) == 2
-    relu = next(row for row in rows if row.startswith("relu")).split(",")
-    assert float(relu[at]) == pytest.approx(0.5, abs=0.5)
