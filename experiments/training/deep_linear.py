@@ -260,10 +260,8 @@ def _draw(rows):
         rate = [row[f"{start}_learning_rate"] for row in learned]
         right.plot(depth, rate, "o-", ms=4, color=colour, label=start)
         if start == "orthogonal" and learned:
-            inverse = [rate[0] * depth[0] / d for d in depth]
-            right.plot(
-                depth, inverse, color="black", lw=0.8, ls="--", label="1 / depth"
-            )
+            law = [rate[0] * depth[0] / d for d in depth]
+            right.plot(depth, law, color="black", lw=0.8, ls="--", label="1 / depth")
     grid = rates(rows[0])
     for axes, label, low, high in (
         (left, "steps to learn", 1, 1.5 * rows[0]["steps"]),

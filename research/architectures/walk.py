@@ -98,7 +98,7 @@ class Layer(NamedTuple):
         return tuple(after) if isinstance(after, WithStatistics) else (after, {})
 
 
-class Parts(NamedTuple):
+class Sections(NamedTuple):
     """Links by what they are: the layers, and what is before and behind them."""
 
     stem: tuple[Link, ...]
@@ -106,8 +106,8 @@ class Parts(NamedTuple):
     head: tuple[Link, ...]
 
 
-def parts(links: Sequence[Link]) -> Parts:
-    """The links' Parts.
+def parts(links: Sequence[Link]) -> Sections:
+    """The links' Sections.
 
     Raises ValueError where no link is a layer, an end is between layers, or stacked
     parameters are not [repeats, …].
@@ -122,7 +122,7 @@ def parts(links: Sequence[Link]) -> Parts:
     ends = [link.name for link in links[first:last] if link.end]
     if ends:
         raise ValueError(f"{ends[0]} is an end, and stands between layers")
-    return Parts(tuple(links[:first]), tuple(links[first:last]), tuple(links[last:]))
+    return Sections(tuple(links[:first]), tuple(links[first:last]), tuple(links[last:]))
 
 
 def _check(link: Link) -> None:
