@@ -19,7 +19,7 @@ from research.study.errors import Refusal
 from research.study.plan import grouped
 
 
-class Ended(NamedTuple):
+class RunSummary(NamedTuple):
     """How a run has ended: rows written, cells still missing, and why it stopped."""
 
     done: int
@@ -78,7 +78,7 @@ Submit = Callable[[Unit, int], Sequence[Measured]]
 
 def execute(
     job: Job, submit: Submit, folder: Folder, progress: console.Progress
-) -> Ended:
+) -> RunSummary:
     """Submits units with a missing cell, some at a time, and writes their rows.
 
     Rows of one are on disk before the next begins. Units of different programs
@@ -117,7 +117,7 @@ def execute(
     if not failures.empty():
         raise failures.get()
     remaining = len(job.missing) - done[0]
-    return Ended(done[0], remaining, time.perf_counter() - started, status)
+    return RunSummary(done[0], remaining, time.perf_counter() - started, status)
 
 
 def workers(study: Study) -> int:
