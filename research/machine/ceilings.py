@@ -75,7 +75,7 @@ def denormals() -> str:
     return "kept" if float(small) > 0 else "flushed"
 
 
-class Moment(NamedTuple):
+class Clocks(NamedTuple):
     """Seconds: wall time, CPU time of all processes, and CPU time of this one."""
 
     clock: float
@@ -83,9 +83,9 @@ class Moment(NamedTuple):
     process: float
 
 
-def moment() -> Moment:
+def moment() -> Clocks:
     """This moment. busy: None where the system does not tell."""
-    return Moment(time.perf_counter(), _busy(), time.process_time())
+    return Clocks(time.perf_counter(), _busy(), time.process_time())
 
 
 def _busy() -> float | None:
@@ -98,10 +98,10 @@ def _busy() -> float | None:
     return (user + nice + system + sum(more)) / os.sysconf("SC_CLK_TCK")
 
 
-def others(before: Moment, after: Moment) -> float | None:
+def others(before: Clocks, after: Clocks) -> float | None:
     """How many cores were at other processes' work, on average, between two moments.
 
-    >>> others(Moment(0.0, 0.0, 0.0), Moment(2.0, 3.0, 1.0))
+    >>> others(Clocks(0.0, 0.0, 0.0), Clocks(2.0, 3.0, 1.0))
     1.0
     """
     if before.busy is None or after.busy is None or after.clock <= before.clock:

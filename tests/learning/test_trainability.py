@@ -222,7 +222,7 @@ def test_a_search_without_a_critical_point_says_so(searched):
 
 def test_searches_are_tables_figures_and_verdicts(searched):
     study = max_trainable_depth.STUDY
-    joined, _ = study.tables(searched)
+    _, joined, _ = study.tables(searched)
     text = as_markdown(joined)
     assert "≥ 2" in text and "∞" in text and "no fixed point" in text
     assert {judge(claim, searched).word for claim in study.claims} == {"untested"}

@@ -16,7 +16,7 @@ def test_the_machine():
     assert ceilings.denormals() in ("kept", "flushed")
     rates = ceilings.ceilings(ceilings.Precision(np.float32, "highest"))
     assert rates.product > 0 and rates.copy > 0
-    busy = ceilings.Moment(0.0, 10.0, 1.0), ceilings.Moment(4.0, 16.0, 3.0)
+    busy = ceilings.Clocks(0.0, 10.0, 1.0), ceilings.Clocks(4.0, 16.0, 3.0)
     assert (
         ceilings.others(*busy) == 1.0
     )  # six seconds of work in four, two of them ours
