@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 import os
 import re
 import shlex
@@ -164,6 +165,12 @@ def test_the_page_adds_one_of_each_kind():
     assert len(ADDED) == [language for _, language, _ in blocks(before)].count("python")
 
 
+def test_readmes_entry_is_the_pages():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (entry,) = [code for _, language, code in blocks(readme) if language == "python"]
+    assert entry == ADDED[0].code
+
+
 # The page's commands are run at the size of a test, as far as they do not say theirs, in
 # one process.
 SMALL = {
@@ -174,12 +181,13 @@ SMALL = {
 }
 RUN = """
 import contextlib, io, json, runpy, sys
-from pathlib import Path
 from research.cli.main import main
 from tests.report import test_documents
 
-for words in test_documents.commands(Path("CONTRIBUTING.md").read_text()):
-    test_documents.check(words)  # those within sentences too
+for page in test_documents.ADDING:
+    for words in test_documents.commands(page.read_text()):
+        with contextlib.redirect_stdout(io.StringIO()):  # --help among them
+            test_documents.check(words)  # those within sentences too
 for words in json.load(sys.stdin):
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
@@ -217,6 +225,9 @@ def test_the_pages_commands_run(copy, clean_environment):
         if words[1] in ("run", "train", "-m"):
             rows = [row for row in json.loads(out) if row["status"] == "ok"]
             assert rows, f"{words}: {out}"
+        if words[1] == "train":  # each value of each flag in its own run
+            values = [word.split(",") for word in words[3::2]]
+            assert len(rows) == math.prod(map(len, values)), f"{words}: {out}"
         if words[1] == "run":
             measured = {value for row in rows for value in row.values()}
             asked = {value for word in words[3:] for value in word.split(",")}

@@ -105,7 +105,7 @@ def test_an_older_folder_is_shown_and_not_resumed(finished, first_layout, capsys
     more += ["--activation", "relu", "--accept-changes"]
     assert train(first_layout, *more) == 2
     stderr = capsys.readouterr().err
-    assert "laid out otherwise" in stderr and "name another --out" in stderr
+    assert "laid out otherwise" in stderr and "choose another --out" in stderr
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
@@ -76,7 +77,7 @@ def added(tmp_path_factory, root, clean_environment):
 
 
 def test_a_field_that_is_added_is_a_flag_a_default_and_a_setting(added):
-    for words in ("--mixing N", "--gates NAME", "--smoothing X,Y", "standard: none"):
+    for words in ("--mixing N", "--gates NAME", "--smoothing X,Y", "default: none"):
         assert words in added["help"]
     assert added["defaults"] == {"mixing": 1, "gates": "none", "smoothing": None}
     assert added["settings"] == {"mixing": 4, "gates": "all", "smoothing": [0.1, 0.2]}
@@ -108,6 +109,7 @@ def test_a_field_is_a_flag_with_its_help(name):
     flag = f"--{name.replace('_', '-')}"
     (action,) = [a for a in parser._actions if flag in a.option_strings]
     assert declared.axis.help in action.help
+    assert declared.role in get_args(recipe.Role)
     if declared.role == "number":
         assert typed(flag, "0.25,0.5")[name] == (0.25, 0.5)
         assert Recipe(**{name: 0.25}).program == Recipe().program

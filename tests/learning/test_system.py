@@ -133,7 +133,7 @@ def test_the_loop_on_disk_takes_any_system(page, tmp_path, capsys):
     manifest = json.loads((out / "run.json").read_text())
     del manifest["layout"]  # as the first version wrote it
     (out / "run.json").write_text(json.dumps(manifest))
-    with pytest.raises(Refusal, match=r"laid out otherwise: .* name another --out"):
+    with pytest.raises(Refusal, match=r"laid out otherwise: .* choose another --out"):
         trainer.main(order, ready, out, lambda folder: None)
 
 
