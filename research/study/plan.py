@@ -82,6 +82,7 @@ def listed(name: str) -> list[Any]:
     pattern, _, inner = name.partition(":")
     package, _, stem = pattern.rpartition(".")
     (folder,) = importlib.import_module(package).__path__
-    modules = sorted(path.stem for path in Path(folder).glob(f"{stem}.py"))
-    lists = (resolve(f"{package}.{module}:{inner}") for module in modules)
-    return [entry for entries in lists for entry in entries]
+    entries = []
+    for module in sorted(path.stem for path in Path(folder).glob(f"{stem}.py")):
+        entries += getattr(importlib.import_module(f"{package}.{module}"), inner)
+    return entries
