@@ -85,7 +85,7 @@ def task_of(cell: Cell) -> TrainingTask:
 
         def at(step):
             key, _ = systems.keys(state._replace(step=step))
-            return feed.places(key, recipe.batch, count)
+            return feed.numbers_drawn(key, recipe.batch, count)
 
         return jax.vmap(at)(jnp.arange(steps, dtype=jnp.int32))
 

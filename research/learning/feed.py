@@ -26,7 +26,7 @@ Feed = Callable[[Key, Any], Batch]  # (key, step) -> the step's batch
 Feeds = Callable[[Any, Any], Feed]
 
 
-def places(key: Key, batch: int, count: int) -> jax.Array:
+def numbers_drawn(key: Key, batch: int, count: int) -> jax.Array:
     """The numbers [batch] of a step's examples: drawn from `count`, with replacement."""
     return jax.random.randint(key, (batch,), 0, count)
 
@@ -39,7 +39,7 @@ def drawn(batch: int) -> Feeds:
         count = jax.tree.leaves(data)[0].shape[0]
 
         def feed(key: Key, step: Any) -> Batch:
-            chosen = places(key, batch, count)
+            chosen = numbers_drawn(key, batch, count)
             return jax.tree.map(lambda a: a[chosen], data)
 
         return feed
@@ -102,7 +102,7 @@ def _streamed(
 
         def of(step):
             key, _ = system.keys(state._replace(step=step))
-            return places(key, recipe.batch, train.length)
+            return numbers_drawn(key, recipe.batch, train.length)
 
         return jax.vmap(of)(state.step + jnp.arange(capacity, dtype=jnp.int32))
 

@@ -23,7 +23,7 @@ from research.theory import mean_field, trajectories
 from research.theory.activation import kinked_at_zero
 
 SURVIVES = 3.0  # decades between first and last gradient: a factor of 1,000
-Settings = Mapping[str, Any]
+CellSettings = Mapping[str, Any]
 
 
 def verdict(log10_ratio: float) -> str:
@@ -33,7 +33,7 @@ def verdict(log10_ratio: float) -> str:
     return "vanishes" if log10_ratio < 0 else "explodes"
 
 
-def member(settings: Settings) -> Member:
+def member(settings: CellSettings) -> Member:
     """The variances of the first and of the hidden layers.
 
     sigma_w2 and sigma_b2, where given, replace the initialiser's in every layer.
@@ -56,7 +56,7 @@ def member(settings: Settings) -> Member:
     )
 
 
-def at_fixed_point(settings: Settings) -> Member:
+def at_fixed_point(settings: CellSettings) -> Member:
     """The same, but the first layer's output has the length that theory ends at.
 
     Where that is 0 or infinite, lengths start at 1.
@@ -69,7 +69,7 @@ def at_fixed_point(settings: Settings) -> Member:
     return Member(Rule(start), hidden)
 
 
-def at_length(settings: Settings) -> Member:
+def at_length(settings: CellSettings) -> Member:
     """χ₁ = 1 at the length `q_star`, where all lengths start; without one as above.
 
     Raises NoCriticalPoint where no variances keep that length.
@@ -87,7 +87,7 @@ def at_length(settings: Settings) -> Member:
 
 
 def program_of(
-    settings: Settings, activations: tuple[str, ...], capacity: int
+    settings: CellSettings, activations: tuple[str, ...], capacity: int
 ) -> Program:
     """The compiled program that serves these settings and others like them."""
     names = ("architecture", "normalizer", "width", "batch", "dataset")
@@ -96,10 +96,10 @@ def program_of(
 
 
 def measure(
-    cells: Sequence[Settings],
+    cells: Sequence[CellSettings],
     program: Program,
     seeds_at_a_time: int,
-    member: Callable[[Settings], Member] = member,
+    member: Callable[[CellSettings], Member] = member,
 ) -> list[Measured]:
     """A Measured for each cell; cells differ in initialiser and variances alone.
 
@@ -116,10 +116,10 @@ def measure(
 
 
 def _measure(
-    cells: Sequence[Settings],
+    cells: Sequence[CellSettings],
     program: Program,
     seeds_at_a_time: int,
-    member: Callable[[Settings], Member],
+    member: Callable[[CellSettings], Member],
 ) -> list[Measured]:
     results: dict[int, Measured] = {}
     runnable: dict[int, Member] = {}
@@ -151,7 +151,7 @@ def _measure(
     return [results[number] for number in range(len(cells))]
 
 
-def result(settings: Settings, member: Member, signal: Signal) -> Measured:
+def result(settings: CellSettings, member: Member, signal: Signal) -> Measured:
     """The row of one cell: what was measured, and what theory says of it."""
     theory, line = theory_of(settings, member)
     losses = [
@@ -228,7 +228,7 @@ THEORY = [
 ]
 
 
-def theory_of(settings: Settings, member: Member):
+def theory_of(settings: CellSettings, member: Member):
     """(columns by name, the gradient's line [states] or None) for a cell.
 
     The slope is ½ log10 χ₁ at the length's fixed point for a plain net; for others, and
@@ -266,7 +266,7 @@ def theory_of(settings: Settings, member: Member):
     return values, line
 
 
-def _no_theory(settings: Settings) -> str | None:
+def _no_theory(settings: CellSettings) -> str | None:
     """Why no infinite-width theory here covers the setting; None where one does."""
     family = ARCHITECTURES[settings["architecture"]]
     if family.branch is None:
