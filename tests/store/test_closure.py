@@ -9,7 +9,7 @@ import pytest
 
 from research.engine import runner
 from research.store import provenance
-from research.store.closure import Sources, named, reached
+from research.store.closure import PACKAGES, Sources, named, reached
 from research.study import plan
 from research.study.declaration import chosen_values, grid
 from research.study.studies import studies
@@ -214,10 +214,10 @@ def test_all_that_a_measurement_calls_is_in_its_closure(name):
     def note(frame, event, _):
         code = frame.f_code
         function = code.co_flags & 1  # CO_OPTIMIZED, which bodies of classes are not
-        if event == "call" and function and code.co_filename.startswith(root):
-            called.add((code.co_filename[len(root) :], code.co_qualname.split(".")[0]))
+        path = code.co_filename.removeprefix(f"{provenance.ROOT}/")
+        if event == "call" and function and path.partition("/")[0] in PACKAGES:
+            called.add((path, code.co_qualname.split(".")[0]))
 
-    root = f"{provenance.ROOT}/"
     before = sys.getprofile()
     threading.setprofile(note)
     sys.setprofile(note)
