@@ -11,9 +11,11 @@ from research.store.folder import Folder
 from research.store.rows import Record
 from research.study.claims import Verdict, judge
 from research.study.declaration import Row, Study
-from research.study.tables import Mark, Table
+from research.study.tables import Mark, Table, number
 
 NAMED = ("key", "claim", "source")  # of claims' tables; one column in a terminal
+SHOWN = ("verdict", "allowed", "ours", "90 % interval", "range", "n", "points")
+TONES = {"holds": "good", "fails": "bad", "undecided": "warning", "untested": "dim"}
 
 
 def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) -> None:
@@ -54,20 +56,44 @@ def verdicts(study: Study, ordered: Sequence[Row]) -> list[Verdict]:
     return [judge(claim, ordered) for claim in study.claims]
 
 
-def claims_table(judged: Sequence[Verdict]) -> Table:
-    """One line a claim: what it says, who says so, and what the rows say."""
-    tones = {"holds": "good", "fails": "bad", "untested": "dim"}
+def claims_tables(judged: Sequence[Verdict]) -> list[Table]:
+    """The published claims, and then the bars of our own."""
+    titles = {"claim": "Claims", "bar": "Bars of our own, which nobody published"}
+    kinds = {kind: [v for v in judged if v.claim.kind == kind] for kind in titles}
+    return [_claims(titles[kind], lines) for kind, lines in kinds.items() if lines]
+
+
+def _claims(title: str, judged: Sequence[Verdict]) -> Table:
+    """One line a claim: what it says and allows, and what the rows say."""
     body = tuple(
         (
             v.claim.key,
-            v.claim.says,
+            v.claim.statement,
             v.claim.source,
-            Mark(v.word, tones[v.word]),
+            Mark(v.word, TONES[v.word]),
+            str(v.claim.allows),
+            number(v.ours),
+            span(*(v.interval or (None, None))),
+            span(*(v.range or (None, None))),
+            repeats(v.seeds),
+            str(len(v.points)),
             v.sentence(),
         )
         for v in judged
     )
-    return Table("Claims", (*NAMED, "verdict", "seen"), body)
+    return Table(title, (*NAMED, *SHOWN, "seen"), body)
+
+
+def span(low: float | None, high: float | None) -> str:
+    """Two numbers with a "to" between; nothing where either is missing."""
+    if low is None or high is None:
+        return ""
+    return f"{number(low)} to {number(high)}"
+
+
+def repeats(seeds: int | None) -> str:
+    """The number of seeds; a word where no seed changes what is measured."""
+    return "no chance" if seeds == 0 else number(seeds)
 
 
 def present(study: Study, rows: Sequence[Row], form: str) -> None:
@@ -75,9 +101,9 @@ def present(study: Study, rows: Sequence[Row], form: str) -> None:
 
     def shown() -> list[Table]:
         tables = list(study.tables(rows)) if rows else []
-        return tables + [claims_table(verdicts(study, rows))] * bool(study.claims)
+        return [*tables, *claims_tables(verdicts(study, rows))]
 
-    rendering.present(form, rows, columns(study, rows), shown, [NAMED])
+    rendering.present(form, rows, columns(study, rows), shown, [NAMED, SHOWN])
 
 
 def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:
@@ -112,8 +138,8 @@ def as_markdown(study: Study, ordered, stamp, named: Sequence[tuple[str, str]]) 
     """The whole report in Markdown."""
     parts = [f"# {study.name}\n\n{study.question}\n\nSource: {study.source}.\n"]
     parts.append("\n".join(f"- {line}" for line in stamp_lines(ordered, stamp)) + "\n")
-    if study.claims:
-        parts.append(rendering.as_markdown(claims_table(verdicts(study, ordered))))
+    judged = claims_tables(verdicts(study, ordered))
+    parts += [rendering.as_markdown(table) for table in judged]
     parts += [f"![{name}]({name}.svg)\n\n{caption}\n" for name, caption in named]
     parts += [rendering.as_markdown(table) for table in study.tables(ordered)]
     parts.append("All rows are in `rows.csv`; profiles by layer in `cells/*.npz`.\n")
@@ -141,8 +167,8 @@ def as_html(study: Study, ordered, stamp, named, pngs: dict[str, bytes]) -> str:
     parts.append(f"<p>Source: {html.escape(study.source)}.</p>")
     lines = "".join(f"<li>{html.escape(s)}</li>" for s in stamp_lines(ordered, stamp))
     parts.append(f"<ul>{lines}</ul>")
-    if study.claims:
-        parts.append(rendering.as_html(claims_table(verdicts(study, ordered))))
+    judged = claims_tables(verdicts(study, ordered))
+    parts += [rendering.as_html(table) for table in judged]
     for name, caption in named:
         uri = figures.data_uri(pngs[name])
         parts.append(

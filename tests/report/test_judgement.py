@@ -15,8 +15,8 @@ from research.study.claims import Claim
 from research.study.studies import claims as all_claims
 from research.study.studies import studies
 
-KEYS = "key tag says source published ours low high n verdict scope".split()
-KEYS += ["size", "device", "date"]
+KEYS = "key kind tag says protocol differs source published allowed ours low".split()
+KEYS += "high lowest highest n points verdict seen size device date".split()
 
 
 def asked(capsys, *more):
@@ -30,7 +30,7 @@ def test_what_was_never_run_is_said_and_how_to_run_it(tmp_path, capsys):
     for line in lines:
         assert list(line) == KEYS
         assert (line["verdict"], line["ours"], line["date"]) == ("not run", None, None)
-        assert line["scope"].split()[-1] in studies()
+        assert line["seen"].split()[-1] in studies()
         assert line["published"]
     assert [line["key"] for line in lines] == sorted(all_claims())
 
@@ -119,9 +119,9 @@ def test_no_key_is_broken_in_a_terminal(width):
         for study in studies().values()
         for line in verdicts.verdict_lines(study, Path("nowhere"), "smoke")
     ]
-    table = rendering.stacked(verdicts.verdicts_table(lines), *verdicts.STACKS)
     console = Console(width=width, file=io.StringIO())
-    rendering.show(table, console)
+    for table in verdicts.verdicts_tables(lines):
+        rendering.show(rendering.stacked(table, *verdicts.STACKS), console)
     shown = [line.rstrip() for line in console.file.getvalue().splitlines()]
     assert max(map(len, shown)) <= width
     starts = {line.split()[0] for line in shown if line}
@@ -155,41 +155,3 @@ def test_mistakes_are_one_line(more, word, capsys):
     assert main(["claims", *more]) == 2
     stderr = capsys.readouterr().err
     assert word in stderr and len(stderr.splitlines()) == 1 and len(stderr) < 250
-
-
-def claim(**more):
-    return Claim(
-        "he2015.small",
-        "small",
-        "a paper",
-        gap=lambda row: row["gap"],
-        error=lambda row: 0.1,
-        within=0.05,
-        scope=lambda row: row["scope"],
-        label=("gap",),
-        **more,
-    )
-
-
-def rows(*gaps, **more):
-    return [{"status": "ok", "seeds": 3, "scope": True, "gap": g, **more} for g in gaps]
-
-
-def test_one_point_has_an_interval_and_several_have_a_range():
-    one = claims.judge(claim(), rows(0.2))
-    assert (one.ours, one.low, one.high) == pytest.approx((0.2, 0.0, 0.4))
-    several = claims.judge(claim(), rows(0.2, -0.3, 0.1))
-    assert (several.ours, several.low, several.high) == (0.1, -0.3, 0.2)
-    other = claims.judge(claim(ours=lambda row: 2 * row["gap"]), rows(0.2, 0.1, 0.5))
-    assert (other.ours, other.points, other.word) == (0.4, 3, "fails")
-    none = claims.judge(claim(), rows(0.2, scope=False))
-    assert (none.ours, none.low, none.word) == (None, None, "untested")
-
-
-def test_a_claim_may_compare_cells():
-    differences = lambda rows: [
-        {**rows[0], "gap": rows[0]["gap"] - other["gap"]} for other in rows[1:]
-    ]
-    verdict = claims.judge(claim(of=differences), rows(1.0, 0.99, 0.1))
-    assert (verdict.holds, verdict.points) == (1, 2)
-    assert verdict.misses[0][1] == pytest.approx(0.9)
