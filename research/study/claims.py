@@ -60,6 +60,8 @@ class Claim(NamedTuple):
     of: from all rows to those that are judged: of claims that compare cells, made of
       several each.
     doubt: why no verdict can rest on a row, or nothing.
+    counts: what ends other than "ok" say of the claim, by status: that a gradient which is
+      exactly 0 has vanished, for one. Of any other such end nothing is known.
     published: the number that the paper gives, in words.
     """
 
@@ -74,6 +76,7 @@ class Claim(NamedTuple):
     label: tuple[str, ...] = ("activation", "initializer", "depth")
     of: Callable[[Sequence[Seen]], Sequence[Seen]] = lambda rows: rows
     doubt: Callable[[Seen], str] = doubts
+    counts: Mapping[str, float] = {}
     published: str = ""
     tag: str = ""
 
@@ -263,6 +266,8 @@ def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
 
 def _estimate(claim: Claim, row: Seen) -> tuple[Estimate | None, str]:
     """What a row says, and why that may not count."""
+    if row["status"] in claim.counts:
+        return estimates.exact(claim.counts[row["status"]]), ""
     if row["status"] != "ok":
         ended = str(row["status"]).replace("_", " ")
         return None, f"{ended}: {row['reason']}" if row.get("reason") else ended

@@ -10,8 +10,6 @@ from rich.console import Console
 
 from research.cli.main import main
 from research.report import rendering, verdicts
-from research.study import claims
-from research.study.claims import Claim
 from research.study.studies import claims as all_claims
 from research.study.studies import studies
 
@@ -74,32 +72,6 @@ def test_a_claims_key_says_whose_it_is(key):
     else:
         assert author in ("popular", "depthbench")
     assert (author == "depthbench") == claim.source.startswith("depthbench")
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "S13",
-        "he.gradient-kept",
-        "he2015",
-        "he2015.",
-        "he2015.Gradient-kept",
-        "he2015.gradient_kept",
-        "he2015.gradient--kept",
-        "He2015.gradient-kept",
-        "he2015.gradient-kept.again",
-        "he2015." + "a" * 34,
-    ],
-)
-def test_a_key_of_another_form_is_refused(key):
-    claims.by_key([claim(), claim()._replace(key="he2015b.small-2")])
-    with pytest.raises(ValueError, match="must have at most 40 letters"):
-        claims.by_key([claim()._replace(key=key)])
-
-
-def test_no_two_claims_share_a_key():
-    with pytest.raises(ValueError, match=r"two claims are named 'he2015\.small'"):
-        claims.by_key([claim(), claim()._replace(says="another")])
 
 
 @pytest.mark.parametrize("form", ["table", "markdown", "csv"])

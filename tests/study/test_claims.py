@@ -137,6 +137,32 @@ def test_a_claim_may_compare_cells():
     assert [point.word for point in verdict.points] == ["holds", "fails"]
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "S13",
+        "he.gradient-kept",
+        "he2015",
+        "he2015.",
+        "he2015.Gradient-kept",
+        "he2015.gradient_kept",
+        "he2015.gradient--kept",
+        "He2015.gradient-kept",
+        "he2015.gradient-kept.again",
+        "he2015." + "a" * 34,
+    ],
+)
+def test_a_key_of_another_form_is_refused(key):
+    claims.by_key([claim(), claim()._replace(key="he2015b.small-2")])
+    with pytest.raises(ValueError, match="must have at most 40 letters"):
+        claims.by_key([claim()._replace(key=key)])
+
+
+def test_no_two_claims_share_a_key():
+    with pytest.raises(ValueError, match=r"two claims are named 'he2015\.small'"):
+        claims.by_key([claim(), claim()._replace(says="another")])
+
+
 @pytest.mark.parametrize("key", all_claims())
 def test_claims_say_what_they_allow_and_how_they_were_tested(key):
     """Published ones also how that differs from their source; sentences stand alone."""

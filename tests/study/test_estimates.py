@@ -46,7 +46,7 @@ def test_intervals_are_what_the_tests_do_not_exclude(estimate):
 
 
 def test_tests_have_one_side():
-    """A one-sided test at 5 % is not a two-sided one: t = 2.5 of 3 seeds tells them apart."""
+    """A one-sided test at 5 % is not a two-sided one: t = 2.5 tells them apart."""
     estimate = mean(0.25, 0.1, 4)  # one-sided p .044, two-sided .088
     assert estimates.inside(estimate, above(0.0)) == pytest.approx(0.0439, abs=1e-4)
     assert estimates.decided(estimate, above(0.0))
