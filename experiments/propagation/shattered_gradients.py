@@ -219,7 +219,7 @@ WITHIN = {"rate": 0.03, "power": 0.05}  # 200 units scatter by a percent or two
 
 
 HERE = "ReLU nets of 50 layers of 200 units, 8 drawn nets, independent Gaussian inputs"
-LATE = 10_000  # layers that count as no end of them
+LATE = 1_000  # layers; variances double in residual nets, and float64 ends at 2^1024
 NAMES = {
     "plain": "plain nets",
     "plain_batch": "plain nets with batch norm",
