@@ -243,11 +243,14 @@ def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
     all points together (Holm 1979). That all hold needs no such correction: each must
     (Berger 1982). A row that did not end well, or is in doubt, is undecided.
     """
-    seen = []
-    for row in claim.of(rows) if rows else ():
-        if claim.scope(row):
-            label = " ".join(str(row[name]) for name in claim.label if name in row)
-            seen.append((label, *_estimate(claim, row)))
+    try:
+        seen = [
+            (" ".join(str(row[name]) for name in claim.label if name in row), *estimate)
+            for row in (claim.of(rows) if rows else ())
+            if (estimate := _estimate(claim, row)) is not None
+        ]
+    except KeyError as column:  # rows of an earlier version
+        seen = [("all rows", None, f"made before there was a column {column}")]
     sure = [
         1.0 if value is None or doubt else estimates.outside(value, claim.allows)
         for _, value, doubt in seen
@@ -264,8 +267,10 @@ def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
     return Verdict(claim, tuple(points))
 
 
-def _estimate(claim: Claim, row: Seen) -> tuple[Estimate | None, str]:
-    """What a row says, and why that may not count."""
+def _estimate(claim: Claim, row: Seen) -> tuple[Estimate | None, str] | None:
+    """What a row in scope says, and why that may not count."""
+    if not claim.scope(row):
+        return None
     if row["status"] in claim.counts:
         return estimates.exact(claim.counts[row["status"]]), ""
     if row["status"] != "ok":

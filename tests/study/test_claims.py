@@ -74,6 +74,13 @@ def test_a_row_that_did_not_end_well_is_named():
     assert judge(claim(), [row(None, name="b")]).sentence().endswith("b (not measured)")
 
 
+def test_rows_of_an_earlier_version_are_undecided():
+    older = {name: value for name, value in row(0.1).items() if name != "error"}
+    verdict = judge(claim(), [row(0.1), older])
+    assert verdict.word == "undecided"
+    assert "all rows (made before there was a column 'error')" in verdict.sentence()
+
+
 @pytest.mark.parametrize("column", ["rate_at_edge", "unfinished"])
 def test_a_grid_or_a_budget_decides_nothing(column):
     for gap in (0.1, 2.0):
