@@ -24,7 +24,7 @@ ARRIVED = 0.2  # decades between a length and its fixed point that count as none
 
 def at_fixed_point(row: Mapping[str, Any]) -> bool:
     """Whether a plain net's length ends, by theory, at a fixed point that is finite."""
-    length, q_star = row.get("log10_length_theory"), row.get("q_star")
+    length, q_star = row["log10_length_theory"], row["q_star"]
     if length is None or not isinstance(q_star, int | float):
         return False
     return 0 < q_star < math.inf and abs(length - math.log10(q_star)) < ARRIVED
