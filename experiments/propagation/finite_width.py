@@ -19,7 +19,7 @@ from research.study.tables import Mark, Table, number
 with lazily():
     import numpy as np
 
-SEEDS = 4096
+SEEDS = 2048
 SOURCE = "Hanin & Nica 2020, arXiv:1812.05994"
 
 
@@ -163,7 +163,7 @@ STUDY = Study(
             "seeds": (4096,),
         },
     },
-    plan=nets.plan(settings),
+    plan=nets.plan(settings, (*nets.PROGRAM, "depth")),  # many seeds: drawing is dear
     measure="experiments.propagation.finite_width:measure",
     columns=tuple(
         "width depth seeds status reason layers_over_width mean mean_se mean_theory "
