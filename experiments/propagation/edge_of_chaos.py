@@ -193,7 +193,7 @@ def correlation_scope(row):
     return length_scope(row) and isinstance(scale, float) and row["depth"] > 4 * scale
 
 
-HERE = "digits, 60 layers of 300 units that start at q*, 4 drawn nets"
+HERE = "digits, 60 layers of 300 units that start at q*, 16 drawn nets"
 
 STUDY = Study(
     name="edge_of_chaos",
@@ -215,7 +215,7 @@ STUDY = Study(
         "depth": Axis("layers", (60,), kind="integer", low=2, high=10**5, single=True),
         "width": Axis("units", (300,), kind="integer", low=2, high=10**5, single=True),
         "seeds": Axis(
-            "networks per cell", (4,), kind="integer", low=1, high=999, single=True
+            "networks per cell", (16,), kind="integer", low=1, high=999, single=True
         ),
     },
     sizes={
@@ -248,11 +248,11 @@ STUDY = Study(
             "the lengths of a net's states converge to q*",
             "Poole et al. 2016, arXiv:1606.05340, section 2",
             tag="S2",
-            protocol=f"{HERE}, off the edge of chaos, within 12 %",
+            protocol=f"{HERE}, off the edge of chaos, within 26 %",
             differs="tanh, 1,000 units, at many lengths and variances",
             estimate=length,
             published="q*: gap 0 decades",
-            allows=about(0.0, within=0.05),
+            allows=about(0.0, within=0.1),
             scope=length_scope,
             label=("activation", "sigma_b2", "of_critical"),
         ),
@@ -265,7 +265,7 @@ STUDY = Study(
             differs="tanh, 1,000 units, pairs of inputs of given correlation",
             estimate=correlation,
             published="c*: gap 0",
-            allows=about(0.0, within=0.05),
+            allows=about(0.0, within=0.1),
             scope=correlation_scope,
             label=("activation", "sigma_b2", "of_critical"),
         ),

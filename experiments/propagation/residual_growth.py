@@ -131,7 +131,7 @@ def measure(cells, shared, memory):
     return nets.measure(cells, shared, memory, settings, finish)
 
 
-HERE = "digits, dense nets of 100 blocks of 256 units, 4 drawn nets"
+HERE = "digits, dense nets of 100 blocks of 256 units, 8 drawn nets"
 CNN = "convolutional nets, on the way forward"
 
 STUDY = Study(
@@ -152,7 +152,7 @@ STUDY = Study(
         "depth": Axis("layers", (100,), kind="integer", low=16, high=10**4),
         "width": Axis("units", (256,), kind="integer", low=2, high=10**5, single=True),
         "seeds": Axis(
-            "networks per cell", (4,), kind="integer", low=1, high=999, single=True
+            "networks per cell", (8,), kind="integer", low=1, high=999, single=True
         ),
     },
     sizes={
