@@ -231,7 +231,7 @@ STUDY = Study(
             "of_critical": (0.5, 0.7, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0),
             "depth": (300,),
             "width": (1000,),
-            "seeds": (10,),
+            "seeds": (30,),
         },
     },
     plan=nets.plan(lambda cell: {"sigma_w2": None}),
