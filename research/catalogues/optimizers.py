@@ -6,16 +6,15 @@ An entry says the direction of a step; its length is the learning rate times a s
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import Catalogue
+from research.catalogues.catalogue import Catalogue, Mistake
 from research.lazy import lazily
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import optax
-    import optax.contrib as muon
 
-    from research.catalogues import schedules
+    from research.catalogues import muon, schedules
 
 Transformation = Any  # optax.GradientTransformation
 BASE_WIDTH = 64  # where maximal-update parametrisation is the standard one
@@ -46,22 +45,40 @@ class Optimizer(NamedTuple):
     direction: from Hyper, and from which stages are tied, to an optax transformation.
     decoupled: weight decay shrinks the weights themselves, and is no part of the
       gradient that the rule sees.
-    learning_rate, momentum, decay, epsilon: those it is published with.
+    scaling: of the direction together with the decay, from which stages are tied.
+    learning_rate, momentum, decay, epsilon: those it is published with; None where the
+      rule has no such number.
     """
 
     name: str
     direction: Callable[[Hyper, tuple[bool, ...]], Transformation]
     source: str
     decoupled: bool = False
+    scaling: Callable[[tuple[bool, ...]], Transformation] | None = None
     learning_rate: float = 1e-3
     momentum: float | None = None
     decay: float | None = None
     epsilon: float | None = None
 
+    def uses(self, number: str) -> bool:
+        """Whether the step depends on this number of Hyper."""
+        return number not in _PUBLISHED or getattr(self, number) is not None
+
+    def lacks(self, number: str) -> str:
+        """A sentence's end on a number that the rule does not use, and which rules do."""
+        users = ", ".join(name for name, one in OPTIMIZERS.items() if one.uses(number))
+        return f"optimizer {self.name} does not use it; used by {users}"
+
     def hyper(self, **overrides: Any) -> Hyper:
-        """Its published numbers, with those that are given instead."""
-        published = {name: getattr(self, name) for name in _OWN}
+        """Its published numbers, with those that are given instead.
+
+        Raises Mistake for a number that the rule does not use.
+        """
+        published = {name: getattr(self, name) for name in _PUBLISHED}
         chosen = {name: value for name, value in overrides.items() if value is not None}
+        for name in chosen:
+            if not self.uses(name):
+                raise Mistake(f"{name}: {self.lacks(name)}")
         return Hyper(**{**published, **chosen})
 
     def rates(self, count: int) -> tuple[float, ...]:
@@ -79,7 +96,7 @@ def tried(learning_rate: Any) -> tuple[Any, ...]:
     return learning_rate if isinstance(learning_rate, tuple) else (learning_rate,)
 
 
-_OWN = ("learning_rate", "momentum", "decay", "epsilon")
+_PUBLISHED = ("learning_rate", "momentum", "decay", "epsilon")
 
 
 def transformation(
@@ -100,6 +117,8 @@ def transformation(
     parts.append(optimizer.direction(hyper, tied))
     if optimizer.decoupled:
         parts += decayed
+    if optimizer.scaling is not None:
+        parts.append(optimizer.scaling(tied))
     rule = optax.chain(*parts)
 
     def update(updates, state, params=None):
@@ -153,12 +172,9 @@ def _adam_by_width(hyper: Hyper, tied: tuple[bool, ...]) -> Transformation:
     return optax.chain(_adam(hyper, tied), optax.stateless(scaled))
 
 
-def _lamb(hyper: Hyper, tied: tuple[bool, ...]) -> Transformation:
-    """Adam's direction and the decay, both scaled to the size of each layer's weights."""
-    parts = [_adam(hyper, tied)]
-    if hyper.weight_decay is not None:
-        parts.append(optax.add_decayed_weights(hyper.weight_decay))
-    return optax.chain(*parts, _by_layer(optax.scale_by_trust_ratio(), tied))
+def _trusted(tied: tuple[bool, ...]) -> Transformation:
+    """Directions scaled to the size of each layer's weights: LAMB's trust ratio."""
+    return _by_layer(optax.scale_by_trust_ratio(), tied)
 
 
 def _by_layer(inner: Transformation, tied: tuple[bool, ...]) -> Transformation:
@@ -177,69 +193,6 @@ def _by_layer(inner: Transformation, tied: tuple[bool, ...]) -> Transformation:
         return type(updates)(ends[0], tuple(stages), ends[1]), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
-
-
-def _muon(hyper: Hyper, tied: tuple[bool, ...]) -> Transformation:
-    """Orthogonal steps for the stages' kernels; Adam for stem, head and vectors."""
-    rules: dict[Any, Transformation] = {
-        "matrix": optax.chain(
-            muon.scale_by_muon(
-                beta=hyper.momentum,
-                eps=hyper.epsilon,
-                weight_dimension_numbers=lambda tree: _matrices(tree, tied),
-            ),
-            _taller(tied),
-        ),
-        "other": optax.scale_by_adam(0.9, 0.95, hyper.epsilon),
-    }
-    return optax.partition(rules, lambda params: _labels(params, tied))
-
-
-def _labels(params: Any, tied: tuple[bool, ...]) -> Any:
-    """ "matrix" for the kernels of layers, "other" for all else."""
-
-    def label(path, leaf, shared):
-        name = jax.tree_util.keystr(path[-1:])
-        matrix = "kernel" in name and leaf.ndim - (not shared) >= 2
-        return "matrix" if matrix else "other"
-
-    def stage(tree, shared):
-        return jax.tree_util.tree_map_with_path(
-            lambda path, leaf: label(path, leaf, shared), tree
-        )
-
-    other = lambda tree: jax.tree.map(lambda leaf: "other", tree)
-    stages = tuple(map(stage, params.stages, tied))
-    return type(params)(other(params.stem), stages, other(params.head))
-
-
-def _by_stage(function: Callable, tree: Any, tied: tuple[bool, ...]) -> Any:
-    """function(leaf, shared) of every leaf of the stages; stem and head stay."""
-    stages = [
-        jax.tree.map(lambda leaf, shared=shared: function(leaf, shared), stage)
-        for stage, shared in zip(tree.stages, tied, strict=True)
-    ]
-    return type(tree)(tree.stem, tuple(stages), tree.head)
-
-
-def _matrices(tree: Any, tied: tuple[bool, ...]) -> Any:
-    """Which axes of a kernel [depth, *space, in, out] are a matrix's."""
-
-    def numbers(leaf, shared):
-        first = 0 if shared else 1
-        return muon.MuonDimensionNumbers(tuple(range(first, leaf.ndim - 1)), -1)
-
-    return _by_stage(numbers, tree, tied)
-
-
-def _taller(tied: tuple[bool, ...]) -> Transformation:
-    """Steps √(out / in) longer where a kernel has more outputs than inputs."""
-
-    def longer(leaf, shared):
-        fan_in = leaf.size // leaf.shape[-1] // (1 if shared else leaf.shape[0])
-        return leaf * max(1.0, leaf.shape[-1] / fan_in) ** 0.5
-
-    return optax.stateless(lambda updates, params: _by_stage(longer, updates, tied))
 
 
 OPTIMIZERS: Catalogue[Optimizer] = Catalogue(
@@ -272,7 +225,7 @@ OPTIMIZERS: Catalogue[Optimizer] = Catalogue(
             decay=0.9,
             epsilon=1e-8,
         ),
-        Optimizer(
+        Optimizer(  # with ε below the root, as in optax
             "adagrad",
             lambda hyper, tied: optax.scale_by_rss(0.0, hyper.epsilon),
             "Duchi, Hazan & Singer 2011, JMLR 12:2121",
@@ -315,17 +268,20 @@ OPTIMIZERS: Catalogue[Optimizer] = Catalogue(
         ),
         Optimizer(
             "muon",
-            _muon,
-            "Jordan et al. 2024, kellerjordan.github.io/posts/muon",
+            lambda hyper, tied: muon.direction(hyper.momentum, hyper.epsilon, tied),
+            "Jordan et al. 2024, github.com/KellerJordan/Muon, MuonWithAuxAdam",
             decoupled=True,
+            scaling=lambda tied: muon.rates(tied),
             learning_rate=0.02,
             momentum=0.95,
-            epsilon=1e-8,
+            epsilon=1e-7,
         ),
         Optimizer(
             "lamb",
-            _lamb,
-            "You et al. 2020, arXiv:1904.00962",
+            _adam,
+            "You et al. 2020, arXiv:1904.00962, algorithm 2",
+            decoupled=True,
+            scaling=_trusted,
             momentum=0.9,
             decay=0.999,
             epsilon=1e-6,
