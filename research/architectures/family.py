@@ -69,6 +69,7 @@ class Family(NamedTuple):
     step: the width is a multiple of it.
     activations, normalizers: the names it can take, the published one first; all if
       empty. activation: what it is published with, where it takes all.
+    unbiased: the normalizers with which it draws no biases: σ_b² is of no use.
     smallest: the smallest side of an image, or length of a sequence, that it can read.
     kernels: a layer's weights in units of width², about; for estimates of time.
     space: how many of an example's dimensions a state keeps; 0 where depth is time.
@@ -89,6 +90,7 @@ class Family(NamedTuple):
     activation: str = "relu"
     activations: tuple[str, ...] = ()
     normalizers: tuple[str, ...] = ()
+    unbiased: tuple[str, ...] = ()
     smallest: int = 1
     kernels: int = 1
     space: int = 0

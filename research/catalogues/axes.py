@@ -12,7 +12,8 @@ class Axis(NamedTuple):
     """One setting that may take several values in a run.
 
     values: the standard ones. `choices` names the allowed ones, or `kind` and the
-    bounds (inclusive) do; text may be any. A single axis takes one value in a run. None
+    bounds do, of which `low` and `high` are allowed themselves, `above` and `below` are
+    not; text may be any. A single axis takes one value in a run. None
     among the values stands for "not set", typed as "default".
     """
 
@@ -22,6 +23,8 @@ class Axis(NamedTuple):
     kind: Literal["name", "integer", "number", "text"] = "name"
     low: float = -math.inf
     high: float = math.inf
+    above: float = -math.inf
+    below: float = math.inf
     single: bool = False
 
     def parse(self, flag: str, text: str) -> tuple[Value, ...]:
@@ -51,12 +54,17 @@ class Axis(NamedTuple):
             value = int(text) if self.kind == "integer" else float(text)
         except ValueError:
             raise Mistake(f"{flag} {text!r}: {self._allowed()}") from None
-        if not (self.low <= value <= self.high) or not math.isfinite(value):
+        inside = self.low <= value <= self.high and self.above < value < self.below
+        if not inside or not math.isfinite(value):
             raise Mistake(f"{flag} {text}: {self._allowed()}")
         return value
 
     def _allowed(self) -> str:
         what = "a whole number" if self.kind == "integer" else "a number"
+        if math.isfinite(self.below):
+            return f"must be {what} from {self.low:g} to below {self.below:g}"
+        if math.isfinite(self.above):
+            return f"must be {what} above {self.above:g}, up to {self.high:g}"
         if math.isfinite(self.high):
             return f"must be {what} from {self.low:g} to {self.high:g}"
         return f"must be {what} of at least {self.low:g}"

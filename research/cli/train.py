@@ -181,7 +181,7 @@ def check(options: argparse.Namespace) -> dict[str, Any]:
 def chosen(one: Field, flag: str, text: str | None) -> Any:
     """A field's value as it is typed, or its standard one; None where it follows the
     net. Of a number all values, one for each run. Raises Mistake."""
-    if not text:
+    if text is None:
         if one.published:
             return None
         standard = one.value if one.typed is None else one.typed
@@ -219,6 +219,11 @@ def fits(family: Family, dataset: Dataset, settings: Mapping[str, Any]) -> None:
         )
     if batch % parts:
         raise Refusal(f"--accumulate {parts}: must divide the batch size {batch}")
+    why = recipe.refused(settings) or families.unbiased(
+        family, settings["normalizer"], settings["sigma_b2"]
+    )
+    if why:
+        raise Refusal(why)
     if settings["augment"] and len(dataset.shape) != 3:
         raise Refusal(
             f"--augment {settings['augment'][0]}: needs images, which {dataset.name} is not"

@@ -207,7 +207,8 @@ def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
 
     data_dir: where TensorFlow Datasets has prepared it ($TFDS_DATA_DIR or
       ~/tensorflow_datasets otherwise); for fashion_mnist, the folder of its four files.
-    Raises UnknownName, or DataError where data are missing, both within a second.
+    Raises UnknownName, or DataError where data are missing or are in no folder, all
+    within a second.
     """
     if name.startswith(tfds.PREFIX):
         return tfds.find(name, data_dir)
@@ -215,6 +216,11 @@ def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
         dataset = DATASETS[name]
     except UnknownName as unknown:
         raise UnknownName(f"{unknown}; or tfds:NAME of TensorFlow Datasets") from None
-    if data_dir is not None and dataset.name == "fashion_mnist":
-        return dataset._replace(arguments=(str(data_dir),))
-    return dataset
+    if data_dir is None:
+        return dataset
+    if dataset.name != "fashion_mnist":
+        raise DataError(
+            f"{dataset.name} is not read from a folder (here: {data_dir}); "
+            f"fashion_mnist and {tfds.PREFIX}NAME are"
+        )
+    return dataset._replace(arguments=(str(data_dir),))

@@ -15,7 +15,7 @@ from research.architectures import ARCHITECTURES
 from research.architectures.family import ANY_DEPTH, Family
 from research.architectures.loops import LOOPS
 from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.axes import Axis
+from research.catalogues.axes import Axis, flag_of
 from research.catalogues.catalogue import Catalogue, choices
 from research.catalogues.initializers import INITIALIZERS
 from research.catalogues.normalizers import NORMALIZERS
@@ -42,6 +42,8 @@ class Field(NamedTuple):
       traced; several values are several runs of one program. "runs": how many.
     typed: the standard of `depthbench train`, where that is another.
     published: what stands for it there where it is not typed: from net and data set.
+    unset: what a number is where none is given, from the run's other settings; None
+      where there is none at all, such as a norm that is not clipped to.
     compiled: from the value to that by which programs are told apart.
     several: the value is a tuple of names, in their order.
     """
@@ -50,6 +52,7 @@ class Field(NamedTuple):
     role: Role
     typed: Any = None
     published: Callable[[Family, Dataset], Any] | None = None
+    unset: Callable[[Mapping[str, Any]], float | None] = lambda settings: None
     compiled: Callable[[Any], Any] = lambda value: value
     several: bool = False
 
@@ -77,8 +80,29 @@ def _count(help: str, value: int, high: float = 10**9) -> Axis:
     return Axis(help, (value,), kind="integer", low=1, high=high, single=True)
 
 
-def _number(help: str, high: float = 1e6) -> Axis:
-    return Axis(help, (None,), kind="number", low=0, high=high)
+def _number(help: str, high: float = 1e6, **bounds: float) -> Axis:
+    return Axis(help, (None,), kind="number", **{"low": 0, "high": high, **bounds})
+
+
+def _of_rule(name: str) -> Callable[[Mapping[str, Any]], float | None]:
+    """What the optimizer is published with."""
+    return lambda settings: getattr(OPTIMIZERS[settings["optimizer"]], name)
+
+
+def _of_initializer(name: str) -> Callable[[Mapping[str, Any]], float]:
+    """The variance of the layers between first and last."""
+
+    def variance(settings: Mapping[str, Any]) -> float:
+        rule = INITIALIZERS[settings["initializer"]].hidden(
+            ACTIVATIONS[settings["activation"]]
+        )
+        return getattr(rule(settings["width"], settings["width"]), name)
+
+    return variance
+
+
+def _zero(settings: Mapping[str, Any]) -> float:
+    return 0.0
 
 
 def _depth(family: Family, dataset: Dataset) -> int:
@@ -136,7 +160,12 @@ class Recipe:
     seeds: int = field(_count("runs per setting", 3, 10**4), "runs", typed=1)
     dtype: str = field(_name("dtype of matrix products", "float32", DTYPES), "step")
     accumulate: int = field(
-        _count("parts that a batch is split into, to save memory", 1, 10**6), "step"
+        _count(
+            "parts that a batch is split into, to save memory; batch norm then has "
+            "the statistics of each part, as no other normaliser",
+            *(1, 10**6),
+        ),
+        "step",
     )
     loop: str = field(_name("how the layers of a stage are looped over", "scan", LOOPS))
     augment: tuple[str, ...] = field(
@@ -145,27 +174,43 @@ class Recipe:
         several=True,
     )
     learning_rate: float | None = field(
-        _number("learning rate; default: the optimizer's"), "number"
+        _number("learning rate; default: the optimizer's"),
+        "number",
+        unset=_of_rule("learning_rate"),
     )
     momentum: float | None = field(
-        _number("decay of the gradient's average, β₁", 1.0), "number"
+        _number("decay of the gradient's average, β₁", below=1.0),
+        "number",
+        unset=_of_rule("momentum"),
     )
     decay: float | None = field(
-        _number("decay of the squared gradient's average, β₂", 1.0), "number"
+        _number("decay of the squared gradient's average, β₂", below=1.0),
+        "number",
+        unset=_of_rule("decay"),
     )
     epsilon: float | None = field(
-        _number("added to the denominator of the update, ε"), "number"
+        _number("added to the denominator of the update, ε"),
+        "number",
+        unset=_of_rule("epsilon"),
     )
     weight_decay: float | None = field(
-        _number("weight decay, × learning rate"), "number"
+        _number("weight decay, × learning rate"), "number", unset=_zero
     )
-    clip: float | None = field(_number("clip the gradient to this norm"), "number")
-    warmup: float | None = field(_number("steps of linear warm-up", 1e9), "number")
+    clip: float | None = field(
+        _number("clip the gradient to this norm", above=0.0), "number"
+    )
+    warmup: float | None = field(
+        _number("steps of linear warm-up, at most all", 1e9), "number", unset=_zero
+    )
     sigma_w2: float | None = field(
-        _number("weight variance × fan-in, instead of the initialiser's"), "number"
+        _number("weight variance × fan-in, instead of the initialiser's"),
+        "number",
+        unset=_of_initializer("sigma_w2"),
     )
     sigma_b2: float | None = field(
-        _number("bias variance, instead of the initialiser's"), "number"
+        _number("bias variance, instead of the initialiser's"),
+        "number",
+        unset=_of_initializer("sigma_b2"),
     )
 
     @property
@@ -200,6 +245,24 @@ NUMBERS = tuple(name for name, one in FIELDS.items() if one.role == "number")
 def of(settings: Mapping[str, Any]) -> Recipe:
     """The recipe of settings by name, which may say more; what is missing is standard."""
     return Recipe(**{name: settings[name] for name in FIELDS if name in settings})
+
+
+def refused(settings: Mapping[str, Any]) -> str | None:
+    """Why a number would change nothing, or ask for more than there is; None if all count.
+
+    settings: each number's values, of which None stands for none.
+    """
+    rule = OPTIMIZERS[settings["optimizer"]]
+    for name in NUMBERS:
+        given = [value for value in settings[name] if value is not None]
+        typed = f"{flag_of(name)} {','.join(f'{value:g}' for value in given)}"
+        if given and not rule.uses(name):
+            return f"{typed}: {rule.lacks(name)}"
+        if name == "warmup" and max(given, default=0) > settings["steps"]:
+            return (
+                f"{typed}: is longer than the run, which has {settings['steps']} steps"
+            )
+    return None
 
 
 def compiled(settings: Mapping[str, Any]) -> tuple[Recipe, tuple[Any, ...]]:

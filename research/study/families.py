@@ -124,6 +124,22 @@ def untrainable(family: Family, dataset: Dataset) -> str | None:
     return None
 
 
+def unbiased(family: Family, normalizer: str, sigma_b2: Sequence[Any]) -> str | None:
+    """Why a bias variance would change nothing, with which nets it does; None if it does.
+
+    sigma_b2: its values, of which None stands for none.
+    """
+    given = [value for value in sigma_b2 if value is not None]
+    if not given or normalizer not in family.unbiased:
+        return None
+    able = [name for name in family.normalizers if name not in family.unbiased]
+    users = f"with {', '.join(able)} it does" if able else "other architectures do"
+    return (
+        f"{family.name} with normalizer {normalizer} draws no biases, whose variance "
+        f"--sigma-b2 {','.join(f'{value:g}' for value in given)} is; {users}"
+    )
+
+
 def _unreadable(family: Family, dataset: Dataset) -> str | None:
     """Why the net cannot read the data set's examples; None if it can."""
     if family.takes == "image" and len(dataset.shape) != 3:
@@ -148,11 +164,13 @@ def side(family: Family, shape: Sequence[int]) -> int:
 def _why_not(cell: Cell, shape: Callable | None) -> str | None:
     family = ARCHITECTURES[str(cell["architecture"])]
     dataset = DATASETS[str(cell.get("dataset", "digits"))]
+    normalizer = str(cell.get("normalizer", family.published_normalizer))
     why = None if shape else _unreadable(family, dataset)
+    why = why or unbiased(family, normalizer, [cell.get("sigma_b2")])
     return why or family.refuses(
         int(cell["depth"] or 0),
         str(cell["activation"]),
-        str(cell.get("normalizer", family.published_normalizer)),
+        normalizer,
         _width(cell),
         side(family, shape(cell) if shape else dataset.shape),
     )

@@ -12,6 +12,7 @@ _cifar = partial(
     repeats=False,
     width=16,
     normalizers=("batch", "none", "layer", "rms"),
+    unbiased=("batch", "layer", "rms"),
     smallest=4,
     kernels=9,
     space=2,
@@ -38,6 +39,7 @@ FAMILIES = (
         "unnormalized:build_fixup",
         "Zhang, Dauphin & Ma 2019, Fixup, arXiv:1901.09321",
         normalizers=("none",),
+        unbiased=("none",),
     ),
     _cifar(
         "resnet_skipinit",
@@ -60,6 +62,7 @@ FAMILIES = (
         repeats=False,
         width=64,
         normalizers=("batch", "none", "layer", "rms"),
+        unbiased=("batch", "layer", "rms"),
         smallest=32,
         kernels=150,
     ),
