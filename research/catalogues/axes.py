@@ -32,7 +32,8 @@ class Axis(NamedTuple):
 
         Raises Mistake with the value, what is allowed and the nearest match.
         """
-        parts = [part.strip() for part in text.split(",")]
+        whole = self.kind == "text" and self.single  # a path may have commas
+        parts = [part.strip() for part in ([text] if whole else text.split(","))]
         if self.choices is not None and parts == ["all"] and not self.single:
             return tuple(self.choices)
         values = tuple(dict.fromkeys(self._value(flag, part) for part in parts))

@@ -21,6 +21,10 @@ class Mistake(ValueError):
     """What the person at the keyboard can mend; the message is the one line to print."""
 
 
+class DataError(Mistake):
+    """Data that are missing, damaged or not what they should be; says what to do."""
+
+
 class UnknownName(Mistake):
     """A name that is not in a catalogue; says what is, nearest first."""
 

@@ -8,7 +8,7 @@ lengths). It gives a number for each example [batch].
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from research.catalogues.catalogue import Catalogue
+from research.catalogues.catalogue import Catalogue, DataError
 from research.lazy import lazily
 
 with lazily():
@@ -44,13 +44,25 @@ class Loss(NamedTuple):
 ACCURACY = ("highest", "accuracy")
 
 
+def _labels(outputs: Any, batch: Mapping[str, Any]) -> Any:
+    """The targets [batch, …]. Raises DataError unless they are a label for each output."""
+    labels, shape = batch["targets"], outputs.shape[:-1]
+    if not jnp.issubdtype(labels.dtype, jnp.integer) or labels.shape != shape:
+        raise DataError(
+            f"targets are {labels.dtype} {list(labels.shape)}; must be integers "
+            f"{list(shape)}, the number of a class for each output"
+        )
+    return labels
+
+
 def _cross_entropy(outputs: Any, batch: Mapping[str, Any]) -> Any:
-    return optax.softmax_cross_entropy_with_integer_labels(outputs, batch["targets"])
+    labels = _labels(outputs, batch)
+    return optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
 
 
 def _right(outputs: Any, batch: Mapping[str, Any]) -> Any:
     """1 where the largest output is the label's, else 0."""
-    right = jnp.argmax(outputs, axis=-1) == batch["targets"]
+    right = jnp.argmax(outputs, axis=-1) == _labels(outputs, batch)
     return right.astype(jnp.float32)
 
 
@@ -61,19 +73,26 @@ def _mask(labels: Any) -> tuple[Any, Any]:
 
 
 def _token_losses(outputs: Any, batch: Mapping[str, Any]) -> Any:
-    mask, count = _mask(batch["targets"])
+    labels = _labels(outputs, batch)
+    mask, count = _mask(labels)
     losses = optax.softmax_cross_entropy_with_integer_labels(
-        outputs, jnp.maximum(batch["targets"], 0)
+        outputs, jnp.maximum(labels, 0)
     )
     return jnp.sum(losses * mask, axis=-1) / count
 
 
 def _tokens_right(outputs: Any, batch: Mapping[str, Any]) -> Any:
-    mask, count = _mask(batch["targets"])
+    mask, count = _mask(_labels(outputs, batch))
     return jnp.sum(_right(outputs, batch) * mask, axis=-1) / count
 
 
 def _mean_square(outputs: Any, target: Any) -> Any:
+    floats = jnp.issubdtype(target.dtype, jnp.floating)
+    if not floats or target.size != outputs.size or len(target) != len(outputs):
+        raise DataError(
+            f"targets are {target.dtype} {list(target.shape)}; must be floats "
+            f"{list(outputs.shape)}, one for each output"
+        )
     apart = (outputs - target.reshape(outputs.shape)).reshape(outputs.shape[0], -1)
     return jnp.mean(jnp.square(apart), axis=-1)
 

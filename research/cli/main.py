@@ -49,6 +49,11 @@ class Parser(argparse.ArgumentParser):
                 hint = nearest(word.split("=")[0], [f for f in flags if len(f) > 2])
                 raise Refusal(f"unknown flag {word}: {hint}")
             raise Refusal(f"unexpected {word!r} (see {self.prog} --help)")
+        for action in self._actions:
+            value = getattr(options, action.dest, None)
+            if isinstance(value, str) and not value.strip():
+                name = (*action.option_strings, action.metavar, action.dest)[0]
+                raise Refusal(f"{name} {value!r}: is empty (see {self.prog} --help)")
         return options
 
 

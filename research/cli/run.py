@@ -114,7 +114,7 @@ def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     }
     one_of("--size", options.size, SIZES)
     one_of("--format", options.format, FORMATS)
-    for status in filter(None, (options.retry or "").split(",")):
+    for status in options.retry.split(",") if options.retry else ():
         one_of("--retry", status, STATUSES)
     if options.shard:
         match = re.fullmatch(r"(\d+)/(\d+)", options.shard)

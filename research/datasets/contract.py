@@ -7,13 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from research.catalogues.catalogue import Mistake
+from research.catalogues.catalogue import DataError as DataError
 
 Scale = tuple[np.ndarray, np.ndarray]
-
-
-class DataError(Mistake):
-    """Data that are missing, damaged or not what they should be; says what to do."""
 
 
 class Data(NamedTuple):
@@ -108,7 +104,12 @@ class Dataset(NamedTuple):
         module, function = self.loader.split(":")
         package = __name__.rpartition(".")[0]
         read = getattr(importlib.import_module(f"{package}.{module}"), function)
-        return read(*self.arguments)
+        contents = read(*self.arguments)
+        parts = contents if isinstance(contents, Splits) else (contents,)
+        for part in parts:
+            if isinstance(part, Data):
+                check_form(self, part.x, part.y)
+        return contents
 
 
 def order(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -152,6 +153,7 @@ def check(dataset: Dataset, data: Data | Stream, part: str) -> None:
 
 def check_batch(dataset: Dataset, x: np.ndarray, y: np.ndarray, part: str) -> None:
     """The same for a batch of examples (x, y)."""
+    check_form(dataset, x, y)
     for values, what in ((x, "input"), (y, "target")):
         if values.dtype.kind == "f":
             finite = np.all(np.isfinite(values.reshape(len(values), -1)), axis=1)
@@ -162,6 +164,36 @@ def check_batch(dataset: Dataset, x: np.ndarray, y: np.ndarray, part: str) -> No
         _all(_within(y, -1, dataset), dataset, part, f"has a target {allowed}")
     elif dataset.task == "classes":
         _all(_within(y[:, None], 0, dataset), dataset, part, f"has a label {allowed}")
+
+
+# What is taken for a type that is declared, in words and by NumPy's kinds and sizes.
+_KINDS = {
+    "float32": ("floats", ("f2", "f4", "f8")),
+    "uint8": ("bytes", ("u1",)),
+    "int32": ("integers", ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")),
+}
+
+
+def check_form(dataset: Dataset, x: Any, y: Any) -> None:
+    """Raises DataError unless x and y are arrays of the declared types and shapes."""
+    inner = dataset.shape[:1] if dataset.stored == "int32" else dataset.shape
+    targets = {
+        "classes": ("int32", ()),
+        "numbers": ("float32", (dataset.classes,)),
+        "tokens": ("int32", dataset.shape[:1]),
+    }
+    wanted = {"inputs": (x, (dataset.stored, inner))}
+    wanted["targets"] = (y, targets[dataset.task])
+    for what, (values, (stored, shape)) in wanted.items():
+        words, kinds = _KINDS[stored]
+        form = f"must be {words} [{', '.join(map(str, ('examples', *shape)))}]"
+        if not isinstance(values, np.ndarray):
+            got = f"a {type(values).__name__}, no NumPy array"
+            raise DataError(f"{dataset.name}: its {what} are {got}; {form}")
+        fits = values.ndim > 0 and values.shape[1:] == shape
+        if not fits or values.dtype.str[1:] not in kinds:
+            got = f"{values.dtype} {list(values.shape)}"
+            raise DataError(f"{dataset.name}: its {what} are {got}; {form}")
 
 
 def _within(values: np.ndarray, lowest: int, dataset: Dataset) -> np.ndarray:

@@ -18,6 +18,21 @@ def batch_of(x: Any, y: Any) -> Batch:
     return {"inputs": x, "targets": y}
 
 
+def check(batch: Batch) -> None:
+    """Raises DataError unless a batch is arrays of numbers, one entry an example."""
+    counts = {}
+    for name, tree in batch.items():
+        for array in jax.tree.leaves(tree, is_leaf=lambda leaf: leaf is None):
+            shape = getattr(array, "shape", ())
+            if not shape or getattr(array.dtype, "kind", "") in tuple("OSUMm"):
+                what = f"{array.dtype} {list(shape)}" if shape else repr(array)[:40]
+                raise DataError(f"{name} are {what}; must be an array of numbers")
+            counts[name] = shape[0]
+    if len(set(counts.values())) > 1:
+        each = ", ".join(f"{count} {name}" for name, count in counts.items())
+        raise DataError(f"a batch has one entry an example of each: {each}")
+
+
 def dataset(recipe: Recipe) -> Dataset:
     return find(recipe.dataset, recipe.data_dir or None)
 

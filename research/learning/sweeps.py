@@ -196,7 +196,12 @@ def problem(recipe: Recipe) -> Problem:
 def train(
     problem: Problem, runs: Sequence[Run], steps: int, at_a_time: int = 64
 ) -> list[Trained]:
-    """Every run's outcome after `steps`, in order."""
+    """Every run's outcome after `steps`, in order.
+
+    Raises DataError where what it is measured on are no arrays of numbers.
+    """
+    for part in (problem.train, problem.test):
+        examples.check(part)
     outcomes = []
     for group in grouped(runs, at_a_time):
         outcomes += _train(problem, group, steps)
