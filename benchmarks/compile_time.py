@@ -19,7 +19,7 @@ from research.study.claims import Claim, Seen
 from research.study.declaration import Cell, Cost, Measured, Plan, Row, Shared, Study
 from research.study.estimates import Estimate, below, mean
 from research.study.plan import all_but
-from research.study.tables import Mark, Table, number
+from research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import jax
@@ -215,8 +215,8 @@ def _varies(rows: Sequence[Row], name: str) -> bool:
 
 
 def _ratio(row: Row, name: str, bound: float) -> Mark:
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    text = f"{row[name]:.2f} ({low:.2f}–{high:.2f})"
+    quartiles = row[f"{name}_low"], row[f"{name}_high"]
+    text = ranged(row[name], *quartiles, digits=2, form="f")
     return Mark(text, "good" if row[name] <= bound else "bad")
 
 

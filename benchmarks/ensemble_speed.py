@@ -19,7 +19,7 @@ from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.declaration import Cell, Cost, Measured, Plan, Row, Shared, Study
 from research.study.plan import all_but
-from research.study.tables import Mark, Table, number
+from research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import concurrent.futures as futures
@@ -341,7 +341,8 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         if row["status"] != "ok":
             body.append((*shown, *[""] * 5, Mark(row["status"], "dim")))
             continue
-        ratio = f"{row['ratio']:.2f} ({row['ratio_low']:.2f}–{row['ratio_high']:.2f})"
+        quartiles = row["ratio_low"], row["ratio_high"]
+        ratio = ranged(row["ratio"], *quartiles, digits=2, form="f")
         figures = (("cells", 3), ("compile_s", 2), ("step_ms", 3), ("gflops", 3))
         shown += tuple(number(row[name], digits) for name, digits in figures)
         agrees = Mark("yes", "good") if row["agrees"] else Mark("no", "bad")

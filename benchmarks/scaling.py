@@ -20,7 +20,7 @@ from research.store import provenance
 from research.study.axes import Axis
 from research.study.declaration import Cell, Measured, Plan, Row, Shared, Study, fixed
 from research.study.errors import Refusal
-from research.study.tables import Mark, Table, number
+from research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import jax
@@ -169,8 +169,8 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         if row["status"] != "ok":
             body.append((*label, *[""] * 4, Mark(row["reason"], "dim")))
             continue
-        low, high = row["per_example_low"], row["per_example_high"]
-        ratio = f"{row['per_example']:.2f} ({low:.2f}–{high:.2f})"
+        quartiles = row["per_example_low"], row["per_example_high"]
+        ratio = ranged(row["per_example"], *quartiles, digits=2, form="f")
         share = row["efficiency"]
         efficiency = Mark(SHARED, "dim")
         if share is not None:

@@ -26,7 +26,7 @@ from research.study.declaration import (
     Study,
 )
 from research.study.plan import all_but
-from research.study.tables import Mark, Table, number
+from research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import jax
@@ -299,8 +299,8 @@ def tables(rows: Sequence[Row]) -> list[Table]:
 
 
 def _spread(row: Row, column: str) -> str:
-    low, high = (number(row[f"{column}_ratio_{end}"], 2) for end in ("low", "high"))
-    return f"{number(row[f'{column}_ratio'], 3)} ({low}–{high})"
+    low, high = (row[f"{column}_ratio_{end}"] for end in ("low", "high"))
+    return ranged(row[f"{column}_ratio"], low, high, ends=2)
 
 
 def pictures(rows: Sequence[Row], profiles: Any) -> list[Figure]:

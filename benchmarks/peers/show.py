@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.peers.comparison import BASE
 from research.report import figures
 from research.study.declaration import Figure, Row
-from research.study.tables import Mark, Table, number
+from research.study.tables import Mark, Table, number, ranged
 
 BEHIND = 0.98  # ratios of less are red: 2 % is what the aim allows
 
@@ -93,7 +93,8 @@ def _every(rows: Sequence[Row]) -> Table:
             tone = "dim" if row["status"] == "absent" else "bad"
             body.append((*label, *[""] * 3, Mark(row["status"], tone), ""))
             continue
-        text = f"{row['ratio']:.2f} ({row['ratio_low']:.2f}–{row['ratio_high']:.2f})"
+        quartiles = row["ratio_low"], row["ratio_high"]
+        text = ranged(row["ratio"], *quartiles, digits=2, form="f")
         is_base = row["peer"] == BASE
         ratio = Mark(text, "dim") if is_base else _ratio(row["ratio"], text)
         first = Mark("1.00", "dim") if is_base else _ratio(row["first_ratio"])

@@ -9,7 +9,7 @@ from research.architectures import ARCHITECTURES
 from research.study.claims import Claim
 from research.study.declaration import Row
 from research.study.estimates import about, exact, mean
-from research.study.tables import Mark, Table, number
+from research.study.tables import Mark, Table, number, ranged
 
 # What rows of one line of growth have in common: all but the depth.
 SAME = (
@@ -263,8 +263,8 @@ def _loaded(row: Row) -> bool:
 def _costs(rows: Sequence[Row]) -> Table:
     body = []
     for row in done(rows):
-        quartiles = f"{row['step_ms_low']:.2g}–{row['step_ms_high']:.2g}"
-        step = f"{row['step_ms']:.3g} ({quartiles})"
+        quartiles = row["step_ms_low"], row["step_ms_high"]
+        step = ranged(row["step_ms"], *quartiles, ends=2)
         share = _share(row)
         body.append(
             (

@@ -25,7 +25,7 @@ from research.study.axes import Axis
 from research.study.claims import Claim, Seen
 from research.study.declaration import Cell, Cost, Measured, Plan, Row, Shared, Study
 from research.study.estimates import Estimate, above, below, mean
-from research.study.tables import Mark, Table, number
+from research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import numpy as np
@@ -126,7 +126,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         if row["status"] != "ok":
             body.append((name, *[""] * 6, Mark(row["status"], "dim")))
             continue
-        ratio = f"{row['ratio']:.3g} ({row['ratio_low']:.3g}–{row['ratio_high']:.3g})"
+        ratio = ranged(row["ratio"], row["ratio_low"], row["ratio_high"])
         marks = {True: Mark("yes", "good"), False: Mark("no", "bad"), None: ""}
         figures = ("question", "runs", "step_ms", "total_s", "n")
         shown = (number(row[f]) for f in figures)

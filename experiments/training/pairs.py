@@ -15,7 +15,7 @@ from research.study.axes import Axis
 from research.study.declaration import Measured, Row
 from research.study.estimates import Estimate, mean
 from research.study.plan import grouped
-from research.study.tables import Mark, Table, number
+from research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import numpy as np
@@ -213,10 +213,7 @@ def between(row: Mapping[str, Any], name: str, digits: int = 3) -> str:
     if not isinstance(row.get(name), float):
         return "-"
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    text = number(row[name], digits)
-    if isinstance(low, float) and isinstance(high, float):
-        text += f" ({number(low, digits)} to {number(high, digits)})"
-    return text
+    return ranged(row[name], low, high, digits, word=" to ")
 
 
 def best_table(

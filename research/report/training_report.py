@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from research.learning.recipe import NUMBERS
+from research.learning import selection
+from research.learning.recipe import FIELDS, NUMBERS
 from research.report import figures, rendering, study_report
 from research.signal import profiles
 from research.store import atomic, rows
 from research.store import folder as folders
 from research.store.folder import Folder
 from research.study.errors import Refusal
-from research.study.tables import Mark, Table, number
+from research.study.tables import Mark, Table, number, ranged
 
 STUDY = "train"
 SHOWN = ("architecture", "depth", "width", "activation", "initializer", "normalizer")
@@ -170,7 +171,9 @@ def _result(key: tuple, group: Sequence[dict], columns: Sequence[str]):
 
 
 def table(settings: Mapping[str, Any], ended: Sequence[dict]) -> Table:
-    """The outcome, one line for each combination of numbers, the best test marked."""
+    """The outcome, one line for each combination of numbers.
+
+    Marked is the best in training, never in testing."""
     varied = [
         n for n in NUMBERS if n == "learning_rate" or len(values(settings, n)) > 1
     ]
@@ -180,7 +183,7 @@ def table(settings: Mapping[str, Any], ended: Sequence[dict]) -> Table:
     best = _best(settings, ended)
     body = []
     for row in ended:
-        line: list[Any] = [number(row[name]) if row[name] else "own" for name in varied]
+        line: list[Any] = [number(_standing(settings, name, row)) for name in varied]
         line += [number(row["seeds"]), number(row["step"])]
         for name in measures:
             text = _with_range(row, name) if name == ranged else number(row[name])
@@ -197,21 +200,27 @@ def table(settings: Mapping[str, Any], ended: Sequence[dict]) -> Table:
     return Table(title, (*varied, "seeds", "step", *measures, "diverged"), tuple(body))
 
 
+def _standing(settings: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Any:
+    """A run's number, also where none was given; "none" where it stands for nothing."""
+    value = row[name]
+    value = FIELDS[name].unset(settings) if value is None else value
+    return "none" if value is None else value
+
+
 def _best(settings: Mapping[str, Any], ended: Sequence[dict]) -> Any:
-    if len(ended) < 2:
+    """The row that is best in training; None where there is no choice."""
+    outcomes = [
+        selection.outcome({**row, "diverged": row["diverged"] / row["seeds"]})
+        for row in ended
+    ]
+    if len(ended) < 2 or not any(outcome.ended for outcome in outcomes):
         return None
-    end, measure = judged(settings)
-    name = f"test_{measure}"
-    good = [row for row in ended if row[name] is not None]
-    choose = max if end == "highest" else min
-    return choose(good, key=lambda row: row[name], default=None)
+    by = "accuracy" if judged(settings)[1] == "accuracy" else "loss"
+    return ended[selection.best(outcomes, by)]
 
 
 def _with_range(row: Mapping[str, Any], name: str) -> str:
-    if row[name] is None or row[f"{name}_low"] is None:
-        return number(row[name])
-    low, high = (number(row[f"{name}_{end}"]) for end in ("low", "high"))
-    return f"{number(row[name])} ({low}–{high})"
+    return ranged(row[name], row[f"{name}_low"], row[f"{name}_high"])
 
 
 def write(folder: Folder) -> None:
@@ -299,7 +308,8 @@ def _lines(axes: Any, settings: Mapping[str, Any], points: Sequence[dict], name:
     for place in dict.fromkeys(row["run"] for row in points):
         of_run = [row for row in points if row["run"] == place]
         rate = of_run[0]["learning_rate"]
-        label = None if rate in labelled else ("own" if rate is None else f"{rate:g}")
+        shown = f"{_standing(settings, 'learning_rate', of_run[0]):g}"
+        label = None if rate in labelled else shown
         labelled.add(rate)
         line = [np.nan if row[name] is None else row[name] for row in of_run]
         colour = colours[rates.index(rate) % len(colours)]

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+RESOLUTION = 6  # figures: what is beyond them differs between machines
+
 
 class Mark(NamedTuple):
     """A table entry that stands out: bad (red), warning (yellow), good (green), dim."""
@@ -34,6 +36,46 @@ def number(value: Any, digits: int = 3) -> str:
             return str(int(value))
         return f"{value:.{digits}g}"
     return str(value)
+
+
+def ranged(
+    value: Any,
+    low: Any,
+    high: Any,
+    digits: int = 3,
+    ends: int | None = None,
+    form: str = "g",
+    word: str = "–",
+) -> str:
+    """A number and its range, with digits enough that ends which differ look different.
+
+    digits, ends: as many as there are at least, of the number and of the ends: figures,
+    or decimals where `form` is "f". Without a range the number alone.
+
+    >>> ranged(286.4, 285.1, 288.0, ends=2), ranged(1.0, 0.9996, 1.0004, 2, form="f")
+    ('286 (285–288)', '1.0000 (0.9996–1.0004)')
+    """
+    if not all(isinstance(end, int | float) for end in (value, low, high)):
+        return number(value, digits)
+    ends = digits if ends is None else ends
+    if form == "g":  # no exponent where figures are left out before the point
+        whole = max(_figures(end) for end in (value, low, high))
+        digits, ends = max(digits, whole), max(ends, whole)
+    write = {
+        "g": lambda v, count: number(float(v), count),
+        "f": lambda v, count: f"{v:.{count}f}",
+    }[form]
+    counts = range(ends, max(ends, RESOLUTION) + 1)
+    apart = (count for count in counts if write(low, count) != write(high, count))
+    ends = next(apart, ends)
+    shown = write(value, max(digits, ends))
+    return f"{shown} ({write(low, ends)}{word}{write(high, ends)})"
+
+
+def _figures(value: float) -> int:
+    """Figures before the point, of numbers that are written without an exponent."""
+    size = abs(value)
+    return len(str(round(size))) if 1 <= size < 1e6 else 0
 
 
 def flat(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], title: str = ""):

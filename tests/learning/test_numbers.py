@@ -134,7 +134,9 @@ def test_warm_up_counts_with_every_schedule(name):
 
 def test_warm_up_is_no_longer_than_the_run():
     assert typed("--steps", "50", "--warmup", "50,0")["warmup"] == (50.0, 0.0)
-    with pytest.raises(Refusal, match=r"--warmup 10,51: is longer than the run.* 50 st"):
+    with pytest.raises(
+        Refusal, match=r"--warmup 10,51: is longer than the run.* 50 st"
+    ):
         typed("--steps", "50", "--warmup", "10,51")
 
 
@@ -160,7 +162,9 @@ def test_a_folder_of_data_that_are_in_none_is_refused(name, tmp_path):
     if name == "fashion_mnist":
         assert find(name, tmp_path).arguments == (str(tmp_path),)
         return
-    with pytest.raises(DataError, match=r"not read from a folder.*fashion_mnist and tf"):
+    with pytest.raises(
+        DataError, match=r"not read from a folder.*fashion_mnist and tf"
+    ):
         find(name, tmp_path)
 
 
