@@ -97,3 +97,26 @@ def test_what_does_not_fit_is_not_called():
     with pytest.raises(MemoryError, match="GiB"):
         timing.stages(noting, jnp.ones(1000), memory=100)
     assert not called
+
+
+def by_hand(values, share):
+    """The quantile between sorted values, a straight line from each to the next."""
+    ordered, place = sorted(values), share * (len(values) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 100])
+def test_a_spread_is_the_median_and_the_quartiles(count):
+    random = np.random.default_rng(count)
+    for values in (random.exponential(size=count), -random.pareto(1.5, size=count)):
+        spread = timing.spread(values)
+        quartiles = (spread.low, spread.median, spread.high)
+        wanted = [by_hand(values.tolist(), share) for share in (0.25, 0.5, 0.75)]
+        np.testing.assert_allclose(quartiles, wanted, rtol=1e-12)
+        assert spread.n == count
+        times = timing.times(values)
+        in_ms = (times.low_ms, times.median_ms, times.high_ms)
+        np.testing.assert_allclose(in_ms, 1e3 * np.array(wanted), rtol=1e-12)
+        assert timing.ratio(values, np.full(count, 2.0)) == timing.spread(values / 2)
