@@ -8,7 +8,8 @@ stage). A device keeps its part and is sent a layer's others when it comes to th
 Nothing of training is written again. State and batches are placed, and from that jit
 makes one program for all devices that computes what it computes on one: the batch's own
 examples, means and batch norm over all of it, the same random numbers. Only sums are
-taken in another order, so results are equal to float tolerance and not bit for bit.
+taken in another order: a step is equal to float tolerance and not bit for bit, and many
+steps let the difference grow.
 Source: Xu et al. 2021, GSPMD, arXiv:2105.04663; Rajbhandari et al. 2020, ZeRO,
 arXiv:1910.02054.
 """
