@@ -54,7 +54,7 @@ MISTAKES = [
     (["run", "gradient_flow", "--dept", "4"], ["--dept", "did you mean --depth"]),
     (["run", "gradient_flow", "4"], ["unexpected '4'"]),
     (["run", "gradient_flow", "--activation", "rleu"], ["'rleu'", "relu"]),
-    (["run", "gradient_flow", "--activation", ""], ["unknown activation ''"]),
+    (["run", "gradient_flow", "--activation", ""], ["--activation '': is empty"]),
     (["run", "gradient_flow", "--initializer", "he"], ["'he'", "he_normal"]),
     (["run", "gradient_flow", "--architecture", "mpl"], ["'mpl'", "mlp"]),
     (["run", "gradient_flow", "--depth", "0"], ["--depth 0", "from 1"]),
