@@ -36,7 +36,7 @@ with lazily():
     from research.learning import examples, loop, recipe, supervised
     from research.learning import feed as feeds
     from research.learning import system as systems
-    from research.signal import ensembles, profiles
+    from research.signal import ensembles, interval, profiles
 
 FOLDS = 5
 ASKED = 0.95
@@ -171,7 +171,7 @@ def accuracies(cell):
     # Folds of one repetition share their training examples; repetitions are the draws.
     each = right.mean(axis=1)
     mean, error = profiles.over_seeds(each)
-    low, high = profiles.interval(each)
+    low, high = interval.of_share(mean, error, len(each), len(data.y))
     values = {
         "accuracy": mean,
         "accuracy_se": error,

@@ -115,7 +115,7 @@ def tables(rows):
         for start in STARTS:
             values = {key: row[f"{start}_{key}"] for key in SHOWN}
             low, high = values["test_accuracy_high"], values["test_accuracy_low"]
-            ends = "" if low is None else f" ({1 - low:.1%} to {min(1, 1 - high):.1%})"
+            ends = "" if low is None else f" ({1 - low:.1%} to {1 - high:.1%})"
             error = f"{values['test_error']:.1%}{ends}"
             body.append(
                 (

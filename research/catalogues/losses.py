@@ -42,6 +42,7 @@ class Loss(NamedTuple):
 
 
 ACCURACY = ("highest", "accuracy")
+SHARES = ("accuracy",)  # measures that are shares of the examples, in [0, 1]
 
 
 def _labels(outputs: Any, batch: Mapping[str, Any]) -> Any:

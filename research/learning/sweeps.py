@@ -193,6 +193,11 @@ def problem(recipe: Recipe) -> Problem:
     return Problem(supervised.system(recipe), feeds, data, some, test)
 
 
+def size(part: Batch) -> int:
+    """How many examples a part of a problem has."""
+    return len(jax.tree.leaves(part)[0])
+
+
 def train(
     problem: Problem, runs: Sequence[Run], steps: int, at_a_time: int = 64
 ) -> list[Trained]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from research.catalogues.initializers import NoCriticalPoint
+from research.catalogues.losses import SHARES
 from research.catalogues.optimizers import OPTIMIZERS, Hyper, tried
 from research.learning import recipe as recipes
 from research.learning import selection, sweeps
@@ -13,10 +14,11 @@ from research.learning.recipe import NUMBERS
 from research.learning.supervised import Numbers
 from research.learning.sweeps import Run, Trained
 from research.learning.system import LARGEST
-from research.signal import measurement, profiles
+from research.signal import interval, measurement, profiles
 from research.signal.measured import Measured
 
 POINTS = 200  # of a loss curve that is kept, at most
+PARTS = ("train", "test")
 WINDOW = 20  # steps whose batches are taken together when a target is looked for
 
 # Of a recipe's numbers, those that the optimizer and the initialiser take.
@@ -84,10 +86,11 @@ def _measure(cells: Sequence[Mapping[str, Any]], at_a_time: int, target: float):
     if flat:
         steps = cells[0]["steps"]
         problem = sweeps.problem(recipes.of(cells[0]))
+        sizes = {part: sweeps.size(getattr(problem, part)) for part in PARTS}
         done = iter(sweeps.train(problem, flat, steps, at_a_time))
         for number, cell_runs in runs.items():
             trained = [next(done) for _ in cell_runs]
-            results[number] = result(trained, target)
+            results[number] = result(trained, target, sizes)
     return [results[number] for number in range(len(cells))]
 
 
@@ -118,8 +121,13 @@ def best(rates: Sequence[float], results: Sequence[Measured]) -> Measured:
     return chosen._replace(values=values, profiles=arrays)
 
 
-def result(trained: Sequence[Trained], target: float) -> Measured:
-    """The row of one cell, from its seeds' outcomes."""
+def result(
+    trained: Sequence[Trained], target: float, sizes: Mapping[str, int]
+) -> Measured:
+    """The row of one cell, from its seeds' outcomes.
+
+    sizes: how many examples each of PARTS has.
+    """
     stops = [one.diverged for one in trained if one.diverged is not None]
     losses = np.stack([one.log["loss"] for one in trained])
     right = [one.log["accuracy"] for one in trained if "accuracy" in one.log]
@@ -133,8 +141,8 @@ def result(trained: Sequence[Trained], target: float) -> Measured:
         "falling": _falling(trained),
         "steps_to_target": middle(reached),
     }
-    for part in ("train", "test"):
-        values |= _measured(part, trained)
+    for part in PARTS:
+        values |= _measured(part, trained, sizes[part])
     curves = {
         "loss": smooth(losses),
         **({"right": smooth(right)} if right else {}),
@@ -170,20 +178,26 @@ def at_end(right: Any) -> Any:
     return np.mean(np.asarray(right)[..., -WINDOW:], axis=-1, dtype=np.float64)
 
 
-def _measured(part: str, trained: Sequence[Trained]) -> dict[str, Any]:
+def _measured(part: str, trained: Sequence[Trained], size: int) -> dict[str, Any]:
     """Columns of every measure of a part; losses of the runs that have not diverged."""
     columns: dict[str, Any] = {}
     for name in sorted(getattr(trained[0], part), reverse=True):
         ended = [one for one in trained if name != "loss" or one.diverged is None]
         each = [float(getattr(one, part)[name]) for one in ended]
-        columns |= _over_seeds(f"{part}_{name}", each)
+        columns |= _over_seeds(f"{part}_{name}", each, size if name in SHARES else None)
     return columns
 
 
-def _over_seeds(name: str, values: Sequence[float]) -> dict[str, Any]:
-    """A mean, its standard error, and its 95 % confidence interval."""
+def _over_seeds(name: str, values: Sequence[float], size: int | None) -> dict[str, Any]:
+    """A mean, its standard error, and its 95 % confidence interval.
+
+    size: of a share, how many examples it is of.
+    """
     mean, error = profiles.over_seeds(np.asarray(values))
-    low, high = profiles.interval(np.asarray(values))
+    if size is None:
+        low, high = interval.student(mean, error, len(values))
+    else:
+        low, high = interval.of_share(mean, error, len(values), size)
     return {name: mean, f"{name}_se": error, f"{name}_low": low, f"{name}_high": high}
 
 

@@ -13,11 +13,13 @@ from benchmarks.max_trainable_depth import study as max_trainable_depth
 from benchmarks.max_trainable_depth.search import Ladder, ladder, search
 from benchmarks.trainability import study as trainability
 from research.architectures import ARCHITECTURES
+from research.catalogues.losses import LOSSES, SHARES
 from research.catalogues.optimizers import OPTIMIZERS
 from research.learning import recipe, supervised, sweeps
 from research.learning import training as core
 from research.learning.sweeps import Trained
 from research.report.rendering import as_markdown, text_of
+from research.signal import interval
 from research.signal.measured import Measured
 from research.study import plan
 from research.study.claims import judge
@@ -57,6 +59,40 @@ def test_the_search_asks_each_depth_once_and_few_of_them():
     depths = []
     search(lambda depth: depths.append(depth) or depth <= 50, ANY)
     assert depths == [1, 2, 4, 8, 16, 32, 64, 45]
+
+
+def test_an_interval_of_a_share_stays_between_0_and_1():
+    rights = (1.0, 1.0, 0.96)
+    row = core.result([trained(right) for right in rights], 0.9, SIZES).values
+    mean, error = np.mean(rights), np.std(rights, ddof=1) / 3**0.5
+    assert mean + interval.quantile(3) * error > 1  # what Student's would have said
+    for part in SIZES:
+        low, high = (row[f"{part}_accuracy_{end}"] for end in ("low", "high"))
+        assert 0 < low < mean < high < 1
+    # A loss is no share.
+    row = core.result([trained(1, loss=loss) for loss in (1, 2, 3)], 0.9, SIZES).values
+    ends = interval.student(2.0, 3**-0.5, 3)
+    assert (row["test_loss_low"], row["test_loss_high"]) == pytest.approx(ends)
+    # Seeds that agree are as many draws as they have examples.
+    row = core.result([trained(1.0)] * 3, 0.9, SIZES).values
+    for part, size in SIZES.items():
+        assert row[f"{part}_accuracy_se"] == 0 and row[f"{part}_accuracy_high"] == 1
+        assert 1 - row[f"{part}_accuracy_low"] == pytest.approx(
+            interval.quantile(3) ** 2 / (3 * size), rel=0.02
+        )
+
+
+def test_measures_that_are_shares_are_known_as_such():
+    """And no others: those that outputs far off drive beyond 1."""
+    outputs = 100 * np.random.default_rng(0).standard_normal((64, 8, 10))
+    labels = np.arange(64 * 8).reshape(64, 8) % 10
+    for loss in LOSSES.values():
+        targets = labels if loss.name in ("classes", "tokens") else outputs[::-1]
+        batch = {"targets": targets, "inputs": outputs[::-1]}
+        for name, measure in loss.measures.items():
+            values = np.asarray(measure(outputs, batch))
+            assert np.min(values) >= 0
+            assert (np.max(values) <= 1) == (name in SHARES), (loss.name, name)
 
 
 def test_the_search_ends_at_the_cap_and_at_nothing():
@@ -110,6 +146,9 @@ def test_smoothed_curves_keep_their_mean():
     assert core.smooth(curves[:, :7]).shape == (2, 7)
 
 
+SIZES = {"train": 1437, "test": 360}
+
+
 def trained(right, diverged=None, loss=0.5):
     measures = {"loss": np.float32(loss), "accuracy": np.float32(right)}
     log = {name: np.full(40, value) for name, value in measures.items()}
@@ -117,7 +156,7 @@ def trained(right, diverged=None, loss=0.5):
 
 
 def test_a_diverging_cell_is_a_row():
-    result = core.result([trained(0.1, 3, np.nan), trained(0.1, 5, np.nan)], 0.9)
+    result = core.result([trained(0.1, 3, np.nan), trained(0.1, 5, np.nan)], 0.9, SIZES)
     assert result.status == "diverged" and "step 3" in result.reason
     assert result.values["diverged"] == 1.0
     assert result.values["train_accuracy"] == pytest.approx(0.1)
@@ -125,9 +164,9 @@ def test_a_diverging_cell_is_a_row():
 
 
 def test_the_best_rate_is_the_most_accurate_and_then_the_soonest():
-    slow = core.result([trained(0.95)] * 2, 0.99)
-    soon = core.result([trained(0.95)] * 2, 0.9)
-    broken = core.result([trained(0.99, 3, np.nan)] * 2, 0.9)
+    slow = core.result([trained(0.95)] * 2, 0.99, SIZES)
+    soon = core.result([trained(0.95)] * 2, 0.9, SIZES)
+    broken = core.result([trained(0.99, 3, np.nan)] * 2, 0.9, SIZES)
     best = core.best((0.1, 1.0, 10.0), [slow, soon, broken])
     assert best.values["best_rate"] == 1.0
     assert best.values["rates_diverged"] == pytest.approx(1 / 3)
