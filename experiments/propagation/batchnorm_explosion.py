@@ -55,7 +55,7 @@ def finish(cell, result):
     if result.status != "ok":
         return Measured(result.status, result.reason, values)
     log10_gradient = result.profiles["log10_gradient"]
-    slopes = profiles.over_seeds(profiles.slope(log10_gradient, EDGE))
+    slopes = profiles.over_seeds(profiles.slope(log10_gradient, EDGE), 1.0)
     rate = 10 ** (2 * slopes.mean)
     values |= {"rate": rate, "log10_ratio": result.values["log10_ratio"]}
     if cell["seeds"] > 1:

@@ -111,8 +111,9 @@ def spectra(cell, capacity):
 
     log10 = np.stack([of(seed) for seed in range(cell["seeds"])]).astype(np.float64)
     isometry = jacobian.isometry(log10)
-    mean = profiles.over_seeds(isometry.log10_mean)
-    variance = profiles.over_seeds(isometry.variance)
+    mean = profiles.over_seeds(isometry.log10_mean, depth)
+    # Squares that are equal but for some ten roundings have none.
+    variance = profiles.over_seeds(isometry.variance, 100 * profiles.EPSILON)
     spread = slopes_spread(activation, cell["q_star"])
     values = {
         "sigma_w2": member.hidden.sigma_w2,

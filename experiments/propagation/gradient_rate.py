@@ -32,11 +32,12 @@ def finish(cell, result):
     if result.status != "ok":
         return Measured(result.status, result.reason, values)
     measured = result.profiles["log10_gradient"]
-    slopes = profiles.over_seeds(profiles.slope(measured, EDGE))
+    slopes = profiles.over_seeds(profiles.slope(measured, EDGE), 1.0)
     values |= {"log10_slope": slopes.mean, "log10_slope_se": slopes.error}
     length, q_star = result.profiles["log10_length"], values["q_star"]
     finite = q_star is not None and 0 < q_star < np.inf
-    values["drift"] = float(length[-1] - np.log10(q_star)) if finite else None
+    drift = length[-1] - np.log10(q_star) if finite else None
+    values["drift"] = profiles.resolved(drift, len(length)) if finite else None
     names = ("log10_gradient", "log10_gradient_theory")
     arrays = {k: result.profiles[k] for k in names if k in result.profiles}
     return Measured("ok", "", values, arrays)

@@ -31,6 +31,7 @@ with lazily():
     from research.theory import activation
 
 ALIVE = 3.0  # decades: a norm within a factor of 1,000 of 1 counts as kept
+ROUNDINGS = 10  # of float32, in a step's product and in what a rate is compared with
 
 
 def measure(cells, shared, memory):
@@ -61,7 +62,7 @@ def norms_by_lag(cell):
         reason = "some Jacobian is 0: no unit is left that passes it"
         return Measured("lost", reason, values)
     rates = np.array([rate(lags, seed) for seed in log10])
-    estimate = profiles.over_seeds(rates)
+    estimate = profiles.over_seeds(rates, ROUNDINGS)
     values |= {"rate": estimate.mean, "rate_se": estimate.error}
     values["log10_norm"] = float(np.mean(log10[:, -1]))
     if plain:
@@ -87,8 +88,8 @@ def bounds(kernels, gamma):
         "gamma": gamma,
         "rho": float(np.mean(largest(kernels))),
         "radius": float(np.mean(radii(kernels))),
-        "bound": float(np.mean(bound)),
-        "bound_worst": float(np.max(bound)),
+        "bound": profiles.resolved(np.mean(bound), ROUNDINGS),
+        "bound_worst": profiles.resolved(np.max(bound), ROUNDINGS),
     }
 
 
@@ -106,9 +107,9 @@ def off_bounds(kernels, gamma, lags, log10, rates):
     """What the norms of a plain net's seeds miss the bound, and the radius, by."""
     bound = np.log10(largest(kernels) * gamma)
     over = np.max(log10, axis=2) / lags - bound[:, None]  # [seeds, lags]
-    off = profiles.over_seeds(rates - np.log10(radii(kernels)))
+    off = profiles.over_seeds(rates - np.log10(radii(kernels)), ROUNDINGS)
     return {
-        "excess": float(np.max(over)),
+        "excess": profiles.resolved(np.max(over), ROUNDINGS),
         "off_radius": off.mean,
         "off_radius_se": off.error,
     }

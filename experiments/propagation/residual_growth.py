@@ -57,17 +57,26 @@ def finish(cell, result):
 
 
 def growth(length, power_misfit, rate_misfit):
-    """The law that fits better; "bounded" if the length grows less than tenfold."""
+    """The law that fits better; "bounded" if the length grows less than tenfold.
+
+    Of two that fit as well, the slower: growth has to be seen to be called exponential.
+    """
     if np.ptp(length) < 1:
         return "bounded"
     return "exponential" if rate_misfit < power_misfit else "polynomial"
 
 
 def fit(x, y):
-    """(slopes, root mean square residuals) [seeds] of least-squares lines; y [seeds, x]."""
+    """(slopes, root mean square residuals) [seeds] of least-squares lines; y [seeds, x].
+
+    y: log10 of float32's numbers, one a layer. What is below their rounding is 0.
+    """
     slope, offset = np.polyfit(x, y.T, 1)
     residual = y - slope[:, None] * x - offset[:, None]
-    return slope, np.sqrt(np.mean(residual**2, axis=1))
+    misfit = np.sqrt(np.mean(residual**2, axis=1))
+    slopes = [profiles.resolved(one) for one in slope]
+    misfits = [profiles.resolved(one, y.shape[1]) for one in misfit]
+    return np.array(slopes), np.array(misfits)
 
 
 def tables(rows):

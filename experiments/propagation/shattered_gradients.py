@@ -63,14 +63,14 @@ def _finish(cell, net, typical, line):
     correlation = typical.correlation
     if not np.all(np.isfinite(correlation)):
         return Measured("lost", "a gradient is zero, or not finite", {})
-    estimates = [profiles.over_seeds(column) for column in correlation.T]
+    estimates = [profiles.over_seeds(column, 1.0) for column in correlation.T]
     mean, error = (np.array(values) for values in zip(*estimates, strict=True))
     theory = gradient_pairs.wide_correlations(net, cell["depth"])
     last = seen(mean, error)
     values = {
         "correlation": mean[-1],
         "correlation_se": error[-1],
-        "correlation_theory": theory[-1],
+        "correlation_theory": profiles.resolved(theory[-1]),
         "layers_fitted": last,
         "law": "",
     }
@@ -78,12 +78,13 @@ def _finish(cell, net, typical, line):
     if net.name in NAMES:
         values["limit"] = limit(net)
     worst = int(np.argmax(np.abs(mean - theory) - 3 * error))
-    values |= {"theory_gap": mean[worst] - theory[worst], "theory_gap_se": error[worst]}
-    active = profiles.over_seeds(typical.co_active[:, -1])
+    gap = profiles.resolved(mean[worst] - theory[worst])
+    values |= {"theory_gap": gap, "theory_gap_se": error[worst]}
+    active = profiles.over_seeds(typical.co_active[:, -1], 1.0)
     values |= {"co_active": active.mean, "co_active_se": active.error}
     acf = autocorrelation(line.covariance)
     for lag in LAGS:
-        of = profiles.over_seeds(acf[:, -1, lag])
+        of = profiles.over_seeds(acf[:, -1, lag], 1.0)
         values |= {f"acf_{lag}": of.mean, f"acf_{lag}_se": of.error}
     arrays = {"correlation": mean, "error": error, "theory": theory}
     arrays |= {"autocorrelation": acf.mean(0), "series": line.series[0]}
@@ -112,6 +113,7 @@ def _laws(correlation, theory, last):
             slope, predicted = np.exp(slope), np.exp(predicted)
             error = error * slope
         values |= {law: slope, f"{law}_se": error, f"{law}_theory": predicted}
+    # What is constant is both, 1^L and L^0: the simpler is said.
     return values | {"law": min(misfits, key=misfits.__getitem__)}
 
 
@@ -127,18 +129,20 @@ def limit(net):
 def fit(x, correlation):
     """(slope of the log of the mean over seeds, its standard error, rms residual).
 
-    correlation: [seeds, x's size]. The error is the jackknife's; nan for one seed.
+    correlation: [seeds, x's size]. The error is the jackknife's; nan for one seed. All
+    are resolved at a correlation's scale, which is 1: what is constant has the slope 0.
     """
     mean = correlation.mean(0)
     slope, offset = np.polyfit(x, np.log(mean), 1)
     misfit = np.sqrt(np.mean((np.log(mean) - slope * x - offset) ** 2))
+    slope, misfit = profiles.resolved(slope), profiles.resolved(misfit, 10)
     seeds = len(correlation)
     if seeds == 1:
-        return float(slope), np.nan, float(misfit)
+        return slope, np.nan, misfit
     without = (seeds * mean - correlation) / (seeds - 1)
     slopes = np.polyfit(x, np.log(np.maximum(without, 1e-12)).T, 1)[0]
     error = np.sqrt((seeds - 1) * np.mean((slopes - slopes.mean()) ** 2))
-    return float(slope), float(error), float(misfit)
+    return slope, profiles.resolved(error), misfit
 
 
 CONSTANT = 1e-10  # a smaller share of the mean square is rounding: float32's, squared
@@ -215,7 +219,10 @@ def draw_figures(rows, profiles):
     ]
 
 
-WITHIN = {"rate": 0.05, "power": 0.1}  # fits over as many layers as a quarter of the width
+WITHIN = {
+    "rate": 0.05,
+    "power": 0.1,
+}  # fits over as many layers as a quarter of the width
 
 
 HERE = "ReLU nets of 50 layers of 200 units, 8 drawn nets, independent Gaussian inputs"

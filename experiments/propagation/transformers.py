@@ -162,7 +162,7 @@ def exponent(log10, depths, least=1):
     chosen = np.asarray(depths) >= least
     powers = np.log10(np.asarray(depths, np.float64)[chosen])
     slopes = np.polyfit(powers, np.asarray(log10, np.float64)[:, chosen].T, 1)[0]
-    return profiles.over_seeds(slopes)
+    return profiles.over_seeds(slopes, 1.0)
 
 
 def table(rows, title, headers, names, tone):

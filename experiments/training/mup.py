@@ -95,7 +95,7 @@ def finish(cell, result):
     arrays["sizes"] = sizes
     if np.all(np.isfinite(sizes)) and np.all(sizes > 0):
         for name, place in (("hidden", -2), ("output", -1)):
-            size = profiles_of.over_seeds(np.log2(sizes[1, :, place]))
+            size = profiles_of.over_seeds(np.log2(sizes[1, :, place]), 1.0)
             values |= {f"{name}_size": size.mean, f"{name}_size_se": size.error}
     return Measured(result.status, result.reason, values, arrays)
 

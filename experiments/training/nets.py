@@ -173,7 +173,7 @@ def log2_longer(long: Any, short: Any) -> tuple[float | None, float | None]:
     """
     if not np.all(np.isfinite([long, short])):
         return None, None
-    mean, error = profiles.over_seeds(np.log2(long / short))
+    mean, error = profiles.over_seeds(np.log2(long / short), 1.0)
     return mean, finite(error)
 
 

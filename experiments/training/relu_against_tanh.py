@@ -59,7 +59,7 @@ def finish(cell, result):
     values = dict(pairs.measured(cell, result, "steps").values)
     if "steps_to_target" in result.profiles:
         at = np.minimum(result.profiles["steps_to_target"], cell["steps"])
-        mean, spread = profiles_of.over_seeds(np.log(at))
+        mean, spread = profiles_of.over_seeds(np.log(at), 1.0)
         values |= {"log_steps": mean, "log_steps_se": spread}
     return Measured(result.status, result.reason, values, result.profiles)
 

@@ -166,10 +166,13 @@ def result(settings: CellSettings, member: Member, signal: Signal) -> Measured:
         "signal_lost_at": lost[0] if lost else None,
         "signal_lost_how": lost[1] if lost else None,
         "saturated": _mean(signal.saturated[:, -1]),
-        "log10_length": _mean(signal.log10_length[:, -1]),
-        "log10_length_se": _error(signal.log10_length[:, -1]),
-        "decorrelation": _mean(signal.decorrelation[:, -1]),
-        "decorrelation_se": _error(signal.decorrelation[:, -1]),
+        "log10_length": _mean(signal.log10_length[:, -1], signal.log10_length.shape[1]),
+        "log10_length_se": _error(
+            signal.log10_length[:, -1], signal.log10_length.shape[1]
+        ),
+        # Half a squared distance: what `lost_at` calls correlated is 0.
+        "decorrelation": _mean(signal.decorrelation[:, -1], profiles.EPSILON),
+        "decorrelation_se": _error(signal.decorrelation[:, -1], profiles.EPSILON),
         **theory,
     }
     arrays = {
@@ -190,8 +193,10 @@ def result(settings: CellSettings, member: Member, signal: Signal) -> Measured:
         status, reason = _without_gradient(lost, int(np.sum(~finite)), len(finite))
         values["verdict"] = "lost" if status == "lost" else status
         return Measured(status, reason, values, arrays)
-    ratios = profiles.over_seeds(profiles.ratio(signal.log10_gradient))
-    slopes = profiles.over_seeds(profiles.slope(signal.log10_gradient))
+    # A layer's decades are known to float32's precision: a ratio adds up its layers'.
+    layers = signal.log10_gradient.shape[1] - 1
+    ratios = profiles.over_seeds(profiles.ratio(signal.log10_gradient), layers)
+    slopes = profiles.over_seeds(profiles.slope(signal.log10_gradient), 1.0)
     values |= {
         "log10_ratio": ratios.mean,
         "log10_ratio_se": ratios.error,
@@ -202,15 +207,16 @@ def result(settings: CellSettings, member: Member, signal: Signal) -> Measured:
     return Measured("ok", "", values, arrays)
 
 
-def _mean(values: Any) -> float | None:
+def _mean(values: Any, scale: float = 1.0) -> float | None:
     finite = values[np.isfinite(values)]
-    return float(np.mean(finite, dtype=np.float64)) if finite.size else None
+    if not finite.size:
+        return None
+    return profiles.resolved(np.mean(finite, dtype=np.float64), scale)
 
 
-def _error(values: Any) -> float | None:
+def _error(values: Any, scale: float) -> float | None:
     """The standard error of the mean of values [seeds]; None where it has none."""
-    finite = values[np.isfinite(values)]
-    error = profiles.over_seeds(finite).error
+    error = profiles.over_seeds(values[np.isfinite(values)], scale).error
     return float(error) if np.isfinite(error) else None
 
 
@@ -267,8 +273,10 @@ def theory_of(settings: CellSettings, member: Member):
     )
     values["log10_length_theory"] = length
     if line is not None:
-        values["log10_slope_theory"] = float(profiles.slope(line[None])[0])
-        values["log10_ratio_theory"] = float(line[0] - line[-1])
+        slope, ratio = profiles.slope(line[None])[0], line[0] - line[-1]
+        # As what is measured beside them: a critical net's are 0, whatever is rounded.
+        values["log10_slope_theory"] = profiles.resolved(slope)
+        values["log10_ratio_theory"] = profiles.resolved(ratio, len(line) - 1)
     plain = branch == (0.0, 1.0) and normalizer == "none"
     if plain:
         values |= _infinite_depth(activation.name, float(sigma_w2), float(sigma_b2))
@@ -330,5 +338,6 @@ def _infinite_depth(name: str, sigma_w2: float, sigma_b2: float) -> dict[str, An
         "theory_reason": theory.reason or None,
     }
     slope = 0.5 * np.log10(theory.chi_1) if theory.chi_1 > 0 else np.nan
-    values["log10_slope_theory"] = float(slope) if np.isfinite(slope) else None
+    finite = np.isfinite(slope)
+    values["log10_slope_theory"] = profiles.resolved(slope) if finite else None
     return values

@@ -4,12 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.lazy import lazily
-
-with lazily():
-    import scipy.special as special
-
-EPSILON = float(np.finfo(np.float32).eps)
+EPSILON = float(np.finfo(np.float32).eps)  # what float32 resolves beside 1
 
 
 class Estimate(NamedTuple):
@@ -19,23 +14,29 @@ class Estimate(NamedTuple):
     error: float
 
 
-def over_seeds(values: np.ndarray) -> Estimate:
-    """The mean of values [seeds] and its standard error (nan for one seed)."""
+def resolved(value: float, scale: float = 1.0) -> float:
+    """The value, or 0 where float32 does not tell it from 0 beside numbers of this scale.
+
+    What is left of 0 is rounding, and no two processors round alike.
+
+    >>> resolved(-2.4e-17), resolved(1e-6), resolved(1e-6, scale=64)
+    (0.0, 1e-06, 0.0)
+    """
+    return 0.0 if abs(value) < EPSILON * scale else float(value)
+
+
+def over_seeds(values: np.ndarray, scale: float = 0.0) -> Estimate:
+    """The mean of values [seeds] and its standard error (nan for one seed).
+
+    Both are `resolved`, at the scale of the values, or at that of what they are
+    differences of, where it is larger.
+    """
     values = np.asarray(values, np.float64)
     if values.size == 0:
         return Estimate(np.nan, np.nan)
     error = np.std(values, ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
-    return Estimate(float(np.mean(values)), float(error))
-
-
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % confidence interval of the mean of values [seeds]; nan for one seed.
-
-    Student's t: for few seeds wider than two standard errors.
-    """
-    mean, error = over_seeds(values)
-    half = float(special.stdtrit(max(len(values) - 1, 1), 0.975)) * error
-    return mean - half, mean + half
+    scale = max(scale, float(np.max(np.abs(values))))
+    return Estimate(resolved(np.mean(values), scale), resolved(error, scale))
 
 
 def ratio(log10_gradient: Any) -> np.ndarray:
