@@ -1,6 +1,7 @@
 """How a quantity grows with depth, apart from what it is at any depth."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +15,8 @@ RESOLUTION = 5e-10
 class Growth(NamedTuple):
     """fixed + rate × depth^exponent; the exponent is 0 where nothing grows.
 
-    error: the exponent's standard error; None where there are as many points as numbers
-      fitted.
+    error: the exponent's standard error, 0 where the fit is exact but for rounding; None
+      where there are as many points as numbers fitted.
     constant: all values are one, to RESOLUTION.
     """
 
@@ -31,6 +32,8 @@ def growth(
     depths: Sequence[float], values: Sequence[float], noise: float = 0.0
 ) -> Growth | None:
     """By least squares of relative errors, nothing below 0; None of fewer than three.
+
+    Of exponents that fit alike, the simplest.
 
     noise: the values' relative deviation, at least: of four that lie on a curve of three
       numbers by luck, what is left says nothing.
@@ -49,11 +52,20 @@ def growth(
             0.0, _flat_error(d, v, 0.0, noise, fixed), fixed, 0.0, len(d), True
         )
     tried = [(*_linear(d**exponent, v), exponent) for exponent in EXPONENTS]
-    squares, fixed, rate, exponent = min(tried)
+    # What fits as well as the best, but for rounding, is a tie.
+    tied = min(tried)[0] + len(d) * RESOLUTION**2
+    fits = [fit for fit in tried if fit[0] <= tied]
+    squares, fixed, rate, exponent = min(fits, key=lambda fit: _plainness(fit[-1]))
     if rate == 0:
         return Growth(0.0, _flat_error(d, v, squares, noise, fixed), fixed, 0.0, len(d))
     error = _error(d, v, squares, noise, fixed, rate, exponent)
     return Growth(round(float(exponent), 3), error, fixed, rate, len(d))
+
+
+def _plainness(exponent: float) -> tuple[int, float]:
+    """A key that sorts exponents, the simplest first: 1, 2, ½, 1½, ¼ …"""
+    fraction = Fraction(float(exponent)).limit_denominator(200)
+    return fraction.denominator, float(fraction)
 
 
 def _linear(powers: np.ndarray, values: np.ndarray) -> tuple[float, float, float]:
@@ -85,5 +97,8 @@ def _error(d, v, squares, noise, fixed, rate, exponent) -> float | None:
     if left < 1:
         return None
     slopes = np.stack(columns, axis=1)
-    spread = np.linalg.pinv(slopes.T @ slopes) * max(squares / left, noise**2)
+    scatter = max(squares / left, noise**2)
+    if scatter <= RESOLUTION**2:
+        return 0.0
+    spread = np.linalg.pinv(slopes.T @ slopes) * scatter
     return float(spread[1, 1] ** 0.5)

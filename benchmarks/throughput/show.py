@@ -9,7 +9,7 @@ from research.architectures import ARCHITECTURES
 from research.study.claims import Claim
 from research.study.declaration import Row
 from research.study.estimates import about, exact, mean
-from research.study.tables import Mark, Table, number, ranged
+from research.study.tables import Mark, Table, number, ranged, with_error
 
 # What rows of one line of growth have in common: all but the depth.
 SAME = (
@@ -168,10 +168,9 @@ def _exponent(fit: Growth | None) -> str | Mark:
         return "-"
     if fit.constant:
         return "constant"
-    if fit.error is None:
-        return f"{fit.exponent:.2f}"
-    text = f"{fit.exponent:.2f}±{fit.error:.2f}"
-    return text if fit.error < KNOWN else Mark(text, "dim")
+    text = with_error(fit.exponent, fit.error, ".2f").replace(" ± ", "±")
+    known = fit.error is None or fit.error < KNOWN
+    return text if known else Mark(text, "dim")
 
 
 def _summary(rows: Sequence[Row]) -> Table:

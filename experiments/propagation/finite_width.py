@@ -14,7 +14,7 @@ from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
 from research.study.estimates import about, mean
-from research.study.tables import Mark, Table, number
+from research.study.tables import Mark, Table, number, with_error
 
 with lazily():
     import numpy as np
@@ -75,9 +75,9 @@ def tables(rows):
         (
             number(row["width"]),
             number(row["depth"]),
-            f"{row['mean']:.3f} ± {row['mean_se']:.3f}",
+            with_error(row["mean"], row["mean_se"]),
             f"{row['mean_theory']:.3f}",
-            f"{row['variance']:.3f} ± {number(row['variance_se'])}",
+            with_error(row["variance"], row["variance_se"]),
             f"{row['variance_theory']:.3f}",
             number(row["ln_mean_square"]),
         )
@@ -150,7 +150,7 @@ STUDY = Study(
             "networks per cell",
             (SEEDS,),
             kind="integer",
-            low=1,
+            low=2,
             high=10**6,
             single=True,
         ),

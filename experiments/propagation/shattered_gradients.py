@@ -184,8 +184,9 @@ def _line(row):
     if row.get("law"):
         of = row["law"]
         far = of != net.law or abs(row[of] - net.number) > WITHIN[of]
-        error = f" ± {row[f'{of}_se']:.2g}" if row.get(f"{of}_se") else ""
-        law = Mark(law_text(of, row[of]) + error, "bad" if far else "good")
+        error = row.get(f"{of}_se")
+        known = "" if error is None else f" ± {error:.2g}" if error else " exactly"
+        law = Mark(law_text(of, row[of]) + known, "bad" if far else "good")
         wide = law_text(of, row[f"{of}_theory"])
     correlation = f"{row['correlation']:.4f}"
     return (

@@ -10,7 +10,7 @@ from research.catalogues.normalizers import NORMALIZERS
 from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.declaration import Cost, Plan
-from research.study.tables import Mark, Table
+from research.study.tables import Mark, Table, with_error
 
 with lazily():
     import jax
@@ -174,9 +174,8 @@ def table(rows, title, headers, names, tone):
     def entry(row, name):
         if row["status"] != "ok":
             return Mark(row["status"], "bad")
-        error = row[f"{name}_se"]
-        spread = "" if error is None else f" ± {error:.3f}"
-        return Mark(f"{row[name]:+.3f}{spread}", tone(row, name))
+        text = with_error(row[name], row[f"{name}_se"], "+.3f")
+        return Mark(text, tone(row, name))
 
     body = tuple(
         (

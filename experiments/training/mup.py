@@ -27,7 +27,7 @@ from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
 from research.study.declaration import Figure, Measured, Study
-from research.study.tables import Mark, Table, number
+from research.study.tables import Mark, Table, number, with_error
 
 with lazily():
     import jax
@@ -108,7 +108,7 @@ def tables(rows):
             row["parametrization"],
             row["of"],
             Mark(
-                f"{row['gap']:+.2f} ± {2 * row['gap_se']:.2f}",
+                with_error(row["gap"], 2 * row["gap_se"], "+.2f"),
                 "good" if abs(row["gap"]) <= FLAT else "bad",
             ),
         )

@@ -90,8 +90,8 @@ def prepare(order: Order, folder: Folder) -> None:
     if before != fresh["mesh"]:  # the same run: what it computes is what it was
         note(folder, {"mesh": [before, fresh["mesh"]]}, mesh=fresh["mesh"])
         console.say(
-            f"begun on {before}, resumed on another mesh, {fresh['mesh']}: each step agrees "
-            "to float tolerance, no longer bit for bit, and many steps let that grow"
+            f"begun on {before}, resumed on another mesh, {fresh['mesh']}: each step "
+            "agrees to float tolerance, no longer bit for bit, and many steps let that grow"
         )
 
 

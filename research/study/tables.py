@@ -21,17 +21,24 @@ class Table(NamedTuple):
     rows: tuple[tuple[str | Mark, ...], ...]
 
 
-def number(value: Any, digits: int = 3) -> str:
+NEGLIGIBLE = 1e-12  # beside 1: what sums in double precision leave of 0
+
+
+def number(value: Any, digits: int = 3, scale: float = 1.0) -> str:
     """A short readable form: numbers to `digits` figures, "-" for what is not there.
 
-    >>> number(-0.150512), number(None), number(1024)
-    ('-0.151', '-', '1024')
+    scale: of what the number stands beside; what is NEGLIGIBLE there is 0.
+
+    >>> number(-0.150512), number(None), number(1024), number(-2.4e-17)
+    ('-0.151', '-', '1024', '0')
     """
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
+        if abs(value) < NEGLIGIBLE * scale:
+            return "0"
         if value == int(value) and abs(value) < 1e6:
             return str(int(value))
         return f"{value:.{digits}g}"
@@ -76,6 +83,28 @@ def _figures(value: float) -> int:
     """Figures before the point, of numbers that are written without an exponent."""
     size = abs(value)
     return len(str(round(size))) if 1 <= size < 1e6 else 0
+
+
+def with_error(value: float | None, error: float | None, form: str = ".3f") -> str:
+    """A value and its standard error, in this form: "+0.50 ± 0.02".
+
+    An interval has a width: an error that the form would show as 0 is shown to one
+    figure, and one that is 0 as "exactly". None, as of one seed, is left out.
+
+    >>> with_error(0.5, 0.02, "+.2f"), with_error(0.5, 0.002, ".2f")
+    ('+0.50 ± 0.02', '0.50 ± 0.002')
+    >>> with_error(0.5, 0.0, ".2f"), with_error(0.5, None, ".2f")
+    ('0.50 exactly', '0.50')
+    """
+    if value is None:
+        return "-"
+    text = format(value, form)
+    if error is None:
+        return text
+    if abs(error) < NEGLIGIBLE:
+        return f"{text} exactly"
+    shown = format(error, form.lstrip("+"))
+    return f"{text} ± {shown if float(shown) else format(error, '.1g')}"
 
 
 def flat(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], title: str = ""):

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.growth import Growth, growth
 from benchmarks.throughput import show as throughput_report
+from research.report.rendering import text_of
 
 SQUARES = (9, 16, 36, 64)
 
@@ -65,6 +66,40 @@ def test_what_is_nearly_constant_is_told_from_what_grows_a_little(constant):
     # One byte of a GiB.
     step = growth(depths, 2.0**30 + np.array([0, 0, 0, 1]))
     assert step is not None and not step.constant and step.exponent > 0
+
+
+NEAR = (
+    2.0**30 + np.array([0, 0, 0, 1]),  # one byte of a GiB
+    1 + 1e-9 * np.array([0, 1, 2, 4]),
+    1 + 2e-9 * np.array(SQUARES) / 64,
+    7 + 0.3 * np.array(SQUARES) ** 0.5,
+    0.3 * np.array(SQUARES) ** 1.5,
+)
+
+
+@pytest.mark.parametrize("values", NEAR)
+def test_rounding_does_not_choose_among_exponents_that_fit_alike(values):
+    random = np.random.default_rng(0)
+    rounded = 1 + 1e-15 * random.integers(-9, 10, (50, len(values)))
+    fits = {growth(SQUARES, values * change).exponent for change in rounded}
+    assert len(fits) == 1
+    simple = [growth(SQUARES, v).exponent for v in NEAR]
+    assert simple == [1, 1, 1, 0.5, 1.5]
+
+
+def test_an_exponent_has_an_interval_or_is_exact():
+    """Never ±0.00."""
+    random = np.random.default_rng(0)
+    for noise in (0.0, 1e-15, 1e-8, 1e-5, 1e-3, 0.1):
+        values = (7 + np.array(SQUARES)) * (1 + noise * random.standard_normal(4))
+        fit = growth(SQUARES, values)
+        assert fit is not None and fit.error is not None
+        shown = text_of(throughput_report._exponent(fit))
+        if noise < 1e-12:
+            assert fit.error == 0 and shown == "1.00 exactly"
+        else:
+            exponent, error = map(float, shown.split("±"))
+            assert exponent - error < exponent + error
 
 
 def test_what_falls_does_not_grow():
