@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-EXPONENTS = np.arange(0.02, 3.0, 0.005)
+STEP = 0.005
+EXPONENTS = np.arange(0.02, 3.0, STEP)
 # A part this small beside the values may be the solver's rounding, which differs with
 # the processor. Rounding stays below 1e-13; a byte in a GiB is still seen.
 RESOLUTION = 5e-10
@@ -101,4 +102,4 @@ def _error(d, v, squares, noise, fixed, rate, exponent) -> float | None:
     if scatter <= RESOLUTION**2:
         return 0.0
     spread = np.linalg.pinv(slopes.T @ slopes) * scatter
-    return float(spread[1, 1] ** 0.5)
+    return max(float(spread[1, 1] ** 0.5), STEP / 12**0.5)  # between two that are tried
