@@ -18,7 +18,7 @@ from research.catalogues.catalogue import Catalogue
 from research.catalogues.initializers import DRAWS, INITIALIZERS
 from research.lazy import lazily
 from research.report import figures
-from research.signal.measured import SURVIVES
+from research.signal.profiles import SURVIVES
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study

@@ -20,7 +20,7 @@ from research.study.tables import Mark, Table, number, ranged
 with lazily():
     import numpy as np
 
-    from research.learning import training
+    from research.learning import curves as training_curves
 
 Score = Callable[[Mapping[str, Any]], float]  # of a row; less is better
 
@@ -295,7 +295,7 @@ def draw_curves(
     colours = matplotlib.color_sequences["tab10"]
     for place, row in enumerate(rows):
         curves = shown(profiles(row)[name])
-        size = -(-row["steps"] // training.POINTS)
+        size = training_curves.stretch(row["steps"])
         at = (np.arange(curves.shape[1]) + 0.5) * size
         colour = colours[place % len(colours)]
         with np.errstate(all="ignore"):

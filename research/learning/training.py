@@ -10,6 +10,7 @@ from research.catalogues.losses import SHARES
 from research.catalogues.optimizers import OPTIMIZERS, Hyper, tried
 from research.learning import recipe as recipes
 from research.learning import selection, sweeps
+from research.learning.curves import smooth
 from research.learning.recipe import NUMBERS
 from research.learning.supervised import Numbers
 from research.learning.sweeps import Run, Trained
@@ -17,7 +18,6 @@ from research.learning.system import LARGEST
 from research.signal import interval, measurement, profiles
 from research.signal.measured import Measured
 
-POINTS = 200  # of a loss curve that is kept, at most
 PARTS = ("train", "test")
 WINDOW = 20  # steps whose batches are taken together when a target is looked for
 
@@ -218,11 +218,3 @@ def middle(steps: Sequence[int | None]) -> float | None:
     ordered = sorted(np.inf if step is None else step for step in steps)
     median = float(np.median(ordered))
     return median if np.isfinite(median) else None
-
-
-def smooth(curves: Any) -> np.ndarray:
-    """Means of equal stretches of curves [seeds, steps]: [seeds, at most POINTS]."""
-    curves = np.asarray(curves, np.float32)
-    size = -(-curves.shape[1] // POINTS)
-    whole = curves.shape[1] // size * size
-    return curves[:, :whole].reshape(len(curves), -1, size).mean(axis=2)

@@ -17,19 +17,12 @@ from research.catalogues.initializers import INITIALIZERS, NoCriticalPoint, Rule
 from research.datasets import DATASETS
 from research.signal import profiles
 from research.signal.ensembles import Member, Program, signals
-from research.signal.measured import SURVIVES, Measured
+from research.signal.measured import Measured
 from research.signal.probes import Signal
 from research.theory import mean_field, trajectories
 from research.theory.activation import kinked_at_zero
 
 CellSettings = Mapping[str, Any]
-
-
-def verdict(log10_ratio: float) -> str:
-    """ "survives", "vanishes" or "explodes": what `log10_ratio` decades amount to."""
-    if abs(log10_ratio) <= SURVIVES:
-        return "survives"
-    return "vanishes" if log10_ratio < 0 else "explodes"
 
 
 def member(settings: CellSettings) -> Member:
@@ -202,7 +195,7 @@ def result(settings: CellSettings, member: Member, signal: Signal) -> Measured:
         "log10_ratio_se": ratios.error,
         "log10_slope": slopes.mean,
         "log10_slope_se": slopes.error,
-        "verdict": verdict(ratios.mean),
+        "verdict": profiles.verdict(ratios.mean),
     }
     return Measured("ok", "", values, arrays)
 
@@ -281,7 +274,7 @@ def theory_of(settings: CellSettings, member: Member):
     if plain:
         values |= _infinite_depth(activation.name, float(sigma_w2), float(sigma_b2))
     if values["log10_ratio_theory"] is not None:
-        values["verdict_theory"] = verdict(values["log10_ratio_theory"])
+        values["verdict_theory"] = profiles.verdict(values["log10_ratio_theory"])
     return values, line
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 EPSILON = float(np.finfo(np.float32).eps)  # what float32 resolves beside 1
+SURVIVES = 3.0  # decades between first and last gradient: a factor of 1,000
 
 
 class Estimate(NamedTuple):
@@ -46,6 +47,13 @@ def ratio(log10_gradient: Any) -> np.ndarray:
     the input, positive where it explodes.
     """
     return log10_gradient[:, 0] - log10_gradient[:, -1]
+
+
+def verdict(log10_ratio: float) -> str:
+    """ "survives", "vanishes" or "explodes": what `log10_ratio` decades amount to."""
+    if abs(log10_ratio) <= SURVIVES:
+        return "survives"
+    return "vanishes" if log10_ratio < 0 else "explodes"
 
 
 def slope(log10_gradient: Any, edge: int = 0) -> np.ndarray:

@@ -17,6 +17,7 @@ from research.catalogues.losses import LOSSES, SHARES
 from research.catalogues.optimizers import OPTIMIZERS
 from research.learning import recipe, supervised, sweeps
 from research.learning import training as core
+from research.learning.curves import POINTS, smooth
 from research.learning.sweeps import Trained
 from research.report.rendering import as_markdown, text_of
 from research.signal import interval
@@ -139,11 +140,11 @@ def test_the_middle_of_seeds_counts_those_that_never_got_there():
 
 def test_smoothed_curves_keep_their_mean():
     curves = np.arange(2 * 1000, dtype=np.float32).reshape(2, 1000)
-    smoothed = core.smooth(curves)
-    assert smoothed.shape == (2, core.POINTS)
+    smoothed = smooth(curves)
+    assert smoothed.shape == (2, POINTS)
     # Sums of 1,000 numbers below 2,000 in float32: 1e-6 of them.
     np.testing.assert_allclose(smoothed.mean(axis=1), curves.mean(axis=1), rtol=1e-6)
-    assert core.smooth(curves[:, :7]).shape == (2, 7)
+    assert smooth(curves[:, :7]).shape == (2, 7)
 
 
 SIZES = {"train": 1437, "test": 360}
