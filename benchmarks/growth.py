@@ -1,5 +1,6 @@
 """How a quantity grows with depth, apart from what it is at any depth."""
 
+import functools
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -44,6 +45,11 @@ def growth(
     >>> growth([1, 4, 16, 64], [5.0, 5.0, 5.0, 5.0]).constant
     True
     """
+    return _fitted(tuple(map(float, depths)), tuple(map(float, values)), float(noise))
+
+
+@functools.lru_cache(1024)  # a report asks for each fit in several tables and claims
+def _fitted(depths: tuple, values: tuple, noise: float) -> Growth | None:
     if len(set(depths)) < 3 or min(values) <= 0:
         return None
     d, v = np.asarray(depths, float), np.asarray(values, float)

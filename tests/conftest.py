@@ -62,6 +62,19 @@ def clean_environment():
     return {**environment, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def reports_need_no_jax():
+    """Whatever report a test has written, jax is out of its reach."""
+    from research.report import study_report, training_report
+    from tests.without_jax import without_jax
+
+    with pytest.MonkeyPatch.context() as patch:
+        for report in (study_report, training_report):
+            for name in ("write", "present"):
+                patch.setattr(report, name, without_jax()(getattr(report, name)))
+        yield
+
+
 @pytest.fixture
 def compiled_anew():
     """Every program is compiled, whether or not it was before: its time is looked at."""
