@@ -8,7 +8,7 @@ EPSILON = float(np.finfo(np.float32).eps)  # what float32 resolves beside 1
 SURVIVES = 3.0  # decades between first and last gradient: a factor of 1,000
 
 
-class Estimate(NamedTuple):
+class SeedMean(NamedTuple):
     """A mean over seeds and its standard error; nan where there is nothing to average."""
 
     mean: float
@@ -26,7 +26,7 @@ def resolved(value: float, scale: float = 1.0) -> float:
     return 0.0 if abs(value) < EPSILON * scale else float(value)
 
 
-def over_seeds(values: np.ndarray, scale: float = 0.0) -> Estimate:
+def over_seeds(values: np.ndarray, scale: float = 0.0) -> SeedMean:
     """The mean of values [seeds] and its standard error (nan for one seed).
 
     Both are `resolved`, at the scale of the values, or at that of what they are
@@ -34,10 +34,10 @@ def over_seeds(values: np.ndarray, scale: float = 0.0) -> Estimate:
     """
     values = np.asarray(values, np.float64)
     if values.size == 0:
-        return Estimate(np.nan, np.nan)
+        return SeedMean(np.nan, np.nan)
     error = np.std(values, ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
     scale = max(scale, float(np.max(np.abs(values))))
-    return Estimate(resolved(np.mean(values), scale), resolved(error, scale))
+    return SeedMean(resolved(np.mean(values), scale), resolved(error, scale))
 
 
 def ratio(log10_gradient: Any) -> np.ndarray:
