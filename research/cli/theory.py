@@ -81,7 +81,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return "none" if math.isnan(value) else f"{value:.9g}"
+        return "–" if math.isnan(value) else f"{value:.9g}"
     return str(value)
 
 

@@ -11,152 +11,33 @@ train); Yang et al. 2019, arXiv:1902.08129 (batch normalisation).
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
 from research.theory.activation import Activation
-from research.theory.quadrature import HUGE, TINY, Moments, moments, pair, tabulated
+from research.theory.lengths import (
+    NOISE,
+    FixedPoint,
+    check,
+    fixed_point,
+    length_map,
+    root_of,
+)
+from research.theory.panels import Unresolved
+from research.theory.quadrature import Moments, moments, pair, tabulated
 
 MARGINAL = 1e-9  # a rate this near 1 counts as 1; the quadrature is good to 1e-12
-NOISE = 1e-12  # ln V(q) / q below this has no sign
-
-
-def _root(f: Callable, ends: tuple[Any, Any]) -> float:
-    """Where f changes sign between the ends, to double precision."""
-    return float(brentq(f, *sorted(ends), xtol=1e-14))  # pyright: ignore
-
-
-def _check(sigma_w2: float, sigma_b2: float) -> None:
-    if not (0 < sigma_w2 < math.inf and 0 <= sigma_b2 < math.inf):
-        got = f"sigma_w2 = {sigma_w2} and sigma_b2 = {sigma_b2}"
-        raise ValueError(f"sigma_w2 must be positive, sigma_b2 not negative: got {got}")
-
-
-def length_map(activation: Activation, sigma_w2: float, sigma_b2: float, q: Any) -> Any:
-    """V(q) = sigma_w2 E[φ(√q z)²] + sigma_b2 [as q]: the next layer's length."""
-    return sigma_w2 * moments(activation, q).phi2 + sigma_b2
 
 
 def chi_1(activation: Activation, sigma_w2: float, q: Any) -> Any:
-    """χ₁ = sigma_w2 E[φ′(√q z)²] [as q]."""
+    """χ₁ = sigma_w2 E[φ′(√q z)²] [as q].
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> round(float(chi_1(ACTIVATIONS["relu"], 1.5, 2.0)), 12)
+    0.75
+    """
     return sigma_w2 * moments(activation, q).dphi2
-
-
-class FixedPoint(NamedTuple):
-    """Where the lengths go, from a unit input.
-
-    q_star: the limit: 0 where lengths vanish, inf where they grow for ever, and 1,
-        the input's own, where every length is kept.
-    slope, chi_1: dV/dq and χ₁ at q_star, or their limits along the way.
-    kind: "finite", "zero", "infinite", "every length" or "oscillating".
-    converged: the slope and χ₁ have finite limits. reason: why not, or a remark.
-    """
-
-    q_star: float
-    slope: float
-    chi_1: float
-    kind: str
-    converged: bool
-    reason: str
-
-    @property
-    def q(self) -> float:
-        """A length that stands for q_star in double precision, even if 0 or inf."""
-        return min(max(self.q_star, TINY), HUGE)
-
-
-def _path(
-    activation: Activation, sigma_w2: float, sigma_b2: float, start: float, up: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Ln q [points] from the start to HUGE or TINY, and ln V(q) / q there."""
-    end = math.log(HUGE if up else TINY)
-    path = np.linspace(start, end, int(abs(end - start) / 0.04) + 2)
-    ln_b2 = math.log(sigma_b2) if sigma_b2 > 0 else -np.inf
-    ln_v = np.logaddexp(math.log(sigma_w2) + tabulated(activation).ln_phi2(path), ln_b2)
-    ratio = ln_v - path
-    # Where V nearly touches q the table is too coarse to tell how often it does.
-    close = np.flatnonzero(np.abs(ratio) < 1e-7)
-    if 0 < close.size < 25:
-        low, high = max(close[0] - 1, 0), min(close[-1] + 1, path.size - 1)
-        fine = np.linspace(path[low], path[high], 300)
-        path = np.concatenate([path[:low], fine, path[high + 1 :]])
-        exact = np.log(length_map(activation, sigma_w2, sigma_b2, np.exp(fine))) - fine
-        ratio = np.concatenate([ratio[:low], exact, ratio[high + 1 :]])
-    return path, ratio
-
-
-def _first_root(activation: Activation, sigma_w2: float, sigma_b2: float) -> float:
-    """Ln q of the first V(q) = q that iteration meets; ±inf for none, nan for all.
-
-    V increases for every catalogue activation, so the iterates move one way and stop
-    at the first root on that side, which may be one that V only touches.
-    """
-
-    def ratio(ln_q: float) -> float:
-        v = length_map(activation, sigma_w2, sigma_b2, math.exp(ln_q))
-        return math.log(v) - ln_q
-
-    def tilt(ln_q: float) -> float:  # the derivative of ratio
-        at = moments(activation, math.exp(ln_q))
-        v = sigma_w2 * float(at.phi2) + sigma_b2
-        return sigma_w2 * float(at.curvature) * math.exp(ln_q) / v - 1
-
-    start = math.log(sigma_w2 + sigma_b2)
-    up = ratio(start) > 0
-    path, side = _path(activation, sigma_w2, sigma_b2, start, up)
-    side = side if up else -side  # positive until a root is passed
-    clear = np.flatnonzero(np.abs(side) > NOISE)
-    if clear.size == 0:
-        return math.nan
-    if abs(ratio(start)) < 1e-15:
-        return float(start)
-    side = side[: clear[-1] + 1]  # what follows tends to V = q but does not reach it
-    passed = np.flatnonzero(side < -NOISE)
-    last = passed[0] if passed.size else side.size - 1
-    fall, rise = side[:-2] - side[1:-1], side[2:] - side[1:-1]
-    dips = (fall >= 0) & (rise >= 0) & (fall + rise > NOISE) & (side[1:-1] < 0.01)
-    for i in np.flatnonzero(dips[: max(last - 1, 0)]) + 1:
-        if tilt(path[i - 1]) * tilt(path[i + 1]) < 0:
-            touch = _root(tilt, (path[i - 1], path[i + 1]))
-            depth = ratio(touch) if up else -ratio(touch)
-            if abs(depth) < NOISE:
-                return touch
-            if depth < 0:
-                return _root(ratio, (path[i - 1], touch))
-    if passed.size == 0:
-        return math.inf if up else -math.inf
-    before = np.flatnonzero(side[:last] > NOISE)
-    return _root(ratio, (path[before[-1]] if before.size else start, path[last]))
-
-
-@functools.lru_cache(4096)
-def fixed_point(
-    activation: Activation, sigma_w2: float, sigma_b2: float = 0.0
-) -> FixedPoint:
-    """The attracting q* = V(q*) that a unit input, q = sigma_w2 + sigma_b2, reaches."""
-    _check(sigma_w2, sigma_b2)
-    ln_q = _first_root(activation, sigma_w2, sigma_b2)
-    q_star, kind, reason = 1.0, "every length", "every length is kept"
-    if ln_q == math.inf:
-        q_star, kind, reason = math.inf, "infinite", "lengths grow without bound"
-    elif ln_q == -math.inf:
-        q_star, kind, reason = 0.0, "zero", "lengths shrink to zero"
-    elif not math.isnan(ln_q):
-        q_star, kind, reason = math.exp(ln_q), "finite", ""
-    at = moments(activation, q_star)
-    slope, chi = float(sigma_w2 * at.curvature), float(sigma_w2 * at.dphi2)
-    converged = True
-    ln_dphi2 = tabulated(activation).ln_dphi2(np.log([TINY, 2 * TINY, HUGE / 2, HUGE]))
-    low, high = ln_dphi2[1] - ln_dphi2[0], ln_dphi2[3] - ln_dphi2[2]
-    if (kind == "infinite" and high > 1e-6) or (kind == "zero" and low < -1e-6):
-        slope = chi = math.inf
-        converged, reason = False, f"{reason}, and chi_1 with them"
-    if kind == "finite" and slope < -1:
-        kind, converged, reason = "oscillating", False, "lengths jump around q_star"
-    return FixedPoint(q_star, slope, chi, kind, converged, reason)
 
 
 def correlation_map(
@@ -165,6 +46,10 @@ def correlation_map(
     """The next layer's correlation [as c], of inputs of length q, c in [0, 1].
 
     It is (sigma_w2 E[φ(u)φ(v)] + sigma_b2) / V(q): at q* the map of Poole et al.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> float(correlation_map(ACTIVATIONS["relu"], 2.0, 0.0, 1.0, 0.0).round(9))  # 1/π
+    0.318309886
     """
     c = np.asarray(c, np.float64)
     v = float(length_map(activation, sigma_w2, sigma_b2, q))
@@ -173,18 +58,24 @@ def correlation_map(
 
 
 def chi_c(activation: Activation, sigma_w2: float, q: float, c: Any) -> np.ndarray:
-    """χ_c = sigma_w2 E[φ′(u)φ′(v)] [as c]: the c map's slope at q*, c in [0, 1]."""
+    """χ_c = sigma_w2 E[φ′(u)φ′(v)] [as c]: the c map's slope at q*, c in [0, 1].
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> chi_c(ACTIVATIONS["relu"], 2.0, 1.0, [0.0, 1.0]).round(9).tolist()
+    [0.5, 1.0]
+    """
     c = np.asarray(c, np.float64)
     rates = [sigma_w2 * pair(activation, q, 1 - one, order=1) for one in c.ravel()]
     return np.reshape(rates, c.shape)
 
 
 class Correlation(NamedTuple):
-    """The stable fixed point of the correlation map, and χ_c there."""
+    """The stable fixed point of the correlation map, and the map's slope χ_c there."""
 
     c_star: float
     gap: float  # 1 - c_star, to full precision
     chi_c: float
+    reason: str = ""  # why all of them are nan
 
 
 @functools.lru_cache(4096)
@@ -194,15 +85,35 @@ def correlation_fixed_point(
     """c*: 1 where nearby inputs converge, else the root below 1, at the lengths' limit.
 
     Where lengths vanish or grow for ever the map is that of φ's ends, which have no
-    scale; for a linear map, which keeps every c, it is 1. nan without a finite χ₁.
+    scale, and its slope is no χ₁: E[φ(u)φ(v)] is divided by a length that changes.
+    ReLU's is the arc-cosine kernel, with slope 1 at c = 1, at every sigma_w2. A linear
+    map, as of tanh near 0, keeps every c: its c* is 1. nan without a finite χ₁.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> correlation_fixed_point(ACTIVATIONS["relu"], 3.0)[:3]  # χ₁ is 1.5
+    (1.0, 0.0, 1.0)
     """
     fixed = fixed_point(activation, sigma_w2, sigma_b2)
     if not fixed.converged:
-        return Correlation(math.nan, math.nan, math.nan)
+        return Correlation(math.nan, math.nan, math.nan, fixed.reason)
+    try:
+        return _correlation(activation, sigma_w2, sigma_b2, fixed)
+    except Unresolved as problem:
+        return Correlation(math.nan, math.nan, math.nan, str(problem))
+
+
+def _correlation(
+    activation: Activation, sigma_w2: float, sigma_b2: float, fixed: FixedPoint
+) -> Correlation:
     v = float(length_map(activation, sigma_w2, sigma_b2, fixed.q))
+    # A fixed length is V of itself: only on the way to 0 or ∞ does a layer change it.
+    shrunk = fixed.q / v if fixed.kind in ("zero", "infinite") else 1.0
     slope = fixed.chi_1 * fixed.q / v
     if slope <= 1 + MARGINAL:
-        return Correlation(1.0, 0.0, fixed.chi_1)
+        rate = fixed.chi_1 * shrunk
+        # Corrections are √1e-30 at these lengths; the limit of a linear map is 1.
+        settled = shrunk != 1.0 and abs(rate - 1) < NOISE
+        return Correlation(1.0, 0.0, 1.0 if settled else rate)
 
     def spread(root: float) -> float:
         # (1 - c′) / (1 - c) - 1 falls from slope - 1 at c = 1, as the map is convex;
@@ -213,13 +124,17 @@ def correlation_fixed_point(
 
     gap = 1.0
     if spread(1.0) < -NOISE:  # else c = 0 is kept: φ is odd and there is no bias
-        gap = _root(spread, (0.0, 1.0)) ** 2
-    rate = sigma_w2 * pair(activation, fixed.q, gap, order=1)
+        gap = root_of(spread, (0.0, 1.0)) ** 2
+    rate = sigma_w2 * pair(activation, fixed.q, gap, order=1) * shrunk
     return Correlation(1 - gap, gap, rate)
 
 
 def depth_scale(rate: float) -> float:
-    """ξ = 1 / |ln rate|, the layers in which a difference changes e-fold; inf at 1."""
+    """ξ = 1 / |ln rate|, the layers in which a difference changes e-fold; inf at 1.
+
+    >>> depth_scale(1.0), round(depth_scale(0.5), 6)
+    (inf, 1.442695)
+    """
     rate = abs(rate)
     if rate == 0 or rate == math.inf:
         return 0.0
@@ -227,7 +142,7 @@ def depth_scale(rate: float) -> float:
 
 
 class DepthScales(NamedTuple):
-    """ξ_q of lengths, ξ_c of correlations and gradients, and 6 ξ_c layers."""
+    """ξ_q of lengths, ξ_c of correlations, and 6 ξ_c layers."""
 
     xi_q: float
     xi_c: float
@@ -239,7 +154,13 @@ def depth_scales(
 ) -> DepthScales:
     """ξ_q = -1 / ln V′(q*) and ξ_c = -1 / ln χ_c*; nan without a finite χ₁.
 
-    Where lengths grow for ever the rates may exceed 1: then e-fold growth is meant.
+    Where lengths grow for ever V′ may exceed 1: then e-fold growth is meant. Where they
+    vanish or grow, the correlations' rate is their map's own, not χ₁: a ReLU net's
+    inputs become alike as 1 / depth², so that ξ_c is inf, whatever sigma_w2 is.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> depth_scales(ACTIVATIONS["relu"], 1.0).xi_c
+    inf
     """
     fixed = fixed_point(activation, sigma_w2, sigma_b2)
     if not fixed.converged:
@@ -249,9 +170,14 @@ def depth_scales(
 
 
 def phase(activation: Activation, sigma_w2: float, sigma_b2: float = 0.0) -> str:
-    """ "ordered", "critical" or "chaotic" by χ₁, or "no fixed point"."""
+    """ "ordered", "critical" or "chaotic" by χ₁, or "no fixed point".
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> [phase(ACTIVATIONS["tanh"], sigma_w2, 0.05) for sigma_w2 in (1.0, 3.0)]
+    ['ordered', 'chaotic']
+    """
     fixed = fixed_point(activation, sigma_w2, sigma_b2)
-    if fixed.kind in ("infinite", "oscillating"):
+    if fixed.kind in ("infinite", "oscillating", "unresolved"):
         return "no fixed point"
     if abs(fixed.chi_1 - 1) <= MARGINAL:
         return "critical"
@@ -270,7 +196,12 @@ class CriticalLine(NamedTuple):
 
 
 def critical_line(activation: Activation, q: Any) -> CriticalLine:
-    """The line of χ₁ = 1, parametrised by the length q."""
+    """The line of χ₁ = 1, parametrised by the length q.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> round(float(critical_line(ACTIVATIONS["erf"], 0.5).sigma_w2), 9)  # √3 π/4
+    1.360349523
+    """
     at = moments(activation, q)
     return CriticalLine(1 / at.dphi2, q - at.phi2 / at.dphi2, at.curvature / at.dphi2)
 
@@ -297,8 +228,13 @@ def _scale_free(activation: Activation) -> bool:
 
 @functools.lru_cache(4096)
 def critical_sigma_w2(activation: Activation, sigma_b2: float = 0.0) -> CriticalPoint:
-    """The point with this sigma_b2 on the critical line that a unit input reaches."""
-    _check(1.0, sigma_b2)
+    """The point with this sigma_b2 on the critical line that a unit input reaches.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> critical_sigma_w2(ACTIVATIONS["relu"], 0.05).exists
+    False
+    """
+    check(1.0, sigma_b2)
     at, q = tabulated(activation).moments, tabulated(activation).q
     if _scale_free(activation):
         sigma_w2 = float(1 / moments(activation, 1.0).dphi2)
@@ -314,7 +250,7 @@ def critical_sigma_w2(activation: Activation, sigma_b2: float = 0.0) -> Critical
     clear = np.flatnonzero(np.abs(grid) > 1e-11)
     turns = np.flatnonzero(grid[clear[1:]] * grid[clear[:-1]] < 0)
     brackets = [(math.log(q[clear[i]]), math.log(q[clear[i + 1]])) for i in turns]
-    roots = [math.exp(_root(missing, ends)) for ends in brackets]
+    roots = [math.exp(root_of(missing, ends)) for ends in brackets]
     roots.sort(key=lambda root: abs(math.log(root)))
     if sigma_b2 == 0:
         roots.append(0.0)  # where lengths may shrink to, as in tanh
@@ -332,6 +268,11 @@ def critical_point(activation: Activation) -> CriticalPoint:
 
     Half-stable points, where dV/dq is 1 too, are those of Roberts, Yaida & Hanin 2022,
     The Principles of Deep Learning Theory, chapter 5 (GELU, SWISH).
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> point = critical_point(ACTIVATIONS["relu"])
+    >>> round(point.sigma_w2, 9), point.sigma_b2
+    (2.0, 0.0)
     """
 
     def allowed(q: Any, at: Moments) -> Any:
@@ -381,7 +322,12 @@ class Theory(NamedTuple):
 
 
 def theory(activation: Activation, sigma_w2: float, sigma_b2: float = 0.0) -> Theory:
-    """All of the theory at one point; `fixed_point` alone is the cheap part of it."""
+    """All of the theory at one point; `fixed_point` alone is the cheap part of it.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> theory(ACTIVATIONS["sin"], 1e4).phase
+    'chaotic'
+    """
     fixed = fixed_point(activation, sigma_w2, sigma_b2)
     correlation = correlation_fixed_point(activation, sigma_w2, sigma_b2)
     critical = critical_sigma_w2(activation, sigma_b2)
@@ -393,6 +339,6 @@ def theory(activation: Activation, sigma_w2: float, sigma_b2: float = 0.0) -> Th
         *depth_scales(activation, sigma_w2, sigma_b2),
         critical.sigma_w2,
         phase(activation, sigma_w2, sigma_b2),
-        fixed.converged,
-        fixed.reason or ("" if critical.exists else critical.reason),
+        fixed.converged and not correlation.reason,
+        fixed.reason or correlation.reason or critical.reason * (not critical.exists),
     )

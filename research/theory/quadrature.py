@@ -4,6 +4,10 @@ Gauss-Hermite converges slowly where φ has a kink, and badly where √q is much
 than the scale on which φ bends. Here the line is cut into panels instead, at φ's
 kinks and on a fixed grid around the origin, and each panel has its own
 Gauss-Legendre rule. Everything is float64 on the host; jax only evaluates φ and φ′.
+
+Each value is checked by the part of its integrand that lies in the last polynomials
+which the panels can see. Where φ oscillates or bends faster than that, the panels are
+halved for one Gaussian, and a lattice is summed over for two.
 """
 
 import functools
@@ -14,21 +18,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
-from research.lazy import lazily
-from research.theory.activation import Activation, value_and_slope
-
-with lazily():
-    import jax
+from research.theory import lattice
+from research.theory.activation import Activation
+from research.theory.panels import evaluate, halved, rule, tail
 
 # Panels end where the normal density is 8e-23 (one Gaussian) and 3e-18 (two); φ of a
 # catalogue grows as a power, so nothing is lost beyond.
 REACH, PAIR_REACH = 10.0, 9.0
 ORDER, OUTER_ORDER, INNER_ORDER = 16, 12, 10  # nodes per panel
 STEP, PAIR_STEP = 0.4, 1.0  # panel widths in units of the standard deviation
-# Arrays of these sizes only, so that an activation is compiled at most three times.
-SMALLEST, LARGEST = 2**12, 2**14
 # Lengths outside are taken as these: the limits q → 0 and q → ∞ in double precision.
 TINY, HUGE = 1e-30, 1e30
+# A `tail` above this is unresolved, of one Gaussian and of two. sin's errors are below
+# 1e-12 and 1e-10 up to here; all others' tails are below 1e-10, and 3e-4 to q = 1e18.
+UNRESOLVED, PAIR_UNRESOLVED = 1e-5, 1e-3
 
 
 def _bends() -> np.ndarray:
@@ -41,54 +44,6 @@ def _bends() -> np.ndarray:
 
 
 BENDS = _bends()
-
-
-@functools.cache
-def _program(activation: Activation, order: int) -> Callable:
-    """A compiled x [n] -> (φ,) or (φ, φ′), each [n]."""
-    if order == 0:
-        return jax.jit(lambda x: (activation.phi(x),))
-    return jax.jit(functools.partial(value_and_slope, activation.phi))
-
-
-def evaluate(activation: Activation, x: np.ndarray, order: int = 1) -> tuple:
-    """(φ(x), …, its derivatives up to `order` 0 or 1), float64, each of x's shape."""
-    x = np.asarray(x, np.float64)
-    flat, parts = x.ravel(), []
-    program = _program(activation, order)
-    cpu = jax.devices("cpu")[0]
-    with jax.enable_x64(True), jax.default_device(cpu):
-        for start in range(0, max(flat.size, 1), LARGEST):
-            piece = flat[start : start + LARGEST]
-            size = SMALLEST if piece.size <= SMALLEST else LARGEST
-            padded = np.zeros(size)
-            padded[: piece.size] = piece
-            parts.append((piece.size, program(jax.device_put(padded, cpu))))
-        parts = [(n, jax.device_get(values)) for n, values in parts]
-    return tuple(
-        np.concatenate([values[k][:n] for n, values in parts]).reshape(x.shape)
-        for k in range(order + 1)
-    )
-
-
-@functools.cache
-def _legendre(order: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.polynomial.legendre.leggauss(order)
-
-
-def rule(breaks: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes z and weights of E over z ~ N(0, 1), each [..., panels · order].
-
-    breaks: [..., panels + 1] in any order. The weights sum to 1 in every row.
-    """
-    breaks = np.sort(breaks, axis=-1)
-    half = np.diff(breaks)[..., None] / 2
-    t, w = _legendre(order)
-    z = breaks[..., :-1, None] + half * (1 + t)
-    weight = half * w * np.exp(-z * z / 2)
-    shape = (*breaks.shape[:-1], -1)
-    z, weight = z.reshape(shape), weight.reshape(shape)
-    return z, weight / weight.sum(axis=-1, keepdims=True)
 
 
 class Moments(NamedTuple):
@@ -108,7 +63,11 @@ def moments(activation: Activation, q: Any, order: int = ORDER) -> Moments:
     """The moments at every q [...], which is taken into [TINY, HUGE].
 
     So q = 0 and q = ∞ give the limits of dphi2 and curvature. Relative accuracy is
-    about 1e-13, except that sin oscillates too fast for the panels above q = 400.
+    about 1e-13; nan where φ oscillates too fast for it, as sin does above q = 1e7.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> round(float(moments(ACTIVATIONS["relu"], 3.0).phi2), 12)
+    1.5
     """
     q = np.asarray(q, np.float64)
     at_zero = evaluate(activation, np.zeros(1), 0)[0][0]
@@ -120,16 +79,40 @@ def moments(activation: Activation, q: Any, order: int = ORDER) -> Moments:
     marks = np.clip(marks / root, -REACH, REACH)
     grid = np.linspace(-REACH, REACH, round(2 * REACH / STEP) + 1)
     grid = np.broadcast_to(grid, (*q.shape, grid.size))
-    z, weight = rule(np.concatenate([grid, marks], axis=-1), order)
+    breaks = np.concatenate([grid, marks], axis=-1)
+    z, weight = rule(breaks, order)
     used = weight > 1e-30  # not the far tails, nor panels that were clipped away
     phi, dphi = np.zeros_like(z), np.zeros_like(z)
     phi[used], dphi[used] = evaluate(activation, (z * root)[used])
-    return Moments(
-        phi2=(weight * phi**2).sum(-1),
-        dphi2=(weight * dphi**2).sum(-1),
+    squares = weight * phi**2, weight * dphi**2
+    at = Moments(
+        phi2=squares[0].sum(-1),
+        dphi2=squares[1].sum(-1),
         curvature=(weight * (phi * dphi) * z).sum(-1) / root[..., 0],
         mean=(weight * phi).sum(-1),
     )
+    coarse = np.zeros(q.shape, bool)
+    for square in squares:
+        coarse |= tail(square, order).sum(-1) > UNRESOLVED * square.sum(-1)
+    return _refined(activation, q, breaks, at, coarse) if coarse.any() else at
+
+
+def _refined(
+    activation: Activation, q: np.ndarray, breaks: np.ndarray, at: Moments, coarse: Any
+) -> Moments:
+    """The moments, those at `coarse` lengths from halved panels, or nan."""
+    refined = Moments(*(np.array(values) for values in at))
+    widest = np.inf  # from here on φ oscillates too fast: a wider Gaussian sees more
+    for place in sorted(np.argwhere(coarse), key=lambda place: q[tuple(place)]):
+        where = tuple(place)
+        found = None
+        if q[where] < widest:
+            found = halved(activation, float(np.sqrt(q[where])), breaks[where], ORDER)
+        if found is None:
+            widest = q[where]
+        for name, values in zip(Moments._fields, refined, strict=True):
+            values[where] = np.nan if found is None else getattr(found, name)
+    return refined
 
 
 def _marks(marks: np.ndarray, scale: float) -> np.ndarray:
@@ -139,8 +122,11 @@ def _marks(marks: np.ndarray, scale: float) -> np.ndarray:
 
 def _pair_rules(
     activation: Activation, q: float, gap: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """X [outer, inner] = √q (√c z + √(1-c) w), and the weights of z and of w."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """X [outer, inner] = √q (√c z + √(1-c) w), and the weights of z and of w.
+
+    Also which of the nodes of z, those of all panels, are in use.
+    """
     kinks = np.asarray(activation.kinks, np.float64)
     shared, separate = np.sqrt(q) * np.sqrt(1 - gap), np.sqrt(q) * np.sqrt(gap)
     grid = np.arange(-PAIR_REACH, PAIR_REACH + PAIR_STEP, PAIR_STEP)
@@ -161,7 +147,7 @@ def _pair_rules(
     inner = np.clip((marks - centre) / separate, -PAIR_REACH, PAIR_REACH)
     grid = np.broadcast_to(grid, (z.size, grid.size))
     w, inner_weight = rule(np.concatenate([grid, inner], axis=-1), INNER_ORDER)
-    return centre + separate * w, weight, inner_weight
+    return centre + separate * w, weight, inner_weight, keep
 
 
 def pair(activation: Activation, q: float, gap: float, order: int = 0) -> float:
@@ -172,13 +158,18 @@ def pair(activation: Activation, q: float, gap: float, order: int = 0) -> float:
 
     u and v share √c z and have independent parts √(1-c) w, so both are averages over
     z of a variance, or a square of a mean, over w: no cancellation.
+    Raises ValueError for another gap, Unresolved where φ oscillates too fast.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> round(pair(ACTIVATIONS["relu"], 2.0, 1.0, order=1), 12)  # E[φ′]², independent
+    0.25
     """
     if not 0 <= gap <= 1:
         raise ValueError(f"1 - correlation must be between 0 and 1, not {gap}")
     q = min(max(float(q), TINY), HUGE)
     if gap == 0:
         return float(moments(activation, q).dphi2) if order else 0.0
-    x, outer, inner = _pair_rules(activation, q, gap)
+    x, outer, inner, keep = _pair_rules(activation, q, gap)
     # Skip nodes that cannot matter. Each row stays a distribution, or its variance
     # would see the mean instead when 1 - c is small.
     used = outer[:, None] * inner > 1e-22
@@ -188,8 +179,16 @@ def pair(activation: Activation, q: float, gap: float, order: int = 0) -> float:
     values[used] = evaluate(activation, x[used], order)[order]
     mean = (inner * values).sum(-1)
     if order == 1:
-        return float(outer @ mean**2)
-    return float(outer @ (inner * (values - mean[:, None]) ** 2).sum(-1))
+        total = float(outer @ mean**2)
+    else:
+        total = float(outer @ (inner * (values - mean[:, None]) ** 2).sum(-1))
+    squares = inner * values**2
+    over_z = np.zeros(keep.shape)
+    over_z[keep] = outer * mean**2
+    lost = outer @ tail(squares, INNER_ORDER).sum(-1) + tail(over_z, OUTER_ORDER).sum()
+    if lost <= PAIR_UNRESOLVED * (outer @ squares.sum(-1)):
+        return total
+    return lattice.pair(activation, q, gap, order)
 
 
 class MomentTable(NamedTuple):
@@ -202,7 +201,7 @@ class MomentTable(NamedTuple):
 
 
 def tabulated(activation: Activation) -> MomentTable:
-    """The activation's table; the splines' relative accuracy is about 1e-8.
+    """The activation's table; the splines' relative accuracy is about 1e-12.
 
     Threads that ask for the same one wait for it: it takes up to two seconds.
     """
@@ -224,11 +223,26 @@ def _tabulated(activation: Activation) -> MomentTable:
         np.arange(8, 30.1, 0.25),
     ]
     q = 10 ** np.concatenate(decades)
-    # A block at a time keeps the nodes in cache and the memory small.
-    blocks = [moments(activation, part) for part in np.array_split(q, 16)]
-    at = Moments(*(np.concatenate(values) for values in zip(*blocks, strict=True)))
-    ln_phi2, ln_dphi2 = (
-        make_interp_spline(np.log(q), np.log(np.maximum(values, 1e-300)), k=5)
-        for values in (at.phi2, at.dphi2)
+    at = _in_blocks(activation, q)
+    # The splines have further points where φ bends.
+    bent = q[(q > 1e-12) & (q < 1e5)]
+    between = np.sqrt(bent[1:] * bent[:-1])
+    further = _in_blocks(activation, between)
+    every = np.concatenate([q, between])
+    order = np.argsort(every)
+
+    def spline(*values: np.ndarray) -> Callable:
+        known = np.concatenate(values)[order]
+        known, ln_q = np.log(np.maximum(known, 1e-300)), np.log(every[order])
+        resolved = np.isfinite(known)
+        return make_interp_spline(ln_q[resolved], known[resolved], k=7)
+
+    return MomentTable(
+        q, at, spline(at.phi2, further.phi2), spline(at.dphi2, further.dphi2)
     )
-    return MomentTable(q, at, ln_phi2, ln_dphi2)
+
+
+def _in_blocks(activation: Activation, q: np.ndarray) -> Moments:
+    """The moments; a block at a time keeps the nodes in cache and the memory small."""
+    blocks = [moments(activation, part) for part in np.array_split(q, 16)]
+    return Moments(*(np.concatenate(values) for values in zip(*blocks, strict=True)))

@@ -1,9 +1,11 @@
 """The infinite-width theory against closed forms, iteration and sampled layers."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from research.catalogues.activations import ACTIVATIONS
 from research.theory.mean_field import (
@@ -137,6 +139,95 @@ def test_a_length_just_above_criticality():
     for excess in (1e-3, 1e-6, 1e-9):
         q_star = fixed_point(TANH, 1 + excess).q_star
         assert q_star == pytest.approx(excess / 2, rel=10 * excess + 1e-4)
+
+
+ENDS = [
+    # q* is 0 or ∞; χ₁ is (σ_w² times) the end's own, and the c map's slope there is 1
+    *((name, 3.0, math.inf) for name in ("relu", "leaky_relu", "gelu", "silu", "mish")),
+    *((name, 3.0, math.inf) for name in ("elu", "selu", "celu", "softplus", "linear")),
+    *((name, 5.0, math.inf) for name in ("hard_swish",)),
+    *((name, 0.5, 0.0) for name in ("tanh", "hard_tanh", "softsign", "erf", "sin")),
+    *((name, 0.5, 0.0) for name in ("elu", "celu", "linear", "lecun_tanh")),
+    *((name, 0.3, 0.0) for name in ("relu", "gelu", "silu", "mish", "relu6", "selu")),
+    *(
+        (name, 1.0, 0.0)
+        for name in ("relu", "gelu", "tanh", "hard_swish", "leaky_relu")
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "sigma_w2", "q_star"), ENDS)
+def test_correlations_where_lengths_have_no_scale(name, sigma_w2, q_star):
+    """The map is that of a homogeneous φ of degree 1, of slope 1 at c = 1."""
+    if name == "leaky_relu" and sigma_w2 == 1.0:
+        sigma_w2 = 1.9
+    result = theory(ACTIVATIONS[name], sigma_w2)
+    assert result.converged and result.q_star == q_star
+    assert (result.chi_c, result.c_star) == (1.0, 1.0)
+    assert result.xi_c == result.trainable_depth == math.inf
+    # The same slope from the map itself, near 1: kinks leave √(1 - c) of 1e-8.
+    q = min(max(q_star, 1e-30), 1e30)
+    lost = 1 - float(correlation_map(ACTIVATIONS[name], sigma_w2, 0.0, q, 1 - 1e-8))
+    assert lost / 1e-8 == pytest.approx(1, abs=2e-4)
+
+
+def test_correlations_of_a_square_have_their_own_fixed_point():
+    """Cho & Saul 2009, order 2: J = 3 sin θ cos θ + (π - θ)(1 + 2 cos² θ), over 3π."""
+    found = theory(ACTIVATIONS["relu_squared"], 0.1)
+
+    def kernel(c):
+        theta = math.acos(c)
+        return (3 * math.sin(theta) * c + (math.pi - theta) * (1 + 2 * c * c)) / (
+            3 * math.pi
+        )
+
+    assert found.q_star == 0 and kernel(found.c_star) == pytest.approx(found.c_star)
+    h = 1e-6
+    slope = (kernel(found.c_star + h) - kernel(found.c_star - h)) / (2 * h)
+    assert found.chi_c == pytest.approx(slope, rel=1e-6)
+    assert found.xi_c == pytest.approx(-1 / math.log(slope), rel=1e-5)
+
+
+@pytest.mark.parametrize("sigma_b2", (0.0, 0.3, 1e3, 1e6))
+@pytest.mark.parametrize("sigma_w2", (400.0, 2e3, 1e4, 1e6))
+def test_sin_of_any_variance(sigma_w2, sigma_b2):
+    """E[φ²] = (1 - e^-2q) / 2, E[φφ] = e^-q sinh qc and E[φ′φ′] = e^-q cosh qc."""
+    found = theory(ACTIVATIONS["sin"], sigma_w2, sigma_b2)
+    q = sigma_w2 / 2 + sigma_b2  # e^-2q is below 1e-13 of it
+    assert found.converged and found.q_star == pytest.approx(q, rel=1e-11)
+    assert found.chi_1 == pytest.approx(sigma_w2 / 2, rel=1e-11)
+    if sigma_b2 == 0:
+        c = 0.0
+    else:
+        c = brentq(lambda c: sigma_w2 * _sinh(q, c) + sigma_b2 - q * c, 0, 1 - 0.5 / q)
+    assert found.c_star == pytest.approx(c, abs=1e-9)
+    slope = sigma_w2 * (math.exp(-q * (1 - c)) + math.exp(-q * (1 + c))) / 2
+    # What is below 1e-12 of χ₁ has no digits left, nor has its ξ_c.
+    assert found.chi_c == pytest.approx(slope, rel=1e-6, abs=1e-12 * sigma_w2)
+
+
+def _sinh(q, c):
+    return (math.exp(-q * (1 - c)) - math.exp(-q * (1 + c))) / 2
+
+
+@pytest.mark.parametrize("activation", EVERY, ids=named)
+@pytest.mark.parametrize("sigma_w2", (50.0, 2e3, 1e6))
+@pytest.mark.parametrize("sigma_b2", (0.0, 1e3))
+def test_wide_nets_are_right_or_say_that_they_are_not(activation, sigma_w2, sigma_b2):
+    found = theory(activation, sigma_w2, sigma_b2)
+    assert found.converged or (activation.name == "relu_squared" and found.reason)
+    if not math.isfinite(found.q_star) or activation.name == "sin":
+        return  # sin has a test of its own
+    phi2, dphi2 = composite(activation, found.q_star)
+    assert found.q_star == pytest.approx(sigma_w2 * phi2 + sigma_b2, rel=1e-9)
+    assert found.chi_1 == pytest.approx(sigma_w2 * dphi2, rel=1e-9)
+
+
+def test_what_is_too_fast_has_no_theory_and_says_so():
+    found = theory(ACTIVATIONS["sin"], 1e12)
+    assert not found.converged and "too fast" in found.reason
+    assert math.isnan(found.q_star) and math.isnan(found.chi_c)
+    assert found.phase == "no fixed point"
 
 
 @pytest.mark.parametrize("activation", EVERY, ids=named)
@@ -326,18 +417,48 @@ def test_batch_norm_rates_of_a_sampled_net(name, batch, rate):
     assert sampled == pytest.approx(rate, rel=0.02)
 
 
-@pytest.mark.parametrize("name", ("tanh", "relu6", "gelu", "sigmoid"))
-@pytest.mark.parametrize(("skip", "branch"), ((0.0, 1.0), (1.0, 0.3), (0.6, 0.8)))
-def test_profiles_are_the_maps_iterated(name, skip, branch):
-    activation, w, b, q = ACTIVATIONS[name], 1.6, 0.05, 2.0
+def composite(activation, q):
+    """E[φ²] and E[φ′²] by many equal panels between the kinks: no rule of ours.
+
+    Also between 0, ±40 and ±2,000, where sigmoids bend, and softsign.
+    """
+    marks = {0.0, -2000.0, -40.0, 40.0, 2000.0, *activation.kinks}
+    edges = np.clip([-9.5, *(k / q**0.5 for k in marks), 9.5], -9.5, 9.5)
+    edges = np.unique(edges)
+    ends = np.concatenate(
+        [np.linspace(*ab, 400, endpoint=False) for ab in itertools.pairwise(edges)]
+        + [[edges[-1]]]
+    )
+    t, w = np.polynomial.legendre.leggauss(12)
+    half = np.diff(ends)[:, None] / 2
+    z = ends[:-1, None] + half * (1 + t)
+    weight = half * w * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    phi, dphi = evaluate(activation, math.sqrt(q) * z)
+    return np.sum(weight * phi**2), np.sum(weight * dphi**2)
+
+
+@pytest.mark.parametrize("activation", EVERY, ids=named)
+@pytest.mark.parametrize(
+    ("skip", "branch", "w", "b"),
+    [
+        (0.0, 1.0, 1.6, 0.05),
+        (1.0, 0.3, 1.6, 0.05),
+        (0.6, 0.8, 3.0, 0.0),
+        (0.0, 1.0, 900.0, 4.0),
+    ],
+)
+def test_profiles_are_the_maps_iterated(activation, skip, branch, w, b):
+    q = 2.0
     profile = trajectory(activation, w, b, q, 30, skip=skip, branch=branch)
     assert profile.length.shape == (31,) and profile.chi.shape == (30,)
     for layer in range(30):
-        # 30 layers of the table's 1e-8
-        assert profile.length[layer] == pytest.approx(q, rel=1e-6)
-        chi = skip**2 + branch**2 * float(chi_1(activation, w, q))
-        assert profile.chi[layer] == pytest.approx(chi, rel=1e-6)
-        q = skip**2 * q + branch**2 * float(length_map(activation, w, b, q))
+        if q > 3e6:  # where the composite rule's panels are too wide for φ
+            break
+        assert profile.length[layer] == pytest.approx(q, rel=1e-9)
+        phi2, dphi2 = composite(activation, q)
+        chi = skip**2 + branch**2 * w * dphi2
+        assert profile.chi[layer] == pytest.approx(chi, rel=1e-9)
+        q = skip**2 * q + branch**2 * (w * phi2 + b)
 
 
 @pytest.mark.parametrize("normalizer", ("layer", "rms"))

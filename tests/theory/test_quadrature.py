@@ -5,13 +5,16 @@ import math
 import time
 from concurrent import futures
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import quad
 
 from research.catalogues.activations import ACTIVATIONS
 from research.theory import quadrature
-from research.theory.quadrature import evaluate, moments, pair, tabulated
+from research.theory.activation import Activation
+from research.theory.panels import Unresolved
+from research.theory.quadrature import HUGE, evaluate, moments, pair, tabulated
 
 EVERY = list(ACTIVATIONS.values())
 LENGTHS = (1e-6, 0.5, 12.6, 300.0)
@@ -80,12 +83,71 @@ def test_more_nodes_change_nothing(activation):
     assert np.all(np.abs(coarse.curvature - fine.curvature) < CLOSE * scale)
 
 
-@pytest.mark.parametrize("name", ("hard_tanh", "relu6", "hard_swish", "hard_sigmoid"))
+FORGETFUL = ("hard_tanh", "relu6", "hard_swish", "hard_sigmoid")
+
+
+@pytest.mark.parametrize("name", FORGETFUL)
 def test_a_forgotten_kink_is_noticed(name):
-    forgetful = ACTIVATIONS[name]._replace(kinks=())
-    coarse = moments(forgetful, LENGTHS).dphi2
-    fine = moments(forgetful, LENGTHS, order=23).dphi2
-    assert np.max(np.abs(coarse / fine - 1)) > 100 * CLOSE
+    """Panels are halved down to the kink; two Gaussians have no way to do that."""
+    activation, q = ACTIVATIONS[name], LENGTHS[2]
+    forgetful = activation._replace(kinks=())
+    at, found = moments(activation, LENGTHS), moments(forgetful, LENGTHS)
+    np.testing.assert_allclose(found.phi2, at.phi2, rtol=1e-9)
+    np.testing.assert_allclose(found.dphi2, at.dphi2, rtol=1e-9)
+    pair(activation, q, 0.3, order=1)
+    with pytest.raises(Unresolved, match="varies too fast"):
+        pair(forgetful, q, 0.3, order=1)
+
+
+@pytest.mark.parametrize("activation", EVERY, ids=named)
+def test_the_catalogue_is_resolved_at_every_length(activation):
+    at = tabulated(activation)
+    reach = (
+        1e7 if activation.name == "sin" else HUGE
+    )  # what sin's panels are enough for
+    resolved = np.isfinite(at.moments.phi2) & np.isfinite(at.moments.dphi2)
+    assert np.array_equal(resolved, at.q <= reach * 1.01)
+
+
+WAVES = [
+    # φ, and its E[φ²] and E[φ′²], or a wave that has no end of kinks
+    pytest.param(lambda x: jnp.sin(x), 1.0, id="sin"),
+    pytest.param(lambda x: jnp.sin(30 * x), 30.0, id="fast"),
+    pytest.param(lambda x: jnp.sin(jnp.pi * x), math.pi, id="in step with a lattice"),
+]
+
+
+@pytest.mark.parametrize(("phi", "omega"), WAVES)
+@pytest.mark.parametrize("q", (1e-4, 1.0, 250.0, 5e4))
+def test_waves_have_closed_forms(phi, omega, q):
+    """φ = sin ωx: all of it in p = ω² q, as if ω were 1."""
+    wave, p = Activation(f"sin {omega:.3g} x", phi, "a test"), omega**2 * q
+    at = moments(wave, q)
+    if p > 1e7:
+        assert math.isnan(at.phi2)
+        return
+    # float64 knows sin's angle to 1e-16 of it, which is ten times √p.
+    rel = 1e-11 + 1e-15 * math.sqrt(p)
+    assert at.phi2 == pytest.approx(-math.expm1(-2 * p) / 2, rel=rel)
+    slopes = omega**2 * (1 + math.exp(-2 * p)) / 2
+    assert at.dphi2 == pytest.approx(slopes, rel=rel)
+    for gap in (1.0, 1 - 1e-6, 0.5, 1e-3, min(1.0, 1 / p), 1e-9):
+        # E[φφ] = e^-p sinh(pc), E[φ′φ′] = ω² e^-p cosh(pc)
+        other = math.exp(-p * (2 - gap))
+        spread = -math.expm1(-p * gap) * (1 + other) / 2
+        assert pair(wave, q, gap) == pytest.approx(spread, rel=rel + 1e-10)
+        slopes = omega**2 * (math.exp(-p * gap) + other) / 2
+        found = pair(wave, q, gap, order=1)
+        assert found == pytest.approx(slopes, rel=1e-10, abs=1e-10 * omega**2)
+
+
+def test_what_cannot_be_resolved_is_no_number():
+    """A saw has no smooth lattice; and when it is wide, too many kinks to halve."""
+    saw = Activation("saw", lambda x: jnp.abs(x - 2 * jnp.round(x / 2)), "a test")
+    assert moments(saw, 1e4).phi2 == pytest.approx(1 / 3, rel=1e-9)
+    assert math.isnan(moments(saw, 1e12).phi2)
+    with pytest.raises(Unresolved, match="varies too fast"):
+        pair(saw, 1e4, 0.5)
 
 
 def test_erf_has_closed_forms():
@@ -201,11 +263,11 @@ def test_the_spread_falls_as_the_slopes_say(name):
 
 @pytest.mark.parametrize("activation", EVERY, ids=named)
 def test_the_table_equals_quadrature(activation):
-    # Between grid points; 1e-7 is what thousands of layers can bear.
-    q = np.concatenate([np.geomspace(1.3e-30, 1e-6, 17), np.geomspace(1e-5, 400, 83)])
+    # Between grid points; 1e-13, and 4e-12 of sin where q no longer matters.
+    q = np.concatenate([np.geomspace(1.3e-30, 1e-6, 17), np.geomspace(1e-5, 6e6, 83)])
     at, lookup = moments(activation, q), tabulated(activation)
-    np.testing.assert_allclose(np.exp(lookup.ln_phi2(np.log(q))), at.phi2, rtol=1e-7)
-    np.testing.assert_allclose(np.exp(lookup.ln_dphi2(np.log(q))), at.dphi2, rtol=1e-7)
+    np.testing.assert_allclose(np.exp(lookup.ln_phi2(np.log(q))), at.phi2, rtol=1e-11)
+    np.testing.assert_allclose(np.exp(lookup.ln_dphi2(np.log(q))), at.dphi2, rtol=1e-11)
 
 
 def test_threads_that_ask_for_one_table_wait_for_it(monkeypatch):
@@ -221,7 +283,7 @@ def test_threads_that_ask_for_one_table_wait_for_it(monkeypatch):
     with futures.ThreadPoolExecutor(4) as threads:
         tables = list(threads.map(tabulated, [fresh] * 4))
     assert all(one is tables[0] for one in tables)
-    assert begun == ["fresh"] * 16  # its blocks, each worked out once
+    assert begun == ["fresh"] * 32  # its blocks, each worked out once
 
 
 def test_a_correlation_must_be_between_0_and_1():
