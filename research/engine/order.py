@@ -91,7 +91,7 @@ def prepare(order: Order, folder: Folder) -> None:
         note(folder, {"mesh": [before, fresh["mesh"]]}, mesh=fresh["mesh"])
         console.say(
             f"begun on {before}, resumed on another mesh, {fresh['mesh']}: each step "
-            "agrees to float tolerance, no longer bit for bit, and many steps let that grow"
+            "agrees to float tolerance, no longer bit for bit, and many let that grow"
         )
 
 
