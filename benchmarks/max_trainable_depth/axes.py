@@ -1,5 +1,6 @@
 """What max_trainable_depth can vary, and its values at each size."""
 
+from benchmarks import classifiers
 from research.architectures import ARCHITECTURES
 from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.initializers import INITIALIZERS
@@ -41,6 +42,7 @@ AXES = {
         low=1,
         high=21,
     ),
+    "further_rates": classifiers.further_rates(),
     "target": Axis(
         "training accuracy that counts as trained",
         (0.9,),
@@ -84,6 +86,7 @@ SIZES = {
         "steps": (60,),
         "batch": (16,),
         "rates": (3,),
+        "further_rates": (0,),
         "target": (0.3,),
     },
     "full": {

@@ -21,7 +21,8 @@ with lazily():
 
 
 class Try(NamedTuple):
-    """What one depth gave at its best learning rate. right: of each run that was made.
+    """What one depth gave at its best learning rate. right: the share right of the last
+    batches, of each run that was made.
 
     diverged: share of the runs at all its rates whose loss was no longer a number.
     runs: how many these are. step_ms: of each of their calls, a step of one run.
@@ -52,7 +53,7 @@ class Ended(NamedTuple):
         """Whether the mean loss of those that did not diverge still fell at the end."""
         both = zip(self.losses, self.diverged, strict=True)
         ended = [losses for losses, stopped in both if not stopped]
-        return bool(ended) and selection.falling(np.mean(ended, 0, np.float64).tolist())
+        return bool(ended) and selection.falling(np.mean(ended, 0, np.float64))
 
 
 class Trainer(NamedTuple):
@@ -71,13 +72,21 @@ class Trainer(NamedTuple):
     def trains(self, depth: int) -> bool:
         """Whether most seeds train at some rate; the one that trained last goes first."""
         worked = [one.rate for one in self.tries.values() if one.good]
-        rates = OPTIMIZERS[self.settings["optimizer"]].rates(self.settings["rates"])
-        start = worked[-1] if worked else rates[len(rates) // 2]
+        grid = OPTIMIZERS[self.settings["optimizer"]].rates(self.settings["rates"])
+        start = worked[-1] if worked else grid[len(grid) // 2]
+        # One beyond the grid, which worked at another depth, is tried first.
+        wanted = sorted({*grid, start}, key=lambda rate: abs(math.log(rate / start)))
         ended: dict[float, Ended] = {}
-        for rate in sorted(rates, key=lambda rate: abs(math.log(rate / start))):
+        while wanted:
+            rate = wanted.pop(0)
             ended[rate] = self.most(depth, rate)
             if self.good(ended[rate].right):
                 break
+            if not wanted:
+                most = self.settings["further_rates"]
+                tried = list(ended)
+                further = selection.beyond(grid, tried, self.best(ended), most)
+                wanted = [] if further is None else [further]
         rate = self.best(ended)
         diverged = [stopped for one in ended.values() for stopped in one.diverged]
         good = self.good(ended[rate].right)
@@ -100,16 +109,25 @@ class Trainer(NamedTuple):
             return last
         outcomes = [
             selection.Outcome(
-                ended=1 - np.mean(one.diverged), accuracy=np.mean(one.right)
+                ended=1 - float(np.mean(one.diverged)),
+                trained=self.share(one.right),
+                right=float(np.mean(one.right)),
             )
             for one in ended.values()
         ]
-        return list(ended)[selection.best(outcomes, "accuracy")]
+        return list(ended)[selection.best(outcomes, "trained")]
+
+    def there(self, right: Sequence[float]) -> list[bool]:
+        """Which runs end at the target."""
+        return [one >= self.settings["target"] - 1e-9 for one in right]
+
+    def share(self, right: Sequence[float]) -> float:
+        """The share of runs that end at the target."""
+        return sum(self.there(right)) / len(right)
 
     def good(self, right: Sequence[float]) -> bool:
-        """Whether more than half of the seeds are at the target."""
-        count = sum(one >= self.settings["target"] for one in right)
-        return count > self.settings["seeds"] / 2
+        """Whether more than half of the seeds end at the target."""
+        return sum(self.there(right)) > self.settings["seeds"] / 2
 
     def most(self, depth: int, rate: float) -> Ended:
         """As many seeds as decide: where the first half and one more agree, the others
@@ -118,11 +136,16 @@ class Trainer(NamedTuple):
         first = seeds // 2 + 1
         runs = self.runs(rate, seeds)
         ended = self.train(depth, runs[:first])
-        count = sum(one >= self.settings["target"] for one in ended.right)
+        count = sum(self.there(ended.right))
         if not 0 < count < first:
             return ended
         more = self.train(depth, runs[first:])
-        return Ended(*(a + b for a, b in zip(ended, more, strict=True)))
+        return Ended(
+            ended.right + more.right,
+            ended.diverged + more.diverged,
+            ended.losses + more.losses,
+            ended.step_ms + more.step_ms,
+        )
 
     def each(self, depth: int) -> list[bool]:
         """Whether each seed ends at the target, at the rate that is the depth's best."""
@@ -131,7 +154,7 @@ class Trainer(NamedTuple):
         if len(right) < seeds:
             runs = self.runs(there.rate, seeds)[len(right) :]
             right = right + self.train(depth, runs).right
-        return [one >= self.settings["target"] for one in right]
+        return self.there(right)
 
     def recipe(self, depth: int) -> Any:
         return recipe.of({**self.settings, "depth": depth})

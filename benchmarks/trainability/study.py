@@ -17,6 +17,7 @@ from research.catalogues.initializers import INITIALIZERS
 from research.catalogues.normalizers import NORMALIZERS
 from research.catalogues.optimizers import OPTIMIZERS
 from research.datasets import DATASETS
+from research.learning import selection
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
@@ -42,12 +43,13 @@ AXES = {
     "batch": Axis("examples per step", (64,), kind="integer", low=2, high=10**5),
     "rates": Axis(
         "learning rates tried, half a decade apart around the optimizer's published one",
-        (5,),
+        (3,),
         kind="integer",
         low=1,
         high=21,
         single=True,
     ),
+    "further_rates": classifiers.further_rates(),
     "target": Axis(
         "training accuracy to which steps are counted",
         (0.9,),
@@ -70,6 +72,7 @@ SIZES = {
         "steps": (60,),
         "batch": (16,),
         "rates": (3,),
+        "further_rates": (0,),
     },
     "full": {
         "activation": ("tanh", "relu"),
@@ -106,8 +109,9 @@ def finish(shared: Shared, cell: dict[str, Any], result: Any) -> Measured:
     fresh = fresh_gradients.measure(cell, cell["depth"], shared)
     values = {**result.values, **fresh.columns}
     if "falling" in values:
-        falling = values.pop("falling")
-        values["unfinished"] = falling and values["trained"] < 1 - values["diverged"]
+        outcome = selection.outcome(values)
+        falls = values.pop("falling")
+        values["unfinished"] = selection.unfinished(outcome, "trained", falls)
     return Measured(result.status, result.reason, values, result.profiles)
 
 

@@ -196,6 +196,7 @@ STUDY = Study(
             "depth": (3,),
             "width": (16,),
             "steps": (30,),
+            "further_rates": (0,),
             "rates": (1,),
             "highest_rate": (0.1,),
         },
@@ -210,6 +211,7 @@ STUDY = Study(
             "seeds": (10,),
         },
     },
+    fit=nets.fit,
     plan=nets.plan(recipes),
     measure="experiments.training.activation_fix:measure",
     columns=tuple(

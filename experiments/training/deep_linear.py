@@ -54,34 +54,36 @@ def problem(name, left):
 
 
 def times(cell, start, layers):
-    """Learning times [rates, seeds] of nets of so many matrices; inf where never.
+    """Learning times of nets of so many matrices: (rates, steps [rates, seeds]).
 
-    From the highest rate down: once all seeds have learned at one, no lower one is
-    followed for more than PATIENCE times as long.
+    Steps are inf where never. From the highest rate down: once all seeds have learned at
+    one, no lower one is followed for more than PATIENCE times as long.
     """
     data, enough = problem(cell["dataset"], cell["left"])
     shape = (layers, len(data[0]), cell["width"], data[1].shape[1])
     fresh = jax.jit(lambda key: linear_nets.draw(key, start, *shape))
     fit, most = compiled(), cell["steps"]
     drawn = [fresh(jax.random.key(seed)) for seed in range(cell["seeds"])]
-    by_rate = []
-    for rate in reversed(rates(cell)):
-        steps = [
-            fit(net, data, np.float32(rate), enough, np.int32(most)) for net in drawn
-        ]
-        by_rate.insert(0, steps)
-        if np.all(np.isfinite(steps)):
-            most = min(most, int(PATIENCE * np.max(steps)) + 1)
-    return np.array(by_rate)
+    grid, by_rate = nets.rates(cell), {}
+    wanted = list(reversed(grid))
+    while wanted:
+        for rate in wanted:
+            rate32, limit = np.float32(rate), np.int32(most)
+            steps = [fit(net, data, rate32, enough, limit) for net in drawn]
+            by_rate[rate] = np.array(steps)
+            if np.all(np.isfinite(steps)):
+                most = min(most, int(PATIENCE * np.max(steps)) + 1)
+        known = sorted(by_rate)
+        steps = np.array([by_rate[rate] for rate in known])
+        chosen = known[best(steps)]
+        further = selection.beyond(grid, known, chosen, cell["further_rates"])
+        wanted = [] if further is None else [further]
+    return tuple(known), steps
 
 
 @functools.cache
 def compiled():
     return jax.jit(linear_nets.learn)
-
-
-def rates(cell):
-    return nets.log_spaced(cell["lowest_rate"], cell["highest_rate"], cell["rates"])
 
 
 def best(by_rate):
@@ -100,21 +102,21 @@ def both_starts(cell):
     """Both starts at this depth and at SHALLOW, each at its best learning rate."""
     row = {"least_squares": float(linear_nets.least(*problem(cell["dataset"], 0.0)[0]))}
     for start in STARTS:
-        deep = times(cell, start, cell["depth"])
-        shallow = times(cell, start, SHALLOW)
+        rates, deep = times(cell, start, cell["depth"])
+        base_rates, shallow = times(cell, start, SHALLOW)
         chosen, first = best(deep), best(shallow)
         learned = np.isfinite(deep[chosen])
         # A net that has not learned by the last step counts as if it then had.
         late = np.where(learned, deep[chosen], cell["steps"])
         log2, error = nets.log2_longer(late, shallow[first])
-        shift, shift_error = shifted(rates(cell), deep, shallow)
+        fastest = [fastest_rates(rates, deep), fastest_rates(base_rates, shallow)]
+        shift, shift_error = nets.log2_longer(*fastest)
         columns = {
             "learned": float(np.mean(learned)),
-            "learning_rate": rates(cell)[chosen] if learned.any() else None,
-            "rate_at_edge": any(
-                selection.at_edge(rates(cell), place) for place in (chosen, first)
-            ),
-            "unfinished": not learned.all(),
+            "learning_rate": rates[chosen] if learned.any() else None,
+            "rate_at_edge": selection.at_edge(rates, chosen)
+            or selection.at_edge(base_rates, first),
+            "unfinished": not bool(learned.all()),
             "steps_to_target": nets.finite(np.median(deep[chosen])),
             "steps_low": nets.finite(np.min(deep[chosen])),
             "steps_high": nets.finite(np.max(deep[chosen])),
@@ -129,15 +131,13 @@ def both_starts(cell):
     return Measured("ok", "", row)
 
 
-def shifted(rates, deep, shallow):
-    """log2 of each seed's fastest rate over that of its shallow net: (mean, error).
+def fastest_rates(rates, steps):
+    """The rate at which each seed learns soonest [seeds]; nan where it does at none.
 
-    deep, shallow: steps [rates, seeds]. None where a seed learned at no rate.
+    steps: [rates, seeds].
     """
-    if not all(np.isfinite(steps).any(0).all() for steps in (deep, shallow)):
-        return None, None
-    fastest = [np.asarray(rates)[np.argmin(steps, 0)] for steps in (deep, shallow)]
-    return nets.log2_longer(*fastest)
+    fastest = np.asarray(rates)[np.argmin(steps, 0)]
+    return np.where(np.isfinite(steps).any(0), fastest, np.nan)
 
 
 def cost(cells, shared):
@@ -221,7 +221,7 @@ def _draw(rows):
         if start == "orthogonal" and learned:
             law = [rate[0] * depth[0] / d for d in depth]
             right.plot(depth, law, color="black", lw=0.8, ls="--", label="1 / depth")
-    grid = rates(rows[0])
+    grid = nets.rates(rows[0])
     for axes, label, low, high in (
         (left, "steps to learn", 1, 1.5 * rows[0]["steps"]),
         (right, "best learning rate", grid[0] / 1.5, 1.5 * grid[-1]),
@@ -287,6 +287,7 @@ STUDY = Study(
             "depth": (2, 8),
             "width": (16,),
             "steps": (40,),
+            "further_rates": (0,),
             "rates": (2,),
             "lowest_rate": (0.03,),
             "highest_rate": (0.1,),
@@ -302,6 +303,7 @@ STUDY = Study(
             "seeds": (5,),
         },
     },
+    fit=nets.fit,
     plan=Plan(program=lambda cell: cell["depth"], cost=cost, priority=longest_first),
     measure="experiments.training.deep_linear:measure",
     columns=tuple(

@@ -172,6 +172,7 @@ STUDY = Study(
     },
     fit=fit,
     plan=trials.plan(settings),
+    sweep=pairs.sweep(lambda row: (row["architecture"], row["depth"]), "loss"),
     measure="experiments.training.degradation:measure",
     columns=("architecture", "depth", "learning_rate", "seeds", *pairs.COLUMNS),
     claims=(

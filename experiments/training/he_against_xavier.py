@@ -137,6 +137,7 @@ STUDY = Study(
             "depth": (22, 30),
             "width": (16,),
             "steps": (25,),
+            "further_rates": (0,),
             "rates": (2,),
             "lowest_rate": (0.01,),
             "highest_rate": (0.1,),
@@ -153,6 +154,7 @@ STUDY = Study(
             "seeds": (10,),
         },
     },
+    fit=nets.fit,
     plan=nets.plan(recipes),
     measure="experiments.training.he_against_xavier:measure",
     columns=tuple(

@@ -190,6 +190,7 @@ STUDY = Study(
         },
     },
     plan=trials.plan(settings),
+    sweep=pairs.sweep(lambda row: (KIND[row["net"]], row["depth"]), "loss"),
     measure="experiments.training.highway:measure",
     columns=("net", "activation", "depth", "learning_rate", "seeds", *pairs.COLUMNS),
     claims=(

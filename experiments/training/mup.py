@@ -233,6 +233,7 @@ STUDY = Study(
         },
     },
     plan=trials.plan(settings),
+    sweep=pairs.sweep(lambda row: (row["parametrization"], row["width"]), "loss"),
     measure="experiments.training.mup:measure",
     columns=(
         *"parametrization width learning_rate depth seeds".split(),

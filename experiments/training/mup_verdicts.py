@@ -99,11 +99,13 @@ def optimum(rows):
     there are no such three.
     """
     (best,) = pairs.choices(rows, ("parametrization", "width"), "loss")
+    if not pairs.ran(best):
+        return {**best, "log2_rate": math.nan, "log2_rate_se": math.nan}
     line = sorted(filter(pairs.ran, rows), key=lambda row: row["learning_rate"])
-    place = next((n for n, row in enumerate(line) if row is best), 0)
-    three = line[max(place - 1, 0) : place + 2]
+    place = [row["learning_rate"] for row in line].index(best["learning_rate"])
+    three = line[place - 1 : place + 2] if place else []
     vertex, error = math.nan, math.nan
-    if len(three) == 3 and line[place] is three[1]:
+    if len(three) == 3:
         vertex, error = least_at(
             [math.log2(row["learning_rate"]) for row in three],
             [math.log(max(loss(row), 1e-12)) for row in three],

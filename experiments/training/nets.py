@@ -1,7 +1,7 @@
 """Several training recipes in one row: each with its best learning rate of one grid."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from research.datasets import DATASETS
@@ -61,11 +61,14 @@ def plan(recipes: Callable[[Cell], Mapping[str, Recipe]]) -> Plan:
     `lowest_rate` and `highest_rate` are the grid that every recipe is tried on.
     """
 
+    def tried(cell: Cell) -> list[dict[str, Any]]:
+        return _tried(cell, recipes, rates(cell))
+
     def program(cell: Cell) -> tuple:
-        return compiled(_tried(cell, recipes)[0])
+        return compiled(tried(cell)[0])
 
     def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
-        costs = [trials.cost(part) for part in _parts(_tried(cells[0], recipes))]
+        costs = [trials.cost(part) for part in _parts(tried(cells[0]))]
         return Cost(
             max(cost.memory for cost in costs),
             max(cost.peak for cost in costs),
@@ -75,18 +78,21 @@ def plan(recipes: Callable[[Cell], Mapping[str, Recipe]]) -> Plan:
     return Plan(program=program, cost=cost, priority=longest_first)
 
 
-def _rates(cell: Cell) -> tuple[float, ...]:
+def rates(cell: Any) -> tuple[float, ...]:
+    """The grid of learning rates, before it is made wider."""
     return log_spaced(cell["lowest_rate"], cell["highest_rate"], cell["rates"])
 
 
 def _tried(
-    cell: Cell, recipes: Callable[[Cell], Mapping[str, Recipe]]
+    cell: Cell,
+    recipes: Callable[[Cell], Mapping[str, Recipe]],
+    rates: Sequence[float],
 ) -> list[dict[str, Any]]:
-    """The settings of every recipe at every learning rate."""
+    """The settings of every recipe at every one of the learning rates."""
     return [
         {**trials.DEFAULTS, **cell, **changes, "recipe": name, "learning_rate": rate}
         for name, changes in recipes(cell).items()
-        for rate in _rates(cell)
+        for rate in rates
     ]
 
 
@@ -106,17 +112,36 @@ def measure(
     return [_measure(cell, memory, recipes, finish, target) for cell in cells]
 
 
-def _measure(cell: Cell, memory: int, recipes, finish, target: float) -> Measured:
-    by_recipe = {}
-    for part in _parts(_tried(cell, recipes)):
-        results = trials.train(part, memory, target)
-        for full, result in zip(part, results, strict=True):
-            by_recipe[full["recipe"], full["learning_rate"]] = result
-    rates, swept = _rates(cell), {}
-    for name in recipes(cell):
-        results = tuple(by_recipe[name, rate] for rate in rates)
-        swept[name] = Swept(rates, results, best_of(results, target))
+def _measure(cell: Any, memory: int, recipes, finish, target: float) -> Measured:
+    """A row. A further rate is one of all its recipes, so that they share one grid."""
+    grid, by_recipe, swept = rates(cell), {}, {}
+    wanted, known = list(grid), []
+    while wanted:
+        for part in _parts(_tried(cell, recipes, wanted)):
+            results = trials.train(part, memory, target)
+            for full, result in zip(part, results, strict=True):
+                by_recipe[full["recipe"], full["learning_rate"]] = result
+        known = sorted([*known, *wanted])
+        for name in recipes(cell):
+            results = tuple(by_recipe[name, rate] for rate in known)
+            swept[name] = Swept(tuple(known), results, best_of(results, target))
+        wanted = further(grid, swept.values(), cell["further_rates"])
     return finish(cell, swept)
+
+
+def further(grid: Sequence[float], swept: Iterable[Swept], most: int) -> list[float]:
+    """The rates to try next: beyond the edge of the grid at which a best one is."""
+    beyond = {
+        selection.beyond(grid, one.rates, one.rates[one.best], most) for one in swept
+    }
+    return sorted(rate for rate in beyond if rate is not None)
+
+
+def fit(cells: list[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
+    """The cells; of a grid of rates that was typed no further one is tried."""
+    if "further_rates" in typed or not typed & set(rate_axes(1, 1, 1)):
+        return cells, []
+    return [{**cell, "further_rates": 0} for cell in cells], []
 
 
 def scores(result: Any) -> dict[str, Any]:
@@ -223,6 +248,15 @@ def rate_axes(lowest: float, highest: float, count: int) -> dict[str, Axis]:
             kind="integer",
             low=1,
             high=1000,
+            single=True,
+        ),
+        "further_rates": Axis(
+            "learning rates tried beyond each end of the grid, at most, as long as the "
+            "best is there",
+            (selection.MOST,),
+            kind="integer",
+            low=0,
+            high=100,
             single=True,
         ),
     }

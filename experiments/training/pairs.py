@@ -1,7 +1,7 @@
 """Methods side by side: the best learning rate of each, and what they differ by."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from research.catalogues.catalogue import Catalogue
@@ -12,7 +12,7 @@ from research.learning.selection import By
 from research.report import figures
 from research.study import claims
 from research.study.axes import Axis
-from research.study.declaration import Measured, Row
+from research.study.declaration import Measured, Row, Sweep
 from research.study.estimates import Estimate, mean
 from research.study.plan import grouped
 from research.study.tables import Mark, Table, number, ranged
@@ -25,6 +25,10 @@ with lazily():
 Score = Callable[[Mapping[str, Any]], float]  # of a row; less is better
 
 DOUBTS = ("rate_at_edge", "unfinished")  # columns that may leave a claim undecided
+LINE = tuple(  # settings that nets differ in
+    "net architecture parametrization activation depth width batch dataset steps seeds"
+    "".split()
+)
 COLUMNS = tuple(
     "status reason diverged diverged_at train_loss train_loss_low train_loss_high "
     "train_accuracy train_accuracy_low train_accuracy_high test_accuracy "
@@ -111,7 +115,15 @@ def _choice(group: Sequence[Row], choose: By) -> Row:
     if not measured:
         return group[0]
     place = selection.best([selection.outcome(row) for row in measured], choose)
-    return measured[place]
+    chosen = measured[place]
+    line = [row["learning_rate"] for row in group if _line(row) == _line(chosen)]
+    at_edge = selection.at_edge(line, line.index(chosen["learning_rate"]))
+    return {**chosen, "rate_at_edge": at_edge}
+
+
+def _line(row: Row) -> tuple:
+    """What rows of one net have in common, at whatever rate it was trained."""
+    return tuple(row.get(name) for name in LINE)
 
 
 def ran(row: Mapping[str, Any]) -> bool:
@@ -178,6 +190,11 @@ def joint(rows: Sequence[Row]) -> Row:
         "reason": bad.get("reason", ""),
         **{name: any(row.get(name) for row in rows) for name in DOUBTS},
     }
+
+
+def sweep(by: Callable[[Mapping[str, Any]], Hashable], choose: By) -> Sweep:
+    """Learning rates, of which each method is shown at its best."""
+    return Sweep("learning_rate", by, choose)
 
 
 def deviation(name: str) -> Score:
@@ -253,7 +270,10 @@ def rate_table(
     shown: from the score to what is written. choose: as for `best`.
     """
     columns = sorted({row["learning_rate"] for row in rows})
-    chosen = {id(row) for row in best(rows, by, choose)}
+    chosen = [
+        (*_line(row), row["learning_rate"], *(row[name] for name in by))
+        for row in best(rows, by, choose)
+    ]
     lines: dict[tuple, dict[float, Row]] = {}
     for row in rows:
         key = tuple(str(row[name]) for name in by)
@@ -269,7 +289,8 @@ def rate_table(
         text = number(shown(score(row)))
         if row["diverged"]:
             return Mark(f"{text} ({row['diverged']:.0%} div.)", "warning")
-        return Mark(text, "good") if id(row) in chosen else text
+        key = (*_line(row), row["learning_rate"], *(row[name] for name in by))
+        return Mark(text, "good") if key in chosen else text
 
     body = tuple(
         (*key, *(entry(by_rate.get(column)) for column in columns))

@@ -187,6 +187,7 @@ STUDY = Study(
         },
     },
     plan=trials.plan(settings),
+    sweep=pairs.sweep(lambda row: row["activation"], "steps"),
     measure="experiments.training.relu_against_tanh:measure",
     columns=("activation", "learning_rate", "width", "seeds", *pairs.COLUMNS),
     claims=(

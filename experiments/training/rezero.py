@@ -150,6 +150,7 @@ STUDY = Study(
         },
     },
     plan=trials.plan(settings),
+    sweep=pairs.sweep(lambda row: (row["net"], row["depth"]), "loss"),
     measure="experiments.training.rezero:measure",
     columns=("net", "depth", "learning_rate", "width", "seeds", *pairs.COLUMNS),
     claims=(

@@ -233,6 +233,7 @@ STUDY = Study(
             "activation": ("sigmoid", "tanh"),
             "width": (16,),
             "steps": (25,),
+            "further_rates": (0,),
             "rates": (1,),
             "highest_rate": (0.3,),
             "seeds": (3,),
@@ -246,6 +247,7 @@ STUDY = Study(
             "seeds": (5,),
         },
     },
+    fit=nets.fit,
     plan=nets.plan(recipes),
     measure="experiments.training.understanding_difficulty:measure",
     columns=tuple(

@@ -14,7 +14,7 @@ from research.report import study_report
 from research.report.rendering import FORMATS
 from research.store import folder as folders
 from research.store.folder import Folder
-from research.study import plan
+from research.study import plan, widening
 from research.study.axes import flag_of
 from research.study.declaration import Cell, Study, Unit, chosen_values, grid
 from research.study.errors import Refusal
@@ -94,15 +94,46 @@ def main(options: argparse.Namespace) -> int:
     cells, left_out = study.fit(grid(study, chosen), typed)
     for line in left_out:
         console.say(line)
-    units = plan.units(study, cells)
+    widens = widening.widens(study, options.size, typed)
     allowed = bytes_of_gib(options.memory)
     if options.dry_run:
-        print(estimate(study, cells, units, allowed))
+        further = widening.most(study, cells) if widens else 0
+        print(estimate(study, cells, further, plan.units(study, cells), allowed))
         return 0
     out = Path(options.out or f"runs/{study.name}")
     folder = folders.create(out)
     with folders.locked(folder, options.shard):
-        return run_missing(study, cells, units, folder, options, allowed)
+        return run_all(study, cells, folder, options, allowed, widens)
+
+
+def run_all(study, cells, folder: Folder, options, allowed, widens: bool) -> int:
+    """Runs the grid's cells, then those beyond its edges, and reports."""
+    further = _further(study, cells, folder) if widens else ([], [])
+    wanted, seconds = cells + further[0], 0.0
+    while wanted:
+        outcome, stamp = run_missing(study, wanted, folder, options, allowed)
+        seconds += outcome.seconds
+        if outcome.stopped:
+            return outcome.stopped
+        further = _further(study, cells, folder) if widens else ([], [])
+        wanted = further[1]
+        if wanted:
+            assert study.sweep
+            text = (
+                f"the best {study.sweep.axis} of {len(wanted)} methods is at the edge of "
+                "its grid"
+            )
+            if options.shard:
+                console.say(f"{text}: the command without --shard tries further ones")
+                break
+            console.say(f"{text}: further ones are tried")
+    return finish(study, cells + further[0], folder, options, stamp, seconds)
+
+
+def _further(study, cells, folder: Folder) -> tuple[list[Cell], list[Cell]]:
+    """The cells beyond the grid: those that have rows, and those to be run now."""
+    have, _ = folders.records(folder)
+    return widening.widened(study, cells, [record.row for record in have])
 
 
 def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
@@ -124,9 +155,16 @@ def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def estimate(
-    study: Study, cells: Sequence[Cell], units: Sequence[Unit], memory: int | None
+    study: Study,
+    cells: Sequence[Cell],
+    further: int,
+    units: Sequence[Unit],
+    memory: int | None,
 ) -> str:
-    """What a run would do: cells, programs, memory, time."""
+    """What a run would do: cells, programs, memory, time.
+
+    further: the most cells that may be added beyond the grid.
+    """
     programs = len({unit.program for unit in units})
     memory = memory or int(0.75 * host.machine_memory())
     fits = [unit for unit in units if unit.cost.memory <= memory]
@@ -142,6 +180,11 @@ def estimate(
         f"(may use {console.size(memory)})",
         f"time                about {console.duration(work / workers)} on {workers} cores",
     ]
+    if further:
+        lines.append(
+            f"and up to           {further} more, as long as a best one is at the grid's "
+            "edge"
+        )
     if left:
         lines.append(f"do not fit          {left} cells: they become rows that say so")
     return "\n".join(lines) + "\nnothing was run"
@@ -150,12 +193,12 @@ def estimate(
 def run_missing(
     study: Study,
     cells: Sequence[Cell],
-    units: Sequence[Unit],
     folder: Folder,
     options: argparse.Namespace,
     memory: int | None,
-) -> int:
-    """Runs what is missing in the folder, reports, and prints the requested rows."""
+) -> tuple[runner.RunSummary, dict[str, Any]]:
+    """Runs what is missing in the folder: how that ended, and the rows' stamp."""
+    units = plan.units(study, cells)
     environment = host.environment()
     allowed = runner.budget(memory) // runner.workers(study)
     runner.check_fits(units, allowed)
@@ -187,8 +230,7 @@ def run_missing(
             f"stopped: {complete} of {len(wanted)} cells are saved in {folder.path}; "
             "the same command resumes from there"
         )
-        return outcome.stopped
-    return finish(study, cells, folder, options, stamp, outcome.seconds)
+    return outcome, stamp
 
 
 def finish(study, cells, folder, options, stamp, seconds: float) -> int:

@@ -6,6 +6,7 @@ The best is the one that does best, in training, what the study asks about, its 
 - "steps": most runs at the target; where there is a choice, one that is still there at
   the end; then the fewest steps to it.
 - "accuracy": the largest share right of what was trained on, at the end.
+- "trained": most runs at the target at the end; then the largest share right there.
 - "loss": the least training loss at the end. A diverged run's is infinite, so settings
   at which fewer runs diverge come first.
 
@@ -20,8 +21,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+MOST = 4  # settings that are added to a grid at an end, as long as the best is there
 SLOW = 0.02  # of the loss: what falls by less in a tenth of the steps has come to rest
-By = Literal["steps", "accuracy", "loss"]
+By = Literal["steps", "accuracy", "trained", "loss"]
 
 
 class Outcome(NamedTuple):
@@ -29,7 +31,8 @@ class Outcome(NamedTuple):
 
     ended: the share that did not diverge. reached: the share at the target.
     stayed: whether they are there at the end as well. steps: to the target, the median.
-    loss, accuracy: at the end.
+    loss, accuracy: at the end. trained: the share that end at the target. right: the
+    share right of the last batches.
     """
 
     ended: float = 1.0
@@ -38,6 +41,8 @@ class Outcome(NamedTuple):
     steps: float = math.inf
     loss: float = math.inf
     accuracy: float = 0.0
+    trained: float = 0.0
+    right: float = 0.0
 
 
 def outcome(row: Mapping[str, Any], target: float | None = None) -> Outcome:
@@ -57,6 +62,8 @@ def outcome(row: Mapping[str, Any], target: float | None = None) -> Outcome:
         math.inf if steps is None else steps,
         loss,
         0.0 if accuracy is None else accuracy,
+        row.get("trained", 0.0),
+        row.get("right", 0.0),
     )
 
 
@@ -65,6 +72,7 @@ def merit(outcome: Outcome, by: By) -> tuple[Any, ...]:
     questions: dict[str, tuple[Any, ...]] = {
         "steps": (outcome.reached, outcome.stayed, -outcome.steps),
         "accuracy": (outcome.accuracy,),
+        "trained": (outcome.trained, outcome.right),
         "loss": (outcome.ended, -outcome.loss),
     }
     return (
@@ -85,6 +93,28 @@ def at_edge(settings: Sequence[float], place: int) -> bool:
     return settings[place] in (min(settings), max(settings))
 
 
+def beyond(
+    grid: Sequence[float], tried: Sequence[float], best: float, most: int
+) -> float | None:
+    """The setting to try next where the best is at the edge of those that were tried.
+
+    It lies as far beyond as the grid's last two at that end are apart, as a ratio. None
+    where the best is at no edge, where `most` were tried beyond the grid at that end, or
+    where the grid is a single one.
+
+    >>> beyond([0.1, 0.2, 0.4], [0.1, 0.2, 0.4, 0.8], 0.8, most=4)
+    1.6
+    """
+    ends = sorted(set(grid))
+    if len(ends) < 2 or min(tried) < best < max(tried):
+        return None
+    if best >= max(tried):
+        ratio, added = ends[-1] / ends[-2], sum(one > ends[-1] for one in set(tried))
+    else:
+        ratio, added = ends[0] / ends[1], sum(one < ends[0] for one in set(tried))
+    return float(f"{best * ratio:.4g}") if added < most and ratio > 0 else None
+
+
 def unfinished(outcome: Outcome, by: By, falls: bool) -> bool:
     """Whether the steps ended before the question was answered.
 
@@ -95,17 +125,18 @@ def unfinished(outcome: Outcome, by: By, falls: bool) -> bool:
     answered = {
         "steps": outcome.reached >= outcome.ended,
         "accuracy": outcome.accuracy >= 1,
+        "trained": outcome.trained >= outcome.ended,
         "loss": False,
     }
     return falls and not answered[by]
 
 
-def falling(losses: Sequence[float]) -> bool:
+def falling(losses: Any) -> bool:
     """Whether a training loss still fell when the steps ended.
 
-    losses: of every step. Their mean over the last tenth is below that over the tenth
-    before by more than two standard errors, and by more than SLOW of what is left. Of
-    fewer than 20 steps nothing is known, and the answer is yes.
+    losses: of every step [steps]. Their mean over the last tenth is below that over the
+    tenth before by more than two standard errors, and by more than SLOW of what is left.
+    Of fewer than 20 steps nothing is known, and the answer is yes.
     """
     tenth = len(losses) // 10
     if tenth < 2:
@@ -113,9 +144,9 @@ def falling(losses: Sequence[float]) -> bool:
     before, last = losses[-2 * tenth : -tenth], losses[-tenth:]
     error = math.sqrt((_variance(before) + _variance(last)) / tenth)
     rest = sum(last) / tenth
-    return sum(before) / tenth - rest > max(2 * error, SLOW * rest)
+    return bool(sum(before) / tenth - rest > max(2 * error, SLOW * rest))
 
 
-def _variance(values: Sequence[float]) -> float:
+def _variance(values: Any) -> float:
     mean = sum(values) / len(values)
     return sum((value - mean) ** 2 for value in values) / (len(values) - 1)

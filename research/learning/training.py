@@ -56,22 +56,48 @@ def measure(
 ) -> list[Measured]:
     """A Measured for each cell; cells differ in what is traced alone.
 
-    A cell with a tuple of learning rates has the Measured of the `best` of them.
+    A cell with a tuple of learning rates has the Measured of the `best` of them; as long
+    as that is the lowest or the highest, a further one is tried, up to `further_rates`
+    of the cell's on each side.
     at_a_time: runs that fit in memory together. target: the share right, of the batches
     of WINDOW steps, whose first reaching is reported as `steps_to_target`.
     """
-    rates = [tried(settings["learning_rate"]) for settings in cells]
-    single = [
-        {**settings, "learning_rate": rate}
-        for settings, grid in zip(cells, rates, strict=True)
-        for rate in grid
-    ]
-    each = iter(_measure(single, at_a_time, target))
-    results = [[next(each) for _ in grid] for grid in rates]
+    grids = [tried(settings["learning_rate"]) for settings in cells]
+    results: list[dict[float, Measured]] = [{} for _ in cells]
+    wanted = [(number, rate) for number, grid in enumerate(grids) for rate in grid]
+    while wanted:
+        single = [{**cells[number], "learning_rate": rate} for number, rate in wanted]
+        measured = _measure(single, at_a_time, target)
+        for (number, rate), result in zip(wanted, measured, strict=True):
+            results[number][rate] = result
+        further = [
+            beyond(grid, results[number], cells[number].get("further_rates", 0))
+            for number, grid in enumerate(grids)
+        ]
+        wanted = [(n, rate) for n, rate in enumerate(further) if rate is not None]
     return [
-        best(grid, measured) if len(grid) > 1 else measured[0]
-        for grid, measured in zip(rates, results, strict=True)
+        best(list(by_rate), list(by_rate.values()))
+        if len(by_rate) > 1
+        else next(iter(by_rate.values()))
+        for by_rate in results
     ]
+
+
+def beyond(
+    grid: Sequence[float], results: Mapping[float, Measured], most: int
+) -> float | None:
+    """The rate to try next, where the best is at the edge; see `selection.beyond`."""
+    if any(not result.values for result in results.values()):
+        return None
+    rates = list(results)
+    place = choose([results[rate] for rate in rates])
+    return selection.beyond(grid, rates, rates[place], most)
+
+
+def choose(results: Sequence[Measured]) -> int:
+    """The place of the one at which most runs end at the target."""
+    outcomes = [selection.outcome(result.values) for result in results]
+    return selection.best(outcomes, "trained")
 
 
 def _measure(cells: Sequence[Mapping[str, Any]], at_a_time: int, target: float):
@@ -95,14 +121,14 @@ def _measure(cells: Sequence[Mapping[str, Any]], at_a_time: int, target: float):
 
 
 def best(rates: Sequence[float], results: Sequence[Measured]) -> Measured:
-    """The Measured of the learning rate that ends most accurate on what it trained on.
+    """The Measured of the learning rate at which most runs end at the target.
 
     Added are `best_rate`, whether it is the lowest or the highest, the share of all
     rates' runs that diverged, and, in the profiles, each rate's means.
     """
     if any(not r.values for r in results):  # no run was made, at any rate
         return results[0]
-    number = selection.best([selection.outcome(r.values) for r in results], "accuracy")
+    number = choose(results)
     chosen = results[number]
     each = {
         f"rate_{name}": np.array(
@@ -137,7 +163,7 @@ def result(
         "diverged_at": min(stops, default=None),
         "first_loss": float(np.mean(losses[:, 0])),
         "reached": sum(step is not None for step in reached) / len(trained),
-        "trained": _share_at_end(trained, target),
+        **_at_end(trained, target),
         "falling": _falling(trained),
         "steps_to_target": middle(reached),
     }
@@ -156,21 +182,22 @@ def result(
     return Measured("ok", "", values, curves)
 
 
-def _share_at_end(trained: Sequence[Trained], target: float) -> float:
-    """The share of runs that end at the target."""
-    ends = [
-        "accuracy" in one.log
-        and one.diverged is None
-        and at_end(one.log["accuracy"]) >= target - 1e-9
+def _at_end(trained: Sequence[Trained], target: float) -> dict[str, float]:
+    """The share of runs that end at the target, and the mean share right there."""
+    right = [
+        at_end(one.log["accuracy"])
+        if "accuracy" in one.log and one.diverged is None
+        else 0.0
         for one in trained
     ]
-    return sum(ends) / len(ends)
+    there = [one >= target - 1e-9 for one in right]
+    return {"trained": sum(there) / len(there), "right": float(np.mean(right))}
 
 
 def _falling(trained: Sequence[Trained]) -> bool:
     """Whether the mean loss of the runs that have not diverged still fell at the end."""
     ended = [one.log["loss"] for one in trained if one.diverged is None]
-    return bool(ended) and selection.falling(np.mean(ended, 0, np.float64).tolist())
+    return bool(ended) and selection.falling(np.mean(ended, 0, np.float64))
 
 
 def at_end(right: Any) -> Any:

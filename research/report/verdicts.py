@@ -11,6 +11,7 @@ from research.report.published import Made
 from research.store import folder as folders
 from research.store.folder import Folder
 from research.store.rows import Record
+from research.study import widening
 from research.study.claims import Verdict, stated
 from research.study.declaration import Study, chosen_values, grid
 from research.study.tables import Mark, Table, number
@@ -62,6 +63,8 @@ def records_of_size(study: Study, path: Path, size: str) -> list[Record]:
         return []
     have, _ = folders.records(Folder(path))
     cells, _ = study.fit(grid(study, chosen_values(study, size, {})), set())
+    if widening.widens(study, size, ()):
+        cells = cells + widening.widened(study, cells, [r.row for r in have])[0]
     wanted = {_cell_key(cell) for cell in cells}
     return [
         r for r in have if r.study == study.name and _cell_key(r.settings) in wanted

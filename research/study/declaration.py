@@ -75,6 +75,18 @@ class Plan(NamedTuple):
     split: int = 1
 
 
+class Sweep(NamedTuple):
+    """An axis of settings, of which each method is shown at its best.
+
+    by: of a row, the method that it is of. choose: what is asked of a setting, as
+    `selection.best` takes it. See `research.study.widening`.
+    """
+
+    axis: str
+    by: Callable[[Mapping[str, Any]], Hashable]
+    choose: Literal["steps", "accuracy", "trained", "loss"]
+
+
 class Figure(NamedTuple):
     """A picture: its name, a caption, and what draws it (returns a matplotlib Figure)."""
 
@@ -98,6 +110,7 @@ class Study(NamedTuple):
     measure: "module:function". The function, found when a unit is measured, is given a
       unit's cells, what they share (see `Plan`) and the bytes that it may use; it
       returns one Measured for each cell.
+    sweep: the axis whose grid is made wider where a best setting is at its edge.
     plan: which cells are measured by one call, and what that costs; imports no jax.
     columns: what rows.csv and the terminal show first, in order.
     tables, figures: pure functions of rows (and profiles).
@@ -113,6 +126,7 @@ class Study(NamedTuple):
     measure: str
     columns: tuple[str, ...]
     plan: Plan = Plan()
+    sweep: Sweep | None = None
     fit: Fit = lambda cells, typed: (cells, [])
     claims: tuple[Claim, ...] = ()
     tables: Callable[[Sequence[Row]], Sequence[Table]] = lambda rows: ()

@@ -292,16 +292,29 @@ def test_what_cannot_be_searched_is_refused(study, axis, message):
         study.fit(cells, set(axis))
 
 
-def test_pairs_leave_out_what_the_cap_hides():
-    base = {name: 1 for name in max_trainable_depth.AXES} | {"status": "ok"}
-    plain = {**base, "architecture": "mlp", "max_depth": 8, "capped": False}
-    other = {**base, "architecture": "residual_mlp", "max_depth": 32, "capped": True}
-    (pair,) = max_trainable_depth.pairs(
-        "architecture", "mlp", "residual_mlp", [plain, other]
-    )
-    assert pair["gain"] == 2.0
-    both = [{**plain, "capped": True}, other]
-    assert not max_trainable_depth.pairs("architecture", "mlp", "residual_mlp", both)
+DEEPER = next(c for c in max_trainable_depth.CLAIMS if "trains-deeper" in c.key)
+BASE = {name: 1 for name in max_trainable_depth.AXES} | {
+    **{"status": "ok", "reason": "", "seeds": 3, "normalizer": "batch"},
+    **{"log2_depth_se": 0.1, "rate_at_edge": False, "unfinished": False},
+}
+PLAIN = {**BASE, "architecture": "mlp", "log2_depth": 3.0, "capped": False}
+DEEP = {**BASE, "architecture": "residual_mlp", "log2_depth": 5.0, "capped": True}
+
+
+def test_what_the_cap_hides_is_undecided():
+    (pair,) = DEEPER.of([PLAIN, DEEP])
+    assert pair["gain"] == 2.0 and judge(DEEPER, [PLAIN, DEEP]).word == "holds"
+    both = judge(DEEPER, [{**PLAIN, "capped": True}, DEEP])
+    assert both.word == "undecided" and "deepest tried" in both.sentence()
+    lost = {**DEEP, "status": "oom", "reason": "too large"}
+    assert "oom: too large" in judge(DEEPER, [PLAIN, lost]).sentence()
+
+
+@pytest.mark.parametrize("doubt", ["rate_at_edge", "unfinished"])
+def test_a_net_that_failed_for_want_of_rates_or_steps_is_undecided(doubt):
+    """Of a pair, the less deep one: the other is as deep at least as was seen."""
+    assert judge(DEEPER, [{**PLAIN, doubt: True}, DEEP]).word == "undecided"
+    assert judge(DEEPER, [PLAIN, {**DEEP, doubt: True}]).word == "holds"
 
 
 def test_operations_grow_by_the_same_for_each_layer():
@@ -363,8 +376,9 @@ def test_training_is_tables_figures_and_verdicts(learned):
     normed = [{**row, "normalizer": "batch"} for row in learned]
     deeper = [{**row, "depth": 2, "status": "ok"} for row in normed]
     words = [judge(claim, [*normed, *deeper]).word for claim in study.claims]
-    # As accurate as each other; without a residual net, or a depth that theory ends.
-    assert words == ["untested", "holds", "untested"]
+    # As accurate as each other, but a rate at the edge; and without a residual net, or a
+    # depth that theory ends.
+    assert words == ["untested", "undecided", "untested"]
 
 
 def test_shallow_states_are_the_first_layers_of_deep_ones():

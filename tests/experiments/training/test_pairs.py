@@ -43,8 +43,15 @@ def test_a_gap_and_its_standard_error():
     assert pairs.gap(paired) == (paired["gap"], paired["gap_se"], 3, "mean")
 
 
+def line(kind, loss, best, **more):
+    """Rows of a net at three rates; the loss is least at the best of them."""
+    rates = (0.03, 0.1, 0.3)
+    return [row(kind, r, loss if r == best else 2 * loss) | more for r in rates]
+
+
 def versus(one, other):
-    rows = [row("a", 0.1, 1.0) | one, row("b", 0.1, 1.2) | other]
+    rows = line("a", **{"loss": 1.0, "best": 0.1, **one})
+    rows += line("b", **{"loss": 1.2, "best": 0.1, **other})
     spread = pairs.deviation("train_loss")
     (paired,) = pairs.versus(rows, "net", ("a", "b"), (), pairs.loss, spread, "loss")
     return paired
@@ -52,12 +59,13 @@ def versus(one, other):
 
 def test_what_is_doubtful_of_one_side_is_so_of_the_pair():
     assert not versus({}, {})["rate_at_edge"] and not versus({}, {})["unfinished"]
-    for sides in (({"rate_at_edge": True}, {}), ({}, {"rate_at_edge": True})):
-        assert versus(*sides)["rate_at_edge"]
+    for rate in (0.03, 0.3):
+        for sides in (({"best": rate}, {}), ({}, {"best": rate})):
+            assert versus(*sides)["rate_at_edge"]
     # The worse side might catch up; the better one falls in vain.
     assert versus({}, {"unfinished": True})["unfinished"]
     assert not versus({"unfinished": True}, {})["unfinished"]
-    assert versus({"unfinished": True, "train_loss": 1.5}, {})["unfinished"]
+    assert versus({"unfinished": True, "loss": 1.5}, {})["unfinished"]
 
 
 @pytest.mark.parametrize("side", [0, 1])
