@@ -17,7 +17,7 @@ from research.learning import selection
 with lazily():
     import jax
 
-    from research.learning import examples, recipe, sweeps, training
+    from research.learning import examples, recipe, sweeps, system, training
 
 
 class Try(NamedTuple):
@@ -83,9 +83,13 @@ class Trainer(NamedTuple):
             if self.good(ended[rate].right):
                 break
             if not wanted:
-                most = self.settings["further_rates"]
-                tried = list(ended)
-                further = selection.beyond(grid, tried, self.best(ended), most)
+                further = selection.beyond(
+                    grid,
+                    list(ended),
+                    self.outcomes(ended),
+                    "trained",
+                    self.settings["further_rates"],
+                )
                 wanted = [] if further is None else [further]
         rate = self.best(ended)
         diverged = [stopped for one in ended.values() for stopped in one.diverged]
@@ -97,7 +101,8 @@ class Trainer(NamedTuple):
             float(np.mean(diverged)),
             len(diverged),
             [ms for one in ended.values() for ms in one.step_ms],
-            at_edge=not good and rate in (min(ended), max(ended)),
+            at_edge=not good
+            and selection.at_edge(list(ended), self.outcomes(ended), "trained"),
             falling=not good and ended[rate].falling,
         )
         return good
@@ -107,7 +112,10 @@ class Trainer(NamedTuple):
         *_, last = ended
         if self.good(ended[last].right):
             return last
-        outcomes = [
+        return list(ended)[selection.best(self.outcomes(ended), "trained")]
+
+    def outcomes(self, ended: dict[float, Ended]) -> list[selection.Outcome]:
+        return [
             selection.Outcome(
                 ended=1 - float(np.mean(one.diverged)),
                 trained=self.share(one.right),
@@ -115,7 +123,6 @@ class Trainer(NamedTuple):
             )
             for one in ended.values()
         ]
-        return list(ended)[selection.best(outcomes, "trained")]
 
     def there(self, right: Sequence[float]) -> list[bool]:
         """Which runs end at the target."""
@@ -180,7 +187,7 @@ class Trainer(NamedTuple):
             seconds = (time.perf_counter() - began) / len(group)
             ended.step_ms.append(1e3 * seconds / int(np.max(steps_run)))
             last = training.at_end(np.atleast_2d(right))
-            diverged = np.atleast_1d(stopped) >= 0
+            diverged = np.atleast_1d(stopped) != system.ONGOING
             ended.right.extend(map(float, np.where(diverged, 0.0, last)))
             ended.diverged.extend(map(bool, diverged))
             ended.losses.extend(np.atleast_2d(losses))

@@ -62,21 +62,21 @@ def times(cell, start, layers):
     data, enough = problem(cell["dataset"], cell["left"])
     shape = (layers, len(data[0]), cell["width"], data[1].shape[1])
     fresh = jax.jit(lambda key: linear_nets.draw(key, start, *shape))
-    fit, most = compiled(), cell["steps"]
+    fit, longest = compiled(), cell["steps"]
     drawn = [fresh(jax.random.key(seed)) for seed in range(cell["seeds"])]
     grid, by_rate = nets.rates(cell), {}
     wanted = list(reversed(grid))
     while wanted:
         for rate in wanted:
-            rate32, limit = np.float32(rate), np.int32(most)
+            rate32, limit = np.float32(rate), np.int32(longest)
             steps = [fit(net, data, rate32, enough, limit) for net in drawn]
             by_rate[rate] = np.array(steps)
             if np.all(np.isfinite(steps)):
-                most = min(most, int(PATIENCE * np.max(steps)) + 1)
+                longest = min(longest, int(PATIENCE * np.max(steps)) + 1)
         known = sorted(by_rate)
         steps = np.array([by_rate[rate] for rate in known])
-        chosen = known[best(steps)]
-        further = selection.beyond(grid, known, chosen, cell["further_rates"])
+        most = cell["further_rates"]
+        further = selection.beyond(grid, known, outcomes(steps), "steps", most)
         wanted = [] if further is None else [further]
     return tuple(known), steps
 
@@ -86,11 +86,15 @@ def compiled():
     return jax.jit(linear_nets.learn)
 
 
+def outcomes(by_rate):
+    """What is chosen by, from the steps `by_rate` [rates, seeds]."""
+    of = zip(np.isfinite(by_rate).mean(1), np.median(by_rate, 1), strict=True)
+    return [selection.Outcome(reached=share, steps=steps) for share, steps in of]
+
+
 def best(by_rate):
     """The best rate's place in the steps `by_rate` [rates, seeds]."""
-    of = zip(np.isfinite(by_rate).mean(1), np.median(by_rate, 1), strict=True)
-    outcomes = [selection.Outcome(reached=share, steps=steps) for share, steps in of]
-    return selection.best(outcomes, "steps")
+    return selection.best(outcomes(by_rate), "steps")
 
 
 def measure(cells, shared, memory):
@@ -114,8 +118,8 @@ def both_starts(cell):
         columns = {
             "learned": float(np.mean(learned)),
             "learning_rate": rates[chosen] if learned.any() else None,
-            "rate_at_edge": selection.at_edge(rates, chosen)
-            or selection.at_edge(base_rates, first),
+            "rate_at_edge": selection.at_edge(rates, outcomes(deep), "steps")
+            or selection.at_edge(base_rates, outcomes(shallow), "steps"),
             "unfinished": not bool(learned.all()),
             "steps_to_target": nets.finite(np.median(deep[chosen])),
             "steps_low": nets.finite(np.min(deep[chosen])),
@@ -280,7 +284,7 @@ STUDY = Study(
         "width": nets.one("units", 64),
         "steps": nets.one("steps, at most", 3000),
         **nets.rate_axes(1e-3, 1.0, 20),
-        "seeds": nets.one("networks per cell", 3),
+        "seeds": nets.one("networks per cell", 5),
     },
     sizes={
         "smoke": {

@@ -8,9 +8,11 @@ from research.datasets import DATASETS
 from research.lazy import lazily
 from research.learning import selection
 from research.learning.recipe import compiled
+from research.learning.selection import Outcome
 from research.study import claims, trials
 from research.study.axes import Axis
 from research.study.declaration import Cell, Cost, Measured, Plan, Shared
+from research.study.estimates import Estimate, mean
 from research.study.plan import grouped, longest_first, share_out
 from research.study.tables import Mark, number
 
@@ -23,17 +25,23 @@ with lazily():
 
 Recipe = Mapping[str, Any]  # settings of `trials`, all but the learning rate
 NEVER = math.inf  # steps of a run that did not get there
+TARGET = 0.9  # share right of what is trained on, unless a study has another
 
 
 class Swept(NamedTuple):
     """One recipe's outcome over learning rates; `best` is the place of the best one.
 
-    results: what each of the rates measured.
+    results: what each of the rates measured. target: the share right that is asked for.
     """
 
     rates: tuple[float, ...]
     results: tuple[Any, ...]
     best: int
+    target: float = TARGET
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return outcomes(self.results, self.target)
 
 
 def log_spaced(lowest: float, highest: float, count: int) -> tuple[float, ...]:
@@ -48,10 +56,13 @@ def log_spaced(lowest: float, highest: float, count: int) -> tuple[float, ...]:
     return tuple(float(f"{lowest * 10 ** (ratio * n):.4g}") for n in range(count))
 
 
-def best_of(results: Sequence[Any], target: float = 0.9) -> int:
+def outcomes(results: Sequence[Any], target: float) -> list[Outcome]:
+    return [selection.outcome(result.values, target) for result in results]
+
+
+def best_of(results: Sequence[Any], target: float = TARGET) -> int:
     """The place of the result that is soonest at the target."""
-    outcomes = [selection.outcome(result.values, target) for result in results]
-    return selection.best(outcomes, "steps")
+    return selection.best(outcomes(results, target), "steps")
 
 
 def plan(recipes: Callable[[Cell], Mapping[str, Recipe]]) -> Plan:
@@ -106,7 +117,7 @@ def measure(
     memory: int,
     recipes: Callable[[Cell], Mapping[str, Recipe]],
     finish: Callable[[Cell, dict[str, Swept]], Measured],
-    target: float = 0.9,
+    target: float = TARGET,
 ) -> list[Measured]:
     """One Measured for each cell. finish: its row, from what its recipes gave by name."""
     return [_measure(cell, memory, recipes, finish, target) for cell in cells]
@@ -124,7 +135,8 @@ def _measure(cell: Any, memory: int, recipes, finish, target: float) -> Measured
         known = sorted([*known, *wanted])
         for name in recipes(cell):
             results = tuple(by_recipe[name, rate] for rate in known)
-            swept[name] = Swept(tuple(known), results, best_of(results, target))
+            place = best_of(results, target)
+            swept[name] = Swept(tuple(known), results, place, target)
         wanted = further(grid, swept.values(), cell["further_rates"])
     return finish(cell, swept)
 
@@ -132,7 +144,7 @@ def _measure(cell: Any, memory: int, recipes, finish, target: float) -> Measured
 def further(grid: Sequence[float], swept: Iterable[Swept], most: int) -> list[float]:
     """The rates to try next: beyond the edge of the grid at which a best one is."""
     beyond = {
-        selection.beyond(grid, one.rates, one.rates[one.best], most) for one in swept
+        selection.beyond(grid, one.rates, one.outcomes, "steps", most) for one in swept
     }
     return sorted(rate for rate in beyond if rate is not None)
 
@@ -163,7 +175,7 @@ def columns(swept: Swept, prefix: str = "") -> dict[str, Any]:
     best, soon = swept.results[swept.best], steps(swept)
     row = {
         "learning_rate": swept.rates[swept.best],
-        "rate_at_edge": selection.at_edge(swept.rates, swept.best),
+        "rate_at_edge": selection.at_edge(swept.rates, swept.outcomes, "steps"),
         "unfinished": unfinished(best),
         "reached": best.values["reached"],
         "steps_to_target": best.values["steps_to_target"],
@@ -200,6 +212,16 @@ def log2_longer(long: Any, short: Any) -> tuple[float | None, float | None]:
         return None, None
     mean, error = profiles.over_seeds(np.log2(long / short), 1.0)
     return mean, finite(error)
+
+
+def accuracy(name: str) -> Callable[[Mapping[str, Any]], Estimate]:
+    """What is estimated of a row's recipe: the share right of what it trained on."""
+
+    def of(row: Mapping[str, Any]) -> Estimate:
+        value, error = (row[f"{name}_train_accuracy{end}"] for end in ("", "_se"))
+        return mean(value, error, row["seeds"])
+
+    return of
 
 
 def doubts(*names: str) -> Callable[[Mapping[str, Any]], str]:

@@ -116,9 +116,10 @@ def _choice(group: Sequence[Row], choose: By) -> Row:
         return group[0]
     place = selection.best([selection.outcome(row) for row in measured], choose)
     chosen = measured[place]
-    line = [row["learning_rate"] for row in group if _line(row) == _line(chosen)]
-    at_edge = selection.at_edge(line, line.index(chosen["learning_rate"]))
-    return {**chosen, "rate_at_edge": at_edge}
+    line = [row for row in measured if _line(row) == _line(chosen)]
+    rates = [row["learning_rate"] for row in line]
+    outcomes = [selection.outcome(row) for row in line]
+    return {**chosen, "rate_at_edge": selection.at_edge(rates, outcomes, choose)}
 
 
 def _line(row: Row) -> tuple:

@@ -23,7 +23,7 @@ from research.engine.order import Order, note, prepare
 from research.engine.signals import supervise
 from research.learning import checkpoints, sharding, sweeps
 from research.learning.feed import Source
-from research.learning.system import System
+from research.learning.system import System, diverged_at
 from research.machine import host
 from research.store import atomic, rows
 from research.store import folder as folders
@@ -293,7 +293,7 @@ def report(session: Session, pool, snapshot: Snapshot, step: int) -> None:
         for net, (states, layers) in nets.items():
             measures[f"log10_gradient_{net}"] = states
             measures[f"log10_parameter_{net}"] = layers
-        measures = sharding.whole({**measures, "diverged": state.diverged})
+        measures = sharding.whole({**measures, "diverged": diverged_at(state.diverged)})
         # With a leading axis of runs, which one run alone does not have.
         return {n: a if len(group) > 1 else a[None] for n, a in measures.items()}
 

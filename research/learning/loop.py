@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from research.learning import system as systems
 from research.learning.feed import Feeds
-from research.learning.system import ONGOING, Batch, Hyper, State, System
+from research.learning.system import Batch, Hyper, State, System
 from research.signal import probes
 
 Log = dict[str, Any]  # each step's measures [capacity]; nan beyond the last step
@@ -27,7 +27,8 @@ def run(
     steps: Any,
     capacity: int,
 ) -> tuple[State, Log]:
-    """The state `steps` later, and their log. A run that has diverged stops.
+    """The state `steps` later, and their log. A run of which no
+    number is left stops.
 
     state, hyper: of one run, or of several [runs, …], which are taken side by side
     until the last of them stops. data: what `feeds` makes batches from.
@@ -53,7 +54,7 @@ def run(
 
     def goes_on(carry):
         done, state, _ = carry
-        return (done < steps) & jnp.any(state.diverged == ONGOING)
+        return (done < steps) & jnp.any(state.diverged < 0)
 
     def more(carry):
         done, state, log = carry

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 MOST = 4  # settings that are added to a grid at an end, as long as the best is there
+ALIKE = 0.01  # accuracies no further apart, and losses as a share, are no different
 SLOW = 0.02  # of the loss: what falls by less in a tenth of the steps has come to rest
 By = Literal["steps", "accuracy", "trained", "loss"]
 
@@ -88,31 +89,56 @@ def best(outcomes: Sequence[Outcome], by: By) -> int:
     return max(range(len(outcomes)), key=lambda place: merit(outcomes[place], by))
 
 
-def at_edge(settings: Sequence[float], place: int) -> bool:
-    """Whether no lower, or no higher, setting was tried than the one at `place`."""
-    return settings[place] in (min(settings), max(settings))
+def at_edge(settings: Sequence[float], outcomes: Sequence[Outcome], by: By) -> bool:
+    """Whether the best setting is the lowest or the highest, and might be better beyond.
+
+    Where it is no better than the next one within, nothing changes towards the edge: as
+    of a net that has learned nothing at any setting. A single setting is at the edge.
+    """
+    place = best(outcomes, by)
+    if min(settings) < settings[place] < max(settings):
+        return False
+    others = [n for n in range(len(settings)) if settings[n] != settings[place]]
+    if not others:
+        return True
+    next_within = min(others, key=lambda n: abs(settings[n] - settings[place]))
+    return _better(outcomes[place], outcomes[next_within], by)
+
+
+def _better(one: Outcome, other: Outcome, by: By) -> bool:
+    """Whether an outcome is better than another by more than ALIKE."""
+    questions = {
+        "steps": (one.reached, one.steps) != (other.reached, other.steps)
+        or one.accuracy > other.accuracy + ALIKE,
+        "accuracy": one.accuracy > other.accuracy + ALIKE,
+        "trained": one.trained != other.trained or one.right > other.right + ALIKE,
+        "loss": one.loss < other.loss * (1 - ALIKE),
+    }
+    return one.ended != other.ended or questions[by]
 
 
 def beyond(
-    grid: Sequence[float], tried: Sequence[float], best: float, most: int
+    grid: Sequence[float],
+    settings: Sequence[float],
+    outcomes: Sequence[Outcome],
+    by: By,
+    most: int,
 ) -> float | None:
     """The setting to try next where the best is at the edge of those that were tried.
 
     It lies as far beyond as the grid's last two at that end are apart, as a ratio. None
     where the best is at no edge, where `most` were tried beyond the grid at that end, or
     where the grid is a single one.
-
-    >>> beyond([0.1, 0.2, 0.4], [0.1, 0.2, 0.4, 0.8], 0.8, most=4)
-    1.6
     """
     ends = sorted(set(grid))
-    if len(ends) < 2 or min(tried) < best < max(tried):
+    if len(ends) < 2 or not at_edge(settings, outcomes, by):
         return None
-    if best >= max(tried):
-        ratio, added = ends[-1] / ends[-2], sum(one > ends[-1] for one in set(tried))
+    chosen = settings[best(outcomes, by)]
+    if chosen == max(settings):
+        ratio, added = ends[-1] / ends[-2], sum(s > ends[-1] for s in set(settings))
     else:
-        ratio, added = ends[0] / ends[1], sum(one < ends[0] for one in set(tried))
-    return float(f"{best * ratio:.4g}") if added < most and ratio > 0 else None
+        ratio, added = ends[0] / ends[1], sum(s < ends[0] for s in set(settings))
+    return float(f"{chosen * ratio:.4g}") if added < most and ratio > 0 else None
 
 
 def unfinished(outcome: Outcome, by: By, falls: bool) -> bool:

@@ -47,9 +47,9 @@ class Problem(NamedTuple):
 class Trained(NamedTuple):
     """One run's outcome, on the host.
 
-    log: each step's measures on its own batch [steps]; nan after a run has diverged.
-    train, test: means at the end, of the problem's examples. diverged: the first step
-      whose watched measure was not below LARGEST, or None.
+    log: each step's measures on its own batch [steps]; nan after a run is lost.
+    train, test: means at the end, of the problem's examples. diverged: the step since
+      which the watched measure has not been below LARGEST, or None.
     """
 
     log: Log
@@ -220,7 +220,7 @@ def _train(problem: Problem, group: Sequence[Run], steps: int) -> list[Trained]:
     state = run.init(seeds, hyper)
     state, log = run.advance(state, hyper, problem.data, np.int32(steps))
     ends = [run.evaluate(state, part) for part in (problem.train, problem.test)]
-    results = jax.device_get((log, *ends, state.diverged))
+    results = jax.device_get((log, *ends, systems.diverged_at(state.diverged)))
     if not several:
         return [_trained(*results)]
     each = [jax.tree.map(lambda a, n=n: a[n], results) for n in range(len(group))]

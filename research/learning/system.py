@@ -17,7 +17,7 @@ Key = jax.Array  # [] typed
 Hyper = Any  # a pytree of numbers, which may be traced
 Batch = Mapping[str, Any]  # arrays [batch, …]: inputs, targets, mask, lengths, …
 
-ONGOING = -1  # State.diverged of a run whose watched measure is below LARGEST
+ONGOING = -1  # `diverged_at` of a run whose watched measure is below LARGEST
 LARGEST = 1e6  # a saturated net's loss is finite however far its weights have gone
 
 
@@ -61,7 +61,9 @@ class State(NamedTuple):
 
     step: [] steps taken. tree: the system's.
     key: [] batch t, and what is random in step t, come from fold_in(key, t).
-    diverged: [] the first step whose watched measure was not below LARGEST, or ONGOING.
+    diverged: [] ONGOING as long as the watched measure is below LARGEST; −2 − t where it
+      has been above since step t, from where it may come back; t where it is then
+      infinite or no number, from where nothing does. See `diverged_at`.
     """
 
     step: jax.Array
@@ -93,7 +95,23 @@ def step(
     """The state after one step on a batch, and the step's measures."""
     _, key = keys(state)
     tree, measures = system.step(state.tree, hyper, batch, Moment(state.step, key))
-    watched = measures[system.watch]
-    bad = (state.diverged == ONGOING) & ~(watched < LARGEST)  # nan is not
-    diverged = jnp.where(bad, state.step, state.diverged)
+    diverged = _course(state, measures[system.watch])
     return State(state.step + 1, tree, state.key, diverged), measures
+
+
+def _course(state: State, watched: jax.Array) -> jax.Array:
+    """State.diverged after a step with this watched measure."""
+    since = jnp.where(
+        state.diverged == ONGOING, state.step, diverged_at(state.diverged)
+    )
+    astray = jnp.where(watched < LARGEST, ONGOING, -2 - since)  # nan is not below
+    return jnp.where(
+        state.diverged >= 0,
+        state.diverged,
+        jnp.where(jnp.isfinite(watched), astray, since),
+    )
+
+
+def diverged_at(diverged: jax.Array) -> jax.Array:
+    """The step since which a run has diverged, or ONGOING. diverged: that of a State."""
+    return jnp.where(diverged < ONGOING, -2 - diverged, diverged)

@@ -89,15 +89,8 @@ def beyond(
     """The rate to try next, where the best is at the edge; see `selection.beyond`."""
     if any(not result.values for result in results.values()):
         return None
-    rates = list(results)
-    place = choose([results[rate] for rate in rates])
-    return selection.beyond(grid, rates, rates[place], most)
-
-
-def choose(results: Sequence[Measured]) -> int:
-    """The place of the one at which most runs end at the target."""
-    outcomes = [selection.outcome(result.values) for result in results]
-    return selection.best(outcomes, "trained")
+    outcomes = [selection.outcome(result.values) for result in results.values()]
+    return selection.beyond(grid, list(results), outcomes, "trained", most)
 
 
 def _measure(cells: Sequence[Mapping[str, Any]], at_a_time: int, target: float):
@@ -128,7 +121,8 @@ def best(rates: Sequence[float], results: Sequence[Measured]) -> Measured:
     """
     if any(not r.values for r in results):  # no run was made, at any rate
         return results[0]
-    number = choose(results)
+    outcomes = [selection.outcome(result.values) for result in results]
+    number = selection.best(outcomes, "trained")
     chosen = results[number]
     each = {
         f"rate_{name}": np.array(
@@ -140,7 +134,7 @@ def best(rates: Sequence[float], results: Sequence[Measured]) -> Measured:
     values = {
         **chosen.values,
         "best_rate": rates[number] if chosen.status == "ok" else None,
-        "rate_at_edge": selection.at_edge(rates, number),
+        "rate_at_edge": selection.at_edge(rates, outcomes, "trained"),
         "rates_diverged": float(np.mean(each["rate_diverged"])),
     }
     arrays = {**chosen.profiles, "rate": np.array(rates), **each}
@@ -176,7 +170,7 @@ def result(
     }
     if len(stops) == len(trained):
         reason = (
-            f"no loss stays below {LARGEST:g}: the first is lost at step {min(stops)}"
+            f"no loss ends below {LARGEST:g}: the first is above from step {min(stops)}"
         )
         return Measured("diverged", reason, values, curves)
     return Measured("ok", "", values, curves)

@@ -50,6 +50,11 @@ def most(study: Study, cells: Sequence[Cell]) -> int:
     return 2 * MOST * len(_lines(study, cells)) if study.sweep else 0
 
 
+def _ran(row: Row) -> bool:
+    """Whether runs were made, however they ended."""
+    return row.get("first_loss") is not None
+
+
 def _key(study: Study, settings: Mapping[str, Any]) -> str:
     return json.dumps([settings[name] for name in study.axes])
 
@@ -69,13 +74,15 @@ def _beyond(study: Study, cells: Sequence[Cell], rows: Sequence[Row]) -> list[Ce
     grid = [float(value) for cell in cells if (value := cell[axis]) is not None]
     further = []
     for group in grouped(rows, by).values():
-        measured = [row for row in group if row.get("first_loss") is not None]
+        measured = [row for row in group if _ran(row)]
         if not measured:
             continue
         outcomes = [selection.outcome(row) for row in measured]
         best = measured[selection.best(outcomes, choose)]
-        tried = [row[axis] for row in lines[id(best)]]
-        beyond = selection.beyond(grid, tried, best[axis], MOST)
+        line = [row for row in lines[id(best)] if _ran(row)]
+        tried = [row[axis] for row in line]
+        of_line = [selection.outcome(row) for row in line]
+        beyond = selection.beyond(grid, tried, of_line, choose, MOST)
         if beyond is not None:
             further.append({name: best[name] for name in study.axes} | {axis: beyond})
     return further

@@ -9,11 +9,12 @@ import pytest
 from research.learning import selection
 from research.learning.selection import Outcome, at_edge, best, merit, outcome
 
-QUESTIONS = ("steps", "loss", "accuracy")
+QUESTIONS = ("steps", "loss", "accuracy", "trained")
 BETTER = {
     "steps": {"reached": 1.0, "stayed": True, "steps": 1.0},
     "loss": {"loss": 1e-3},
     "accuracy": {"accuracy": 1.0},
+    "trained": {"trained": 1.0, "right": 1.0},
 }
 every = pytest.mark.parametrize("by", QUESTIONS)
 
@@ -26,6 +27,8 @@ def drawn(random, ended=(1 / 3, 2 / 3, 1.0)):
         random.choice((True, False)),
         random.choice((30.0, 90.0, math.inf)),
         random.choice((0.1, 1.0, math.inf)),
+        random.choice((0.1, 0.91, 0.99)),
+        random.choice((0.0, 1 / 3, 1.0)),
         random.choice((0.1, 0.91, 0.99)),
     )
 
@@ -105,7 +108,7 @@ def test_the_question_decides_before_the_others(by):
 
 def test_the_questions_disagree_where_they_must():
     slow, fast = Outcome(1, 1, True, 90, 0.1, 0.99), Outcome(1, 1, True, 30, 0.4, 0.91)
-    assert [best([slow, fast], by) for by in QUESTIONS] == [1, 0, 0]
+    assert [best([slow, fast], by) for by in QUESTIONS] == [1, 0, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -139,8 +142,52 @@ def test_a_row_of_diverged_runs_has_no_loss_and_reached_nothing():
 
 def test_the_edge_of_a_grid():
     rates = (0.1, 1.0, 0.01, 10.0)  # in any order
-    assert [at_edge(rates, place) for place in range(4)] == [False, False, True, True]
-    assert at_edge((0.1,), 0)  # nothing else was tried
+    edges = [
+        at_edge(
+            rates,
+            [Outcome()._replace(**BETTER[by] if n == p else {}) for n in range(4)],
+            by,
+        )
+        for by in QUESTIONS
+        for p in range(4)
+    ]
+    assert edges == [False, False, True, True] * len(QUESTIONS)
+    assert at_edge((0.1,), [Outcome()], "loss")  # nothing else was tried
+
+
+@every
+def test_a_setting_no_better_than_the_next_within_is_at_no_edge(by):
+    """A net that learns nothing at any rate has no best one."""
+    assert not at_edge((0.1, 1.0), [Outcome(), Outcome()], by)
+    alike = {"loss": 1.0, "accuracy": 0.1, "right": 0.1}
+    near = {"loss": 0.995, "accuracy": 0.105, "right": 0.105}
+    outcomes = [Outcome(**alike), Outcome(**near), Outcome(**alike)]
+    assert not at_edge((0.1, 10.0, 1.0), outcomes, by)
+    assert at_edge((0.1, 10.0, 1.0), [Outcome(), Outcome(**BETTER[by]), Outcome()], by)
+    # Nor is it one beyond which all runs diverge: that was tried.
+    assert not at_edge(
+        (0.1, 1.0, 10.0), [Outcome(), Outcome(**BETTER[by]), Outcome(ended=0.0)], by
+    )
+
+
+@every
+@pytest.mark.parametrize("high", [True, False])
+def test_a_grid_is_made_wider_until_the_best_is_within(by, high):
+    grid = [0.01, 0.02, 0.04] if high else [1.0, 2.0, 4.0]
+    within = [Outcome(), Outcome(**BETTER[by]), Outcome()]
+    assert selection.beyond(grid, grid, within, by, most=2) is None
+    rates, good = list(grid), Outcome(**BETTER[by])
+    while True:
+        best_rate = max(rates) if high else min(rates)
+        outcomes = [good if rate == best_rate else Outcome() for rate in rates]
+        further = selection.beyond(grid, rates, outcomes, by, most=2)
+        if further is None:
+            break
+        rates.append(further)
+    assert rates[3:] == ([0.08, 0.16] if high else [0.5, 0.25])
+    assert at_edge(rates, outcomes, by)  # as far as was tried
+    assert selection.beyond([0.1], [0.1], [good], by, most=2) is None
+    assert selection.beyond(grid, grid, [good, Outcome(), good], by, most=0) is None
 
 
 def test_the_budget_ended_first():

@@ -174,10 +174,31 @@ def test_a_step_is_told_when_it_is_and_the_log_has_its_measures():
     assert np.all(np.isnan(log["sum"][5:])) and log["sum"].shape == (8,)
 
 
-def test_a_run_stops_where_what_is_watched_is_lost():
-    state, log = counted(8, rate=LARGEST / 2)
-    assert int(state.diverged) == 1 and int(state.step) == 2
+def test_a_run_stops_where_what_is_watched_is_no_number():
+    state, log = counted(8, rate=2e38)  # the second sum is more than float32 holds
+    assert int(state.diverged) == 0 and int(state.step) == 2
     assert np.all(np.isnan(log["sum"][2:]))
+
+
+def course(*watched):
+    """State.diverged after steps with these measures, and the step that it means."""
+    state = systems.start((), jax.random.key(0))
+    constant = System(
+        lambda *_: (), lambda t, h, batch, now: (t, {"loss": batch}), None
+    )
+    for value in watched:
+        state, _ = systems.step(constant, state, None, np.float32(value))
+    return int(state.diverged), int(systems.diverged_at(state.diverged))
+
+
+def test_a_run_may_recover_as_long_as_it_has_numbers():
+    high = 2 * LARGEST
+    assert course(high)[1] == 0 and course(1.0, high, high)[1] == 1
+    assert course(high, high, 1.0) == (ONGOING, ONGOING)
+    assert course(high, 1.0, high)[1] == 2
+    for lost in (np.nan, np.inf, -np.inf):
+        assert course(1.0, high, lost) == (1, 1)
+        assert course(1.0, lost, 1.0) == (1, 1)
 
 
 def test_a_run_can_start_from_a_given_tree():

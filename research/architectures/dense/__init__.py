@@ -34,6 +34,16 @@ FAMILIES = (
         branch=lambda depth: Branch(1.0, 0.0),
     ),
     Family(
+        "residual_mlp_activated",  # branches that end with their activation
+        "residual:build_activated",
+        "Bachlechner et al. 2021, ReZero, arXiv:2003.04887, their notebook",
+    ),
+    Family(
+        "rezero_mlp_activated",
+        "residual:build_rezero_activated",
+        "Bachlechner et al. 2021, ReZero, arXiv:2003.04887, their notebook",
+    ),
+    Family(
         "highway_mlp",
         "highway:build",
         "Srivastava, Greff & Schmidhuber 2015, arXiv:1505.00387",
