@@ -74,8 +74,8 @@ class Trainer(NamedTuple):
         worked = [one.rate for one in self.tries.values() if one.good]
         grid = OPTIMIZERS[self.settings["optimizer"]].rates(self.settings["rates"])
         start = worked[-1] if worked else grid[len(grid) // 2]
-        # One beyond the grid, which worked at another depth, is tried first.
-        wanted = sorted({*grid, start}, key=lambda rate: abs(math.log(rate / start)))
+        # Those beyond the grid that worked at other depths are tried too.
+        wanted = sorted({*grid, *worked}, key=lambda rate: abs(math.log(rate / start)))
         ended: dict[float, Ended] = {}
         while wanted:
             rate = wanted.pop(0)
