@@ -93,9 +93,12 @@ def at_edge(settings: Sequence[float], outcomes: Sequence[Outcome], by: By) -> b
     """Whether the best setting is the lowest or the highest, and might be better beyond.
 
     Where it is no better than the next one within, nothing changes towards the edge: as
-    of a net that has learned nothing at any setting. A single setting is at the edge.
+    of a net that has learned nothing at any setting. A single setting is at the edge, and
+    so is the best of those at all of which every run diverges.
     """
     place = best(outcomes, by)
+    if outcomes[place].ended == 0:
+        return True
     if min(settings) < settings[place] < max(settings):
         return False
     others = [n for n in range(len(settings)) if settings[n] != settings[place]]
@@ -128,12 +131,13 @@ def beyond(
 
     It lies as far beyond as the grid's last two at that end are apart, as a ratio. None
     where the best is at no edge, where `most` were tried beyond the grid at that end, or
-    where the grid is a single one.
+    where the grid is a single one. Where every run diverges it is a lower one.
     """
     ends = sorted(set(grid))
     if len(ends) < 2 or not at_edge(settings, outcomes, by):
         return None
-    chosen = settings[best(outcomes, by)]
+    place = best(outcomes, by)
+    chosen = settings[place] if outcomes[place].ended else min(settings)
     if chosen == max(settings):
         ratio, added = ends[-1] / ends[-2], sum(s > ends[-1] for s in set(settings))
     else:

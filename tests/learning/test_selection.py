@@ -188,6 +188,11 @@ def test_a_grid_is_made_wider_until_the_best_is_within(by, high):
     assert at_edge(rates, outcomes, by)  # as far as was tried
     assert selection.beyond([0.1], [0.1], [good], by, most=2) is None
     assert selection.beyond(grid, grid, [good, Outcome(), good], by, most=0) is None
+    # Where every run diverges, lower ones are tried.
+    diverged = [Outcome(ended=0.0)] * 3
+    assert at_edge(grid, diverged, by)
+    lower = selection.beyond(grid[::-1], grid[::-1], diverged, by, most=2)
+    assert lower == grid[0] / 2
 
 
 def test_the_budget_ended_first():
