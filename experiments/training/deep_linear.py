@@ -31,7 +31,7 @@ NAMES = (
     "shallow_steps log2_longer log2_longer_se log2_rate log2_rate_se"
 ).split()
 PROTOCOL = (
-    "digits, 4 to 64 matrices of 64 units, full-batch descent from three draws, the best "
+    "digits, 4 to 64 matrices of 64 units, full-batch descent from five draws, the best "
     "of 20 rates, until a tenth of what can be learned is left"
 )
 DIFFERS = "MNIST, to 100 matrices of 1,000 units, a fixed error on its classes"

@@ -215,7 +215,7 @@ STUDY = Study(
         "depth": whole("layers after the first", (3,)),
         "dataset": pairs.dataset(),
         "steps": whole("steps of 64 examples", (100,), low=EARLY),
-        "seeds": whole("runs per cell", (3,)),
+        "seeds": whole("runs per cell", (5,)),
     },
     sizes={
         "smoke": {

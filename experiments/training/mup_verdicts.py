@@ -34,8 +34,13 @@ def slope(x, y, errors):
 
 
 def middle_rate(rows):
-    """The rate that sizes are compared at: the middle one of the grid."""
-    grid = sorted({row["learning_rate"] for row in rows})
+    """The rate that sizes are compared at: the middle one of those of all nets.
+
+    Without those that a net's own grid was made wider by.
+    """
+    nets = grouped(rows, lambda row: (row["parametrization"], row["width"]))
+    of_nets = [{row["learning_rate"] for row in net} for net in nets.values()]
+    grid = sorted(set.intersection(*of_nets) or set.union(*of_nets))
     return grid[len(grid) // 2]
 
 

@@ -49,6 +49,41 @@ def test_outputs_of_mup_start_smaller_by_width(network):
     np.testing.assert_allclose(plain / 2, smaller, rtol=1e-4, atol=1e-6)
 
 
+def lines(best, rates=(1, 2, 4, 8, 16)):
+    """Rows of two widths whose ln loss is a parabola in log2 of the rate."""
+    return [
+        {
+            **{"parametrization": "standard", "width": width, "seeds": 3},
+            **{"status": "ok", "reason": "", "first_loss": 2.3, "diverged": 0.0},
+            **{"learning_rate": rate, "train_loss_se": 0.0},
+            "train_loss": float(np.exp((np.log2(rate) - at) ** 2)),
+        }
+        for width, at in best.items()
+        for rate in rates
+    ]
+
+
+def test_the_shift_of_a_best_rate_is_known_to_less_than_the_grid():
+    (shift,) = mup_verdicts.shifts(lines({32: 2.2, 64: 1.3}))
+    assert shift["gap"] == pytest.approx(-0.9, rel=1e-9) and not shift["rate_at_edge"]
+    assert mup_verdicts.shifts(lines({32: 2.2, 64: -3.0}))[0]["rate_at_edge"]
+    x, error = mup_verdicts.least_at([0, 1, 2], [1.0, 0.0, 2.0], [0.1, 0.2, 0.3])
+    draws = np.random.default_rng(0).standard_normal((3, 200_000))
+    noisy = (
+        np.array([[1.0], [0.0], [2.0]]) + 1e-3 * np.array([[0.1], [0.2], [0.3]]) * draws
+    )
+    low, middle, high = noisy
+    vertices = 1 + (low - high) / (2 * (low - 2 * middle + high))
+    assert x == pytest.approx(vertices.mean(), abs=1e-5)
+    # A standard deviation of 200,000 draws is known to 0.2 %.
+    assert 1e-3 * error == pytest.approx(vertices.std(), rel=0.01)
+
+
+def test_sizes_are_compared_at_a_rate_that_all_nets_have():
+    rows = lines({32: 2.0, 64: 2.0}) + lines({64: 2.0}, rates=(32, 64, 128))
+    assert mup_verdicts.middle_rate(rows) == 4
+
+
 def test_the_slope_of_a_power_and_its_error():
     slope, error = mup_verdicts.slope([5, 6, 7], [1.0, 3.0, 5.0], [0.1, 0.1, 0.1])
     # Σ(x − x̄)² = 2; each of the two ends has weight ½.
