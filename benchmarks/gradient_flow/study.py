@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.gradient_flow import pictures
 from benchmarks.gradient_flow import show as gradient_flow_report
 from research.architectures import ARCHITECTURES
 from research.catalogues.activations import ACTIVATIONS
@@ -286,7 +287,8 @@ STUDY = Study(
         ]
     ),
     claims=CLAIMS,
+    headline=gradient_flow_report.headline,
     tables=gradient_flow_report.tables,
-    figures=gradient_flow_report.draw_figures,
+    figures=pictures.draw_figures,
     compile_seconds=7.0,
 )

@@ -10,6 +10,7 @@ Source: Pennington, Schoenholz & Ganguli 2017, arXiv:1711.04735.
 import functools
 from typing import NamedTuple
 
+from experiments.propagation.isometry_headline import headline
 from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.catalogue import Catalogue
 from research.catalogues.initializers import NoCriticalPoint
@@ -210,15 +211,13 @@ def _draw(rows, profiles):
                 share = (np.arange(len(values)) + 0.5) / len(values)
                 left.plot(share, 10.0**values, lw=1.5, **look)
         _draw_variances(right, of, name, look, solid)
-    left.set_yscale("log")
+    left.set(yscale="log", ylabel="singular value")
     left.set_ylim(bottom=1e-3)
     left.set_xlabel("share of the singular values that are larger")
-    left.set_ylabel("singular value")
     left.set_title(f"depth {deepest}", loc="left")
     right.set_xscale("log", base=2)
-    right.set_yscale("log")
+    right.set(yscale="log", xlabel="depth")
     right.set_ylim(bottom=FLOOR / 2)
-    right.set_xlabel("depth")
     right.set_ylabel(f"variance of s² (drawn at {FLOOR:g} if smaller)")
     figure.legend(fontsize=7, frameon=False, loc="outside right upper")
     return figure
@@ -388,6 +387,7 @@ STUDY = Study(
             label=("weights", "depth"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=2.0,

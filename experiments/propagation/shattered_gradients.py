@@ -19,7 +19,8 @@ from experiments.propagation.gradient_pairs import NETS
 from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Cost, Figure, Measured, Plan, Study
+from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
+from research.study.headlines import counted, listed, measured, of_deepest
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -137,6 +138,24 @@ def autocorrelation(covariance):
     variance = covariance[..., :1]
     flat = variance < CONSTANT
     return np.where(flat, 1.0, covariance / np.where(flat, 1.0, variance))
+
+
+def headline(rows):
+    """What is left of the likeness of gradients in each kind of net, the least last."""
+    deep = of_deepest(measured(rows))
+    ranked = sorted(deep, key=lambda row: -row["correlation"])
+    left = [f"{alike(row)} in {NETS[row['net']].name}" for row in ranked]
+    layers = counted(deep[0]["depth"], "layer")
+    worst = ranked[-1]
+    return Headline(
+        f"After {layers} gradients at two independent inputs correlate by "
+        f"{listed(left, 8)}; 1 would be alike, 0 unrelated.",
+        f"Worst: {NETS[worst['net']].name}, {alike(worst)} after {layers}.",
+    )
+
+
+def alike(row):
+    return f"{round(row['correlation'], 2) + 0.0:.2f}"  # + 0.0: there is no -0.00
 
 
 def tables(rows):
@@ -350,6 +369,7 @@ STUDY = Study(
         "layers_fitted theory_gap co_active acf_1 acf_1_se acf_5 acf_5_se".split()
     ),
     claims=CLAIMS,
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=4.0,

@@ -20,7 +20,8 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
+from research.study.headlines import counted, listed, measured, of_deepest, share
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -141,6 +142,19 @@ def operator_values(kernel, image):
     """
     frequencies = np.fft.fft2(kernel, image, axes=(0, 1))
     return np.sort(np.linalg.svd(frequencies, compute_uv=False), axis=None)[::-1]
+
+
+def headline(rows):
+    """Which recipes keep the gradient through the deepest net, and which loses most."""
+    deep = of_deepest(measured(rows))
+    kept = [row["recipe"] for row in deep if row["verdict"] == "survives"]
+    worst = max(deep, key=lambda row: abs(row["log10_ratio"]))
+    layers = counted(deep[0]["depth"], "layer")
+    return Headline(
+        f"Through {layers} the gradient survives with "
+        f"{share(len(kept), len(deep), 'recipes')}{f' ({listed(kept)})' if kept else ''}.",
+        f"Worst: {worst['recipe']}, {worst['log10_ratio']:+,.3g} decades through {layers}.",
+    )
 
 
 def tables(rows):
@@ -323,6 +337,7 @@ STUDY = Study(
             label=("depth",),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=5.0,

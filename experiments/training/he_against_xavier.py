@@ -10,7 +10,8 @@ from experiments.training import nets
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
+from research.study.headlines import counted, measured, of_deepest
 from research.study.tables import Table, number
 
 SOURCE = "He et al. 2015, arXiv:1502.01852, section 2.2"
@@ -43,6 +44,25 @@ def finish(cell, swept):
     sooner, error = nets.log2_longer(nets.steps(same), nets.steps(swept["he"]))
     row |= {"log2_sooner": sooner, "log2_sooner_se": error}
     return Measured("ok", "", row, curves)
+
+
+def headline(rows):
+    """To which depth each variance converges, and how the deepest net ends."""
+    done = measured(rows)
+
+    def to(start):
+        depths = [row["depth"] for row in done if row[f"{start}_reached"] > 0.5]
+        return f"up to {counted(max(depths), 'layer')}" if depths else "at no depth"
+
+    (worst, *_) = of_deepest(done)
+    same = f", {worst['xavier_same_train_accuracy']:.0%} at He's rate"
+    return Headline(
+        f"ReLU nets converge (90 % right in training) with He's variance {to('he')}, "
+        f"with Xavier's {to('xavier')}, and at He's learning rate {to('xavier_same')}.",
+        f"Worst: {counted(worst['depth'], 'layer')}: He's ends "
+        f"{worst['he_train_accuracy']:.0%} right, Xavier's "
+        f"{worst['xavier_train_accuracy']:.0%}{same}.",
+    )
 
 
 def tables(rows):
@@ -219,6 +239,7 @@ STUDY = Study(
             label=("depth",),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=5.0,

@@ -15,6 +15,7 @@ import functools
 import math
 
 from experiments.training import pairs
+from experiments.training.mup_headline import headline
 from experiments.training.pairs import loss, rates, whole
 from research.lazy import lazily
 from research.study import trials
@@ -363,6 +364,7 @@ STUDY = Study(
             of=widest,
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=2.0,

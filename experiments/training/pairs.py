@@ -11,7 +11,8 @@ from research.learning import selection
 from research.learning.selection import By
 from research.report import figures
 from research.study.axes import Axis
-from research.study.declaration import Measured, Row
+from research.study.declaration import Headline, Measured, Row
+from research.study.headlines import counted, listed
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -90,7 +91,7 @@ def best(rows: Sequence[Row], by: Sequence[str], choose: By) -> list[Row]:
     """
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
-        if "first_loss" in row:
+        if row.get("first_loss") is not None:  # rows.csv has all columns
             groups.setdefault(tuple(row[name] for name in by), []).append(row)
     return [
         group[selection.best([selection.outcome(row) for row in group], choose)]
@@ -165,6 +166,55 @@ def between(row: Mapping[str, Any], name: str, digits: int = 3) -> str:
     return text
 
 
+def headline(chosen: Sequence[Row], kind: str, axis: str, noun: str) -> Headline:
+    """How the training loss of each kind goes from an axis's least value to its largest.
+
+    chosen: the best row of each kind and value.
+    """
+    kinds: dict[str, list[Row]] = {}
+    for row in sorted(chosen, key=lambda row: row[axis]):
+        kinds.setdefault(str(row[kind]), []).append(row)
+    if not kinds:
+        return Headline("No run has a training loss.")
+    ways = []
+    for name, (first, *rest) in kinds.items():
+        to = rest[-1] if rest else first
+        way = f"from {ended(first)} to {ended(to)}" if rest else f"is {ended(first)}"
+        ways.append(f"{name} {way}")
+    values = sorted({row[axis] for row in chosen})
+    over = f"From {values[0]} to {counted(values[-1], noun)}"
+    if len(values) == 1:
+        over = f"With {counted(values[0], noun)}"
+    return Headline(
+        f"{over} the training loss at the best rate: {listed(ways)}.",
+        _last(chosen, kind),
+    )
+
+
+def ranking(chosen: Sequence[Row], kind: str) -> Headline:
+    """Which kind has the least training loss, and which the most."""
+    if not chosen:
+        return Headline("No run has a training loss.")
+    first, *others = sorted(chosen, key=loss)
+    answer = f"The least training loss is that of {first[kind]}, {ended(first)}"
+    rest = f"; then {listed(f'{r[kind]} {ended(r)}' for r in others)}" if others else ""
+    depth = counted(first["depth"], "layer")
+    return Headline(f"{answer} with {depth}{rest}.", _last(chosen, kind))
+
+
+def ended(row: Row) -> str:
+    """The training loss that a row ended with; or that it diverged."""
+    diverged = row["status"] == "diverged" or row["diverged"] == 1
+    return "diverged" if diverged else number(loss(row))
+
+
+def _last(chosen: Sequence[Row], kind: str) -> str:
+    worst = max(chosen, key=lambda row: (ended(row) == "diverged", loss(row)))
+    return (
+        f"Worst: {worst[kind]} with {counted(worst['depth'], 'layer')}, {ended(worst)}."
+    )
+
+
 def best_table(
     rows: Sequence[Row], by: Sequence[str], choose: By, title: str, bad: Score
 ) -> Table:
@@ -213,7 +263,7 @@ def rate_table(
             return "-"
         if row["status"] == "diverged":
             return Mark(f"step {row['diverged_at']}", "bad")
-        if "first_loss" not in row:
+        if row.get("first_loss") is None:
             return Mark(row["status"], "bad")
         text = number(shown(score(row)))
         if row["diverged"]:
