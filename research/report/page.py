@@ -36,12 +36,13 @@ h3 { font-size: 1em; margin: 1.8em 0 0.3em; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13px; overflow-wrap: normal; }
 th, td { text-align: left; padding: 2px 12px 2px 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; }
-.long { min-width: 15em; }
+  vertical-align: top; white-space: nowrap; }
+.long { min-width: 15em; white-space: normal; }
 .bad { color: var(--bad); } .warning { color: var(--warning); }
 .good { color: var(--good); } .dim { color: var(--dim); }
 figure { margin: 0 0 1.5em; } img { width: 100%; min-width: 640px; }
 figcaption { color: var(--faint); max-width: 70em; font-size: 13px; }
+@media (max-width: 600px) { .answer { font-size: 1.2em; } }
 """
 
 PAGE = """<!doctype html>
