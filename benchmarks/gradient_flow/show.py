@@ -140,11 +140,10 @@ def _worst(rows: Sequence[Row]) -> Table:
             f"{r['log10_slope']:+.4g}" if r["status"] == "ok" else "-",
             number(r.get("log10_slope_se"), 2),
             number(r.get("log10_slope_theory"), 4),
-            number(r.get("saturated"), 2),
         )
         for r in [*ended, *decades[: 10 - len(ended)]]
     )
-    headers = ("cell", "depth", "decades", "per layer", "±", "theory", "saturated")
+    headers = ("cell", "depth", "decades", "per layer", "±", "theory")
     title = "The worst cells: whose signal ends first, and with the most decades"
     return Table(title, headers, body)
 

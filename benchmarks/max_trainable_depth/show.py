@@ -21,7 +21,9 @@ def headline(rows: Sequence[Row]) -> Headline:
     beyond = [row for row in done if row["max_depth"] > row["gradient_depth"]]
     parts = [f"{share(len(best), len(done), 'nets')} can be trained with {cap}"]
     if best:
-        parts[0] += f", the deepest tried ({listed(groups(best))})"
+        counts = {kind: len(nets) for kind, nets in groups(best).items()}
+        kinds = [f"{share(n, len(groups(done)[k]))} {k}" for k, n in counts.items()]
+        parts[0] += f", the deepest tried ({listed(kinds)})"
     if rest:
         low, high = min(rest), max(rest)
         span = f"between {low} and {high}" if low < high else f"at {low}"
