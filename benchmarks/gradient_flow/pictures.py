@@ -42,6 +42,8 @@ def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:
         "log10 of the gradient's norm by layer in every architecture, measured (solid) "
         "and by theory (dashed); in the grey band it survives."
     )
+    if many:
+        curves += f" Weights are drawn as {first['initializer']}."
     drawn = _draw_families if many else _draw_maps
     return [
         Figure("figure", maps, functools.partial(drawn, rows)),
@@ -180,11 +182,12 @@ def _draw_profiles(rows: Sequence[Row], profiles: Profiles):
     for axes, panel in zip(grid.flat, panels, strict=False):
         lines = [_line(row, profiles) for row in panel]
         first = panel[0]
-        title = (
-            f"{first['architecture']}, {first['initializer']}, {first['depth']} layers"
-        )
+        drawn = [first["initializer"]] if len(initializers) > 1 else []
+        words = (first["architecture"], *drawn, f"{first['depth']} layers")
+        title = ", ".join(words)
         axes.axhspan(-3, 3, color="#888888", alpha=0.13, lw=0)
         figures.profile_lines(axes, lines, title, activations)
+        axes.set_title(title, loc="left", fontsize=7)
         axes.tick_params(labelsize=6.5)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()

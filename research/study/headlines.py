@@ -16,13 +16,13 @@ def of(study: Study, rows: Sequence[Row]) -> Headline:
     if not rows:
         return Headline(UNMEASURED)
     if not measured(rows):
-        return Headline(f"No number from any of {len(rows)} rows: {endings(rows)}.")
+        return Headline(f"No number from any of {len(rows):,} rows: {endings(rows)}.")
     answer, worst = study.headline(rows)
     if answer.startswith(("none ", "all ", "both ")):  # as `share` has them
         answer = answer[0].upper() + answer[1:]
     without = [row for row in rows if row["status"] != "ok"]
     if without:
-        lost = f"{len(without)} of {len(rows)} rows have no number: {endings(rows)}."
+        lost = f"{len(without):,} of {len(rows):,} rows have no number: {endings(rows)}."
         worst = f"{worst} {lost}".strip()
     return Headline(answer, worst)
 

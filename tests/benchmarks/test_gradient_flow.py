@@ -113,5 +113,5 @@ def test_profiles_are_of_every_architecture(several):
 
     curves = pictures.draw_figures(rows, profiles)[1].draw()
     titles = [axes.get_title("left") for axes in curves.axes if axes.lines]
-    assert titles == [f"net_{n}, critical, 9 layers" for n in range(several)]
+    assert titles == [f"net_{n}, 9 layers" for n in range(several)]
     assert "tanh" in texts(curves)
