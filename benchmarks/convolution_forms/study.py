@@ -26,7 +26,7 @@ from research.study.declaration import (
     Shared,
     Study,
 )
-from research.study.headlines import measured, share
+from research.study.headlines import measured, out_of
 from research.study.plan import all_but
 from research.study.tables import Mark, Table, number
 
@@ -289,7 +289,7 @@ def headline(rows: Sequence[Row]) -> Headline:
     place = max(behind, key=lambda name: behind[name])
     return Headline(
         f"The form that convolve takes is the fastest, or within 10 % of it, in "
-        f"{share(len(near), len(behind), 'places')}.",
+        f"{out_of(len(near), len(behind), 'places')}.",
         f"Worst: {place}, {behind[place]:.2f} times the fastest form's time.",
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks.gradient_flow.pictures import MANY, deepest, groups
 from research.study.declaration import Headline, Row
-from research.study.headlines import listed, share
+from research.study.headlines import listed, out_of
 from research.study.tables import Mark, Table, number
 
 NET = ("architecture", "activation", "initializer", "normalizer", "width")
@@ -48,7 +48,7 @@ def _best_at(depth: int, counts: Sequence[tuple]) -> tuple[str, str]:
     """The kind of net that the most activations keep their gradient in, and how many."""
     here = [count for count in counts if count[0][-1] == depth]
     key, kept, group = max(here, key=lambda count: count[1] / len(count[2]))
-    return _kind(key), share(kept, len(group), "activations")
+    return _kind(key), out_of(kept, len(group), "activations")
 
 
 def _worst_of(rows: Sequence[Row]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from research.report import figures
 from research.study.declaration import Figure, Headline, Profiles, Row
-from research.study.headlines import counted, listed, measured, share
+from research.study.headlines import counted, listed, measured, out_of
 from research.study.tables import Mark, Table, number
 
 NAMED = ("activation", "initializer", "optimizer", "width", "steps", "batch", "rates")
@@ -19,16 +19,16 @@ def headline(rows: Sequence[Row]) -> Headline:
     best = [row for row in done if row["capped"]]
     rest = [row["max_depth"] for row in done if not row["capped"]]
     beyond = [row for row in done if row["max_depth"] > row["gradient_depth"]]
-    parts = [f"{share(len(best), len(done), 'nets')} can be trained with {cap}"]
+    parts = [f"{out_of(len(best), len(done), 'nets')} can be trained with {cap}"]
     if best:
         counts = {kind: len(nets) for kind, nets in groups(best).items()}
-        kinds = [f"{share(n, len(groups(done)[k]))} {k}" for k, n in counts.items()]
+        kinds = [f"{out_of(n, len(groups(done)[k]))} {k}" for k, n in counts.items()]
         parts[0] += f", the deepest tried ({listed(kinds)})"
     if rest:
         low, high = min(rest), max(rest)
         span = f"between {low} and {high}" if low < high else f"at {low}"
         parts.append(f"the others end {span}")
-    deeper = share(len(beyond), len(done))
+    deeper = out_of(len(beyond), len(done))
     parts.append(f"{deeper} can be trained deeper than the gradient survives")
     worst = min(done, key=lambda row: row["max_depth"])
     depth = counted(worst["max_depth"], "layer") if worst["max_depth"] else "no layer"

@@ -5,9 +5,7 @@ training examples right in most seeds at some learning rate. Beside it stand the
 gradient before training, infinite-width theory's depth, and the price of a step.
 """
 
-import functools
-import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -16,119 +14,20 @@ from benchmarks import classifiers, fresh_gradients
 from benchmarks.max_trainable_depth import search as depth_search
 from benchmarks.max_trainable_depth import show as max_trainable_depth_report
 from benchmarks.max_trainable_depth import step_cost
+from benchmarks.max_trainable_depth.axes import AXES, SIZES
 from benchmarks.max_trainable_depth.trainer import Trainer
+from benchmarks.max_trainable_depth.verdicts import CLAIMS
 from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.initializers import INITIALIZERS, NoCriticalPoint
-from research.catalogues.normalizers import NORMALIZERS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.datasets import DATASETS
 from research.lazy import lazily
 from research.study import families, trials
-from research.study.axes import Axis
-from research.study.claims import Claim
 from research.study.declaration import Cell, Cost, Measured, Plan, Shared, Study
 from research.study.errors import Refusal
 from research.study.plan import all_but
 
-Seen = Mapping[str, Any]  # a row, to be judged
-
 with lazily():
-    from research.signal import measurement
+    from research.signal import measurement, profiles
 
-AXES = {
-    "architecture": Axis(
-        "how layers are connected", ("mlp", "residual_mlp"), ARCHITECTURES
-    ),
-    "activation": Axis("the nonlinearity", ("tanh", "relu", "sigmoid"), ACTIVATIONS),
-    "initializer": Axis(
-        "how weights are drawn", ("he_normal", "critical"), INITIALIZERS
-    ),
-    "normalizer": Axis(
-        "what comes before the activation", ("none", "batch"), NORMALIZERS
-    ),
-    "optimizer": Axis("the update rule", ("adam",), OPTIMIZERS),
-    "width": Axis("units per layer", (64,), kind="integer", low=2, high=10**5),
-    "dataset": Axis("the data set", ("digits",), DATASETS, single=True),
-    "cap": Axis(
-        "the largest depth to try",
-        (256,),
-        kind="integer",
-        low=1,
-        high=10**5,
-        single=True,
-    ),
-    "steps": Axis(
-        "training steps, for each depth", (200,), kind="integer", low=20, high=10**7
-    ),
-    "batch": Axis("examples per step", (64,), kind="integer", low=2, high=10**5),
-    "rates": Axis(
-        "learning rates tried, half a decade apart around the optimizer's published one",
-        (3,),
-        kind="integer",
-        low=1,
-        high=21,
-    ),
-    "target": Axis(
-        "training accuracy that counts as trained",
-        (0.9,),
-        kind="number",
-        low=0.0,
-        high=1.0,
-        single=True,
-    ),
-    "start": Axis(
-        "the first depth to try",
-        (8,),
-        kind="integer",
-        low=1,
-        high=10**5,
-        single=True,
-    ),
-    "patience": Axis(
-        "doublings in a row that fail before the search turns back",
-        (1,),
-        kind="integer",
-        low=1,
-        high=20,
-        single=True,
-    ),
-    "seeds": Axis(
-        "networks, most of which must train",
-        (3,),
-        kind="integer",
-        low=1,
-        high=99,
-        single=True,
-    ),
-}
-SIZES = {
-    "smoke": {
-        "activation": ("sigmoid",),
-        "initializer": ("he_normal",),
-        "normalizer": ("none",),
-        "width": (16,),
-        "cap": (4,),
-        "steps": (60,),
-        "batch": (16,),
-        "rates": (3,),
-        "target": (0.3,),
-    },
-    "full": {
-        "architecture": (
-            *("mlp", "residual_mlp", "residual_mlp_scaled", "rezero_mlp"),
-            *("highway_mlp", "resnet"),
-        ),
-        "optimizer": ("momentum", "adam"),
-        "width": (256,),
-        "cap": (1024,),
-        "steps": (2000,),
-        "batch": (128,),
-        "rates": (7,),
-        "start": (1,),
-        "patience": (2,),
-    },
-}
 SURVIVES = 3.0  # decades, as in gradient_flow
 COST = (
     *("step_ms", "step_ms_low", "step_ms_high", "compile_s", "peak_mib"),
@@ -210,6 +109,7 @@ def searched(
         "max_depth": result.deepest,
         "fails_at": result.fails_at,
         "capped": result.deepest == steps.grid[-1],
+        **_over_seeds(trainer, result),
         "steady": result.steady,
         "probed": result.summary(),
         "best_rate": there.rate,
@@ -234,6 +134,27 @@ def searched(
     return Measured("ok", "", values, arrays)
 
 
+def _over_seeds(trainer: Trainer, found: depth_search.Found) -> dict[str, Any]:
+    """The mean of log2 of each seed's own deepest, and what is doubtful of the failure.
+
+    A seed's own is where most fail if it trains there, or else the deepest at which most
+    train if it trains there, or else the one that was tried before.
+    """
+    own = np.full(trainer.settings["seeds"], 1.0)
+    below = [d for d, good in found.probed.items() if good and d < found.deepest]
+    own[:] = max(below, default=max(found.deepest // 2, 1))
+    for depth in filter(None, (found.deepest, found.fails_at)):
+        own = np.where(trainer.each(depth), depth, own)
+    mean_, error = profiles.over_seeds(np.log2(own))
+    failure = trainer.tries.get(found.fails_at or 0)
+    return {
+        "log2_depth": mean_,
+        "log2_depth_se": None if np.isnan(error) else error,
+        "rate_at_edge": failure is not None and failure.at_edge,
+        "unfinished": failure is not None and failure.falling,
+    }
+
+
 def _cost(trainer: Trainer, depth: int) -> dict[str, Any]:
     """COST at a depth: step_ms is the median over its runs, between its quartiles."""
     there = trainer.tries[depth]
@@ -247,101 +168,6 @@ def _cost(trainer: Trainer, depth: int) -> dict[str, Any]:
         "step_mflop": operations / 1e6,
     }
 
-
-def _layers(value: Any) -> float:
-    return math.inf if value == "inf" else float(value)
-
-
-def _bounded(row: Seen, normalizer: str) -> bool:
-    """Whether theory says of the net how deep it trains, and that was tried."""
-    depth = row.get("theory_depth")
-    plain = row["architecture"] == "mlp" and row["normalizer"] == normalizer
-    return plain and depth is not None and _layers(depth) < row["cap"]
-
-
-def _beyond(row: Seen) -> float:
-    """How many times, as log2, the net trains deeper than theory says it can; or 0."""
-    return max(0.0, math.log2(max(row["max_depth"], 1) / _layers(row["theory_depth"])))
-
-
-def pairs(axis: str, plain: str, other: str, rows: Sequence[Seen]) -> list[Seen]:
-    """Rows of `other` beside that of `plain`, all else equal; `gain`: log2 of how many
-    times as deep they train. Without those that both train at the deepest tried."""
-
-    def rest(row: Seen) -> tuple:
-        return tuple(row[name] for name in AXES if name != axis)
-
-    base = {rest(r): r for r in rows if r[axis] == plain and r["status"] == "ok"}
-    paired: list[Seen] = []
-    for row in rows:
-        if row[axis] != other or row["status"] != "ok" or rest(row) not in base:
-            continue
-        against = base[rest(row)]
-        if row["capped"] and against["capped"]:
-            continue
-        gain = math.log2(max(row["max_depth"], 1) / max(against["max_depth"], 1))
-        paired.append({**row, "gain": gain})
-    return paired
-
-
-# Depths are known to one step of the grid, √2: that much is no excess, and no gain less.
-STEP = 0.5
-CLAIMS = (
-    Claim(
-        "schoenholz2017.deepest-plain-net",
-        "no plain net trains deeper than about 6 ξ_c",
-        "Schoenholz et al. 2017, arXiv:1611.01232, abstract and section 5",
-        tag="S3",
-        gap=_beyond,
-        error=lambda r: 0.0,
-        within=STEP,
-        scope=lambda r: _bounded(r, "none"),
-        label=("activation", "initializer", "optimizer"),
-        published="at most 6 ξ_c layers",
-        ours=lambda r: r["max_depth"] / _layers(r["xi_c"]),
-    ),
-    Claim(
-        "yang2019.deepest-net-with-batch-norm",
-        "no plain net with batch norm trains deeper than about 16 / ln(rate)",
-        "Yang et al. 2019, arXiv:1902.08129",
-        tag="S7",
-        gap=_beyond,
-        error=lambda r: 0.0,
-        within=STEP,
-        scope=lambda r: _bounded(r, "batch"),
-        label=("activation", "initializer", "optimizer"),
-        published="at most 16 / ln(rate) layers",
-        ours=lambda r: 16 * r["max_depth"] / _layers(r["theory_depth"]),
-    ),
-    Claim(
-        "he2016.residual-trains-deeper",
-        "with batch norm residual nets train deeper than plain ones",
-        "He, Zhang, Ren & Sun 2016, arXiv:1512.03385",
-        tag="T1",
-        gap=lambda r: min(0.0, r["gain"] - 0.8 * STEP),
-        error=lambda r: 0.0,
-        within=0.0,
-        scope=lambda r: r["normalizer"] == "batch",  # as all nets of the paper
-        label=("activation", "initializer", "optimizer"),
-        of=functools.partial(pairs, "architecture", "mlp", "residual_mlp"),
-        published="deeper",
-        ours=lambda r: 2 ** r["gain"],
-    ),
-    Claim(
-        "he2016.normalised-trains-deeper",
-        "normalisation lets plain nets train deeper",
-        "He, Zhang, Ren & Sun 2016, arXiv:1512.03385, section 1",
-        tag="T1",
-        gap=lambda r: min(0.0, r["gain"] - 0.8 * STEP),
-        error=lambda r: 0.0,
-        within=0.0,
-        scope=lambda r: r["architecture"] == "mlp",
-        label=("activation", "initializer", "optimizer"),
-        of=functools.partial(pairs, "normalizer", "none", "batch"),
-        published="deeper",
-        ours=lambda r: 2 ** r["gain"],
-    ),
-)
 
 STUDY = Study(
     name="max_trainable_depth",
@@ -358,6 +184,7 @@ STUDY = Study(
         *("width", "dataset", "cap", "steps", "batch", "rates", "target", "start"),
         "patience",
         *("seeds", "status", "reason", "max_depth", "fails_at", "capped", "steady"),
+        *("log2_depth", "log2_depth_se", "rate_at_edge", "unfinished"),
         *("probed", "runs", "best_rate", "train_accuracy", "diverged"),
         *("gradient_depth", "gradient_at_cap", *fresh_gradients.COLUMNS),
         *COST,

@@ -25,6 +25,8 @@ class Try(NamedTuple):
 
     diverged: share of the runs at all its rates whose loss was no longer a number.
     runs: how many these are. step_ms: of each of their calls, a step of one run.
+    at_edge: whether a failure's rate was the lowest or the highest. falling: whether its
+    loss still fell at the end.
     """
 
     good: bool
@@ -33,14 +35,24 @@ class Try(NamedTuple):
     diverged: float
     runs: int
     step_ms: list[float]
+    at_edge: bool
+    falling: bool
 
 
 class Ended(NamedTuple):
-    """Runs of one rate. right, diverged: of each; step_ms: of each call."""
+    """Runs of one rate. right, diverged, losses [steps]: of each; step_ms: of each call."""
 
     right: list[float]
     diverged: list[bool]
+    losses: list[Any]
     step_ms: list[float]
+
+    @property
+    def falling(self) -> bool:
+        """Whether the mean loss of those that did not diverge still fell at the end."""
+        both = zip(self.losses, self.diverged, strict=True)
+        ended = [losses for losses, stopped in both if not stopped]
+        return bool(ended) and selection.falling(np.mean(ended, 0, np.float64).tolist())
 
 
 class Trainer(NamedTuple):
@@ -68,15 +80,18 @@ class Trainer(NamedTuple):
                 break
         rate = self.best(ended)
         diverged = [stopped for one in ended.values() for stopped in one.diverged]
+        good = self.good(ended[rate].right)
         self.tries[depth] = Try(
-            self.good(ended[rate].right),
+            good,
             rate,
             ended[rate].right,
             float(np.mean(diverged)),
             len(diverged),
             [ms for one in ended.values() for ms in one.step_ms],
+            at_edge=not good and rate in (min(ended), max(ended)),
+            falling=not good and ended[rate].falling,
         )
-        return self.tries[depth].good
+        return good
 
     def best(self, ended: dict[float, Ended]) -> float:
         """The last rate, which ends the search, if it works; or the most accurate one."""
@@ -109,6 +124,15 @@ class Trainer(NamedTuple):
         more = self.train(depth, runs[first:])
         return Ended(*(a + b for a, b in zip(ended, more, strict=True)))
 
+    def each(self, depth: int) -> list[bool]:
+        """Whether each seed ends at the target, at the rate that is the depth's best."""
+        there, seeds = self.tries[depth], self.settings["seeds"]
+        right = there.right
+        if len(right) < seeds:
+            runs = self.runs(there.rate, seeds)[len(right) :]
+            right = right + self.train(depth, runs).right
+        return [one >= self.settings["target"] for one in right]
+
     def recipe(self, depth: int) -> Any:
         return recipe.of({**self.settings, "depth": depth})
 
@@ -120,22 +144,23 @@ class Trainer(NamedTuple):
         """The share right over the last WINDOW batches of each run, once it is over."""
         data, _ = examples.batches(self.recipe(depth))
         steps = self.settings["steps"]
-        ended = Ended([], [], [])
+        ended = Ended([], [], [], [])
         for group in sweeps.grouped(runs, self.at_a_time):
             _, hyper = sweeps.arguments(group)
             arguments = (self.state(depth, group), hyper, data, np.int32(steps))
             program = self.program(depth, arguments, len(group))
             began = time.perf_counter()
             state, log = program.call(*arguments)
-            right, stopped, steps_run = jax.device_get(
-                (log["accuracy"], state.diverged, state.step)
+            right, losses, stopped, steps_run = jax.device_get(
+                (log["accuracy"], log["loss"], state.diverged, state.step)
             )
             seconds = (time.perf_counter() - began) / len(group)
             ended.step_ms.append(1e3 * seconds / int(np.max(steps_run)))
-            last = np.atleast_2d(right)[:, -training.WINDOW :].mean(axis=1)
+            last = training.at_end(np.atleast_2d(right))
             diverged = np.atleast_1d(stopped) >= 0
             ended.right.extend(map(float, np.where(diverged, 0.0, last)))
             ended.diverged.extend(map(bool, diverged))
+            ended.losses.extend(np.atleast_2d(losses))
         return ended
 
     def program(self, depth: int, arguments: tuple, runs: int) -> CompiledLoop:

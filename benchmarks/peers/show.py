@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.peers.comparison import BASE
 from research.report import figures
 from research.study.declaration import Figure, Headline, Row
-from research.study.headlines import measured, share
+from research.study.headlines import measured, out_of
 from research.study.tables import Mark, Table, number
 
 BEHIND = 0.98  # ratios of less are red: 2 % is what the aim allows
@@ -37,7 +37,7 @@ def headline(rows: Sequence[Row]) -> Headline:
     worst = best[name]
     return Headline(
         f"{BASE}'s training step takes no longer than the best peer's, to 2 %, in "
-        f"{share(len(level), len(best), 'cases')}.",
+        f"{out_of(len(level), len(best), 'cases')}.",
         f"Worst: {name}, where {worst['peer']} takes {worst['ratio']:.2f} of our time.",
     )
 

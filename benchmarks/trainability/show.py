@@ -8,7 +8,7 @@ import numpy as np
 
 from research.report import figures
 from research.study.declaration import Figure, Headline, Profiles, Row
-from research.study.headlines import counted, listed, of_deepest, share
+from research.study.headlines import counted, listed, of_deepest, out_of
 from research.study.tables import Mark, Table, number
 
 NET = ("architecture", "normalizer", "activation", "initializer", "width")
@@ -24,7 +24,7 @@ def headline(rows: Sequence[Row]) -> Headline:
     alive = [row for row in deep if row["gradient"] == "survives"]
     dead = [row for row in deep if row["gradient"] != "survives"]
     parts = [
-        f"{share(sum(map(_trained, nets)), len(nets))} whose gradient {what}"
+        f"{out_of(sum(map(_trained, nets)), len(nets))} whose gradient {what}"
         for nets, what in ((alive, "survives"), (dead, "does not survive"))
         if nets
     ]
@@ -35,7 +35,7 @@ def headline(rows: Sequence[Row]) -> Headline:
     said += [f"{_named(diverged[0])} diverged"] if diverged else []
     depth, target = counted(deep[0]["depth"], "layer"), deep[0]["target"]
     return Headline(
-        f"With {depth} {share(len(trained), len(deep), 'nets')} train to {target:.0%}: "
+        f"With {depth} {out_of(len(trained), len(deep), 'nets')} train to {target:.0%}: "
         f"{listed(parts)}.",
         f"Worst: {listed(said)}.",
     )

@@ -13,7 +13,8 @@ from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.headlines import measured, share
+from research.study.estimates import about, mean
+from research.study.headlines import measured, out_of
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -70,11 +71,12 @@ def finish(cell, result):
     values["sigma_w2"] = result.values.get("sigma_w2_used")
     if result.status not in ("ok", "lost"):
         return Measured(result.status, result.reason, values)
-    length = result.values.get("log10_length")
     apart = result.values.get("decorrelation")
     values |= {
-        "log10_length": length,
+        "log10_length": result.values.get("log10_length"),
+        "log10_length_se": result.values.get("log10_length_se"),
         "c": None if apart is None else 1 - apart,
+        "c_se": result.values.get("decorrelation_se"),
         "log10_slope": result.values.get("log10_slope"),
         "log10_slope_se": result.values.get("log10_slope_se"),
     }
@@ -85,7 +87,7 @@ def headline(rows):
     """How many activations have an edge, and how many nets are where theory ends."""
     done = measured(rows)
     names = {row["activation"] for row in rows}
-    edges = share(len({row["activation"] for row in done}), len(names), "activations")
+    edges = out_of(len({row["activation"] for row in done}), len(names), "activations")
     answer = f"{edges} have an edge of chaos at some σ_b² that was tried"
     arrived = [row for row in done if length_scope(row)]
     if not arrived:
@@ -94,7 +96,7 @@ def headline(rows):
     worst = max(arrived, key=lambda row: abs(length_gap(row)))
     at = f"σ_b² = {worst['sigma_b2']:g}, {worst['of_critical']:g} × the critical σ_w²"
     return Headline(
-        f"{answer}; {share(len(near), len(arrived), 'nets')} off the edge end within "
+        f"{answer}; {out_of(len(near), len(arrived), 'nets')} off the edge end within "
         "10 % of the length that theory says.",
         f"Farthest off: {worst['activation']} at {at}: length "
         f"{10 ** worst['log10_length']:.3g}, theory {worst['q_star']:.3g}.",
@@ -114,6 +116,7 @@ def tables(rows):
     title = "Critical σ_w², where χ₁ = 1 at a stable length"
     shown = [Table(title, ("activation", *(f"σ_b² = {b:g}" for b in biases)), body)]
     far = [r for r in rows if r["status"] == "ok" and length_scope(r)]
+    far = [r for r in far if r["log10_length"] is not None]
     far.sort(key=lambda r: -abs(length_gap(r)))
     lines = tuple(
         (
@@ -188,11 +191,25 @@ def length_scope(row):
     """A finite fixed point, and not the edge itself, where lengths arrive slowly."""
     q_star = row.get("q_star")
     finite = isinstance(q_star, float) and q_star > 0
-    return finite and row["of_critical"] != 1 and row.get("log10_length") is not None
+    return finite and row["of_critical"] != 1
 
 
 def length_gap(row):
     return row["log10_length"] - np.log10(row["q_star"])
+
+
+def length(row):
+    """How far a length is from its fixed point, in decades."""
+    if row["log10_length"] is None:
+        return mean(None, None, row["seeds"])
+    return mean(length_gap(row), row["log10_length_se"], row["seeds"])
+
+
+def correlation(row):
+    """How far two inputs' correlation is from its fixed point."""
+    if row["c"] is None:
+        return mean(None, None, row["seeds"])
+    return mean(row["c"] - row["c_star"], row["c_se"], row["seeds"])
 
 
 def correlation_scope(row):
@@ -200,6 +217,8 @@ def correlation_scope(row):
     scale = row.get("xi_c")
     return length_scope(row) and isinstance(scale, float) and row["depth"] > 4 * scale
 
+
+HERE = "digits, 60 layers of 300 units that start at q*, 16 drawn nets"
 
 STUDY = Study(
     name="edge_of_chaos",
@@ -221,7 +240,7 @@ STUDY = Study(
         "depth": Axis("layers", (60,), kind="integer", low=2, high=10**5, single=True),
         "width": Axis("units", (300,), kind="integer", low=2, high=10**5, single=True),
         "seeds": Axis(
-            "networks per cell", (4,), kind="integer", low=1, high=999, single=True
+            "networks per cell", (16,), kind="integer", low=1, high=999, single=True
         ),
     },
     sizes={
@@ -237,38 +256,41 @@ STUDY = Study(
             "of_critical": (0.5, 0.7, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0),
             "depth": (300,),
             "width": (1000,),
-            "seeds": (10,),
+            "seeds": (30,),
         },
     },
     plan=nets.plan(lambda cell: {"sigma_w2": None}),
     measure="experiments.propagation.edge_of_chaos:measure",
     columns=tuple(
         "activation sigma_b2 of_critical depth width seeds status reason "
-        "sigma_w2_critical sigma_w2 q_star log10_length c_star c chi_1 xi_c phase "
+        "sigma_w2_critical sigma_w2 q_star log10_length log10_length_se c_star c c_se "
+        "chi_1 xi_c phase "
         "log10_slope log10_slope_se".split()
     ),
     claims=(
         Claim(
             "poole2016.lengths-converge",
-            "lengths converge to q*",
-            "Poole et al. 2016, arXiv:1606.05340",
+            "the lengths of a net's states converge to q*",
+            "Poole et al. 2016, arXiv:1606.05340, section 2",
             tag="S2",
-            gap=length_gap,
-            error=lambda row: 0.0,
-            published="q*",
-            within=0.05,
+            protocol=f"{HERE}, off the edge of chaos, within 26 %",
+            differs="tanh, 1,000 units, at many lengths and variances",
+            estimate=length,
+            published="q*: gap 0 decades",
+            allows=about(0.0, within=0.1),
             scope=length_scope,
             label=("activation", "sigma_b2", "of_critical"),
         ),
         Claim(
             "poole2016.correlations-converge",
-            "correlations converge to c*: 1 in order, below 1 in chaos",
-            "Poole et al. 2016, arXiv:1606.05340",
+            "the correlation of two inputs converges to c*: 1 in order, below 1 in chaos",
+            "Poole et al. 2016, arXiv:1606.05340, section 3",
             tag="S2",
-            gap=lambda row: row["c"] - row["c_star"],
-            error=lambda row: 0.0,
-            published="c*",
-            within=0.05,
+            protocol=f"{HERE}, where 60 layers are more than 4 ξ_c",
+            differs="tanh, 1,000 units, pairs of inputs of given correlation",
+            estimate=correlation,
+            published="c*: gap 0",
+            allows=about(0.0, within=0.1),
             scope=correlation_scope,
             label=("activation", "sigma_b2", "of_critical"),
         ),

@@ -26,15 +26,19 @@ DEFAULTS = {
 PROGRAM = ("architecture", "normalizer", "width", "batch", "dataset", "seeds")
 
 
-def plan(settings: Callable[[Cell], dict[str, Any]]) -> Plan:
+def plan(
+    settings: Callable[[Cell], dict[str, Any]], names: Sequence[str] = PROGRAM
+) -> Plan:
     """One unit for each program, activation, depth and draw; `measure` measures them.
 
-    settings: what to add to DEFAULTS for a cell.
+    settings: what to add to DEFAULTS for a cell. names: of the settings that cells of one
+    program share. Where the depth is not among them, shallow nets are the first layers of
+    deep ones: less is compiled, and more drawn.
     """
     full = functools.partial(_full, settings)
 
     def program(cell: Cell) -> tuple:
-        return tuple(full(cell)[name] for name in PROGRAM)
+        return tuple(full(cell)[name] for name in names)
 
     def group(cell: Cell) -> tuple:
         values = full(cell)

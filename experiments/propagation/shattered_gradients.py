@@ -14,13 +14,15 @@ Source: Balduzzi, Frean, Leary, Lewis, Ma & McWilliams 2017, arXiv:1702.08591.
 
 import functools
 
-from experiments.propagation import gradient_pairs, shattered_figure
+from experiments.propagation import gradient_pairs
 from experiments.propagation.gradient_pairs import NETS
+from experiments.propagation.shattered_figure import draw_figures
+from experiments.propagation.shattered_headline import headline
 from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
-from research.study.headlines import counted, listed, measured, of_deepest
+from research.study.declaration import Cost, Measured, Plan, Study
+from research.study.estimates import about, above, exact, mean
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -75,6 +77,8 @@ def _finish(cell, net, typical, line):
         "law": "",
     }
     values |= _laws(correlation, theory, last)
+    if net.name in NAMES:
+        values["limit"] = limit(net)
     worst = int(np.argmax(np.abs(mean - theory) - 3 * error))
     values |= {"theory_gap": mean[worst] - theory[worst], "theory_gap_se": error[worst]}
     active = profiles.over_seeds(typical.co_active[:, -1])
@@ -113,6 +117,15 @@ def _laws(correlation, theory, last):
     return values | {"law": min(misfits, key=misfits.__getitem__)}
 
 
+@functools.cache
+def limit(net):
+    """The wide net's law at layer LATE: its factor a layer, or its power of depth."""
+    late, before = gradient_pairs.wide_correlations(net, LATE)[[-1, -2]]
+    if net.law == "rate":
+        return float(late / before)
+    return float(np.log(late / before) / np.log(LATE / (LATE - 1)))
+
+
 def fit(x, correlation):
     """(slope of the log of the mean over seeds, its standard error, rms residual).
 
@@ -138,24 +151,6 @@ def autocorrelation(covariance):
     variance = covariance[..., :1]
     flat = variance < CONSTANT
     return np.where(flat, 1.0, covariance / np.where(flat, 1.0, variance))
-
-
-def headline(rows):
-    """What is left of the likeness of gradients in each kind of net, the least last."""
-    deep = of_deepest(measured(rows))
-    ranked = sorted(deep, key=lambda row: -row["correlation"])
-    left = [f"{alike(row)} in {NETS[row['net']].name}" for row in ranked]
-    layers = counted(deep[0]["depth"], "layer")
-    worst = ranked[-1]
-    return Headline(
-        f"After {layers} gradients at two independent inputs correlate by "
-        f"{listed(left, 8)}; 1 would be alike, 0 unrelated.",
-        f"Worst: {NETS[worst['net']].name}, {alike(worst)} after {layers}.",
-    )
-
-
-def alike(row):
-    return f"{round(row['correlation'], 2) + 0.0:.2f}"  # + 0.0: there is no -0.00
 
 
 def tables(rows):
@@ -208,122 +203,140 @@ def law_text(law, value):
     return f"{value:.3g}^L" if law == "rate" else f"L^{value:.3g}"
 
 
-def draw_figures(rows, profiles):
-    caption = (
-        "Top: the gradient of one unit along a line of inputs, beside a random walk and "
-        "independent numbers. Left: autocorrelation of such gradients in the deepest "
-        "nets. Right: correlation of gradients at independent inputs; dashed: wide nets; "
-        "dotted: the paper's laws."
-    )
-    return [
-        Figure(
-            "figure", caption, functools.partial(shattered_figure.draw, rows, profiles)
-        )
-    ]
+WITHIN = {
+    "rate": 0.05,
+    "power": 0.1,
+}  # fits over as many layers as a quarter of the width
 
 
-WITHIN = {"rate": 0.03, "power": 0.05}  # 200 units scatter by a percent or two
+HERE = "ReLU nets of 50 layers of 200 units, 8 drawn nets, independent Gaussian inputs"
+LATE = 1_000  # layers; variances double in residual nets, and float64 ends at 2^1024
+NAMES = {
+    "plain": "plain nets",
+    "plain_batch": "plain nets with batch norm",
+    "residual": "residual nets",
+    "residual_batch": "residual nets with batch norm",
+}
 
 
-def law_claim(key, says, law, names):
-    """The fitted law is the paper's in these nets."""
-    laws = dict.fromkeys(NETS[name].number for name in names)
+def paper_law(net):
+    """The paper's law in words: 2^−L, (3/4)^L, L^−½."""
+    of = NETS[net]
+    return {1 / 2: "2^−L", 3 / 4: "(3/4)^L", -1 / 2: "L^−½"}[of.number]
+
+
+def law_claim(net):
+    """The fitted law is that of wide nets as deep as these."""
+    law = NETS[net].law
     return Claim(
-        key,
-        says,
-        SOURCE,
+        f"cho2009.{net.replace('_', '-')}-correlation",
+        f"in {NAMES[net]} the correlation of gradients at two inputs falls as a wide "
+        "net's of that depth does",
+        "Cho & Saul 2009, NIPS, equation 6, for the law of Balduzzi et al. 2017",
         tag="S9",
-        gap=lambda row: row[law] - NETS[row["net"]].number,
-        error=lambda row: row[f"{law}_se"],
-        published=" or ".join(f"{number:.4g}" for number in laws),
-        ours=lambda row: row[law],
-        within=WITHIN[law],
-        scope=lambda row: row["net"] in names and law in row,
+        protocol=f"{HERE}; fitted to the layers at which it can be seen, beside the same "
+        "fit to the wide net",
+        differs=f"{SOURCE} has {paper_law(net)}, without a depth",
+        estimate=lambda row: mean(
+            row[law] - row[f"{law}_theory"] if law in row else None,
+            row.get(f"{law}_se"),
+            row["seeds"],
+        ),
+        published=f"the wide net's {'factor a layer' if law == 'rate' else 'power'}: gap 0",
+        allows=about(0.0, within=WITHIN[law]),
+        scope=lambda row: row["net"] == net,
         label=("net", "depth"),
+    )
+
+
+def asymptote_claim(net):
+    """The wide net's own law comes to be the paper's."""
+    law, number = NETS[net].law, NETS[net].number
+    return Claim(
+        f"balduzzi2017.{net.replace('_', '-')}-asymptote",
+        f"in {NAMES[net]} the correlation of gradients at two inputs comes to fall as "
+        f"{paper_law(net)}",
+        f"{SOURCE}, theorems 1 to 3",
+        tag="S9",
+        protocol=f"the theory of infinitely wide nets at layer {LATE:,}; no net is drawn",
+        differs="takes a quarter of the units as active for both inputs; at 50 layers "
+        "even wide nets are far from the limit",
+        estimate=lambda row: exact(row["limit"]),
+        published=f"{number:.4g}",
+        allows=about(number, within=WITHIN[law]),
+        scope=lambda row: row["net"] == net,
+        label=("net",),
+    )
+
+
+def claim(key, says, net, column, published, allows, **more):
+    return Claim(
+        f"balduzzi2017.{key}",
+        says,
+        f"{SOURCE}, figures 1 to 3",
+        tag="S9",
+        differs="nets of up to 50 layers of 200 units on a line of inputs",
+        estimate=lambda row: mean(row[column], row[f"{column}_se"], row["seeds"]),
+        published=published,
+        allows=allows,
+        scope=lambda row: row["net"] == net and row["depth"] >= 24,
+        label=("net", "depth"),
+        **{"protocol": HERE, **more},
     )
 
 
 CLAIMS = (
-    law_claim(
-        "balduzzi2017.plain-correlation",
-        "in plain nets the correlation of gradients at two inputs falls as 2^−L",
-        "rate",
-        ("plain", "plain_batch"),
+    *map(law_claim, NAMES),
+    *map(asymptote_claim, NAMES),
+    claim(
+        "half-active-for-both",
+        "in deep plain nets half of the units is active for both of two inputs",
+        "plain",
+        "co_active",
+        "½",
+        about(0.5, within=0.05),  # wide plain nets have come to 0.47 after 50 layers
     ),
-    law_claim(
-        "balduzzi2017.residual-correlation",
-        "in residual nets the correlation of gradients at two inputs falls as (3/4)^L",
-        "rate",
-        ("residual",),
+    claim(
+        "quarter-active-for-both",
+        "in deep plain nets with batch norm a quarter of the units is active for both of "
+        "two inputs",
+        "plain_batch",
+        "co_active",
+        "¼",
+        about(0.25, within=0.05),
     ),
-    law_claim(
-        "balduzzi2017.residual-norm-correlation",
-        "in residual nets with batch norm the correlation of gradients at two inputs "
-        "falls as L^−½",
-        "power",
-        ("residual_batch",),
+    claim(
+        "plain-white-noise",
+        "deep plain nets' gradients are white noise: no autocorrelation between inputs "
+        f"{LAGS[1]} apart",
+        "plain_batch",
+        "acf_5",
+        "0",
+        about(0.0, within=0.05),
+        protocol=f"{HERE.partition(', indep')[0]}, 256 inputs on a line, batch norm",
     ),
-    Claim(
-        "balduzzi2017.units-active-for-both",
-        "in plain nets half of the units is active for both of two inputs, with batch "
-        "norm a quarter",
-        f"{SOURCE}, figure 3",
-        tag="S9",
-        gap=lambda row: row["co_active"] - (0.5 if row["net"] == "plain" else 0.25),
-        error=lambda row: row["co_active_se"],
-        published="½ and ¼: gap 0",
-        within=0.05,  # wide plain nets have come to 0.47 after 50 layers
-        scope=lambda row: row["net"] in ("plain", "plain_batch"),
-        label=("net", "depth"),
-    ),
-    Claim(
-        "balduzzi2017.looks-linear-correlation",
-        "looks-linear initialisation keeps gradients alike at any depth",
-        SOURCE,
-        tag="S9",
-        gap=lambda row: row["correlation"] - 1,
-        error=lambda row: row["correlation_se"],
-        published="1",
-        ours=lambda row: row["correlation"],
-        within=1e-3,  # rounding alone
-        scope=lambda row: row["net"] == "looks_linear",
-        label=("net", "depth"),
-    ),
-    Claim(
-        "balduzzi2017.plain-white-noise",
-        f"deep plain nets' gradients are white noise: no autocorrelation {LAGS[1]} apart",
-        f"{SOURCE}, figures 1 and 2",
-        tag="S9",
-        gap=lambda row: row["acf_5"],
-        error=lambda row: row["acf_5_se"],
-        published="0",
-        within=0.05,
-        scope=lambda row: row["net"] == "plain_batch" and row["depth"] >= 24,
-        label=("net", "depth"),
-    ),
-    Claim(
-        "balduzzi2017.residual-not-white-noise",
-        "residual nets' gradients are not white noise: neighbours' autocorrelation "
-        "stays above ½ up to 50 layers",
-        f"{SOURCE}, figures 1 and 2",
-        tag="S9",
-        gap=lambda row: min(0.0, row["acf_1"] - 0.5),
-        error=lambda row: row["acf_1_se"],
-        published="above 0.5",
-        ours=lambda row: row["acf_1"],
-        within=0.0,
-        scope=lambda row: row["net"] == "residual_batch" and row["depth"] <= 50,
-        label=("net", "depth"),
+    claim(
+        "residual-not-white-noise",
+        "deep residual nets' gradients are not white noise: neighbours' autocorrelation "
+        "stays above ½",
+        "residual_batch",
+        "acf_1",
+        "above 0.5",
+        above(0.5),
+        protocol=f"{HERE.partition(', indep')[0]}, 256 inputs on a line, batch norm",
     ),
     Claim(
         "cho2009.correlation-of-wide-nets",
         "at every depth the correlation of gradients at two inputs is a wide net's",
         "Cho & Saul 2009, NIPS, equation 6; see gradient_pairs.theory",
         tag="S9",
-        gap=lambda row: row["theory_gap"],
-        error=lambda row: row["theory_gap_se"],
+        protocol=f"{HERE}; at the layer that is furthest from it",
+        differs="kernels of infinitely wide nets",
+        estimate=lambda row: mean(
+            row["theory_gap"], row.get("theory_gap_se"), row["seeds"]
+        ),
         published="the theory's: gap 0",
-        within=0.02,  # corrections are of order depth/width, times the correlation
+        allows=about(0.0, within=0.03),  # corrections are of order depth/width
         scope=lambda row: True,
         label=("net", "depth"),
     ),
@@ -366,7 +379,8 @@ STUDY = Study(
     columns=tuple(
         "net depth width points seeds status reason correlation correlation_se "
         "correlation_theory law rate rate_se rate_theory power power_se power_theory "
-        "layers_fitted theory_gap co_active acf_1 acf_1_se acf_5 acf_5_se".split()
+        "limit layers_fitted theory_gap theory_gap_se co_active co_active_se acf_1 "
+        "acf_1_se acf_5 acf_5_se".split()
     ),
     claims=CLAIMS,
     headline=headline,

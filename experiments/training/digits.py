@@ -24,6 +24,7 @@ from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Headline, Measured, Plan, Study, fixed
+from research.study.estimates import above, mean
 from research.study.headlines import measured
 from research.study.tables import Mark, Table, number
 
@@ -304,13 +305,18 @@ STUDY = Study(
         Claim(
             "popular.mlp-reads-digits",
             "a multilayer perceptron reads handwritten digits at over 95 %",
-            "popular accounts; here 5-fold cross-validation",
+            "popular accounts",
             tag="T8",
-            gap=lambda row: min(0.0, row["accuracy"] - ASKED),
-            error=lambda row: row["accuracy_se"],
+            estimate=lambda row: mean(
+                row["accuracy"], row["accuracy_se"], row["seeds"]
+            ),
+            allows=above(ASKED),
+            protocol=(
+                "scikit-learn's 1,797 digits of 8 × 8 pixels, repeated 5-fold "
+                "cross-validation, 3 layers of 128 units, 1,000 steps of Adam"
+            ),
+            differs="no one protocol: MNIST as a rule, tested once",
             published="above 0.95",
-            ours=lambda row: row["accuracy"],
-            within=0.0,
             scope=lambda row: row["method"] == "multilayer perceptron",
             label=("method", "depth", "width"),
         ),

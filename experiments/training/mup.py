@@ -12,15 +12,21 @@ read a layer's units have rates divided by their number, and outputs start with 
 """
 
 import functools
-import math
 
 from experiments.training import pairs
 from experiments.training.mup_headline import headline
+from experiments.training.mup_verdicts import (
+    CLAIMS,
+    FLAT,
+    KINDS,
+    SOURCE,
+    growth,
+    middle_rate,
+)
 from experiments.training.pairs import loss, rates, whole
 from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
-from research.study.claims import Claim
 from research.study.declaration import Figure, Measured, Study
 from research.study.tables import Mark, Table, number
 
@@ -33,12 +39,8 @@ with lazily():
     from research.learning import examples, recipe, supervised, sweeps, training
     from research.signal import profiles as profiles_of
 
-SOURCE = "Yang, Hu et al. 2022, arXiv:2203.03466"
-KINDS = {"standard": ("mlp", "adam"), "maximal update": ("mlp_mup", "adam_mup")}
 EARLY = 5  # steps after which sizes are looked at
 EXAMPLES = 256  # that they are means over
-FLAT = 0.15  # a factor of 1.5 over 16 times the width; theory has 0 as width grows
-STEP = 1.0  # of the grid of rates, in log2: what a best rate can be known to
 
 
 def settings(cell):
@@ -86,9 +88,10 @@ def early_sizes(cell):
 
 def finish(cell, result):
     """The row, with log2 of the last state's and the outputs' size after EARLY steps."""
-    values, arrays = dict(result.values), dict(result.profiles)
-    if "first_loss" not in values:
-        return pairs.measured(cell, result)
+    row = pairs.measured(cell, result)
+    values, arrays = dict(row.values), dict(row.profiles)
+    if not pairs.ran(values):
+        return row
     sizes = early_sizes(cell)
     arrays["sizes"] = sizes
     if np.all(np.isfinite(sizes)) and np.all(sizes > 0):
@@ -96,75 +99,6 @@ def finish(cell, result):
             size = profiles_of.over_seeds(np.log2(sizes[1, :, place]))
             values |= {f"{name}_size": size.mean, f"{name}_size_se": size.error}
     return Measured(result.status, result.reason, values, arrays)
-
-
-def slope(x, y, errors):
-    """(slope, its standard error) of the least-squares line of y, with errors, on x."""
-    x = np.asarray(x, np.float64)
-    weights = (x - x.mean()) / np.sum((x - x.mean()) ** 2)
-    fitted = (
-        float(weights @ np.asarray(y)),
-        np.linalg.norm(weights * np.asarray(errors)),
-    )
-    return fitted[0], float(fitted[1])
-
-
-def middle_rate(rows):
-    """The rate that sizes are compared at: the middle one of the grid."""
-    grid = sorted({row["learning_rate"] for row in rows})
-    return grid[len(grid) // 2]
-
-
-def growth(rows):
-    """Of each parametrisation, d log2 size / d log2 width, of hidden state and outputs."""
-    rate = middle_rate(rows)
-    slopes = []
-    for kind in KINDS:
-        rows_of_kind = [
-            row
-            for row in rows
-            if row["parametrization"] == kind
-            and row["learning_rate"] == rate
-            and "output_size" in row
-        ]
-        if len({row["width"] for row in rows_of_kind}) < 2:
-            continue
-        for name in ("hidden", "output"):
-            gap, error = slope(
-                [math.log2(row["width"]) for row in rows_of_kind],
-                [row[f"{name}_size"] for row in rows_of_kind],
-                [row[f"{name}_size_se"] or 0.0 for row in rows_of_kind],
-            )
-            slopes.append(
-                {
-                    "parametrization": kind,
-                    "of": name,
-                    "status": "ok",
-                    "seeds": min(row["seeds"] for row in rows_of_kind),
-                    "gap": gap,
-                    "gap_se": error,
-                }
-            )
-    return slopes
-
-
-def shifts(rows):
-    """Of each width, log2 of its best rate over that of the narrowest net's."""
-    shifted = []
-    for kind in KINDS:
-        rows_of_kind = [row for row in rows if row["parametrization"] == kind]
-        chosen = sorted(
-            pairs.best(rows_of_kind, ("width",), "loss"), key=lambda r: r["width"]
-        )
-        for row in chosen[1:]:
-            ratio = row["learning_rate"] / chosen[0]["learning_rate"]
-            shifted.append({**row, "status": "ok", "gap": math.log2(ratio)})
-    return shifted
-
-
-def widest(rows):
-    most = max(row["width"] for row in rows)
-    return [row for row in shifts(rows) if row["width"] == most]
 
 
 def tables(rows):
@@ -306,64 +240,7 @@ STUDY = Study(
         *"hidden_size hidden_size_se output_size output_size_se".split(),
         *pairs.COLUMNS,
     ),
-    claims=(
-        Claim(
-            "yang2022.mup-sizes-flat",
-            "in μP the sizes of states and outputs after five steps are flat in width",
-            f"{SOURCE}, appendix D.1",
-            tag="S20",
-            gap=lambda row: row["gap"],
-            error=lambda row: row["gap_se"],
-            published="exponent 0",
-            within=FLAT,
-            scope=lambda row: row["parametrization"] == "maximal update",
-            label=("parametrization", "of"),
-            of=growth,
-        ),
-        Claim(
-            "yang2022.standard-sizes-grow",
-            "in the standard parametrisation the sizes of states and outputs after "
-            "five steps grow with width",
-            f"{SOURCE}, appendix D.1",
-            tag="S20",
-            gap=pairs.missing,
-            error=pairs.exact,
-            published="exponent above 0",
-            ours=lambda row: row["gap"],
-            within=0.0,
-            scope=lambda row: row["parametrization"] == "standard",
-            label=("parametrization", "of"),
-            of=growth,
-        ),
-        Claim(
-            "yang2022.mup-rate-transfers",
-            "in μP the best rate is the same at every width, within a step of the grid",
-            f"{SOURCE}, figures 1 and 3",
-            tag="S20",
-            gap=lambda row: row["gap"],
-            error=pairs.exact,
-            published="log2 of the rates' ratio: 0",
-            within=STEP,
-            scope=lambda row: row["parametrization"] == "maximal update",
-            label=("parametrization", "width"),
-            of=shifts,
-        ),
-        Claim(
-            "yang2022.standard-rate-falls",
-            "in the standard parametrisation the widest net's best rate is lower, by "
-            "more than a step of the grid",
-            f"{SOURCE}, figures 1 and 3",
-            tag="S20",
-            gap=lambda row: max(0.0, row["gap"] + 2 * STEP),
-            error=pairs.exact,
-            published="log2 of the rates' ratio: −2 or less",
-            ours=lambda row: row["gap"],
-            within=0.0,
-            scope=lambda row: row["parametrization"] == "standard",
-            label=("parametrization", "width"),
-            of=widest,
-        ),
-    ),
+    claims=CLAIMS,
     headline=headline,
     tables=tables,
     figures=draw_figures,

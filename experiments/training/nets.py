@@ -8,7 +8,7 @@ from research.datasets import DATASETS
 from research.lazy import lazily
 from research.learning import selection
 from research.learning.recipe import compiled
-from research.study import trials
+from research.study import claims, trials
 from research.study.axes import Axis
 from research.study.declaration import Cell, Cost, Measured, Plan, Shared
 from research.study.plan import grouped, longest_first, share_out
@@ -139,6 +139,7 @@ def columns(swept: Swept, prefix: str = "") -> dict[str, Any]:
     row = {
         "learning_rate": swept.rates[swept.best],
         "rate_at_edge": selection.at_edge(swept.rates, swept.best),
+        "unfinished": unfinished(best),
         "reached": best.values["reached"],
         "steps_to_target": best.values["steps_to_target"],
         "steps_low": finite(np.min(soon)),
@@ -147,6 +148,12 @@ def columns(swept: Swept, prefix: str = "") -> dict[str, Any]:
         "rates_diverged": sum(r.status == "diverged" for r in swept.results),
     }
     return {prefix + name: value for name, value in row.items()}
+
+
+def unfinished(result: Any) -> bool:
+    """Whether runs that never got to the target were still learning at their end."""
+    outcome = selection.outcome(result.values)
+    return selection.unfinished(outcome, "steps", result.values["falling"])
 
 
 def finite(value: Any) -> float | None:
@@ -170,9 +177,16 @@ def log2_longer(long: Any, short: Any) -> tuple[float | None, float | None]:
     return mean, finite(error)
 
 
-def or_never(log2: float | None) -> float:
-    """What `log2_longer` gives, infinite where a seed never got there."""
-    return math.inf if log2 is None else log2
+def doubts(*names: str) -> Callable[[Mapping[str, Any]], str]:
+    """Why a claim about these of a row's recipes may be undecided."""
+
+    def of(row: Mapping[str, Any]) -> str:
+        columns = ("rate_at_edge", "unfinished")
+        return claims.doubts(
+            {c: any(row.get(f"{name}_{c}") for name in names) for c in columns}
+        )
+
+    return of
 
 
 def curve(swept: Swept) -> Any:

@@ -10,9 +10,12 @@ from research.lazy import lazily
 from research.learning import selection
 from research.learning.selection import By
 from research.report import figures
+from research.study import claims
 from research.study.axes import Axis
 from research.study.declaration import Headline, Measured, Row
+from research.study.estimates import Estimate, mean
 from research.study.headlines import counted, listed
+from research.study.plan import grouped
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -22,10 +25,11 @@ with lazily():
 
 Score = Callable[[Mapping[str, Any]], float]  # of a row; less is better
 
+DOUBTS = ("rate_at_edge", "unfinished")  # columns that may leave a claim undecided
 COLUMNS = tuple(
     "status reason diverged diverged_at train_loss train_loss_low train_loss_high "
     "train_accuracy train_accuracy_low train_accuracy_high test_accuracy "
-    "steps_to_target reached".split()
+    "steps_to_target reached unfinished".split()
 )
 
 
@@ -67,9 +71,13 @@ def whole(help: str, values: Sequence[int], low: int = 1, single: bool = True) -
     return Axis(help, tuple(values), None, "integer", low, 10**7, single)
 
 
-def measured(cell: Mapping[str, Any], result: Any) -> Measured:
-    """The row of a cell: what its runs gave, as it is."""
-    return Measured(result.status, result.reason, result.values, result.profiles)
+def measured(cell: Mapping[str, Any], result: Any, by: By = "loss") -> Measured:
+    """The row of a cell: what its runs gave, and whether that answers what is asked."""
+    values = dict(result.values)
+    if ran(values):
+        chosen = selection.outcome(values)
+        values["unfinished"] = selection.unfinished(chosen, by, values.pop("falling"))
+    return Measured(result.status, result.reason, values, result.profiles)
 
 
 def loss(row: Mapping[str, Any]) -> float:
@@ -87,16 +95,29 @@ def error(row: Mapping[str, Any]) -> float:
 def best(rows: Sequence[Row], by: Sequence[str], choose: By) -> list[Row]:
     """The row of the best learning rate for each value of `by`, in the rows' order.
 
-    choose: what the study asks about, as `selection.best` takes it.
+    choose: what the study asks about, as `selection.best` takes it. Without those of
+    which no rate was measured.
     """
-    groups: dict[tuple, list[Row]] = {}
-    for row in rows:
-        if row.get("first_loss") is not None:  # rows.csv has all columns
-            groups.setdefault(tuple(row[name] for name in by), []).append(row)
-    return [
-        group[selection.best([selection.outcome(row) for row in group], choose)]
-        for group in groups.values()
-    ]
+    return [row for row in choices(rows, by, choose) if ran(row)]
+
+
+def choices(rows: Sequence[Row], by: Sequence[str], choose: By) -> list[Row]:
+    """As `best`; where no rate was measured, the first row, which says why."""
+    groups = grouped(rows, lambda row: tuple(row[name] for name in by))
+    return [_choice(group, choose) for group in groups.values()]
+
+
+def _choice(group: Sequence[Row], choose: By) -> Row:
+    measured = [row for row in group if ran(row)]
+    if not measured:
+        return group[0]
+    place = selection.best([selection.outcome(row) for row in measured], choose)
+    return measured[place]
+
+
+def ran(row: Mapping[str, Any]) -> bool:
+    """Whether a row's runs were made, however they ended."""
+    return row.get("first_loss") is not None
 
 
 def versus(
@@ -111,48 +132,81 @@ def versus(
     """Of two values of an axis, the best of each side by side, for each value of `by`.
 
     gap: the second's score over the first's. gap_se: its standard error, from `spread`,
-    that of one row's score. choose: as for `best`.
+    that of one row's score. choose: as for `best`. What is doubtful of either side, or
+    has kept it from being measured, is so of both.
     """
     of: dict[tuple, dict[Any, Row]] = {}
-    for row in best(rows, (*by, axis), choose):
+    for row in choices(rows, (*by, axis), choose):
         of.setdefault(tuple(row[name] for name in by), {})[row[axis]] = row
-    compared = []
-    for key, by_value in of.items():
-        if not all(name in by_value for name in names):
-            continue
-        one, other = (by_value[name] for name in names)
-        compared.append(
-            {
-                **dict(zip(by, key, strict=True)),
-                axis: f"{names[0]} to {names[1]}",
-                "status": "ok",
-                "seeds": min(one["seeds"], other["seeds"]),
-                "gap": score(other) - score(one),
-                "gap_se": math.hypot(spread(one), spread(other)),
-                "first": score(one),
-                "second": score(other),
-            }
-        )
-    return compared
+    return [
+        {
+            **dict(zip(by, key, strict=True)),
+            axis: f"{names[0]} to {names[1]}",
+            **_versus(*(by_value[name] for name in names), score, spread),
+        }
+        for key, by_value in of.items()
+        if all(name in by_value for name in names)
+    ]
+
+
+def _versus(one: Row, other: Row, score: Score, spread: Score) -> Row:
+    pair = {
+        **joint([one, other]),
+        "seeds": min(one["seeds"], other["seeds"]),
+        **dict.fromkeys(("gap", "gap_se", "first", "second")),
+    }
+    if pair["status"] != "ok":
+        return pair
+    first, second = score(one), score(other)
+    error = math.hypot(spread(one), spread(other))
+    worse = other if second > first else one
+    return {
+        **pair,
+        # The better side's further steps would not turn the verdict, only the worse's.
+        "unfinished": bool(worse.get("unfinished")),
+        "gap": second - first,
+        "gap_se": error,
+        "first": first,
+        "second": second,
+    }
+
+
+def joint(rows: Sequence[Row]) -> Row:
+    """Status, reason and doubts of what is made of several rows: the worst of them."""
+    bad = next((row for row in rows if row["status"] != "ok"), rows[0])
+    return {
+        "status": bad["status"],
+        "reason": bad.get("reason", ""),
+        **{name: any(row.get(name) for row in rows) for name in DOUBTS},
+    }
 
 
 def deviation(name: str) -> Score:
-    """A row's standard error of this name; 0 where it has none."""
-    return lambda row: row.get(f"{name}_se") or 0.0
+    """A row's standard error of this name; nan where it has none."""
+
+    def of(row: Mapping[str, Any]) -> float:
+        error = row.get(f"{name}_se")
+        return math.nan if error is None else error
+
+    return of
 
 
-def missing(row: Mapping[str, Any]) -> float:
-    """By how much a gap is not beyond noise: its lower end, unless that is above 0.
+def gap(row: Mapping[str, Any]) -> Estimate:
+    """The difference of a pair."""
+    return mean(row["gap"], row["gap_se"], row["seeds"])
 
-    The end is two standard errors down. A gap of nothing at all misses, by a hair.
+
+def no_worse(limit: float) -> Callable[[Mapping[str, Any]], str]:
+    """The doubts of a claim that the second of a pair is worse by so much at most.
+
+    That it is worse by more may be for want of steps; that it is not cannot be.
     """
-    low = row["gap"] - 2 * row["gap_se"]
-    return 0.0 if low > 0 else min(low, -1e-9)
 
+    def doubt(row: Mapping[str, Any]) -> str:
+        wanting = row["unfinished"] and row["gap"] > limit
+        return claims.doubts({**row, "unfinished": wanting})
 
-def exact(row: Mapping[str, Any]) -> float:
-    """The error of a verdict that has taken noise into account already."""
-    return 0.0
+    return doubt
 
 
 def between(row: Mapping[str, Any], name: str, digits: int = 3) -> str:
@@ -263,7 +317,7 @@ def rate_table(
             return "-"
         if row["status"] == "diverged":
             return Mark(f"step {row['diverged_at']}", "bad")
-        if row.get("first_loss") is None:
+        if not ran(row):
             return Mark(row["status"], "bad")
         text = number(shown(score(row)))
         if row["diverged"]:

@@ -58,7 +58,7 @@ def main(options: argparse.Namespace) -> int:
             if line["key"] in keys
         ]
     judged.sort(key=lambda line: line["key"])
-    shown = lambda: [verdicts.verdicts_table(judged)]
+    shown = lambda: verdicts.verdicts_tables(judged)
     rendering.present(options.format, judged, verdicts.KEYS, shown, verdicts.STACKS)
     return 0
 

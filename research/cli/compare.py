@@ -12,11 +12,11 @@ from research.report import rendering
 from research.report.run_folder import opened
 from research.store.folder import DECIDING
 from research.store.rows import Record
-from research.study.claims import SIGMAS
 from research.study.declaration import Row, Study
 from research.study.errors import Refusal
 from research.study.tables import Mark, Table, number
 
+SIGMAS = 3  # standard errors
 ROUNDING = 1e-4  # relative: what another order of float32 sums may change
 
 

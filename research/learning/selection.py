@@ -20,6 +20,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+SLOW = 0.02  # of the loss: what falls by less in a tenth of the steps has come to rest
 By = Literal["steps", "accuracy", "loss"]
 
 
@@ -84,21 +85,35 @@ def at_edge(settings: Sequence[float], place: int) -> bool:
     return settings[place] in (min(settings), max(settings))
 
 
-def unfinished(outcome: Outcome, by: By, losses: Sequence[float] = ()) -> bool:
+def unfinished(outcome: Outcome, by: By, falls: bool) -> bool:
     """Whether the steps ended before the question was answered.
 
-    By steps where a run that ended never got to the target; otherwise where the training
-    loss still fell: its mean over the last tenth of `losses`, the curve, is below that
-    over the tenth before by more than two standard errors.
+    That is where the training loss still fell (`falls`, see `falling`), but not by steps
+    where every run that ended has been at the target, nor by accuracy where all of what
+    was trained on is right. A loss that has come to rest is an answer.
     """
-    if by == "steps":
-        return outcome.reached < outcome.ended
+    answered = {
+        "steps": outcome.reached >= outcome.ended,
+        "accuracy": outcome.accuracy >= 1,
+        "loss": False,
+    }
+    return falls and not answered[by]
+
+
+def falling(losses: Sequence[float]) -> bool:
+    """Whether a training loss still fell when the steps ended.
+
+    losses: of every step. Their mean over the last tenth is below that over the tenth
+    before by more than two standard errors, and by more than SLOW of what is left. Of
+    fewer than 20 steps nothing is known, and the answer is yes.
+    """
     tenth = len(losses) // 10
     if tenth < 2:
-        raise ValueError(f"a curve of {len(losses)} points has no tenths")
+        return True
     before, last = losses[-2 * tenth : -tenth], losses[-tenth:]
     error = math.sqrt((_variance(before) + _variance(last)) / tenth)
-    return sum(before) / tenth - sum(last) / tenth > 2 * error
+    rest = sum(last) / tenth
+    return sum(before) / tenth - rest > max(2 * error, SLOW * rest)
 
 
 def _variance(values: Sequence[float]) -> float:

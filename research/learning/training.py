@@ -129,6 +129,8 @@ def result(trained: Sequence[Trained], target: float) -> Measured:
         "diverged_at": min(stops, default=None),
         "first_loss": float(np.mean(losses[:, 0])),
         "reached": sum(step is not None for step in reached) / len(trained),
+        "trained": _share_at_end(trained, target),
+        "falling": _falling(trained),
         "steps_to_target": middle(reached),
     }
     for part in ("train", "test"):
@@ -144,6 +146,28 @@ def result(trained: Sequence[Trained], target: float) -> Measured:
         )
         return Measured("diverged", reason, values, curves)
     return Measured("ok", "", values, curves)
+
+
+def _share_at_end(trained: Sequence[Trained], target: float) -> float:
+    """The share of runs that end at the target."""
+    ends = [
+        "accuracy" in one.log
+        and one.diverged is None
+        and at_end(one.log["accuracy"]) >= target - 1e-9
+        for one in trained
+    ]
+    return sum(ends) / len(ends)
+
+
+def _falling(trained: Sequence[Trained]) -> bool:
+    """Whether the mean loss of the runs that have not diverged still fell at the end."""
+    ended = [one.log["loss"] for one in trained if one.diverged is None]
+    return bool(ended) and selection.falling(np.mean(ended, 0, np.float64).tolist())
+
+
+def at_end(right: Any) -> Any:
+    """The share right of the batches of the last WINDOW steps. right: […, steps]."""
+    return np.mean(np.asarray(right)[..., -WINDOW:], axis=-1, dtype=np.float64)
 
 
 def _measured(part: str, trained: Sequence[Trained]) -> dict[str, Any]:

@@ -84,18 +84,14 @@ def _section(study: Study, committed: Made) -> Iterator[str]:
 
 def answer(verdicts: Sequence[Verdict]) -> str:
     """What the rows say of each claim, those that fail first, as a list."""
-    ordered = sorted(verdicts, key=lambda verdict: verdict.word != "fails")
+    order = ("fails", "undecided", "holds", "untested")
+    ordered = sorted(verdicts, key=lambda verdict: order.index(verdict.word))
     return "\n".join(f"- {_line(verdict)}" for verdict in ordered)
 
 
 def _line(verdict: Verdict) -> str:
-    """One claim in a sentence: "**holds**: claim (126 of 126 points)"."""
-    plural = "" if verdict.points == 1 else "s"
-    counts = f"{verdict.holds} of {verdict.points} point{plural}"
-    if verdict.misses:
-        label, gap = verdict.misses[0]
-        counts += f"; furthest at {label}, by {gap:.3g}"
-    elif not verdict.points:
-        counts = "no point has enough repeats"
+    """One claim in a sentence: "**holds**: claim (holds at 126 of 126 points …)"."""
     claim = verdict.claim
-    return f"**{verdict.word}**: {claim.says} ({counts}), `{claim.key}`"
+    return (
+        f"**{verdict.word}**: {claim.statement} ({verdict.sentence()}), `{claim.key}`"
+    )

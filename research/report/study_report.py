@@ -11,10 +11,11 @@ from research.store.rows import Record
 from research.study import headlines
 from research.study.claims import Verdict, judge
 from research.study.declaration import SMOKE_WARNING, Row, Study, of_smoke_size
-from research.study.tables import Mark, Table
+from research.study.tables import Mark, Table, number
 
-OWN = "depthbench"  # whose claims are bars of our own
 NAMED = ("key", "claim", "source")  # of claims' tables; one column in a terminal
+SHOWN = ("verdict", "allowed", "ours", "90 % interval", "range", "n", "points")
+TONES = {"holds": "good", "fails": "bad", "undecided": "warning", "untested": "dim"}
 
 
 def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) -> None:
@@ -55,36 +56,52 @@ def verdicts(study: Study, ordered: Sequence[Row]) -> list[Verdict]:
     return [judge(claim, ordered) for claim in study.claims]
 
 
-def claims_table(judged: Sequence[Verdict]) -> Table:
-    """One line a claim: what it says, who says so, and what the rows say."""
-    tones = {"holds": "good", "fails": "bad", "untested": "dim"}
+def claims_tables(judged: Sequence[Verdict]) -> list[Table]:
+    """The published claims, and then the bars of our own."""
+    titles = {"claim": "Claims", "bar": "Bars of our own, which nobody published"}
+    kinds = {kind: [v for v in judged if v.claim.kind == kind] for kind in titles}
+    return [_claims(titles[kind], lines) for kind, lines in kinds.items() if lines]
+
+
+def _claims(title: str, judged: Sequence[Verdict]) -> Table:
+    """One line a claim: what it says and allows, and what the rows say."""
     body = tuple(
         (
             v.claim.key,
-            v.claim.says,
+            v.claim.statement,
             v.claim.source,
-            Mark(v.word, tones[v.word]),
+            Mark(v.word, TONES[v.word]),
+            str(v.claim.allows),
+            number(v.ours),
+            span(*(v.interval or (None, None))),
+            span(*(v.range or (None, None))),
+            repeats(v.seeds),
+            str(len(v.points)),
             v.sentence(),
         )
         for v in judged
     )
-    return Table("Claims", (*NAMED, "verdict", "seen"), body)
+    return Table(title, (*NAMED, *SHOWN, "seen"), body)
+
+
+def span(low: float | None, high: float | None) -> str:
+    """Two numbers with a "to" between; nothing where either is missing."""
+    if low is None or high is None:
+        return ""
+    return f"{number(low)} to {number(high)}"
+
+
+def repeats(seeds: int | None) -> str:
+    """The number of seeds; a word where no seed changes what is measured."""
+    return "no chance" if seeds == 0 else number(seeds)
 
 
 def judgement(study: Study, ordered: Sequence[Row]) -> list[Table]:
-    """Published claims, and apart from them bars of our own; each if there are any.
-
-    The first of them begins with a warning if the rows are too small to be judged.
-    """
-    judged = verdicts(study, ordered)
-    published = [v for v in judged if v.claim.paper != OWN]
-    bars = [v for v in judged if v.claim.paper == OWN]
-    tables = [claims_table(published)] if published else []
-    if bars:
-        tables.append(claims_table(bars)._replace(title="Bars of our own"))
-    if of_smoke_size(study, ordered):
-        tables = [t._replace(title=f"{t.title} ({SMOKE_WARNING})") for t in tables]
-    return tables
+    """The tables of claims and bars, with a warning if the rows are too small to judge."""
+    tables = claims_tables(verdicts(study, ordered))
+    if not of_smoke_size(study, ordered):
+        return tables
+    return [t._replace(title=f"{t.title} ({SMOKE_WARNING})") for t in tables]
 
 
 def present(study: Study, rows: Sequence[Row], form: str) -> None:
@@ -92,10 +109,10 @@ def present(study: Study, rows: Sequence[Row], form: str) -> None:
 
     def shown() -> list[Table]:
         tables = list(study.tables(rows)) if rows else []
-        return tables + judgement(study, rows)
+        return [*tables, *judgement(study, rows)]
 
-    headline = headlines.of(study, rows)
-    rendering.present(form, rows, columns(study, rows), shown, [NAMED], headline)
+    headline, stacks = headlines.of(study, rows), [NAMED, SHOWN]
+    rendering.present(form, rows, columns(study, rows), shown, stacks, headline)
 
 
 def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:

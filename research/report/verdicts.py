@@ -11,16 +11,23 @@ from research.report.published import Made
 from research.store import folder as folders
 from research.store.folder import Folder
 from research.store.rows import Record
-from research.study.claims import Verdict
+from research.study.claims import Verdict, stated
 from research.study.declaration import Study, chosen_values, grid
 from research.study.tables import Mark, Table, number
 
 KEYS = (
-    *"key tag says source published ours low high".split(),
-    *"n verdict scope size device date".split(),
+    *"key kind tag says protocol differs source published allowed ours low high".split(),
+    *"lowest highest n points verdict seen size device date".split(),
 )
-STACKS = (study_report.NAMED, ("verdict", "holds at"))  # a column each, in a terminal
-TONES = {"holds": "good", "fails": "bad", "untested": "dim", "not run": "dim"}
+# A column each, in a terminal:
+STACKS = (
+    study_report.NAMED,
+    ("tag", "published", "allowed"),
+    ("ours", "90 % interval", "range"),
+    ("verdict", "n", "points"),
+)
+TONES = {**study_report.TONES, "not run": "dim"}
+TITLES = {"claim": "published claim", "bar": "bar of our own"}
 
 
 def verdict_lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any]]:
@@ -32,7 +39,7 @@ def verdict_lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any
         yield {
             **_judged(verdict),
             "verdict": verdict.word if run else "not run",
-            "scope": _scope(verdict) if run else f"depthbench run {study.name}",
+            "seen": verdict.sentence() if run else f"depthbench run {study.name}",
             "size": size,
             "device": run and run.device,
             "date": run and run.date,
@@ -67,16 +74,25 @@ def _cell_key(cell: dict[str, Any]) -> str:
 
 def _judged(verdict: Verdict) -> dict[str, Any]:
     claim = verdict.claim
+    low, high = verdict.interval or (None, None)
+    lowest, highest = verdict.range or (None, None)
     return {
         "key": claim.key,
+        "kind": claim.kind,
         "tag": claim.tag or None,
         "says": claim.says,
+        "protocol": claim.protocol or None,
+        "differs": claim.differs or None,
         "source": claim.source,
-        "published": claim.published or f"gap 0, within {claim.within:g}",
+        "published": claim.published or str(claim.allows),
+        "allowed": str(claim.allows),
         "ours": _finite(verdict.ours),
-        "low": _finite(verdict.low),
-        "high": _finite(verdict.high),
-        "n": verdict.points,
+        "low": _finite(low),
+        "high": _finite(high),
+        "lowest": _finite(lowest),
+        "highest": _finite(highest),
+        "n": verdict.seeds,
+        "points": len(verdict.points),
     }
 
 
@@ -84,35 +100,42 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def _scope(verdict: Verdict) -> str:
-    if not verdict.points:
-        return "no point in scope"
-    return f"{verdict.holds} of {verdict.points} points"
+def verdicts_tables(judged: Sequence[dict[str, Any]]) -> list[Table]:
+    """The published claims, then the bars of our own; a line each."""
+    kinds = {kind: [line for line in judged if line["kind"] == kind] for kind in TITLES}
+    return [_table(kind, lines) for kind, lines in kinds.items() if lines]
 
 
-def verdicts_table(judged: Sequence[dict[str, Any]]) -> Table:
-    """One line a claim; what fails stands out."""
+def _table(kind: str, judged: Sequence[dict[str, Any]]) -> Table:
     body = []
     for line in judged:
-        ours = number(line["ours"])
-        if line["low"] is not None and line["high"] is not None:
-            ours += f" ({number(line['low'])} to {number(line['high'])})"
         body.append(
             (
                 line["key"],
-                line["says"],
+                stated(line["says"], line["protocol"], line["differs"]),
                 line["source"],
                 line["tag"] or "",
                 line["published"],
-                ours,
+                line["allowed"],
+                number(line["ours"]),
+                study_report.span(line["low"], line["high"]),
+                study_report.span(line["lowest"], line["highest"]),
                 Mark(line["verdict"], TONES[line["verdict"]]),
-                line["scope"],
+                study_report.repeats(line["n"]),
+                number(line["points"]),
             )
         )
     counts = {word: sum(line["verdict"] == word for line in judged) for word in TONES}
     tally = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
     origins = {(line["device"], line["date"]) for line in judged if line["device"]}
     where = "; ".join(f"{device}, {date}" for device, date in sorted(origins))
-    title = f"{len(judged)} claims: {tally}. {where}".rstrip(". ")
-    headers = "key,claim,source,tag,published,ours,verdict,holds at".split(",")
-    return Table(title, tuple(headers), tuple(body))
+    plural = "s" if len(judged) != 1 else ""
+    name = (
+        TITLES[kind].replace("claim", f"claim{plural}").replace("bar", f"bar{plural}")
+    )
+    title = f"{len(judged)} {name}: {tally}. {where}".rstrip(". ")
+    headers = (
+        *study_report.NAMED,
+        *(header for stack in STACKS[1:] for header in stack),
+    )
+    return Table(title, headers, tuple(body))

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+SURVIVES = 3.0  # decades between first and last gradient: a factor of 1,000
+
 
 class Measured(NamedTuple):
     """What one cell gave.

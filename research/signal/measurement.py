@@ -17,12 +17,11 @@ from research.catalogues.initializers import INITIALIZERS, NoCriticalPoint, Rule
 from research.datasets import DATASETS
 from research.signal import profiles
 from research.signal.ensembles import Member, Program, signals
-from research.signal.measured import Measured
+from research.signal.measured import SURVIVES, Measured
 from research.signal.probes import Signal
 from research.theory import mean_field, trajectories
 from research.theory.activation import kinked_at_zero
 
-SURVIVES = 3.0  # decades between first and last gradient: a factor of 1,000
 CellSettings = Mapping[str, Any]
 
 
@@ -168,12 +167,15 @@ def result(settings: CellSettings, member: Member, signal: Signal) -> Measured:
         "signal_lost_how": lost[1] if lost else None,
         "saturated": _mean(signal.saturated[:, -1]),
         "log10_length": _mean(signal.log10_length[:, -1]),
+        "log10_length_se": _error(signal.log10_length[:, -1]),
         "decorrelation": _mean(signal.decorrelation[:, -1]),
+        "decorrelation_se": _error(signal.decorrelation[:, -1]),
         **theory,
     }
     arrays = {
         "log10_gradient": signal.log10_gradient.astype(np.float32),
         "log10_length": np.mean(signal.log10_length, 0, dtype=np.float64),
+        "log10_length_of_seeds": signal.log10_length,
         "decorrelation": np.mean(signal.decorrelation, 0, dtype=np.float64),
         "saturated": np.mean(signal.saturated, 0, dtype=np.float64),
     }
@@ -205,6 +207,13 @@ def _mean(values: Any) -> float | None:
     return float(np.mean(finite, dtype=np.float64)) if finite.size else None
 
 
+def _error(values: Any) -> float | None:
+    """The standard error of the mean of values [seeds]; None where it has none."""
+    finite = values[np.isfinite(values)]
+    error = profiles.over_seeds(finite).error
+    return float(error) if np.isfinite(error) else None
+
+
 def _without_gradient(lost: tuple[int, str] | None, bad: int, seeds: int):
     where = f"in {bad} of {seeds} seeds"
     if lost and lost[1] == "overflow":
@@ -217,6 +226,7 @@ def _without_gradient(lost: tuple[int, str] | None, bad: int, seeds: int):
 THEORY = [
     "log10_slope_theory",
     "log10_ratio_theory",
+    "log10_length_theory",
     "verdict_theory",
     "phase",
     "q_star",
@@ -246,7 +256,7 @@ def theory_of(settings: CellSettings, member: Member):
         return {**values, "theory_reason": reason}, None
     assert family.branch is not None  # or there were a reason
     branch = family.branch(depth)
-    line = _line(
+    line, length = _line(
         settings["activation"],
         float(sigma_w2),
         float(sigma_b2),
@@ -255,6 +265,7 @@ def theory_of(settings: CellSettings, member: Member):
         normalizer,
         branch,
     )
+    values["log10_length_theory"] = length
     if line is not None:
         values["log10_slope_theory"] = float(profiles.slope(line[None])[0])
         values["log10_ratio_theory"] = float(line[0] - line[-1])
@@ -282,7 +293,10 @@ def _no_theory(settings: CellSettings) -> str | None:
 
 @functools.lru_cache(maxsize=4096)
 def _line(name, sigma_w2, sigma_b2, q_0, depth, normalizer, branch):
-    """log10 gradient norms [states], relative to the last; None past float64."""
+    """(log10 gradient norms [states] relative to the last, log10 q at the last).
+
+    None past float64, either of them.
+    """
     predicted = trajectories.trajectory(
         ACTIVATIONS[name],
         sigma_w2,
@@ -295,9 +309,11 @@ def _line(name, sigma_w2, sigma_b2, q_0, depth, normalizer, branch):
     )
     with np.errstate(divide="ignore"):
         gains = 0.5 * np.log10(predicted.chi)
+        length = float(np.log10(predicted.length[-1]))
+    length = length if np.isfinite(length) else None
     if not np.all(np.isfinite(gains)):
-        return None
-    return np.append(np.cumsum(gains[::-1])[::-1], 0.0)
+        return None, length
+    return np.append(np.cumsum(gains[::-1])[::-1], 0.0), length
 
 
 @functools.lru_cache(maxsize=4096)

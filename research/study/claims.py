@@ -1,19 +1,48 @@
-"""Claims: a paper's sentence, judged on rows. A refuted claim is a result."""
+"""Claims: a paper's sentence, judged on rows. A refuted claim is a result.
 
+One rule, `judge`: a claim holds where each of its points lies surely within what it
+allows, fails where one lies surely outside, and is undecided otherwise. Noise, a run that
+ended otherwise, a learning rate at the edge of its grid and a budget that was too small
+never help it.
+"""
+
+import math
 import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from research.catalogues.catalogue import Catalogue
+from research.study import estimates
+from research.study.estimates import LEVEL, Allowed, Estimate
 
-SIGMAS = 3  # a miss counts when it exceeds the tolerance by this many standard errors
-SEEDS = 3  # fewer are not judged
+BARS = "depthbench"  # whose claims are bars of our own
 KEY = re.compile(
-    r"(popular|depthbench|[a-z]+\d{4}[a-z]?)"  # whose claim it is
+    rf"(popular|{BARS}|[a-z]+\d{{4}}[a-z]?)"  # whose claim it is
     r"\.[a-z0-9]+(-[a-z0-9]+)*"  # what it says, in a few words
 )
 LONGEST = 40  # letters of a key, which tables do not break
+EDGE = "best rate at the edge of its grid"
+UNFINISHED = "still learning when its steps ended"
+
+Seen = Mapping[str, Any]  # a row, to be judged
+
+
+def doubts(row: Seen) -> str:
+    """Why a verdict cannot rest on a row's training: its grid or budget was too small."""
+    reasons = [EDGE] if row.get("rate_at_edge") else []
+    return ", ".join(reasons + [UNFINISHED] * bool(row.get("unfinished")))
+
+
+def certain(row: Seen) -> str:
+    """No doubt: of what is measured before any training."""
+    return ""
+
+
+def stated(says: str, protocol: str | None, differs: str | None) -> str:
+    """A claim's sentence with its protocol, and how the source's differs."""
+    here = f"; here {protocol}" if protocol else ""
+    return says + here + (f"; the source: {differs}" if differs else "")
 
 
 class Claim(NamedTuple):
@@ -22,30 +51,33 @@ class Claim(NamedTuple):
     key: a name of its own among all studies' claims, as `he2015.gradient-kept`: first
       author and year, or `popular` for what has no paper, or `depthbench` for
       a bar of our own; then what it says.
+    says: the sentence, which stands alone.
+    protocol: what was measured here. differs: how that differs from the source's.
     tag: its number on the list of claims, which several may share (S13); or none.
-    gap: a row's seed-mean that the claim says is small; error: its standard error.
-    within: how small. scope: the rows that the paper's statement covers.
-    repeats: the column that says how many seeds, or runs, a row is the mean of.
+    estimate: of a row, the number that the claim is about. allows: the values it allows.
+    scope: the rows that the paper's statement covers, by what was set, never by what was
+      measured: it is asked of rows without measurements too.
     of: from all rows to those that are judged: of claims that compare cells, made of
       several each.
-    published: the number that the paper gives, in words; the gap's if it gives none.
-    ours: what is measured of a row, where that says more than the gap.
+    doubt: why no verdict can rest on a row, or nothing.
+    counts: what ends other than "ok" say of the claim, by status: that a gradient which is
+      exactly 0 has vanished, for one. Of any other such end nothing is known.
+    published: the number that the paper gives, in words.
     """
 
     key: str
     says: str
     source: str
-    gap: Callable[[Mapping[str, Any]], float]
-    error: Callable[[Mapping[str, Any]], float]
-    within: float
-    scope: Callable[[Mapping[str, Any]], bool]
+    estimate: Callable[[Seen], Estimate]
+    allows: Allowed
+    scope: Callable[[Seen], bool]
+    protocol: str = ""
+    differs: str = ""
     label: tuple[str, ...] = ("activation", "initializer", "depth")
-    repeats: str = "seeds"
-    of: Callable[[Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Any]]] = (
-        lambda rows: rows
-    )
+    of: Callable[[Sequence[Seen]], Sequence[Seen]] = lambda rows: rows
+    doubt: Callable[[Seen], str] = doubts
+    counts: Mapping[str, float] = {}
     published: str = ""
-    ours: Callable[[Mapping[str, Any]], float] | None = None
     tag: str = ""
 
     @property
@@ -57,6 +89,16 @@ class Claim(NamedTuple):
     def paper(self) -> str:
         """Whose claim it is: the key up to its dot."""
         return self.key.partition(".")[0]
+
+    @property
+    def statement(self) -> str:
+        """What it says, what was measured for it here, and how the source differs."""
+        return stated(self.says, self.protocol, self.differs)
+
+    @property
+    def kind(self) -> str:
+        """Whether it was published, or is a bar of our own: "claim" or "bar"."""
+        return "bar" if self.paper == BARS else "claim"
 
 
 def by_key(claims: Iterable[Claim]) -> Catalogue[Claim]:
@@ -72,67 +114,184 @@ def by_key(claims: Iterable[Claim]) -> Catalogue[Claim]:
     return Catalogue("claim", claims)
 
 
-class Verdict(NamedTuple):
-    """holds: rows that agree, of `points` in scope; misses: (label, gap), worst first.
+class Point(NamedTuple):
+    """One row in a claim's scope, judged: word is "holds", "fails" or "undecided".
 
-    ours: the median over points of what the claim is about. low, high: of one point the
-    interval of two standard errors, of several their lowest and highest.
+    estimate: None of a row that gave none. doubt: why it is undecided, noise apart.
     """
 
+    label: str
+    word: str
+    estimate: Estimate | None
+    doubt: str = ""
+
+
+class Verdict(NamedTuple):
+    """A claim, and its points in the rows' order."""
+
     claim: Claim
-    holds: int
-    points: int
-    misses: tuple[tuple[str, float], ...]
-    ours: float | None = None
-    low: float | None = None
-    high: float | None = None
+    points: tuple[Point, ...] = ()
 
     @property
     def word(self) -> str:
-        if not self.points:
-            return "untested"
-        return "fails" if self.misses else "holds"
+        """holds, fails, undecided; or untested, without a row in scope."""
+        words = {point.word for point in self.points}
+        return next(
+            (word for word in ("fails", "undecided", "holds") if word in words),
+            "untested",
+        )
+
+    def having(self, word: str) -> list[Point]:
+        """The points of which this is said, the furthest from what is allowed first."""
+        points = [point for point in self.points if point.word == word]
+        return sorted(points, key=lambda point: -self.distance(point))
+
+    def distance(self, point: Point) -> float:
+        """By how much a point lies outside of what is allowed; below 0 within it."""
+        if point.estimate is None:
+            return math.inf
+        value, (low, high) = point.estimate.value, self.claim.allows
+        return max(low - value, value - high)
+
+    @property
+    def values(self) -> list[float]:
+        return [p.estimate.value for p in self.points if p.estimate is not None]
+
+    @property
+    def ours(self) -> float | None:
+        """The median over points of what the claim is about; None without one."""
+        return statistics.median(self.values) if self.values else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 90 % interval of a claim's only point; None of several, or of none."""
+        estimates_of = [p.estimate for p in self.points if p.estimate is not None]
+        if len(estimates_of) != 1 or len(self.points) != 1:
+            return None
+        return estimates.interval(estimates_of[0])
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """The lowest and the highest of several points; None of fewer."""
+        several = self.values if len(self.values) > 1 else None
+        return (min(several), max(several)) if several else None
+
+    @property
+    def seeds(self) -> int | None:
+        """The fewest seeds of a point; 0 if no seed changes any; None without one."""
+        counts = [p.estimate.seeds for p in self.points if p.estimate is not None]
+        return min(counts) if counts else None
+
+    @property
+    def seeds_to_decide(self) -> int | None:
+        """How many seeds would decide the points that noise leaves undecided.
+
+        None where there are none such, or where no number would.
+        """
+        noisy = [p for p in self.having("undecided") if p.estimate and not p.doubt]
+        needed = [
+            estimates.seeds_to_decide(p.estimate, self.claim.allows)
+            for p in noisy
+            if p.estimate is not None
+        ]
+        if not needed or None in needed:
+            return None
+        return max(n for n in needed if n is not None)
 
     def sentence(self) -> str:
-        """The verdict in words, with the worst three misses."""
+        """The verdict in words, with the worst three points of each kind."""
         if not self.points:
-            return f"untested: no row in scope has {SEEDS} {self.claim.repeats}"
-        text = f"holds at {self.holds} of {self.points} points in scope"
-        if self.misses:
-            worst = "; ".join(f"{label} by {gap:.3g}" for label, gap in self.misses[:3])
-            more = len(self.misses) - 3
-            text += f"; fails at {worst}" + (f" and {more} more" if more > 0 else "")
-        return text
+            return "untested: no row in scope"
+        holding = len(self.having("holds"))
+        parts = [f"holds at {holding} of {len(self.points)} points in scope"]
+        if failing := self.having("fails"):
+            parts.append(f"fails at {_few(failing, self.far)}")
+        if open_points := self.having("undecided"):
+            text = f"undecided at {_few(open_points, self.why)}"
+            if any(not point.doubt for point in open_points):
+                text += f": {self.needed()}"
+            parts.append(text)
+        if self.seeds == 0:
+            parts.append("no chance in it")
+        return "; ".join(parts)
+
+    def far(self, point: Point) -> str:
+        return f"{point.label} by {self.distance(point):.3g}"
+
+    def why(self, point: Point) -> str:
+        return f"{point.label} ({point.doubt})" if point.doubt else point.label
+
+    def needed(self) -> str:
+        """How many seeds would decide, in words."""
+        seeds = self.seeds_to_decide
+        if seeds is None:
+            return "no number of seeds is sure to decide"
+        return f"about {seeds} seeds would decide"
 
 
-def judge(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> Verdict:
-    """The claim's verdict on the rows in its scope that have enough seeds.
+def _few(points: Sequence[Point], words: Callable[[Point], str]) -> str:
+    more = len(points) - 3
+    listed = ", ".join(words(point) for point in points[:3])
+    return listed + (f" and {more} more" if more > 0 else "")
 
-    A row misses when its gap exceeds `within` by more than three standard errors.
+
+def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
+    """The claim's verdict on the rows in its scope.
+
+    A point holds where both one-sided tests at `LEVEL` say that it lies within what the
+    claim allows. It fails where one of them says that it lies outside, at that level for
+    all points together (Holm 1979). That all hold needs no such correction: each must
+    (Berger 1982). A row that did not end well, or is in doubt, is undecided.
     """
-    holds, misses, points = 0, [], []
-    for row in claim.of(rows) if rows else ():
-        if row["status"] != "ok" or (row.get(claim.repeats) or 0) < SEEDS:
-            continue
-        if not claim.scope(row):
-            continue
-        gap, error = claim.gap(row), claim.error(row)
-        points.append((claim.ours(row) if claim.ours else gap, error))
-        if abs(gap) - SIGMAS * error <= claim.within:
-            holds += 1
+    try:
+        seen = [
+            (" ".join(str(row[name]) for name in claim.label if name in row), *estimate)
+            for row in (claim.of(rows) if rows else ())
+            if (estimate := _estimate(claim, row)) is not None
+        ]
+    except KeyError as column:  # rows of an earlier version
+        seen = [("all rows", None, f"made before there was a column {column}")]
+    sure = [
+        1.0 if value is None or doubt else estimates.outside(value, claim.allows)
+        for _, value, doubt in seen
+    ]
+    points = []
+    for (label, value, doubt), failing in zip(seen, holm(sure), strict=True):
+        if failing:
+            word = "fails"
+        elif value is None or doubt or estimates.inside(value, claim.allows) > LEVEL:
+            word = "undecided"
         else:
-            label = " ".join(str(row[name]) for name in claim.label if name in row)
-            misses.append((label, gap))
-    misses.sort(key=lambda miss: -abs(miss[1]))
-    return Verdict(claim, holds, holds + len(misses), tuple(misses), *_middle(points))
+            word = "holds"
+        points.append(Point(label, word, value, doubt))
+    return Verdict(claim, tuple(points))
 
 
-def _middle(points: Sequence[tuple[float, float]]) -> tuple[float | None, ...]:
-    """(median, low, high) of points (value, standard error); None where there is none."""
-    if not points:
-        return (None, None, None)
-    values = [value for value, _ in points]
-    if len(points) == 1:
-        ((value, error),) = points
-        return (value, value - 2 * error, value + 2 * error)
-    return (statistics.median(values), min(values), max(values))
+def _estimate(claim: Claim, row: Seen) -> tuple[Estimate | None, str] | None:
+    """What a row in scope says, and why that may not count."""
+    if not claim.scope(row):
+        return None
+    if row["status"] in claim.counts:
+        return estimates.exact(claim.counts[row["status"]]), ""
+    if row["status"] != "ok":
+        ended = str(row["status"]).replace("_", " ")
+        return None, f"{ended}: {row['reason']}" if row.get("reason") else ended
+    value = claim.estimate(row)
+    if math.isnan(value.value):
+        return None, "not measured"
+    return value, claim.doubt(row)
+
+
+def holm(p: Sequence[float], level: float = LEVEL) -> list[bool]:
+    """Which of several hypotheses are rejected, at a level for all together (Holm 1979).
+
+    >>> holm([0.04, 0.001, 0.03])
+    [False, True, False]
+    """
+    order = sorted(range(len(p)), key=lambda place: p[place])
+    rejected = [False] * len(p)
+    for number, place in enumerate(order):
+        if p[place] > level / (len(p) - number):
+            break
+        rejected[place] = True
+    return rejected

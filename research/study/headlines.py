@@ -18,11 +18,13 @@ def of(study: Study, rows: Sequence[Row]) -> Headline:
     if not measured(rows):
         return Headline(f"No number from any of {len(rows):,} rows: {endings(rows)}.")
     answer, worst = study.headline(rows)
-    if answer.startswith(("none ", "all ", "both ")):  # as `share` has them
+    if answer.startswith(("none ", "all ", "both ")):  # as `out_of` has them
         answer = answer[0].upper() + answer[1:]
     without = [row for row in rows if row["status"] != "ok"]
     if without:
-        lost = f"{len(without):,} of {len(rows):,} rows have no number: {endings(rows)}."
+        lost = (
+            f"{len(without):,} of {len(rows):,} rows have no number: {endings(rows)}."
+        )
         worst = f"{worst} {lost}".strip()
     return Headline(answer, worst)
 
@@ -44,7 +46,7 @@ def _frequent(counts: Counter) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def share(good: int, total: int, noun: str = "") -> str:
+def out_of(good: int, total: int, noun: str = "") -> str:
     """ "3 of 5 nets"; "all 5 nets", "both nets", "none of 5 nets"; "1 of 1 net"."""
     words = f"{total} {noun}".strip()
     if noun and total == 1:

@@ -144,13 +144,24 @@ def test_the_edge_of_a_grid():
 
 
 def test_the_budget_ended_first():
-    assert selection.unfinished(Outcome(1, 2 / 3), "steps")
-    assert not selection.unfinished(Outcome(2 / 3, 2 / 3), "steps")
+    assert selection.unfinished(Outcome(1, 2 / 3), "steps", falls=True)
+    assert not selection.unfinished(Outcome(2 / 3, 2 / 3), "steps", falls=True)
+    assert selection.unfinished(Outcome(accuracy=0.99), "accuracy", falls=True)
+    assert not selection.unfinished(Outcome(accuracy=1.0), "accuracy", falls=True)
+    assert selection.unfinished(Outcome(accuracy=1.0), "loss", falls=True)
+    for by in QUESTIONS:
+        assert not selection.unfinished(Outcome(), by, falls=False)
+
+
+def test_a_loss_that_still_fell():
     noise = random.Random(0)
-    falling = [2 - 0.01 * n + 0.02 * noise.random() for n in range(100)]
+    steep = [2 - 0.01 * n + 0.02 * noise.random() for n in range(100)]
     level = [1 + noise.random() for _ in range(100)]
-    for by in ("loss", "accuracy"):
-        assert selection.unfinished(Outcome(), by, falling)
-        assert not selection.unfinished(Outcome(), by, level)
-    with pytest.raises(ValueError, match="curve of 9 points"):
-        selection.unfinished(Outcome(), "loss", level[:9])
+    slow = [2 - 0.0001 * n for n in range(100)]  # surely falls, by .05 % a tenth
+    assert selection.falling(steep)
+    assert not selection.falling(steep[::-1])
+    assert not selection.falling(level)
+    assert not selection.falling(slow)
+    assert not selection.falling([value - 1.98 for value in slow][:20])
+    assert selection.falling([0.9**n for n in range(100)])
+    assert selection.falling(level[:19])  # too few to say

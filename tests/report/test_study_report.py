@@ -37,7 +37,7 @@ def test_committed_rows_are_not_of_smoke_size(name):
 
 
 def test_a_smoke_run_warns_above_its_claims():
-    study = studies()["finite_width"]
+    study = studies()["transformer_placement"]
     smoke, standard = cells(study, "smoke"), published.made(study.name).rows
     small = [{**row, **cell} for row, cell in zip(standard, smoke, strict=False)]
     for rows, warned in ((small, True), (standard, False)):
@@ -45,7 +45,7 @@ def test_a_smoke_run_warns_above_its_claims():
         assert (SMOKE_WARNING in title) is warned
         markdown = study_report.as_markdown(study, rows, WORLD, [])
         html = study_report.as_html(study, rows, WORLD, [], {})
-        for text, claim in ((markdown, "| hanin2020."), (html, ">hanin2020.")):
+        for text, claim in ((markdown, "| xiong2020."), (html, ">xiong2020.")):
             assert (0 < text.find(SMOKE_WARNING) < text.index(claim)) is warned
 
 
@@ -55,7 +55,7 @@ def test_bars_of_our_own_are_apart_from_published_claims(name):
     tables = study_report.judgement(study, published.made(name).rows)
     keys = {table.title: {row[0] for row in table.rows} for table in tables}
     own = {c.key for c in study.claims if c.key.startswith("depthbench.")}
-    assert keys.get("Bars of our own", set()) == own
+    assert keys.get("Bars of our own, which nobody published", set()) == own
     assert keys.get("Claims", set()) == {c.key for c in study.claims} - own
 
 
@@ -79,7 +79,10 @@ def test_products_are_named_as_the_rows_have_them():
 
 @pytest.mark.parametrize("form", ["table", "markdown"])
 def test_the_answer_is_printed_first(form, capsys):
-    study, rows = studies()["finite_width"], published.made("finite_width").rows
+    study, rows = (
+        studies()["transformer_placement"],
+        published.made("transformer_placement").rows,
+    )
     study_report.present(study, rows, form)
     printed = " ".join(capsys.readouterr().out.replace("**", "").split())
     answer, worst = headlines.of(study, rows)

@@ -111,7 +111,7 @@ def test_gradient_flow_counts_activations_and_names_what_overflows():
     ],
 )
 def test_shares_read_as_english(good, total, noun, words):
-    assert headlines.share(good, total, noun) == words
+    assert headlines.out_of(good, total, noun) == words
 
 
 def test_many_names_are_cut_short():

@@ -11,6 +11,7 @@ from experiments.propagation.shattered_gradients import (
     STUDY,
     autocorrelation,
     fit,
+    limit,
     seen,
 )
 from research.architectures import Branch
@@ -146,6 +147,14 @@ def test_fitted_laws():
     slope, error, _ = fit(np.log(x), x**-0.5 * scatter)
     assert (slope, error) == pytest.approx((-0.5, 0), abs=1e-12)
     assert math.isnan(fit(x, 0.5 ** x[None])[1])
+
+
+def test_wide_nets_laws_far_down():
+    """Where each unit's slopes are independent: ½ a layer with batch norm, exactly."""
+    assert limit(NETS["plain_batch"]) == pytest.approx(0.5, abs=1e-12)
+    # Without, inputs grow alike, and so do their gradients: no factor is left.
+    assert 0.98 < limit(NETS["plain"]) < 1
+    assert 0.98 < limit(NETS["residual"]) < 1
 
 
 def test_what_is_seen_above_noise():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from experiments.training import deep_linear
+from experiments.training import deep_linear, linear_nets
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def test_equal_modes_follow_their_exact_equation(layers, float64):
     @jax.jit
     def descend(kernels):
         def more(_, kernels):
-            return deep_linear.step(kernels, data, rate)[0]
+            return linear_nets.step(kernels, data, rate)[0]
 
-        return deep_linear.product(jax.lax.fori_loop(0, steps, more, kernels))
+        return linear_nets.product(jax.lax.fori_loop(0, steps, more, kernels))
 
     def flow(_, u):
         return layers * u ** (2 - 2 / layers) * (strengths - u)
@@ -48,23 +48,23 @@ def test_equal_modes_follow_their_exact_equation(layers, float64):
 def test_the_loss_of_a_linear_net_is_that_of_its_data(filled):
     random = np.random.default_rng(0)
     x, y = random.standard_normal((40, 5)), random.standard_normal((40, 3))
-    data = deep_linear.statistics(x, y)
+    data = linear_nets.statistics(x, y)
     first, others, last = (
         random.standard_normal(shape) for shape in ((5, 4), (2, 4, 4), (4, 3))
     )
     out = x @ first @ others[0] @ others[1] @ last
-    loss = deep_linear.loss((first, others, last), *data)
+    loss = linear_nets.loss((first, others, last), *data)
     # Float32 inside jax, and a difference of terms of the same size.
     assert loss == pytest.approx(0.5 * np.sum((y - out) ** 2) / 40, rel=1e-4)
     best = np.linalg.lstsq(x, y)[0]
     least = 0.5 * np.sum((y - x @ best) ** 2) / 40
-    assert deep_linear.least(*data) == pytest.approx(least, rel=1e-9)
+    assert linear_nets.least(*data) == pytest.approx(least, rel=1e-9)
 
 
 def test_learning_times():
     data = tuple(np.float32(a) for a in (np.eye(1), np.eye(1), 1.0))
     kernels = (jnp.ones((1, 1)), jnp.ones((0, 1, 1)), jnp.full((1, 1), 0.5))
-    learn = jax.jit(deep_linear.learn)
+    learn = jax.jit(linear_nets.learn)
 
     def time(rate, enough, most=50):
         return float(learn(kernels, data, np.float32(rate), np.float32(enough), most))
@@ -87,7 +87,7 @@ def test_the_best_rate_of_learning_times():
 
 
 def test_draws_keep_lengths_or_their_mean():
-    first, others, last = deep_linear.draw(jax.random.key(0), "orthogonal", 4, 6, 6, 6)
-    w = np.asarray(deep_linear.product((first, others, last)))
+    first, others, last = linear_nets.draw(jax.random.key(0), "orthogonal", 4, 6, 6, 6)
+    w = np.asarray(linear_nets.product((first, others, last)))
     np.testing.assert_allclose(w @ w.T, np.eye(6), atol=1e-5)  # float32's rounding
     assert others.shape == (2, 6, 6)

@@ -4,9 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.training import (
-    mup,
-)
+from experiments.training import mup_verdicts
 from research.architectures.contract import apply, divide, init
 from research.catalogues.optimizers import BASE_WIDTH, OPTIMIZERS, transformation
 
@@ -52,8 +50,10 @@ def test_outputs_of_mup_start_smaller_by_width(network):
 
 
 def test_the_slope_of_a_power_and_its_error():
-    slope, error = mup.slope([5, 6, 7], [1.0, 3.0, 5.0], [0.1, 0.1, 0.1])
+    slope, error = mup_verdicts.slope([5, 6, 7], [1.0, 3.0, 5.0], [0.1, 0.1, 0.1])
     # Σ(x − x̄)² = 2; each of the two ends has weight ½.
     assert slope == pytest.approx(2.0, rel=1e-12)
     assert error == pytest.approx(0.1 * 0.5**0.5, rel=1e-12)
-    assert mup.slope([5, 6, 7], [4.0, 4.0, 4.0], [0, 0, 0])[0] == pytest.approx(0)
+    assert mup_verdicts.slope([5, 6, 7], [4.0, 4.0, 4.0], [0, 0, 0])[
+        0
+    ] == pytest.approx(0)

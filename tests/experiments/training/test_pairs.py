@@ -7,7 +7,7 @@ from experiments.training import (
 )
 from research.catalogues.catalogue import Mistake
 from research.datasets import DataError
-from research.study.claims import Claim, judge
+from research.study import claims
 
 
 def row(kind, rate, loss, diverged=0.0, seeds=3, se=0.1, steps=100):
@@ -32,7 +32,7 @@ def test_the_best_rate_is_one_at_which_no_run_diverges():
     assert [pairs.loss(r) for r in chosen] == [1.0, 2.3]
 
 
-def test_a_gap_counts_from_two_standard_errors():
+def test_a_gap_and_its_standard_error():
     both = [row("a", 0.1, 1.0), row("b", 0.1, 1.2)]
     (paired,) = pairs.versus(
         both, "net", ("a", "b"), (), pairs.loss, pairs.deviation("train_loss"), "loss"
@@ -40,32 +40,40 @@ def test_a_gap_counts_from_two_standard_errors():
     # Each error is 0.1, so that of the difference √2 / 10; sums of floats round.
     assert paired["gap"] == pytest.approx(0.2, rel=1e-12)
     assert paired["gap_se"] == pytest.approx(0.1 * 2**0.5, rel=1e-12)
-    assert pairs.missing(paired) == pytest.approx(0.2 - 0.2 * 2**0.5, rel=1e-12)
-    assert pairs.missing({"gap": 0.3, "gap_se": 0.1}) == 0.0
-    assert pairs.missing({"gap": 0.0, "gap_se": 0.0}) < 0.0
+    assert pairs.gap(paired) == (paired["gap"], paired["gap_se"], 3, "mean")
 
 
-def test_claims_are_judged_on_the_rows_they_are_made_of():
-    claim = Claim(
-        "X",
-        "the sum is small",
-        "none",
-        gap=lambda r: r["sum"],
-        error=pairs.exact,
-        within=3.0,
-        scope=lambda r: True,
-        label=("name",),
-        of=lambda rows: [
-            {
-                "name": "both",
-                "status": "ok",
-                "seeds": 3,
-                "sum": sum(r["x"] for r in rows),
-            }
-        ],
-    )
-    assert judge(claim, [{"x": 1.0}, {"x": 2.0}]).word == "holds"
-    assert judge(claim, [{"x": 1.0}, {"x": 2.5}]).misses == (("both", 3.5),)
+def versus(one, other):
+    rows = [row("a", 0.1, 1.0) | one, row("b", 0.1, 1.2) | other]
+    spread = pairs.deviation("train_loss")
+    (paired,) = pairs.versus(rows, "net", ("a", "b"), (), pairs.loss, spread, "loss")
+    return paired
+
+
+def test_what_is_doubtful_of_one_side_is_so_of_the_pair():
+    assert not versus({}, {})["rate_at_edge"] and not versus({}, {})["unfinished"]
+    for sides in (({"rate_at_edge": True}, {}), ({}, {"rate_at_edge": True})):
+        assert versus(*sides)["rate_at_edge"]
+    # The worse side might catch up; the better one falls in vain.
+    assert versus({}, {"unfinished": True})["unfinished"]
+    assert not versus({"unfinished": True}, {})["unfinished"]
+    assert versus({"unfinished": True, "train_loss": 1.5}, {})["unfinished"]
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_what_was_not_measured_of_one_side_is_not_of_the_pair(side):
+    lost = {"status": "oom", "reason": "too large", "first_loss": None}
+    paired = versus(*[lost if place == side else {} for place in range(2)])
+    assert (paired["status"], paired["reason"]) == ("oom", "too large")
+    assert paired["gap"] is None
+
+
+def test_that_a_net_is_no_worse_does_not_wait_for_it():
+    doubt = pairs.no_worse(0.1)
+    worse = {"gap": 0.2, "unfinished": True, "rate_at_edge": False}
+    assert doubt(worse) == claims.UNFINISHED
+    assert doubt({**worse, "gap": 0.05}) == ""
+    assert doubt({**worse, "gap": 0.05, "rate_at_edge": True}) == claims.EDGE
 
 
 def test_data_sets_that_studies_take():

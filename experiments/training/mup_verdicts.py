@@ -1,0 +1,195 @@
+"""What is claimed of maximal-update parametrisation, and the rows it is judged by."""
+
+import math
+
+from experiments.training import pairs
+from experiments.training.pairs import loss
+from research.lazy import lazily
+from research.study.claims import Claim, certain
+from research.study.estimates import about, above, below
+from research.study.plan import grouped
+
+with lazily():
+    import numpy as np
+
+SOURCE = "Yang, Hu et al. 2022, arXiv:2203.03466"
+KINDS = {"standard": ("mlp", "adam"), "maximal update": ("mlp_mup", "adam_mup")}
+FLAT = 0.15  # a factor of 1.5 over 16 times the width; theory has 0 as width grows
+STEP = 1.0  # of the grid of rates, in log2: what a best rate can be known to
+NETS = "ReLU nets of four layers on digits, widths 32 to 512, Adam"
+SIZES = NETS + ", the middle rate of the grid"
+TRAINING = NETS + ", 100 steps of 64 examples"
+DIFFERS = "Transformers on text with Adam, nets on CIFAR-10 with SGD, widths to 8,192"
+
+
+def slope(x, y, errors):
+    """(slope, its standard error) of the least-squares line of y, with errors, on x."""
+    x = np.asarray(x, np.float64)
+    weights = (x - x.mean()) / np.sum((x - x.mean()) ** 2)
+    fitted = (
+        float(weights @ np.asarray(y)),
+        np.linalg.norm(weights * np.asarray(errors)),
+    )
+    return fitted[0], float(fitted[1])
+
+
+def middle_rate(rows):
+    """The rate that sizes are compared at: the middle one of the grid."""
+    grid = sorted({row["learning_rate"] for row in rows})
+    return grid[len(grid) // 2]
+
+
+def growth(rows):
+    """Of each parametrisation, d log2 size / d log2 width, of hidden state and outputs."""
+    rate = middle_rate(rows)
+    of_kind = {
+        kind: [
+            row
+            for row in rows
+            if row["parametrization"] == kind and row["learning_rate"] == rate
+        ]
+        for kind in KINDS
+    }
+    return [
+        {"parametrization": kind, "of": name, **_growth(rows_of_kind, name)}
+        for kind, rows_of_kind in of_kind.items()
+        if len({row["width"] for row in rows_of_kind}) > 1
+        for name in ("hidden", "output")
+    ]
+
+
+def _growth(rows, name):
+    """The slope of a size over widths; a run that diverges later had its sizes too."""
+    lost = [row for row in rows if row.get(f"{name}_size") is None]
+    seeds = min(row["seeds"] for row in rows)
+    if lost:
+        return {**pairs.joint(lost), "seeds": seeds, "gap": None, "gap_se": None}
+    gap, error = slope(
+        [math.log2(row["width"]) for row in rows],
+        [row[f"{name}_size"] for row in rows],
+        [pairs.deviation(f"{name}_size")(row) for row in rows],
+    )
+    return {"status": "ok", "seeds": seeds, "gap": gap, "gap_se": error}
+
+
+def shifts(rows):
+    """Of each width, log2 of its best rate over that of the narrowest net's."""
+    shifted = []
+    for kind in KINDS:
+        rows_of_kind = [row for row in rows if row["parametrization"] == kind]
+        by_width = grouped(rows_of_kind, lambda row: row["width"])
+        chosen = [optimum(by_width[width]) for width in sorted(by_width)]
+        shifted += [
+            {
+                **row,
+                **pairs.joint([chosen[0], row]),
+                "gap": row["log2_rate"] - chosen[0]["log2_rate"],
+                "gap_se": math.hypot(row["log2_rate_se"], chosen[0]["log2_rate_se"]),
+            }
+            for row in chosen[1:]
+        ]
+    return shifted
+
+
+def optimum(rows):
+    """The best rate's row of a net, with log2 of the rate at which the loss is least.
+
+    That is the vertex of the parabola through ln loss at the best rate and the two
+    beside it, and its standard error is what those of the losses make of it; nan where
+    there are no such three.
+    """
+    (best,) = pairs.choices(rows, ("parametrization", "width"), "loss")
+    line = sorted(filter(pairs.ran, rows), key=lambda row: row["learning_rate"])
+    place = next((n for n, row in enumerate(line) if row is best), 0)
+    three = line[max(place - 1, 0) : place + 2]
+    vertex, error = math.nan, math.nan
+    if len(three) == 3 and line[place] is three[1]:
+        vertex, error = least_at(
+            [math.log2(row["learning_rate"]) for row in three],
+            [math.log(max(loss(row), 1e-12)) for row in three],
+            [pairs.deviation("train_loss")(r) / max(loss(r), 1e-12) for r in three],
+        )
+    return {**best, "log2_rate": vertex, "log2_rate_se": error}
+
+
+def least_at(x, y, errors):
+    """(where the parabola through three points is least, its standard error).
+
+    x: at equal distances. To first order in the errors of y.
+    """
+    low, middle, high = y
+    bend = low - 2 * middle + high
+    by_low, by_high = (middle - high) / bend**2, (low - middle) / bend**2
+    slopes = (by_low, -by_low - by_high, by_high)
+    step = x[2] - x[1]
+    error = math.hypot(*(slope * e for slope, e in zip(slopes, errors, strict=True)))
+    return x[1] + step * (low - high) / (2 * bend), step * error
+
+
+def widest(rows):
+    most = max(row["width"] for row in rows)
+    return [row for row in shifts(rows) if row["width"] == most]
+
+
+CLAIMS = (
+    Claim(
+        "yang2022.mup-sizes-flat",
+        "in μP the sizes of states and outputs after five steps are flat in width",
+        f"{SOURCE}, appendix D.1",
+        tag="S20",
+        estimate=pairs.gap,
+        allows=about(0.0, within=FLAT),
+        protocol=SIZES,
+        differs=DIFFERS,
+        doubt=certain,
+        published="exponent 0",
+        scope=lambda row: row["parametrization"] == "maximal update",
+        label=("parametrization", "of"),
+        of=growth,
+    ),
+    Claim(
+        "yang2022.standard-sizes-grow",
+        "in the standard parametrisation the sizes of states and outputs after "
+        "five steps grow with width",
+        f"{SOURCE}, appendix D.1",
+        tag="S20",
+        estimate=pairs.gap,
+        allows=above(0.0),
+        protocol=SIZES,
+        differs=DIFFERS,
+        doubt=certain,
+        published="exponent above 0",
+        scope=lambda row: row["parametrization"] == "standard",
+        label=("parametrization", "of"),
+        of=growth,
+    ),
+    Claim(
+        "yang2022.mup-rate-transfers",
+        "in μP the best rate is the same at every width, within a step of the grid",
+        f"{SOURCE}, figures 1 and 3",
+        tag="S20",
+        estimate=pairs.gap,
+        allows=about(0.0, within=STEP),
+        protocol=TRAINING,
+        differs=DIFFERS,
+        published="log2 of the rates' ratio: 0",
+        scope=lambda row: row["parametrization"] == "maximal update",
+        label=("parametrization", "width"),
+        of=shifts,
+    ),
+    Claim(
+        "yang2022.standard-rate-falls",
+        "in the standard parametrisation the widest net's best rate is lower, by "
+        "more than a step of the grid",
+        f"{SOURCE}, figures 1 and 3",
+        tag="S20",
+        estimate=pairs.gap,
+        allows=below(-STEP),
+        protocol=TRAINING,
+        differs=DIFFERS,
+        published="log2 of the rates' ratio: below −1",
+        scope=lambda row: row["parametrization"] == "standard",
+        label=("parametrization", "width"),
+        of=widest,
+    ),
+)

@@ -1,0 +1,178 @@
+"""Estimates over seeds, and how surely one lies within what is allowed, or outside."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from research.lazy import lazily
+
+with lazily():
+    from scipy import special
+
+LEVEL = 0.05  # of each one-sided test; both together are a 90 % interval
+MOST = 10_000  # seeds that are looked at before it is said that no number decides
+
+
+class Allowed(NamedTuple):
+    """The values that a claim allows, ends included: [low, high]."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        low, high = f"{self.low:.4g}", f"{self.high:.4g}"
+        if self.high == math.inf:
+            return f"at least {low}"
+        return f"at most {high}" if self.low == -math.inf else f"{low} to {high}"
+
+
+def about(value: float, within: float) -> Allowed:
+    """What is equal to a value, up to a tolerance: an equivalence test.
+
+    >>> about(0.5, within=0.25)
+    Allowed(low=0.25, high=0.75)
+    """
+    return Allowed(value - within, value + within)
+
+
+def above(value: float) -> Allowed:
+    """Everything from a value up: a one-sided test."""
+    return Allowed(value, math.inf)
+
+
+def below(value: float) -> Allowed:
+    """Everything up to a value: a one-sided test."""
+    return Allowed(-math.inf, value)
+
+
+class Estimate(NamedTuple):
+    """A number, and from how many seeds it is known.
+
+    error: the standard error of a mean over seeds; of a share it follows from the share.
+    seeds: 0 of a number that no seed changes.
+    """
+
+    value: float
+    error: float
+    seeds: int
+    kind: str  # "mean", "share" or "exact"
+
+
+def mean(value: float | None, error: float | None, seeds: int) -> Estimate:
+    """A mean over seeds: of one seed, or without an error, nothing is known."""
+    known = error is not None and seeds > 1
+    return Estimate(_float(value), _float(error) if known else math.nan, seeds, "mean")
+
+
+def share(value: float | None, seeds: int) -> Estimate:
+    """The share of seeds with which something happened."""
+    return Estimate(_float(value), math.nan, seeds, "share")
+
+
+def exact(value: float | None) -> Estimate:
+    """A number that no seed changes: a count, or what is computed without chance."""
+    return Estimate(_float(value), 0.0, 0, "exact")
+
+
+def _float(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def surely_above(estimate: Estimate, limit: float) -> float:
+    """p of the one-sided test that the true value is at most the limit.
+
+    Student's t for a mean; the score test, whose interval is Wilson's (1927), for a
+    share; 0 or 1 for what is exact, or infinite. 1 where nothing is known.
+    """
+    value, error, seeds, kind = estimate
+    if math.isnan(value):
+        return 1.0
+    if math.isinf(limit):
+        return 1.0 if limit > 0 else 0.0
+    if kind == "share":
+        if not 0 < limit < 1:
+            return 0.0 if value > limit or limit < 0 else 1.0
+        z = (value - limit) / math.sqrt(limit * (1 - limit) / seeds)
+        return float(special.ndtr(-z))
+    if kind == "exact" or error == 0 or math.isinf(value):
+        return 0.0 if value >= limit else 1.0
+    if math.isnan(error):
+        return 1.0
+    return float(special.stdtr(seeds - 1, (limit - value) / error))
+
+
+def surely_below(estimate: Estimate, limit: float) -> float:
+    """p of the one-sided test that the true value is at least the limit."""
+    value, error, seeds, kind = estimate
+    if kind == "share":
+        return surely_above(Estimate(1 - value, error, seeds, kind), 1 - limit)
+    return surely_above(Estimate(-value, error, seeds, kind), -limit)
+
+
+def inside(estimate: Estimate, allowed: Allowed) -> float:
+    """p of "it lies outside": small where the estimate is surely within.
+
+    Two one-sided tests (Schuirmann 1987): the larger of their p.
+    """
+    return max(
+        surely_above(estimate, allowed.low), surely_below(estimate, allowed.high)
+    )
+
+
+def outside(estimate: Estimate, allowed: Allowed) -> float:
+    """p of "it lies within": small where the estimate is surely outside."""
+    exceeds = 1.0 if allowed.high == math.inf else surely_above(estimate, allowed.high)
+    under = 1.0 if allowed.low == -math.inf else surely_below(estimate, allowed.low)
+    touches = estimate.value in (allowed.low, allowed.high)  # ends are allowed
+    return 1.0 if touches else min(exceeds, under)
+
+
+def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float]:
+    """The values that neither one-sided test at this level excludes: (low, high).
+
+    Student's t for a mean, Wilson's score interval for a share; the value itself twice
+    where it is exact; (-inf, inf) where nothing is known.
+    """
+    value, error, seeds, kind = estimate
+    if kind == "share":
+        z2 = float(special.ndtri(level)) ** 2
+        middle = (value + z2 / (2 * seeds)) / (1 + z2 / seeds)
+        spread = value * (1 - value) / seeds + z2 / (4 * seeds**2)
+        half = math.sqrt(z2 * spread) / (1 + z2 / seeds)
+        return max(0.0, middle - half), min(1.0, middle + half)
+    if kind == "exact" or error == 0 or math.isinf(value):
+        return value, value
+    if math.isnan(error):
+        return -math.inf, math.inf
+    half = -float(special.stdtrit(seeds - 1, level)) * error
+    return value - half, value + half
+
+
+def decided(estimate: Estimate, allowed: Allowed, level: float = LEVEL) -> bool:
+    """Whether the estimate lies surely within, or surely outside."""
+    return inside(estimate, allowed) <= level or outside(estimate, allowed) <= level
+
+
+def seeds_to_decide(estimate: Estimate, allowed: Allowed) -> int | None:
+    """How many seeds would decide, were their mean and spread what they are here.
+
+    None where more than `MOST` would be needed, or where nothing is known yet.
+    """
+
+    def with_seeds(seeds: int) -> Estimate:
+        error = estimate.error * math.sqrt(estimate.seeds / seeds)
+        return estimate._replace(error=error, seeds=seeds)
+
+    known = estimate.kind == "share" or not math.isnan(estimate.error)
+    if not known or not decided(with_seeds(MOST), allowed):
+        return None
+    return _least(lambda seeds: decided(with_seeds(seeds), allowed), estimate.seeds)
+
+
+def _least(good: Callable[[int], bool], low: int) -> int:
+    """The least number above `low`, up to `MOST`, from which on it is good."""
+    high = MOST
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if good(middle) else (middle, high)
+    return high
