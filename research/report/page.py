@@ -23,7 +23,7 @@ STYLE = """
     --bad: #ff8a7a; --warning: #e3b341; --good: #6fcf8e; --dim: #949494; }
   img { filter: invert(0.93) hue-rotate(180deg); }
 }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 1.5em auto;
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 1.5em auto;
   padding: 0 1em; color: var(--ink); background: var(--page); overflow-wrap: anywhere; }
 h1 { font-size: 1.1em; margin: 0; color: var(--faint); }
 h2 { font-size: 1.2em; margin: 2em 0 0.5em; }
@@ -37,7 +37,9 @@ h3 { font-size: 1em; margin: 1.8em 0 0.3em; }
 table { border-collapse: collapse; font-size: 13px; overflow-wrap: normal; }
 th, td { text-align: left; padding: 2px 12px 2px 0; border-bottom: 1px solid var(--line);
   vertical-align: top; white-space: nowrap; }
-.long { min-width: 15em; white-space: normal; }
+.long { min-width: 17em; white-space: normal; }
+.stack { min-width: 20em; white-space: pre-line; }
+.stack::first-line { font-weight: 600; }
 .bad { color: var(--bad); } .warning { color: var(--warning); }
 .good { color: var(--good); } .dim { color: var(--dim); }
 figure { margin: 0 0 1.5em; } img { width: 100%; min-width: 640px; }
@@ -114,6 +116,9 @@ def table(shown: Table) -> str:
 def _cell(entry: str | Mark, tag: str) -> str:
     text = text_of(entry)
     kinds = [entry.tone] if isinstance(entry, Mark) and entry.tone else []
-    kinds += ["long"] * (len(text) > LONG)
+    if "\n" in text:  # entries below each other, the first of them a name
+        kinds.append("stack")
+    elif len(text) > LONG:
+        kinds.append("long")
     named = f' class="{" ".join(kinds)}"' if kinds else ""
     return f"<{tag}{named}>{html.escape(text)}</{tag}>"

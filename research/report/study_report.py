@@ -165,7 +165,8 @@ def as_html(study: Study, ordered, stamp, named, pngs: dict[str, bytes]) -> str:
     """The same as one HTML file with its pictures inside."""
     parts = [page.head(study.name, study.question, headlines.of(study, ordered))]
     parts += [page.figure(name, caption, pngs[name]) for name, caption in named]
-    parts += map(page.table, judgement(study, ordered))
+    judged = judgement(study, ordered)
+    parts += [page.table(rendering.stacked(table, NAMED)) for table in judged]
     parts += map(page.table, study.tables(ordered))
     made = (f"Source: {study.source}", *stamp_lines(ordered, stamp))
     return page.whole(study.name, [*parts, page.made(made)])
