@@ -39,7 +39,7 @@ th, td { text-align: left; padding: 2px 12px 2px 0; border-bottom: 1px solid var
   vertical-align: top; white-space: nowrap; }
 .long { min-width: 17em; white-space: normal; }
 .stack { min-width: 20em; white-space: pre-line; }
-.stack::first-line { font-weight: 600; }
+.stack b { white-space: nowrap; }
 .bad { color: var(--bad); } .warning { color: var(--warning); }
 .good { color: var(--good); } .dim { color: var(--dim); }
 figure { margin: 0 0 1.5em; } img { width: 100%; min-width: 640px; }
@@ -121,4 +121,6 @@ def _cell(entry: str | Mark, tag: str) -> str:
     elif len(text) > LONG:
         kinds.append("long")
     named = f' class="{" ".join(kinds)}"' if kinds else ""
-    return f"<{tag}{named}>{html.escape(text)}</{tag}>"
+    first, below, rest = map(html.escape, text.partition("\n"))
+    inner = f"<b>{first}</b>{below}{rest}" if below else first
+    return f"<{tag}{named}>{inner}</{tag}>"
