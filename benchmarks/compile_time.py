@@ -16,8 +16,18 @@ from research.lazy import lazily
 from research.study import families
 from research.study.axes import Axis
 from research.study.claims import Claim, Seen
-from research.study.declaration import Cell, Cost, Measured, Plan, Row, Shared, Study
+from research.study.declaration import (
+    Cell,
+    Cost,
+    Headline,
+    Measured,
+    Plan,
+    Row,
+    Shared,
+    Study,
+)
 from research.study.estimates import Estimate, below, mean
+from research.study.headlines import counted, measured, of_deepest
 from research.study.plan import all_but
 from research.study.tables import Mark, Table, number, ranged
 
@@ -179,6 +189,23 @@ def _stepping(net: Prepared, gradient: Any) -> dict[str, Any]:
     }
 
 
+def headline(rows: Sequence[Row]) -> Headline:
+    """How much longer the deepest nets compile, what a profile costs, and the worst."""
+    done = measured(rows)
+    deep = of_deepest(done)
+    slow = max(deep, key=lambda row: row["compile_ratio"])
+    dear = max(done, key=lambda row: row["profile_ratio"])
+    times = sorted(row["compile_ratio"] for row in deep)
+    return Headline(
+        f"A net of {counted(slow['depth'], 'layer')} takes {times[0]:.2f} to "
+        f"{times[-1]:.2f} times as long to compile as one of {slow['over_depth']}; a "
+        f"profile of every layer's gradient takes up to {dear['profile_ratio']:.2f} times "
+        "as long as the gradient alone.",
+        f"Worst: {slow['architecture']} to compile ({slow['compile_s']:.2g} s), "
+        f"{dear['architecture']} with {counted(dear['depth'], 'layer')} for a profile.",
+    )
+
+
 def tables(rows: Sequence[Row]) -> list[Table]:
     """Seconds to compile, and step times, by architecture and depth."""
     rows = [row for row in rows if row["status"] == "ok"]
@@ -272,6 +299,7 @@ STUDY = Study(
         "profile_ratio profile_ratio_low profile_ratio_high".split()
     ),
     claims=CLAIMS,
+    headline=headline,
     tables=tables,
     compile_seconds=0.0,
     threads=1,

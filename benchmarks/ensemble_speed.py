@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.ensemble_headline import headline
 from benchmarks.peers import torch_loop
 from research.architectures import ARCHITECTURES
 from research.catalogues.activations import ACTIVATIONS
@@ -383,6 +384,7 @@ STUDY = Study(
         "compile_s step_ms step_ms_low step_ms_high n ratio ratio_low ratio_high "
         "agrees largest_difference gflops product_gflops peak_gflops threads".split()
     ),
+    headline=headline,
     tables=tables,
     compile_seconds=10.0,
     threads=1,

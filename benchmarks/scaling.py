@@ -18,8 +18,18 @@ from research.lazy import lazily
 from research.learning import sharding
 from research.store import provenance
 from research.study.axes import Axis
-from research.study.declaration import Cell, Measured, Plan, Row, Shared, Study, fixed
+from research.study.declaration import (
+    Cell,
+    Headline,
+    Measured,
+    Plan,
+    Row,
+    Shared,
+    Study,
+    fixed,
+)
 from research.study.errors import Refusal
+from research.study.headlines import counted, measured
 from research.study.tables import Mark, Table, number, ranged
 
 with lazily():
@@ -161,6 +171,27 @@ def call(cell: Mapping[str, Any], shape: Any, batch: int, runs: int) -> Any:
     return advance
 
 
+def headline(rows: Sequence[Row]) -> Headline:
+    """What a mesh brings: examples a second beside one device, best and worst."""
+    done = measured(rows)
+
+    def gain(row: Row) -> float:
+        return 1 / row["per_example"]
+
+    def named(row: Row) -> str:
+        return f"{row['mesh']}, {row['work']} ({counted(row['devices'], 'device')})"
+
+    best, worst = max(done, key=gain), min(done, key=gain)
+    shared = all(row["efficiency"] is None for row in done)
+    note = "; here the devices share cores, so this is the cost of splitting" * shared
+    return Headline(
+        f"Beside one device a mesh trains {gain(worst):.2f} to {gain(best):.2f} times as "
+        f"many examples a second; most with {named(best)}{note}.",
+        f"Worst: {named(worst)}, {worst['per_example']:.2f} times one device's time an "
+        "example.",
+    )
+
+
 def tables(rows: Sequence[Row]) -> list[Table]:
     """A line for each mesh; no efficiency where devices share cores."""
     body = []
@@ -234,6 +265,7 @@ STUDY = Study(
         "mesh work devices depth width batch steps rounds status reason examples step_ms "
         "examples_per_s per_example per_example_low per_example_high n efficiency".split()
     ),
+    headline=headline,
     tables=tables,
     compile_seconds=0.0,
     threads=1,

@@ -19,12 +19,14 @@ from research.study.declaration import (
     Cell,
     Cost,
     Figure,
+    Headline,
     Measured,
     Plan,
     Row,
     Shared,
     Study,
 )
+from research.study.headlines import measured, out_of
 from research.study.plan import all_but
 from research.study.tables import Mark, Table, number, ranged
 
@@ -271,6 +273,27 @@ def _best(rows: Sequence[Row]) -> dict[tuple, float]:
     return best
 
 
+def headline(rows: Sequence[Row]) -> Headline:
+    """In how many places the form that `convolve` takes is the fastest, and where not."""
+    done = measured(rows)
+    best = _best(done)
+    chosen = [row for row in done if row["chosen"]]
+    if not chosen:
+        return Headline("The form that convolve takes was not timed.")
+    behind = {
+        f"{row['place']}, {row['channels']} channels": row["gradient_ratio"]
+        / best[_shape(row)]
+        for row in chosen
+    }
+    near = [ratio for ratio in behind.values() if ratio <= 1.1]
+    place = max(behind, key=lambda name: behind[name])
+    return Headline(
+        f"The form that convolve takes is the fastest, or within 10 % of it, in "
+        f"{out_of(len(near), len(behind), 'places')}.",
+        f"Worst: {place}, {behind[place]:.2f} times the fastest form's time.",
+    )
+
+
 def tables(rows: Sequence[Row]) -> list[Table]:
     """One line a form; green: the fastest, red: over twice as long as it."""
     best = _best(rows)
@@ -363,6 +386,7 @@ STUDY = Study(
         "gradient_ratio gradient_ratio_low gradient_ratio_high agrees "
         "largest_difference n".split()
     ),
+    headline=headline,
     tables=tables,
     figures=pictures,
     compile_seconds=20.0,

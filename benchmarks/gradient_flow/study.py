@@ -7,6 +7,7 @@ theory beside every measurement.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from benchmarks.gradient_flow import pictures
 from benchmarks.gradient_flow import show as gradient_flow_report
 from research.architectures import ARCHITECTURES
 from research.catalogues.activations import ACTIVATIONS
@@ -270,7 +271,8 @@ STUDY = Study(
         ]
     ),
     claims=CLAIMS,
+    headline=gradient_flow_report.headline,
     tables=gradient_flow_report.tables,
-    figures=gradient_flow_report.draw_figures,
+    figures=pictures.draw_figures,
     compile_seconds=7.0,
 )

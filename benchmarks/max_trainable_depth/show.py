@@ -5,10 +5,43 @@ import math
 from collections.abc import Sequence
 
 from research.report import figures
-from research.study.declaration import Figure, Profiles, Row
+from research.study.declaration import Figure, Headline, Profiles, Row
+from research.study.headlines import counted, listed, measured, out_of
 from research.study.tables import Mark, Table, number
 
 NAMED = ("activation", "initializer", "optimizer", "width", "steps", "batch", "rates")
+
+
+def headline(rows: Sequence[Row]) -> Headline:
+    """Which kinds of net train to the deepest tried, and how far the others get."""
+    done = measured(rows)
+    cap = counted(max(row["cap"] for row in done), "layer")
+    best = [row for row in done if row["capped"]]
+    rest = [row["max_depth"] for row in done if not row["capped"]]
+    beyond = [row for row in done if row["max_depth"] > row["gradient_depth"]]
+    parts = [f"{out_of(len(best), len(done), 'nets')} can be trained with {cap}"]
+    if best:
+        counts = {kind: len(nets) for kind, nets in groups(best).items()}
+        kinds = [f"{out_of(n, len(groups(done)[k]))} {k}" for k, n in counts.items()]
+        parts[0] += f", the deepest tried ({listed(kinds)})"
+    if rest:
+        low, high = min(rest), max(rest)
+        span = f"between {low} and {high}" if low < high else f"at {low}"
+        parts.append(f"the others end {span}")
+    deeper = out_of(len(beyond), len(done))
+    parts.append(f"{deeper} can be trained deeper than the gradient survives")
+    worst = min(done, key=lambda row: row["max_depth"])
+    depth = counted(worst["max_depth"], "layer") if worst["max_depth"] else "no layer"
+    return Headline(
+        f"{'; '.join(parts)}.",
+        f"Worst: {_whole(worst, rows)} is trained with {depth} at most; its gradient "
+        f"survives {worst['gradient_depth']}.",
+    )
+
+
+def _whole(row: Row, rows: Sequence[Row]) -> str:
+    """A net by its kind and what it differs in from others of the kind."""
+    return f"{next(iter(groups([row])))} {name(row, rows)}"
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -192,10 +225,10 @@ def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:
     if not shown:
         return []
     caption = (
-        "Bars: the deepest net that trains; colour: what the fresh gradient does at the "
-        "deepest tried (within a factor of 1,000 it survives). Diamonds: the depth that "
-        "theory allows, an arrow if any; circles: the depth to which the gradient "
-        "survives. Right: milliseconds of a step at the bar's depth."
+        "Bars: the deepest net that trains; colour: what the fresh gradient does at that "
+        "depth (within a factor of 1,000 it survives). Diamonds: the depth that theory "
+        "allows, an arrow if any; circles: the depth to which the gradient survives. "
+        "Right: milliseconds of a step at the bar's depth."
     )
     return [Figure("figure", caption, functools.partial(_draw, shown))]
 
@@ -242,7 +275,7 @@ def _powers(cap: int) -> tuple[list[int], list[str]]:
 
 def _bar(axes, place: float, row: Row) -> None:
     depth = max(row["max_depth"], 0.8)
-    colour = COLOURS.get(str(row["gradient_at_cap"]), OTHER)
+    colour = COLOURS.get(str(row["gradient"]), OTHER)
     axes.barh(place, depth - 0.7, 0.62, left=0.7, color=colour, alpha=0.85, lw=0)
     text = f"≥ {depth}" if row["capped"] else str(row["max_depth"])
     inside = depth >= 4
@@ -266,7 +299,7 @@ def _legend(axes, rows: Sequence[Row]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    verdicts = dict.fromkeys(str(row["gradient_at_cap"]) for row in rows)
+    verdicts = dict.fromkeys(str(row["gradient"]) for row in rows)
     handles = [
         Patch(color=COLOURS.get(one, OTHER), alpha=0.85, label=f"gradient {one}")
         for one in verdicts

@@ -190,6 +190,7 @@ STUDY = Study(
         *COST,
     ),
     claims=CLAIMS,
+    headline=max_trainable_depth_report.headline,
     tables=max_trainable_depth_report.tables,
     figures=max_trainable_depth_report.draw_figures,
     compile_seconds=15.0,  # a program for each depth, and for the fresh gradient

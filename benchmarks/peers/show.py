@@ -6,7 +6,8 @@ from typing import Any
 
 from benchmarks.peers.comparison import BASE
 from research.report import figures
-from research.study.declaration import Figure, Row
+from research.study.declaration import Figure, Headline, Row
+from research.study.headlines import measured, out_of
 from research.study.tables import Mark, Table, number, ranged
 
 BEHIND = 0.98  # ratios of less are red: 2 % is what the aim allows
@@ -19,6 +20,26 @@ def quiet(row: Row) -> bool:
     wait for seconds, which says nothing of PyTorch.
     """
     return row["load"] <= row["threads"] + 1
+
+
+def headline(rows: Sequence[Row]) -> Headline:
+    """In how many cases our step is as fast as the best peer's, and where it is not."""
+    timed = measured(rows)
+    best: dict[str, Row] = {}
+    for row in timed:
+        if row["peer"] != BASE:
+            name = row_label(row)
+            best[name] = min(row, best.get(name, row), key=lambda r: r["ratio"])
+    if not best:
+        return Headline("No peer was timed.")
+    level = [row for row in best.values() if row["ratio"] >= BEHIND]
+    name = min(best, key=lambda name: best[name]["ratio"])
+    worst = best[name]
+    return Headline(
+        f"{BASE}'s training step takes no longer than the best peer's, to 2 %, in "
+        f"{out_of(len(level), len(best), 'cases')}.",
+        f"Worst: {name}, where {worst['peer']} takes {worst['ratio']:.2f} of our time.",
+    )
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:

@@ -198,6 +198,7 @@ STUDY = Study(
         "step_ms_high n threads load form".split()
     ),
     claims=CLAIMS,
+    headline=report.headline,
     tables=report.tables,
     figures=report.draw_figures,
     compile_seconds=60.0,

@@ -7,8 +7,9 @@ from typing import Any
 from benchmarks.growth import Growth, growth
 from research.architectures import ARCHITECTURES
 from research.study.claims import Claim
-from research.study.declaration import Row
+from research.study.declaration import Headline, Row
 from research.study.estimates import about, exact, mean
+from research.study.headlines import counted
 from research.study.tables import Mark, Table, number, ranged, with_error
 
 # What rows of one line of growth have in common: all but the depth.
@@ -127,6 +128,29 @@ CLAIMS = (
         label=LABEL,
     ),
 )
+
+
+def headline(rows: Sequence[Row]) -> Headline:
+    """What share of the machine's own rates the deepest nets reach, and the least."""
+    timed = done(rows)
+    costliest = max((row["mode"] for row in timed), key=rank)
+    nets = {}
+    for row in sorted(timed, key=lambda row: row["depth"]):
+        if row["mode"] == costliest and row["loop"] != "remat":
+            nets[label(row, timed)] = row
+    shares = {
+        name: row["share"] for name, row in nets.items() if row["share"] is not None
+    }
+    if not shares:
+        return Headline("No net's share of the machine's rates is known.")
+    best, worst = (pick(shares, key=lambda name: shares[name]) for pick in (max, min))
+    slow = max(nets, key=lambda name: nets[name]["step_ms"])
+    return Headline(
+        f"At their deepest, nets reach {shares[worst]:.0%} to {shares[best]:.0%} of what "
+        f"the machine's own products and copies allow ({costliest}); most: {best}.",
+        f"Worst: {worst}, {shares[worst]:.0%}; longest: {slow} with "
+        f"{counted(nets[slow]['depth'], 'layer')}, {number(nets[slow]['step_ms'])} ms.",
+    )
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:

@@ -307,6 +307,7 @@ STUDY = Study(
         "others_cores denormals".split(),
     ),
     claims=throughput_report.CLAIMS,
+    headline=throughput_report.headline,
     tables=throughput_report.tables,
     figures=throughput_figures.draw_figures,
     compile_seconds=0.0,  # in a unit's seconds: each of its cells is a program

@@ -7,11 +7,46 @@ from collections.abc import Sequence
 import numpy as np
 
 from research.report import figures
-from research.study.declaration import Figure, Profiles, Row
+from research.study.declaration import Figure, Headline, Profiles, Row
+from research.study.headlines import counted, listed, of_deepest, out_of
 from research.study.tables import Mark, Table, number
 
 NET = ("architecture", "normalizer", "activation", "initializer", "width")
 ENDS = {"diverged": "diverged", "no_fixed_point": "no fixed point"}
+
+
+def headline(rows: Sequence[Row]) -> Headline:
+    """How many of the deepest nets train, by what their fresh gradient does."""
+    deep = [row for row in of_deepest(rows) if row["status"] in ("ok", "diverged")]
+    if not deep:
+        return Headline("No net of the largest depth was trained.")
+    trained = [row for row in deep if _trained(row)]
+    alive = [row for row in deep if row["gradient"] == "survives"]
+    dead = [row for row in deep if row["gradient"] != "survives"]
+    parts = [
+        f"{out_of(sum(map(_trained, nets)), len(nets))} whose gradient {what}"
+        for nets, what in ((alive, "survives"), (dead, "does not survive"))
+        if nets
+    ]
+    ended = [row for row in deep if row["status"] == "ok"]
+    diverged = [row for row in deep if row["status"] == "diverged"]
+    worst = min(ended, key=lambda row: row["train_accuracy"], default=None)
+    said = [f"{_named(worst)}, {worst['train_accuracy']:.0%} right"] if worst else []
+    said += [f"{_named(diverged[0])} diverged"] if diverged else []
+    depth, target = counted(deep[0]["depth"], "layer"), deep[0]["target"]
+    return Headline(
+        f"With {depth} {out_of(len(trained), len(deep), 'nets')} train to {target:.0%}: "
+        f"{listed(parts)}.",
+        f"Worst: {listed(said)}.",
+    )
+
+
+def _trained(row: Row) -> bool:
+    return row["status"] == "ok" and row["train_accuracy"] >= row["target"]
+
+
+def _named(row: Row) -> str:
+    return " ".join(str(row[n]) for n in (*NET[:1], *NET[2:4], "optimizer"))
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:

@@ -253,6 +253,7 @@ STUDY = Study(
         *("first_loss", "train_loss", "test_loss", *fresh_gradients.COLUMNS),
     ),
     claims=CLAIMS,
+    headline=trainability_report.headline,
     tables=trainability_report.tables,
     figures=trainability_report.draw_figures,
     compile_seconds=4.0,

@@ -23,8 +23,18 @@ from benchmarks.training_speed.ways import (
 from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.claims import Claim, Seen
-from research.study.declaration import Cell, Cost, Measured, Plan, Row, Shared, Study
+from research.study.declaration import (
+    Cell,
+    Cost,
+    Headline,
+    Measured,
+    Plan,
+    Row,
+    Shared,
+    Study,
+)
 from research.study.estimates import Estimate, above, below, mean
+from research.study.headlines import counted, listed, measured
 from research.study.tables import Mark, Table, number, ranged
 
 with lazily():
@@ -116,6 +126,26 @@ SIZES = {
     },
     "full": {"way": tuple(WAYS), "steps": (300,), "rounds": (9,)},
 }
+
+
+def headline(rows: Sequence[Row]) -> Headline:
+    """What each question's ways cost beside its first, and the dearest of our own."""
+    done = measured(rows)
+    at = {row["way"]: row for row in done}
+    parts = []
+    if "torch" in at:
+        runs = counted(at["torch"]["runs"], "run")
+        parts.append(
+            f"PyTorch takes {at['torch']['ratio']:.3g} times a sweep of {runs}"
+        )
+    costs = {"run": "the loop", "probed": "probes", "saved": "checkpoints"}
+    added = {name: at[way]["ratio"] - 1 for way, name in costs.items() if way in at}
+    parts += [f"{name} {cost:+.1%}" for name, cost in added.items()]
+    worst = max(added, key=lambda name: added[name]) if added else None
+    return Headline(
+        f"Beside the plain way: {listed(parts or ['nothing was timed'], 6)}.",
+        f"Worst: {worst} add {added[worst]:+.1%} to a run's time." if worst else "",
+    )
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -211,6 +241,7 @@ STUDY = Study(
             lambda row: _ratio(row, SAVED_EVERY / 10),
         ),
     ),
+    headline=headline,
     tables=tables,
     compile_seconds=6.0,
     threads=1,

@@ -22,8 +22,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import about, above, mean
+from research.study.headlines import counted, measured, out_of
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -82,6 +83,25 @@ def spread(activation):
     centred = at.phi2 - 2 * mean * at.mean
     change = (centred[2] - centred[0]) / (2 * step)
     return float(change / (at.phi2[1] - mean**2))
+
+
+def headline(rows):
+    """In how many nets the gradient grows at each layer, the least and the most."""
+    done = measured(rows)
+    grown = [row for row in done if row["rate"] > 1]
+    least, most = (pick(done, key=lambda row: row["rate"]) for pick in (min, max))
+
+    def at(row):
+        return f"{row['rate']:.3g} ({row['activation']}, batch {row['batch']})"
+
+    deep = max(done, key=lambda row: abs(row["log10_ratio"]))
+    return Headline(
+        f"With batch norm the squared gradient grows at each layer in "
+        f"{out_of(len(grown), len(done), 'nets')}, by factors from {at(least)} to "
+        f"{at(most)}.",
+        f"Worst: {deep['activation']} with {counted(deep['depth'], 'layer')}, batch "
+        f"{deep['batch']}: {deep['log10_ratio']:+.1f} decades.",
+    )
 
 
 def tables(rows):
@@ -321,6 +341,7 @@ STUDY = Study(
             label=LABEL,
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=6.0,

@@ -15,8 +15,9 @@ from experiments.propagation import transformers
 from research.lazy import lazily
 from research.report import figures
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import Allowed, above, below, mean
+from research.study.headlines import listed, measured
 
 with lazily():
     import jax
@@ -121,6 +122,32 @@ def tone(row, name):
     return "bad" if row[name] > WITHIN else "good"
 
 
+def headline(rows):
+    """How each net's first update changes with depth, and the steepest of all steps."""
+    done = measured(rows)
+    powers = [f"N^{r['weights_exponent']:+.2f} in {short(r)}" for r in done]
+    every = [
+        (row[f"{name}_exponent"], short(row), name) for row in done for name in STEPS
+    ]
+    exponent, net, name = max(every)
+    return Headline(
+        f"With N layers the first SGD update of the weights changes a Transformer's "
+        f"outputs as {listed(powers)}.",
+        f"Worst: {net}, N^{exponent:+.2f} by {STEP_NAMES.get(name, name)}.",
+    )
+
+
+STEP_NAMES = {
+    "weights": "SGD of the weights",
+    "all": "SGD of all parameters",
+    "adam": "Adam",
+}
+
+
+def short(row):
+    return row["architecture"].removeprefix("transformer_")
+
+
 def tables(rows):
     names = tuple(f"{name}_exponent" for name in STEPS)
     headers = ("SGD, weights", "SGD, all parameters", "Adam, weights")
@@ -201,6 +228,7 @@ STUDY = Study(
             above(WITHIN),  # by more than what counts as flat
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=10.0,

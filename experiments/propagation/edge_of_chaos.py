@@ -4,6 +4,7 @@ Sources: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611
 """
 
 import functools
+import math
 
 from experiments.propagation import nets
 from research.catalogues.activations import ACTIVATIONS
@@ -11,8 +12,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import about, mean
+from research.study.headlines import measured, out_of
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -79,6 +81,29 @@ def finish(cell, result):
         "log10_slope_se": result.values.get("log10_slope_se"),
     }
     return Measured("ok", "", values, {})
+
+
+def headline(rows):
+    """How many activations have an edge, and how many nets are where theory ends."""
+    done = measured(rows)
+    names = {row["activation"] for row in rows}
+    edges = out_of(len({row["activation"] for row in done}), len(names), "activations")
+    answer = f"{edges} have an edge of chaos at some σ_b² that was tried"
+    arrived = [row for row in done if length_scope(row)]
+    if not arrived:
+        return Headline(f"{answer}; no net has a length to compare with theory.")
+    near = [row for row in arrived if abs(length_gap(row)) <= NEAR]
+    worst = max(arrived, key=lambda row: abs(length_gap(row)))
+    at = f"σ_b² = {worst['sigma_b2']:g}, {worst['of_critical']:g} × the critical σ_w²"
+    return Headline(
+        f"{answer}; {out_of(len(near), len(arrived), 'nets')} off the edge end within "
+        "10 % of the length that theory says.",
+        f"Farthest off: {worst['activation']} at {at}: length "
+        f"{10 ** worst['log10_length']:.3g}, theory {worst['q_star']:.3g}.",
+    )
+
+
+NEAR = math.log10(1.1)
 
 
 def tables(rows):
@@ -270,6 +295,7 @@ STUDY = Study(
             label=("activation", "sigma_b2", "of_critical"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=6.0,

@@ -12,8 +12,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import about, mean
+from research.study.headlines import measured
 from research.study.tables import Mark, Table, number, with_error
 
 with lazily():
@@ -59,6 +60,23 @@ def finish(cell, result):
             and math.hypot(np.sqrt(variance / n), spread / 2),
         },
         {"logs": np.sort(logs).astype(np.float32)},
+    )
+
+
+def headline(rows):
+    """From which to which width the gradient's spread over nets goes."""
+    done = measured(rows)
+    least, most = (pick(done, key=lambda row: row["variance"]) for pick in (min, max))
+
+    def at(row):
+        return f"{row['variance']:.2g} at {row['width']} × {row['depth']}"
+
+    return Headline(
+        f"Over nets ln ‖gradient‖² varies by {at(least)} (width × depth) to {at(most)}, "
+        "where infinite width says 0: depth over width decides.",
+        f"Worst: width {most['width']}, depth {most['depth']}: mean {most['mean']:+.3g}, "
+        f"variance {most['variance']:.3g}; to leading order {most['mean_theory']:+.3g} "
+        f"and {most['variance_theory']:.3g}.",
     )
 
 
@@ -222,6 +240,7 @@ STUDY = Study(
             label=("width", "depth"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=3.0,

@@ -12,8 +12,9 @@ from research.report import figures
 from research.study import families
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import about, mean
+from research.study.headlines import measured, out_of
 from research.study.tables import Mark, Table
 
 with lazily():
@@ -45,6 +46,27 @@ def finish(cell, result):
 
 def settings(cell):
     return {"sigma_w2": cell["sigma_w"] ** 2, "sigma_b2": cell["sigma_b"] ** 2}
+
+
+def headline(rows):
+    """At how many points the rate is √χ₁, and where it is not most."""
+    known = [r for r in measured(rows) if r["log10_slope_theory"] is not None]
+    if not known:
+        return Headline("Theory has no rate for any of these nets.")
+    near = [row for row in known if off(row) <= WITHIN]
+    arrived = [row for row in known if abs(row["drift"] or 0.0) < families.ARRIVED]
+    worst = max(arrived or known, key=off)
+    good = out_of(len(near), len(known), "nets")
+    at = f"σ_w = {worst['sigma_w']:g}"
+    return Headline(
+        f"In {good} the gradient changes per layer by √χ₁, to {WITHIN:g} decades.",
+        f"Farthest off{' of nets at their fixed point' * bool(arrived)}: "
+        f"{worst['activation']} at {at}, by {off(worst):.2g} decades a layer.",
+    )
+
+
+def off(row):
+    return abs(row["log10_slope"] - row["log10_slope_theory"])
 
 
 def tables(rows):
@@ -181,6 +203,7 @@ STUDY = Study(
             label=("activation", "sigma_w"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=6.0,

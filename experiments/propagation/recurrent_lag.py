@@ -20,8 +20,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import about, below, mean
+from research.study.headlines import counted, measured, of_deepest, out_of
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -124,6 +125,29 @@ def fit(cells, typed):
     ]
     left = len(cells) - len(plain)
     return plain, [f"left out {left} cells: gated cells are run with tanh"] * bool(left)
+
+
+def headline(rows):
+    """How many nets keep their gradient over the lag, and whether the bound rules."""
+    long = of_deepest(measured(rows), "lag")
+    kept = [row for row in long if abs(row["log10_norm"]) <= ALIVE]
+    below = [row for row in long if row.get("bound") is not None and row["bound"] < 0]
+    gone = [row for row in below if row["rate"] < 0]
+    answer = (
+        f"Over {counted(long[0]['lag'], 'step')} the gradient is kept within a factor of "
+        f"1,000 in {out_of(len(kept), len(long), 'nets')}"
+    )
+    if below:
+        answer += (
+            f"; where ργ < 1 it shrinks in {out_of(len(gone), len(below), 'nets')}"
+        )
+    worst = max(long, key=lambda row: abs(row["log10_norm"]))
+    net = " ".join(str(worst[name]) for name in ("architecture", "activation", "draw"))
+    return Headline(
+        f"{answer}.",
+        f"Worst with a number: {net} at σ_w {worst['sigma_w']:g}: "
+        f"{worst['log10_norm']:+.0f} decades.",
+    )
 
 
 def tables(rows):
@@ -332,6 +356,7 @@ STUDY = Study(
             label=LABEL,
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=4.0,

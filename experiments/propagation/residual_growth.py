@@ -13,8 +13,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import about, below, mean
+from research.study.headlines import counted, listed, measured
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -77,6 +78,29 @@ def fit(x, y):
     slopes = [profiles.resolved(one) for one in slope]
     misfits = [profiles.resolved(one, y.shape[1]) for one in misfit]
     return np.array(slopes), np.array(misfits)
+
+
+def headline(rows):
+    """How many nets grow by which law, and which loses most."""
+    done = measured(rows)
+    laws = list(dict.fromkeys(row["growth"] for row in done))
+    counts = [
+        f"{sum(row['growth'] == law for row in done)} {law}" for law in sorted(laws)
+    ]
+    fast = [net(row) for row in done if row["growth"] == "exponential"]
+    worst = max(done, key=lambda row: abs(row["log10_ratio"]))
+    named = f" (exponential: {listed(fast)})" if fast else ""
+    return Headline(
+        f"Of {counted(len(done), 'residual net')} the squared length's growth is "
+        f"{listed(counts)}{named}.",
+        f"Worst: {net(worst)}: the gradient changes by {worst['log10_ratio']:+.1f} "
+        f"decades through {counted(worst['depth'], 'layer')}.",
+    )
+
+
+def net(row):
+    norm = "no norm" if row["normalizer"] == "none" else f"{row['normalizer']} norm"
+    return f"{row['architecture']} {row['activation']}, {norm}"
 
 
 def tables(rows):
@@ -221,6 +245,7 @@ STUDY = Study(
             label=("activation", "depth"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=3.0,

@@ -1,13 +1,26 @@
 """The picture of shattered gradients: as the paper's figures 1 and 2, and by depth."""
 
+import functools
+
 from experiments.propagation.gradient_pairs import LAGS, NETS
 from research.lazy import lazily
 from research.report import figures
+from research.study.declaration import Figure
 
 with lazily():
     import numpy as np
 
 SHOWN = (("plain", 1), ("plain_batch", 24), ("plain_batch", 50), ("residual_batch", 50))
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "Top: the gradient of one unit along a line of inputs, beside a random walk and "
+        "independent numbers. Left: autocorrelation of such gradients in the deepest "
+        "nets. Right: correlation of gradients at independent inputs; dashed: wide nets; "
+        "dotted: the paper's laws."
+    )
+    return [Figure("figure", caption, functools.partial(draw, rows, profiles))]
 
 
 def draw(rows, profiles):

@@ -14,12 +14,14 @@ Source: Balduzzi, Frean, Leary, Lewis, Ma & McWilliams 2017, arXiv:1702.08591.
 
 import functools
 
-from experiments.propagation import gradient_pairs, shattered_figure
+from experiments.propagation import gradient_pairs
 from experiments.propagation.gradient_pairs import NETS
+from experiments.propagation.shattered_figure import draw_figures
+from experiments.propagation.shattered_headline import headline
 from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Cost, Figure, Measured, Plan, Study
+from research.study.declaration import Cost, Measured, Plan, Study
 from research.study.estimates import about, above, exact, mean
 from research.study.tables import Mark, Table, number
 
@@ -206,20 +208,6 @@ def law_text(law, value):
     return f"{value:.3g}^L" if law == "rate" else f"L^{value:.3g}"
 
 
-def draw_figures(rows, profiles):
-    caption = (
-        "Top: the gradient of one unit along a line of inputs, beside a random walk and "
-        "independent numbers. Left: autocorrelation of such gradients in the deepest "
-        "nets. Right: correlation of gradients at independent inputs; dashed: wide nets; "
-        "dotted: the paper's laws."
-    )
-    return [
-        Figure(
-            "figure", caption, functools.partial(shattered_figure.draw, rows, profiles)
-        )
-    ]
-
-
 WITHIN = {
     "rate": 0.05,
     "power": 0.1,
@@ -400,6 +388,7 @@ STUDY = Study(
         "acf_1_se acf_5 acf_5_se".split()
     ),
     claims=CLAIMS,
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=4.0,

@@ -21,8 +21,9 @@ from research.report import figures
 from research.signal.profiles import SURVIVES
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import about, above, mean
+from research.study.headlines import counted, listed, measured, of_deepest, out_of
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -143,6 +144,19 @@ def operator_values(kernel, image):
     """
     frequencies = np.fft.fft2(kernel, image, axes=(0, 1))
     return np.sort(np.linalg.svd(frequencies, compute_uv=False), axis=None)[::-1]
+
+
+def headline(rows):
+    """Which recipes keep the gradient through the deepest net, and which loses most."""
+    deep = of_deepest(measured(rows))
+    kept = [row["recipe"] for row in deep if row["verdict"] == "survives"]
+    worst = max(deep, key=lambda row: abs(row["log10_ratio"]))
+    layers = counted(deep[0]["depth"], "layer")
+    return Headline(
+        f"Through {layers} the gradient survives with "
+        f"{out_of(len(kept), len(deep), 'recipes')}{f' ({listed(kept)})' if kept else ''}.",
+        f"Worst: {worst['recipe']}, {worst['log10_ratio']:+,.3g} decades through {layers}.",
+    )
 
 
 def tables(rows):
@@ -327,6 +341,7 @@ STUDY = Study(
             label=("depth",),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=5.0,

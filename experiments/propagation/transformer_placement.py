@@ -11,8 +11,9 @@ from experiments.propagation import transformers
 from research.lazy import lazily
 from research.report import figures
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import about, mean
+from research.study.headlines import counted, listed, measured
 
 with lazily():
     import jax
@@ -80,6 +81,32 @@ def gradients(cell):
 def tone(row, name):
     off = abs(row[name] - EXPONENTS[row["architecture"]])
     return "bad" if off - 3 * (row[f"{name}_se"] or 0) > WITHIN else "good"
+
+
+def headline(rows):
+    """How each placement's gradient changes with depth, and which is off theory most."""
+    done = measured(rows)
+    powers = listed(f"L^{row['gradient_exponent']:+.2f} in {net(row)}" for row in done)
+    worst = max(done, key=off)
+    return Headline(
+        f"With L layers the last layer's gradient changes as {powers}; theory says "
+        f"{listed(f'{EXPONENTS[name]:g} in {short(name)}' for name in EXPONENTS)}.",
+        f"Farthest from theory: {net(worst)}, by {off(worst):.2f} in the exponent "
+        f"(standard error {worst['gradient_exponent_se'] or 0:.2g}).",
+    )
+
+
+def short(name):
+    return name.removeprefix("transformer_")
+
+
+def net(row):
+    """The row's net, with its depth."""
+    return f"{short(row['architecture'])} up to {counted(row['depth'], 'layer')}"
+
+
+def off(row):
+    return abs(row["gradient_exponent"] - EXPONENTS[row["architecture"]])
 
 
 def tables(rows):
@@ -174,6 +201,7 @@ STUDY = Study(
             "transformer_pre_ln",
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=10.0,

@@ -15,8 +15,9 @@ from research.catalogues.optimizers import OPTIMIZERS
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import above, below, mean
+from research.study.headlines import counted, listed, measured, of_deepest, out_of
 from research.study.tables import Table
 
 
@@ -100,6 +101,23 @@ def finish(cell, swept):
     row["kind"] = REMEDIES[cell["remedy"]].kind
     row["log10_ratio"] = nets.log10_ratio(cell, recipes(cell)["net"])
     return Measured(best.status, best.reason, row, {"loss": nets.curve(net)})
+
+
+def headline(rows):
+    """Which remedies let the deepest net train, and the one that ends worst."""
+    deep = of_deepest(measured(rows))
+    cured = [row for row in deep if row["reached"] > 0.5]
+    good = out_of(len(cured), len(deep), "remedies")
+    named = f": {listed((row['remedy'] for row in cured), 8)}" if cured else ""
+    worst = min(deep, key=lambda row: (row["train_accuracy"], row["log10_ratio"] or 0))
+    decades = worst["log10_ratio"]
+    lost = (
+        "" if decades is None else f", its gradient at the start {decades:+.1f} decades"
+    )
+    return Headline(
+        f"With {counted(deep[0]['depth'], 'layer')} most seeds train with {good}{named}.",
+        f"Worst: {worst['remedy']}, {worst['train_accuracy']:.0%} right{lost}.",
+    )
 
 
 def tables(rows):
@@ -277,6 +295,7 @@ STUDY = Study(
             label=("remedy", "depth"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=5.0,

@@ -9,6 +9,7 @@ import functools
 import math
 
 from experiments.training import linear_nets, nets
+from experiments.training.deep_linear_headline import headline
 from experiments.training.linear_nets import STARTS
 from research.datasets import DATASETS
 from research.lazy import lazily
@@ -232,10 +233,8 @@ def _draw(rows):
     ):
         axes.set_xscale("log", base=2)
         axes.set_xlim(rows[0]["depth"] / 1.2, 1.2 * rows[-1]["depth"])
-        axes.set_yscale("log")
-        axes.set_ylim(low, high)
-        axes.set_xlabel("matrices")
-        axes.set_ylabel(label)
+        axes.set(yscale="log", ylim=(low, high))
+        axes.set(xlabel="matrices", ylabel=label)
         axes.grid(alpha=0.25, lw=0.5)
         axes.legend(fontsize=7, frameon=False)
     return figure
@@ -378,6 +377,7 @@ STUDY = Study(
             label=("depth",),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=4.0,

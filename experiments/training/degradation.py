@@ -22,6 +22,7 @@ from research.study.claims import Claim
 from research.study.declaration import Figure, Study
 from research.study.errors import Refusal
 from research.study.estimates import above, below
+from research.study.headlines import measured
 
 SOURCE = "He et al. 2016, arXiv:1512.03385, section 4.2, figure 6"
 NETS = ("plain_cnn", "resnet")
@@ -90,6 +91,12 @@ def worse_than_shallower(rows):
         worse[name, row["depth"]] = float(loss(row) > least.get(name, float("inf")))
         least[name] = min(loss(row), least.get(name, float("inf")))
     return lambda row: worse[row["architecture"], row["depth"]]
+
+
+def headline(rows):
+    """How each kind's training loss changes with depth, and the net with the most."""
+    chosen = pairs.best(measured(rows), ("architecture", "depth"), "loss")
+    return pairs.headline(chosen, "architecture", "depth", "layer")
 
 
 def tables(rows):
@@ -222,6 +229,7 @@ STUDY = Study(
             of=joined,
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=6.0,

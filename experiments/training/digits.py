@@ -23,8 +23,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Plan, Study, fixed
+from research.study.declaration import Figure, Headline, Measured, Plan, Study, fixed
 from research.study.estimates import above, mean
+from research.study.headlines import measured
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -184,6 +185,22 @@ def accuracies(cell):
     return Measured("ok", "", values, {"right": right, "confusion": confusion})
 
 
+def headline(rows):
+    """How many digits the perceptron with hidden layers reads, and the best method."""
+    done = measured(rows)
+    best = max(done, key=lambda row: row["accuracy"])
+    worst = min(done, key=lambda row: row["accuracy"])
+    asked = next((r for r in done if r["method"] == "multilayer perceptron"), best)
+    side = "above" if asked["accuracy"] > ASKED else "not above"
+    first = "" if asked is best else f"; best: {best['method']}, {best['accuracy']:.1%}"
+    return Headline(
+        f"{asked['method']}: {asked['accuracy']:.1%} of held-out digits are read, {side} "
+        f"{ASKED:.0%}{first}.",
+        f"Worst: {worst['method']}, {worst['accuracy']:.1%}; {asked['method']} in its "
+        f"worst fold, {asked['worst_fold']:.1%}.",
+    )
+
+
 def tables(rows):
     """Methods by accuracy, the best first; what is below 95 % stands out."""
     ordered = sorted(rows, key=lambda row: -row["accuracy"])
@@ -304,6 +321,7 @@ STUDY = Study(
             label=("method", "depth", "width"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=3.0,

@@ -11,8 +11,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import above, below, mean
+from research.study.headlines import counted, measured, of_deepest
 from research.study.tables import Table, number
 
 with lazily():
@@ -67,6 +68,25 @@ def finish(cell, swept):
     sooner, error = nets.log2_longer(late, nets.steps(swept["he"]))
     row |= {"log2_sooner": sooner, "log2_sooner_se": error}
     return Measured("ok", "", row, curves)
+
+
+def headline(rows):
+    """To which depth each variance converges, and how the deepest net ends."""
+    done = measured(rows)
+
+    def to(start):
+        depths = [row["depth"] for row in done if row[f"{start}_reached"] > 0.5]
+        return f"up to {counted(max(depths), 'layer')}" if depths else "at no depth"
+
+    (worst, *_) = of_deepest(done)
+    same = f", {worst['xavier_same_train_accuracy']:.0%} at He's rate"
+    return Headline(
+        f"ReLU nets converge (90 % right in training) with He's variance {to('he')}, "
+        f"with Xavier's {to('xavier')}, and at He's learning rate {to('xavier_same')}.",
+        f"Worst: {counted(worst['depth'], 'layer')}: He's ends "
+        f"{worst['he_train_accuracy']:.0%} right, Xavier's "
+        f"{worst['xavier_train_accuracy']:.0%}{same}.",
+    )
 
 
 def tables(rows):
@@ -253,6 +273,7 @@ STUDY = Study(
             label=("depth",),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=5.0,

@@ -109,6 +109,12 @@ def untrained(row):
     return float(loss(row) > math.log(10) / 2)
 
 
+def headline(rows):
+    """How each kind's training loss changes with depth, and the net with the most."""
+    chosen = pairs.best(kinds(rows), ("kind", "depth"), "loss")
+    return pairs.headline(chosen, "kind", "depth", "layer")
+
+
 def tables(rows):
     title = "Training loss of the best setting (red: above half of ln 10)"
     best = pairs.best_table(kinds(rows), ("kind", "depth"), "loss", title, untrained)
@@ -238,6 +244,7 @@ STUDY = Study(
             of=at_depth,
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=2.0,

@@ -14,6 +14,7 @@ read a layer's units have rates divided by their number, and outputs start with 
 import functools
 
 from experiments.training import pairs
+from experiments.training.mup_headline import headline
 from experiments.training.mup_verdicts import (
     CLAIMS,
     FLAT,
@@ -241,6 +242,7 @@ STUDY = Study(
         *pairs.COLUMNS,
     ),
     claims=CLAIMS,
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=2.0,

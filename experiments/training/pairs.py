@@ -12,8 +12,9 @@ from research.learning.selection import By
 from research.report import figures
 from research.study import claims
 from research.study.axes import Axis
-from research.study.declaration import Measured, Row, Sweep
+from research.study.declaration import Headline, Measured, Row, Sweep
 from research.study.estimates import Estimate, mean
+from research.study.headlines import counted, listed
 from research.study.plan import grouped
 from research.study.tables import Mark, Table, number, ranged
 
@@ -232,6 +233,55 @@ def between(row: Mapping[str, Any], name: str, digits: int = 3) -> str:
         return "-"
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
     return ranged(row[name], low, high, digits, word=" to ")
+
+
+def headline(chosen: Sequence[Row], kind: str, axis: str, noun: str) -> Headline:
+    """How the training loss of each kind goes from an axis's least value to its largest.
+
+    chosen: the best row of each kind and value.
+    """
+    kinds: dict[str, list[Row]] = {}
+    for row in sorted(chosen, key=lambda row: row[axis]):
+        kinds.setdefault(str(row[kind]), []).append(row)
+    if not kinds:
+        return Headline("No run has a training loss.")
+    ways = []
+    for name, (first, *rest) in kinds.items():
+        to = rest[-1] if rest else first
+        way = f"from {ended(first)} to {ended(to)}" if rest else f"is {ended(first)}"
+        ways.append(f"{name} {way}")
+    values = sorted({row[axis] for row in chosen})
+    over = f"From {values[0]} to {counted(values[-1], noun)}"
+    if len(values) == 1:
+        over = f"With {counted(values[0], noun)}"
+    return Headline(
+        f"{over} the training loss at the best rate: {listed(ways)}.",
+        _last(chosen, kind),
+    )
+
+
+def ranking(chosen: Sequence[Row], kind: str) -> Headline:
+    """Which kind has the least training loss, and which the most."""
+    if not chosen:
+        return Headline("No run has a training loss.")
+    first, *others = sorted(chosen, key=loss)
+    answer = f"The least training loss is that of {first[kind]}, {ended(first)}"
+    rest = f"; then {listed(f'{r[kind]} {ended(r)}' for r in others)}" if others else ""
+    depth = counted(first["depth"], "layer")
+    return Headline(f"{answer} with {depth}{rest}.", _last(chosen, kind))
+
+
+def ended(row: Row) -> str:
+    """The training loss that a row ended with; or that it diverged."""
+    diverged = row["status"] == "diverged" or row["diverged"] == 1
+    return "diverged" if diverged else number(loss(row))
+
+
+def _last(chosen: Sequence[Row], kind: str) -> str:
+    worst = max(chosen, key=lambda row: (ended(row) == "diverged", loss(row)))
+    return (
+        f"Worst: {worst[kind]} with {counted(worst['depth'], 'layer')}, {ended(worst)}."
+    )
 
 
 def best_table(

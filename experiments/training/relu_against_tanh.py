@@ -21,8 +21,9 @@ from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import above
+from research.study.headlines import listed
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -104,6 +105,27 @@ def ratios(rows):
     headers = ("activation", "best rate", "steps", "over ReLU's", "accuracy at last")
     return Table(
         "Steps to 25 % training error (paper: 6)", (*headers, "n"), tuple(body)
+    )
+
+
+def headline(rows):
+    """How many steps each activation takes at its best rate, and the worst rate."""
+    done = [row for row in rows if row.get("log_steps") is not None]
+    chosen = pairs.best(done, ("activation",), "steps")
+    ranked = sorted(chosen, key=lambda row: row["log_steps"])
+    if not ranked:
+        return Headline("No run has a number of steps.")
+
+    def steps(row):
+        return f"{row['activation']} in {math.exp(row['log_steps']):.0f} steps"
+
+    slow = ranked[-1]["log_steps"] - ranked[0]["log_steps"]
+    last = max(done, key=lambda row: row["log_steps"])
+    ratio = f": the slower takes {math.exp(slow):.2f} times as long" * (slow > 0)
+    return Headline(
+        f"25 % training error is reached by {listed(map(steps, ranked))}, each at its best "
+        f"rate{ratio}.",
+        f"Worst: {steps(last)} or not at all, at rate {last['learning_rate']:g}.",
     )
 
 
@@ -221,6 +243,7 @@ STUDY = Study(
             of=sooner,
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=3.0,

@@ -97,6 +97,12 @@ def untrained(row):
     return float(loss(row) > math.log(10) - 0.1)
 
 
+def headline(rows):
+    """Which net ends with the least training loss, which with the most."""
+    chosen = pairs.best(rows, ("net", "depth"), "loss")
+    return pairs.ranking(chosen, "net")
+
+
 def tables(rows):
     by = ("net", "depth")
     title = "Training loss after the same steps (chance: ln 10 = 2.30)"
@@ -210,6 +216,7 @@ STUDY = Study(
             of=rivals,
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=2.0,

@@ -14,8 +14,9 @@ from research.report import figures
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import above, below, mean
+from research.study.headlines import counted, listed, measured, out_of
 from research.study.plan import grouped, longest_first
 from research.study.tables import Mark, Table
 
@@ -88,8 +89,30 @@ def fit(cells, typed):
 
 def slow(rows):
     """The rows of the smallest learning rate: what the claims are of."""
-    least = min(row["learning_rate"] for row in rows)
+    least = min((row["learning_rate"] for row in rows), default=None)
     return [row for row in rows if row["learning_rate"] == least]
+
+
+def headline(rows):
+    """How many nets train within 6 ξ_c layers and beyond, and the least that does not."""
+    done = measured(slow(rows))
+    within = [row for row in done if row["depth_over"] <= 1]
+    beyond = [row for row in done if row["depth_over"] > 1]
+
+    def trained(nets):
+        return out_of(sum(bool(row["trains"]) for row in nets), len(nets), "nets")
+
+    parts = [f"{trained(within)} of at most 6 ξ_c layers"] if within else []
+    parts += [f"{trained(beyond)} deeper than that"] if beyond else []
+    failed = [row for row in within if not row["trains"]] or beyond or within
+    worst = min(failed, key=lambda row: row["train_accuracy"])
+    ratio = f"{worst['depth_over']:.2g} × 6 ξ_c"
+    return Headline(
+        f"Trained are {listed(parts)}.",
+        f"Worst{' within 6 ξ_c' * (worst['depth_over'] <= 1)}: σ_w² = "
+        f"{worst['sigma_w2']:g} with {counted(worst['depth'], 'layer')} ({ratio}), "
+        f"{worst['train_accuracy']:.0%} right in training.",
+    )
 
 
 def tables(rows):
@@ -285,6 +308,7 @@ STUDY = Study(
             label=("sigma_w2", "depth"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=5.0,

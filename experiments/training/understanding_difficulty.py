@@ -14,8 +14,9 @@ from research.report import figures
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim, certain
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import about, above, below, mean
+from research.study.headlines import counted, listed, measured, out_of
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -104,6 +105,30 @@ def finish(cell, swept):
         row[f"{name}_published"] = PUBLISHED.get((cell["activation"], name))
         curves[name] = nets.curve(net)
     return Measured("ok", "", row, curves)
+
+
+def headline(rows):
+    """In how many nets the normalised start has less test error, and the worst net."""
+    done = measured(rows)
+
+    def errors(row):
+        return tuple(row[f"{start}_test_error"] for start in STARTS)
+
+    better = [
+        row for row in done if row["normalised_test_error"] < row["standard_test_error"]
+    ]
+    shown = [
+        f"{row['activation']} {row['standard_test_error']:.1%} to "
+        f"{row['normalised_test_error']:.1%}"
+        for row in done
+    ]
+    worst = max(done, key=lambda row: max(errors(row)))
+    return Headline(
+        f"The normalised start lowers the test error of "
+        f"{out_of(len(better), len(done), 'nets')}: {listed(shown)}.",
+        f"Worst: {worst['activation']} with {counted(worst['depth'], 'layer')}, "
+        f"{max(errors(worst)):.1%} wrong.",
+    )
 
 
 def tables(rows):
@@ -333,6 +358,7 @@ STUDY = Study(
             of=behind_tanh,
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=8.0,

@@ -1,6 +1,5 @@
 """Figures made from rows: heat maps and per-layer profiles, drawn one way everywhere."""
 
-import base64
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -36,6 +35,17 @@ def new(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+class Instead(NamedTuple):
+    """What a map shows where there is no number: a sign on a grey, and its meaning."""
+
+    sign: str
+    colour: str
+    meaning: str
+
+
+OTHERWISE = Instead("×", "#9a9a9a", "could not be measured")
+
+
 def heat_map(
     axes: Any,
     values: Mapping[tuple[str, str], float | str],
@@ -43,27 +53,33 @@ def heat_map(
     columns: Sequence[str],
     limit: float,
     title: str,
+    instead: Mapping[str, Instead],
 ) -> Any:
-    """A map of signed values, white at 0; a string instead of a number is written.
+    """A map of signed values, white at 0; of a word, the sign that stands for it.
 
-    values: by (row, column). Returns the image, for a colour bar.
+    values: by (row, column). instead: signs by word. Returns the image, for a colour bar.
     """
-    grid = np.full((len(rows), len(columns)), np.nan)
-    for r, row in enumerate(rows):
-        for c, column in enumerate(columns):
-            value = values.get((row, column), "")
-            if isinstance(value, str):
-                axes.text(c, r, value, ha="center", va="center", fontsize=5.5)
-            else:
-                grid[r, c] = value
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import SymLogNorm
+    from matplotlib.colors import SymLogNorm, to_rgba
 
     norm = SymLogNorm(linthresh=limit / 100, vmin=-limit, vmax=limit)
     colours = ScalarMappable(norm, "RdBu")
-    axes.set_facecolor("#bbbbbb")
+    grid = np.full((len(rows), len(columns)), np.nan)
+    words = {}
+    for (row, column), value in values.items():
+        place = rows.index(row), columns.index(column)
+        if isinstance(value, str):
+            words[place] = instead.get(value, OTHERWISE)
+        else:
+            grid[place] = value
     # Coloured here, cell by cell: imshow would norm every pixel of the picture.
-    axes.imshow(colours.to_rgba(grid), aspect="auto", interpolation="nearest")
+    pixels = colours.to_rgba(np.ma.masked_invalid(grid))
+    for (r, c), what in words.items():
+        pixels[r, c] = to_rgba(what.colour)
+        ink = "white" if np.mean(pixels[r, c, :3]) < 0.6 else "black"
+        axes.text(c, r, what.sign, color=ink, ha="center", va="center", fontsize=5.5)
+    axes.set_facecolor("white")
+    axes.imshow(pixels, aspect="auto", interpolation="nearest")
     # Ticks are the slow part of a figure, so only the outer maps of a grid have them.
     place = axes.get_subplotspec()
     axes.set_xticks(*((range(len(columns)), columns) if place.is_last_row() else ([],)))
@@ -73,19 +89,58 @@ def heat_map(
     return colours
 
 
-def profile_lines(axes: Any, lines: Sequence[Line], title: str) -> None:
-    """Curves over layers: measured solid, theory dashed in the same colour."""
+def legend_instead(
+    figure: Any, rows: Sequence[Mapping[str, Any]], instead: Mapping[str, Instead]
+) -> None:
+    """Below a figure of maps, the signs that are on it for lack of a number."""
+    from matplotlib.patches import Patch
+
+    statuses = dict.fromkeys(row["status"] for row in rows if row["status"] != "ok")
+    signs = dict.fromkeys(instead.get(status, OTHERWISE) for status in statuses)
+    handles = [
+        Patch(facecolor=what.colour, label=f"{what.sign}  {what.meaning}")
+        for what in signs
+    ]
+    if handles:
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=3, frameon=False
+        )
+
+
+def _colour(place: int) -> Any:
     import matplotlib
 
     colours = matplotlib.color_sequences["tab10"]
+    return colours[place % len(colours)]
+
+
+def profile_lines(
+    axes: Any, lines: Sequence[Line], title: str, labels: Sequence[str] = ()
+) -> None:
+    """Curves over layers: measured solid, theory dashed in the same colour.
+
+    labels: of all panels that have one legend, each with its colour; without them the
+    lines have colours in turn.
+    """
     for number, line in enumerate(lines):
-        colour = colours[number % len(colours)]
+        colour = _colour(labels.index(line.label) if labels else number)
         if line.measured is not None:
             axes.plot(line.measured, color=colour, lw=1.5, label=line.label)
         if line.theory is not None:
             axes.plot(line.theory, color=colour, lw=1, ls=(0, (4, 3)))
     axes.set_title(title, loc="left")
     axes.grid(alpha=0.25, lw=0.5)
+
+
+def legend_lines(figure: Any, labels: Sequence[str]) -> None:
+    """Above panels of `profile_lines`, one legend for all of them."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=_colour(place), label=label)
+        for place, label in enumerate(labels)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=8, frameon=False)
 
 
 def lay_out(figure: Any) -> None:
@@ -110,11 +165,6 @@ def as_png(figure: Any) -> bytes:
     out = io.BytesIO()
     FigureCanvasAgg(figure).print_png(out, metadata={"Software": None})
     return out.getvalue()
-
-
-def data_uri(png: bytes) -> str:
-    """A PNG inside a page, so that one HTML file is the whole report."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def phase_diagram(axes: Any, activation: Any, point: tuple[float, float]) -> None:

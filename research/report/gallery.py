@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from research.report import published, rendering, study_report
 from research.report.published import Made
+from research.study import headlines
 from research.study.claims import Verdict
 from research.study.declaration import Study
 from research.study.studies import studies
@@ -63,6 +64,7 @@ def pictures(folder: str) -> str:
 def _section(study: Study, committed: Made) -> Iterator[str]:
     verdicts = study_report.verdicts(study, committed.rows)
     yield f"### {study.name}\n\n**{study.question}**"
+    yield " ".join(filter(None, headlines.of(study, committed.rows)))
     if verdicts:
         yield answer(verdicts)
     else:  # the numbers themselves

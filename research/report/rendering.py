@@ -1,18 +1,18 @@
-"""Rows and tables as CSV, JSON, Markdown, HTML, and in a terminal."""
+"""Rows and tables as CSV, JSON, Markdown, and in a terminal."""
 
 import csv
-import html
 import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from research.study.declaration import Headline
 from research.study.tables import Mark, Table
 
 FORMATS = ("table", "csv", "json", "markdown")
+NOTHING = Headline("")  # to say above tables
 TONES = {"bad": "bold red", "warning": "yellow", "good": "green", "dim": "dim"}
-COLOURS = {"bad": "#c0392b", "warning": "#b9770e", "good": "#1e8449", "dim": "#999"}
 
 
 def text_of(entry: str | Mark) -> str:
@@ -52,43 +52,47 @@ def as_markdown(table: Table) -> str:
     return head + "\n".join([line(table.headers), rule, *map(line, rows)]) + "\n"
 
 
-def as_html(table: Table) -> str:
-    """The table in HTML, tones as colours."""
-
-    def cell(entry: str | Mark, tag: str = "td") -> str:
-        tone = isinstance(entry, Mark) and COLOURS.get(entry.tone)
-        style = f' style="color:{tone}"' if tone else ""
-        return f"<{tag}{style}>{html.escape(text_of(entry))}</{tag}>"
-
-    head = "".join(cell(h, "th") for h in table.headers)
-    body = "\n".join(
-        f"<tr>{''.join(cell(entry) for entry in row)}</tr>" for row in table.rows
-    )
-    title = f"<h3>{html.escape(table.title)}</h3>\n" if table.title else ""
-    return f"{title}<table>\n<tr>{head}</tr>\n{body}\n</table>\n"
-
-
 def present(
     form: str,
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str],
     tables: Callable[[], Sequence[Table]],
     stacks: Sequence[Sequence[str]] = (),
+    headline: Headline = NOTHING,
 ) -> None:
     """Prints rows on standard output in one of FORMATS; as tables, or all columns.
 
     stacks: columns that stand in one, below each other, where a terminal shows them.
+    headline: what stands above the tables.
     """
     if form == "csv":
         sys.stdout.write(as_csv(rows, columns))
     elif form == "json":
         sys.stdout.write(as_json(rows, columns))
     elif form == "markdown":
-        sys.stdout.write("\n".join(map(as_markdown, tables())))
+        sys.stdout.write("\n".join([*first(headline), *map(as_markdown, tables())]))
     else:
+        show_headline(headline, terminal())
         for table in tables():
             groups = [group for group in stacks if set(group) <= set(table.headers)]
             show(stacked(table, *groups), terminal())
+
+
+def first(headline: Headline) -> list[str]:
+    """The headline in Markdown: the answer, then the worst case; each if there is one."""
+    answer = [f"**{headline.answer}**\n"] if headline.answer else []
+    return [*answer, *([f"{headline.worst}\n"] if headline.worst else [])]
+
+
+def show_headline(headline: Headline, console: Any) -> None:
+    """Prints the answer, and the worst case below it, on a rich console."""
+    from rich.text import Text
+
+    for text, style in ((headline.answer, "bold"), (headline.worst, TONES["warning"])):
+        if text:
+            console.print(Text(text, style=style))
+    if headline.answer:
+        console.print()
 
 
 def terminal() -> Any:

@@ -1,16 +1,16 @@
 """The report: a pure function of a run's folder, made without jax."""
 
 import functools
-import html
 from collections.abc import Sequence
 from typing import Any
 
-from research.report import figures, rendering
+from research.report import figures, page, rendering
 from research.store import atomic, rows
 from research.store.folder import Folder
 from research.store.rows import Record
+from research.study import headlines
 from research.study.claims import Verdict, judge
-from research.study.declaration import Row, Study
+from research.study.declaration import SMOKE_WARNING, Row, Study, of_smoke_size
 from research.study.tables import Mark, Table, number
 
 NAMED = ("key", "claim", "source")  # of claims' tables; one column in a terminal
@@ -36,11 +36,11 @@ def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) 
     named = [(figure.name, figure.caption) for figure, _ in pictures]
     csv = rendering.as_csv(ordered, columns(study, ordered))
     markdown = as_markdown(study, ordered, stamp, named)
-    page = as_html(study, ordered, stamp, named, pngs)
+    html = as_html(study, ordered, stamp, named, pngs)
     for name, text in (
         ("rows.csv", csv),
         ("report.md", markdown),
-        ("report.html", page),
+        ("report.html", html),
     ):
         atomic.write_atomically(folder.path / name, text.encode())
 
@@ -96,14 +96,23 @@ def repeats(seeds: int | None) -> str:
     return "no chance" if seeds == 0 else number(seeds)
 
 
+def judgement(study: Study, ordered: Sequence[Row]) -> list[Table]:
+    """The tables of claims and bars, with a warning if the rows are too small to judge."""
+    tables = claims_tables(verdicts(study, ordered))
+    if not of_smoke_size(study, ordered):
+        return tables
+    return [t._replace(title=f"{t.title} ({SMOKE_WARNING})") for t in tables]
+
+
 def present(study: Study, rows: Sequence[Row], form: str) -> None:
-    """Prints rows, and verdicts beside the tables, in the requested format."""
+    """Prints the answer, rows, and verdicts beside them, in the requested format."""
 
     def shown() -> list[Table]:
         tables = list(study.tables(rows)) if rows else []
-        return [*tables, *claims_tables(verdicts(study, rows))]
+        return [*tables, *judgement(study, rows)]
 
-    rendering.present(form, rows, columns(study, rows), shown, [NAMED, SHOWN])
+    headline, stacks = headlines.of(study, rows), [NAMED, SHOWN]
+    rendering.present(form, rows, columns(study, rows), shown, stacks, headline)
 
 
 def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:
@@ -114,11 +123,7 @@ def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:
     count = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
     lines = [f"{len(ordered)} rows: {count}"]
     if stamp:
-        lines.append(
-            f"{stamp.get('devices')} × {stamp.get('device')} ({stamp.get('processor')},"
-            f" {stamp.get('cores')} cores), jax {stamp.get('jax')}, {stamp.get('dtype')}"
-            f", matmul precision {stamp.get('matmul_precision')}"
-        )
+        lines.append(machine(stamp, ordered))
         dirty = " with uncommitted changes" if stamp.get("uncommitted") else ""
         lines.append(f"commit {stamp.get('commit') or 'unknown'}{dirty}")
     return lines
@@ -126,54 +131,42 @@ def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:
 
 def stamp_line(manifest: dict[str, Any]) -> str:
     """Where a run was made, in a line."""
-    world = manifest.get("environment", {})
+    return machine(manifest.get("environment", {}), ()) + "."
+
+
+def machine(world: dict[str, Any], ordered: Sequence[Row]) -> str:
+    """Devices, versions, and what was computed in: rows of several dtypes say theirs."""
+    dtypes = dict.fromkeys(row["dtype"] for row in ordered if row.get("dtype"))
+    computed = (
+        f"products in {', '.join(dtypes)}"
+        if set(dtypes) - {world.get("dtype")}
+        else f"{world.get('dtype')}, matmul precision {world.get('matmul_precision')}"
+    )
     return (
         f"{world.get('devices')} × {world.get('device')} ({world.get('processor')}, "
-        f"{world.get('cores')} cores), jax {world.get('jax')}, {world.get('dtype')}, "
-        f"matmul precision {world.get('matmul_precision')}."
+        f"{world.get('cores')} cores), jax {world.get('jax')}, {computed}"
     )
 
 
 def as_markdown(study: Study, ordered, stamp, named: Sequence[tuple[str, str]]) -> str:
-    """The whole report in Markdown."""
-    parts = [f"# {study.name}\n\n{study.question}\n\nSource: {study.source}.\n"]
-    parts.append("\n".join(f"- {line}" for line in stamp_lines(ordered, stamp)) + "\n")
-    judged = claims_tables(verdicts(study, ordered))
-    parts += [rendering.as_markdown(table) for table in judged]
+    """The whole report in Markdown: answer, worst case, pictures, claims, tables."""
+    parts = [f"# {study.name}\n\n{study.question}\n"]
+    parts += rendering.first(headlines.of(study, ordered))
     parts += [f"![{name}]({name}.svg)\n\n{caption}\n" for name, caption in named]
-    parts += [rendering.as_markdown(table) for table in study.tables(ordered)]
+    parts += map(rendering.as_markdown, judgement(study, ordered))
+    parts += map(rendering.as_markdown, study.tables(ordered))
+    made = (f"Source: {study.source}", *stamp_lines(ordered, stamp))
+    parts.append("\n".join(f"- {line}" for line in made) + "\n")
     parts.append("All rows are in `rows.csv`; profiles by layer in `cells/*.npz`.\n")
     return "\n".join(parts)
 
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>
-body {{ font: 14px/1.45 system-ui, sans-serif; max-width: 1100px; margin: 2em auto;
-  padding: 0 1em; color: #222; }}
-table {{ border-collapse: collapse; margin: 0 0 1.5em; font-size: 13px; }}
-th, td {{ text-align: left; padding: 2px 10px 2px 0; border-bottom: 1px solid #e5e5e5;
-  vertical-align: top; }}
-img {{ max-width: 100%; }} figcaption {{ color: #555; max-width: 70em; }}
-</style>
-{body}
-</html>
-"""
-
-
 def as_html(study: Study, ordered, stamp, named, pngs: dict[str, bytes]) -> str:
-    """The whole report as one HTML file with its pictures inside."""
-    parts = [f"<h1>{study.name}</h1>\n<p>{html.escape(study.question)}</p>"]
-    parts.append(f"<p>Source: {html.escape(study.source)}.</p>")
-    lines = "".join(f"<li>{html.escape(s)}</li>" for s in stamp_lines(ordered, stamp))
-    parts.append(f"<ul>{lines}</ul>")
-    judged = claims_tables(verdicts(study, ordered))
-    parts += [rendering.as_html(table) for table in judged]
-    for name, caption in named:
-        uri = figures.data_uri(pngs[name])
-        parts.append(
-            f'<figure><img alt="{name}" src="{uri}">'
-            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-        )
-    parts += [rendering.as_html(table) for table in study.tables(ordered)]
-    return PAGE.format(title=study.name, body="\n".join(parts))
+    """The same as one HTML file with its pictures inside."""
+    parts = [page.head(study.name, study.question, headlines.of(study, ordered))]
+    parts += [page.figure(name, caption, pngs[name]) for name, caption in named]
+    judged = judgement(study, ordered)
+    parts += [page.table(rendering.stacked(table, NAMED)) for table in judged]
+    parts += map(page.table, study.tables(ordered))
+    made = (f"Source: {study.source}", *stamp_lines(ordered, stamp))
+    return page.whole(study.name, [*parts, page.made(made)])

@@ -9,11 +9,12 @@ import numpy as np
 
 from research.learning import selection
 from research.learning.recipe import FIELDS, NUMBERS
-from research.report import figures, rendering, study_report
+from research.report import figures, page, rendering, study_report
 from research.signal import profiles
 from research.store import atomic, rows
 from research.store import folder as folders
 from research.store.folder import Folder
+from research.study.declaration import Headline
 from research.study.errors import Refusal
 from research.study.tables import Mark, Table, number, ranged
 
@@ -207,6 +208,33 @@ def _standing(settings: Mapping[str, Any], name: str, row: Mapping[str, Any]) ->
     return "none" if value is None else value
 
 
+def answered(settings: Mapping[str, Any], ended: Sequence[dict]) -> Headline:
+    """What the runs came to on the test set: those best in training, and the worst."""
+    end, measure = judged(settings)
+    test, train = f"test_{measure}", f"train_{measure}"
+    done = [row for row in ended if row[test] is not None and row[train] is not None]
+    ranked = sorted(done, key=lambda row: row[train], reverse=end == "highest")
+    runs, stopped = (sum(row[key] for row in ended) for key in ("seeds", "diverged"))
+    lost = f"{stopped} of {runs} runs diverged." if stopped else ""
+    if not ranked:
+        return Headline(f"No run has a test {measure}.", lost)
+    best, last = ranked[0], ranked[-1]
+    where = _at(settings, best)
+    where += ", which is the best in training" * bool(where)
+    answer = (
+        f"After {best['step']} steps the test {measure} is {_with_range(best, test)}"
+    )
+    worst = f"Worst: {_with_range(last, test)}{_at(settings, last)}."
+    return Headline(f"{answer}{where}.", f"{worst * (last is not best)} {lost}".strip())
+
+
+def _at(settings: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """The numbers in which a combination differs from the others."""
+    names = [n for n in NUMBERS if len(values(settings, n)) > 1]
+    varied = ", ".join(f"{n.replace('_', ' ')} {number(row[n])}" for n in names)
+    return f" with {varied}" * bool(varied)
+
+
 def _best(settings: Mapping[str, Any], ended: Sequence[dict]) -> Any:
     """The row that is best in training; None where there is no choice."""
     outcomes = [
@@ -232,6 +260,8 @@ def write(folder: Folder) -> None:
     png = figures.as_png(drawn)
     shown = table(settings, ended)
     head = ", ".join(f"{name} {settings[name]}" for name in (*SHOWN, *RECIPE))
+    headline = answered(settings, ended)
+    answer = "\n".join(rendering.first(headline))
     stamp = study_report.stamp_line(folders.read_manifest(folder) or {})
     caption = (
         "Left: loss on the batches since the last report. Middle: on the test set. Right: "
@@ -244,14 +274,17 @@ def write(folder: Folder) -> None:
         "figure.png": png,
         "figure.svg": figures.as_svg(drawn),
         "report.md": (
-            f"# train\n\n{head}.\n\n{stamp}\n\n![figure](figure.svg)\n\n{caption}\n\n"
-            f"{rendering.as_markdown(shown)}"
+            f"# train\n\n{head}\n\n{answer}\n![figure](figure.svg)\n\n{caption}\n\n"
+            f"{rendering.as_markdown(shown)}\n- {stamp}\n"
         ).encode(),
-        "report.html": study_report.PAGE.format(
-            title="train",
-            body=f"<h1>train</h1><p>{head}.</p><p>{stamp}</p><figure><img "
-            f'src="{figures.data_uri(png)}" alt="figure"><figcaption>{caption}'
-            f"</figcaption></figure>{rendering.as_html(shown)}",
+        "report.html": page.whole(
+            STUDY,
+            (
+                page.head(STUDY, head, headline),
+                page.figure("figure", caption, png),
+                page.table(shown),
+                page.made([stamp]),
+            ),
         ).encode(),
     }
     for name, content in files.items():
@@ -277,7 +310,8 @@ def present(folder: Folder, form: str) -> None:
     settings, points, _ = _read(folder)
     ended = results(settings, points)
     shown = lambda: [table(settings, ended)]
-    rendering.present(form, ended, list(ended[0]), shown)
+    headline = answered(settings, ended)
+    rendering.present(form, ended, list(ended[0]), shown, headline=headline)
     if form == "table":
         print(f"depthbench: {folder.path}/report.html", file=sys.stderr, flush=True)
 

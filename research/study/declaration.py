@@ -96,6 +96,16 @@ class Figure(NamedTuple):
 
 
 Row = dict[str, Any]  # a cell's settings, status, reason and values, flat
+SMOKE_WARNING = "smoke size: verdicts mean nothing"
+
+
+class Headline(NamedTuple):
+    """What a study's rows answer, in a sentence, and their worst case in another."""
+
+    answer: str
+    worst: str = ""
+
+
 Profiles = Callable[[Row], Mapping[str, np.ndarray]]  # a row's arrays, read when asked
 
 
@@ -113,6 +123,8 @@ class Study(NamedTuple):
     sweep: the axis whose grid is made wider where a best setting is at its edge.
     plan: which cells are measured by one call, and what that costs; imports no jax.
     columns: what rows.csv and the terminal show first, in order.
+    headline: from rows, at least one of them `ok`, to what they answer; a run of any part
+      of the grid gives such rows. `research.study.headlines.of` is for all others.
     tables, figures: pure functions of rows (and profiles).
     compile_seconds: rough time to compile one program, for the estimate.
     """
@@ -129,6 +141,7 @@ class Study(NamedTuple):
     sweep: Sweep | None = None
     fit: Fit = lambda cells, typed: (cells, [])
     claims: tuple[Claim, ...] = ()
+    headline: Callable[[Sequence[Row]], Headline] = lambda rows: Headline("")
     tables: Callable[[Sequence[Row]], Sequence[Table]] = lambda rows: ()
     figures: Callable[[Sequence[Row], Profiles], Sequence[Figure]] = lambda r, p: ()
     compile_seconds: float = 1.0
@@ -147,6 +160,18 @@ class Study(NamedTuple):
     def order(self, row: Row) -> tuple:
         """A sort key: rows in the order of the axes, names as in their catalogue."""
         return tuple(_place(axis, row[name]) for name, axis in self.axes.items())
+
+
+def of_smoke_size(study: Study, rows: Sequence[Row]) -> bool:
+    """Whether the rows are as small as a smoke run's: in the numbers that it lowers.
+
+    Names do not count: `--size smoke --activation gelu` is as small as without.
+    """
+    smoke = study.sizes.get("smoke", {})
+    numbers = [n for n in smoke if study.axes[n].choices is None] or list(smoke)
+    return bool(rows and numbers) and all(
+        row.get(name) in smoke[name] for row in rows for name in numbers
+    )
 
 
 def _place(axis: Axis, value: Value) -> tuple:
