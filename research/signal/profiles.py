@@ -37,7 +37,8 @@ def over_seeds(values: np.ndarray, scale: float = 0.0) -> SeedMean:
         return SeedMean(np.nan, np.nan)
     error = np.std(values, ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
     scale = max(scale, float(np.max(np.abs(values))))
-    return SeedMean(resolved(np.mean(values), scale), resolved(error, scale))
+    mean = float(np.mean(values))
+    return SeedMean(resolved(mean, scale), resolved(float(error), scale))
 
 
 def ratio(log10_gradient: Any) -> np.ndarray:

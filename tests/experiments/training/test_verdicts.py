@@ -6,6 +6,7 @@ that every plan, table, figure and claim is gone through without compiling anyth
 
 import math
 import zlib
+from types import SimpleNamespace as Namespace
 
 import numpy as np
 import pytest
@@ -51,7 +52,10 @@ def made_up(recipe, runs, steps, at_a_time=64):
 def rows_of(study, monkeypatch, settings=None):
     """(rows, profiles) of a study at its smoke size, from made-up outcomes."""
     monkeypatch.setattr(sweeps, "train", made_up)
-    monkeypatch.setattr(sweeps, "problem", lambda recipe: recipe.program)
+    examples = {"train": np.zeros(1437), "test": np.zeros(360)}
+    monkeypatch.setattr(
+        sweeps, "problem", lambda recipe: Namespace(of=recipe.program, **examples)
+    )
     rows, profiles = [], {}
     cells = grid(study, chosen_values(study, "smoke", settings or {}))
     cells, _ = study.fit(cells, set())
@@ -91,6 +95,9 @@ def test_rows_tables_verdicts_and_figures(study, monkeypatch, made_up_sizes):
             "hidden_size_se",
             "output_size_se",
         }
+        for name in (n for n in row if n.endswith("accuracy_low")):
+            mean, high = (row[name.replace("_low", end)] for end in ("", "_high"))
+            assert 0 <= row[name] < mean < high <= 1
     for claim in study.claims:
         assert judge(claim, rows).points, claim.says
     for table in study.tables(rows):
@@ -108,7 +115,8 @@ def test_every_value_can_be_typed(study):
 
 
 def test_runs_that_do_not_arrive_count_as_late_as_they_ran():
-    result = training.result(made_up(None, [_run(0.001), _run(0.05)], 40), target=0.75)
+    runs = made_up(None, [_run(0.001), _run(0.05)], 40)
+    result = training.result(runs, 0.75, {"train": 1437, "test": 360})
     at = result.profiles["steps_to_target"]
     assert math.isinf(at[0]) and at[1] < 40
     cell = {"steps": 40}
