@@ -247,7 +247,7 @@ def _ratio(row: Row, name: str, bound: float) -> Mark:
     return Mark(text, "good" if row[name] <= bound else "bad")
 
 
-def _ratio(row: Seen, name: str, count: str) -> Estimate:
+def _estimate(row: Seen, name: str, count: str) -> Estimate:
     """A median ratio of times; its error from its quartiles, as if it were normal."""
     if row[name] is None:
         return mean(None, None, row[count] or 0)
@@ -262,7 +262,7 @@ CLAIMS = (
         f"compile time does not grow with depth: 10,000 over 10 at most {COMPILE_BOUND}",
         "depthbench's own bar: depth is a scan",
         tag="C1",
-        estimate=lambda row: _ratio(row, "compile_ratio", "repeats"),
+        estimate=lambda row: _estimate(row, "compile_ratio", "repeats"),
         allows=below(COMPILE_BOUND),
         scope=lambda row: row["depth"] >= 10_000,
         doubt=lambda row: (
@@ -275,7 +275,7 @@ CLAIMS = (
         f"a full log-gradient profile costs at most {PROFILE_BOUND} × value_and_grad",
         "depthbench's own bar",
         tag="C2",
-        estimate=lambda row: _ratio(row, "profile_ratio", "n"),
+        estimate=lambda row: _estimate(row, "profile_ratio", "n"),
         allows=below(PROFILE_BOUND),
         scope=lambda row: True,
         label=LABEL,

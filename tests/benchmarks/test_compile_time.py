@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks import compile_time
+from research.study import headlines
 from tests.benchmarks.smoke import assert_readable, run
 
 
@@ -20,6 +21,8 @@ def test_compile_time_at_smoke_size(tmp_path, capsys):
         assert row["step_ms_low"] <= row["step_ms"] <= row["step_ms_high"]
     assert rows[0]["compile_ratio"] == 1.0
     assert_readable(compile_time.STUDY.tables(rows))
+    answer, worst = headlines.of(compile_time.STUDY, rows)
+    assert answer.startswith("A net of 100 layers takes ") and "rezero_mlp" in worst
 
 
 def test_the_profile_equals_autodiff():

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.convolution_forms import study
 from benchmarks.convolution_forms.study import FORMS, PLACES
 from research.report.rendering import as_markdown
-from research.study import plan
+from research.study import headlines, plan
 
 CELL = {"channels": 128, "batch": 2, "layers": 2, "seeds": 2, "rounds": 1}
 
@@ -45,6 +45,8 @@ def test_a_row_for_each_form_and_what_convolve_takes():
         assert (row["status"], row["agrees"]) == ("ok", True)
         assert set(study.STUDY.columns) <= set(row)
         assert row["gradient_ratio_low"] <= row["gradient_ratio_high"]
+    answer, worst = headlines.of(study.STUDY, form_rows)
+    assert answer.endswith("of 1 place.") and worst.startswith("Worst: seeds_scan")
     lines = as_markdown(*study.tables(form_rows)).splitlines()
     assert all(len(line) <= 110 for line in lines)
     assert any("ordered *" in line for line in lines)

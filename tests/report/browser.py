@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,15 @@ from typing import Any
 import numpy as np
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+# Gives the browser its two pipes where it looks for them. A process of its own does it:
+# jax has threads, and Python may not run code of ours in a fork of them.
+START = """
+import os, sys
+ends = [os.dup(os.dup(os.dup(int(end)))) for end in sys.argv[1:3]]
+for place, end in enumerate(ends, 3):
+    os.dup2(end, place)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 PATIENCE = 60.0  # seconds that one answer may take on a loaded machine
 
 
@@ -101,27 +111,21 @@ def opened(folder: Path) -> Iterator[Browser]:
     """A browser with its profile in a folder; it ends with the block."""
     to_browser, sending = os.pipe()
     receiving, from_browser = os.pipe()
-
-    def descriptors() -> None:
-        ours = os.dup(to_browser), os.dup(from_browser)
-        os.dup2(ours[0], 3)
-        os.dup2(ours[1], 4)
-
+    ends = to_browser, from_browser
     flags = (
         *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
         *("--hide-scrollbars", "--disable-dev-shm-usage", "--remote-debugging-pipe"),
         f"--user-data-dir={folder}",
     )
     process = subprocess.Popen(
-        [str(program()), *flags],
-        preexec_fn=descriptors,
-        close_fds=False,
+        [sys.executable, "-ISc", START, *map(str, ends), str(program()), *flags],
+        pass_fds=ends,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    os.close(to_browser)
-    os.close(from_browser)
+    for end in ends:
+        os.close(end)
     try:
         browser = Browser(sending, receiving)
         browser.attach()
