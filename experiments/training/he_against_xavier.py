@@ -22,7 +22,7 @@ with lazily():
 SOURCE = "He et al. 2015, arXiv:1502.01852, section 2.2"
 INITIALIZERS = {"he": "he_normal", "xavier": "glorot_normal"}
 PROTOCOL = (
-    "digits, dense nets of 64 units, momentum, the best of a grid of rates for He's "
+    "digits, dense nets of 64 units, 3,000 steps, momentum, the best rate of He's "
     "variance, trained to 90 % right"
 )
 DIFFERS = "convolutional nets on ImageNet, one rate for both, epochs of error curves"
@@ -160,7 +160,7 @@ STUDY = Study(
         "depth": Axis("layers", (22, 30, 50), kind="integer", low=1, high=10**4),
         "dataset": nets.dataset_axis(),
         "width": nets.one("units", 64, low=2),
-        "steps": nets.one("steps per run", 1600),
+        "steps": nets.one("steps per run", 3000),
         **nets.rate_axes(3.162e-4, 1e-2, 4),
         "seeds": nets.one("runs per learning rate", 4),
     },

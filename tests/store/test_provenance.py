@@ -18,7 +18,7 @@ CHANGES = {
     ),
     "what the study's folder shares": (
         "experiments/training/pairs.py",
-        "    return Measured(result.status, result.reason, result.values, result.profiles)",
+        "    return Measured(result.status, result.reason, values, result.profiles)",
         "    return Measured(result.status, result.reason, {}, {})",
     ),
     "what is imported when it is used": (
