@@ -156,6 +156,7 @@ def run_missing(
     memory: int | None,
 ) -> int:
     """Runs what is missing in the folder, reports, and prints the requested rows."""
+    runner.pin()
     environment = host.environment()
     allowed = runner.budget(memory) // runner.workers(study)
     runner.check_fits(units, allowed)

@@ -30,6 +30,7 @@ def main(options) -> int:
     count = int(CELLS.parse("--cells", options.cells)[0] or 0)
     (seed,) = CELLS._replace(low=0).parse("--seed", options.seed)
     study, _, records = opened(Path(options.dir))
+    runner.pin()
     environment = host.environment()
     stamp = records[0].stamp
     moved = [n for n in DECIDING if stamp.get(n) != environment.get(n)]

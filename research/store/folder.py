@@ -132,7 +132,7 @@ def now() -> str:
 
 SCHEMA = 2  # of run.json; 1 had the hashes of whole files
 # What decides bits: a change of any of these is a change of the rows.
-DECIDING = ("python", *host.LIBRARIES, "platform", "device", "xla_flags")
+DECIDING = ("python", *host.LIBRARIES, "platform", "device", "xla_flags", "settings")
 
 
 def differences(
