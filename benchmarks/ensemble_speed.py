@@ -383,7 +383,7 @@ STUDY = Study(
         "agrees largest_difference gflops product_gflops peak_gflops threads".split()
     ),
     tables=tables,
-    compile_seconds=10.0,
+    compile_seconds=7.0,
     threads=1,
 )
 

@@ -365,5 +365,5 @@ STUDY = Study(
     ),
     tables=tables,
     figures=pictures,
-    compile_seconds=20.0,
+    compile_seconds=5.0,
 )

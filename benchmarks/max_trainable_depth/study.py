@@ -192,5 +192,5 @@ STUDY = Study(
     claims=CLAIMS,
     tables=max_trainable_depth_report.tables,
     figures=max_trainable_depth_report.draw_figures,
-    compile_seconds=15.0,  # a program for each depth, and for the fresh gradient
+    compile_seconds=10.0,  # a program for each depth, and for the fresh gradient
 )

@@ -200,6 +200,6 @@ STUDY = Study(
     claims=CLAIMS,
     tables=report.tables,
     figures=report.draw_figures,
-    compile_seconds=60.0,
+    compile_seconds=40.0,
     threads=1,
 )

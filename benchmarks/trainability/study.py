@@ -247,5 +247,5 @@ STUDY = Study(
     claims=CLAIMS,
     tables=trainability_report.tables,
     figures=trainability_report.draw_figures,
-    compile_seconds=4.0,
+    compile_seconds=8.0,
 )

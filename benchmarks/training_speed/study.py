@@ -212,6 +212,6 @@ STUDY = Study(
         ),
     ),
     tables=tables,
-    compile_seconds=6.0,
+    compile_seconds=3.0,
     threads=1,
 )

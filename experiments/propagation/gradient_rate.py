@@ -182,7 +182,7 @@ STUDY = Study(
     ),
     tables=tables,
     figures=draw_figures,
-    compile_seconds=6.0,
+    compile_seconds=8.0,
 )
 
 if __name__ == "__main__":

@@ -394,7 +394,7 @@ STUDY = Study(
     claims=CLAIMS,
     tables=tables,
     figures=draw_figures,
-    compile_seconds=4.0,
+    compile_seconds=3.0,
 )
 
 if __name__ == "__main__":

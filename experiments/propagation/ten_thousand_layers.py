@@ -329,7 +329,7 @@ STUDY = Study(
     ),
     tables=tables,
     figures=draw_figures,
-    compile_seconds=5.0,
+    compile_seconds=9.0,
 )
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ STUDY = Study(
             "seeds": (16,),
         },
     },
-    plan=transformers.plan(seconds=5.0),
+    plan=transformers.plan(layer_seconds=3e-3),
     measure="experiments.propagation.transformer_placement:measure",
     columns=tuple(
         "architecture depth width batch seeds status reason gradient_exponent "
@@ -176,7 +176,7 @@ STUDY = Study(
     ),
     tables=tables,
     figures=draw_figures,
-    compile_seconds=10.0,
+    compile_seconds=7.0,
 )
 
 if __name__ == "__main__":

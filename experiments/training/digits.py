@@ -306,7 +306,7 @@ STUDY = Study(
     ),
     tables=tables,
     figures=draw_figures,
-    compile_seconds=3.0,
+    compile_seconds=5.0,
 )
 
 if __name__ == "__main__":

@@ -242,7 +242,7 @@ STUDY = Study(
     claims=CLAIMS,
     tables=tables,
     figures=draw_figures,
-    compile_seconds=2.0,
+    compile_seconds=7.0,
 )
 
 if __name__ == "__main__":

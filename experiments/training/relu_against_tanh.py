@@ -222,7 +222,7 @@ STUDY = Study(
     ),
     tables=tables,
     figures=draw_figures,
-    compile_seconds=3.0,
+    compile_seconds=4.0,
 )
 
 if __name__ == "__main__":

@@ -333,7 +333,7 @@ STUDY = Study(
     ),
     tables=tables,
     figures=draw_figures,
-    compile_seconds=8.0,
+    compile_seconds=3.0,
 )
 
 if __name__ == "__main__":
