@@ -193,4 +193,5 @@ STUDY = Study(
     tables=max_trainable_depth_report.tables,
     figures=max_trainable_depth_report.draw_figures,
     compile_seconds=10.0,  # a program for each depth, and for the fresh gradient
+    timings=("step_ms", "step_ms_low", "step_ms_high", "compile_s", "peak_mib"),
 )

@@ -213,5 +213,6 @@ STUDY = Study(
     ),
     tables=tables,
     compile_seconds=3.0,
+    timings=("step_ms", "total_s", "n", "ratio", "ratio_low", "ratio_high"),
     threads=1,
 )

@@ -84,6 +84,7 @@ class Figure(NamedTuple):
 
 
 Row = dict[str, Any]  # a cell's settings, status, reason and values, flat
+SMOKE_WARNING = "smoke size: verdicts mean nothing"
 Profiles = Callable[[Row], Mapping[str, np.ndarray]]  # a row's arrays, read when asked
 
 
@@ -102,6 +103,7 @@ class Study(NamedTuple):
     columns: what rows.csv and the terminal show first, in order.
     tables, figures: pure functions of rows (and profiles).
     compile_seconds: rough time to compile one program, for the estimate.
+    timings: columns that say how fast the machine was, and are never the same twice.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Study(NamedTuple):
     tables: Callable[[Sequence[Row]], Sequence[Table]] = lambda rows: ()
     figures: Callable[[Sequence[Row], Profiles], Sequence[Figure]] = lambda r, p: ()
     compile_seconds: float = 1.0
+    timings: tuple[str, ...] = ()
     threads: int = 0  # 0: as many as there are cores
     module: str = ""  # that declares it; known of those that `studies` found
 
