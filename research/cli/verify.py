@@ -131,11 +131,12 @@ def verify_training(folder: Folder, count: int) -> int:
         )
     warn(manifest["environment"])
     steps = [step for step, _ in training_report.reports(folder)][:count]
+    every = int(manifest["settings"]["report_every"])
     settings = {
         name: tuple(v) if isinstance(v, list) else v
         for name, v in manifest["settings"].items()
+        if name != "report_every"
     }
-    every = int(settings.pop("report_every"))
     lone = manifest["mesh"] == str(sharding.Shape())
     mesh = None if lone else sharding.parse(manifest["mesh"])
     whole = Order(settings, every, 1e6, False, mesh)

@@ -33,8 +33,10 @@ TITLES = {"claim": "published claim", "bar": "bar of our own"}
 
 def verdict_lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any]]:
     """One line a claim, by KEYS, from the rows of a size that are in a folder."""
-    judged, run = judged_of_size(study, path, size)
-    for verdict in judged:
+    run = rows_of_size(study, path, size)
+    if run is None and size == "standard":
+        run = published.made(study.name)
+    for verdict in study_report.verdicts(study, run.rows if run else []):
         yield {
             **_judged(verdict),
             "verdict": verdict.word if run else "not run",
@@ -43,33 +45,6 @@ def verdict_lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any
             "device": run and run.device,
             "date": run and run.date,
         }
-
-
-def judged_of_size(
-    study: Study, path: Path, size: str
-) -> tuple[list[Verdict], Made | None]:
-    """Verdicts on the rows of a size in a folder, or on the committed ones; and those.
-
-    Rows of another version, which lack what is judged today, are said and left out.
-    """
-    standard = size == "standard"
-    for place, read in (
-        (path, lambda: rows_of_size(study, path, size)),
-        ("committed rows", lambda: published.made(study.name) if standard else None),
-    ):
-        run = read()
-        if run is None:
-            continue
-        try:
-            return study_report.verdicts(study, run.rows), run
-        except KeyError as error:
-            if any(error.args[0] in row for row in run.rows):
-                raise
-            console.say(
-                f"{place}: rows of {study.name} by another version, without "
-                f"{error.args[0]}: not judged"
-            )
-    return study_report.verdicts(study, []), None
 
 
 def rows_of_size(study: Study, path: Path, size: str) -> Made | None:

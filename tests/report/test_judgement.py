@@ -11,9 +11,8 @@ from rich.console import Console
 
 from research.cli import claims as claims_command
 from research.cli.main import main
-from research.report import published, rendering, verdicts
+from research.report import rendering, verdicts
 from research.store import rows
-from research.study import estimates
 from research.study.declaration import SMOKE_WARNING
 from research.study.studies import claims as all_claims
 from research.study.studies import studies
@@ -220,24 +219,6 @@ def test_whatever_is_found_in_place_of_a_run_is_no_traceback(
     foreign = ("another study", "another version", "other columns")
     assert bool(stderr) != (case in (*quiet, *foreign))
     assert SMOKE_WARNING in stdout
-
-
-def test_rows_without_what_a_claim_reads_are_said_and_not_judged(
-    once, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.setattr(published, "RESULTS", tmp_path / "results")
-    study = studies()["finite_width"]
-    read = lambda name: lambda row: estimates.exact(row[name])
-    claims = [claim._replace(estimate=read("later")) for claim in study.claims]
-    path = once("finite_width", a_run)
-    older = study._replace(claims=tuple(claims))
-    judged, run = verdicts.judged_of_size(older, path, "smoke")
-    assert run is None and {verdict.word for verdict in judged} == {"untested"}
-    assert "by another version, without later: not judged" in capsys.readouterr().err
-    broken = lambda row: {}["width"]  # a mistake of the claim's, which is not hidden
-    claims = [claim._replace(estimate=broken) for claim in study.claims]
-    with pytest.raises(KeyError):
-        verdicts.judged_of_size(study._replace(claims=tuple(claims)), path, "smoke")
 
 
 def test_bars_are_asked_for_by_one_name_and_stand_apart(tmp_path, capsys):
