@@ -1,4 +1,4 @@
-"""`depthbench claims`: every published claim, judged on rows, in one table."""
+"""`depthbench claims`: published claims, and our own bars, judged on the rows there are."""
 
 import argparse
 from pathlib import Path
