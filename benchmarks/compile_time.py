@@ -302,6 +302,11 @@ STUDY = Study(
     headline=headline,
     tables=tables,
     compile_seconds=0.0,
+    timings=tuple(
+        "trace_s lower_s compile_s first_step_s compile_ratio compile_ratio_low "
+        "compile_ratio_high step_ms step_ms_low step_ms_high n profile_ms profile_ratio "
+        "profile_ratio_low profile_ratio_high".split()
+    ),
     threads=1,
 )
 

@@ -268,6 +268,10 @@ STUDY = Study(
     headline=headline,
     tables=tables,
     compile_seconds=0.0,
+    timings=tuple(
+        "step_ms examples_per_s per_example per_example_low per_example_high n "
+        "efficiency".split()
+    ),
     threads=1,
 )
 

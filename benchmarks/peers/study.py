@@ -201,6 +201,10 @@ STUDY = Study(
     headline=report.headline,
     tables=report.tables,
     figures=report.draw_figures,
-    compile_seconds=60.0,
+    compile_seconds=40.0,
+    timings=tuple(
+        "step_ms first_step_s ratio ratio_low ratio_high first_ratio step_ms_low "
+        "step_ms_high n load".split()
+    ),
     threads=1,
 )

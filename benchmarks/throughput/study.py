@@ -311,5 +311,10 @@ STUDY = Study(
     tables=throughput_report.tables,
     figures=throughput_figures.draw_figures,
     compile_seconds=0.0,  # in a unit's seconds: each of its cells is a program
+    timings=tuple(
+        "trace_s lower_s compile_s first_step_s step_ms step_ms_low step_ms_high n "
+        "examples_per_s tokens_per_s gflops product_gflops product_drift copy_gib_s "
+        "copy_drift product_share share bound others_cores device_gib".split()
+    ),
     threads=1,
 )

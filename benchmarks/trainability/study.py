@@ -256,5 +256,5 @@ STUDY = Study(
     headline=trainability_report.headline,
     tables=trainability_report.tables,
     figures=trainability_report.draw_figures,
-    compile_seconds=4.0,
+    compile_seconds=8.0,
 )

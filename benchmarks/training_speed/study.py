@@ -243,6 +243,7 @@ STUDY = Study(
     ),
     headline=headline,
     tables=tables,
-    compile_seconds=6.0,
+    compile_seconds=3.0,
+    timings=("step_ms", "total_s", "n", "ratio", "ratio_low", "ratio_high"),
     threads=1,
 )

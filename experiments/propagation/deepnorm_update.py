@@ -205,7 +205,7 @@ STUDY = Study(
         "smoke": {"depth": (4,), "width": (16,), "batch": (4,), "seeds": (3,)},
         "full": {"width": (64, 256), "batch": (64,), "seeds": (16,)},
     },
-    plan=transformers.plan(seconds=20.0),
+    plan=transformers.plan(layer_seconds=6.5e-3),
     measure="experiments.propagation.deepnorm_update:measure",
     columns=tuple(
         "architecture depth width batch seeds status reason weights_exponent "
@@ -231,7 +231,7 @@ STUDY = Study(
     headline=headline,
     tables=tables,
     figures=draw_figures,
-    compile_seconds=10.0,
+    compile_seconds=5.0,
 )
 
 if __name__ == "__main__":

@@ -243,7 +243,7 @@ STUDY = Study(
     headline=headline,
     tables=tables,
     figures=draw_figures,
-    compile_seconds=3.0,
+    compile_seconds=10.0,
 )
 
 if __name__ == "__main__":

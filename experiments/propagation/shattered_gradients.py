@@ -391,7 +391,7 @@ STUDY = Study(
     headline=headline,
     tables=tables,
     figures=draw_figures,
-    compile_seconds=4.0,
+    compile_seconds=3.0,
 )
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ STUDY = Study(
             "seeds": (16,),
         },
     },
-    plan=transformers.plan(seconds=5.0),
+    plan=transformers.plan(layer_seconds=3e-3),
     measure="experiments.propagation.transformer_placement:measure",
     columns=tuple(
         "architecture depth width batch seeds status reason gradient_exponent "
@@ -204,7 +204,7 @@ STUDY = Study(
     headline=headline,
     tables=tables,
     figures=draw_figures,
-    compile_seconds=10.0,
+    compile_seconds=7.0,
 )
 
 if __name__ == "__main__":

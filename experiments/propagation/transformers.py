@@ -133,16 +133,20 @@ def walked(net, variables, x, depth):
     return layers, last, before, lambda h: walk.fold(head, h)[0]
 
 
-def plan(seconds):
-    """Each cell by itself, with the memory that its nets take; all as many seconds."""
+def plan(layer_seconds):
+    """Each cell by itself, with a program and the memory that its nets take.
+
+    layer_seconds: that a layer of 64 units takes, on 8 examples.
+    """
 
     def cost(cells, shared):
         (cell,) = cells
         layer = 12 * cell["width"] ** 2 + 24 * cell["batch"] * cell["width"]
         size = 2**28 + 16 * cell["depth"] * layer  # 4 bytes; variables twice, and room
-        return Cost(size, size, seconds)
+        layers = cell["depth"] * cell["seeds"] * layer / (12 * 64**2 + 24 * 8 * 64)
+        return Cost(size, size, layer_seconds * layers)
 
-    return Plan(cost=cost)
+    return Plan(program=lambda cell: tuple(cell.values()), cost=cost)
 
 
 def labelled(y):

@@ -232,7 +232,7 @@ STUDY = Study(
     headline=headline,
     tables=tables,
     figures=draw_figures,
-    compile_seconds=6.0,
+    compile_seconds=14.0,
 )
 
 if __name__ == "__main__":

@@ -324,7 +324,7 @@ STUDY = Study(
     headline=headline,
     tables=tables,
     figures=draw_figures,
-    compile_seconds=3.0,
+    compile_seconds=5.0,
 )
 
 if __name__ == "__main__":

@@ -247,7 +247,7 @@ STUDY = Study(
     headline=headline,
     tables=tables,
     figures=draw_figures,
-    compile_seconds=2.0,
+    compile_seconds=7.0,
 )
 
 if __name__ == "__main__":

@@ -246,7 +246,7 @@ STUDY = Study(
     headline=headline,
     tables=tables,
     figures=draw_figures,
-    compile_seconds=3.0,
+    compile_seconds=4.0,
 )
 
 if __name__ == "__main__":

@@ -361,7 +361,7 @@ STUDY = Study(
     headline=headline,
     tables=tables,
     figures=draw_figures,
-    compile_seconds=8.0,
+    compile_seconds=3.0,
 )
 
 if __name__ == "__main__":

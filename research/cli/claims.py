@@ -1,31 +1,37 @@
-"""`depthbench claims`: every published claim, judged on rows, in one table."""
+"""`depthbench claims`: published claims, and our own bars, judged on the rows there are."""
 
 import argparse
-import contextlib
-import io
 from pathlib import Path
 
 from research.catalogues.catalogue import nearest
 from research.cli import run
-from research.cli.main import Parser
 from research.cli.options import SIZES, one_of
-from research.engine import console
+from research.engine import console, runs
 from research.report import rendering, verdicts
 from research.report.rendering import FORMATS
+from research.store import folder as folders
+from research.study import forecast, plan, widening
 from research.study.claims import Claim
-from research.study.declaration import Study
-from research.study.errors import Refusal, missing
+from research.study.declaration import (
+    SMOKE_WARNING,
+    Cell,
+    Study,
+    chosen_values,
+    grid,
+)
+from research.study.errors import USAGE, Refusal, missing
 from research.study.studies import claims, studies
 
-ALLOWED = "keys and tags that `depthbench claims --read` lists, papers, studies"
+ALLOWED = "keys and tags that `depthbench claims` lists, papers, studies, bars"
+BARS = "bars"  # our own, which nobody published
 
 
 def arguments(parser) -> None:
     parser.add_argument(
         "--only",
         metavar="NAME,…",
-        help="claims by key or tag, or all those of a paper or study: "
-        "he2015.gradient-kept, S13, he2015, gradient_flow",
+        help="claims by key or tag, or all those of a paper or study, or our own bars: "
+        "he2015.gradient-kept, S13, he2015, gradient_flow, bars",
     )
     parser.add_argument(
         "--size", default="standard", metavar="SIZE", help=", ".join(SIZES)
@@ -34,12 +40,13 @@ def arguments(parser) -> None:
         "--out",
         default="runs",
         metavar="DIR",
-        help="folder of the studies' runs; default: runs",
+        help="folder of the studies' runs, of which committed rows take the place where "
+        "there are none; default: runs",
     )
     parser.add_argument(
-        "--read",
+        "--run",
         action="store_true",
-        help="run nothing: judge existing rows, or the committed ones",
+        help="first run what of the studies is missing; says how long that will take",
     )
     parser.add_argument("--format", default="table", help=", ".join(FORMATS))
 
@@ -47,20 +54,30 @@ def arguments(parser) -> None:
 def main(options: argparse.Namespace) -> int:
     one_of("--size", options.size, SIZES)
     one_of("--format", options.format, FORMATS)
-    judged = []
-    for study, keys in chosen(options.only):
-        path = folder_of(Path(options.out), study, options.size)
-        if not options.read:
-            run_study(study, options.size, path)
-        judged += [
-            line
-            for line in verdicts.verdict_lines(study, path, options.size)
-            if line["key"] in keys
-        ]
+    requested = chosen(options.only)
+    paths = {
+        study.name: folder_of(Path(options.out), study, options.size)
+        for study, _ in requested
+    }
+    status = 0
+    if options.run:
+        status = run_missing([study for study, _ in requested], paths, options.size)
+    judged = [
+        line
+        for study, keys in requested
+        for line in verdicts.verdict_lines(study, paths[study.name], options.size)
+        if line["key"] in keys
+    ]
     judged.sort(key=lambda line: line["key"])
-    shown = lambda: verdicts.verdicts_tables(judged)
+
+    def shown():
+        tables = verdicts.verdicts_tables(judged)
+        if options.size == "smoke":
+            tables = [t._replace(title=f"{t.title} ({SMOKE_WARNING})") for t in tables]
+        return tables
+
     rendering.present(options.format, judged, verdicts.KEYS, shown, verdicts.STACKS)
-    return 0
+    return status
 
 
 def chosen(only: str | None) -> list[tuple[Study, set[str]]]:
@@ -68,7 +85,9 @@ def chosen(only: str | None) -> list[tuple[Study, set[str]]]:
 
     Raises Refusal for a name that none of them goes by.
     """
-    requested = [name.strip() for name in only.split(",")] if only else list(claims())
+    requested = (
+        list(claims()) if only is None else [name.strip() for name in only.split(",")]
+    )
     pairs, known = [], set()
     for study in studies().values():
         names = {claim.key: called(study, claim) for claim in study.claims}
@@ -84,7 +103,8 @@ def chosen(only: str | None) -> list[tuple[Study, set[str]]]:
 
 def called(study: Study, claim: Claim) -> set[str]:
     """The names by which a claim can be requested."""
-    return {claim.key, claim.tag, claim.paper, study.name} - {""}
+    bars = BARS if claim.kind == "bar" else ""
+    return {claim.key, claim.tag, claim.paper, study.name, bars} - {""}
 
 
 def folder_of(out: Path, study: Study, size: str) -> Path:
@@ -92,22 +112,58 @@ def folder_of(out: Path, study: Study, size: str) -> Path:
     return out / (study.name if size == "standard" else f"{study.name}_{size}")
 
 
-def run_study(study: Study, size: str, path: Path) -> None:
+def cells_of(study: Study, size: str) -> list[Cell]:
+    """All cells of a size."""
+    return study.fit(grid(study, chosen_values(study, size, {})), set())[0]
+
+
+def run_missing(requested: list[Study], paths: dict[str, Path], size: str) -> int:
+    """Runs what of the studies has no row yet, and says how long that will take.
+
+    The exit status: that of a mistake where a study could not be run.
+    """
+    expected = {}
+    for study in requested:
+        there = verdicts.settings_of(study, paths[study.name])
+        cells = [cell for cell in cells_of(study, size) if cell not in there]
+        if cells:
+            expected[study.name] = forecast.of(study, plan.units(study, cells))
+    if not expected:
+        console.say("nothing is missing")
+    else:
+        cells = sum(each.cells for each in expected.values())
+        took = console.duration(sum(each.seconds for each in expected.values()))
+        console.say(f"{cells} cells of {len(expected)} studies: about {took}")
+    skipped = 0
+    for number, (name, each) in enumerate(expected.items(), 1):
+        console.say(
+            f"{number} of {len(expected)}: {name}, {each.cells} cells, about "
+            f"{console.duration(each.seconds)}"
+        )
+        skipped += not run_study(studies()[name], size, paths[name])
+    return USAGE if skipped else 0
+
+
+def run_study(study: Study, size: str, path: Path) -> bool:
     """Runs what of the study is not there yet; its own tables are not shown. One that
-    needs a package which is not installed is reported and skipped.
+    cannot be run is reported and skipped: whether it was run.
 
     Raises Refusal when it was stopped.
     """
-    console.say(f"{study.name} …")
-    parser = Parser(prog=f"depthbench run {study.name}")
-    run.arguments(parser, study)
-    options = parser.parse(["--size", size, "--out", str(path), "--format", "csv"])
-    options.study = study
+    cells = cells_of(study, size)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            status = run.main(options)
-    except ModuleNotFoundError as error:
-        console.say(f"{study.name} skipped: {missing(error)}")
-        return
-    if status:
-        raise Refusal(f"{study.name} was stopped; the same command resumes it", status)
+        folder = folders.create(path)
+        with folders.locked(folder, None):
+            request = runs.Request(widens=widening.widens(study, size, ()))
+            done = runs.complete(study, cells, folder, request)
+            if not done.stopped:
+                run.report(study, folder, done)
+    except (ModuleNotFoundError, Refusal) as error:
+        why = missing(error) if isinstance(error, ModuleNotFoundError) else error
+        console.say(f"{study.name} skipped: {why}")
+        return False
+    if done.stopped:
+        raise Refusal(
+            f"{study.name} was stopped; the same command resumes it", done.stopped
+        )
+    return True

@@ -1,143 +1,193 @@
 """`depthbench compare A B`: what differs between two runs beyond noise."""
 
 import json
-import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from research.cli.options import TABLE_OR_JSON, one_of
-from research.report import rendering
-from research.report.run_folder import opened
-from research.store.folder import DECIDING
-from research.store.rows import Record
-from research.study.declaration import Row, Study
+from research.learning.recipe import NUMBERS
+from research.report import comparison, rendering
+from research.report.comparison import LEVEL, Change, plain
+from research.report.run_folder import is_training, opened
+from research.store import folder as folders
+from research.store.folder import DECIDING, Folder
+from research.study.declaration import Row
 from research.study.errors import Refusal
 from research.study.tables import Mark, Table, number
 
-SIGMAS = 3  # standard errors
-ROUNDING = 1e-4  # relative: what another order of float32 sums may change
+WORLD = (*DECIDING, "processor", "cores", "devices", "commit", "uncommitted", "data")
+TRAINED = "a training run"
+MACHINE = ("device", "processor", "cores")
 
 
-class Change(NamedTuple):
-    """One value that differs: in which cell and column, before and after."""
+class Side(NamedTuple):
+    """One of the two. world: what it was made with; of a training its settings too.
 
-    cell: str
-    column: str
-    before: Any
-    after: Any
+    settings: the columns that say which cell a row is of. apart: columns that are not
+    compared where the machines are two.
+    """
+
+    path: Path
+    kind: str
+    rows: list[Row]
+    settings: tuple[str, ...]
+    world: dict[str, Any]
+    records: dict[str, Any]
+    apart: tuple[str, ...] = ()
 
 
 def arguments(parser) -> None:
-    parser.add_argument("a", metavar="DIR_A", help="a run's folder")
-    parser.add_argument("b", metavar="DIR_B", help="another run's folder")
+    folder = "folder of a study's run, of committed rows, or of a training run"
+    parser.add_argument("a", metavar="DIR_A", help=folder)
+    parser.add_argument("b", metavar="DIR_B", help="another of the same kind")
     parser.add_argument("--format", default="table", help=", ".join(TABLE_OR_JSON))
 
 
 def main(options) -> int:
     one_of("--format", options.format, TABLE_OR_JSON)
-    study, _, before = opened(Path(options.a))
-    other, _, after = opened(Path(options.b))
-    if study.name != other.name:
-        raise Refusal(
-            f"{options.a} contains rows of {study.name}, {options.b} of {other.name}"
-        )
-    pairs = {key(r): r for r in before}
-    both = [(pairs[key(r)], r) for r in after if key(r) in pairs]
-    changed = [change for a, b in both for change in changes(study, a, b)]
-    worlds = environments(before[0].stamp, after[0].stamp)
+    a, b = side(Path(options.a)), side(Path(options.b))
+    if a.kind != b.kind:
+        raise Refusal(f"{options.a} contains {a.kind}, {options.b} {b.kind}")
+    settings = tuple(n for n in a.settings if told_apart(n, a, b))
+    both = comparison.pairs(settings, a.rows, b.rows)
+    if not both:
+        raise Refusal(f"{a.path} and {b.path} share no cell: {why(settings, a, b)}")
+    other = any(a.world.get(n) != b.world.get(n) for n in MACHINE)
+    apart = (*a.settings, "seeds", *(a.apart if other else ()))
+    compared = [(x, y, comparison.columns(x, y, apart)) for x, y in both]
+    changed = [
+        change
+        for x, y, names in compared
+        for change in comparison.changes(settings, x, y, names)
+    ]
     counts = {
         "cells_in_both": len(both),
-        "only_in_a": len(before) - len(both),
-        "only_in_b": len(after) - len(both),
-        "identical": sum(
-            a.values == b.values and a.profiles == b.profiles for a, b in both
-        ),
+        "only_in_a": len(a.rows) - len(both),
+        "only_in_b": len(b.rows) - len(both),
+        "identical": sum(identical(a, b, x, y, apart) for x, y in both),
         "cells_changed": len({change.cell for change in changed}),
+        "values_compared": sum(len(names) for *_, names in compared),
     }
+    notes = differing(a, b, other)
     if options.format == "json":
-        comparison = {
+        summary = {
             **counts,
+            "level": LEVEL,
             "changes": [change._asdict() for change in changed],
-            "environment": worlds,
+            "environment": worlds(a.world, b.world),
+            "notes": notes,
         }
-        json.dump(comparison, sys.stdout, indent=1, allow_nan=False)
+        json.dump(summary, sys.stdout, indent=1, allow_nan=False)
         print()
-        return 0
-    show_changes(counts, changed, worlds)
+    else:
+        show(counts, changed, worlds(a.world, b.world), notes)
     return 0
 
 
-def key(record: Record) -> str:
-    return json.dumps(record.settings, sort_keys=True)
+def side(path: Path) -> Side:
+    """What is in a folder. Raises Refusal where it is no result."""
+    if is_training(path):
+        chosen, rows = comparison.trained(Folder(path))
+        manifest = folders.read_manifest(Folder(path)) or {}
+        several = {n: None for n in NUMBERS if len(chosen.get(n) or ()) > 1}
+        return Side(
+            path,
+            TRAINED,
+            rows,
+            NUMBERS,
+            {**manifest["environment"], **chosen, **several},
+            {},
+        )
+    results = opened(path)
+    axes = tuple(results.study.axes)
+    return Side(
+        path,
+        f"rows of {results.study.name}",
+        results.rows,
+        axes,
+        results.stamp,
+        {comparison.key(axes, r.settings): r.profiles for r in results.records},
+        results.study.timings,
+    )
 
 
-def changes(study: Study, a: Record, b: Record) -> list[Change]:
-    """The columns in which two records of one cell differ by more than noise.
+def told_apart(name: str, a: Side, b: Side) -> bool:
+    """Whether a setting is part of what a cell is.
 
-    A number with a standard error must move by three of them (both runs' combined); one
-    without, by more than rounding.
+    Of trainings, a number of which one has several values; others may differ. Seeds
+    where a folder has rows of several numbers of them.
     """
-    name = " ".join(
-        str(v) for n, v in a.settings.items() if v is not None and n != "dataset"
-    )
-    differences = []
-    for column in ("status", *a.values):
-        before, after = a.row.get(column), b.row.get(column)
-        if column.endswith("_se") or column == "theory_reason":
-            continue
-        if not alike(before, after, noise(a.row, column), noise(b.row, column)):
-            differences.append(Change(name, column, before, after))
-    return differences
+    if name == "seeds" or a.kind == TRAINED:
+        return any(len({row.get(name) for row in s.rows}) > 1 for s in (a, b))
+    return True
 
 
-def noise(row: Row, column: str) -> float:
-    return row.get(f"{column}_se") or 0.0
+def why(settings: Sequence[str], a: Side, b: Side) -> str:
+    """Where two grids are apart, in words."""
+    for name in settings:
+        values = [list(dict.fromkeys(r.get(name) for r in s.rows)) for s in (a, b)]
+        if not set(values[0]) & set(values[1]):
+            return f"{name} is {_few(values[0])} in one, {_few(values[1])} in the other"
+    return "no combination of settings is in both"
 
 
-def alike(before: Any, after: Any, error_a: float, error_b: float) -> bool:
-    """The same, or the same to within noise."""
-    if before == after:
-        return True
-    if not all(isinstance(v, (int, float)) for v in (before, after)):
-        return False
-    allowed = SIGMAS * math.hypot(error_a, error_b)
-    return abs(before - after) <= allowed + ROUNDING * max(abs(before), abs(after))
+def _few(values: Sequence[Any]) -> str:
+    more = ", …" if len(values) > 4 else ""
+    return ", ".join("not set" if v is None else str(v) for v in values[:4]) + more
 
 
-def environments(a: dict[str, Any], b: dict[str, Any]) -> dict[str, list[Any]]:
-    """What differs between two stamps: name to [in A, in B]."""
-    names = (
-        *DECIDING,
-        "processor",
-        "cores",
-        "devices",
-        "commit",
-        "uncommitted",
-        "data",
-    )
+def identical(a: Side, b: Side, x: Row, y: Row, apart: Iterable[str]) -> bool:
+    """Whether rows, and profiles where both have them, are the same in every digit."""
+    names = [n for n in x if n in y and n not in (*apart, "reason")]
+    keys = [s.records.get(comparison.key(a.settings, r)) for s, r in ((a, x), (b, y))]
+    profiles = not (a.records and b.records) or keys[0] == keys[1]
+    return profiles and all(plain(x[n]) == plain(y[n]) for n in names)
+
+
+def differing(a: Side, b: Side, other: bool) -> list[str]:
+    """What was not compared, in sentences."""
+    names = [set().union(*(row for row in s.rows)) - {"id"} for s in (a, b)]
+    notes = [
+        f"only in {s.path}: {', '.join(sorted(only))}"
+        for s, only in ((a, names[0] - names[1]), (b, names[1] - names[0]))
+        if only
+    ]
+    left_out = [n for n in a.apart if n in names[0] & names[1]]
+    if other and left_out:
+        notes.append(f"timings left out, of two machines: {', '.join(left_out)}")
+    return notes
+
+
+def worlds(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What differs between what two were made with: name to [in A, in B]."""
+    settings = [n for n in {**a, **b} if n not in ("driver", *WORLD)]
+    names = (*WORLD, *settings)
     return {n: [a.get(n), b.get(n)] for n in names if a.get(n) != b.get(n)}
 
 
-def show_changes(
-    counts: dict[str, int], changed: Sequence[Change], worlds: dict
+def show(
+    counts: dict[str, int], changed: Sequence[Change], apart: dict, notes: Sequence[str]
 ) -> None:
     console = rendering.terminal()
     for name, count in counts.items():
         console.print(f"{name.replace('_', ' '):<16}{count}", highlight=False)
-    if worlds:
-        body = tuple((n, str(a), str(b)) for n, (a, b) in worlds.items())
-        rendering.show(Table("Environment", ("", "A", "B"), body), console)
+    if apart:
+        body = tuple((n, str(a), str(b)) for n, (a, b) in apart.items())
+        rendering.show(Table("Made with", ("", "A", "B"), body), console)
     else:
-        console.print("environments are the same")
+        console.print("made with the same")
+    for note in notes:
+        console.print(note, highlight=False, markup=False)
+    level = f"Student's t at a level of {100 * LEVEL:g} % for each value"
     if not changed:
-        console.print("no value differs beyond noise")
+        console.print(f"no value differs beyond chance ({level})", highlight=False)
         return
     body = tuple(
         (c.cell, c.column, number(c.before), Mark(number(c.after), "bad"))
         for c in changed[:40]
     )
-    more = f" (first 40 of {len(changed)})" if len(changed) > 40 else ""
-    title = f"Changed beyond {SIGMAS} standard errors{more}"
+    more = f"; first 40 of {len(changed)}" if len(changed) > 40 else ""
+    title = f"Changed beyond chance ({level}{more})"
     rendering.show(Table(title, ("cell", "column", "A", "B"), body), console)

@@ -21,12 +21,13 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("run", "run a benchmark or an experiment"),
     Command("train", "train one net, or an ensemble of its runs"),
-    Command("claims", "every published claim beside what is measured"),
+    Command("claims", "every published claim beside what was measured"),
     Command("theory", "infinite-width theory of one activation"),
     Command("list", "benchmarks, experiments and every catalogue"),
     Command("report", "regenerate a run's report, or README and docs"),
     Command("compare", "what differs between two runs beyond noise"),
     Command("verify", "rerun some cells and compare bit for bit"),
+    Command("reproduce", "run a published table's cells again and compare"),
     Command("doctor", "devices, versions, memory, optional packages"),
 )
 

@@ -7,9 +7,8 @@ from research.cli.options import one_of
 from research.engine import console
 from research.report import documents, published, study_report, training_report
 from research.report.rendering import FORMATS
-from research.report.run_folder import opened
+from research.report.run_folder import is_training, opened
 from research.store import atomic
-from research.store import folder as folders
 from research.store.folder import Folder
 from research.study.errors import Refusal
 
@@ -19,7 +18,8 @@ def arguments(parser) -> None:
         "dir",
         metavar="DIR",
         nargs="?",
-        help="a run's folder; without it, update README and docs from the committed rows",
+        help="folder of a run, a training, or committed rows; without it, update README "
+        "and docs from the committed rows",
     )
     parser.add_argument(
         "--publish",
@@ -38,19 +38,25 @@ def main(options) -> int:
             )
         return fill_documents()
     path = Path(options.dir)
-    manifest = folders.read_manifest(folders.existing(path)) or {}
-    if manifest.get("study") == training_report.STUDY:
+    if is_training(path):
         if options.publish:
             raise Refusal(f"--publish: {path} is one training run, not a study's rows")
         training_report.write(Folder(path))
         training_report.present(Folder(path), options.format)
         return 0
-    study, folder, records = opened(path)
-    study_report.write(study, folder, records, records[0].stamp)
-    ordered = sorted((r.row for r in records), key=study.order)
-    study_report.present(study, ordered, options.format)
+    results = opened(path)
+    study, folder, records = results.study, results.folder, results.records
+    if records:
+        study_report.write(study, folder, records, results.stamp)
+    elif options.publish:
+        raise Refusal(f"--publish: {path} contains committed rows; name a run's folder")
+    else:  # without profiles, which figures are drawn from
+        text = published.as_committed(study, results.rows, results.stamp)
+        atomic.write_atomically(path / "report.md", text.encode())
+    study_report.present(study, results.rows, options.format)
     if options.format == "table":
-        console.say(f"written: {folder.path}/report.html")
+        name = "report.html" if records else "report.md (figures stay as they are)"
+        console.say(f"written: {folder.path}/{name}")
     if options.publish:
         console.say(f"published: {published.publish(study, folder, records)}")
         return fill_documents()

@@ -3,21 +3,22 @@
 import argparse
 import re
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from research.cli.options import SIZES, bytes_of_gib, one_of
-from research.engine import console, runner
-from research.machine import host
+from research.engine import console, runs
+from research.engine.runs import Completed
 from research.report import study_report
 from research.report.rendering import FORMATS
 from research.store import folder as folders
 from research.store.folder import Folder
-from research.study import plan, widening
+from research.store.rows import cell_id
+from research.study import forecast, plan, widening
 from research.study.axes import flag_of
-from research.study.declaration import Cell, Study, Unit, chosen_values, grid
+from research.study.declaration import Row, Study, chosen_values, grid
 from research.study.errors import Refusal
+from research.study.forecast import Forecast
 from research.study.studies import studies
 
 STATUSES = ("oom", "lost", "overflow", "no_fixed_point", "diverged")
@@ -94,46 +95,32 @@ def main(options: argparse.Namespace) -> int:
     cells, left_out = study.fit(grid(study, chosen), typed)
     for line in left_out:
         console.say(line)
-    widens = widening.widens(study, options.size, typed)
-    allowed = bytes_of_gib(options.memory)
+    request = runs.Request(
+        options.shard,
+        tuple(options.retry.split(",")) if options.retry else (),
+        bytes_of_gib(options.memory),
+        options.accept_changes,
+        widening.widens(study, options.size, typed),
+    )
     if options.dry_run:
-        further = widening.most(study, cells) if widens else 0
-        print(estimate(study, cells, further, plan.units(study, cells), allowed))
+        units = plan.units(study, cells)
+        further = widening.most(study, cells) if request.widens else 0
+        print(described(study, forecast.of(study, units, request.memory), further))
         return 0
-    out = Path(options.out or f"runs/{study.name}")
-    folder = folders.create(out)
+    folder = folders.create(Path(options.out or f"runs/{study.name}"))
     with folders.locked(folder, options.shard):
-        return run_all(study, cells, folder, options, allowed, widens)
-
-
-def run_all(study, cells, folder: Folder, options, allowed, widens: bool) -> int:
-    """Runs the grid's cells, then those beyond its edges, and reports."""
-    further = _further(study, cells, folder) if widens else ([], [])
-    wanted, seconds = cells + further[0], 0.0
-    while wanted:
-        outcome, stamp = run_missing(study, wanted, folder, options, allowed)
-        seconds += outcome.seconds
-        if outcome.stopped:
-            return outcome.stopped
-        further = _further(study, cells, folder) if widens else ([], [])
-        wanted = further[1]
-        if wanted:
-            assert study.sweep
-            text = (
-                f"the best {study.sweep.axis} of {len(wanted)} methods is at the edge of "
-                "its grid"
-            )
-            if options.shard:
-                console.say(f"{text}: the command without --shard tries further ones")
-                break
-            console.say(f"{text}: further ones are tried")
-    return finish(study, cells + further[0], folder, options, stamp, seconds)
-
-
-def _further(study, cells, folder: Folder) -> tuple[list[Cell], list[Cell]]:
-    """The cells beyond the grid: those that have rows, and those to be run now."""
-    have, _ = folders.records(folder)
-    return widening.widened(study, cells, [record.row for record in have])
+        run = runs.complete(study, cells, folder, request)
+        if run.stopped:
+            return run.stopped
+        reported = report(study, folder, run)
+        rows = requested(study, folder, run)
+    study_report.present(study, rows, options.format)
+    if options.format == "table":
+        took = console.duration(run.seconds), console.duration(reported)
+        console.say(
+            f"ran in {took[0]}, reported in {took[1]}: {folder.path}/report.html"
+        )
+    return 0
 
 
 def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
@@ -154,106 +141,43 @@ def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     return chosen_values(study, options.size, typed)
 
 
-def estimate(
-    study: Study,
-    cells: Sequence[Cell],
-    further: int,
-    units: Sequence[Unit],
-    memory: int | None,
-) -> str:
+def described(study: Study, expected: Forecast, further: int) -> str:
     """What a run would do: cells, programs, memory, time.
 
     further: the most cells that may be added beyond the grid.
     """
-    programs = len({unit.program for unit in units})
-    memory = memory or int(0.75 * host.machine_memory())
-    fits = [unit for unit in units if unit.cost.memory <= memory]
-    left = len(cells) - sum(len(unit.cells) for unit in fits)
-    peak = max((min(unit.cost.peak, memory) for unit in fits), default=0)
-    workers = study.threads or host.cores()
-    work = sum(u.cost.seconds for u in fits) + programs * study.compile_seconds
+    workers, compiling = expected.workers, expected.compiling
+    cores = f"{workers} core{'s' if workers > 1 else ''}"
+    part = f", {console.duration(compiling)} of it compiling" if compiling else ""
     lines = [
         f"{study.name}: {study.question}",
-        f"cells               {len(cells)}",
-        f"compiled programs   {programs}",
-        f"memory              {console.size(peak)} a call, {workers} at a time "
-        f"(may use {console.size(memory)})",
-        f"time                about {console.duration(work / workers)} on {workers} cores",
+        f"cells               {expected.cells}",
+        f"compiled programs   {expected.programs}",
+        f"memory              {console.size(expected.peak)} a call, {workers} at a time "
+        f"(may use {console.size(expected.memory)})",
+        f"time                about {console.duration(expected.seconds)} on {cores}{part}",
     ]
     if further:
         lines.append(
             f"and up to           {further} more, as long as a best one is at the grid's "
             "edge"
         )
-    if left:
-        lines.append(f"do not fit          {left} cells: they become rows that say so")
+    if expected.left_out:
+        count = expected.left_out
+        lines.append(f"do not fit          {count} cells: they become rows that say so")
     return "\n".join(lines) + "\nnothing was run"
 
 
-def run_missing(
-    study: Study,
-    cells: Sequence[Cell],
-    folder: Folder,
-    options: argparse.Namespace,
-    memory: int | None,
-) -> tuple[runner.RunSummary, dict[str, Any]]:
-    """Runs what is missing in the folder: how that ended, and the rows' stamp."""
-    units = plan.units(study, cells)
-    environment = host.environment()
-    allowed = runner.budget(memory) // runner.workers(study)
-    runner.check_fits(units, allowed)
-    stamp = runner.make_stamp(data_hash(cells), environment)
-    manifest = runner.prepare(study, folder, cells, environment, options.accept_changes)
-    have, damaged = folders.records(folder, quarantine=True)
-    for line in damaged:
-        console.say(f"damaged, moved to quarantine, will be rerun: {line}")
-    retry = (options.retry or "").split(",")
-    share = runner.share(units, options.shard)
-    wanted = [cell for unit in share for cell in unit.cells]
-    missing = runner.missing_ids(study, wanted, have, stamp["data"], retry)
-    job = runner.Job(study, share, missing, stamp, allowed)
-    begun = {"started": folders.now(), "cells": len(missing)}
-    if not folder.manifest.exists() or options.accept_changes:
-        folders.write_manifest(folder, manifest)
-    if len(wanted) > len(missing) and missing:
-        console.say(
-            f"{len(wanted) - len(missing)} of {len(wanted)} cells are already done"
-        )
-    with console.progress(len(missing)) as shown:
-        outcome = runner.execute(job, runner.attempt, folder, shown)
-    begun |= {"ended": folders.now(), "seconds": round(outcome.seconds, 3)}
-    manifest["history"] = [*manifest["history"], {**begun, "done": outcome.done}]
-    folders.write_manifest(folder, manifest)
-    if outcome.stopped:
-        complete = len(wanted) - outcome.remaining
-        console.say(
-            f"stopped: {complete} of {len(wanted)} cells are saved in {folder.path}; "
-            "the same command resumes from there"
-        )
-    return outcome, stamp
-
-
-def finish(study, cells, folder, options, stamp, seconds: float) -> int:
-    """Writes the report of all rows in the folder; prints the requested rows."""
-    have, _ = folders.records(folder)
+def report(study: Study, folder: Folder, run: Completed) -> float:
+    """Writes the report of all rows in the folder; the seconds that it took."""
     began = time.perf_counter()
-    study_report.write(study, folder, have, stamp)
-    requested = {runner.cell_id(study.name, cell, stamp["data"]) for cell in cells}
-    rows = sorted((r.row for r in have if r.id in requested), key=study.order)
-    study_report.present(study, rows, options.format)
-    if options.format == "table":
-        took = console.duration(seconds), console.duration(time.perf_counter() - began)
-        console.say(
-            f"ran in {took[0]}, reported in {took[1]}: {folder.path}/report.html"
-        )
-    return 0
+    have, _ = folders.records(folder)
+    study_report.write(study, folder, have, run.stamp)
+    return time.perf_counter() - began
 
 
-def data_hash(cells: Sequence[Cell]) -> str:
-    """The fingerprint of the data set that the cells are fed with, if any."""
-    name = cells[0].get("dataset")
-    if not isinstance(name, str):
-        return "none"
-    from research.datasets import find, fingerprint
-
-    return fingerprint(find(name).load())
+def requested(study: Study, folder: Folder, run: Completed) -> list[Row]:
+    """The folder's rows of the run's cells, in order."""
+    ids = {cell_id(study.name, cell, run.stamp["data"]) for cell in run.cells}
+    have, _ = folders.records(folder)
+    return sorted((r.row for r in have if r.id in ids), key=study.order)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from research.engine import console
 from research.engine.signals import supervise
-from research.machine import host, precision
+from research.machine import host, precision, settings
 from research.store import folder as folders
 from research.store import provenance, rows
 from research.store.folder import Folder
@@ -49,6 +49,12 @@ def budget(memory: int | None) -> int:
 
     share = 0.75 if jax.default_backend() == "cpu" else 0.9
     return int(share * host.available_memory())
+
+
+def pin() -> None:
+    """Pins jax's settings, and says which were set otherwise."""
+    for line in settings.pin():
+        console.say(line)
 
 
 def check_fits(units: Sequence[Unit], memory: int) -> None:

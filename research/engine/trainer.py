@@ -76,6 +76,7 @@ def main(
     ready: from a mesh of devices, or None, to what is trained. Raises Refusal.
     ended: called at the end of the run, while its folder is still locked.
     """
+    runner.pin()
     mesh = None if order.mesh is None else sharding.mesh(order.mesh)
     work = ready(mesh)  # what is wrong there is said first
     with contextlib.ExitStack() as held, processes.together():

@@ -6,6 +6,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from research.machine import settings
+
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
 
@@ -53,6 +55,7 @@ def environment() -> dict[str, Any]:
         "processor": processor(),
         "cores": cores(),
         "xla_flags": os.environ.get("XLA_FLAGS"),
+        "settings": settings.recorded(),
         "matmul_precision": "highest",
         "dtype": "float32",
     }

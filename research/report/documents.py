@@ -34,6 +34,12 @@ def paths() -> list[Path]:
     return [path for path in candidates if path.is_file()]
 
 
+def tables(path: Path) -> list[str]:
+    """The studies whose tables a document has, in order."""
+    blocks = BLOCK.finditer(path.read_text(encoding="utf-8"))
+    return [block[2] for block in blocks if block[1] == "table"]
+
+
 def filled(text: str) -> str:
     """A document with what stands between its markers updated. Raises ValueError."""
 

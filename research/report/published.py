@@ -64,11 +64,12 @@ def ended(manifest: dict[str, Any]) -> str | None:
 
 def read_csv(path: Path) -> list[Row]:
     """The rows of a rows.csv: numbers and truth values as such, empty as None."""
-    with open(path, newline="") as file:
-        return [{k: _value(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    with open(path, newline="", encoding="utf-8") as file:
+        return [{k: value(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
-def _value(text: str) -> Any:
+def value(text: str) -> Any:
+    """What a rows.csv has as this text."""
     if text in WORDS:
         return WORDS[text]
     for kind in (int, float):
@@ -82,8 +83,12 @@ def _value(text: str) -> Any:
 def made_again(study: Study, device: str = CPU) -> str:
     """A published study_report.md, made from its committed rows."""
     folder = folders(device)[study.name]
-    rows = read_csv(folder / "rows.csv")
     stamp = json.loads((folder / "stamp.json").read_text())
+    return as_committed(study, read_csv(folder / "rows.csv"), stamp)
+
+
+def as_committed(study: Study, rows: list[Row], stamp: dict[str, Any]) -> str:
+    """The report of committed rows in Markdown; its figures are beside it."""
     named = [(f.name, f.caption) for f in study.figures(rows, lambda row: {})]
     return study_report.as_markdown(study, rows, stamp, named)
 

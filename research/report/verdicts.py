@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from research.engine import console
 from research.report import published, study_report
 from research.report.published import Made
 from research.store import folder as folders
 from research.store.folder import Folder
-from research.store.rows import Record
 from research.study import widening
 from research.study.claims import Verdict, stated
 from research.study.declaration import Study, chosen_values, grid
+from research.study.errors import Refusal
 from research.study.tables import Mark, Table, number
 
 KEYS = (
@@ -48,27 +49,38 @@ def verdict_lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any
 
 
 def rows_of_size(study: Study, path: Path, size: str) -> Made | None:
-    """The rows of a size in a run's folder; None if there are none."""
-    have = records_of_size(study, path, size)
-    if not have:
+    """The rows of a size in a run's folder; None if there are none.
+
+    What is there and is no run, or is damaged, is said.
+    """
+    try:
+        if not path.exists():
+            return None
+        folder = folders.existing(path)
+        manifest = folders.read_manifest(folder) or {}
+    except Refusal as refusal:
+        console.say(f"not read: {refusal}")
         return None
-    ordered = sorted((record.row for record in have), key=study.order)
-    manifest = folders.read_manifest(Folder(path)) or {}
-    return Made(ordered, have[0].stamp, published.ended(manifest))
-
-
-def records_of_size(study: Study, path: Path, size: str) -> list[Record]:
-    """The folder's intact records of the size's cells; empty without a run."""
-    if not (path / "run.json").is_file():
-        return []
-    have, _ = folders.records(Folder(path))
+    have, damaged = folders.records(folder)
+    for line in damaged:
+        console.say(f"{path}: damaged, skipped: {line}")
     cells, _ = study.fit(grid(study, chosen_values(study, size, {})), set())
     if widening.widens(study, size, ()):
         cells = cells + widening.widened(study, cells, [r.row for r in have])[0]
     wanted = {_cell_key(cell) for cell in cells}
-    return [
+    whole = [
         r for r in have if r.study == study.name and _cell_key(r.settings) in wanted
     ]
+    if not whole:
+        return None
+    ordered = sorted((record.row for record in whole), key=study.order)
+    return Made(ordered, whole[0].stamp, published.ended(manifest))
+
+
+def settings_of(study: Study, path: Path) -> list[dict[str, Any]]:
+    """The cells of a study that have an intact row in a folder."""
+    have, _ = folders.records(Folder(path))
+    return [record.settings for record in have if record.study == study.name]
 
 
 def _cell_key(cell: dict[str, Any]) -> str:
@@ -130,7 +142,11 @@ def _table(kind: str, judged: Sequence[dict[str, Any]]) -> Table:
         )
     counts = {word: sum(line["verdict"] == word for line in judged) for word in TONES}
     tally = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
-    origins = {(line["device"], line["date"]) for line in judged if line["device"]}
+    origins = {
+        (line["device"], line["date"] or "not finished")
+        for line in judged
+        if line["device"]
+    }
     where = "; ".join(f"{device}, {date}" for device, date in sorted(origins))
     plural = "s" if len(judged) != 1 else ""
     name = (

@@ -110,12 +110,15 @@ def read_manifest(folder: Folder) -> dict[str, Any] | None:
     """The manifest; None where there is none yet. Raises Refusal when it is damaged."""
     try:
         manifest = json.loads(folder.manifest.read_bytes())
-        if not {"study", "code", "environment", "history"} <= set(manifest):
+        parts = [type(manifest[name]) for name in ("code", "environment", "history")]
+        if parts != [dict, dict, list] or not isinstance(manifest["study"], str):
+            raise ValueError
+        if not all(isinstance(entry, dict) for entry in manifest["history"]):
             raise ValueError
         return manifest
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         message = f"{folder.manifest}: damaged; move it away or choose another --out"
         raise Refusal(message) from None
 
@@ -132,7 +135,7 @@ def now() -> str:
 
 SCHEMA = 2  # of run.json; 1 had the hashes of whole files
 # What decides bits: a change of any of these is a change of the rows.
-DECIDING = ("python", *host.LIBRARIES, "platform", "device", "xla_flags")
+DECIDING = ("python", *host.LIBRARIES, "platform", "device", "xla_flags", "settings")
 
 
 def differences(

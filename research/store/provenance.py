@@ -16,12 +16,13 @@ ROOT = Path(__file__).resolve().parents[2]
 # Of a study's declaration, what no row depends on: cells say what was chosen of it.
 SHOWN = frozenset(
     "name kind question source axes sizes columns fit claims tables figures "
-    "compile_seconds threads".split()
+    "compile_seconds timings threads".split()
 )
 
-EVERY_ROW: list[ast.AST] = [
-    ast.Constant("research.machine.precision:exact")
-]  # what rows are measured in
+EVERY_ROW: list[ast.AST] = [  # what rows are measured in
+    ast.Constant("research.machine.precision:exact"),
+    ast.Constant("research.machine.settings:pin"),
+]
 
 
 def code(

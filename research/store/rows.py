@@ -106,6 +106,11 @@ def load(path: Path) -> Record:
         if body.pop("schema") != SCHEMA:
             raise DamagedRow(f"{path.name}: written by another version of depthbench")
         record = Record(**body)
+        parts = (record.settings, record.values, record.stamp)
+        if not all(isinstance(part, dict) for part in parts):
+            raise ValueError
+    except OSError as error:
+        raise DamagedRow(f"{path.name}: not readable: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, DamagedRow):
             raise

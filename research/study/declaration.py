@@ -127,6 +127,7 @@ class Study(NamedTuple):
       of the grid gives such rows. `research.study.headlines.of` is for all others.
     tables, figures: pure functions of rows (and profiles).
     compile_seconds: rough time to compile one program, for the estimate.
+    timings: columns that say how fast the machine was, and are never the same twice.
     """
 
     name: str
@@ -145,6 +146,7 @@ class Study(NamedTuple):
     tables: Callable[[Sequence[Row]], Sequence[Table]] = lambda rows: ()
     figures: Callable[[Sequence[Row], Profiles], Sequence[Figure]] = lambda r, p: ()
     compile_seconds: float = 1.0
+    timings: tuple[str, ...] = ()
     threads: int = 0  # 0: as many as there are cores
     module: str = ""  # that declares it; known of those that `studies` found
 

@@ -3,13 +3,17 @@
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from research.cli import claims as claims_command
 from research.cli.main import main
 from research.report import rendering, verdicts
+from research.store import rows
+from research.study.declaration import SMOKE_WARNING
 from research.study.studies import claims as all_claims
 from research.study.studies import studies
 
@@ -24,7 +28,7 @@ def asked(capsys, *more):
 
 
 def test_what_was_never_run_is_said_and_how_to_run_it(tmp_path, capsys):
-    lines = asked(capsys, "--read", "--size", "full", "--out", str(tmp_path))
+    lines = asked(capsys, "--size", "full", "--out", str(tmp_path))
     assert len(lines) == sum(len(study.claims) for study in studies().values())
     for line in lines:
         assert list(line) == KEYS
@@ -35,7 +39,7 @@ def test_what_was_never_run_is_said_and_how_to_run_it(tmp_path, capsys):
 
 
 def test_committed_rows_are_judged_where_there_are_no_others(tmp_path, capsys):
-    lines = asked(capsys, "--read", "--only", "gradient_flow", "--out", str(tmp_path))
+    lines = asked(capsys, "--only", "gradient_flow", "--out", str(tmp_path))
     declared = studies()["gradient_flow"].claims
     assert {line["key"]: line["tag"] for line in lines} == {
         c.key: c.tag for c in declared
@@ -51,7 +55,7 @@ def test_committed_rows_are_judged_where_there_are_no_others(tmp_path, capsys):
 
 def test_claims_are_asked_for_by_key_tag_paper_and_study(tmp_path, capsys):
     def keys(*names):
-        more = ["--read", "--only", ",".join(names), "--out", str(tmp_path)]
+        more = ["--only", ",".join(names), "--out", str(tmp_path)]
         return [line["key"] for line in asked(capsys, *more)]
 
     every = all_claims().values()
@@ -80,7 +84,7 @@ def test_a_claims_key_says_whose_it_is(key):
 
 @pytest.mark.parametrize("form", ["table", "markdown", "csv"])
 def test_every_form_shows_key_and_tag(form, tmp_path, capsys):
-    more = ["--read", "--only", "he2015", "--out", str(tmp_path), "--format", form]
+    more = ["--only", "he2015", "--out", str(tmp_path), "--format", form]
     assert main(["claims", *more]) == 0
     shown = capsys.readouterr().out
     for key in (key for key in all_claims() if key.startswith("he2015.")):
@@ -107,12 +111,12 @@ def test_no_key_is_broken_in_a_terminal(width):
 @pytest.mark.slow
 def test_a_study_is_run_and_then_read(tmp_path, capsys):
     more = ["--size", "smoke", "--only", "gradient_rate", "--out", str(tmp_path)]
-    judged = asked(capsys, *more)
-    assert asked(capsys, "--read", *more) == judged
+    judged = asked(capsys, "--run", *more)
+    assert asked(capsys, *more) == judged
     assert {line["size"] for line in judged} == {"smoke"}
     assert judged[0]["verdict"] in WORDS
     assert (tmp_path / "gradient_rate_smoke" / "rows.csv").is_file()
-    assert main(["claims", "--read", *more, "--format", "table"]) == 0
+    assert main(["claims", *more, "--format", "table"]) == 0
     assert "gradient_rate" not in capsys.readouterr().out  # no hint: it was run
 
 
@@ -131,3 +135,119 @@ def test_mistakes_are_one_line(more, word, capsys):
     assert main(["claims", *more]) == 2
     stderr = capsys.readouterr().err
     assert word in stderr and len(stderr.splitlines()) == 1 and len(stderr) < 250
+
+
+def a_run(out):
+    """A finished run of one cell of finite_width's smoke size."""
+    more = "--size smoke --width 16 --depth 4".split()
+    assert main(["run", "finite_width", *more, "--out", str(out)]) == 0
+
+
+def edited(path, **changes):
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, **changes}))
+
+
+def rewritten(folder, **changes):
+    """The folder's row with other contents and a checksum that is right."""
+    (path,) = (folder / "cells").glob("*.json")
+    record = rows.load(path)
+    packed = path.with_suffix(".npz").read_bytes()
+    path.unlink()
+    rows.save(path.parent, record._replace(**changes), packed)
+
+
+def emptied(path):
+    shutil.rmtree(path)
+    path.mkdir()
+
+
+# What may be found in place of a run; and whether its row is judged all the same.
+FOUND = {
+    "finished": (lambda run: None, True),
+    "never finished": (lambda run: edited(run / "run.json", history=[]), True),
+    "stopped": (lambda run: edited(run / "run.json", history=[{"started": "x"}]), True),
+    "nothing": (shutil.rmtree, False),
+    "an empty folder": (emptied, False),
+    "a file": (lambda run: (shutil.rmtree(run), run.write_text("mine")), False),
+    "no manifest": (lambda run: (run / "run.json").unlink(), False),
+    "a folder as manifest": (
+        lambda run: ((run / "run.json").unlink(), (run / "run.json").mkdir()),
+        False,
+    ),
+    "half a manifest": (lambda run: (run / "run.json").write_text('{"study"'), False),
+    "a list as manifest": (lambda run: (run / "run.json").write_text("[1]"), False),
+    "a manifest of others": (lambda run: (run / "run.json").write_text("{}"), False),
+    "a history of others": (lambda run: edited(run / "run.json", history=[1]), False),
+    "no cells": (lambda run: shutil.rmtree(run / "cells"), False),
+    "no rows": (lambda run: emptied(run / "cells"), False),
+    "half a row": (
+        lambda run: [p.write_text('{"id"') for p in run.glob("cells/*.json")],
+        False,
+    ),
+    "a folder as row": (lambda run: (run / "cells" / "0.json").mkdir(), True),
+    "no profiles": (lambda run: [p.unlink() for p in run.glob("cells/*.npz")], False),
+    "another study": (lambda run: rewritten(run, study="gradient_flow"), False),
+    "another version": (
+        lambda run: rewritten(run, settings={"width": 16, "deep": 4}),
+        False,
+    ),
+    "other columns": (lambda run: rewritten(run, values={"mean": 0.5}), True),
+    "a text as values": (lambda run: rewritten(run, values="none"), False),
+}
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_whatever_is_found_in_place_of_a_run_is_no_traceback(
+    case, once, tmp_path, capsys
+):
+    """It is judged as far as it goes; what cannot be read is said in a line."""
+    path = tmp_path / "finite_width_smoke"
+    shutil.copytree(once("finite_width", a_run), path)
+    change, judged = FOUND[case]
+    change(path)
+    capsys.readouterr()
+    more = ["--size", "smoke", "--only", "finite_width", "--out", str(tmp_path)]
+    for form in ("json", "table"):
+        assert main(["claims", *more, "--format", form]) == 0
+        stdout, stderr = capsys.readouterr()
+        assert len(stderr.splitlines()) <= 1
+        if form == "json":
+            lines = json.loads(stdout)
+            assert {line["verdict"] == "not run" for line in lines} == {not judged}
+    quiet = ("finished", "never finished", "stopped", "nothing", "no cells", "no rows")
+    foreign = ("another study", "another version", "other columns")
+    assert bool(stderr) != (case in (*quiet, *foreign))
+    assert SMOKE_WARNING in stdout
+
+
+def test_bars_are_asked_for_by_one_name_and_stand_apart(tmp_path, capsys):
+    bars = asked(capsys, "--only", "bars", "--out", str(tmp_path))
+    keys = [key for key in all_claims() if key.startswith("depthbench.")]
+    assert [line["key"] for line in bars] == sorted(keys)
+    assert {line["kind"] for line in bars} == {"bar"}
+    every = asked(capsys, "--out", str(tmp_path))
+    assert {line["key"] for line in every if line["kind"] == "bar"} == set(keys)
+    assert main(["claims", "--out", str(tmp_path), "--format", "markdown"]) == 0
+    first, second = capsys.readouterr().out.split("\n### ")
+    assert "published claims" in first and "of our own" in second
+    assert not any(key in first for key in keys) and all(key in second for key in keys)
+
+
+def test_what_is_missing_is_run_and_its_time_is_said_before(
+    tmp_path, capsys, monkeypatch
+):
+    begun = []
+    monkeypatch.setattr(
+        claims_command,
+        "run_study",
+        lambda study, *rest: begun.append(study.name) or True,
+    )
+    more = ["--size", "smoke", "--only", "gradient_rate,digits", "--out", str(tmp_path)]
+    asked(capsys, *more)
+    assert begun == []  # it reads by default
+    assert main(["claims", "--run", *more]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert sorted(begun) == ["digits", "gradient_rate"]
+    assert "18 cells of 2 studies: about" in lines[0]
+    assert ["1 of 2: " in lines[1], "2 of 2: " in lines[2]] == [True, True]

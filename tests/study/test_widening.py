@@ -134,5 +134,5 @@ def test_a_run_is_made_wider_resumed_and_judged_whole(tmp_path, monkeypatch, cap
             }
         }
     )
-    judged = verdicts.records_of_size(as_sized, tmp_path / "run", "full")
-    assert len(judged) == len(rates)
+    judged = verdicts.rows_of_size(as_sized, tmp_path / "run", "full")
+    assert judged is not None and len(judged.rows) == len(rates)
