@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from research.architectures.contract import Weights
-from research.architectures.layers import Affine, Dense, product
+from research.architectures.layers import Affine, Dense, exact, product
 
 # (the widest state, units of its heads). The last two are published; up to 128 units,
 # which no paper's net has, there are several heads all the same.
@@ -77,7 +77,11 @@ def _by_products(query, key, value, causal):
 
 
 def _angles(time: int, pairs: int, dtype) -> jax.Array:
-    """position × frequency [time, pairs]; frequencies fall from 1 to about 1/BASE."""
+    """position × frequency [time, pairs]; frequencies fall from 1 to about 1/BASE.
+
+    In float32 or finer, whatever products are in: bfloat16 has 513 numbers up to 1,023.
+    """
+    dtype = exact(dtype)
     frequency = BASE ** -(jnp.arange(pairs, dtype=dtype) / pairs)
     return jnp.arange(time, dtype=dtype)[:, None] * frequency[None]
 
@@ -86,7 +90,7 @@ def sinusoids(time: int, width: int, dtype) -> jax.Array:
     """[time, width]: sines at even units, cosines of the same angles at odd ones."""
     angles = _angles(time, (width + 1) // 2, dtype)
     both = jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1)
-    return both.reshape(time, -1)[:, :width]
+    return both.reshape(time, -1)[:, :width].astype(dtype)
 
 
 def rotate(x: jax.Array) -> jax.Array:
@@ -101,7 +105,7 @@ def rotate(x: jax.Array) -> jax.Array:
     angles = _angles(time, size // 2, x.dtype)[None, None]
     pairs = x.reshape(*x.shape[:-1], size // 2, 2)
     even, odd = pairs[..., 0], pairs[..., 1]
-    cosine, sine = jnp.cos(angles), jnp.sin(angles)
+    cosine, sine = (f(angles).astype(x.dtype) for f in (jnp.cos, jnp.sin))
     turned = jnp.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1)
     return turned.reshape(x.shape)
 

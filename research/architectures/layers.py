@@ -129,6 +129,14 @@ class Conv(nn.Module):
         return y
 
 
+def exact(dtype: Any) -> Any:
+    """What positions, counts and statistics are computed in where products are in dtype.
+
+    bfloat16 has the whole numbers to 256 and float16 to 2,048: float32, or finer.
+    """
+    return max(jnp.dtype(dtype), jnp.dtype("float32"), key=lambda kind: kind.itemsize)
+
+
 class Norm(nn.Module):
     """A normaliser with its learned scale and shift; in float32 where h is coarser."""
 
@@ -144,8 +152,7 @@ class Norm(nn.Module):
         scale = parameter(self, "scale", nn.initializers.ones, shape, h.dtype)
         shift = parameter(self, "shift", nn.initializers.zeros, shape, h.dtype)
         coarse = h.dtype
-        exact = max(coarse, jnp.dtype("float32"), key=lambda kind: kind.itemsize)
-        h, scale, shift = (a.astype(exact) for a in (h, scale, shift))
+        h, scale, shift = (a.astype(exact(coarse)) for a in (h, scale, shift))
         if self.normalizer.running:
             h = self.over_batch(statistics, h, scale, shift, train)
         else:

@@ -96,9 +96,10 @@ ACTIVATIONS: Catalogue[Activation] = Catalogue(
         ),
         Activation(
             "selu",
+            # Not minimum(x, 0), whose slope at 0 is a half, between no slopes of SELU's.
             lambda x: (
                 SELU_LAMBDA
-                * jnp.where(x > 0, x, SELU_ALPHA * jnp.expm1(jnp.minimum(x, 0)))
+                * jnp.where(x > 0, x, SELU_ALPHA * jnp.expm1(jnp.where(x > 0, 0, x)))
             ),
             "Klambauer, Unterthiner, Mayr & Hochreiter 2017, arXiv:1706.02515",
             kinks=(0.0,),

@@ -81,3 +81,28 @@ def bends(activation):
 @over(ACTIVATIONS)
 def test_an_activations_kinks_are_those_declared(entry):
     assert bends(entry) == pytest.approx(sorted(entry.kinks), abs=2e-3)
+
+
+@over(ACTIVATIONS)
+@pytest.mark.parametrize("dtype", ("float16", "bfloat16", "float32", "float64"))
+@pytest.mark.parametrize("compiled", (False, True))
+def test_a_slope_at_a_kink_lies_between_those_beside_it(entry, dtype, compiled):
+    """At the kink, at ±1e-38 of it and at its neighbours, subnormal ones of 0 too.
+
+    XLA's CPU code takes a float32 below 1.2e-38 for 0: the slope there is one at 0.
+    """
+    slope = jax.grad(entry.phi)
+    slope = jax.jit(slope) if compiled else slope
+    with jax.enable_x64(dtype == "float64"):
+        kind = np.dtype(jnp.dtype(dtype))
+        beside = float(jnp.finfo(kind).eps) * 4
+        for kink in {0.0, *entry.kinks}:
+            step = beside * max(1.0, abs(kink))
+            sides = [slope(jnp.asarray(kink + s, kind)) for s in (-step, step)]
+            low, high = sorted(map(float, sides))
+            up, down = (np.nextafter(np.float32(kink), s) for s in (np.inf, -np.inf))
+            near = (0.0, 1e-38, -1e-38, 1.2e-38, -1.2e-38)
+            for x in (-0.0 + kink, up, down, *(kink + z for z in near)):
+                found = float(slope(jnp.asarray(x, kind)))
+                # φ″ over a step of a few ulp, and the rounding of a slope
+                assert low - 2 * step <= found <= high + 2 * step, (kink, x)

@@ -14,6 +14,7 @@ from research.architectures.layers import (
     Dense,
     Norm,
     as_image,
+    exact,
     identity,
 )
 from research.catalogues.normalizers import Normalizer
@@ -98,7 +99,13 @@ def average_pool(size: int) -> Map:
     """The mean of every size × size window; windows do not overlap."""
     # Not flax's, which divides by an integer count: an error where types are strict.
     window = (size, size)
-    return lambda h: nn.pool(h, 0.0, jax.lax.add, window, window, "VALID") / size**2
+
+    def mean(h: jax.Array) -> jax.Array:
+        wide = h.astype(exact(h.dtype))
+        total = nn.pool(wide, 0.0, jax.lax.add, window, window, "VALID")
+        return (total / size**2).astype(h.dtype)
+
+    return mean
 
 
 def local_response(h: jax.Array) -> jax.Array:
@@ -107,8 +114,9 @@ def local_response(h: jax.Array) -> jax.Array:
     Krizhevsky et al. 2012, section 3.3. (PyTorch's and Caffe's α is divided by 5.)
     """
     window, ones = (1,) * (h.ndim - 1) + (5,), (1,) * h.ndim
-    zero = np.zeros((), h.dtype)  # of five slices the sum takes longer
+    wide = h.astype(exact(h.dtype))
+    zero = np.zeros((), wide.dtype)  # of five slices the sum takes longer
     total = jax.lax.reduce_window(
-        jnp.square(h), zero, jax.lax.add, window, ones, "SAME"
+        jnp.square(wide), zero, jax.lax.add, window, ones, "SAME"
     )
-    return h * (2 + 1e-4 * total) ** -0.75
+    return (wide * (2 + 1e-4 * total) ** -0.75).astype(h.dtype)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from research.architectures.contract import Tree, Weights
-from research.architectures.layers import Affine, drawn, product
+from research.architectures.layers import Affine, drawn, exact, product
 from research.catalogues.initializers import Draw
 
 Phi = Callable[[jax.Array], jax.Array]
@@ -194,8 +194,8 @@ class Projection(nn.Module):
         """log u [width]; in the NTK form the parameter is the draw in [0, 1]."""
 
         def opened(draw):
-            span = jnp.maximum(jnp.asarray(self.longest, dtype) - 2, 0)
-            return jnp.log1p(span * draw)
+            span = jnp.maximum(jnp.asarray(self.longest, exact(dtype)) - 2, 0)
+            return jnp.log1p(span * draw.astype(span.dtype)).astype(dtype)
 
         ntk = self.weights.ntk
         parameter = opened if not ntk else lambda draw: draw
