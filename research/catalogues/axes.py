@@ -31,6 +31,9 @@ class Axis(NamedTuple):
         """The values typed as "a,b,c", in order and without repeats.
 
         Raises Mistake with the value, what is allowed and the nearest match.
+
+        >>> Axis("layers", (1,), kind="integer", low=1).parse("--depth", "4,64,4")
+        (4, 64)
         """
         whole = self.kind == "text" and self.single  # a path may have commas
         parts = [part.strip() for part in ([text] if whole else text.split(","))]

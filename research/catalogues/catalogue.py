@@ -61,7 +61,11 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
             self.add(entry)
 
     def add(self, entry: Entry) -> Entry:
-        """The entry, now in the catalogue under its own name."""
+        """The entry, now in the catalogue under its own name.
+
+        >>> list(Catalogue("fruit", [Choice("fig", "a tree")]))
+        ['fig']
+        """
         if entry.name in self._entries:
             raise ValueError(f"two {self.noun}s are named {entry.name!r}")
         self._entries[entry.name] = entry
@@ -70,7 +74,12 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
     def only(
         self, keeps: Callable[[Entry], bool], why: Callable[[Entry], str]
     ) -> "Catalogue[Entry]":
-        """The entries that are kept; asking for another raises UnknownName with why."""
+        """The entries that are kept; asking for another raises UnknownName with why.
+
+        >>> fruit = choices("fruit", fig="a tree", date="a palm")
+        >>> list(fruit.only(lambda entry: entry.name == "fig", lambda entry: "is no fig"))
+        ['fig']
+        """
         entries = [entry for entry in self.values() if keeps(entry)]
         smaller = Catalogue(self.noun, entries)
         allowed = ", ".join(smaller)

@@ -134,18 +134,30 @@ class Rule(NamedTuple):
         )
 
     def gains(self, fan_in: int, fan_out: int) -> tuple[Any, Any]:
-        """(σ_w, σ_b) of a layer of these fans: what `contract.Weights` asks for."""
+        """(σ_w, σ_b) of a layer of these fans: what `contract.Weights` asks for.
+
+        >>> [float(gain) for gain in fan_in(4.0).gains(10, 20)]
+        [2.0, 0.0]
+        """
         sigma_w2, sigma_b2 = self(fan_in, fan_out)
         return jnp.sqrt(sigma_w2), jnp.sqrt(sigma_b2)
 
 
 def fan_in(sigma_w2: float, sigma_b2: float = 0.0) -> Rule:
-    """The same σ_w², σ_b² in every layer: weights of variance σ_w²/fan_in."""
+    """The same σ_w², σ_b² in every layer: weights of variance σ_w²/fan_in.
+
+    >>> fan_in(2.0)(10, 30)
+    Variances(sigma_w2=2.0, sigma_b2=0.0)
+    """
     return Rule(sigma_w2, sigma_b2)
 
 
 def fan_average(gain: float) -> Rule:
-    """Weights of variance gain × 2/(fan_in + fan_out), as Glorot & Bengio ask."""
+    """Weights of variance gain × 2/(fan_in + fan_out), as Glorot & Bengio ask.
+
+    >>> fan_average(1.0)(10, 30)
+    Variances(sigma_w2=0.5, sigma_b2=0.0)
+    """
     return Rule(average_w2=gain)
 
 
@@ -169,6 +181,10 @@ class Initializer(NamedTuple):
         """The rule of every layer but the first.
 
         Raises NoCriticalPoint where the theory knows none for the activation.
+
+        >>> from research.catalogues.activations import ACTIVATIONS
+        >>> round(INITIALIZERS["critical"].hidden(ACTIVATIONS["relu"]).sigma_w2, 9)
+        2.0
         """
         if self.rule != "critical":
             return self.rule
@@ -179,6 +195,10 @@ class Initializer(NamedTuple):
         """The rule of the layer that reads the input, whose mean square is 1.
 
         A critical net starts at its fixed point: its first states have length q*.
+
+        >>> from research.catalogues.activations import ACTIVATIONS
+        >>> INITIALIZERS["he_normal"].first(ACTIVATIONS["relu"]).sigma_w2
+        2.0
         """
         if self.rule != "critical":
             return self.rule

@@ -73,6 +73,9 @@ class Optimizer(NamedTuple):
         """Its published numbers, with those that are given instead.
 
         Raises Mistake for a number that the rule does not use.
+
+        >>> OPTIMIZERS["sgd"].hyper(learning_rate=0.5).learning_rate
+        0.5
         """
         published = {name: getattr(self, name) for name in _PUBLISHED}
         chosen = {name: value for name, value in overrides.items() if value is not None}
@@ -92,7 +95,11 @@ class Optimizer(NamedTuple):
 
 
 def tried(learning_rate: Any) -> tuple[Any, ...]:
-    """The learning rates that a setting stands for: a tuple's, or itself alone."""
+    """The learning rates that a setting stands for: a tuple's, or itself alone.
+
+    >>> tried(0.1), tried((0.1, 0.3))
+    ((0.1,), (0.1, 0.3))
+    """
     return learning_rate if isinstance(learning_rate, tuple) else (learning_rate,)
 
 
@@ -130,7 +137,13 @@ def transformation(
 
 
 def rate(schedule: Any, hyper: Hyper, step: Any) -> Any:
-    """The learning rate of a step: warm-up, then the schedule over what is left."""
+    """The learning rate of a step: warm-up, then the schedule over what is left.
+
+    >>> linear = schedules.SCHEDULES["linear"]
+    >>> hyper = OPTIMIZERS["sgd"].hyper(learning_rate=0.5, steps=10)
+    >>> [float(rate(linear, hyper, step)) for step in (0, 5, 10)]
+    [0.5, 0.25, 0.0]
+    """
     step = jnp.asarray(step, jnp.float32)
     warmup = 0.0 if hyper.warmup is None else hyper.warmup
     left = jnp.maximum(hyper.steps - warmup, 1.0)

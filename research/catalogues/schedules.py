@@ -26,6 +26,9 @@ def warm(step: Any, steps: Any) -> Any:
     """The factor of a linear warm-up: 1 / steps at step 0, 1 from step `steps` − 1 on.
 
     Source: Goyal et al. 2017, arXiv:1706.02677, section 2.2.
+
+    >>> [float(warm(step, 4)) for step in range(5)]
+    [0.25, 0.5, 0.75, 1.0, 1.0]
     """
     return jnp.minimum(1.0, (step + 1.0) / jnp.maximum(steps, 1.0))
 

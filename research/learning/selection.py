@@ -50,6 +50,9 @@ def outcome(row: Mapping[str, Any], target: float | None = None) -> Outcome:
     """The outcome of a row of `training.result`, or of what has its columns.
 
     target: the share right whose reaching `steps_to_target` is about.
+
+    >>> outcome({"train_loss": 0.25, "train_accuracy": 0.9, "diverged": 0.0}).loss
+    0.25
     """
     steps, accuracy = row.get("steps_to_target"), row.get("train_accuracy")
     ended, loss = 1.0 - row.get("diverged", 0.0), row.get("train_loss")
@@ -69,7 +72,11 @@ def outcome(row: Mapping[str, Any], target: float | None = None) -> Outcome:
 
 
 def merit(outcome: Outcome, by: By) -> tuple[Any, ...]:
-    """What the best outcome has most of: by the question, and then by what ties go to."""
+    """What the best outcome has most of: by the question, and then by what ties go to.
+
+    >>> merit(Outcome(loss=0.1), "loss") > merit(Outcome(loss=0.2), "loss")
+    True
+    """
     questions: dict[str, tuple[Any, ...]] = {
         "steps": (outcome.reached, outcome.stayed, -outcome.steps),
         "accuracy": (outcome.accuracy,),
@@ -85,7 +92,11 @@ def merit(outcome: Outcome, by: By) -> tuple[Any, ...]:
 
 
 def best(outcomes: Sequence[Outcome], by: By) -> int:
-    """The place of the best outcome."""
+    """The place of the best outcome.
+
+    >>> best([Outcome(accuracy=0.5), Outcome(accuracy=0.9)], "accuracy")
+    1
+    """
     return max(range(len(outcomes)), key=lambda place: merit(outcomes[place], by))
 
 

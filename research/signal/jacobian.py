@@ -123,6 +123,9 @@ def isometry(log10: Any) -> Isometry:
     At χ₁ = 1 and L layers the variance is L for linear Gaussian nets and 0 for
     orthogonal ones, 2L and L with ReLU (Pennington et al. 2017, wide nets). A Jacobian
     of 0 has −inf and nan.
+
+    >>> [float(value) for value in isometry([0.0, 0.0])]
+    [0.0, 0.0]
     """
     squares = 2 * np.asarray(log10, np.float64)
     top = np.max(squares, axis=-1, keepdims=True)

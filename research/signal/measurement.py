@@ -30,6 +30,9 @@ def member(settings: CellSettings) -> Member:
 
     sigma_w2 and sigma_b2, where given, replace the initialiser's in every layer.
     Raises NoCriticalPoint.
+
+    >>> member({"initializer": "he_normal", "activation": "relu"}).hidden.sigma_w2
+    2.0
     """
     initializer = INITIALIZERS[settings["initializer"]]
     activation = ACTIVATIONS[settings["activation"]]
@@ -52,6 +55,10 @@ def at_fixed_point(settings: CellSettings) -> Member:
     """The same, but the first layer's output has the length that theory ends at.
 
     Where that is 0 or infinite, lengths start at 1.
+
+    >>> net = {"initializer": "he_normal", "activation": "relu", "width": 64}
+    >>> at_fixed_point(net).first.sigma_w2
+    1.0
     """
     hidden = member(settings).hidden
     activation = ACTIVATIONS[settings["activation"]]
@@ -65,6 +72,9 @@ def at_length(settings: CellSettings) -> Member:
     """χ₁ = 1 at the length `q_star`, where all lengths start; without one as above.
 
     Raises NoCriticalPoint where no variances keep that length.
+
+    >>> at_length({"activation": "tanh", "q_star": 0.25}).first.sigma_w2
+    0.25
     """
     q = settings.get("q_star")
     if q is None:

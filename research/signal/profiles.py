@@ -31,6 +31,9 @@ def over_seeds(values: np.ndarray, scale: float = 0.0) -> SeedMean:
 
     Both are `resolved`, at the scale of the values, or at that of what they are
     differences of, where it is larger.
+
+    >>> over_seeds(np.array([1.0, 3.0]))
+    SeedMean(mean=2.0, error=1.0)
     """
     values = np.asarray(values, np.float64)
     if values.size == 0:
@@ -46,6 +49,9 @@ def ratio(log10_gradient: Any) -> np.ndarray:
 
     log10_gradient: [seeds, states]. Negative where the gradient vanishes on its way to
     the input, positive where it explodes.
+
+    >>> ratio(np.array([[-6.0, -3.0, 0.0]])).tolist()
+    [-6.0]
     """
     return log10_gradient[:, 0] - log10_gradient[:, -1]
 
@@ -62,6 +68,9 @@ def slope(log10_gradient: Any, edge: int = 0) -> np.ndarray:
 
     log10_gradient: [seeds, states]; the least-squares line over all states but `edge`
     at either end. Negative where the gradient vanishes; theory: ½ log10 χ₁.
+
+    >>> slope(np.array([[-6.0, -3.0, 0.0]])).tolist()
+    [-3.0]
     """
     inner = np.asarray(log10_gradient, np.float64)
     inner = inner[:, edge : inner.shape[1] - edge]
@@ -77,6 +86,9 @@ def lost_at(
     log10_length, decorrelation: [states]. "overflow": the state is not finite; "zero":
     it is exactly zero; "correlated": examples differ by less than rounding. None if
     never. Zeros that a net starts from before it has read anything are no loss.
+
+    >>> lost_at(np.array([0.0, -40.0, -np.inf]), np.ones(3))
+    (2, 'zero')
     """
     zero = np.isneginf(log10_length)
     overflow = ~zero & ~np.isfinite(log10_length)

@@ -61,6 +61,10 @@ def pair(activation: Activation, q: float, gap: float, order: int) -> float:
     """What `quadrature.pair` gives, for a smooth φ that oscillates.
 
     Raises Unresolved.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> round(pair(ACTIVATIONS["sin"], 1e4, 1e-4, order=1), 9)  # e⁻¹ / 2
+    0.183939721
     """
     x, values, phi2 = _points(activation, q)
     f, step = values[order], x[1] - x[0]

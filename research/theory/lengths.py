@@ -19,11 +19,22 @@ NOISE = 1e-12  # ln V(q) / q below this has no sign
 
 
 def root_of(f: Callable, ends: tuple[Any, Any]) -> float:
-    """Where f changes sign between the ends, to double precision."""
+    """Where f changes sign between the ends, to double precision.
+
+    >>> round(root_of(lambda x: x * x - 2, (0.0, 2.0)), 12)
+    1.414213562373
+    """
     return float(brentq(f, *sorted(ends), xtol=1e-14))  # pyright: ignore
 
 
 def check(sigma_w2: float, sigma_b2: float) -> None:
+    """Raises ValueError for variances that no layer has.
+
+    >>> check(1.0, -0.5)
+    Traceback (most recent call last):
+    ValueError: sigma_w2 must be positive, sigma_b2 not negative: got sigma_w2 = 1.0 \
+and sigma_b2 = -0.5
+    """
     if not (0 < sigma_w2 < math.inf and 0 <= sigma_b2 < math.inf):
         got = f"sigma_w2 = {sigma_w2} and sigma_b2 = {sigma_b2}"
         raise ValueError(f"sigma_w2 must be positive, sigma_b2 not negative: got {got}")
@@ -141,8 +152,9 @@ def fixed_point(
     """The attracting q* = V(q*) that a unit input, q = sigma_w2 + sigma_b2, reaches.
 
     >>> from research.catalogues.activations import ACTIVATIONS
-    >>> fixed_point(ACTIVATIONS["relu"], 1.0)[:4]
-    (0.0, 0.5, 0.5, 'zero')
+    >>> fixed = fixed_point(ACTIVATIONS["relu"], 1.0)
+    >>> fixed.q_star, round(fixed.chi_1, 9), fixed.kind
+    (0.0, 0.5, 'zero')
     """
     check(sigma_w2, sigma_b2)
     try:

@@ -204,6 +204,10 @@ def tabulated(activation: Activation) -> MomentTable:
     """The activation's table; the splines' relative accuracy is about 1e-12.
 
     Threads that ask for the same one wait for it: it takes up to two seconds.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> round(float(np.exp(tabulated(ACTIVATIONS["relu"]).ln_phi2(np.log(3.0)))), 9)
+    1.5
     """
     with _TABLE_LOCKS.setdefault(activation, threading.Lock()):
         return _tabulated(activation)
