@@ -80,7 +80,9 @@ def in_nets(cell, q, shared, memory):
     """1 - c [seeds, states] of nets whose lengths stay at q, at pairs of inputs."""
     full = {**nets.DEFAULTS, **cell, **settings(cell), "q_star": q}
     program = measurement.program_of(full, tuple(shared["activations"]), cell["depth"])
-    step = max(1, min(cell["seeds"], memory // families.cost(full, cell["depth"]).memory))
+    step = max(
+        1, min(cell["seeds"], memory // families.cost(full, cell["depth"]).memory)
+    )
     member = measurement.at_length(full)
     parts = []
     for first in range(0, cell["seeds"], step):
@@ -194,7 +196,12 @@ STUDY = Study(
             ACTIVATIONS,
         ),
         "iterates": Axis(
-            "layers of the map", (20_000,), kind="integer", low=4, high=10**6, single=True
+            "layers of the map",
+            (20_000,),
+            kind="integer",
+            low=4,
+            high=10**6,
+            single=True,
         ),
         "depth": Axis(
             "layers of nets", (32,), kind="integer", low=2, high=10**5, single=True
@@ -281,8 +288,8 @@ STUDY = Study(
             allows=about(1, within=0.25),
             published="ratio 1",
             scope=lambda row: row["activation"] in (*RELU_LIKE, *C2),
-            protocol="64 nets of 256 units and 32 layers; 1 − c after the last, the mean over "
-            "pairs of 8 Gaussian inputs, over the map's from the same start",
+            protocol="64 nets of 256 units and 32 layers; 1 − c after the last, the mean "
+            "over pairs of 8 Gaussian inputs, over the map's from the same start",
             differs="shows the map alone",
             doubt=certain,
             label=("activation",),

@@ -1,7 +1,7 @@
 """Correlations on the edge of chaos: there 1 - c falls as a power of depth.
 
 At a length q that is kept, with χ₁ = 1, the c map is γ′ = γ - k γ^r in γ = 1 - c, to
-leading order: r = 3/2 where φ′ jumps, and 2 where it does not. So γ ~ (k (r-1) l)^(-1/(r-1)).
+leading order: r = 3/2 where φ′ jumps, and 2 where it does not. So γ falls as l^-2, as l^-1.
 
 Source: Hayou, Doucet & Rousseau 2019, arXiv:1902.06853; the constants are derived here.
 """

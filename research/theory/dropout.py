@@ -1,0 +1,102 @@
+"""Infinite-width theory of a net with dropout: a share `keep` of φ is kept, over keep.
+
+h′ = W (m φ(h) / keep) + b with m ~ Bernoulli(keep), another for every unit and pass. Two
+passes share W and b alone. So the length is that of sigma_w2 / keep, and of two
+passes' covariance nothing is changed: even equal inputs have c < 1 a layer later.
+
+Source: Schoenholz et al. 2017, arXiv:1611.01232, on dropout.
+"""
+
+import functools
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq
+
+from research.theory.activation import Activation
+from research.theory.mean_field import depth_scale, fixed_point
+from research.theory.quadrature import moments, pair
+
+
+class Layer(NamedTuple):
+    """A layer's setting, and the length q that it keeps."""
+
+    activation: Activation
+    sigma_w2: float
+    sigma_b2: float
+    keep: float
+    q: float
+
+
+def layer(
+    activation: Activation, sigma_w2: float, sigma_b2: float, keep: float
+) -> Layer:
+    """The Layer at its length's fixed point. ValueError unless keep is in (0, 1]."""
+    if not 0 < keep <= 1:
+        raise ValueError(f"the share that is kept must be in (0, 1], not {keep}")
+    q = fixed_point(activation, sigma_w2 / keep, sigma_b2).q
+    return Layer(activation, sigma_w2, sigma_b2, keep, q)
+
+
+def following(at: Layer, gap: float) -> float:
+    """1 - c after the layer, of two passes whose correlation was c = 1 - gap."""
+    activation, sigma_w2, sigma_b2, keep, q = at
+    phi2 = float(moments(activation, q).phi2)
+    v = sigma_w2 / keep * phi2 + sigma_b2
+    masks = sigma_w2 * (1 / keep - 1) * phi2  # of the variance, that two passes lack
+    return (masks + sigma_w2 * pair(activation, q, gap)) / v
+
+
+@functools.lru_cache(4096)
+def fixed_gap(at: Layer) -> float:
+    """1 - c*: where two passes' correlation goes; 0 in an ordered net without dropout."""
+    if at.keep == 1 and at.sigma_w2 * float(moments(at.activation, at.q).dphi2) <= 1:
+        return 0.0
+    if following(at, 1.0) >= 1:  # c = 0 is kept
+        return 1.0
+
+    # (1 - c′) / (1 - c) falls in √(1 - c), from ∞ with dropout.
+    def spread(s: float) -> float:
+        return following(at, s * s) / (s * s) - 1
+
+    return float(brentq(spread, 1e-6, 1.0, xtol=1e-14)) ** 2  # pyright: ignore
+
+
+def rate(at: Layer) -> float:
+    """χ_c = sigma_w2 E[φ′(u)φ′(v)] at c*: a difference from c* falls by it a layer."""
+    return at.sigma_w2 * pair(at.activation, at.q, fixed_gap(at), order=1)
+
+
+def scale(at: Layer) -> float:
+    """ξ_c = -1 / ln χ_c in layers: finite at any sigma_w2 with dropout.
+
+    The c map is convex and leaves c = 1 downwards, so it meets c′ = c with a slope below
+    1. Near the edge, with ε = sigma_w2 (1/keep - 1) E[φ²] / q and a smooth φ, to leading
+    order ξ_c = (2 ε sigma_w2 q E[φ″²])^-½.
+    """
+    return depth_scale(rate(at))
+
+
+def gaps(at: Layer, gap: float, depth: int) -> np.ndarray:
+    """1 - c of every state [depth + 1]."""
+    path = [gap]
+    for _ in range(depth):
+        path.append(min(following(at, path[-1]), 1.0))
+    return np.array(path)
+
+
+def longest(
+    activation: Activation, sigma_b2: float, keep: float, sigma_w2: np.ndarray
+) -> tuple[float, float]:
+    """(ξ_c, sigma_w2) where ξ_c is longest on a grid of sigma_w2."""
+    scales = [scale(layer(activation, float(w), sigma_b2, keep)) for w in sigma_w2]
+    best = int(np.argmax(scales))
+    return scales[best], float(sigma_w2[best])
+
+
+def small_noise_scale(at: Layer, curvature: float) -> float:
+    """ξ_c on the edge to leading order in 1 - keep; curvature: E[φ″²] at q."""
+    phi2 = float(moments(at.activation, at.q).phi2)
+    noise = at.sigma_w2 * (1 / at.keep - 1) * phi2 / at.q
+    return 1 / math.sqrt(2 * noise * at.sigma_w2 * at.q * curvature)
