@@ -137,7 +137,7 @@ def _program(activation, width, depth):
             masks = jnp.stack([masks[0], masks[1], masks[1]]).astype(h.dtype) / keep
             kept = masks * activation.phi(h)
             h = kept @ weights * jnp.sqrt(sigma_w2 / width)
-            h = h + jnp.sqrt(sigma_b2) * jax.random.normal(key_b, (width,))
+            h = h + jnp.sqrt(sigma_b2) * jax.random.normal(key_b, (1, 1, width))
             return h, _difference(h)
 
         keys = jax.random.split(key_net, depth)
@@ -206,8 +206,9 @@ def _shown(row, column):
 def draw_figures(rows, profiles):
     caption = (
         "Left: ξ_c against σ_w²: dropout cuts off the divergence (the gap). Right: on the "
-        "critical σ_w², what distinguishes two inputs' correlation from that of one input's two "
-        "passes; dots: nets, lines: theory. Without dropout it is a power of depth."
+        "critical σ_w², what distinguishes two inputs' correlation from that of one "
+        "input's two passes; dots: nets, lines: theory. Without dropout it is a power of "
+        "depth."
     )
     return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
 
