@@ -180,8 +180,8 @@ def tables(rows):
 def draw_figures(rows, profiles):
     caption = (
         "Variance over nets of the log squared gradient. Left: against β = Σ 1/width, "
-        "where shapes fall together, for wide layers on the line 5 β. Right: against layers over mean width, "
-        "where uneven ones do not."
+        "where shapes fall together, for wide layers on the line 5 β. Right: against "
+        "layers over mean width, where uneven ones do not."
     )
     return [Figure("figure", caption, functools.partial(_draw, rows))]
 
