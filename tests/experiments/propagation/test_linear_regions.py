@@ -45,7 +45,7 @@ def test_a_tent_doubles_with_every_layer():
     for depth in (2, 3, 5):
         layers = [first] + [again] * (depth - 1)
         # From a little inside, so that no unit is 0 at the ends.
-        t, layer_of = linear_regions.kinks(
+        _, layer_of = linear_regions.kinks(
             layers, np.array([1e-9]), np.array([1 - 1e-9])
         )
         halves = np.bincount(layer_of, minlength=depth)
