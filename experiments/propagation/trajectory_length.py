@@ -35,7 +35,7 @@ CHAOTIC = 0.1  # ½ ln χ₁ by theory, from which on a net is deep in chaos
 
 def circle(points, width):
     """(x, ∂x/∂θ), each [points, width]: a circle of inputs whose mean square is 1."""
-    angle = jnp.arange(points) * (2 * math.pi / points)
+    angle = jnp.arange(points, dtype=jnp.float32) * (2 * math.pi / points)
     first, second = math.sqrt(width) * jnp.eye(2, width)
     cos, sin = jnp.cos(angle)[:, None], jnp.sin(angle)[:, None]
     first, second = first[None], second[None]
