@@ -270,8 +270,9 @@ STUDY = Study(
             scope=lambda row: (
                 row["normalizer"] == "none" and row["depth"] >= 4 * row["width"]
             ),
-            protocol="8 nets of 32 to 128 units and 512 layers, at least 4 a unit; the soft "
-            "rank (Σ s²)² / Σ s⁴ of as many Gaussian examples as units, over the last quarter",
+            protocol="8 nets of 32 to 128 units and 512 layers, 4 a unit at least; soft "
+            "rank (Σ s²)² / Σ s⁴ of as many Gaussian examples as units, over the last "
+            "quarter",
             differs="has linear nets tend to rank 1, and shows ReLU nets that do",
             doubt=certain,
             label=("activation", "width"),

@@ -186,7 +186,8 @@ def bend(row):
 
 def chaotic(row):
     """By theory, which the row has unless it could not be measured."""
-    return row.get("rate_theory", math.inf) > CHAOTIC
+    theory = row.get("rate_theory")
+    return theory is None or theory > CHAOTIC
 
 
 def cost(cells, shared):

@@ -7,8 +7,11 @@ gradients of a ReLU net explode or vanish at He's variance.
 import functools
 import itertools
 import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from experiments.propagation.finite_width import variance_error
+from research.catalogues.catalogue import Catalogue
 from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
@@ -23,27 +26,39 @@ with lazily():
 
 SOURCE = "Hanin 2018, arXiv:1801.03744"
 REFERENCE = "constant"
-SHAPES = (REFERENCE, "alternating", "taper", "bottleneck")
 SIDE_BY_SIDE = 64  # nets in one call
 
 
-def reciprocals(shape, depth):
-    """1 / width of each layer [depth], relative to their sum."""
-    layer = np.arange(depth)
-    if shape == "alternating":  # 4 : 1
-        weights = np.where(layer % 2 == 0, 1.0, 4.0)
-    elif shape == "taper":  # the last layer a quarter as wide as the first
-        weights = 4.0 ** (layer / max(depth - 1, 1))
-    elif shape == "bottleneck":  # a quarter of β in one layer
-        weights = np.where(layer == depth // 2, (depth - 1) / 3, 1.0)
-    else:
-        weights = np.ones(depth)
-    return weights / np.sum(weights)
+class Shape(NamedTuple):
+    """How widths go along the layers.
+
+    weights: from the depth to 1 / width of each layer [depth], up to a factor.
+    """
+
+    name: str
+    weights: Callable[[int], Any]
+    source: str = "ours"
+
+
+SHAPES: Catalogue[Shape] = Catalogue(
+    "shape",
+    [
+        Shape(REFERENCE, lambda depth: np.ones(depth)),
+        Shape("alternating", lambda depth: np.where(np.arange(depth) % 2, 4.0, 1.0)),
+        Shape("taper", lambda depth: 4.0 ** np.linspace(0, 1, depth)),
+        # a quarter of β in one layer
+        Shape(
+            "bottleneck",
+            lambda d: np.where(np.arange(d) == d // 2, (d - 1) / 3, 1.0),
+        ),
+    ],
+)
 
 
 def widths(shape, depth, beta):
     """The layers' widths [depth], with Σ 1/width as near to β as whole units allow."""
-    return np.maximum(np.rint(1 / (beta * reciprocals(shape, depth))), 2).astype(int)
+    weights = SHAPES[shape].weights(depth)
+    return np.maximum(np.rint(np.sum(weights) / (beta * weights)), 2).astype(int)
 
 
 @functools.cache
@@ -233,7 +248,7 @@ STUDY = Study(
     question="Do nets of equal Σ 1/width have gradients that vary alike?",
     source=SOURCE,
     axes={
-        "shape": Axis("how widths go along the layers", SHAPES, dict.fromkeys(SHAPES)),
+        "shape": Axis("how widths go along the layers", tuple(SHAPES), SHAPES),
         "beta": Axis(
             "β, the sum of 1/width over hidden layers",
             (0.125, 0.25, 0.5),

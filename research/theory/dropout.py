@@ -19,7 +19,7 @@ from research.theory.mean_field import depth_scale, fixed_point
 from research.theory.quadrature import moments, pair
 
 
-class Layer(NamedTuple):
+class DropoutLayer(NamedTuple):
     """A layer's setting, and the length q that it keeps."""
 
     activation: Activation
@@ -31,15 +31,15 @@ class Layer(NamedTuple):
 
 def layer(
     activation: Activation, sigma_w2: float, sigma_b2: float, keep: float
-) -> Layer:
-    """The Layer at its length's fixed point. ValueError unless keep is in (0, 1]."""
+) -> DropoutLayer:
+    """The DropoutLayer at its length's fixed point. ValueError unless keep is in (0, 1]."""
     if not 0 < keep <= 1:
         raise ValueError(f"the share that is kept must be in (0, 1], not {keep}")
     q = fixed_point(activation, sigma_w2 / keep, sigma_b2).q
-    return Layer(activation, sigma_w2, sigma_b2, keep, q)
+    return DropoutLayer(activation, sigma_w2, sigma_b2, keep, q)
 
 
-def following(at: Layer, gap: float) -> float:
+def following(at: DropoutLayer, gap: float) -> float:
     """1 - c after the layer, of two passes whose correlation was c = 1 - gap."""
     activation, sigma_w2, sigma_b2, keep, q = at
     phi2 = float(moments(activation, q).phi2)
@@ -49,7 +49,7 @@ def following(at: Layer, gap: float) -> float:
 
 
 @functools.lru_cache(4096)
-def fixed_gap(at: Layer) -> float:
+def fixed_gap(at: DropoutLayer) -> float:
     """1 - c*: where two passes' correlation goes; 0 in an ordered net without dropout."""
     if at.keep == 1 and at.sigma_w2 * float(moments(at.activation, at.q).dphi2) <= 1:
         return 0.0
@@ -63,12 +63,12 @@ def fixed_gap(at: Layer) -> float:
     return float(brentq(spread, 1e-6, 1.0, xtol=1e-14)) ** 2  # pyright: ignore
 
 
-def rate(at: Layer) -> float:
+def rate(at: DropoutLayer) -> float:
     """χ_c = sigma_w2 E[φ′(u)φ′(v)] at c*: a difference from c* falls by it a layer."""
     return at.sigma_w2 * pair(at.activation, at.q, fixed_gap(at), order=1)
 
 
-def scale(at: Layer) -> float:
+def scale(at: DropoutLayer) -> float:
     """ξ_c = -1 / ln χ_c in layers: finite at any sigma_w2 with dropout.
 
     The c map is convex and leaves c = 1 downwards, so it meets c′ = c with a slope below
@@ -78,7 +78,7 @@ def scale(at: Layer) -> float:
     return depth_scale(rate(at))
 
 
-def gaps(at: Layer, gap: float, depth: int) -> np.ndarray:
+def gaps(at: DropoutLayer, gap: float, depth: int) -> np.ndarray:
     """1 - c of every state [depth + 1]."""
     path = [gap]
     for _ in range(depth):
@@ -95,7 +95,7 @@ def longest(
     return scales[best], float(sigma_w2[best])
 
 
-def small_noise_scale(at: Layer, curvature: float) -> float:
+def small_noise_scale(at: DropoutLayer, curvature: float) -> float:
     """ξ_c on the edge to leading order in 1 - keep; curvature: E[φ″²] at q."""
     phi2 = float(moments(at.activation, at.q).phi2)
     noise = at.sigma_w2 * (1 / at.keep - 1) * phi2 / at.q

@@ -55,7 +55,9 @@ def test_little_dropout_is_the_root_of_its_noise():
     for keep, error in ((1 - 1e-4, 0.03), (1 - 1e-6, 0.003)):
         q = mean_field.critical_sigma_w2(TANH, 0.05).q_star
         sigma_w2 = mean_field.critical_sigma_w2(TANH, 0.05).sigma_w2
-        at = dropout.Layer(TANH, sigma_w2 * keep, 0.05, keep, q)  # χ₁ is keep of 1
+        at = dropout.DropoutLayer(
+            TANH, sigma_w2 * keep, 0.05, keep, q
+        )  # χ₁ is keep of 1
         curvature = float(edge.moments(edge.slope_of(TANH), q).dphi2)
         expected = dropout.small_noise_scale(at, curvature)
         assert dropout.scale(at) == pytest.approx(expected, rel=error)
