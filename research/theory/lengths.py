@@ -160,7 +160,9 @@ def fixed_point(
     try:
         ln_q = _first_root(activation, sigma_w2, sigma_b2)
     except Unresolved as problem:
-        return FixedPoint(*[math.nan] * 3, "unresolved", False, str(problem))
+        return FixedPoint(
+            math.nan, math.nan, math.nan, "unresolved", False, str(problem)
+        )
     q_star, kind, reason = 1.0, "every length", "every length is kept"
     if ln_q == math.inf:
         q_star, kind, reason = math.inf, "infinite", "lengths grow without bound"
@@ -170,10 +172,9 @@ def fixed_point(
         q_star, kind, reason = math.exp(ln_q), "finite", ""
     at = moments(activation, q_star)
     slope, chi = float(sigma_w2 * at.curvature), float(sigma_w2 * at.dphi2)
-    if abs(slope) < NOISE * sigma_w2 * math.sqrt(
-        at.phi2 * at.dphi2 / max(q_star, TINY)
-    ):
-        slope = 0.0  # what is left of φφ′z, whose parts cancel
+    parts = sigma_w2 * math.sqrt(at.phi2 * at.dphi2 / max(q_star, TINY))
+    if abs(slope) < 100 * NOISE * parts:  # what is left of φφ′z, whose parts cancel
+        slope = 0.0
     converged = True
     ln_dphi2 = tabulated(activation).ln_dphi2(np.log([TINY, 2 * TINY, HUGE / 2, HUGE]))
     low, high = ln_dphi2[1] - ln_dphi2[0], ln_dphi2[3] - ln_dphi2[2]

@@ -126,6 +126,8 @@ def _correlation(
     if spread(1.0) < -NOISE:  # else c = 0 is kept: φ is odd and there is no bias
         gap = root_of(spread, (0.0, 1.0)) ** 2
     rate = sigma_w2 * pair(activation, fixed.q, gap, order=1) * shrunk
+    if rate < NOISE**2 * fixed.chi_1:  # squares of what is left of E[φ′ | z]
+        rate = 0.0
     return Correlation(1 - gap, gap, rate)
 
 

@@ -149,7 +149,7 @@ def halved(
         coarse = ((lost > 1e-6 * seen) & (lost > 1e-12 * whole[:, None])).any(0)
         sums += parts[:, ~coarse].sum(-1)
         if not coarse.any():
-            return Halved(*(sums[:4] / sums[4]).tolist(), finest)
+            return Halved(*map(float, sums[:4] / sums[4]), finest=finest)
         middle = (low + high)[coarse] / 2
         finest = min(finest, float((high - low)[coarse].min()) / 2)
         low, high = (
