@@ -103,11 +103,11 @@ def rotate(x: jax.Array) -> jax.Array:
     if size % 2:
         raise ValueError(f"rotary positions turn pairs of units: a head has {size}")
     angles = _angles(time, size // 2, x.dtype)[None, None]
-    pairs = x.reshape(*x.shape[:-1], size // 2, 2)
+    pairs = x.astype(angles.dtype).reshape(*x.shape[:-1], size // 2, 2)
     even, odd = pairs[..., 0], pairs[..., 1]
-    cosine, sine = (f(angles).astype(x.dtype) for f in (jnp.cos, jnp.sin))
+    cosine, sine = jnp.cos(angles), jnp.sin(angles)
     turned = jnp.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1)
-    return turned.reshape(x.shape)
+    return turned.reshape(x.shape).astype(x.dtype)
 
 
 class Attention(nn.Module):
