@@ -81,6 +81,8 @@ MISTAKES = [
     (["report", "/no/such/folder"], ["/no/such/folder", "no such folder"]),
     (["verify", "."], ["not a run's folder"]),
     (["compare", "/no/a", "/no/b"], ["/no/a"]),
+    (["reproduce", "gradient_flo"], ["no published table", "gradient_flow"]),
+    (["claims", "--read"], ["unknown flag --read"]),
 ]
 
 

@@ -147,7 +147,7 @@ def test_the_longest_comes_first_and_equals_stay_in_order():
         ("residual_growth", [1] * 12, 6),
         ("mup", [2] * 4, 4),
         ("trainable_depth", [3, 3], 2),
-        ("deepnorm_update", [1] * 3, 1),
+        ("deepnorm_update", [1] * 3, 3),
         ("he_against_xavier", [1] * 2, 2),
         ("shattered_gradients", [1] * 2, 2),
     ],
