@@ -81,6 +81,7 @@ def _committed(study: Study, folder: Folder, manifest: dict[str, Any]) -> Result
     ]
     if lacking:
         raise Refusal(
-            f"{folder.path}: rows.csv has no rows of {study.name} with {lacking[0]}"
+            f"{folder.path}: no rows of this version of {study.name}: rows.csv is "
+            f"without {lacking[0]}"
         )
     return Results(study, folder, rows, world, [])
