@@ -197,7 +197,7 @@ def cost(cells, shared):
 
 
 HERE = (
-    "200 nets at He's variance, biases of variance 1e-6, from one random input to another "
+    "400 nets at He's variance, biases of variance 1e-6, from one random input to another "
     "that is orthogonal, all kinks found exactly; nets no deeper than wide"
 )
 DIFFERS = "draws the same nets of up to three layers, MNIST's inputs and lines"
@@ -213,7 +213,7 @@ STUDY = Study(
             "hidden layers", (1, 2, 4, 8, 16), kind="integer", low=1, high=10**4
         ),
         "seeds": Axis(
-            "networks per cell", (200,), kind="integer", low=1, high=10**6, single=True
+            "networks per cell", (400,), kind="integer", low=1, high=10**6, single=True
         ),
     },
     sizes={
