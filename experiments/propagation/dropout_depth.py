@@ -287,7 +287,7 @@ STUDY = Study(
         "depth": Axis("layers", (40,), kind="integer", low=5, high=10**4, single=True),
         "width": Axis("units", (192,), kind="integer", low=2, high=10**5, single=True),
         "seeds": Axis(
-            "networks per cell", (48,), kind="integer", low=1, high=9999, single=True
+            "networks per cell", (128,), kind="integer", low=1, high=9999, single=True
         ),
     },
     sizes={
@@ -345,7 +345,7 @@ STUDY = Study(
             allows=about(1, within=0.25),
             published="the map's rate: ratio 1",
             scope=lambda row: row["keep"] < 1,
-            protocol="48 nets of 192 units; the rate of the layers in which theory's "
+            protocol="128 nets of 192 units; the rate of the layers in which theory's "
             "difference falls from 30 % to 5 %, over theory's in the same layers",
             differs="fits exponentials to wide nets' correlations",
             doubt=certain,
