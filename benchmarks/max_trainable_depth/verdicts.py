@@ -58,6 +58,12 @@ def _beside(row: Seen, against: Seen) -> Seen:
     return {**row, **gained, **doubtful}
 
 
+def _might_be_deeper(row: Seen) -> str:
+    """The doubts of a net that is no deeper than theory has it: of one that is there are
+    none, as more rates and steps make it no shallower."""
+    return doubts(row) if _beyond(row).value <= STEP else ""
+
+
 def _comparable(row: Seen) -> str:
     """Why two depths may say nothing of which net trains deeper."""
     return "both train at the deepest tried" if row["both_capped"] else doubts(row)
@@ -77,6 +83,7 @@ CLAIMS = (
         tag="S3",
         estimate=_beyond,
         allows=below(STEP),
+        doubt=_might_be_deeper,
         protocol=PROTOCOL,
         differs="MNIST, 300 units, one small rate",
         scope=lambda r: _bounded(r, "none"),
@@ -90,6 +97,7 @@ CLAIMS = (
         tag="S7",
         estimate=_beyond,
         allows=below(STEP),
+        doubt=_might_be_deeper,
         protocol=PROTOCOL,
         differs="MNIST and CIFAR-10, 10 to 50 epochs, rates from 1e-6",
         scope=lambda r: _bounded(r, "batch"),

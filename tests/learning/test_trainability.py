@@ -311,6 +311,15 @@ def test_what_the_cap_hides_is_undecided():
 
 
 @pytest.mark.parametrize("doubt", ["rate_at_edge", "unfinished"])
+def test_a_net_deeper_than_theory_has_it_needs_no_more_steps(doubt):
+    bound = next(c for c in max_trainable_depth.CLAIMS if "deepest-plain" in c.key)
+    row = {**PLAIN, "normalizer": "none", "theory_depth": 4.0, "cap": 64, doubt: True}
+    assert judge(bound, [{**row, "log2_depth": 4.0}]).word == "fails"
+    assert judge(bound, [{**row, "log2_depth": 1.0}]).word == "undecided"
+    assert judge(bound, [{**row, "log2_depth": 1.0, doubt: False}]).word == "holds"
+
+
+@pytest.mark.parametrize("doubt", ["rate_at_edge", "unfinished"])
 def test_a_net_that_failed_for_want_of_rates_or_steps_is_undecided(doubt):
     """Of a pair, the less deep one: the other is as deep at least as was seen."""
     assert judge(DEEPER, [{**PLAIN, doubt: True}, DEEP]).word == "undecided"
