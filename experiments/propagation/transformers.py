@@ -58,8 +58,8 @@ def depths_to(deepest, step):
     return np.asarray(depths, np.int32)
 
 
-def build(cell, active_depth):
-    """A net of layer norms and ReLUs with Xavier's variances.
+def build(cell, active_depth, normalizer="layer"):
+    """A net of ReLUs, and of layer norms by default, with Xavier's variances.
 
     active_depth: how many of its layers are run, which DeepNorm's scales refer to.
     """
@@ -74,7 +74,7 @@ def build(cell, active_depth):
         depth=cell["depth"],
         activation=RELU.phi,
         weights=contract.Weights(DRAWS[XAVIER.draw], gains),
-        normalizer=NORMALIZERS["layer"],
+        normalizer=NORMALIZERS[normalizer],
         outputs=10,
         active_depth=active_depth,
     )

@@ -38,6 +38,20 @@ FAMILIES = (
         "transformer:build_deepnorm",
         "Wang et al. 2022, DeepNet, arXiv:2203.00555",
     ),
+    *(
+        _transformer(
+            name,
+            f"pure_attention:{builder}",
+            "Dong, Cordonnier & Loukas 2021, arXiv:2103.03404",
+            normalizers=("none", "layer", "rms"),
+            kernels=kernels,
+        )
+        for name, builder, kernels in (
+            ("attention", "build", 4),
+            ("attention_skip", "build_skip", 4),
+            ("attention_feed", "build_feed", 12),  # without skips
+        )
+    ),
     _transformer(
         "transformer_decoder",  # causal, with rotary positions
         "transformer:build_decoder",
