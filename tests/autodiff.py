@@ -15,25 +15,27 @@ def by_autodiff(net, variables, x, loss):
     """
     start, _ = call(net.stem, variables.stem, x)
     fed = isinstance(start, Fed)
+
+    def now(stage, index):
+        """What a layer is called with beside the state, if anything."""
+        each = start.inputs if fed else stage.fed
+        return {} if each is None else {INPUTS: each[index]}
+
     layers = [
-        (
-            stage.layer,
-            layer_at(stage, stacked, index)
-            | ({INPUTS: start.inputs[index]} if fed else {}),
-        )
+        (stage.layer, layer_at(stage, stacked, index) | now(stage, index))
         for stage, stacked in zip(net.stages, variables.stages, strict=True)
         for index in range(stage.depth)
     ]
-    start = start.state if fed else start
+    first = start.state if fed else start
 
     def run(nudges, params):
-        states = [jax.tree.map(jnp.add, start, nudges[0])]
+        states = [jax.tree.map(jnp.add, first, nudges[0])]
         for (layer, arrays), now, nudge in zip(layers, params, nudges[1:], strict=True):
             after, _ = call(layer, {**arrays, "params": now}, states[-1])
             states.append(jax.tree.map(jnp.add, after, nudge))
         return loss(call(net.head, variables.head, states[-1])[0])
 
-    shapes = [jax.eval_shape(lambda: start)]
+    shapes = [jax.eval_shape(lambda: first)]
     for layer, arrays in layers:
         shapes.append(
             jax.eval_shape(

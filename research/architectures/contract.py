@@ -83,6 +83,8 @@ class Stage(NamedTuple):
       is between again for the gradient. None: it keeps all that the gradient needs.
     before: how many layers of one stack the stages before this one have, where it was
       cut into several: layers are then drawn as they would be in the whole.
+    fed: [depth], a number for each layer, which is called with it beside the state; for
+      what is neither learned nor the same in all layers.
     """
 
     layer: nn.Module
@@ -91,6 +93,7 @@ class Stage(NamedTuple):
     frugal: bool = False
     segment: int | None = None
     before: int = 0
+    fed: Any = None
 
 
 class Architecture(NamedTuple):
@@ -160,6 +163,8 @@ def init(key: jax.Array, net: Architecture, x: jax.Array) -> Variables:
         state, now = _zeros(h), ()
         if isinstance(state, Fed):
             state, now = state.state, (jax.tree.map(lambda a: a[0], state.inputs),)
+        elif stage.fed is not None:
+            now = (stage.fed[0],)
 
         def init_layer(index, layer=stage.layer, key=key_stage, example=(state, *now)):
             h, *now = example
@@ -243,6 +248,8 @@ def _repeated(
         raise ValueError(f"{name} is tied: its layers cannot share statistics")
     if keys is not None:
         keywords = {**keywords, "key": keys[0] if once else keys}
+    if stage.fed is not None:
+        keywords = {**keywords, "now": stage.fed[0] if once else stage.fed}
     return Link(
         name,
         apply,

@@ -57,7 +57,12 @@ def _apart(stage: Stage) -> list[Stage]:
     if stage.tied:
         return [stage]
     return [
-        stage._replace(depth=1, segment=None, before=stage.before + index)
+        stage._replace(
+            depth=1,
+            segment=None,
+            before=stage.before + index,
+            fed=None if stage.fed is None else stage.fed[index : index + 1],
+        )
         for index in range(stage.depth)
     ]
 

@@ -35,6 +35,11 @@ FAMILIES = (
         "He, Zhang, Ren & Sun 2016, Identity Mappings, arXiv:1603.05027",
     ),
     _cifar(
+        "resnet_stochastic",
+        "stochastic:build",
+        "Huang, Sun, Liu, Sedra & Weinberger 2016, arXiv:1603.09382",
+    ),
+    _cifar(
         "resnet_fixup",
         "unnormalized:build_fixup",
         "Zhang, Dauphin & Ma 2019, Fixup, arXiv:1901.09321",
