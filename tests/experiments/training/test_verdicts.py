@@ -17,6 +17,7 @@ from experiments.training import (
     highway,
     mup,
     relu_against_tanh,
+    residual_remedies,
     rezero,
 )
 from research.catalogues.optimizers import OPTIMIZERS
@@ -27,7 +28,15 @@ from research.study.claims import judge
 from research.study.declaration import chosen_values, grid
 
 STUDIES = [
-    module.STUDY for module in (degradation, highway, mup, relu_against_tanh, rezero)
+    module.STUDY
+    for module in (
+        degradation,
+        highway,
+        mup,
+        relu_against_tanh,
+        residual_remedies,
+        rezero,
+    )
 ]
 
 
