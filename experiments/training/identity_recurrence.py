@@ -1,0 +1,242 @@
+"""Does a ReLU net that begins as the identity remember as long as an LSTM?
+
+Source: Le, Jaitly & Hinton 2015, A Simple Way to Initialize Recurrent Networks of
+Rectified Linear Units, arXiv:1504.00941, section 4.1: the adding problem, two marked
+numbers of a long sequence, whose sum is asked at its end. Always answering 1 has a mean
+squared error of 1/6.
+
+The recurrent kernel is the identity and input weights are as small as theirs, of standard
+deviation 0.001. An LSTM, and tanh and ReLU nets of Glorot's and He's variance, stand beside
+it. Adam here, gradients clipped to norm 1, and the best rate of each net by training loss.
+"""
+
+import functools
+
+from experiments.training import pairs
+from experiments.training.pairs import rates, whole
+from research.catalogues.catalogue import Catalogue
+from research.datasets import DATASETS
+from research.lazy import lazily
+from research.study import claims, trials
+from research.study.axes import Axis
+from research.study.claims import Claim
+from research.study.declaration import Figure, Study
+from research.study.estimates import below, mean
+from research.study.tables import Mark, Table, number
+
+with lazily():
+    import numpy as np
+
+    from research.datasets import sequences
+
+SOURCE = "Le, Jaitly & Hinton 2015, arXiv:1504.00941"
+TRIVIAL = 1 / 6  # `sequences.ADDING_BASELINE`, which a test compares
+LEARNED = TRIVIAL / 2  # what has not fallen to it has remembered next to nothing
+WITHIN = TRIVIAL / 10  # what "comparable" allows
+FEATURES = 2  # the number, and its mark
+NETS = {
+    "identity ReLU": ("rnn_identity", "relu", "he_normal", 0.001**2 * FEATURES),
+    "LSTM": ("lstm", "tanh", "glorot_normal", None),
+    "tanh": ("rnn", "tanh", "glorot_normal", None),
+    "ReLU": ("rnn", "relu", "he_normal", None),
+}
+LAGS = {DATASETS[name].shape[0]: name for name in DATASETS if name.startswith("adding")}
+
+
+def settings(cell):
+    architecture, activation, initializer, sigma_w2 = NETS[cell["net"]]
+    return {
+        "architecture": architecture,
+        "activation": activation,
+        "initializer": initializer,
+        "sigma_w2": sigma_w2,
+        "depth": cell["lag"],  # depth is time
+        "dataset": LAGS[cell["lag"]],
+        "optimizer": "adam",
+        "clip": 1.0,
+    }
+
+
+def identity(rows):
+    """The identity's best row at each lag."""
+    return pairs.choices(
+        [row for row in rows if row["net"] == "identity ReLU"], ("lag",), "loss"
+    )
+
+
+def missed(row):
+    """The mean squared error of what was not trained on."""
+    return row["test_loss"]
+
+
+def beside(rows):
+    """Test error of the identity over the LSTM's, and the smaller of both, by lag."""
+    names = ("LSTM", "identity ReLU")
+    spread = pairs.deviation("test_loss")
+    return pairs.versus(rows, "net", names, ("lag",), missed, spread, "loss")
+
+
+def slow(row):
+    """Doubts of the identity's row: what has learned needs no further steps."""
+    wanting = row.get("unfinished") and row["test_loss"] > LEARNED
+    return claims.doubts({**row, "unfinished": wanting})
+
+
+def comparable(row):
+    """Doubts of a pair; two nets that have learned nothing are no comparison."""
+    if min(row["first"], row["second"]) > LEARNED:
+        return "neither has learned anything"
+    return pairs.no_worse(WITHIN)(row)
+
+
+def tables(rows):
+    by = ("net", "lag")
+
+    def line(row):
+        known = row.get("test_loss") is not None
+        bad = not known or row["test_loss"] > LEARNED
+        text = pairs.between(row, "test_loss") if known else row["status"]
+        return (
+            *(str(row[name]) for name in by),
+            number(row["learning_rate"]),
+            Mark(text, "bad" if bad else "good"),
+            number(row.get("train_loss")),
+            str(row["seeds"]),
+        )
+
+    headers = (*by, "best rate", "test error", "training error", "n")
+    title = "Mean squared error of the sum (always answering 1: 0.167)"
+    body = tuple(line(row) for row in pairs.best(rows, by, "loss"))
+    each = "Training error at each learning rate"
+    return [
+        Table(title, headers, body),
+        pairs.rate_table(rows, by, pairs.loss, each, "loss"),
+    ]
+
+
+def draw_figures(rows, profiles):
+    caption = (
+        "Mean squared error of each net at its best learning rate, by the length of the "
+        "sequence: mean and range over seeds. The dashed line is always answering 1."
+    )
+    return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
+
+
+def _draw(rows, profiles):
+    lags = sorted({row["lag"] for row in rows})
+    figure, panels = pairs.panels(len(lags), width=4.6)
+    for axes, lag in zip(panels, lags, strict=True):
+        rows_of_lag = [row for row in rows if row["lag"] == lag]
+        chosen = pairs.best(rows_of_lag, ("net",), "loss")
+
+        def label(row):
+            return f"{row['net']} (rate {row['learning_rate']:.2g})"
+
+        pairs.draw_curves(axes, chosen, profiles, label)
+        axes.axhline(sequences.ADDING_BASELINE, color="black", lw=0.8, ls=(0, (4, 3)))
+        axes.set_title(f"{lag} steps", loc="left")
+        axes.set_ylim(0, 2 * np.float64(TRIVIAL))
+        axes.legend(fontsize=7, frameon=False)
+    panels[0].set_ylabel("mean squared error")
+    return figure
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return trials.measure(cells, memory, settings, pairs.measured)
+
+
+PROTOCOL = (
+    "the adding problem, 32 units, 20,000 sequences, some thousand steps of Adam, "
+    "gradients clipped to norm 1, the best rate of each net by its training error"
+)
+DIFFERS = (
+    "sequences of 150 steps and more, wider nets, SGD, rates and clipping searched, output "
+    "weights as small as the input's"
+)
+
+STUDY = Study(
+    name="identity_recurrence",
+    kind="experiment",
+    question="Does a ReLU net that begins as the identity remember as long as an LSTM?",
+    source=SOURCE,
+    axes={
+        "net": Axis(
+            "how the state is carried on",
+            tuple(NETS),
+            Catalogue("net", [pairs.Method(name, SOURCE) for name in NETS]),
+        ),
+        "lag": whole("steps of time", (50,), low=50, single=False),
+        "learning_rate": rates((0.0003, 0.001, 0.003, 0.01)),
+        "width": whole("units", (32,)),
+        "batch": whole("sequences per step", (32,), low=2),
+        "steps": whole("steps of training", (6000,)),
+        "seeds": whole("runs per cell", (5,)),
+    },
+    sizes={
+        "smoke": {
+            "width": (8,),
+            "steps": (20,),
+            "learning_rate": (0.003,),
+            "seeds": (3,),
+        },
+        "full": {
+            "lag": (50, 200, 750),
+            "width": (100,),
+            "steps": (100_000,),
+            "seeds": (10,),
+        },
+    },
+    sweep=pairs.sweep(lambda row: (row["net"], row["lag"]), "loss"),
+    plan=trials.plan(settings),
+    measure="experiments.training.identity_recurrence:measure",
+    columns=tuple(
+        "net lag learning_rate width seeds status reason diverged diverged_at train_loss "
+        "train_loss_low train_loss_high test_loss test_loss_low test_loss_high "
+        "unfinished".split()
+    ),
+    claims=(
+        Claim(
+            "le2015.identity-relu-learns-adding",
+            "an identity-initialised ReLU net learns the adding problem: its test error "
+            "is half of that of always answering 1, or less",
+            f"{SOURCE}, abstract, section 4.1",
+            tag="S32",
+            estimate=lambda row: mean(
+                row["test_loss"], row["test_loss_se"], row["seeds"]
+            ),
+            allows=below(LEARNED),
+            doubt=slow,
+            scope=lambda row: True,
+            of=identity,
+            protocol=PROTOCOL,
+            differs=DIFFERS,
+            label=("net", "lag"),
+            published="comparable to an LSTM, which learns it",
+        ),
+        Claim(
+            "le2015.identity-relu-as-lstm",
+            "on the adding problem an identity-initialised ReLU net has a test error at "
+            "most a sixtieth above an LSTM's, of a sixth of always answering 1",
+            f"{SOURCE}, abstract, section 4.1",
+            tag="S32",
+            estimate=pairs.gap,
+            allows=below(WITHIN),
+            doubt=comparable,
+            scope=lambda row: True,
+            of=beside,
+            protocol=PROTOCOL,
+            differs=DIFFERS,
+            label=("net", "lag"),
+            published="comparable",
+        ),
+    ),
+    tables=tables,
+    figures=draw_figures,
+    compile_seconds=6.0,
+)
+
+if __name__ == "__main__":
+    from research.cli.main import script
+
+    script(STUDY.name)
