@@ -15,7 +15,7 @@ from research.catalogues.initializers import INITIALIZERS
 from research.catalogues.normalizers import NORMALIZERS
 from research.datasets import FLOAT_CLASSES
 from research.lazy import lazily
-from research.study import families
+from research.study import families, fixed_points
 from research.study.axes import Axis
 from research.study.claims import Claim, Seen
 from research.study.declaration import Cell, Cost, Measured, Plan, Shared, Study
@@ -138,8 +138,7 @@ def _case(row: Seen, activation: str, initializer: str) -> bool:
 
 
 LOG10_2 = 0.30102999566398120
-# Decades per layer: 5 % of the gradient. 64 units miss by up to 5/(4·64·ln 10) = 0.0085.
-WITHIN = 0.02
+WITHIN = fixed_points.RATE_WITHIN
 HERE = "digits, {} of 64 units, 3 drawn nets, at initialisation"
 PLAIN = HERE.format("plain nets")
 
@@ -164,7 +163,7 @@ CLAIMS = (
         ),
         published="½ log10 χ₁: gap 0",
         allows=about(0.0, within=WITHIN),
-        scope=lambda r: _plain(r) and r["depth"] >= 50 and families.at_fixed_point(r),
+        scope=lambda r: _plain(r) and fixed_points.arrived(r),
     ),
     Claim(
         "de2020.relu-block-doubles-gradient",

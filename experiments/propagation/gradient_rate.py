@@ -9,7 +9,7 @@ from experiments.propagation import nets
 from research.catalogues.activations import ACTIVATIONS
 from research.lazy import lazily
 from research.report import figures
-from research.study import families
+from research.study import fixed_points
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Headline, Measured, Study
@@ -54,7 +54,7 @@ def headline(rows):
     if not known:
         return Headline("Theory has no rate for any of these nets.")
     near = [row for row in known if off(row) <= WITHIN]
-    arrived = [row for row in known if abs(row["drift"] or 0.0) < families.ARRIVED]
+    arrived = [row for row in known if fixed_points.arrived(row)]
     worst = max(arrived or known, key=off)
     good = out_of(len(near), len(known), "nets")
     at = f"σ_w = {worst['sigma_w']:g}"
@@ -105,7 +105,7 @@ def _draw(rows):
     known = [r for r in rows if r.get("log10_slope_theory") is not None]
     known = [r for r in known if r.get("log10_slope") is not None]
     for scoped, colour in ((False, "#bbbbbb"), (True, "#1f5f99")):
-        points = [r for r in known if families.at_fixed_point(r) is scoped]
+        points = [r for r in known if fixed_points.arrived(r) is scoped]
         axes.errorbar(
             [r["log10_slope_theory"] for r in points],
             [r["log10_slope"] for r in points],
@@ -131,8 +131,7 @@ def _draw(rows):
     return figure
 
 
-# Decades per layer: 5 % of the gradient. 64 units miss by up to 5/(4·64·ln 10) = 0.0085.
-WITHIN = 0.02
+WITHIN = fixed_points.RATE_WITHIN
 
 
 def measure(cells, shared, memory):
@@ -199,7 +198,7 @@ STUDY = Study(
             ),
             published="½ log10 χ₁: gap 0",
             allows=about(0.0, within=WITHIN),
-            scope=families.at_fixed_point,
+            scope=fixed_points.arrived,
             label=("activation", "sigma_w"),
         ),
     ),

@@ -19,17 +19,6 @@ class NetworkCost(NamedTuple):
     layer_seconds: float
 
 
-ARRIVED = 0.2  # decades between a length and its fixed point that count as none
-
-
-def at_fixed_point(row: Mapping[str, Any]) -> bool:
-    """Whether a plain net's length ends, by theory, at a fixed point that is finite."""
-    length, q_star = row["log10_length_theory"], row["q_star"]
-    if length is None or not isinstance(q_star, int | float):
-        return False
-    return 0 < q_star < math.inf and abs(length - math.log10(q_star)) < ARRIVED
-
-
 def cost(cell: Mapping[str, Any], capacity: int) -> NetworkCost:
     """What a network drawn with `capacity` layers costs to probe.
 
