@@ -317,7 +317,7 @@ STUDY = Study(
             "seeds": (16,),
         },
     },
-    plan=transformers.plan(seconds=3.0),
+    plan=transformers.plan(layer_seconds=1e-2),
     measure="experiments.propagation.rank_collapse:measure",
     columns=tuple(
         "net depth width batch seeds status reason decades_per_layer "
