@@ -5,7 +5,7 @@ import math
 from experiments.training import pairs
 from experiments.training.pairs import loss
 from research.lazy import lazily
-from research.study.claims import Claim, certain
+from research.study.claims import Claim, after_steps, certain
 from research.study.estimates import about, above, below
 from research.study.plan import grouped
 
@@ -179,6 +179,7 @@ CLAIMS = (
         allows=about(0.0, within=STEP),
         protocol=TRAINING,
         differs=DIFFERS,
+        doubt=after_steps,
         published="log2 of the rates' ratio: 0",
         scope=lambda row: row["parametrization"] == "maximal update",
         label=("parametrization", "width"),
@@ -194,6 +195,7 @@ CLAIMS = (
         allows=below(-STEP),
         protocol=TRAINING,
         differs=DIFFERS,
+        doubt=after_steps,
         published="log2 of the rates' ratio: below −1",
         scope=lambda row: row["parametrization"] == "standard",
         label=("parametrization", "width"),

@@ -62,14 +62,6 @@ def spread(row):
     return deviation("train_loss")(row) / max(loss(row), 1e-12)
 
 
-def after_so_many_steps(row):
-    """The doubts of a claim on the loss after a number of steps, chosen rates included.
-
-    What a net would come to with more of them is no part of it.
-    """
-    return claims.doubts({**row, "unfinished": False})
-
-
 def rivals(rows):
     """ReZero's best rate against every other net's."""
     others = [name for name in NETS if name != "rezero"]
@@ -209,7 +201,7 @@ STUDY = Study(
             allows=above(0.0),
             protocol=PROTOCOL,
             differs=DIFFERS + ", its rate alone",
-            doubt=after_so_many_steps,
+            doubt=claims.after_steps,
             published="ln of losses' ratio: above 0",
             scope=lambda row: True,
             label=("net", "depth"),

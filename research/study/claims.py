@@ -34,6 +34,14 @@ def doubts(row: Seen) -> str:
     return ", ".join(reasons + [UNFINISHED] * bool(row.get("unfinished")))
 
 
+def after_steps(row: Seen) -> str:
+    """The doubts of a claim on what a number of steps gives: of the choice of rates alone.
+
+    There the paper compares losses after so many steps, of nets that are all learning.
+    """
+    return EDGE if row.get("rate_at_edge") else ""
+
+
 def certain(row: Seen) -> str:
     """No doubt: of what is measured before any training."""
     return ""

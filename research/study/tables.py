@@ -1,5 +1,6 @@
 """Tables: what a study's author makes from rows, to be shown in any form."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -31,12 +32,16 @@ def number(value: Any, digits: int = 3, scale: float = 1.0) -> str:
 
     >>> number(-0.150512), number(None), number(1024), number(-2.4e-17)
     ('-0.151', '-', '1024', '0')
+    >>> number(float("-inf")), number(float("nan"))
+    ('-∞', '-')
     """
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
+        if not math.isfinite(value):
+            return "-" if math.isnan(value) else "∞" if value > 0 else "-∞"
         if abs(value) < NEGLIGIBLE * scale:
             return "0"
         if value == int(value) and abs(value) < 1e6:
