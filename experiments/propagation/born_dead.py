@@ -12,8 +12,9 @@ from research.report import figures
 from research.study import estimates
 from research.study.axes import Axis
 from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Measured, Plan, Study
+from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
 from research.study.estimates import above, share
+from research.study.headlines import counted, listed, measured, of_deepest
 from research.study.tables import Table, number
 
 with lazily():
@@ -108,6 +109,26 @@ def _measured(cell, dead):
         "doublings": depth / 2 ** cell["width"],
     }
     return Measured("ok", "", values, {})
+
+
+def headline(rows):
+    """How many of the deepest nets are born dead, by width, and the first to be."""
+    done = measured(rows)
+    biases = min(row["sigma_b2"] for row in done)
+    deep = [row for row in of_deepest(done) if row["sigma_b2"] == biases]
+    if not deep:  # with these biases only shallower ones were looked at
+        deep = of_deepest(done)
+    shares = [
+        f"{row['born_dead']:.1%} of {counted(row['width'], 'unit')}" for row in deep
+    ]
+    worst = max(done, key=lambda row: (row["born_dead"], -row["depth"], row["width"]))
+    return Headline(
+        f"With {counted(deep[0]['depth'], 'layer')} (σ_b² = {deep[0]['sigma_b2']:g}) "
+        f"nets are born dead: {listed(shares, 8)}.",
+        f"Worst: {counted(worst['depth'], 'layer')} of "
+        f"{counted(worst['width'], 'unit')}, σ_b² = {worst['sigma_b2']:g}: "
+        f"{worst['born_dead']:.1%} dead.",
+    )
 
 
 def tables(rows):
@@ -221,6 +242,7 @@ STUDY = Study(
             label=("width", "sigma_b2", "depth"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=2.0,

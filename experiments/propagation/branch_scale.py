@@ -22,8 +22,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Measured, Plan, Study
+from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
 from research.study.estimates import about, mean
+from research.study.headlines import counted, listed, measured
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -123,6 +124,32 @@ def branches(cell):
     return Measured("ok", "", values, {"log10_ratio": curves, "block": depth})
 
 
+def headline(rows):
+    """By which power of depth branches shrink, and the one farthest from theory."""
+    done = measured(rows)
+    powers = [f"l^{row['power']:+.2f} in {net(row)}" for row in done]
+    answer = f"At block l a branch's size over its skip's goes as {listed(powers, 4)}"
+    known = [row for row in done if row["normalizer"] in SLOPES]
+    if not known:
+        return Headline(f"{answer}.")
+    worst = max(known, key=off)
+    return Headline(
+        f"{answer}.",
+        f"Farthest from theory ({SLOPES[worst['normalizer']]:+g}): {net(worst)} of "
+        f"{counted(worst['depth'], 'block')}, by {off(worst):.2f}.",
+    )
+
+
+def net(row):
+    norm = "no norm" if row["normalizer"] == "none" else f"{row['normalizer']} norm"
+    return f"{row['architecture']} with {norm}"
+
+
+def off(row):
+    """By how much a power misses theory's; 0 where there is none."""
+    return abs(row["power"] - SLOPES.get(row["normalizer"], row["power"]))
+
+
 def tables(rows):
     def line(row):
         names = ("architecture", "normalizer", "depth")
@@ -132,11 +159,10 @@ def tables(rows):
                 Mark(row["status"], "bad"),
                 "-",
             )
-        off = abs(row["power"] - SLOPES.get(row["normalizer"], row["power"]))
         text = f"{row['power']:+.3f} ± {row['power_se'] or 0:.3f}"
         return (
             *(str(row[name]) for name in names),
-            Mark(text, "good" if off <= WITHIN else "bad"),
+            Mark(text, "good" if off(row) <= WITHIN else "bad"),
             number(10 ** row["log10_last"]),
         )
 
@@ -265,6 +291,7 @@ STUDY = Study(
             "power 0",
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=5.0,

@@ -16,8 +16,9 @@ from research.report import figures
 from research.study import families
 from research.study.axes import Axis
 from research.study.claims import Claim, certain
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import about, exact, mean
+from research.study.headlines import counted, listed, measured, out_of
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -30,6 +31,7 @@ SOURCE = "Hayou, Doucet & Rousseau 2019, arXiv:1902.06853"
 RELU_LIKE = ("relu", "leaky_relu")  # λx above 0 and βx below
 C2 = "tanh lecun_tanh sigmoid erf sin gelu silu mish".split()  # smooth everywhere
 START = 1.0  # 1 - c, before the first layer of the iterated map
+WITHIN = 0.05  # of a power
 BELOW = 0.9  # σ_w² as a multiple of the critical one, for the baseline
 
 
@@ -105,6 +107,30 @@ def sampled(gaps):
     """(layer, 1 - c) [2, points], evenly in the layer's logarithm."""
     layers = np.unique(np.geomspace(1, len(gaps) - 1, 60).astype(int))
     return np.stack([layers, gaps[layers]])
+
+
+def headline(rows):
+    """By which power of depth 1 - c falls, in how many activations, and which is off."""
+    done = measured(rows)
+    near = [row for row in done if off(row) <= WITHIN]
+    laws = {}
+    for row in sorted(done, key=lambda row: -row["power_theory"]):
+        laws.setdefault(row["power_theory"], []).append(row["activation"])
+    named = (f"1/l^{power:g} in {listed(names)}" for power, names in laws.items())
+    worst = max(done, key=off)
+    return Headline(
+        f"On the edge of chaos 1 − c falls as theory says, {listed(named)}, in "
+        f"{out_of(len(near), len(done), 'activations')} (the power to {WITHIN:g}, after "
+        f"{counted(done[0]['iterates'], 'layer')} of the map).",
+        f"Farthest from theory: {worst['activation']}, l^{-worst['power']:.3g}; nets of "
+        f"{counted(worst['depth'], 'layer')} keep {worst['net_ratio']:.3g} of the map's "
+        "difference.",
+    )
+
+
+def off(row):
+    """By how much a power misses theory's."""
+    return abs(row["power"] - row["power_theory"])
 
 
 def tables(rows):
@@ -240,7 +266,7 @@ STUDY = Study(
             f"{SOURCE}, on the edge of chaos",
             tag="S35",
             estimate=lambda row: exact(row["power"]),
-            allows=about(2, within=0.05),
+            allows=about(2, within=WITHIN),
             published="power 2",
             scope=lambda row: row["activation"] in RELU_LIKE,
             protocol=MAP,
@@ -254,7 +280,7 @@ STUDY = Study(
             f"{SOURCE}, on the edge of chaos",
             tag="S35",
             estimate=lambda row: exact(row["power"]),
-            allows=about(1, within=0.05),
+            allows=about(1, within=WITHIN),
             published="power 1",
             scope=lambda row: row["activation"] in C2,
             protocol=MAP,
@@ -295,6 +321,7 @@ STUDY = Study(
             label=("activation",),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=6.0,

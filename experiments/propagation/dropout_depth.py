@@ -14,8 +14,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Measured, Plan, Study
+from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
 from research.study.estimates import about, exact, mean
+from research.study.headlines import listed, measured
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -154,6 +155,33 @@ def _difference(h):
     return jnp.mean(jnp.sum(unit[0] * (unit[1] - unit[2]), axis=-1))
 
 
+def headline(rows):
+    """How deep correlations reach with dropout at best, and the net farthest from it."""
+    done = measured(rows)
+    reach = {}
+    for row in sorted(done, key=lambda row: -row["keep"]):
+        longest = max(row["xi_longest_fine"], reach.get(row["keep"], 0.0))
+        reach[row["keep"]] = longest
+    dropped = {keep: xi for keep, xi in reach.items() if keep < 1}
+    scales = (f"{xi:.3g} layers where {keep:g} is kept" for keep, xi in dropped.items())
+    answer = "No row has dropout"
+    if dropped:
+        answer = (
+            "With dropout the longest depth scale ξ_c at any σ_w² is finite: "
+            f"{listed(scales, 8)}"
+        )
+    timed = [row for row in done if row.get("rate")]
+    if not timed:
+        return Headline(f"{answer}.")
+    worst = max(timed, key=lambda row: abs(row["rate"] / row["rate_theory"] - 1))
+    return Headline(
+        f"{answer}.",
+        f"Farthest from theory: {worst['activation']} at {worst['of_critical']:g} × the "
+        f"critical σ_w², {worst['keep']:g} kept: nets converge "
+        f"{worst['rate'] / worst['rate_theory']:.3g} times as fast.",
+    )
+
+
 def tables(rows):
     """Depth scales by σ_w² and share kept; then the rates that were measured."""
     keeps = sorted({row["keep"] for row in rows}, reverse=True)
@@ -175,7 +203,7 @@ def tables(rows):
         for name in dict.fromkeys(row["activation"] for row in rows)
         for word, c in ((COARSE, "xi_longest_coarse"), (FINE, "xi_longest_fine"))
     )
-    measured = tuple(
+    rates = tuple(
         (
             row["activation"],
             number(row["of_critical"]),
@@ -192,7 +220,7 @@ def tables(rows):
         Table(
             "How fast two inputs' difference falls, in nets: −d ln/d layer",
             (*headers[:2], "keep", "layers", "rate", "theory there", "1/ξ_c"),
-            measured,
+            rates,
         ),
     ]
 
@@ -352,6 +380,7 @@ STUDY = Study(
             label=("activation", "of_critical", "keep"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=2.0,

@@ -17,8 +17,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Measured, Plan, Study
+from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
 from research.study.estimates import above, below, mean
+from research.study.headlines import counted, listed, measured, of_deepest
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -139,6 +140,26 @@ def powers(rows):
         }
         fitted.append({**of[-1], **power})
     return fitted
+
+
+def headline(rows):
+    """The late rank of the widest nets, and the net that keeps the least of its width."""
+    done = measured(rows)
+    wide = of_deepest(done, "width")
+    ranks = [f"{row['rank']:.3g} in {net(row)}" for row in wide]
+    worst = min(done, key=lambda row: row["rank"] / row["width"])
+    return Headline(
+        f"After {counted(wide[0]['depth'], 'layer')} the states of {wide[0]['width']:,} "
+        f"examples have a soft rank of {listed(ranks, 8)}; 1 would be all alike, random "
+        f"ones have {wide[0]['rank_random']:g}.",
+        f"Worst: {net(worst)} with {counted(worst['width'], 'unit')}, "
+        f"{worst['rank']:.3g} from {worst['rank_first']:.3g}.",
+    )
+
+
+def net(row):
+    norm = "no norm" if row["normalizer"] == "none" else f"{row['normalizer']} norm"
+    return f"{row['activation']} nets with {norm}"
 
 
 def tables(rows):
@@ -296,6 +317,7 @@ STUDY = Study(
             label=("activation",),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=3.0,

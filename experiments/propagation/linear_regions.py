@@ -13,8 +13,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Measured, Plan, Study
+from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
 from research.study.estimates import about, mean
+from research.study.headlines import counted, measured, of_deepest
 from research.study.tables import Table, number
 
 with lazily():
@@ -121,6 +122,35 @@ def growth(axis):
 
 def power(row):
     return mean(row["power"], row["power_se"], row["seeds"])
+
+
+def headline(rows):
+    """How regions and neurons grow with depth in the widest nets, and the farthest off."""
+    done = measured(rows)
+    wide = sorted(of_deepest(done, "width"), key=lambda row: row["depth"])
+    first, last = wide[0], wide[-1]
+    answer = (
+        f"With {counted(last['depth'], 'layer')} of {counted(last['width'], 'unit')} a "
+        f"line meets {last['regions']:.4g} linear regions"
+    )
+    if first["depth"] < last["depth"]:
+        answer += (
+            f", {last['regions'] / first['regions']:.3g} times as many as with "
+            f"{first['depth']:,}; neurons are {last['neurons'] / first['neurons']:.3g} "
+            f"times as many, and 2^depth would be "
+            f"{2.0 ** (last['depth'] - first['depth']):,.6g} times"
+        )
+    worst = max(done, key=lambda row: abs(math.log(of_theory(row))))
+    return Headline(
+        f"{answer}.",
+        f"Farthest from 1 + neurons/2: {counted(worst['depth'], 'layer')} of "
+        f"{counted(worst['width'], 'unit')}, {of_theory(worst):.3g} of it.",
+    )
+
+
+def of_theory(row):
+    """Regions over those of wide nets."""
+    return row["regions"] / row["regions_theory"]
 
 
 def tables(rows):
@@ -262,6 +292,7 @@ STUDY = Study(
             label=("width", "depth"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=0.0,

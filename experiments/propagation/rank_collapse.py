@@ -21,8 +21,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim, certain
-from research.study.declaration import Figure, Measured, Study
+from research.study.declaration import Figure, Headline, Measured, Study
 from research.study.estimates import above, mean
+from research.study.headlines import listed, measured, of_deepest
 from research.study.tables import Mark, Table
 
 with lazily():
@@ -187,6 +188,24 @@ def sizes(h):
     r, _ = residual(h)
     share = np.linalg.norm(r, axis=(2, 3)) / np.linalg.norm(h, axis=(2, 3))
     return np.mean(np.log10(np.maximum(share, np.finfo(np.float32).eps)), axis=1)
+
+
+def headline(rows):
+    """In which nets steps become equal, by layers, and where they do so soonest."""
+    deep = of_deepest(measured(rows))
+    falling = [row for row in deep if row["decades_per_layer"] < STOPPED]
+    standing = [row["net"] for row in deep if row not in falling]
+    worst = min(deep, key=lambda row: row["decades_per_layer"])
+    power = worst.get("power")
+    cubic = (
+        "" if power is None else f", each residual the one before to the {power:.2f}"
+    )
+    return Headline(
+        f"Through {deep[0]['depth']:,} layers the steps of a sequence become equal, by "
+        f"{-STOPPED:g} decades a layer or more, in "
+        f"{listed((row['net'] for row in falling), 8)}; not in {listed(standing, 8)}.",
+        f"Worst: {worst['net']}, {worst['decades_per_layer']:+.2f} decades a layer{cubic}.",
+    )
 
 
 def tables(rows):
@@ -360,6 +379,7 @@ STUDY = Study(
             differs=STOPS,
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=8.0,

@@ -15,8 +15,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Measured, Plan, Study
+from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
 from research.study.estimates import about, mean
+from research.study.headlines import counted, measured, out_of
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -30,6 +31,7 @@ with lazily():
 
 SOURCE = "Raghu et al. 2017, arXiv:1606.05336"
 POINTS = 64  # on the circle
+STEADY = 0.25  # of ½ ln χ₁: what the rate's halves may differ by
 CHAOTIC = 0.1  # ½ ln χ₁ by theory, from which on a net is deep in chaos
 
 
@@ -116,6 +118,29 @@ def _measured(cell):
         "ln_length_theory": theory + logs[:, 0].mean(),
     }
     return Measured("ok", "", values, arrays)
+
+
+def headline(rows):
+    """In how many chaotic nets the length grows exponentially, and the largest change."""
+    done = measured(rows)
+    deep = [row for row in done if chaotic(row)]
+    steady = [row for row in deep if abs(bend(row).value) <= STEADY]
+    answer = f"No net has ½ ln χ₁ above {CHAOTIC:g}: none is chaotic"
+    if deep:
+        rates = sorted(math.exp(row["rate"]) for row in deep)
+        answer = (
+            "A circle's image grows exponentially in "
+            f"{out_of(len(steady), len(deep), 'chaotic nets')} (as fast in the later "
+            f"half of the layers, to {STEADY:.0%}), by factors of {rates[0]:.3g} to "
+            f"{rates[-1]:.3g} a layer"
+        )
+    worst = max(done, key=lambda row: abs(row["log10_growth"]))
+    return Headline(
+        f"{answer}.",
+        f"Most: {worst['activation']} at σ_w² = {worst['sigma_w2']:g}, "
+        f"{worst['log10_growth']:+.1f} decades through "
+        f"{counted(worst['depth'], 'layer')}.",
+    )
 
 
 def tables(rows):
@@ -258,7 +283,7 @@ STUDY = Study(
             f"{SOURCE}, section on trajectory length",
             tag="S27",
             estimate=bend,
-            allows=about(0, within=0.25),
+            allows=about(0, within=STEADY),
             published="exponential growth: the rate does not change with depth",
             scope=chaotic,
             protocol=f"{HERE}; the rate over the later half of the layers less that over "
@@ -297,6 +322,7 @@ STUDY = Study(
             label=("activation", "sigma_w2"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=3.0,

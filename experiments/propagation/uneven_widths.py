@@ -16,8 +16,9 @@ from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Measured, Plan, Study
+from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
 from research.study.estimates import about, mean
+from research.study.headlines import counted, measured, out_of
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -26,6 +27,7 @@ with lazily():
 
 SOURCE = "Hanin 2018, arXiv:1801.03744"
 REFERENCE = "constant"
+ALIKE = 0.25  # of a ratio of variances to 1
 SIDE_BY_SIDE = 64  # nets in one call
 
 
@@ -161,6 +163,22 @@ def ratio(row):
     return mean(value, value * math.hypot(*errors), row["seeds"])
 
 
+def headline(rows):
+    """How many uneven nets vary as the even one of their β, and which does so least."""
+    pairs = against_reference(measured(rows))
+    if not pairs:
+        return Headline(f"No {REFERENCE} net was measured at the β of another.")
+    alike = [row for row in pairs if abs(ratio(row).value - 1) <= ALIKE]
+    worst = max(pairs, key=lambda row: abs(math.log(ratio(row).value)))
+    return Headline(
+        f"At equal Σ 1/width the log squared gradient varies, to {ALIKE:.0%}, as in the "
+        f"shallowest net of {REFERENCE} width in {out_of(len(alike), len(pairs), 'nets')}.",
+        f"Worst: {worst['shape']} widths, {counted(worst['depth'], 'layer')}, β = "
+        f"{worst['beta']:g}: {ratio(worst).value:.3g} times its variance (narrowest "
+        f"layer {counted(worst['narrowest'], 'unit')}).",
+    )
+
+
 def tables(rows):
     """Variances over nets by shape: measured, by β, exact, and by the mean width."""
     body = tuple(
@@ -284,7 +302,7 @@ STUDY = Study(
             f"{SOURCE}, theorem 2",
             tag="S25",
             estimate=ratio,
-            allows=about(1, within=0.25),
+            allows=about(1, within=ALIKE),
             of=against_reference,
             published="β alone: ratio 1",
             scope=lambda row: narrowest(row) >= 16,
@@ -318,6 +336,7 @@ STUDY = Study(
             label=("shape", "beta", "depth"),
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=1.0,

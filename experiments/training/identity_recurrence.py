@@ -11,6 +11,7 @@ it. Adam here, gradients clipped to norm 1, and the best rate of each net by tra
 """
 
 import functools
+import math
 
 from experiments.training import pairs
 from experiments.training.pairs import rates, whole
@@ -20,8 +21,9 @@ from research.lazy import lazily
 from research.study import claims, trials
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Study
+from research.study.declaration import Figure, Headline, Study
 from research.study.estimates import below, mean
+from research.study.headlines import counted, listed, of_deepest, out_of
 from research.study.tables import Mark, Table, number
 
 with lazily():
@@ -87,6 +89,31 @@ def comparable(row):
     if min(row["first"], row["second"]) > LEARNED:
         return "neither has learned anything"
     return pairs.no_worse(WITHIN)(row)
+
+
+def headline(rows):
+    """Which nets learn the longest sequences, by test error, and which is worst."""
+    chosen = pairs.best(rows, ("net", "lag"), "loss")
+    if not chosen:
+        return Headline("No run has a training loss.")
+    long = of_deepest(chosen, "lag")
+    learned = [row for row in long if of_test(row) <= LEARNED]
+    errors = [f"{row['net']} {number(row['test_loss'], 2)}" for row in learned]
+    named = f" ({listed(errors)})" if errors else ""
+    worst = max(long, key=of_test)
+    end = number(worst.get("test_loss")) if worst["status"] == "ok" else worst["status"]
+    return Headline(
+        f"On sequences of {counted(long[0]['lag'], 'step')} "
+        f"{out_of(len(learned), len(long), 'nets')}{named} learn to add: a mean squared "
+        f"error of half of always answering 1 ({LEARNED:.2g}), or less.",
+        f"Worst: {worst['net']}, {end}.",
+    )
+
+
+def of_test(row):
+    """The test error; infinite where there is none."""
+    value = row.get("test_loss")
+    return math.inf if value is None else value
 
 
 def tables(rows):
@@ -231,6 +258,7 @@ STUDY = Study(
             published="comparable",
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=6.0,

@@ -23,9 +23,10 @@ from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
-from research.study.declaration import Figure, Study
+from research.study.declaration import Figure, Headline, Study
 from research.study.errors import Refusal
 from research.study.estimates import above, below
+from research.study.headlines import counted, listed, out_of
 
 with lazily():
     import numpy as np
@@ -114,6 +115,25 @@ def behind(rows):
     chosen = pairs.best(rows, ("net", "depth"), "loss")
     norm = {row["depth"]: error(row) for row in chosen if row["net"] == "batch norm"}
     return lambda row: float(error(row) > norm.get(row["depth"], 1.0) + WITHIN)
+
+
+def headline(rows):
+    """Which of the deepest nets train as well as with batch norm, and which worst."""
+    chosen = pairs.best(at_deepest(rows), ("net", "depth"), "loss")
+    if not any(row["net"] == "batch norm" for row in chosen):
+        return pairs.ranking(chosen, "net")
+    is_behind, others = behind(chosen), [r for r in chosen if r["net"] != "batch norm"]
+    good = [row["net"] for row in others if not is_behind(row)]
+    named = f" ({listed(good, 5)})" if good else ""
+    worst = max(
+        chosen, key=lambda row: (pairs.ended(row) == "diverged", pairs.loss(row))
+    )
+    return Headline(
+        f"With {counted(chosen[0]['depth'], 'layer')} "
+        f"{out_of(len(good), len(others), 'other nets')}{named} train as well as the one "
+        f"with batch norm, to {WITHIN:.0%} of the training examples.",
+        f"Worst: {worst['net']}, training loss {pairs.ended(worst)}.",
+    )
 
 
 def tables(rows):
@@ -285,6 +305,7 @@ STUDY = Study(
             differs=f"{CIFAR}; 500 epochs",
         ),
     ),
+    headline=headline,
     tables=tables,
     figures=draw_figures,
     compile_seconds=6.0,

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Of a study's declaration, what no row depends on: cells say what was chosen of it.
 SHOWN = frozenset(
-    "name kind question source axes sizes columns fit claims tables figures "
+    "name kind question source axes sizes columns fit claims headline tables figures "
     "compile_seconds timings threads".split()
 )
 
