@@ -116,16 +116,20 @@ def headline(rows):
     laws = {}
     for row in sorted(done, key=lambda row: -row["power_theory"]):
         laws.setdefault(row["power_theory"], []).append(row["activation"])
-    named = (f"1/l^{power:g} in {listed(names)}" for power, names in laws.items())
+    named = (f"as {law(power)} in {listed(names)}" for power, names in laws.items())
     worst = max(done, key=off)
     return Headline(
         f"On the edge of chaos 1 − c falls as theory says, {listed(named)}, in "
         f"{out_of(len(near), len(done), 'activations')} (the power to {WITHIN:g}, after "
         f"{counted(done[0]['iterates'], 'layer')} of the map).",
-        f"Farthest from theory: {worst['activation']}, l^{-worst['power']:.3g}; nets of "
+        f"Farthest from theory: {worst['activation']}, {law(worst['power'])}; nets of "
         f"{counted(worst['depth'], 'layer')} keep {worst['net_ratio']:.3g} of the map's "
         "difference.",
     )
+
+
+def law(power):
+    return "1/l" if power == 1 else f"1/l^{power:.3g}"
 
 
 def off(row):

@@ -170,7 +170,7 @@ def headline(rows):
             "With dropout the longest depth scale ξ_c at any σ_w² is finite: "
             f"{listed(scales, 8)}"
         )
-    timed = [row for row in done if row.get("rate")]
+    timed = [row for row in done if row["keep"] < 1 and row.get("rate")]
     if not timed:
         return Headline(f"{answer}.")
     worst = max(timed, key=lambda row: abs(row["rate"] / row["rate_theory"] - 1))

@@ -194,18 +194,22 @@ def headline(rows):
     """In which nets steps become equal, by layers, and where they do so soonest."""
     deep = of_deepest(measured(rows))
     falling = [row for row in deep if row["decades_per_layer"] < STOPPED]
-    standing = [row["net"] for row in deep if row not in falling]
+    standing = [row for row in deep if row not in falling]
     worst = min(deep, key=lambda row: row["decades_per_layer"])
-    power = worst.get("power")
+    rate, power = worst["decades_per_layer"], worst.get("power")
     cubic = (
         "" if power is None else f", each residual the one before to the {power:.2f}"
     )
     return Headline(
         f"Through {deep[0]['depth']:,} layers the steps of a sequence become equal, by "
         f"{-STOPPED:g} decades a layer or more, in "
-        f"{listed((row['net'] for row in falling), 8)}; not in {listed(standing, 8)}.",
-        f"Worst: {worst['net']}, {worst['decades_per_layer']:+.2f} decades a layer{cubic}.",
+        f"{listed(map(quoted, falling), 8)}; not in {listed(map(quoted, standing), 8)}.",
+        f"Worst: {quoted(worst)}, {rate:+.2f} decades a layer{cubic}.",
     )
+
+
+def quoted(row):
+    return f"“{row['net']}”"  # there are commas in it
 
 
 def tables(rows):

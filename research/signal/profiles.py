@@ -48,12 +48,13 @@ def ratio(log10_gradient: Any) -> np.ndarray:
     """log10 of the first state's gradient norm over the last's: [seeds].
 
     log10_gradient: [seeds, states]. Negative where the gradient vanishes on its way to
-    the input, positive where it explodes.
+    the input, positive where it explodes; nan where both are 0.
 
     >>> ratio(np.array([[-6.0, -3.0, 0.0]])).tolist()
     [-6.0]
     """
-    return log10_gradient[:, 0] - log10_gradient[:, -1]
+    with np.errstate(invalid="ignore"):
+        return log10_gradient[:, 0] - log10_gradient[:, -1]
 
 
 def verdict(log10_ratio: float) -> str:

@@ -11,7 +11,12 @@ from research.learning.recipe import FIELDS
 from research.study.axes import flag_of
 from research.study.studies import studies
 
-BEFORE = {"theory": ["tanh"], "compare": ["a", "b"], "verify": ["a"]}
+BEFORE = {
+    "theory": ["tanh"],
+    "compare": ["a", "b"],
+    "verify": ["a"],
+    "reproduce": ["README"],
+}
 LINES = [[command.name] for command in COMMANDS if command.name != "run"]
 LINES += [["run", name] for name in studies()]
 LINES = [line + BEFORE.get(line[0], []) for line in LINES]

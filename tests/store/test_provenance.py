@@ -8,7 +8,7 @@ import sys
 import pytest
 
 PARTS = ("research", "benchmarks", "experiments")
-RUN = ("run", "rezero", "--size", "smoke", "--seeds", "1")
+RUN = ("run", "rezero", "--size", "smoke", "--seeds", "2")
 BATCH = 'batch: int = field(_count("examples per step", 64'
 CHANGES = {
     "what a cell that says nothing is trained with": (
