@@ -243,6 +243,16 @@ def _few(points: Sequence[Point], words: Callable[[Point], str]) -> str:
     return listed + (f" and {more} more" if more > 0 else "")
 
 
+def same_columns(rows: Sequence[Seen]) -> list[dict[str, Any]]:
+    """The rows, as rows.csv has them: None where a row lacks a column that others have.
+
+    >>> same_columns([{"a": 1}, {"b": 2}])
+    [{'a': 1, 'b': None}, {'a': None, 'b': 2}]
+    """
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return [{**columns, **row} for row in rows]
+
+
 def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
     """The claim's verdict on the rows in its scope.
 
@@ -251,6 +261,7 @@ def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
     all points together (Holm 1979). That all hold needs no such correction: each must
     (Berger 1982). A row that did not end well, or is in doubt, is undecided.
     """
+    rows = same_columns(rows)
     try:
         seen = [
             (" ".join(str(row[name]) for name in claim.label if name in row), *estimate)

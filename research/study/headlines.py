@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from research.study.claims import same_columns
 from research.study.declaration import Headline, Row, Study
 
 UNMEASURED = "No row has been measured yet."
@@ -17,7 +18,7 @@ def of(study: Study, rows: Sequence[Row]) -> Headline:
         return Headline(UNMEASURED)
     if not measured(rows):
         return Headline(f"No number from any of {len(rows):,} rows: {endings(rows)}.")
-    answer, worst = study.headline(rows)
+    answer, worst = study.headline(same_columns(rows))
     if answer.startswith(("none ", "all ", "both ")):  # as `out_of` has them
         answer = answer[0].upper() + answer[1:]
     without = [row for row in rows if row["status"] != "ok"]

@@ -76,9 +76,15 @@ def test_a_row_that_did_not_end_well_is_named():
 
 def test_rows_of_an_earlier_version_are_undecided():
     older = {name: value for name, value in row(0.1).items() if name != "error"}
-    verdict = judge(claim(), [row(0.1), older])
+    verdict = judge(claim(), [older, older])
     assert verdict.word == "undecided"
     assert "all rows (made before there was a column 'error')" in verdict.sentence()
+
+
+def test_a_row_that_gave_nothing_has_its_columns_empty():
+    bare = {"status": "no_fixed_point", "reason": "none", "scope": True, "name": "b"}
+    verdict = judge(claim(scope=lambda row: row["gap"] is not None), [row(0.1), bare])
+    assert (verdict.word, len(verdict.points)) == ("holds", 1)
 
 
 @pytest.mark.parametrize("column", ["rate_at_edge", "unfinished"])
