@@ -215,7 +215,10 @@ def _line(row: Row, profiles: Profiles) -> figures.Line:
     arrays = profiles(row)
     measured = arrays.get("log10_gradient")
     if measured is not None:
-        measured = (measured - measured[:, -1:]).mean(axis=0)
+        with np.errstate(
+            invalid="ignore"
+        ):  # where no gradient is left, there is no line
+            measured = (measured - measured[:, -1:]).mean(axis=0)
         measured = measured if np.isfinite(measured).any() else None
     theory = arrays.get("log10_gradient_theory")
     return figures.Line(

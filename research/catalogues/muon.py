@@ -96,7 +96,12 @@ def _steps(kernel: Any, shared: bool, epsilon: Any) -> Any:
 
 
 def orthogonal(x: Any, epsilon: Any) -> Any:
-    """Matrices [layers, rows, columns] whose singular values are brought to about 1."""
+    """Matrices [layers, rows, columns] whose singular values are brought to about 1.
+
+    >>> x = orthogonal(jnp.diag(jnp.array([1.0, 2.0]))[None], 1e-7)
+    >>> [f"{value:.2f}" for value in jnp.diag(x[0])]
+    ['1.11', '0.69']
+    """
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x
     norm = jnp.sqrt(jnp.sum(jnp.square(x), axis=(1, 2), keepdims=True))

@@ -61,11 +61,19 @@ class Optimizer(NamedTuple):
     epsilon: float | None = None
 
     def uses(self, number: str) -> bool:
-        """Whether the step depends on this number of Hyper."""
+        """Whether the step depends on this number of Hyper.
+
+        >>> OPTIMIZERS["sgd"].uses("momentum"), OPTIMIZERS["adam"].uses("momentum")
+        (False, True)
+        """
         return number not in _PUBLISHED or getattr(self, number) is not None
 
     def lacks(self, number: str) -> str:
-        """A sentence's end on a number that the rule does not use, and which rules do."""
+        """A sentence's end on a number that the rule does not use, and which rules do.
+
+        >>> OPTIMIZERS["sgd"].lacks("decay").partition(";")[0]
+        'optimizer sgd does not use it'
+        """
         users = ", ".join(name for name, one in OPTIMIZERS.items() if one.uses(number))
         return f"optimizer {self.name} does not use it; used by {users}"
 

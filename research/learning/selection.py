@@ -106,6 +106,12 @@ def at_edge(settings: Sequence[float], outcomes: Sequence[Outcome], by: By) -> b
     Where it is no better than the next one within, nothing changes towards the edge: as
     of a net that has learned nothing at any setting. A single setting is at the edge, and
     so is the best of those at all of which every run diverges.
+
+    >>> losses = [Outcome(loss=loss) for loss in (0.3, 0.2, 0.1)]
+    >>> at_edge([0.01, 0.1, 1.0], losses, "loss")
+    True
+    >>> at_edge([0.01, 1.0, 0.1], losses, "loss")
+    False
     """
     place = best(outcomes, by)
     if outcomes[place].ended == 0:
@@ -143,6 +149,10 @@ def beyond(
     It lies as far beyond as the grid's last two at that end are apart, as a ratio. None
     where the best is at no edge, where `most` were tried beyond the grid at that end, or
     where the grid is a single one. Where every run diverges it is a lower one.
+
+    >>> losses = [Outcome(loss=loss) for loss in (0.3, 0.2, 0.1)]
+    >>> beyond([0.01, 0.1, 1.0], [0.01, 0.1, 1.0], losses, "loss", most=4)
+    10.0
     """
     ends = sorted(set(grid))
     if len(ends) < 2 or not at_edge(settings, outcomes, by):
@@ -162,6 +172,11 @@ def unfinished(outcome: Outcome, by: By, falls: bool) -> bool:
     That is where the training loss still fell (`falls`, see `falling`), but not by steps
     where every run that ended has been at the target, nor by accuracy where all of what
     was trained on is right. A loss that has come to rest is an answer.
+
+    >>> unfinished(Outcome(loss=0.1), "loss", falls=True)
+    True
+    >>> unfinished(Outcome(accuracy=1.0), "accuracy", falls=True)
+    False
     """
     answered = {
         "steps": outcome.reached >= outcome.ended,
@@ -178,6 +193,9 @@ def falling(losses: Any) -> bool:
     losses: of every step [steps]. Their mean over the last tenth is below that over the
     tenth before by more than two standard errors, and by more than SLOW of what is left.
     Of fewer than 20 steps nothing is known, and the answer is yes.
+
+    >>> falling([1.0 / step for step in range(1, 101)]), falling([0.5] * 100)
+    (True, False)
     """
     tenth = len(losses) // 10
     if tenth < 2:

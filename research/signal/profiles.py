@@ -58,7 +58,11 @@ def ratio(log10_gradient: Any) -> np.ndarray:
 
 
 def verdict(log10_ratio: float) -> str:
-    """ "survives", "vanishes" or "explodes": what `log10_ratio` decades amount to."""
+    """ "survives", "vanishes" or "explodes": what `log10_ratio` decades amount to.
+
+    >>> verdict(-2.0), verdict(-4.0), verdict(4.0)
+    ('survives', 'vanishes', 'explodes')
+    """
     if abs(log10_ratio) <= SURVIVES:
         return "survives"
     return "vanishes" if log10_ratio < 0 else "explodes"

@@ -32,7 +32,13 @@ class DropoutLayer(NamedTuple):
 def layer(
     activation: Activation, sigma_w2: float, sigma_b2: float, keep: float
 ) -> DropoutLayer:
-    """The DropoutLayer at its length's fixed point. ValueError unless keep is in (0, 1]."""
+    """The DropoutLayer at its length's fixed point. ValueError unless keep is in (0, 1].
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
+    >>> round(at.q, 9)  # of q = 0.5 q / 0.8 + 0.5
+    1.333333333
+    """
     if not 0 < keep <= 1:
         raise ValueError(f"the share that is kept must be in (0, 1], not {keep}")
     q = fixed_point(activation, sigma_w2 / keep, sigma_b2).q
@@ -40,7 +46,13 @@ def layer(
 
 
 def following(at: DropoutLayer, gap: float) -> float:
-    """1 - c after the layer, of two passes whose correlation was c = 1 - gap."""
+    """1 - c after the layer, of two passes whose correlation was c = 1 - gap.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
+    >>> round(following(at, 0.0), 9)  # 0.5 (1 / 0.8 - 1)
+    0.125
+    """
     activation, sigma_w2, sigma_b2, keep, q = at
     phi2 = float(moments(activation, q).phi2)
     v = sigma_w2 / keep * phi2 + sigma_b2
@@ -50,7 +62,13 @@ def following(at: DropoutLayer, gap: float) -> float:
 
 @functools.lru_cache(4096)
 def fixed_gap(at: DropoutLayer) -> float:
-    """1 - c*: where two passes' correlation goes; 0 in an ordered net without dropout."""
+    """1 - c*: where two passes' correlation goes; 0 in an ordered net without dropout.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
+    >>> round(fixed_gap(at), 9)  # of γ = 0.5 γ + 0.125
+    0.25
+    """
     if at.keep == 1 and at.sigma_w2 * float(moments(at.activation, at.q).dphi2) <= 1:
         return 0.0
     if following(at, 1.0) >= 1:  # c = 0 is kept
@@ -64,7 +82,13 @@ def fixed_gap(at: DropoutLayer) -> float:
 
 
 def rate(at: DropoutLayer) -> float:
-    """χ_c = sigma_w2 E[φ′(u)φ′(v)] at c*: a difference from c* falls by it a layer."""
+    """χ_c = sigma_w2 E[φ′(u)φ′(v)] at c*: a difference from c* falls by it a layer.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
+    >>> round(rate(at), 9)
+    0.5
+    """
     return at.sigma_w2 * pair(at.activation, at.q, fixed_gap(at), order=1)
 
 
@@ -74,12 +98,23 @@ def scale(at: DropoutLayer) -> float:
     The c map is convex and leaves c = 1 downwards, so it meets c′ = c with a slope below
     1. Near the edge, with ε = sigma_w2 (1/keep - 1) E[φ²] / q and a smooth φ, to leading
     order ξ_c = (2 ε sigma_w2 q E[φ″²])^-½.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
+    >>> round(scale(at), 6)  # 1 / ln 2
+    1.442695
     """
     return depth_scale(rate(at))
 
 
 def gaps(at: DropoutLayer, gap: float, depth: int) -> np.ndarray:
-    """1 - c of every state [depth + 1]."""
+    """1 - c of every state [depth + 1].
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
+    >>> gaps(at, 1.0, 2).round(9).tolist()
+    [1.0, 0.625, 0.4375]
+    """
     path = [gap]
     for _ in range(depth):
         path.append(min(following(at, path[-1]), 1.0))
@@ -89,14 +124,26 @@ def gaps(at: DropoutLayer, gap: float, depth: int) -> np.ndarray:
 def longest(
     activation: Activation, sigma_b2: float, keep: float, sigma_w2: np.ndarray
 ) -> tuple[float, float]:
-    """(ξ_c, sigma_w2) where ξ_c is longest on a grid of sigma_w2."""
+    """(ξ_c, sigma_w2) where ξ_c is longest on a grid of sigma_w2.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> xi_c, at = longest(ACTIVATIONS["linear"], 0.5, 0.8, np.array([0.3, 0.5]))
+    >>> round(xi_c, 6), at
+    (1.442695, 0.5)
+    """
     scales = [scale(layer(activation, float(w), sigma_b2, keep)) for w in sigma_w2]
     best = int(np.argmax(scales))
     return scales[best], float(sigma_w2[best])
 
 
 def small_noise_scale(at: DropoutLayer, curvature: float) -> float:
-    """ξ_c on the edge to leading order in 1 - keep; curvature: E[φ″²] at q."""
+    """ξ_c on the edge to leading order in 1 - keep; curvature: E[φ″²] at q.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
+    >>> round(small_noise_scale(at, curvature=1.5), 9)
+    2.0
+    """
     phi2 = float(moments(at.activation, at.q).phi2)
     noise = at.sigma_w2 * (1 / at.keep - 1) * phi2 / at.q
     return 1 / math.sqrt(2 * noise * at.sigma_w2 * at.q * curvature)

@@ -29,7 +29,12 @@ class Decay(NamedTuple):
 
 @functools.cache
 def slope_of(activation: Activation) -> Activation:
-    """φ′ as an Activation; its own slope is φ″ away from the kinks."""
+    """φ′ as an Activation; its own slope is φ″ away from the kinks.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> round(float(moments(slope_of(ACTIVATIONS["relu"]), 1.0).phi2), 9)  # of a step
+    0.5
+    """
 
     def slope(x):
         return value_and_slope(activation.phi, x)[1]
@@ -38,7 +43,12 @@ def slope_of(activation: Activation) -> Activation:
 
 
 def jumps(activation: Activation) -> np.ndarray:
-    """How far φ′ jumps at each kink [kinks]; 0 where only φ″ does."""
+    """How far φ′ jumps at each kink [kinks]; 0 where only φ″ does.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> jumps(ACTIVATIONS["relu"]).round(9).tolist()
+    [1.0]
+    """
     kinks = np.asarray(activation.kinks, np.float64)
     if kinks.size == 0:
         return kinks
@@ -54,6 +64,10 @@ def decay(activation: Activation, sigma_w2: float, q: float) -> Decay:
     chance that u and v lie on either side of a, p(a) E|u - v| = p(a) √(4 q γ/π), with p
     the density of N(0, q). Integrated over c it is the map's term k γ^(3/2), and γ ~
     4/(k l)²: 9π²/2 / l² for ReLU. Elsewhere k = sigma_w2 q E[φ″²] / 2, γ ~ 1/(k l).
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> round(decay(ACTIVATIONS["relu"], 2.0, 1.0).constant / (9 * math.pi**2 / 2), 9)
+    1.0
     """
     jump2 = np.square(jumps(activation))
     if np.any(jump2 > 0):
@@ -76,6 +90,11 @@ def correlations(
     """1 - c of every state [depth + 1], from `gap`; the length is q throughout.
 
     The map is tabulated: it is smooth in ln(1 - c), where thousands of layers are sums.
+
+    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> path = correlations(ACTIVATIONS["relu"], 2.0, 0.0, q=1.0, gap=1.0, depth=1)
+    >>> path.round(6).tolist()  # 1 - 1/π
+    [1.0, 0.68169]
     """
     ln_gap = np.linspace(math.log(LEAST), math.log(min(2 * gap, 1.0)), 161)
     v = float(length_map(activation, sigma_w2, sigma_b2, q))

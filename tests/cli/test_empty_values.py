@@ -89,7 +89,7 @@ def test_an_empty_entry_of_a_studys_axis_is_refused(name, capsys):
     ("line", "word"),
     [
         (["run", "gradient_flow", "--dry-run", "--retry", "oom,"], "--retry"),
-        (["claims", "--read", "--only", "S3,"], "--only"),
+        (["claims", "--only", "S3,"], "--only"),
         (["train", "--mesh", "data=2,"], "--mesh"),
     ],
 )

@@ -29,6 +29,7 @@ def measure(tree, batch):
 
 SYSTEM = System(lambda key, hyper: jnp.float32(0.0), step, measure)
 DATA = {"inputs": np.ones((4, 2), np.float32)}
+SIZES = {"train": 4, "test": 4}
 BAD = {"nan": np.nan, "infinity": np.inf, "as large as it may not be": LARGEST}
 values = pytest.mark.parametrize("value", BAD.values(), ids=BAD)
 
@@ -45,21 +46,23 @@ def test_a_run_stops_at_the_step_that_was_too_much(value, at):
     state = systems.start(jnp.float32(0.0), jax.random.key(0))
     for number in range(6):
         state, _ = systems.step(SYSTEM, state, (at, value), DATA)
-        assert int(state.diverged) == (at if number >= at else ONGOING)
+        since = int(systems.diverged_at(state.diverged))
+        assert since == (at if number >= at else ONGOING)
     bad, good = train((at, value), (NEVER, value))
     assert (bad.diverged, good.diverged) == (at, None)
-    assert np.all(np.isnan(bad.log["loss"][at + 1 :]))
+    goes_on = bool(np.isfinite(value))  # what is large may yet recover
+    assert np.all(np.isnan(bad.log["loss"][at + 1 :]) != goes_on)
 
 
 @pytest.mark.parametrize("at", [0, 3])
 def test_its_row_says_so(at):
-    lost = training.result(train((at, np.nan), (at, np.inf)), 0.9)
-    assert lost.status == "diverged" and f"lost at step {at}" in lost.reason
+    lost = training.result(train((at, np.nan), (at, np.inf)), 0.9, SIZES)
+    assert lost.status == "diverged" and f"from step {at}" in lost.reason
     assert (lost.values["diverged"], lost.values["diverged_at"]) == (1.0, at)
-    half = training.result(train((at, np.nan), (NEVER, 0.0)), 0.9)
+    half = training.result(train((at, np.nan), (NEVER, 0.0)), 0.9, SIZES)
     assert half.status == "ok"
     assert (half.values["diverged"], half.values["diverged_at"]) == (0.5, at)
-    none = training.result(train((NEVER, 0.0)), 0.9)
+    none = training.result(train((NEVER, 0.0)), 0.9, SIZES)
     assert (none.values["diverged"], none.values["diverged_at"]) == (0.0, None)
 
 
@@ -73,7 +76,8 @@ class Planted(Trainer):
         ended = SimpleNamespace(
             diverged=np.asarray(self.programs["stopped"]), step=np.int32(20)
         )
-        log = {"accuracy": np.ones((len(ended.diverged), 20), np.float32)}
+        every = np.ones((len(ended.diverged), 20), np.float32)
+        log = {"accuracy": every, "loss": every}
         return SimpleNamespace(call=lambda *given: (ended, log))
 
 

@@ -123,7 +123,7 @@ def test_a_study_is_run_and_then_read(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "word"),
     [
-        (["--only", "S99"], "mean S9?"),
+        (["--only", "S99"], "mean S9 or S29?"),
         (["--only", "he2015.gradient-keeped"], "he2015.gradient-kept"),
         (["--only", "he2051"], "he2015"),
         (["--only", "gradient_flo"], "gradient_flow"),

@@ -80,8 +80,8 @@ COMMANDS = (
     "list",
     "list activations",
     "report",
-    "claims --read",
-    "claims --read --only gradient_flow",
+    "claims",
+    "claims --only gradient_flow",
 )
 
 
