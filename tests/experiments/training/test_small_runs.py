@@ -11,6 +11,7 @@ SMALL = {
     "trainable_depth": "--sigma-w2 1,4 --depth 30",
     "he_against_xavier": "--depth 30 --rates 1",
     "deep_linear": "--depth 4 --steps 20",
+    "residual_paths": "--depth 6 --paths 2",
     "understanding_difficulty": "--activation tanh --depth 3 --rates 1",
 }
 
