@@ -13,7 +13,7 @@ read a layer's units have rates divided by their number, and outputs start with 
 
 import functools
 
-from experiments.training import pairs
+from experiments.training import pairs, rate_curves
 from experiments.training.mup_headline import headline
 from experiments.training.mup_verdicts import (
     CLAIMS,
@@ -142,26 +142,9 @@ def _draw(rows, profiles):
     widths = sorted({row["width"] for row in rows})
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(widths)))
     for axes, kind in zip(panels, KINDS, strict=False):
-        for width, shade in zip(widths, shades, strict=True):
-            rows_of_width = [
-                row
-                for row in rows
-                if (row["parametrization"], row["width"]) == (kind, width)
-                and "first_loss" in row
-            ]
-            at = [row["learning_rate"] for row in rows_of_width]
-            axes.plot(
-                at, [loss(r) for r in rows_of_width], color=shade, lw=1.3, label=width
-            )
-            for row in pairs.best(rows_of_width, ("width",), "loss"):
-                place = (row["learning_rate"], loss(row))
-                axes.plot(*place, "o", mfc="none", color=shade, ms=7, clip_on=False)
-        axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
-        axes.set_xlabel("learning rate")
+        of_kind = [row for row in rows if row["parametrization"] == kind]
+        rate_curves.draw(axes, of_kind, "width", widths, shades, "units")
         axes.set_title(kind, loc="left")
-        axes.grid(alpha=0.25, lw=0.5)
-        axes.legend(fontsize=6, frameon=False, title="units")
     panels[0].set_ylabel("training loss")
     _draw_sizes(panels[2], rows)
     return figure

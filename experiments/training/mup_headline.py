@@ -5,26 +5,44 @@ import math
 from experiments.training import pairs
 from research.study.declaration import Headline
 from research.study.headlines import listed, measured
+from research.study.plan import grouped
+
+
+def moves(rows, kind, axis):
+    """By what factor the best rate changes from an axis's least value to its largest.
+
+    By the values of `kind`, which names what else nets differ in; without those that have
+    one value of the axis alone.
+    """
+    ratios = {}
+    of_kinds = grouped(measured(rows), lambda row: tuple(row[name] for name in kind))
+    for key, of_kind in of_kinds.items():
+        chosen = pairs.best(of_kind, (axis,), "loss")
+        first, *rest = sorted(chosen, key=lambda row: row[axis])
+        if rest:
+            ratios[key] = rest[-1]["learning_rate"] / first["learning_rate"]
+    return ratios
+
+
+def most_moved(ratios):
+    """Whose best rate changes by the largest factor, up or down."""
+    return max(ratios, key=lambda key: abs(math.log(ratios[key])))
 
 
 def headline(rows):
     """By how much the best rate moves over widths in each parametrisation."""
-    moves = {}
-    for name in dict.fromkeys(row["parametrization"] for row in measured(rows)):
-        of = [row for row in measured(rows) if row["parametrization"] == name]
-        chosen = pairs.best(of, ("width",), "loss")
-        by_width = sorted(chosen, key=lambda row: row["width"])
-        if len(by_width) > 1:
-            ratio = by_width[-1]["learning_rate"] / by_width[0]["learning_rate"]
-            moves[name] = ratio, f"× {ratio:.3g} in the {name} parametrisation"
-    if not moves:
+    ratios = moves(rows, ("parametrization",), "width")
+    if not ratios:
         return Headline("One width alone does not say whether its best rate stays.")
     widths = [row["width"] for row in measured(rows)]
-    worst = max(moves, key=lambda name: abs(math.log(moves[name][0])))
-    said = listed(text for _, text in moves.values())
+    (worst,) = key = most_moved(ratios)
+    said = listed(
+        f"× {ratio:.3g} in the {name} parametrisation"
+        for (name,), ratio in ratios.items()
+    )
     return Headline(
         f"From width {min(widths)} to {max(widths)} the best learning rate changes {said}.",
-        f"Worst: {worst}, whose rate must be tuned again (× {moves[worst][0]:.3g})."
-        if moves[worst][0] != 1
+        f"Worst: {worst}, whose rate must be tuned again (× {ratios[key]:.3g})."
+        if ratios[key] != 1
         else "",
     )

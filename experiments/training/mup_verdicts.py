@@ -77,13 +77,15 @@ def _growth(rows, name):
     return {"status": "ok", "seeds": seeds, "gap": gap, "gap_se": error}
 
 
-def shifts(rows):
-    """Of each width, log2 of its best rate over that of the narrowest net's."""
+def shifts(rows, kind=("parametrization",), axis="width"):
+    """Of each value of an axis, log2 of its best rate over that of the least value's net.
+
+    kind: what else nets differ in, of each of which the least value is its own.
+    """
     shifted = []
-    for kind in KINDS:
-        rows_of_kind = [row for row in rows if row["parametrization"] == kind]
-        by_width = grouped(rows_of_kind, lambda row: row["width"])
-        chosen = [optimum(by_width[width]) for width in sorted(by_width)]
+    for of_kind in grouped(rows, lambda row: tuple(row[n] for n in kind)).values():
+        by_value = grouped(of_kind, lambda row: row[axis])
+        chosen = [optimum(by_value[value], (*kind, axis)) for value in sorted(by_value)]
         shifted += [
             {
                 **row,
@@ -96,14 +98,15 @@ def shifts(rows):
     return shifted
 
 
-def optimum(rows):
+def optimum(rows, by=("parametrization", "width")):
     """The best rate's row of a net, with log2 of the rate at which the loss is least.
 
+    by: what tells nets apart, all rows being of one.
     That is the vertex of the parabola through ln loss at the best rate and the two
     beside it, and its standard error is what those of the losses make of it; nan where
     there are no such three.
     """
-    (best,) = pairs.choices(rows, ("parametrization", "width"), "loss")
+    (best,) = pairs.choices(rows, by, "loss")
     if not pairs.ran(best):
         return {**best, "log2_rate": math.nan, "log2_rate_se": math.nan}
     line = sorted(filter(pairs.ran, rows), key=lambda row: row["learning_rate"])

@@ -193,6 +193,25 @@ def _adam_by_width(hyper: Hyper, tied: tuple[bool, ...]) -> Transformation:
     return optax.chain(_adam(hyper, tied), optax.stateless(scaled))
 
 
+def _adam_by_depth(hyper: Hyper, tied: tuple[bool, ...]) -> Transformation:
+    """The same, and steps of a stage's layers divided by √depth: its own number of them.
+
+    Where branches are divided by √depth too, `depth` steps of one sign then move the sum
+    by as much at any depth. A tied stage has one set of parameters, and its steps stay.
+    """
+
+    def scaled(updates, params):
+        stages = tuple(
+            stage
+            if shared
+            else jax.tree.map(lambda leaf: leaf * len(leaf) ** -0.5, stage)
+            for stage, shared in zip(updates.stages, tied, strict=True)
+        )
+        return type(updates)(updates.stem, stages, updates.head)
+
+    return optax.chain(_adam_by_width(hyper, tied), optax.stateless(scaled))
+
+
 def _trusted(tied: tuple[bool, ...]) -> Transformation:
     """Directions scaled to the size of each layer's weights: LAMB's trust ratio."""
     return _by_layer(optax.scale_by_trust_ratio(), tied)
@@ -265,6 +284,14 @@ OPTIMIZERS: Catalogue[Optimizer] = Catalogue(
             "adam_mup",
             _adam_by_width,
             "Yang, Hu et al. 2022, Tensor Programs V, arXiv:2203.03466, table 3",
+            momentum=0.9,
+            decay=0.999,
+            epsilon=1e-8,
+        ),
+        Optimizer(  # for those whose branches are divided by √depth as well
+            "adam_depth_mup",
+            _adam_by_depth,
+            "Yang et al. 2023, Tensor Programs VI, arXiv:2310.02244, depth-μP",
             momentum=0.9,
             decay=0.999,
             epsilon=1e-8,

@@ -124,7 +124,7 @@ def muon(m, v, g, t, b1, b2, eps):  # the same, muon_update
 FORMULAS = {
     **{rule.__name__: rule for rule in (sgd, momentum, nesterov, rmsprop, adagrad)},
     **{rule.__name__: rule for rule in (adam, lion, muon)},
-    **dict.fromkeys(("adam_mup", "adamw", "lamb"), adam),
+    **dict.fromkeys(("adam_mup", "adam_depth_mup", "adamw", "lamb"), adam),
 }
 every = pytest.mark.parametrize("name", FORMULAS)
 
@@ -151,8 +151,10 @@ def after_steps(name, params, gradients, decay, clip, rates):
             g = g if decoupled else g + shrink
             m, v, direction = one(*state[place, kind], g, t, *given)
             state[place, kind] = m, v
-            if name == "adam_mup" and kind == "kernel":  # Yang et al. 2022, table 3
+            if name.endswith("_mup") and kind == "kernel":  # Yang et al. 2022, table 3
                 direction *= 64 / p.shape[0] if place != "stem" else 1.0
+            if name == "adam_depth_mup" and place not in ("stem", "head"):
+                direction /= DEPTH**0.5  # Yang et al. 2023, depth-μP
             direction = direction + shrink if decoupled else direction
             if name == "lamb":  # You et al. 2020, algorithm 2: φ(z) = z
                 direction *= np.linalg.norm(p) / np.linalg.norm(direction)

@@ -13,6 +13,7 @@ import pytest
 
 from experiments.training import (
     degradation,
+    depth_transfer,
     digits,
     highway,
     mup,
@@ -31,6 +32,7 @@ STUDIES = [
     module.STUDY
     for module in (
         degradation,
+        depth_transfer,
         highway,
         mup,
         relu_against_tanh,
