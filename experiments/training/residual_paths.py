@@ -164,17 +164,8 @@ STUDY = Study(
             "share",
             above(MOST),
             published="most, by 5 to 17 of 54 blocks (10 to 34 of 110 layers)",
-        ),
-        claim(
-            "veit2016.summed-by-short-paths",
-            "most of a trained residual net's gradient comes by paths of 5/54 to 17/54 of "
-            "its blocks, also where gradients of one length are added before their norm "
-            "is taken",
-            "abstract, section on short paths",
-            "share_summed",
-            above(MOST),
-            published="most",
-            differs=f"{DIFFERS}; adds norms of single paths, of which many cancel",
+            differs=f"{DIFFERS}; added before their norm is taken, gradients of one length "
+            "cancel, and most of them comes by paths that are shorter still: see the table",
         ),
         claim(
             "veit2016.gradient-falls-with-length",

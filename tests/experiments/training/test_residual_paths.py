@@ -229,7 +229,6 @@ def row(net="batch norm", **more):
     ("key", "column", "fails"),
     [
         ("veit2016.gradient-by-short-paths", "share", 0.4),
-        ("veit2016.summed-by-short-paths", "share_summed", 0.4),
         ("veit2016.gradient-falls-with-length", "straight", 0.0),
         ("veit2016.a-block-can-be-spared", "kept", 0.9),
     ],
