@@ -20,6 +20,7 @@ from research.study.tables import Mark, Table, number
 with lazily():
     import numpy as np
 
+    from research.signal.profiles import resolved
     from research.theory import mean_field
 
 
@@ -72,11 +73,12 @@ def finish(cell, result):
     if result.status not in ("ok", "lost"):
         return Measured(result.status, result.reason, values)
     apart = result.values.get("decorrelation")
+    error = result.values.get("decorrelation_se")
     values |= {
         "log10_length": result.values.get("log10_length"),
         "log10_length_se": result.values.get("log10_length_se"),
         "c": None if apart is None else 1 - apart,
-        "c_se": result.values.get("decorrelation_se"),
+        "c_se": None if error is None else resolved(error),
         "log10_slope": result.values.get("log10_slope"),
         "log10_slope_se": result.values.get("log10_slope_se"),
     }

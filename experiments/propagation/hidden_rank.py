@@ -20,7 +20,7 @@ from research.study.claims import Claim, certain
 from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
 from research.study.estimates import above, below, mean
 from research.study.headlines import counted, listed, measured, of_deepest
-from research.study.tables import Mark, Table, number
+from research.study.tables import Mark, Table, number, with_error
 
 with lazily():
     import jax
@@ -170,7 +170,7 @@ def tables(rows):
             row["normalizer"],
             number(row["width"]),
             number(row["rank_first"]),
-            f"{row['rank']:.2f} ± {number(row['rank_se'], 2)}",
+            with_error(row["rank"], row["rank_se"], ".2f"),
             number(row["rank_over_root"]),
         )
         if row["status"] == "ok"
@@ -183,7 +183,7 @@ def tables(rows):
         (
             row["activation"],
             row["normalizer"],
-            f"{row['power']:.3f} ± {row['power_se']:.3f}",
+            with_error(row["power"], row["power_se"], ".3f"),
         )
         for row in powers(rows)
     )

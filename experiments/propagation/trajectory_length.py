@@ -108,7 +108,7 @@ def _measured(cell):
     values = {
         "rate": whole.mean,
         "rate_se": whole.error,
-        "rate_theory": theory[-1] / depth,
+        "rate_theory": profiles.resolved(theory[-1] / depth),
         "late_less_early": bent.mean,
         "late_less_early_se": bent.error,
         "log10_growth": float(np.mean(logs[:, -1] - logs[:, 0])) / math.log(10),

@@ -95,7 +95,7 @@ def slow(rows):
 
 def headline(rows):
     """How many nets train within 6 ξ_c layers and beyond, and the least that does not."""
-    done = measured(slow(rows))
+    done = slow(measured(rows))
     within = [row for row in done if row["depth_over"] <= 1]
     beyond = [row for row in done if row["depth_over"] > 1]
 

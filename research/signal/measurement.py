@@ -274,7 +274,9 @@ def theory_of(settings: CellSettings, member: Member):
         normalizer,
         branch,
     )
-    values["log10_length_theory"] = length
+    values["log10_length_theory"] = (
+        None if length is None else profiles.resolved(length, depth)
+    )
     if line is not None:
         slope, ratio = profiles.slope(line[None])[0], line[0] - line[-1]
         # As what is measured beside them: a critical net's are 0, whatever is rounded.
