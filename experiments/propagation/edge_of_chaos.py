@@ -20,7 +20,7 @@ from research.study.tables import Mark, Table, number
 with lazily():
     import numpy as np
 
-    from research.signal.profiles import resolved
+    from research.signal import profiles
     from research.theory import mean_field
 
 
@@ -78,7 +78,7 @@ def finish(cell, result):
         "log10_length": result.values.get("log10_length"),
         "log10_length_se": result.values.get("log10_length_se"),
         "c": None if apart is None else 1 - apart,
-        "c_se": None if error is None else resolved(error),
+        "c_se": None if error is None else profiles.resolved(error),
         "log10_slope": result.values.get("log10_slope"),
         "log10_slope_se": result.values.get("log10_slope_se"),
     }
