@@ -13,7 +13,7 @@ it. Adam here, gradients clipped to norm 1, and the best rate of each net by tra
 import functools
 import math
 
-from experiments.training import pairs
+from experiments.training import loss_curves, pairs
 from experiments.training.pairs import rates, whole
 from research.catalogues.catalogue import Catalogue
 from research.datasets import DATASETS
@@ -27,9 +27,7 @@ from research.study.headlines import counted, listed, of_deepest, out_of
 from research.study.tables import Mark, Table, number
 
 with lazily():
-    import numpy as np
-
-    from research.datasets import sequences
+    pass
 
 SOURCE = "Le, Jaitly & Hinton 2015, arXiv:1504.00941"
 TRIVIAL = 1 / 6  # `sequences.ADDING_BASELINE`, which a test compares
@@ -146,26 +144,17 @@ def draw_figures(rows, profiles):
         "Mean squared error of each net at its best learning rate, by the length of the "
         "sequence: mean and range over seeds. The dashed line is always answering 1."
     )
-    return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
-
-
-def _draw(rows, profiles):
-    lags = sorted({row["lag"] for row in rows})
-    figure, panels = pairs.panels(len(lags), width=4.6)
-    for axes, lag in zip(panels, lags, strict=True):
-        rows_of_lag = [row for row in rows if row["lag"] == lag]
-        chosen = pairs.best(rows_of_lag, ("net",), "loss")
-
-        def label(row):
-            return f"{row['net']} (rate {row['learning_rate']:.2g})"
-
-        pairs.draw_curves(axes, chosen, profiles, label)
-        axes.axhline(sequences.ADDING_BASELINE, color="black", lw=0.8, ls=(0, (4, 3)))
-        axes.set_title(f"{lag} steps", loc="left")
-        axes.set_ylim(0, 2 * np.float64(TRIVIAL))
-        axes.legend(fontsize=7, frameon=False)
-    panels[0].set_ylabel("mean squared error")
-    return figure
+    draw = functools.partial(
+        loss_curves.draw,
+        rows,
+        profiles,
+        axis="lag",
+        unit="steps",
+        loss="mean squared error",
+        trivial=TRIVIAL,
+        top=2 * TRIVIAL,
+    )
+    return [Figure("figure", caption, draw)]
 
 
 def measure(cells, shared, memory):

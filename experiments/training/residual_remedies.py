@@ -15,8 +15,9 @@ augmentation. Every net has the best learning rate of its own, by its training l
 """
 
 import functools
+import math
 
-from experiments.training import pairs
+from experiments.training import loss_curves, pairs
 from experiments.training.pairs import deviation, error, rates, whole
 from research.architectures import ARCHITECTURES
 from research.lazy import lazily
@@ -29,7 +30,7 @@ from research.study.estimates import above, below
 from research.study.headlines import counted, listed, out_of
 
 with lazily():
-    import numpy as np
+    pass
 
 ZHANG = "Zhang, Dauphin & Ma 2019, arXiv:1901.09321"
 DE = "De & Smith 2020, arXiv:2002.10444"
@@ -153,26 +154,17 @@ def draw_figures(rows, profiles):
         "over seeds. The dashed line is chance, ln 10. Stochastic depth's is the loss "
         "of nets with blocks left out."
     )
-    return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
-
-
-def _draw(rows, profiles):
-    depths = sorted({row["depth"] for row in rows})
-    figure, panels = pairs.panels(len(depths), width=4.6)
-    for axes, depth in zip(panels, depths, strict=True):
-        rows_at_depth = [row for row in rows if row["depth"] == depth]
-        chosen = pairs.best(rows_at_depth, ("net",), "loss")
-
-        def label(row):
-            return f"{row['net']} (rate {row['learning_rate']:g})"
-
-        pairs.draw_curves(axes, chosen, profiles, label)
-        axes.axhline(np.log(10), color="black", lw=0.8, ls=(0, (4, 3)))
-        axes.set_title(f"{depth} layers", loc="left")
-        axes.set_ylim(0, 3.5)
-        axes.legend(fontsize=6.5, frameon=False)
-    panels[0].set_ylabel("training loss")
-    return figure
+    draw = functools.partial(
+        loss_curves.draw,
+        rows,
+        profiles,
+        axis="depth",
+        unit="layers",
+        loss="training loss",
+        trivial=math.log(10),
+        top=3.5,
+    )
+    return [Figure("figure", caption, draw)]
 
 
 def measure(cells, shared, memory):

@@ -17,7 +17,7 @@ come back, and has diverged only if it has not by its last step, or has no numbe
 import functools
 import math
 
-from experiments.training import pairs
+from experiments.training import loss_curves, pairs
 from experiments.training.pairs import deviation, loss, rates, whole
 from research.study import claims, trials
 from research.study.axes import Axis
@@ -109,26 +109,17 @@ def draw_figures(rows, profiles):
         "Training loss of each net at its best learning rate: mean and range over seeds. "
         "The dashed line is chance, ln 10."
     )
-    return [Figure("figure", caption, functools.partial(_draw, rows, profiles))]
-
-
-def _draw(rows, profiles):
-    depths = sorted({row["depth"] for row in rows})
-    figure, panels = pairs.panels(len(depths), width=5)
-    for axes, depth in zip(panels, depths, strict=True):
-        rows_at_depth = [row for row in rows if row["depth"] == depth]
-        chosen = pairs.best(rows_at_depth, ("net",), "loss")
-
-        def label(row):
-            return f"{row['net']} (rate {row['learning_rate']:g})"
-
-        pairs.draw_curves(axes, chosen, profiles, label)
-        axes.axhline(math.log(10), color="black", lw=0.8, ls=(0, (4, 3)))
-        axes.set_title(f"{depth} layers", loc="left")
-        axes.set_ylim(bottom=0, top=3.5)
-        axes.legend(fontsize=7, frameon=False)
-    panels[0].set_ylabel("training loss")
-    return figure
+    draw = functools.partial(
+        loss_curves.draw,
+        rows,
+        profiles,
+        axis="depth",
+        unit="layers",
+        loss="training loss",
+        trivial=math.log(10),
+        top=3.5,
+    )
+    return [Figure("figure", caption, draw)]
 
 
 def measure(cells, shared, memory):
