@@ -12,7 +12,7 @@ PACKAGES = ("research", "benchmarks", "experiments")
 FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 # A room may import from the rooms before it, and from its own without a cycle.
 ORDER = (
-    ("research.lazy",),
+    ("research.lazy", "research.files"),
     ("research.theory",),
     ("research.catalogues",),
     ("research.machine", "research.datasets"),

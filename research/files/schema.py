@@ -1,0 +1,44 @@
+"""What is read back from JSON files: checked against a declared type, or a line on why not.
+
+A type is a `msgspec.Struct` with one field for each name; see msgspec's documentation for
+limits, as in `Annotated[int, msgspec.Meta(ge=0)]`.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Malformed(ValueError):
+    """Content that is not what its type says; one line names the field."""
+
+
+def decoded(content: bytes, type: type[T]) -> T:
+    """The value that JSON content stands for, as the type. Raises Malformed.
+
+    >>> from msgspec import Struct
+    >>> class Point(Struct):
+    ...     x: list[int]
+    >>> decoded(b'{"x": [1]}', Point)
+    Point(x=[1])
+    >>> decoded(b'{"x": [1, "a"]}', Point)
+    Traceback (most recent call last):
+    research.files.schema.Malformed: x[1]: expected `int`, got `str`
+    """
+    try:
+        return msgspec.json.decode(content, type=type)
+    except RecursionError:
+        raise Malformed("nested too deeply") from None
+    except msgspec.DecodeError as error:
+        raise Malformed(_line(str(error))) from None
+
+
+def _line(message: str) -> str:
+    """msgspec's message with the field first: "history[0].ended: expected `str`, got …"."""
+    what, _, where = message.rpartition(" - at `$")
+    if not what:
+        return message[:1].lower() + message[1:]
+    field = where.rstrip("`").removeprefix(".") or "it"
+    return f"{field}: {what[:1].lower()}{what[1:]}"
