@@ -1,7 +1,7 @@
 """Axes: what can vary, which values are allowed, how flags are parsed."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from research.catalogues.catalogue import Catalogue, Mistake, UnknownName
 
@@ -58,10 +58,31 @@ class Axis(NamedTuple):
             value = int(text) if self.kind == "integer" else float(text)
         except ValueError:
             raise Mistake(f"{flag} {text!r}: {self._allowed()}") from None
-        inside = self.low <= value <= self.high and self.above < value < self.below
-        if not inside or not math.isfinite(value):
+        if not self._contains(value):
             raise Mistake(f"{flag} {text}: {self._allowed()}")
         return value
+
+    def wrong(self, value: Any) -> str:
+        """Why a value that was read from a file is none of the axis's; "" if it is one.
+
+        >>> Axis("layers", (1,), kind="integer", low=1).wrong("4")
+        "'4': must be a whole number of at least 1"
+        """
+        if value is None and None in self.values:
+            return ""
+        if self.choices is not None or self.kind == "text":
+            known = self.choices is None or value in tuple(self.choices)
+            return (
+                "" if isinstance(value, str) and known else f"{value!r}: is not known"
+            )
+        kinds = (int,) if self.kind == "integer" else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            return f"{value!r}: {self._allowed()}"
+        return "" if self._contains(value) else f"{value!r}: {self._allowed()}"
+
+    def _contains(self, value: float) -> bool:
+        inside = self.low <= value <= self.high and self.above < value < self.below
+        return inside and math.isfinite(value)
 
     def _allowed(self) -> str:
         what = "a whole number" if self.kind == "integer" else "a number"

@@ -9,7 +9,6 @@ from research.cli.options import SIZES, one_of
 from research.engine import console, runs
 from research.report import rendering, verdicts
 from research.report.rendering import FORMATS
-from research.store import folder as folders
 from research.study import forecast, plan, widening
 from research.study.claims import Claim
 from research.study.declaration import (
@@ -152,12 +151,10 @@ def run_study(study: Study, size: str, path: Path) -> bool:
     """
     cells = cells_of(study, size)
     try:
-        folder = folders.create(path)
-        with folders.locked(folder, None):
-            request = runs.Request(widens=widening.widens(study, size, ()))
-            done = runs.complete(study, cells, folder, request)
+        request = runs.Request(widens=widening.widens(study, size, ()))
+        with runs.completed(study, cells, path, request) as done:
             if not done.stopped:
-                run.report(study, folder, done)
+                run.report(study, done)
     except (ModuleNotFoundError, Refusal) as error:
         why = missing(error) if isinstance(error, ModuleNotFoundError) else error
         console.say(f"{study.name} skipped: {why}")

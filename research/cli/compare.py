@@ -10,9 +10,8 @@ from research.cli.options import TABLE_OR_JSON, one_of
 from research.learning.recipe import NUMBERS
 from research.report import comparison, rendering
 from research.report.comparison import LEVEL, Change, plain
-from research.report.run_folder import is_training, opened
-from research.store import folder as folders
-from research.store.folder import DECIDING, Folder
+from research.report.run_folder import is_training, opened, training
+from research.store.manifest import DECIDING
 from research.study.declaration import Row
 from research.study.errors import Refusal
 from research.study.tables import Mark, Table, number
@@ -89,15 +88,15 @@ def main(options) -> int:
 def side(path: Path) -> Side:
     """What is in a folder. Raises Refusal where it is no result."""
     if is_training(path):
-        chosen, rows = comparison.trained(Folder(path))
-        manifest = folders.read_manifest(Folder(path)) or {}
+        trained = training(path)
+        chosen, rows = trained.settings, comparison.last_rows(trained)
         several = {n: None for n in NUMBERS if len(chosen.get(n) or ()) > 1}
         return Side(
             path,
             TRAINED,
             rows,
             NUMBERS,
-            {**manifest["environment"], **chosen, **several},
+            {**trained.manifest.environment, **chosen, **several},
             {},
         )
     results = opened(path)

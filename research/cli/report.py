@@ -7,9 +7,8 @@ from research.cli.options import one_of
 from research.engine import console
 from research.report import documents, published, study_report, training_report
 from research.report.rendering import FORMATS
-from research.report.run_folder import is_training, opened
+from research.report.run_folder import Results, is_training, opened, shown, training
 from research.store import atomic
-from research.store.folder import Folder
 from research.study.errors import Refusal
 
 
@@ -41,26 +40,36 @@ def main(options) -> int:
     if is_training(path):
         if options.publish:
             raise Refusal(f"--publish: {path} is one training run, not a study's rows")
-        training_report.write(Folder(path))
-        training_report.present(Folder(path), options.format)
+        trained = training(path)
+        training_report.write(trained)
+        training_report.present(trained, options.format)
         return 0
     results = opened(path)
+    with shown(path, results.study):
+        write(results, options)
+    if options.publish:
+        where = published.publish(results.study, results.folder, results.records)
+        console.say(f"published: {where}")
+        return fill_documents()
+    return 0
+
+
+def write(results: Results, options) -> None:
+    """Writes the report of rows, and prints them."""
     study, folder, records = results.study, results.folder, results.records
     if records:
         study_report.write(study, folder, records, results.stamp)
     elif options.publish:
-        raise Refusal(f"--publish: {path} contains committed rows; name a run's folder")
+        raise Refusal(
+            f"--publish: {folder.path} contains committed rows; name a run's folder"
+        )
     else:  # without profiles, which figures are drawn from
         text = published.as_committed(study, results.rows, results.stamp)
-        atomic.write_atomically(path / "report.md", text.encode())
+        atomic.write_atomically(folder.path / "report.md", text.encode())
     study_report.present(study, results.rows, options.format)
     if options.format == "table":
         name = "report.html" if records else "report.md (figures stay as they are)"
         console.say(f"written: {folder.path}/{name}")
-    if options.publish:
-        console.say(f"published: {published.publish(study, folder, records)}")
-        return fill_documents()
-    return 0
 
 
 def fill_documents() -> int:

@@ -18,7 +18,7 @@ from research.store import folder as folders
 from research.store.folder import Folder
 from research.study import forecast, plan
 from research.study.declaration import Cell, Study
-from research.study.errors import Refusal, missing
+from research.study.errors import Refusal
 from research.study.tables import Mark, Table, number
 
 
@@ -125,16 +125,11 @@ def again(task: Task, request: runs.Request) -> Reproduction:
     Raises Refusal when it was stopped, or cannot be run here.
     """
     study = task.study
-    folder = folders.create(task.path)
-    with folders.locked(folder, None):
-        try:
-            done = runs.complete(study, task.cells, folder, request)
-        except ModuleNotFoundError as error:
-            raise missing(error) from None
+    with runs.completed(study, task.cells, task.path, request) as done:
         if done.stopped:
             raise Refusal(f"{study.name} was stopped", done.stopped)
-        rows = run.requested(study, folder, done)
-        run.report(study, folder, done)
+        rows = run.requested(study, done)
+        run.report(study, done)
     before = Made(task.committed.rows, task.committed.stamp, None)
     return reproduction.of(study, before, Made(rows, done.stamp, None))
 

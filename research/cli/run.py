@@ -12,7 +12,6 @@ from research.engine.runs import Completed
 from research.report import study_report
 from research.report.rendering import FORMATS
 from research.store import folder as folders
-from research.store.folder import Folder
 from research.store.rows import cell_id
 from research.study import forecast, plan, widening
 from research.study.axes import flag_of
@@ -107,18 +106,17 @@ def main(options: argparse.Namespace) -> int:
         further = widening.most(study, cells) if request.widens else 0
         print(described(study, forecast.of(study, units, request.memory), further))
         return 0
-    folder = folders.create(Path(options.out or f"runs/{study.name}"))
-    with folders.locked(folder, options.shard):
-        run = runs.complete(study, cells, folder, request)
+    path = Path(options.out or f"runs/{study.name}")
+    with runs.completed(study, cells, path, request) as run:
         if run.stopped:
             return run.stopped
-        reported = report(study, folder, run)
-        rows = requested(study, folder, run)
+        reported = report(study, run)
+        rows = requested(study, run)
     study_report.present(study, rows, options.format)
     if options.format == "table":
         took = console.duration(run.seconds), console.duration(reported)
         console.say(
-            f"ran in {took[0]}, reported in {took[1]}: {folder.path}/report.html"
+            f"ran in {took[0]}, reported in {took[1]}: {run.folder.path}/report.html"
         )
     return 0
 
@@ -168,16 +166,16 @@ def described(study: Study, expected: Forecast, further: int) -> str:
     return "\n".join(lines) + "\nnothing was run"
 
 
-def report(study: Study, folder: Folder, run: Completed) -> float:
+def report(study: Study, run: Completed) -> float:
     """Writes the report of all rows in the folder; the seconds that it took."""
     began = time.perf_counter()
-    have, _ = folders.records(folder)
-    study_report.write(study, folder, have, run.stamp)
+    have, _ = folders.records(run.folder)
+    study_report.write(study, run.folder, have, run.stamp)
     return time.perf_counter() - began
 
 
-def requested(study: Study, folder: Folder, run: Completed) -> list[Row]:
+def requested(study: Study, run: Completed) -> list[Row]:
     """The folder's rows of the run's cells, in order."""
     ids = {cell_id(study.name, cell, run.stamp["data"]) for cell in run.cells}
-    have, _ = folders.records(folder)
+    have, _ = folders.records(run.folder)
     return sorted((r.row for r in have if r.id in ids), key=study.order)

@@ -17,8 +17,9 @@ from research.datasets import Dataset, find
 from research.lazy import lazily
 from research.learning import recipe, sharding
 from research.learning.recipe import FIELDS, Field
-from research.report import training_report
+from research.report import trained, training_report
 from research.report.rendering import FORMATS
+from research.store import folder as folders
 from research.store.folder import Folder
 from research.study import families, trials
 from research.study.errors import Refusal
@@ -94,7 +95,7 @@ def _help(one: Field) -> str:
 def main(options: argparse.Namespace) -> int:
     one_of("--format", options.format, FORMATS)
     settings = check(options)
-    members = training_report.members(settings)
+    members = trained.members(settings)
     mesh = None
     if options.mesh is not None:
         mesh = sharding.parse(options.mesh)
@@ -108,14 +109,21 @@ def main(options: argparse.Namespace) -> int:
         checkpoint_seconds=seconds(options.checkpoint_seconds),
         accept=options.accept_changes,
     )
+    out = Path(options.out or "runs/train")
+    folders.look(out, trained.STUDY)
+    orders.check(order, out)
     if started is not None:
         sharding.start(started)
-    out = Path(options.out or "runs/train")
     ready = functools.partial(work, order, members)
-    status = trainer.main(order, ready, out, training_report.write)
+    status = trainer.main(order, ready, out, written)
     if not status and sharding.leads():
-        training_report.present(Folder(out), options.format)
+        training_report.present(trained.opened(out), options.format)
     return status
+
+
+def written(folder: Folder) -> None:
+    """Writes the report of a training that has ended."""
+    training_report.write(trained.opened(folder.path))
 
 
 def work(order: Any, members: list[dict[str, Any]], mesh: Any) -> Any:

@@ -3,22 +3,24 @@
 import functools
 import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from research.cli import train
 from research.engine import console, runner
-from research.engine.order import Order
+from research.engine import order as orders
 from research.lazy import lazily
 from research.learning import sharding
 from research.machine import host
-from research.report import published, training_report
+from research.report import published, trained
 from research.report.comparison import label
-from research.report.run_folder import Results, is_training, opened
-from research.store import folder as folders
+from research.report.run_folder import Results, is_training, opened, training
+from research.report.trained import TrainingRun
 from research.store import rows
-from research.store.folder import DECIDING, Folder
+from research.store.manifest import DECIDING
 from research.store.rows import Record
 from research.study import plan
 from research.study.axes import Axis
@@ -28,6 +30,7 @@ from research.study.errors import Refusal
 with lazily():
     from research.engine import trainer
 
+Arrays = Mapping[str, np.ndarray]
 CELLS = Axis("cells to rerun", (3,), kind="integer", low=1, high=10**6, single=True)
 
 
@@ -52,7 +55,7 @@ def main(options) -> int:
     (seed,) = CELLS._replace(low=0).parse("--seed", options.seed)
     path = Path(options.dir)
     if is_training(path):
-        return verify_training(Folder(path), count)
+        return verify_training(training(path), count)
     return verify_rows(opened(path), count, int(seed or 0))
 
 
@@ -76,7 +79,7 @@ def verify_rows(results: Results, count: int, seed: int) -> int:
         name = f"{row['id']} " if kept else ""
         print(f"{name}{label(list(study.axes), row)}: {word}", flush=True)
     print(f"{len(chosen) - wrong} of {len(chosen)} cells are identical")
-    return 1 if wrong else 0
+    return 1 if wrong or results.lacking else 0
 
 
 def warn(world: dict[str, Any]) -> None:
@@ -122,43 +125,43 @@ def difference_of_profiles(before: Record | None, fresh: Record) -> str:
     return "" if same else "profiles by layer"
 
 
-def verify_training(folder: Folder, count: int) -> int:
+def verify_training(kept: TrainingRun, count: int) -> int:
     """Trains again up to a training's first reports; the exit status."""
-    manifest = folders.read_manifest(folder) or {}
-    if manifest.get("layout") is None:
+    manifest, settings = kept.manifest, kept.settings
+    if manifest.layout != orders.LAYOUT:
         raise Refusal(
-            f"{folder.path}: begun by a version whose states are laid otherwise"
+            f"{kept.folder.path}: begun by a version whose states are laid out otherwise"
         )
-    warn(manifest["environment"])
-    steps = [step for step, _ in training_report.reports(folder)][:count]
-    every = int(manifest["settings"]["report_every"])
-    settings = {
+    warn(manifest.environment)
+    before = dict(kept.history[:count])
+    recipe = {
         name: tuple(v) if isinstance(v, list) else v
-        for name, v in manifest["settings"].items()
+        for name, v in settings.items()
         if name != "report_every"
     }
-    lone = manifest["mesh"] == str(sharding.Shape())
-    mesh = None if lone else sharding.parse(manifest["mesh"])
-    whole = Order(settings, every, 1e6, False, mesh)
-    short = whole._replace(settings={**settings, "steps": steps[-1]})
+    lone = manifest.mesh == str(sharding.Shape())
+    mesh = None if lone else sharding.parse(str(manifest.mesh))
+    whole = orders.Order(recipe, settings["report_every"], 1e6, False, mesh)
+    short = whole._replace(settings={**recipe, "steps": max(before)})
     # The recipe is the whole run's, as its schedule knows how long it will be.
-    ready = functools.partial(train.work, whole, training_report.members(settings))
+    ready = functools.partial(train.work, whole, trained.members(recipe))
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch)
         stopped = trainer.main(short, ready, out, lambda folder: None)
         if stopped:
             return stopped
-        lines = [_differing(folder.path, out, step) for step in steps]
-    for step, line in zip(steps, lines, strict=True):
+        after = dict(trained.opened(out).history)
+    lines = {step: _differing(arrays, after[step]) for step, arrays in before.items()}
+    for step, line in lines.items():
         print(f"step {step}: {f'DIFFERENT: {line}' if line else 'identical'}")
-    wrong = sum(map(bool, lines))
+    wrong = sum(map(bool, lines.values()))
+    lost = len(kept.damaged)
     print(f"{len(lines) - wrong} of {len(lines)} reports are identical")
-    return 1 if wrong else 0
+    return 1 if wrong or lost else 0
 
 
-def _differing(before: Path, after: Path, step: int) -> str:
+def _differing(was: Arrays, now: Arrays) -> str:
     """The names of a report's arrays that differ."""
-    was, now = (rows.profiles(p / "reports", f"{step:09d}") for p in (before, after))
     names = sorted(was.keys() | now.keys())
     return ", ".join(n for n in names if not _equal(was.get(n), now.get(n)))
 

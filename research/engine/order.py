@@ -1,16 +1,21 @@
 """What is asked of a training run, and the manifest that its folder keeps of it."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from research.engine import console
 from research.learning import sharding
 from research.machine import host
 from research.store import folder as folders
-from research.store import provenance
+from research.store import manifest as manifests
+from research.store import provenance, reports
 from research.store.folder import Folder
+from research.store.manifest import Event, Manifest
 from research.study.errors import Refusal
 
-LAYOUT = 2  # of states and reports on disk: 1 had parameters beside the step, no tree
+LAYOUT = 3  # of states and reports on disk
 
 
 class Order(NamedTuple):
@@ -32,67 +37,76 @@ class Order(NamedTuple):
         return self.settings["steps"]
 
 
-def note(folder: Folder, event: dict[str, Any], **changed: Any) -> None:
-    """Adds an event to the manifest's history, with what it changed."""
-    manifest = folders.read_manifest(folder) or {}
-    history = [*manifest["history"], event]
-    folders.write_manifest(folder, {**manifest, **changed, "history": history})
+def settings_of(order: Order) -> dict[str, Any]:
+    """The settings as a manifest has them."""
+    settings = {**order.settings, "report_every": order.report_every}
+    return {n: list(v) if isinstance(v, tuple) else v for n, v in settings.items()}
+
+
+def check(order: Order, path: Path) -> None:
+    """Raises Refusal where a folder has another run; asks no jax."""
+    before = manifests.read(path).manifest
+    if before is None:
+        return
+    if before.layout != LAYOUT:
+        raise Refusal(
+            f"{path}: begun by a version whose states are laid out otherwise: "
+            "resume it with that version, or choose another --out"
+        )
+    for name, value in settings_of(order).items():
+        old = before.settings.get(name)
+        if old != value:
+            raise Refusal(
+                f"{path}: contains another run: its {name} is {_shown(old)}, not "
+                f"{_shown(value)}; choose another --out"
+            )
 
 
 def prepare(order: Order, folder: Folder) -> None:
     """Writes the folder's manifest, or compares: Refusal if it is another run's."""
+    check(order, folder.path)
     environment = host.environment() | {"dtype": order.settings.get("dtype", "float32")}
     environment["matmul_precision"] = "default"
-    settings = {**order.settings, "report_every": order.report_every}
-    fresh = {
-        "study": "train",
-        "settings": {
-            n: list(v) if isinstance(v, tuple) else v for n, v in settings.items()
-        },
-        "schema": folders.SCHEMA,
-        "code": provenance.code(order.module, map(str, order.settings.values())),
-        "environment": environment,
-        "mesh": str(order.mesh or sharding.Shape()),
-        "layout": LAYOUT,
-        "history": [],
-    }
-    manifest = folders.read_manifest(folder)
-    if manifest is None:
-        folders.write_manifest(folder, fresh)
-        return
-    if manifest["study"] != "train":
-        raise Refusal(
-            f"{folder.path}: contains {manifest['study']}, not a training run; "
-            "choose another --out"
-        )
-    if manifest.get("layout", 1) != LAYOUT:
-        raise Refusal(
-            f"{folder.path}: begun by a version whose states are laid out otherwise: "
-            "resume it with that version, or choose another --out"
-        )
-    old = manifest.get("settings", {})
-    for name, value in fresh["settings"].items():
-        if old.get(name) != value:
-            raise Refusal(
-                f"{folder.path}: contains another run: its {name} is "
-                f"{_shown(old.get(name))}, not {_shown(value)}; choose another --out"
-            )
-    changes = folders.differences(manifest, fresh["code"], environment)
+    fresh = Manifest(
+        schema=manifests.SCHEMA,
+        study=reports.STUDY,
+        settings=settings_of(order),
+        code=provenance.code(order.module, map(str, order.settings.values())),
+        environment=environment,
+        mesh=str(order.mesh or sharding.Shape()),
+        layout=LAYOUT,
+    )
+    joined = lambda before: _joined(order, folder, before, fresh)
+    for line in folders.write_manifest(folder, joined):
+        console.say(f"damaged, moved to quarantine: {line}")
+    for place in (folder.reports, folder.checkpoints):
+        place.mkdir(exist_ok=True)
+
+
+def _joined(
+    order: Order, folder: Folder, before: Manifest | None, fresh: Manifest
+) -> Manifest:
+    """The manifest of a run that is begun or resumed. Raises Refusal."""
+    if before is None:
+        return fresh
+    changes = manifests.differences(before, fresh.code, fresh.environment)
     if changes and not order.accept:
         raise Refusal(
             f"{folder.path}: made with other code or on another machine: {changes[0]}; "
             "use a new --out, or --accept-changes"
         )
+    joined, history = before, list(before.history)
     if changes:
-        changed = {"code": fresh["code"], "environment": environment}
-        note(folder, {"accepted": changes}, **changed)
-    before = manifest.get("mesh", str(sharding.Shape()))
-    if before != fresh["mesh"]:  # the same run: what it computes is what it was
-        note(folder, {"mesh": [before, fresh["mesh"]]}, mesh=fresh["mesh"])
+        history.append(Event(accepted=changes))
+        joined = replace(joined, code=fresh.code, environment=fresh.environment)
+    if before.mesh != fresh.mesh:  # the same run: what it computes is what it was
+        history.append(Event(mesh=[str(before.mesh), str(fresh.mesh)]))
+        joined = replace(joined, mesh=fresh.mesh)
         console.say(
-            f"begun on {before}, resumed on another mesh, {fresh['mesh']}: each step "
+            f"begun on {before.mesh}, resumed on another mesh, {fresh.mesh}: each step "
             "agrees to float tolerance, no longer bit for bit, and many let that grow"
         )
+    return replace(joined, history=history)
 
 
 def _shown(value: Any) -> str:

@@ -77,24 +77,24 @@ class Keeper:
     def __init__(self, store: checkpoints.Store, spread: bool):
         self._store, self._spread = store, spread
 
-    def restore(self, like: Any) -> tuple[int, Any]:
+    def restore(self, like: Any, below: int) -> tuple[int, Any]:
         """(step, state) of the newest whole checkpoint, placed as `like`; or (-1, like).
 
-        Raises Mismatch when it is of another state.
+        below: its step is to be less. Raises Mismatch when it is of another state.
         """
         if jax.process_count() > 1:
-            return self._read(like) or (-1, like)
+            return self._read(like, below) or (-1, like)
         if not self._spread:
-            return self._read(jax.eval_shape(lambda: like)) or (-1, like)
+            return self._read(jax.eval_shape(lambda: like), below) or (-1, like)
         # To the host first: a state may be too large for any one device.
-        read = self._read(jax.tree.map(_on_host, like))
+        read = self._read(jax.tree.map(_on_host, like), below)
         if read is None:
             return -1, like
         step, state = read
         return step, sharding.as_placed(sharding.whole(state), like)
 
-    def _read(self, like: Any) -> tuple[int, Any] | None:
-        restored = self._store.restore(like)
+    def _read(self, like: Any, below: int) -> tuple[int, Any] | None:
+        restored = self._store.restore(like, below)
         for line in self._store.damaged:
             console.say(line)
         return None if restored is None else (restored.step, restored.state)

@@ -4,14 +4,17 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from research.engine import console
 from research.engine.signals import supervise
 from research.machine import host, precision, settings
-from research.store import folder as folders
-from research.store import provenance, rows
+from research.store import manifest, provenance, rows
 from research.store.folder import Folder
+from research.store.manifest import Event, Manifest
 from research.store.rows import Record, cell_id
 from research.study import plan
 from research.study.declaration import Cell, Measured, Study, Unit
@@ -205,44 +208,44 @@ def make_stamp(data: str, environment: dict[str, Any]) -> dict[str, Any]:
     return {"data": data, **environment, **provenance.commit()}
 
 
-def prepare(
+def fresh_manifest(
     study: Study,
-    folder: Folder,
     cells: Sequence[Cell],
+    stamp: dict[str, Any],
     environment: dict[str, Any],
-    accept: bool,
-) -> dict[str, Any]:
-    """The folder's manifest, new, or as it was with the code of further cells.
+) -> Manifest:
+    """The manifest of a folder in which there is nothing but these cells."""
+    return Manifest(
+        schema=manifest.SCHEMA,
+        study=study.name,
+        code=provenance.code(study.module, study.entries(cells)),
+        environment=environment,
+        cells=sorted(cell_id(study.name, cell, stamp["data"]) for cell in cells),
+    )
+
+
+def joined(
+    before: Manifest | None, fresh: Manifest, accept: bool, path: Path
+) -> Manifest:
+    """The manifest of a folder with further cells.
 
     Raises Refusal when code or environment have changed since, unless accepted; then
     the manifest says what was accepted.
     """
-    manifest = folders.read_manifest(folder)
-    fresh = {
-        "study": study.name,
-        "schema": folders.SCHEMA,
-        "code": provenance.code(study.module, study.entries(cells)),
-        "environment": environment,
-        "history": [],
-    }
-    if manifest is None:
+    if before is None:
         return fresh
-    if manifest["study"] != study.name:
-        raise Refusal(
-            f"{folder.path}: contains {manifest['study']}, not {study.name}; "
-            "choose another --out"
-        )
-    changes = folders.differences(manifest, fresh["code"], environment)
+    changes = manifest.differences(before, fresh.code, fresh.environment)
     if changes and not accept:
         more = f" (and {len(changes) - 2} more)" if len(changes) > 2 else ""
         raise Refusal(
-            f"{folder.path}: made with other code or on another machine: "
+            f"{path}: made with other code or on another machine: "
             f"{'; '.join(changes[:2])}{more}; use a new --out, or --accept-changes"
         )
+    cells = sorted({*before.cells, *fresh.cells})
     if changes:
-        fresh["history"] = [*manifest["history"], {"accepted": changes}]
-        return fresh
-    return {**manifest, "code": {**manifest["code"], **fresh["code"]}}
+        history = [*before.history, Event(accepted=changes)]
+        return replace(fresh, history=history, cells=cells)
+    return replace(before, code={**before.code, **fresh.code}, cells=cells)
 
 
 def missing_ids(

@@ -1,14 +1,18 @@
 """A study's run in its folder: what is missing is measured, and the manifest kept."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from research.engine import console, runner
 from research.machine import host
 from research.store import folder as folders
+from research.store import manifest
 from research.store.folder import Folder
+from research.store.manifest import Event, Manifest
 from research.study import plan, widening
-from research.study.declaration import Cell, Study
+from research.study.declaration import Cell, Study, Unit
 
 
 class Request(NamedTuple):
@@ -32,23 +36,48 @@ class Completed(NamedTuple):
     cells: the grid's, and those beyond its edges.
     """
 
+    folder: Folder
     stamp: dict[str, Any]
     seconds: float
     stopped: int
     cells: list[Cell]
 
 
-def complete(
-    study: Study, cells: Sequence[Cell], folder: Folder, request: Request
-) -> Completed:
-    """Runs those of the cells that have no row in the folder, which is locked.
+class Ready(NamedTuple):
+    """Cells that can be run here: how, and the manifest of a folder with them alone."""
+
+    study: Study
+    units: list[Unit]
+    stamp: dict[str, Any]
+    memory: int
+    manifest: Manifest
+
+
+@contextlib.contextmanager
+def completed(
+    study: Study, cells: Sequence[Cell], path: Path, request: Request
+) -> Iterator[Completed]:
+    """Runs those of the cells that have no row in a folder; it is locked in the block.
 
     First the grid's, then those beyond its edges, as long as a best setting is there.
-    Raises Refusal.
+    Raises Refusal; what can be refused before a cell is run leaves no folder.
     """
     grid = list(cells)
+    folder = folders.look(path, study.name)
     beyond, _ = _further(study, grid, folder, request)
-    run = _run_missing(study, grid + beyond, folder, request)
+    ready = _ready(study, grid + beyond, request)
+    before = manifest.read(path).manifest
+    runner.joined(before, ready.manifest, request.accept, path)
+    with folders.held(path, study.name, request.shard) as folder:
+        yield _complete(ready, grid, folder, request)
+
+
+def _complete(
+    ready: Ready, grid: list[Cell], folder: Folder, request: Request
+) -> Completed:
+    study = ready.study
+    beyond, _ = _further(study, grid, folder, request)
+    run = _run_missing(ready, folder, request)
     while not run.stopped:
         beyond, wanted = _further(study, grid, folder, request)
         if not wanted:
@@ -62,7 +91,7 @@ def complete(
             console.say(f"{text}: the command without --shard tries further ones")
             break
         console.say(f"{text}: further ones are tried")
-        more = _run_missing(study, wanted, folder, request)
+        more = _run_missing(_ready(study, wanted, request), folder, request)
         run = more._replace(seconds=run.seconds + more.seconds)
     return run._replace(cells=grid + beyond)
 
@@ -77,43 +106,54 @@ def _further(
     return widening.widened(study, cells, [record.row for record in have])
 
 
-def _run_missing(
-    study: Study, cells: Sequence[Cell], folder: Folder, request: Request
-) -> Completed:
-    """Runs those of the cells that have no row in the folder."""
+def _ready(study: Study, cells: Sequence[Cell], request: Request) -> Ready:
+    """How the cells are run here. Raises Refusal where that cannot be."""
     units = plan.units(study, cells)
     runner.pin()
     environment = host.environment()
-    allowed = runner.budget(request.memory) // runner.workers(study)
-    runner.check_fits(units, allowed)
+    memory = runner.budget(request.memory) // runner.workers(study)
+    runner.check_fits(units, memory)
     stamp = runner.make_stamp(data_hash(cells), environment)
-    manifest = runner.prepare(study, folder, cells, environment, request.accept)
+    fresh = runner.fresh_manifest(study, cells, stamp, environment)
+    return Ready(study, units, stamp, memory, fresh)
+
+
+def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
+    """Runs those of the cells that have no row in the folder."""
+    study, stamp = ready.study, ready.stamp
+    for line in folders.write_manifest(
+        folder,
+        lambda before: runner.joined(
+            before, ready.manifest, request.accept, folder.path
+        ),
+    ):
+        console.say(f"damaged, moved to quarantine: {line}")
+    folder.cells.mkdir(exist_ok=True)
     have, damaged = folders.records(folder, quarantine=True)
     for line in damaged:
         console.say(f"damaged, moved to quarantine, will be rerun: {line}")
-    share = runner.share(units, request.shard)
+    share = runner.share(ready.units, request.shard)
     wanted = [cell for unit in share for cell in unit.cells]
     missing = runner.missing_ids(study, wanted, have, stamp["data"], request.retry)
-    job = runner.Job(study, share, missing, stamp, allowed)
-    begun = {"started": folders.now(), "cells": len(missing)}
-    if not folder.manifest.exists() or request.accept:
-        folders.write_manifest(folder, manifest)
+    job = runner.Job(study, share, missing, stamp, ready.memory)
+    started = manifest.now()
     if len(wanted) > len(missing) and missing:
         console.say(
             f"{len(wanted) - len(missing)} of {len(wanted)} cells are already done"
         )
     with console.progress(len(missing)) as shown:
         summary = runner.execute(job, runner.attempt, folder, shown)
-    begun |= {"ended": folders.now(), "seconds": round(summary.seconds, 3)}
-    manifest["history"] = [*manifest["history"], {**begun, "done": summary.done}]
-    folders.write_manifest(folder, manifest)
+    seconds = round(summary.seconds, 3)
+    times = {"started": started, "ended": manifest.now(), "seconds": seconds}
+    event = Event(**times, cells=len(missing), done=summary.done)
+    folders.note(folder, event)
     if summary.stopped:
         saved = len(wanted) - summary.remaining
         console.say(
             f"stopped: {saved} of {len(wanted)} cells are saved in {folder.path}; "
             "the same command resumes from there"
         )
-    return Completed(stamp, summary.seconds, summary.stopped, list(cells))
+    return Completed(folder, stamp, summary.seconds, summary.stopped, [])
 
 
 def data_hash(cells: Sequence[Cell]) -> str:

@@ -1,7 +1,8 @@
 """The loop of a training run on disk: advance, report, save; and resume after any stop.
 
 OUT/run.json      settings, code and environment
-OUT/reports/      one .npz for each report: measures and gradient profiles of all runs
+OUT/reports/      a .json and a .npz for each report: measures and gradient profiles of
+                  all runs
 OUT/checkpoints/  the newest three states
 OUT/curves.csv, results.csv, report.md, report.html, figure.*   made from the reports
 """
@@ -19,15 +20,16 @@ import jax
 import numpy as np
 
 from research.engine import console, processes, runner
-from research.engine.order import Order, note, prepare
+from research.engine.order import Order, prepare, settings_of
 from research.engine.signals import supervise
 from research.learning import checkpoints, sharding, sweeps
 from research.learning.feed import Source
 from research.learning.system import System, diverged_at
 from research.machine import host
-from research.store import atomic, rows
 from research.store import folder as folders
+from research.store import manifest, reports
 from research.store.folder import Folder
+from research.store.manifest import Event
 from research.study.errors import DISK, TERMINATED, Refusal
 
 CHUNK_SECONDS = 0.5  # one call of the compiled loop: how soon a signal is heard
@@ -78,25 +80,27 @@ def main(
     """
     runner.pin()
     mesh = None if order.mesh is None else sharding.mesh(order.mesh)
-    work = ready(mesh)  # what is wrong there is said first
+    work = ready(mesh)
+    groups = grouped(
+        order, work
+    )  # what is wrong in these is said before a folder is made
     with contextlib.ExitStack() as held, processes.together():
 
         def begun() -> Folder:
-            folder = folders.create(out, "reports")
-            held.enter_context(folders.locked(folder, None))
+            folder = held.enter_context(folders.held(out, reports.STUDY))
             prepare(order, folder)
             return folder
 
         folder = processes.by_first(begun) or Folder(out)
-        stopped = train(order, folder, work, mesh)
+        stopped = train(order, folder, work, groups, mesh)
         if stopped or not sharding.leads():
             return stopped
         ended(folder)
     return 0
 
 
-def train(order: Order, folder: Folder, work: Work, mesh: Any) -> int:
-    """Runs the loop under signals; the exit status."""
+def grouped(order: Order, work: Work) -> list[list[sweeps.Run]]:
+    """The runs that are trained side by side. Raises Refusal where one does not fit."""
     one_by_one = work.source.streamed  # each run then reads its own batches
     cells = 0 if order.mesh is None else order.mesh.cells
     if one_by_one and cells > 1:
@@ -104,8 +108,18 @@ def train(order: Order, folder: Folder, work: Work, mesh: Any) -> int:
         raise Refusal(
             f"--mesh cells={cells}: {name} is streamed from disk, separately for each run"
         )
-    at_once = 1 if one_by_one else at_a_time(order, work)
-    groups = sweeps.grouped(work.runs, at_once, cells)
+    at_once = at_a_time(order, work)
+    return sweeps.grouped(work.runs, 1 if one_by_one else at_once, cells)
+
+
+def train(
+    order: Order,
+    folder: Folder,
+    work: Work,
+    groups: list[list[sweeps.Run]],
+    mesh: Any,
+) -> int:
+    """Runs the loop under signals; the exit status."""
     source = work.source
     programs = [
         sweeps.programs(
@@ -117,9 +131,10 @@ def train(order: Order, folder: Folder, work: Work, mesh: Any) -> int:
     began = time.perf_counter()
     with contextlib.ExitStack() as stack:
         try:
-            place, seconds = folder.path / "checkpoints", order.checkpoint_seconds
             keeper = stack.enter_context(
-                processes.keeper(place, seconds, order.mesh is not None)
+                processes.keeper(
+                    folder.checkpoints, order.checkpoint_seconds, order.mesh is not None
+                )
             )
             steps = order.steps if sharding.leads() else 0
             advanced = stack.enter_context(progress(steps, work.system.watch))
@@ -144,7 +159,8 @@ def train(order: Order, folder: Folder, work: Work, mesh: Any) -> int:
     if not sharding.leads():
         return stopped
     took = round(time.perf_counter() - began, 3)
-    note(folder, {"ended": folders.now(), "seconds": took})
+    step = reports.arrived(folder, manifest.of(folder.path), ())
+    folders.note(folder, Event(ended=manifest.now(), seconds=took, step=step))
     if stopped:
         console.say(
             f"stopped: saved in {folder.path}; the same command resumes from there"
@@ -170,12 +186,12 @@ def run_all(session: Session) -> None:
     """From the newest whole checkpoint, or from the start, to the last step."""
     order, total = session.order, session.order.steps
     snapshot = fresh(session)
-    begun, snapshot = session.keeper.restore(snapshot)
+    begun, snapshot = session.keeper.restore(snapshot, lost_report(session))
     step = max(begun, 0)
     if sharding.leads():
         if 0 < step < total:
             console.say(f"resuming from step {step} of {total}")
-        drop_reports(session.folder, step)
+        reports.remove(session.folder, step)
     pace = Pace(session.work.source.capacity)
     with ThreadPoolExecutor(1 if order.mesh else host.cores()) as pool:
         turn = next_turn(session, pace, step)
@@ -195,6 +211,24 @@ def run_all(session: Session) -> None:
     if step > begun:
         session.keeper.save(step, snapshot)
     processes.unwatched()
+
+
+def lost_report(session: Session) -> int:
+    """The step of the first report that has to be made again, in all processes.
+
+    Its checkpoint must be of an earlier step. One step beyond the last where none is lost.
+    """
+    step = session.order.steps + 1
+    if sharding.leads():
+        folder = session.folder
+        have, lines = reports.read(folder, manifest.of(folder.path), quarantine=True)
+        for line in lines:
+            console.say(f"damaged, moved to quarantine, will be made again: {line}")
+        last = reports.arrived(folder, manifest.of(folder.path), have)
+        due = reports.due(settings_of(session.order), last)
+        there = {reports.step_of(record) for record in have}
+        step = min((s for s in due if s not in there), default=step)
+    return int(sharding.agreed(step)[0, 0])
 
 
 class Turn(NamedTuple):
@@ -280,7 +314,7 @@ def advance(
 
 
 def report(session: Session, pool, snapshot: Snapshot, step: int) -> None:
-    """Writes the measures of all runs at a step: OUT/reports/STEP.npz.
+    """Writes the measures of all runs at a step: OUT/reports/STEP.json and .npz.
 
     train_NAME, test_NAME of every measure; of every net that can be probed
     log10_gradient_NET, log10_parameter_NET; diverged.
@@ -305,21 +339,14 @@ def report(session: Session, pool, snapshot: Snapshot, step: int) -> None:
         **{f"train_{name}": mean(array) for name, array in snapshot.log.items()},
         **{n: np.concatenate([part[n] for part in results]) for n in results[0]},
     }
-    path = session.folder.path / "reports" / f"{step:09d}.npz"
-    atomic.write_atomically(path, rows.pack(arrays))
+    run = reports.run_id(settings_of(session.order))
+    reports.save(session.folder, run, step, arrays)
 
 
 def mean(log: np.ndarray) -> np.ndarray:
     """The mean over a report's steps [runs]; nan where a run has diverged in it."""
     logged = ~np.isnan(log).all(axis=0)
     return np.asarray(np.mean(log[:, logged], axis=1, dtype=np.float64), np.float32)
-
-
-def drop_reports(folder: Folder, step: int) -> None:
-    """Removes reports later than a step: they are made again."""
-    for path in (folder.path / "reports").glob("*.npz"):
-        if int(path.stem) > step:
-            path.unlink()
 
 
 @contextlib.contextmanager

@@ -4,11 +4,13 @@ A type is a `msgspec.Struct` with one field for each name; see msgspec's documen
 limits, as in `Annotated[int, msgspec.Meta(ge=0)]`.
 """
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+Scalar = str | int | float | bool | None
 
 
 class Malformed(ValueError):
@@ -27,11 +29,22 @@ def decoded(content: bytes, type: type[T]) -> T:
     Traceback (most recent call last):
     research.files.schema.Malformed: x[1]: expected `int`, got `str`
     """
+    return _checked(msgspec.json.decode, content, type)
+
+
+def converted(value: Any, type: type[T]) -> T:
+    """What JSON content was read as, as the type. Raises Malformed."""
+    return _checked(msgspec.convert, value, type)
+
+
+def _checked(read: Callable[..., T], value: Any, type: type[T]) -> T:
     try:
-        return msgspec.json.decode(content, type=type)
+        return read(value, type=type)
     except RecursionError:
         raise Malformed("nested too deeply") from None
-    except msgspec.DecodeError as error:
+    except UnicodeDecodeError:
+        raise Malformed("is no text in UTF-8") from None
+    except msgspec.DecodeError as error:  # ValidationError too
         raise Malformed(_line(str(error))) from None
 
 

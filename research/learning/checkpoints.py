@@ -20,6 +20,7 @@ whatever devices and processes `like` is placed on, and each process reads its o
 import contextlib
 import functools
 import json
+import math
 import operator
 import os
 import shutil
@@ -59,15 +60,18 @@ class Restored(NamedTuple):
 
 
 def _steps(folder: Path) -> list[int]:
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+    names = (path.name for path in folder.iterdir())
+    return sorted(int(n) for n in names if n.isdecimal() and n == str(int(n)))
 
 
 def _put_aside(folder: Path, step: int) -> None:
     """Moves a checkpoint to FOLDER/quarantine, where it is not in the way."""
-    aside = folder / "quarantine" / str(step)
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.parent.mkdir(exist_ok=True)
-    (folder / str(step)).rename(aside)
+    aside = folder / "quarantine"
+    if aside.is_symlink():
+        raise NotSaved(f"{aside}: is a link; remove it")
+    aside.mkdir(exist_ok=True)
+    seals.discard(aside / str(step))
+    (folder / str(step)).rename(aside / str(step))
 
 
 @contextlib.contextmanager
@@ -145,7 +149,7 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         if sharding.leads():
             for left in self.folder.glob(f"{PART}*"):
-                shutil.rmtree(left)
+                seals.discard(left)
         self.damaged: list[str] = []  # by the last `restore`
         self._seconds, self._keep = seconds, keep
         self._worker: ThreadPoolExecutor | None = None
@@ -203,9 +207,10 @@ class Store:
                 if pending.done():
                     self._pending = None
 
-    def restore(self, like: Any) -> Restored | None:
+    def restore(self, like: Any, below: float = math.inf) -> Restored | None:
         """The newest checkpoint that is whole, or None; damaged ones are put aside.
 
+        below: one of a smaller step.
         like: a pytree of arrays, or of jax.ShapeDtypeStruct with or without shardings;
         in several processes of arrays as they are to be placed.
         `damaged` here and of the result has a sentence on each that was skipped.
@@ -214,7 +219,7 @@ class Store:
         self.wait()
         named = named_arrays(like)
         self.damaged = []
-        while (step := self._newest()) is not None:
+        while (step := self._newest(below)) is not None:
             path = self.folder / str(step)
             try:
                 leaves, seal = restoring.leaves(path, named)
@@ -228,15 +233,18 @@ class Store:
                         _put_aside(self.folder, step)
                 elif not isinstance(error, restoring.Agreed):
                     self.damaged.append(f"process {jax.process_index()}: {line}")
+                below = step
                 continue
             state = jax.tree.unflatten(jax.tree.structure(like), leaves)
             return Restored(step, state, seal.metadata, list(self.damaged))
         return None
 
-    def _newest(self) -> int | None:
-        """Process 0's newest step, in all processes."""
-        steps = _steps(self.folder) if sharding.leads() else []
-        newest = int(sharding.agreed(steps[-1] if steps else -1)[0, 0])
+    def _newest(self, below: float) -> int | None:
+        """Process 0's newest step below one, in all processes."""
+        steps = [-1]
+        if sharding.leads():
+            steps += [step for step in _steps(self.folder) if step < below]
+        newest = int(sharding.agreed(steps[-1])[0, 0])
         return None if newest < 0 else newest
 
     def begin(self, step: int, state: Any, metadata: dict[str, Any]) -> None:

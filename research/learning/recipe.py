@@ -18,6 +18,7 @@ from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.axes import Axis, flag_of
 from research.catalogues.catalogue import Catalogue, choices
 from research.catalogues.initializers import INITIALIZERS
+from research.catalogues.losses import LOSSES
 from research.catalogues.normalizers import NORMALIZERS
 from research.catalogues.optimizers import OPTIMIZERS
 from research.catalogues.schedules import SCHEDULES
@@ -238,6 +239,7 @@ class Recipe:
 FIELDS: dict[str, Field] = {
     one.name: one.metadata["field"] for one in dataclasses.fields(Recipe)
 }
+JUDGED = [list(one.judged) for one in LOSSES.values()]
 DEFAULTS: dict[str, Any] = {name: one.value for name, one in FIELDS.items()}
 NUMBERS = tuple(name for name, one in FIELDS.items() if one.role == "number")
 
@@ -245,6 +247,29 @@ NUMBERS = tuple(name for name, one in FIELDS.items() if one.role == "number")
 def of(settings: Mapping[str, Any]) -> Recipe:
     """The recipe of settings by name, which may say more; what is missing is standard."""
     return Recipe(**{name: settings[name] for name in FIELDS if name in settings})
+
+
+def wrong(settings: Mapping[str, Any]) -> str:
+    """What of settings that were read from a file none can be; "" where all can.
+
+    settings: those that a training's folder records.
+    """
+    for name, one in FIELDS.items():
+        if name not in settings:
+            return f"{name}: is missing"
+        value = settings[name]
+        listed = one.several or one.role == "number"
+        if listed != isinstance(value, list | tuple):
+            return f"{name}: {value!r}: must be {'a list' if listed else 'one value'}"
+        if one.role == "number" and not value:
+            return f"{name}: is empty"
+        for each in value if listed else [value]:
+            if why := one.axis.wrong(each):
+                return f"{name}: {why}"
+    every = Axis("", (1,), kind="integer", low=1, high=settings["steps"])
+    if why := every.wrong(settings.get("report_every")):
+        return f"report_every: {why}"
+    return "" if settings.get("judged") in JUDGED else "judged: is not known"
 
 
 def refused(settings: Mapping[str, Any]) -> str | None:

@@ -5,13 +5,17 @@ damaged files as if they were whole: nothing of a file is read before its checks
 """
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+from msgspec import structs
+
+from research.files import regular, sealed
+from research.files.schema import Malformed
 from research.learning.forms import Form
 
 WHOLE = 1  # schema: one process wrote all, and `digest` is `forms.digest`
@@ -21,6 +25,18 @@ PART = ".part-"  # what is being written or removed; left by a killed run
 
 class DamagedCheckpoint(ValueError):
     """A checkpoint that is not what was written."""
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True):
+    """A seal as it is read back."""
+
+    schema: int
+    step: int
+    digest: str
+    forms: list[tuple[str, str, tuple[int, ...]]]
+    keys: dict[str, str]
+    files: dict[str, str]
+    metadata: dict[str, Any]
 
 
 class Seal(NamedTuple):
@@ -51,10 +67,6 @@ def _file_sum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _checksum(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
 def to_disk(path: Path) -> None:
     """Forces a file or a folder's list of names out of the cache."""
     handle = os.open(path, os.O_RDONLY)
@@ -64,9 +76,17 @@ def to_disk(path: Path) -> None:
         os.close(handle)
 
 
+def discard(path: Path) -> None:
+    """Deletes what has a name: a folder, a file or a link, which is not followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def emptied(part: Path) -> Path:
     """The folder, which a checkpoint is then made in."""
-    shutil.rmtree(part, ignore_errors=True)
+    discard(part)
     part.mkdir()
     return part
 
@@ -80,9 +100,7 @@ def remove(path: Path) -> None:
 
 def commit(part: Path, seal: Seal) -> None:
     """Seals what is in `part` and gives it its name, which no half of one ever has."""
-    body = seal._asdict()
-    body["checksum"] = _checksum(body)
-    (part / "seal.json").write_text(json.dumps(body) + "\n", encoding="utf-8")
+    (part / "seal.json").write_bytes(sealed.packed(seal._asdict()))
     for path in [*part.rglob("*"), part]:
         to_disk(path)
     final = part.with_name(str(seal.step))
@@ -94,26 +112,33 @@ def commit(part: Path, seal: Seal) -> None:
 
 def read(path: Path) -> Seal:
     """The seal of a checkpoint's folder. Raises DamagedCheckpoint."""
+    if path.is_symlink() or not path.is_dir():
+        raise DamagedCheckpoint("it is no folder")
+    for inner in path.rglob("*"):
+        if inner.is_symlink():
+            raise DamagedCheckpoint(f"{inner.relative_to(path)} is a link")
     try:
-        body = json.loads((path / "seal.json").read_bytes())
-        checksum = body.pop("checksum")
-    except Exception:
-        raise DamagedCheckpoint("seal.json cannot be read") from None
-    if checksum != _checksum(body):
-        raise DamagedCheckpoint("seal.json does not match its checksum")
-    if body["schema"] not in (WHOLE, SHARDS):
+        body = sealed.opened(regular.read(path / "seal.json"), _Body)
+    except OSError as error:
+        raise DamagedCheckpoint(f"seal.json: {error.strerror}") from None
+    except Malformed as error:
+        raise DamagedCheckpoint(f"seal.json: {error}") from None
+    if body.schema not in (WHOLE, SHARDS):
         raise DamagedCheckpoint("it was written by another version")
-    forms = [Form(name, dtype, tuple(shape)) for name, dtype, shape in body["forms"]]
-    seal = Seal(**{**body, "forms": forms})
-    if str(seal.step) != path.name:
-        raise DamagedCheckpoint(f"it is the checkpoint of step {seal.step}")
-    return seal
+    if str(body.step) != path.name:
+        raise DamagedCheckpoint(f"it is the checkpoint of step {body.step}")
+    forms = [Form(*form) for form in body.forms]
+    return Seal(**{**structs.asdict(body), "forms": forms})
 
 
 def check_files(path: Path, files: dict[str, str]) -> None:
     """Raises DamagedCheckpoint, which names the first file that is not what was written."""
     for name, expected in files.items():
-        if not (path / name).is_file():
-            raise DamagedCheckpoint(f"{name} is missing")
+        try:
+            kind = regular.kind_of(path / name)
+        except OSError:
+            kind = "missing"
+        if kind:
+            raise DamagedCheckpoint(f"{name} is {kind}")
         if _file_sum(path / name) != expected:
             raise DamagedCheckpoint(f"{name} does not match its checksum")

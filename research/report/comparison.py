@@ -10,8 +10,7 @@ import numpy as np
 from research.lazy import lazily
 from research.learning.recipe import NUMBERS
 from research.report import training_report
-from research.store import folder as folders
-from research.store.folder import Folder
+from research.report.trained import TrainingRun
 from research.study.declaration import Row
 
 with lazily():
@@ -107,19 +106,18 @@ def by_chance(a: Row, b: Row, error: str) -> float:
     return float(special.stdtrit(freedom, 1 - LEVEL / 2)) * math.sqrt(variance)
 
 
-def trained(folder: Folder) -> tuple[dict[str, Any], list[Row]]:
-    """A training's settings, and its last report: a row for each of its numbers.
+def last_rows(trained: TrainingRun) -> list[Row]:
+    """The last report of a training: a row for each of its numbers.
 
     Each measure is the mean over seeds of those that did not diverge, `_se` its
-    standard error. Raises Refusal without a report.
+    standard error.
     """
-    settings = (folders.read_manifest(folder) or {})["settings"]
-    points = training_report.curves(settings, training_report.reports(folder))
+    points = training_report.curves(trained.settings, trained.history)
     last = [row for row in points if row["step"] == points[-1]["step"]]
     groups: dict[str, list[Row]] = {}
     for row in last:
         groups.setdefault(key(NUMBERS, row), []).append(row)
-    return settings, [_ended(group) for group in groups.values()]
+    return [_ended(group) for group in groups.values()]
 
 
 def _ended(group: list[Row]) -> Row:

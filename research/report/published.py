@@ -9,16 +9,22 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
+from research.files import regular, schema
+from research.files.schema import Malformed, Scalar
 from research.report import study_report
+from research.store import manifest as manifests
 from research.store.atomic import write_atomically
 from research.store.folder import Folder
+from research.store.manifest import Manifest
 from research.store.provenance import ROOT
 from research.store.rows import Record
 from research.study.declaration import Row, Study
+from research.study.errors import Refusal
 
 RESULTS = ROOT / "benchmarks" / "results"
 CPU = "cpu"
-COPIED = ("rows.csv", "run.json")  # and the figures
 WORDS = {"": None, "True": True, "False": False}
 
 
@@ -52,13 +58,13 @@ def made(name: str, device: str = CPU) -> Made | None:
     folder = folders(device).get(name)
     if folder is None:
         return None
-    manifest = json.loads((folder / "run.json").read_text())
-    return Made(read_csv(folder / "rows.csv"), manifest["environment"], ended(manifest))
+    manifest = manifests.of(folder)
+    return Made(read_csv(folder / "rows.csv"), manifest.environment, ended(manifest))
 
 
-def ended(manifest: dict[str, Any]) -> str | None:
+def ended(manifest: Manifest) -> str | None:
     """The day that a folder's last run ended."""
-    days = [entry["ended"] for entry in manifest.get("history", []) if "ended" in entry]
+    days = [event.ended for event in manifest.history if event.ended]
     return days[-1][:10] if days else None
 
 
@@ -80,10 +86,19 @@ def value(text: str) -> Any:
     return text
 
 
+def read_stamp(path: Path) -> dict[str, Any]:
+    """What the rows beside it were made with. Raises Refusal where it is damaged."""
+    try:
+        return schema.decoded(regular.read(path), dict[str, Scalar])
+    except (OSError, Malformed) as error:
+        why = getattr(error, "strerror", None) or error
+        raise Refusal(f"{path}: damaged: {why}") from None
+
+
 def made_again(study: Study, device: str = CPU) -> str:
     """A published study_report.md, made from its committed rows."""
     folder = folders(device)[study.name]
-    stamp = json.loads((folder / "stamp.json").read_text())
+    stamp = read_stamp(folder / "stamp.json")
     return as_committed(study, read_csv(folder / "rows.csv"), stamp)
 
 
@@ -99,9 +114,10 @@ def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
     device = CPU if stamp["platform"] == CPU else _slug(str(stamp["device"]))
     target = RESULTS / device / study.name
     target.mkdir(parents=True, exist_ok=True)
-    copied = [*(folder.path / name for name in COPIED), *folder.path.glob("*.svg")]
-    for path in copied:
-        write_atomically(target / path.name, path.read_bytes())
+    for path in (folder.path / "rows.csv", *folder.path.glob("*.svg")):
+        write_atomically(target / path.name, regular.read(path))
+    manifest = replace(manifests.of(folder.path), cells=[])
+    write_atomically(target / "run.json", manifests.content(manifest))
     text = json.dumps(stamp, indent=1, sort_keys=True) + "\n"
     write_atomically(target / "stamp.json", text.encode())
     write_atomically(target / "report.md", made_again(study, device).encode())

@@ -1,14 +1,20 @@
 """Results in a folder, read back: a run's, or those that were committed of one."""
 
-import json
+import contextlib
+import csv
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from research.catalogues.catalogue import UnknownName
 from research.engine import console
-from research.report import published, training_report
+from research.report import published, trained
+from research.report.trained import TrainingRun
 from research.store import folder as folders
+from research.store import manifest as manifests
 from research.store.folder import Folder
+from research.store.manifest import Manifest
 from research.store.rows import Record
 from research.study.declaration import Cell, Row, Study
 from research.study.errors import Refusal
@@ -19,6 +25,7 @@ class Results(NamedTuple):
     """Rows in the order of the study's axes, and where they were made.
 
     records: the files that they were read from; none of committed rows.
+    lacking: how many cells that were asked for have no intact row.
     """
 
     study: Study
@@ -26,6 +33,7 @@ class Results(NamedTuple):
     rows: list[Row]
     stamp: dict[str, Any]
     records: list[Record]
+    lacking: int = 0
 
     def cell(self, row: Row) -> Cell:
         """The settings of a row."""
@@ -34,47 +42,94 @@ class Results(NamedTuple):
 
 def is_training(path: Path) -> bool:
     """Whether a training run is in a folder. Raises Refusal where no run is."""
-    manifest = folders.read_manifest(folders.existing(path)) or {}
-    return manifest["study"] == training_report.STUDY
+    return manifests.of(path).study == trained.STUDY
+
+
+def training(path: Path) -> TrainingRun:
+    """The training in a folder; what of it is damaged is said."""
+    opened = trained.opened(path)
+    for line in opened.damaged:
+        console.say(f"damaged, skipped: {line}; `train` with the same flags mends it")
+    return opened
 
 
 def opened(path: Path) -> Results:
-    """The results of a study in a folder; rows that are damaged are said.
+    """The results of a study in a folder; rows that are damaged or missing are said.
 
     Raises Refusal when there are none, or they are of another version.
     """
-    folder = folders.existing(path)
-    manifest = folders.read_manifest(folder) or {}
+    folder, manifest, lines = folders.existing(path)
     try:
-        study = studies()[str(manifest["study"])]
+        study = studies()[manifest.study]
     except UnknownName as error:
         raise Refusal(f"{path}: {error}") from None
     committed = path / "rows.csv"
     if committed.is_file() and not folder.cells.exists():
         return _committed(study, folder, manifest)
     records, damaged = folders.records(folder)
-    for line in damaged:
+    for line in (*lines, *damaged):
         console.say(f"damaged, skipped: {line}")
+    there = {record.id for record in records}
+    lacking = sum(identity not in there for identity in manifest.cells)
+    if lacking and records:
+        asked = len(manifest.cells)
+        console.say(
+            f"{asked - lacking} of {asked} cells are here; `run` with the same flags makes "
+            "the others"
+        )
     if not records:
         raise Refusal(f"{path}: contains no intact rows")
-    foreign = [
-        r
-        for r in records
-        if r.study != study.name or set(r.settings) != set(study.axes)
-    ]
-    if foreign:
-        raise Refusal(f"{path}: {foreign[0].id}.json is not a row of {study.name}")
+    for record in records:
+        if why := wrong(study, record):
+            raise Refusal(
+                f"{path}: {record.id}.json is not a row of {study.name}: {why}"
+            )
     ordered = sorted((record.row for record in records), key=study.order)
-    return Results(study, folder, ordered, records[0].stamp, records)
+    return Results(study, folder, ordered, records[0].stamp, records, lacking)
 
 
-def _committed(study: Study, folder: Folder, manifest: dict[str, Any]) -> Results:
-    stamp, world = folder.path / "stamp.json", manifest["environment"]
+def wrong(study: Study, record: Record) -> str:
+    """Why a record is none of the study's cells; nothing where it is one."""
+    if record.study != study.name:
+        return f"its study is {record.study}"
+    if other := set(record.settings) ^ set(study.axes):
+        return f"settings.{min(other)}"
+    for name, axis in study.axes.items():
+        if why := axis.wrong(record.settings[name]):
+            return f"settings.{name}: {why}"
+    return ""
+
+
+@contextlib.contextmanager
+def shown(path: Path, study: Study) -> Iterator[None]:
+    """What a study's tables and pictures cannot make of rows that others wrote is a line.
+
+    Raises Refusal. The study's own errors come to light where it is run.
+    """
+    try:
+        yield
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}, line {place.lineno}"
+        raise Refusal(
+            f"{path}: its rows are not such as {study.name} shows: "
+            f"{type(error).__name__}: {error} ({where})"
+        ) from error
+
+
+def _committed(study: Study, folder: Folder, manifest: Manifest) -> Results:
+    stamp, world = folder.path / folders.STAMP, manifest.environment
     try:
         rows = published.read_csv(folder.path / "rows.csv")
         if stamp.is_file():
-            world = json.loads(stamp.read_bytes())
-    except ValueError as error:
+            world = published.read_stamp(stamp)
+    except (ValueError, csv.Error) as error:
         raise Refusal(f"{folder.path}: damaged: {error}") from None
     lacking = [
         name for name in (*study.axes, "status") if name not in (rows or [{}])[0]

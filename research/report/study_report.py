@@ -21,7 +21,13 @@ TONES = {"holds": "good", "fails": "bad", "undecided": "warning", "untested": "d
 def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) -> None:
     """Writes rows.csv, report.md, report.html and the figures from the records."""
     ordered = sorted((r.row for r in records), key=study.order)
-    profiles = functools.cache(lambda identity: rows.profiles(folder.cells, identity))
+    with_profiles = {record.id for record in records if record.profiles}
+
+    @functools.cache
+    def profiles(identity: str) -> dict[str, Any]:
+        there = identity in with_profiles  # a file of the name may be another's
+        return rows.profiles(folder.cells, identity) if there else {}
+
     pictures = [
         (figure, figure.draw())
         for figure in study.figures(ordered, lambda row: profiles(row["id"]))
@@ -129,9 +135,9 @@ def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:
     return lines
 
 
-def stamp_line(manifest: dict[str, Any]) -> str:
+def stamp_line(environment: dict[str, Any]) -> str:
     """Where a run was made, in a line."""
-    return machine(manifest.get("environment", {}), ()) + "."
+    return machine(environment, ()) + "."
 
 
 def machine(world: dict[str, Any], ordered: Sequence[Row]) -> str:

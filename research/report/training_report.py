@@ -1,8 +1,7 @@
 """The report of a training run: rows, tables and a figure; made without jax."""
 
-import itertools
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,81 +9,27 @@ import numpy as np
 from research.learning import selection
 from research.learning.recipe import FIELDS, NUMBERS
 from research.report import figures, page, rendering, study_report
+from research.report.trained import (
+    PARTS,
+    STUDY,
+    TrainingRun,
+    judged,
+    measured,
+    members,
+    values,
+)
 from research.signal import profiles
-from research.store import atomic, rows
-from research.store import folder as folders
-from research.store.folder import Folder
+from research.store import atomic
 from research.study.declaration import Headline
-from research.study.errors import Refusal
 from research.study.tables import Mark, Table, number, ranged
 
-STUDY = "train"
 SHOWN = ("architecture", "depth", "width", "activation", "initializer", "normalizer")
 RECIPE = ("dataset", "optimizer", "schedule", "batch", "steps", "dtype")
 CURVES = ("run", "seed", "learning_rate", "step", "status")
 FOLLOWING = ("train_", "test_", "log10_ratio")
-PARTS = ("train", "test")
 
 
-def members(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The settings of every run: each combination of numbers, and each seed of it."""
-    combinations = itertools.product(*(values(settings, name) for name in NUMBERS))
-    return [
-        {**dict(zip(NUMBERS, chosen, strict=True)), "seed": seed}
-        for chosen in combinations
-        for seed in range(settings["seeds"])
-    ]
-
-
-def values(settings: Mapping[str, Any], name: str) -> Sequence[Any]:
-    """A number's values; that of a run which began before there was one is not set."""
-    return settings.get(name) or (None,)
-
-
-def reports(folder: Folder) -> list[tuple[int, dict[str, np.ndarray]]]:
-    """(step, arrays by name) of every report, in order. Raises Refusal without one."""
-    inside = folder.path / "reports"
-    steps = sorted(int(path.stem) for path in inside.glob("*.npz"))
-    if not steps:
-        raise Refusal(f"{folder.path}: contains no report of a training run yet")
-    first = "layout" not in (folders.read_manifest(folder) or {})
-    names = FIRST if first else {}
-    history = []
-    for step in steps:
-        arrays = rows.profiles(inside, f"{step:09d}")
-        history.append((step, {names.get(n, n): a for n, a in arrays.items()}))
-    return history
-
-
-# Names of the first layout of folders, of one net and two measures.
-FIRST = {
-    "train_right": "train_accuracy",
-    "test_right": "test_accuracy",
-    "log10_gradient": "log10_gradient_net",
-    "log10_parameter": "log10_parameter_net",
-}
 GRADIENT = "log10_gradient_"
-
-
-def measured(settings: Mapping[str, Any], names: Iterable[str]) -> list[str]:
-    """The measures among the names of a report's arrays or columns, `loss` first."""
-    if settings["judged"] is False:  # of the first layout: there was no right answer
-        return ["loss"]
-    ends = ("_low", "_high")
-    names = [
-        name.removeprefix("test_")
-        for name in names
-        if name.startswith("test_") and not name.endswith(ends)
-    ]
-    return sorted(names, key=lambda name: (name != "loss", name))
-
-
-def judged(settings: Mapping[str, Any]) -> tuple[str, str]:
-    """("lowest" or "highest", the measure) that runs are compared by."""
-    choice = settings["judged"]
-    if isinstance(choice, bool):  # of the first layout
-        return ("highest", "accuracy") if choice else ("lowest", "loss")
-    return choice[0], choice[1]
 
 
 def curves(settings: Mapping[str, Any], history: Sequence) -> list[dict[str, Any]]:
@@ -251,9 +196,10 @@ def _with_range(row: Mapping[str, Any], name: str) -> str:
     return ranged(row[name], row[f"{name}_low"], row[f"{name}_high"])
 
 
-def write(folder: Folder) -> None:
+def write(trained: TrainingRun) -> None:
     """Writes curves.csv, results.csv, the figure, and the report as Markdown and HTML."""
-    settings, points, history = _read(folder)
+    settings, history = trained.settings, trained.history
+    points = curves(settings, history)
     ended = results(settings, points)
     drawn = figure(settings, points, history)
     figures.lay_out(drawn)
@@ -262,7 +208,7 @@ def write(folder: Folder) -> None:
     head = ", ".join(f"{name} {settings[name]}" for name in (*SHOWN, *RECIPE))
     headline = answered(settings, ended)
     answer = "\n".join(rendering.first(headline))
-    stamp = study_report.stamp_line(folders.read_manifest(folder) or {})
+    stamp = study_report.stamp_line(trained.manifest.environment)
     caption = (
         "Left: loss on the batches since the last report. Middle: on the test set. Right: "
         "the gradient of each state during the first run, in decades beside the last "
@@ -288,7 +234,7 @@ def write(folder: Folder) -> None:
         ).encode(),
     }
     for name, content in files.items():
-        atomic.write_atomically(folder.path / name, content)
+        atomic.write_atomically(trained.folder.path / name, content)
 
 
 def _columns(points: Sequence[dict]) -> list[str]:
@@ -298,22 +244,20 @@ def _columns(points: Sequence[dict]) -> list[str]:
     return [*first, *(name for name in some if name not in first)]
 
 
-def _read(folder: Folder):
-    manifest = folders.read_manifest(folder) or {}
-    settings = manifest["settings"]
-    history = reports(folder)
-    return settings, curves(settings, history), history
-
-
-def present(folder: Folder, form: str) -> None:
+def present(trained: TrainingRun, form: str) -> None:
     """Prints the outcome in the requested format."""
-    settings, points, _ = _read(folder)
+    settings = trained.settings
+    points = curves(settings, trained.history)
     ended = results(settings, points)
     shown = lambda: [table(settings, ended)]
     headline = answered(settings, ended)
     rendering.present(form, ended, list(ended[0]), shown, headline=headline)
     if form == "table":
-        print(f"depthbench: {folder.path}/report.html", file=sys.stderr, flush=True)
+        print(
+            f"depthbench: {trained.folder.path}/report.html",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def figure(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from research.engine import console
-from research.report import published, study_report
+from research.report import published, run_folder, study_report
 from research.report.published import Made
 from research.store import folder as folders
 from research.store.folder import Folder
@@ -37,7 +37,13 @@ def verdict_lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any
     run = rows_of_size(study, path, size)
     if run is None and size == "standard":
         run = published.made(study.name)
-    for verdict in study_report.verdicts(study, run.rows if run else []):
+    try:
+        with run_folder.shown(path, study):
+            judged = study_report.verdicts(study, run.rows if run else [])
+    except Refusal as refusal:
+        console.say(f"not read: {refusal}")
+        run, judged = None, study_report.verdicts(study, [])
+    for verdict in judged:
         yield {
             **_judged(verdict),
             "verdict": verdict.word if run else "not run",
@@ -56,13 +62,12 @@ def rows_of_size(study: Study, path: Path, size: str) -> Made | None:
     try:
         if not path.exists():
             return None
-        folder = folders.existing(path)
-        manifest = folders.read_manifest(folder) or {}
+        folder, manifest, damaged = folders.existing(path)
     except Refusal as refusal:
         console.say(f"not read: {refusal}")
         return None
-    have, damaged = folders.records(folder)
-    for line in damaged:
+    have, more = folders.records(folder)
+    for line in (*damaged, *more):
         console.say(f"{path}: damaged, skipped: {line}")
     cells, _ = study.fit(grid(study, chosen_values(study, size, {})), set())
     if widening.widens(study, size, ()):

@@ -1,11 +1,15 @@
 """The one way in which files of a run are written: completely or not at all."""
 
+import contextlib
 import errno
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from research.study.errors import DISK, Refusal
+
+TEMPORARY = re.compile(r"\..+\.\d+\.tmp")  # a killed process leaves it behind
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -24,7 +28,10 @@ def write_in_order(files: Mapping[Path, bytes]) -> None:
     for path, content in files.items():
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            with open(temporary, "wb") as file:
+            temporary.unlink(
+                missing_ok=True
+            )  # a link there must not be written through
+            with open(temporary, "xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -32,7 +39,8 @@ def write_in_order(files: Mapping[Path, bytes]) -> None:
             if path == [*files][-1]:  # once: a sync of a folder takes milliseconds
                 _sync_folder(path.parent)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise Refusal(f"cannot write {path}: {error.strerror}", DISK) from None
 
 

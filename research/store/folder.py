@@ -1,25 +1,35 @@
-"""A run's folder: its lock, its manifest, its rows.
+"""A run's folder: whose it is, its lock, its rows.
 
 OUT/run.json     the study, the code and environment it was run with, and when
 OUT/cells/       one .json a cell, and its profiles as .npz
 OUT/quarantine/  files that were damaged, moved aside
 OUT/rows.csv, report.md, report.html, figure.*   made from the cells
+
+A folder is ours when its run.json says so. Any other is left as it is, unless it is empty.
 """
 
 import contextlib
-import datetime
 import errno
 import fcntl
-import json
+import itertools
 import os
-from collections.abc import Iterator
+import re
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
-from research.machine import host
-from research.store import atomic, rows
+from msgspec.structs import replace
+
+from research.files import regular
+from research.store import atomic, manifest, rows
+from research.store.manifest import Event, Manifest
 from research.store.rows import DamagedRow, Record
 from research.study.errors import LATER, Refusal
+
+PARTS = ("cells", "reports", "checkpoints", "quarantine")
+LOCK = re.compile(r"\.lock(-[\w.-]+)?")
+STAMP = "stamp.json"  # committed rows have one
 
 
 class Folder(NamedTuple):
@@ -30,151 +40,234 @@ class Folder(NamedTuple):
         return self.path / "cells"
 
     @property
-    def manifest(self) -> Path:
-        return self.path / "run.json"
+    def reports(self) -> Path:
+        return self.path / "reports"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
 
 
-def create(path: Path, part: str = "cells") -> Folder:
-    """The folder, ready to be written. Raises Refusal when it cannot be.
+def look(path: Path, study: str) -> Folder:
+    """The folder that results of a study are to be in, of which nothing is made yet.
 
-    part: the folder inside it that a run's results are in.
+    It is to be new, empty, or to have results of the same study. Raises Refusal.
     """
-    folder, inside = Folder(path), path / part
     try:
-        if path.exists() and not path.is_dir():
-            raise Refusal(f"--out {path}: is a file, not a folder")
-        foreign = path.exists() and any(path.iterdir())
-        if foreign and not folder.manifest.exists() and not inside.exists():
-            raise Refusal(
-                f"--out {path}: contains other files; choose a new or empty folder"
-            )
-        inside.mkdir(parents=True, exist_ok=True)
-        probe = path / f".probe.{os.getpid()}"
-        probe.write_bytes(b"")
-        probe.unlink()
+        _check_free(path, study)
     except OSError as error:
-        raise Refusal(f"--out {path}: not writable: {error.strerror}") from None
-    return folder
+        raise Refusal(f"--out {path}: not usable: {error.strerror}") from None
+    return Folder(path)
 
 
-def existing(path: Path) -> Folder:
-    """The folder of a run that was made before. Raises Refusal when it is none."""
-    folder = Folder(path)
-    if not path.exists():
-        raise Refusal(f"{path}: no such folder")
-    if not folder.manifest.is_file():
-        raise Refusal(f"{path}: not a run's folder (it has no run.json)")
-    return folder
+def _check_free(path: Path, study: str) -> None:
+    if not os.path.lexists(path):
+        _check_writable(_nearest(path), path)
+        return
+    if not path.is_dir():
+        raise Refusal(f"--out {path}: is a file, not a folder")
+    _check_writable(path, path)
+    names = sorted(os.listdir(path))
+    _check_links(path, names)
+    before = manifest.read(path).manifest
+    if before is None:
+        foreign = [name for name in names if not _left_by_a_start(name)]
+        if foreign:
+            raise Refusal(
+                f"--out {path}: holds other files, such as {foreign[0]}; choose a new or "
+                "empty folder"
+            )
+    elif before.study != study:
+        raise Refusal(
+            f"--out {path}: contains {before.study}, not {study}; choose another --out"
+        )
+    elif STAMP in names:
+        raise Refusal(f"--out {path}: contains committed rows; choose another --out")
+
+
+def _nearest(path: Path) -> Path:
+    """The nearest folder above that is there. Raises Refusal where it is none."""
+    above = next(p for p in path.absolute().parents if os.path.lexists(p))
+    if not above.is_dir():
+        raise Refusal(f"--out {path}: {above} is a file, not a folder")
+    return above
+
+
+def _check_writable(folder: Path, path: Path) -> None:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Refusal(f"--out {path}: not writable")
+
+
+def _check_links(path: Path, names: list[str]) -> None:
+    """What leads elsewhere is nothing to write to or to read."""
+    for name in names:
+        ours = name in (*PARTS, *manifest.NAMES) or LOCK.fullmatch(name)
+        kind = regular.kind_of(path / name) if ours else ""
+        mended = name in manifest.NAMES and kind != "a link"  # as any damaged copy is
+        if ours and not mended and kind != ("a folder" if name in PARTS else ""):
+            raise Refusal(
+                f"{path / name}: is {kind or 'a file'}, where a run keeps its own; "
+                "remove it or choose another folder"
+            )
+
+
+def _left_by_a_start(name: str) -> bool:
+    """Whether a run that was killed at its start leaves a file of this name."""
+    return bool(LOCK.fullmatch(name) or atomic.TEMPORARY.fullmatch(name))
+
+
+def existing(path: Path) -> tuple[Folder, Manifest, list[str]]:
+    """A folder with results, its manifest, and a sentence on each damaged copy of it.
+
+    Raises Refusal where it is none.
+    """
+    try:
+        if not path.is_dir():
+            raise Refusal(f"{path}: no such folder")
+        reading = manifest.read(path)
+        if reading.manifest is None:
+            raise Refusal(f"{path}: not a run's folder (it has no run.json)")
+        _check_links(path, sorted(os.listdir(path)))
+    except OSError as error:
+        raise Refusal(f"{path}: not readable: {error.strerror}") from None
+    return Folder(path), reading.manifest, damaged_copies(reading)
+
+
+def damaged_copies(reading: manifest.Reading) -> list[str]:
+    """A sentence on each copy of a manifest that another one stands for."""
+    return [f"{name}: {why}; its copy is used" for name, why in reading.damaged.items()]
 
 
 @contextlib.contextmanager
-def locked(folder: Folder, shard: str | None) -> Iterator[None]:
-    """Locks the folder for this process; shards may share it.
+def held(path: Path, study: str, shard: str | None = None) -> Iterator[Folder]:
+    """The folder, made if it is not there, and locked; shards may share it.
 
     Raises Refusal, naming the holder, when another run has it. The kernel frees the
     lock when a process ends, however it ends.
     """
-    with open(folder.path / ".lock", "a+") as file:
-        kind = fcntl.LOCK_SH if shard else fcntl.LOCK_EX
-        _acquire(file, kind, folder)
-        with contextlib.ExitStack() as stack:
-            if shard:
-                name = f".lock-{shard.replace('/', '-of-')}"
-                shard_lock = stack.enter_context(open(folder.path / name, "a+"))
-                _acquire(shard_lock, fcntl.LOCK_EX, folder)
-            file.seek(0)
-            file.truncate()
-            file.write(str(os.getpid()))
-            file.flush()
-            yield
+    with contextlib.ExitStack() as locks:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            _lock(path, shard, locks)
+            folder = look(path, study)  # again: it may have been taken meanwhile
+            if not shard:
+                _tidy(folder)
+        except OSError as error:
+            raise Refusal(f"--out {path}: not writable: {error.strerror}") from None
+        yield folder
 
 
-def _acquire(file: Any, kind: int, folder: Folder) -> None:
+def _lock(path: Path, shard: str | None, locks: contextlib.ExitStack) -> None:
+    file = locks.enter_context(_opened(path / ".lock"))
+    _acquire(file, fcntl.LOCK_SH if shard else fcntl.LOCK_EX, path)
+    if shard:
+        name = f".lock-{shard.replace('/', '-of-')}"
+        share = locks.enter_context(_opened(path / name))
+        _acquire(share, fcntl.LOCK_EX, path)
+    file.seek(0)
+    file.truncate()
+    file.write(str(os.getpid()))
+    file.flush()
+
+
+def _opened(path: Path) -> IO[str]:
+    """A lock's file, and no other: nothing that a link leads to is emptied."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        file = os.fdopen(os.open(path, flags, 0o666), "r+")
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise
+    raise Refusal(f"{path}: is no file; remove it or choose another folder")
+
+
+def _acquire(file: IO[str], kind: int, path: Path) -> None:
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in (errno.EAGAIN, errno.EACCES):
-            raise Refusal(
-                f"{folder.path}: cannot be locked: {error.strerror}"
-            ) from None
+            raise Refusal(f"{path}: cannot be locked: {error.strerror}") from None
         file.seek(0)
-        holder = file.read().strip() or "unknown"
+        holder = file.read(20).strip() or "unknown"
         raise Refusal(
-            f"{folder.path}: process {holder} is running here; wait for it, choose "
+            f"{path}: process {holder} is running here; wait for it, choose "
             "another --out, or share the work with --shard 1/2 and --shard 2/2",
             LATER,
         ) from None
 
 
-def read_manifest(folder: Folder) -> dict[str, Any] | None:
-    """The manifest; None where there is none yet. Raises Refusal when it is damaged."""
-    try:
-        manifest = json.loads(folder.manifest.read_bytes())
-        parts = [type(manifest[name]) for name in ("code", "environment", "history")]
-        if parts != [dict, dict, list] or not isinstance(manifest["study"], str):
-            raise ValueError
-        if not all(isinstance(entry, dict) for entry in manifest["history"]):
-            raise ValueError
-        return manifest
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError, RecursionError):
-        message = f"{folder.manifest}: damaged; move it away or choose another --out"
-        raise Refusal(message) from None
+def _tidy(folder: Folder) -> None:
+    """Removes what killed processes were writing; the folder is locked for this one."""
+    for place in (folder.path, folder.cells, folder.reports):
+        for name in os.listdir(place) if place.is_dir() else ():
+            path = place / name
+            if atomic.TEMPORARY.fullmatch(name) and not regular.kind_of(path):
+                path.unlink()
 
 
-def write_manifest(folder: Folder, manifest: dict[str, Any]) -> None:
-    text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    atomic.write_atomically(folder.manifest, text.encode())
-
-
-def now() -> str:
-    """The date and time, UTC, to the second; a stamp only, never a duration."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-SCHEMA = 2  # of run.json; 1 had the hashes of whole files
-# What decides bits: a change of any of these is a change of the rows.
-DECIDING = ("python", *host.LIBRARIES, "platform", "device", "xla_flags", "settings")
-
-
-def differences(
-    old: dict[str, Any], code: dict[str, str], environment: dict[str, Any]
+def write_manifest(
+    folder: Folder, change: Callable[[Manifest | None], Manifest]
 ) -> list[str]:
-    """What has changed since a manifest was written, in words; empty if nothing.
+    """Writes the manifest that `change` makes of the one that is there.
 
-    Code that only one of them leads to is not compared: what leads there has changed
-    too, or the one has cells of entries that the other has not.
+    A sentence on each damaged copy, which is put aside. Shards that share the folder come
+    one after the other.
     """
-    changes = []
-    for name in DECIDING:
-        before, after = old["environment"].get(name), environment.get(name)
-        if before != after:
-            changes.append(f"{name} was {before}, is {after}")
-    if old.get("schema") != SCHEMA:
-        return [
-            *changes,
-            "its record of the code is of an earlier version of depthbench",
-        ]
-    both = sorted(old["code"].keys() & code.keys())
-    return changes + [f"{n} has changed" for n in both if old["code"][n] != code[n]]
+    with _opened(folder.path / ".lock-run.json") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        reading = manifest.read(folder.path)
+        for name, why in reading.damaged.items():
+            if why != manifest.MISSING:
+                put_aside(folder, folder.path / name)
+        manifest.write(folder.path, change(reading.manifest))
+    return damaged_copies(reading)
+
+
+def note(folder: Folder, event: Event, **changed: Any) -> None:
+    """Adds an event to the manifest's history, with what it changed."""
+
+    def noted(before: Manifest | None) -> Manifest:
+        assert before is not None
+        return replace(before, history=[*before.history, event], **changed)
+
+    write_manifest(folder, noted)
+
+
+def put_aside(folder: Folder, *paths: Path) -> None:
+    """Moves damaged files to the folder's quarantine, under names that are free there."""
+    aside = folder.path / "quarantine"
+    aside.mkdir(exist_ok=True)
+    for path in paths:
+        if os.path.lexists(path):
+            names = (f"{path.name}{f'.{n}' * (n > 0)}" for n in itertools.count())
+            free = next(n for n in names if not os.path.lexists(aside / n))
+            os.replace(path, aside / free)
 
 
 def records(folder: Folder, quarantine: bool = False) -> tuple[list[Record], list[str]]:
-    """(intact records, ordered by id; a sentence on each damaged one).
+    """(intact records of the cells, ordered by id; a sentence on each damaged one).
 
     quarantine: move damaged files aside, so that their cells are run again.
     """
+    return _records(folder, folder.cells, quarantine)
+
+
+def reports(folder: Folder, quarantine: bool = False) -> tuple[list[Record], list[str]]:
+    """The same of a training's reports."""
+    return _records(folder, folder.reports, quarantine)
+
+
+def _records(
+    folder: Folder, place: Path, quarantine: bool
+) -> tuple[list[Record], list[str]]:
     whole, damaged = [], []
-    for path in sorted(folder.cells.glob("*.json")):
+    for path in sorted(place.glob("*.json")):
         try:
             whole.append(rows.load(path))
         except DamagedRow as error:
             damaged.append(str(error))
             if quarantine:
-                aside = folder.path / "quarantine"
-                aside.mkdir(exist_ok=True)
-                for file in (path, path.with_suffix(".npz")):
-                    if file.exists():
-                        os.replace(file, aside / file.name)
+                put_aside(folder, path, path.with_suffix(".npz"))
     return whole, damaged

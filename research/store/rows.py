@@ -2,15 +2,18 @@
 
 import hashlib
 import io
-import json
 import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import numpy as np
 
+from research.files import regular, sealed
+from research.files.schema import Malformed, Scalar
+from research.files.sealed import digest
 from research.store import atomic
 from research.study.declaration import Cell, Measured, Row
 from research.study.errors import Refusal
@@ -18,17 +21,18 @@ from research.study.errors import Refusal
 SCHEMA = 1
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One cell's file: settings, result, the stamp of where it was made."""
 
     id: str
     study: str
-    settings: Cell
+    settings: dict[str, Scalar]
     status: str
     reason: str
-    values: dict[str, Any]
-    stamp: dict[str, Any]
+    values: dict[str, Scalar]
+    stamp: dict[str, Scalar]
     profiles: str | None  # SHA-256 of the .npz beside it
+    schema: int = SCHEMA
 
     @property
     def row(self) -> Row:
@@ -48,12 +52,7 @@ class DamagedRow(ValueError):
 
 def cell_id(study: str, settings: Cell, data: str) -> str:
     """16 hexadecimal digits that name a cell: study, settings, data's hash, schema."""
-    return _digest([SCHEMA, study, settings, data])[:16]
-
-
-def _digest(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest([SCHEMA, study, settings, data])[:16]
 
 
 def record_of(
@@ -78,6 +77,11 @@ def record_of(
     return record, packed
 
 
+def renamed(record: Record, identity: str) -> Record:
+    """The record under another name than its settings'."""
+    return msgspec.structs.replace(record, id=identity)
+
+
 def _plain(value: Any) -> Any:
     """A JSON value: infinity is "inf", what does not exist is None."""
     if isinstance(value, np.generic):
@@ -89,32 +93,21 @@ def _plain(value: Any) -> Any:
 
 def save(folder: Path, record: Record, packed: bytes | None) -> None:
     """Writes profiles, then the row, so that a row on disk always has its profiles."""
-    body = {"schema": SCHEMA, **record._asdict()}
-    body["checksum"] = _digest(body)
-    text = json.dumps(body, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    content = sealed.packed(msgspec.structs.asdict(record))
     files = {} if packed is None else {folder / f"{record.id}.npz": packed}
-    atomic.write_in_order({**files, folder / f"{record.id}.json": text.encode()})
+    atomic.write_in_order({**files, folder / f"{record.id}.json": content})
 
 
 def load(path: Path) -> Record:
     """The record in a file. Raises DamagedRow when the file is not what was written."""
     try:
-        body = json.loads(path.read_bytes())
-        checksum = body.pop("checksum")
-        if _digest(body) != checksum:
-            raise DamagedRow(f"{path.name}: checksum does not match")
-        if body.pop("schema") != SCHEMA:
-            raise DamagedRow(f"{path.name}: written by another version of depthbench")
-        record = Record(**body)
-        parts = (record.settings, record.values, record.stamp)
-        if not all(isinstance(part, dict) for part in parts):
-            raise ValueError
+        record = sealed.opened(regular.read(path), Record)
     except OSError as error:
-        raise DamagedRow(f"{path.name}: not readable: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, DamagedRow):
-            raise
-        raise DamagedRow(f"{path.name}: not a row") from None
+        raise DamagedRow(f"{path.name}: {_why(error)}") from None
+    except Malformed as error:
+        raise DamagedRow(f"{path.name}: {error}") from None
+    if record.schema != SCHEMA:
+        raise DamagedRow(f"{path.name}: written by another version of depthbench")
     if path.stem != record.id:
         raise DamagedRow(f"{path.name}: contains the row of another cell")
     if record.profiles is not None:
@@ -124,11 +117,15 @@ def load(path: Path) -> Record:
 
 def _check_profiles(path: Path, digest: str) -> None:
     try:
-        content = path.read_bytes()
-    except OSError:
-        raise DamagedRow(f"{path.name}: missing") from None
+        content = regular.read(path)
+    except OSError as error:
+        raise DamagedRow(f"{path.name}: {_why(error)}") from None
     if hashlib.sha256(content).hexdigest() != digest:
         raise DamagedRow(f"{path.name}: checksum does not match")
+
+
+def _why(error: OSError) -> str:
+    return "missing" if isinstance(error, FileNotFoundError) else str(error.strerror)
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:

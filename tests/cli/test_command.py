@@ -11,6 +11,7 @@ import pytest
 from research.catalogues.activations import ACTIVATIONS
 from research.cli.main import main
 from research.report import figures
+from tests import forged
 
 SMALL = (
     "--architecture mlp --activation tanh,relu --initializer he_normal --depth 1,4 "
@@ -112,8 +113,8 @@ def test_an_unusable_out_is_refused(tmp_path, capsys):
     (other / "thesis.tex").write_text("mine")
     for out, words in (
         (file, "is a file"),
-        (file / "below", "not writable"),
-        (other, "contains other files"),
+        (file / "below", "is a file"),
+        (other, "holds other files"),
     ):
         assert run_small(out) == 2
         message = capsys.readouterr().err
@@ -220,10 +221,7 @@ def test_compare_names_what_changed(finished, tmp_path, capsys):
     path = sorted(cells.glob("*.json"))[0]
     record = rows.load(path)
     moved = {**record.values, "log10_ratio": record.values["log10_ratio"] + 5}
-    path.unlink()
-    rows.save(
-        cells, record._replace(values=moved), (path.with_suffix(".npz")).read_bytes()
-    )
+    forged.rewritten(path, values=moved)
     capsys.readouterr()
     assert (
         main(["compare", str(finished), str(tmp_path / "b"), "--format", "json"]) == 0
@@ -239,12 +237,7 @@ def test_verify_sees_a_forged_row(finished, tmp_path, capsys):
     cells = shutil.copytree(finished, tmp_path / "run") / "cells"
     path = sorted(cells.glob("*.json"))[0]
     record = rows.load(path)
-    forged = {**record.values, "log10_ratio": 0.0}
-    rows.save(
-        path.parent,
-        record._replace(values=forged),
-        path.with_suffix(".npz").read_bytes(),
-    )
+    forged.rewritten(path, values={**record.values, "log10_ratio": 0.0})
     capsys.readouterr()
     assert main(["verify", str(tmp_path / "run")]) == 1
     assert "DIFFERENT: log10_ratio was 0.0" in capsys.readouterr().out

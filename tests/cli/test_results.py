@@ -11,6 +11,7 @@ from research.report import comparison, figures, published
 from research.report.run_folder import opened
 from research.store import rows
 from research.study.studies import studies
+from tests import forged
 from tests.cli.test_command import run_small
 
 TRAIN = (
@@ -124,11 +125,12 @@ def test_committed_rows_are_verified_and_a_forged_one_is_seen(committed, capsys)
 def test_a_training_is_verified_up_to_its_first_reports(training, tmp_path, capsys):
     assert main(["verify", str(training), "--cells", "2"]) == 0
     assert "2 of 2 reports are identical" in capsys.readouterr().out
-    forged = shutil.copytree(training, tmp_path / "forged")
-    path = forged / "reports" / "000000016.npz"
-    arrays = rows.profiles(path.parent, path.stem)
-    path.write_bytes(rows.pack({**arrays, "test_loss": arrays["test_loss"] + 1}))
-    assert main(["verify", str(forged)]) == 1
+    copy = shutil.copytree(training, tmp_path / "forged")
+    path = copy / "reports" / "000000016.json"
+    arrays = forged.arrays_of(path)
+    arrays["test_loss"] = arrays["test_loss"] + 1
+    forged.rewritten(path, rows.pack(arrays))
+    assert main(["verify", str(copy)]) == 1
     stdout = capsys.readouterr().out
     assert "step 16: DIFFERENT: test_loss" in stdout
     assert "2 of 3 reports are identical" in stdout
@@ -177,9 +179,7 @@ def test_damaged_results_are_one_line(command, damage, committed, capsys):
     elif damage == "half a stamp":
         (committed / "stamp.json").write_text("{")
     else:
-        manifest = json.loads((committed / "run.json").read_text())
-        text = json.dumps({**manifest, "study": "of_another_version"})
-        (committed / "run.json").write_text(text)
+        forged.edited(committed, study="of_another_version")
     more = [committed] if command == "compare" else []
     assert str(committed) in refused(capsys, command, committed, *more)
 

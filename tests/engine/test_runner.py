@@ -8,6 +8,7 @@ import pytest
 from research.engine import runner
 from research.engine.console import Progress
 from research.store import folder as folders
+from research.store.folder import Folder
 from research.store.rows import cell_id
 from research.study import plan
 from research.study.declaration import Measured, Plan, Study
@@ -34,12 +35,18 @@ def order(missing=CELLS):
     return runner.Job(STUDY, units, ids, {"data": "none"}, 2**20)
 
 
+def new(path):
+    """A folder that is ready for cells."""
+    (path / "cells").mkdir()
+    return Folder(path)
+
+
 def squares(unit, memory):
     return [Measured("ok", "", {"square": cell["n"] ** 2}) for cell in unit.cells]
 
 
 def test_results_from_anywhere_become_rows(tmp_path):
-    folder = folders.create(tmp_path)
+    folder = new(tmp_path)
     sent = []
 
     def submit(unit, memory):
@@ -68,7 +75,7 @@ def test_workers_begin_with_programs_of_their_own_and_keep_to_them(tmp_path):
             both.wait()  # until the other has begun as well
         return squares(unit, memory)
 
-    runner.execute(order(), submit, folders.create(tmp_path), SILENT)
+    runner.execute(order(), submit, new(tmp_path), SILENT)
     assert {mine[0] for mine in programs.values()} == {"plain", "residual"}
     for mine in programs.values():  # the other's are taken only once one's own are done
         assert len(list(itertools.groupby(mine))) <= 2
@@ -76,7 +83,7 @@ def test_workers_begin_with_programs_of_their_own_and_keep_to_them(tmp_path):
 
 
 def test_an_error_elsewhere_is_raised_here_and_rows_stay(tmp_path):
-    folder = folders.create(tmp_path)
+    folder = new(tmp_path)
 
     def submit(unit, memory):
         if unit.cells[0]["n"] == 2:

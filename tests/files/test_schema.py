@@ -22,6 +22,7 @@ class Point(msgspec.Struct):
         (b'{"x": [], "y": {"a": ' + b"[" * 10**5, "nested too deeply"),
         (b'{"y": {}}', "missing required field `x`"),
         (b"\xff\xfe", "malformed"),
+        (b'{"x": [], "y": {"a": "\xff"}}', "no text in UTF-8"),
     ],
 )
 def test_the_field_is_named(content, line):

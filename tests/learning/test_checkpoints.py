@@ -322,7 +322,7 @@ def test_when_all_are_damaged_there_is_none(store):
         (store.folder / str(step) / "seal.json").write_bytes(b"{}")
     assert store.restore(state_of(0)) is None
     assert store.damaged == [
-        f"checkpoint {step} is damaged: seal.json cannot be read" for step in (2, 1)
+        f"checkpoint {step} is damaged: seal.json: has no checksum" for step in (2, 1)
     ]
     store.save(1, state_of(5), {})
     assert same(store.restore(state_of(0)).state, state_of(5))
@@ -342,7 +342,7 @@ def test_metadata_that_has_changed_is_not_believed(store):
     seal.write_text(seal.read_text().replace('"loss": 1', '"loss": 3'))
     assert store.restore(state_of(0)) is None
     (line,) = store.damaged
-    assert line == "checkpoint 1 is damaged: seal.json does not match its checksum"
+    assert line == "checkpoint 1 is damaged: seal.json: checksum does not match"
 
 
 def test_planted_objects_are_not_run(store, tmp_path):

@@ -12,7 +12,7 @@ from research.cli.main import Parser
 from research.cli.train import arguments, check
 from research.learning import recipe
 from research.learning.recipe import DEFAULTS, FIELDS, NUMBERS, Recipe
-from research.report import training_report
+from research.report import trained
 
 # What somebody would add: a setting that compiles another step, one that draws another
 # net, and a number.
@@ -26,13 +26,13 @@ import json
 from research.cli import train
 from research.cli.main import Parser
 from research.learning import recipe, supervised, training
-from research.report import training_report
+from research.report import trained
 
 parser = Parser()
 train.arguments(parser)
 typed = "--mixing 4 --gates all --smoothing 0.1,0.2 --depth 2 --width 8"
 settings = train.check(parser.parse(typed.split()))
-members = training_report.members(settings)
+members = trained.members(settings)
 run = training.run_of({**settings, **members[1]}, 0)
 plain = recipe.of({"depth": 2, "width": 8})
 systems = [
@@ -123,7 +123,7 @@ def test_the_command_line_has_every_field_and_records_it():
     assert (settings["depth"], settings["normalizer"]) == (8, "batch")  # as published
     assert (settings["seeds"], DEFAULTS["seeds"]) == (1, 3)
     assert all(settings[name] == (None,) for name in NUMBERS)
-    assert len(training_report.members(settings)) == 1
+    assert len(trained.members(settings)) == 1
 
 
 def test_initialisers_of_one_draw_share_a_program():

@@ -1,6 +1,5 @@
 """Any system is trained by the same loop: the contract, and one with two nets."""
 
-import json
 import re
 import types
 
@@ -16,6 +15,7 @@ from research.learning import system as systems
 from research.learning.feed import Source
 from research.learning.system import LARGEST, ONGOING, System
 from research.study.errors import Refusal
+from tests import forged
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +130,7 @@ def test_the_loop_on_disk_takes_any_system(page, tmp_path, capsys):
     path.unlink()
     assert trainer.main(order, ready, out, lambda folder: None) == 0
     assert path.read_bytes() == before
-    manifest = json.loads((out / "run.json").read_text())
-    del manifest["layout"]  # as the first version wrote it
-    (out / "run.json").write_text(json.dumps(manifest))
+    forged.edited(out, layout=1)  # as an earlier version wrote it
     with pytest.raises(Refusal, match=r"laid out otherwise: .* choose another --out"):
         trainer.main(order, ready, out, lambda folder: None)
 

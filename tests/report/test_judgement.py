@@ -12,10 +12,11 @@ from rich.console import Console
 from research.cli import claims as claims_command
 from research.cli.main import main
 from research.report import rendering, verdicts
-from research.store import rows
+from research.store import manifest, rows
 from research.study.declaration import SMOKE_WARNING
 from research.study.studies import claims as all_claims
 from research.study.studies import studies
+from tests import forged
 
 KEYS = "key kind tag says protocol differs source published allowed ours low".split()
 KEYS += "high lowest highest n points verdict seen size device date".split()
@@ -143,18 +144,23 @@ def a_run(out):
     assert main(["run", "finite_width", *more, "--out", str(out)]) == 0
 
 
-def edited(path, **changes):
-    manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, **changes}))
-
-
 def rewritten(folder, **changes):
-    """The folder's row with other contents and a checksum that is right."""
     (path,) = (folder / "cells").glob("*.json")
-    record = rows.load(path)
-    packed = path.with_suffix(".npz").read_bytes()
-    path.unlink()
-    rows.save(path.parent, record._replace(**changes), packed)
+    forged.rewritten(path, **changes)
+
+
+def words(run):
+    (path,) = (run / "cells").glob("*.json")
+    return dict.fromkeys(rows.load(path).values, "abc")
+
+
+def manifests(run):
+    return [run / name for name in manifest.NAMES]
+
+
+def written(run, text):
+    for path in manifests(run):
+        path.write_text(text)
 
 
 def emptied(path):
@@ -165,20 +171,21 @@ def emptied(path):
 # What may be found in place of a run; and whether its row is judged all the same.
 FOUND = {
     "finished": (lambda run: None, True),
-    "never finished": (lambda run: edited(run / "run.json", history=[]), True),
-    "stopped": (lambda run: edited(run / "run.json", history=[{"started": "x"}]), True),
+    "never finished": (lambda run: forged.edited(run, history=[]), True),
+    "stopped": (lambda run: forged.edited(run, history=[{"started": "x"}]), True),
     "nothing": (shutil.rmtree, False),
     "an empty folder": (emptied, False),
     "a file": (lambda run: (shutil.rmtree(run), run.write_text("mine")), False),
-    "no manifest": (lambda run: (run / "run.json").unlink(), False),
+    "one manifest": (lambda run: (run / "run.json").unlink(), True),
+    "no manifest": (lambda run: [p.unlink() for p in manifests(run)], False),
     "a folder as manifest": (
         lambda run: ((run / "run.json").unlink(), (run / "run.json").mkdir()),
-        False,
+        True,
     ),
-    "half a manifest": (lambda run: (run / "run.json").write_text('{"study"'), False),
-    "a list as manifest": (lambda run: (run / "run.json").write_text("[1]"), False),
-    "a manifest of others": (lambda run: (run / "run.json").write_text("{}"), False),
-    "a history of others": (lambda run: edited(run / "run.json", history=[1]), False),
+    "half a manifest": (lambda run: (run / "run.json").write_text('{"study"'), True),
+    "a list as manifest": (lambda run: written(run, "[1]"), False),
+    "a manifest of others": (lambda run: written(run, "{}"), False),
+    "a history of others": (lambda run: forged.edited(run, history=[1]), False),
     "no cells": (lambda run: shutil.rmtree(run / "cells"), False),
     "no rows": (lambda run: emptied(run / "cells"), False),
     "half a row": (
@@ -192,6 +199,7 @@ FOUND = {
         lambda run: rewritten(run, settings={"width": 16, "deep": 4}),
         False,
     ),
+    "words as numbers": (lambda run: rewritten(run, values=words(run)), False),
     "other columns": (lambda run: rewritten(run, values={"mean": 0.5}), True),
     "a text as values": (lambda run: rewritten(run, values="none"), False),
 }

@@ -72,7 +72,7 @@ def test_products_are_named_as_the_rows_have_them():
         assert machine.endswith(said) and machine.count("float32") == said.count(
             "float32"
         )
-    trained = {"environment": {"dtype": "bfloat16", "matmul_precision": "default"}}
+    trained = {"dtype": "bfloat16", "matmul_precision": "default"}
     line = study_report.stamp_line(trained)
     assert line.endswith("bfloat16, matmul precision default.")
 

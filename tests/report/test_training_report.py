@@ -7,7 +7,7 @@ from research.catalogues.axes import flag_of
 from research.cli.main import Parser
 from research.cli.train import arguments, check
 from research.learning.recipe import FIELDS, NUMBERS
-from research.report import training_report
+from research.report import trained, training_report
 from research.report.rendering import text_of
 from research.study.tables import Mark, number
 
@@ -20,7 +20,7 @@ def settings_of(*words):
 
 def history_of(settings, **measures):
     """One report at step 24; each measure and `diverged` [runs], given or the same."""
-    runs = len(training_report.members(settings))
+    runs = len(trained.members(settings))
     arrays = {f"{part}_{name}": 0.5 for part in ("train", "test") for name in MEASURES}
     arrays = {name: np.full(runs, value) for name, value in arrays.items()}
     arrays |= {"diverged": np.full(runs, -1), "log10_gradient_net": np.zeros((runs, 3))}

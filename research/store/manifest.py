@@ -1,0 +1,141 @@
+"""A folder's manifest: what its results were made with, and which there should be.
+
+It is written twice, as run.json and as .run.json, each with its checksum. Where one copy
+is damaged or missing the other one stands for it.
+"""
+
+import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from research.files import regular, sealed
+from research.files.schema import Malformed, Scalar
+from research.machine import host
+from research.store import atomic
+from research.study.errors import Refusal
+
+SCHEMA = 3  # of run.json; 1 had the hashes of whole files, 2 no checksum
+NAMES = ("run.json", ".run.json")
+MISSING = "it is missing"
+# What decides bits: a change of any of these is a change of the rows.
+DECIDING = ("python", *host.LIBRARIES, "platform", "device", "xla_flags", "settings")
+
+
+class Event(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """Something that happened to a folder. step: that a training has come to.
+
+    accepted: the changes that were. mesh: that a training was on, and is on.
+    """
+
+    started: str | None = None
+    ended: str | None = None
+    seconds: float | None = None
+    cells: int | None = None
+    done: int | None = None
+    step: int | None = None
+    accepted: list[str] = []
+    mesh: list[str] = []
+
+
+class Manifest(
+    msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """cells: the ids of all that were asked for. code: hashes, by what was hashed.
+
+    settings, layout, mesh, data: of a training run alone.
+    """
+
+    schema: int
+    study: str
+    code: dict[str, str]
+    environment: dict[str, Scalar]
+    history: list[Event] = []
+    cells: list[str] = []
+    settings: dict[str, Scalar | list[Scalar]] = {}
+    layout: int | None = None
+    mesh: str | None = None
+    data: dict[str, Scalar] = {}
+
+
+class Reading(NamedTuple):
+    """What was read of both copies. damaged: why, by the copy's name."""
+
+    manifest: Manifest | None
+    damaged: dict[str, str]
+
+
+def read(folder: Path) -> Reading:
+    """The manifest in a folder; None where there is no copy at all.
+
+    Raises Refusal where no copy is whole.
+    """
+    whole, damaged = [], {}
+    for name in NAMES:
+        try:
+            whole.append(_opened(regular.read(folder / name)))
+        except FileNotFoundError:
+            damaged[name] = MISSING
+        except (Malformed, OSError) as error:
+            damaged[name] = getattr(error, "strerror", None) or str(error)
+    if not whole and set(damaged.values()) == {MISSING}:
+        return Reading(None, {})
+    if not whole:
+        (why, *_) = (text for text in damaged.values() if text != MISSING)
+        raise Refusal(
+            f"{folder / NAMES[0]}: damaged: {why}; move it away or choose another folder"
+        )
+    if damaged.get(NAMES[1]) == MISSING:  # committed rows have but one
+        del damaged[NAMES[1]]
+    return Reading(whole[0], damaged)
+
+
+def of(folder: Path) -> Manifest:
+    """The manifest of a folder that results are in. Raises Refusal where none are."""
+    if not folder.is_dir():
+        raise Refusal(f"{folder}: no such folder")
+    manifest = read(folder).manifest
+    if manifest is None:
+        raise Refusal(f"{folder}: not a run's folder (it has no run.json)")
+    return manifest
+
+
+def _opened(content: bytes) -> Manifest:
+    manifest = sealed.opened(content, Manifest)
+    if manifest.schema != SCHEMA:
+        raise Malformed("it is of another version of depthbench")
+    return manifest
+
+
+def content(manifest: Manifest) -> bytes:
+    """A manifest as a file has it."""
+    return sealed.packed(msgspec.to_builtins(manifest))
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Writes both copies, one after the other, so that one is always whole."""
+    text = content(manifest)
+    atomic.write_in_order({folder / name: text for name in reversed(NAMES)})
+
+
+def now() -> str:
+    """The date and time, UTC, to the second; a stamp only, never a duration."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def differences(
+    old: Manifest, code: dict[str, str], environment: dict[str, Any]
+) -> list[str]:
+    """What has changed since a manifest was written, in words; empty if nothing.
+
+    Code that only one of them leads to is not compared: what leads there has changed
+    too, or the one has cells of entries that the other has not.
+    """
+    changes = []
+    for name in DECIDING:
+        before, after = old.environment.get(name), environment.get(name)
+        if before != after:
+            changes.append(f"{name} was {before}, is {after}")
+    both = sorted(old.code.keys() & code.keys())
+    return changes + [f"{n} has changed" for n in both if old.code[n] != code[n]]
