@@ -13,7 +13,7 @@ from research.engine.order import Order
 from research.lazy import lazily
 from research.learning import sharding
 from research.machine import host
-from research.report import published, training_report
+from research.report import fields, training_report
 from research.report.comparison import label
 from research.report.run_folder import Results, is_training, opened
 from research.store import folder as folders
@@ -74,8 +74,8 @@ def verify_rows(results: Results, count: int, seed: int) -> int:
         wrong += bool(line)
         word = f"DIFFERENT: {line}" if line else "identical"
         name = f"{row['id']} " if kept else ""
-        print(f"{name}{label(list(study.axes), row)}: {word}", flush=True)
-    print(f"{len(chosen) - wrong} of {len(chosen)} cells are identical")
+        console.write(f"{name}{label(list(study.axes), row)}: {word}")
+    console.write(f"{len(chosen) - wrong} of {len(chosen)} cells are identical")
     return 1 if wrong else 0
 
 
@@ -113,7 +113,7 @@ def difference(study: Study, row: Row, fresh: Record) -> str:
 
 
 def _written(value: Any) -> Any:
-    return published.value("" if value is None else str(value))
+    return fields.value_of(fields.written(value))
 
 
 def difference_of_profiles(before: Record | None, fresh: Record) -> str:
@@ -150,9 +150,9 @@ def verify_training(folder: Folder, count: int) -> int:
             return stopped
         lines = [_differing(folder.path, out, step) for step in steps]
     for step, line in zip(steps, lines, strict=True):
-        print(f"step {step}: {f'DIFFERENT: {line}' if line else 'identical'}")
+        console.write(f"step {step}: {f'DIFFERENT: {line}' if line else 'identical'}")
     wrong = sum(map(bool, lines))
-    print(f"{len(lines) - wrong} of {len(lines)} reports are identical")
+    console.write(f"{len(lines) - wrong} of {len(lines)} reports are identical")
     return 1 if wrong else 0
 
 

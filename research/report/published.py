@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from research.report import study_report
+from research.report import fields, study_report
 from research.store.atomic import write_atomically
 from research.store.folder import Folder
 from research.store.provenance import ROOT
@@ -19,7 +19,6 @@ from research.study.declaration import Row, Study
 RESULTS = ROOT / "benchmarks" / "results"
 CPU = "cpu"
 COPIED = ("rows.csv", "run.json")  # and the figures
-WORDS = {"": None, "True": True, "False": False}
 
 
 class Made(NamedTuple):
@@ -63,21 +62,21 @@ def ended(manifest: dict[str, Any]) -> str | None:
 
 
 def read_csv(path: Path) -> list[Row]:
-    """The rows of a rows.csv: numbers and truth values as such, empty as None."""
+    """The rows of a rows.csv: numbers and truth values as such, empty as None.
+
+    Raises ValueError where it is none.
+    """
     with open(path, newline="", encoding="utf-8") as file:
-        return [{k: value(v) for k, v in row.items()} for row in csv.DictReader(file)]
-
-
-def value(text: str) -> Any:
-    """What a rows.csv has as this text."""
-    if text in WORDS:
-        return WORDS[text]
-    for kind in (int, float):
+        lines = csv.reader(file, strict=True)
         try:
-            return kind(text) if text not in ("inf", "-inf", "nan") else text
-        except ValueError:
-            continue
-    return text
+            names = [fields.name_of(field) for field in next(lines, [])]
+            return [
+                dict(zip(names, map(fields.value_of, line), strict=True))
+                for line in lines
+            ]
+        except (csv.Error, ValueError):
+            message = f"rows.csv: line {lines.line_num} is no row of its columns"
+            raise ValueError(message) from None
 
 
 def made_again(study: Study, device: str = CPU) -> str:
