@@ -70,6 +70,7 @@ def present(
 def first(headline: Headline) -> list[str]:
     """The headline in Markdown: the answer, then the worst case; each if there is one."""
     answer, worst = map(markdown.text, headline)
+    answer = answer.replace("*", r"\*")  # which would end the bold type
     return [
         *([f"**{answer}**\n"] if answer else []),
         *([f"{worst}\n"] if worst else []),
