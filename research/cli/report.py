@@ -53,13 +53,13 @@ def main(options) -> int:
     else:  # without profiles, which figures are drawn from
         text = published.as_committed(study, results.rows, results.stamp)
         atomic.write_atomically(path / "report.md", text.encode())
+    if options.publish:  # before anything is printed, which may not be possible
+        console.say(f"published: {published.publish(study, folder, records)}")
+        fill_documents()
     study_report.present(study, results.rows, options.format)
     if options.format == "table":
         name = "report.html" if records else "report.md (figures stay as they are)"
         console.say(f"written: {folder.path}/{name}")
-    if options.publish:
-        console.say(f"published: {published.publish(study, folder, records)}")
-        return fill_documents()
     return 0
 
 
