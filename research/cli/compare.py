@@ -1,12 +1,11 @@
 """`depthbench compare A B`: what differs between two runs beyond noise."""
 
-import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from research.cli.options import TABLE_OR_JSON, one_of
+from research.engine import console
 from research.learning.recipe import NUMBERS
 from research.report import comparison, rendering
 from research.report.comparison import LEVEL, Change, plain
@@ -78,8 +77,7 @@ def main(options) -> int:
             "environment": worlds(a.world, b.world),
             "notes": notes,
         }
-        json.dump(summary, sys.stdout, indent=1, allow_nan=False)
-        print()
+        console.write_json(summary)
     else:
         show(counts, changed, worlds(a.world, b.world), notes)
     return 0
@@ -169,19 +167,17 @@ def worlds(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, list[Any]]:
 def show(
     counts: dict[str, int], changed: Sequence[Change], apart: dict, notes: Sequence[str]
 ) -> None:
-    console = rendering.terminal()
-    for name, count in counts.items():
-        console.print(f"{name.replace('_', ' '):<16}{count}", highlight=False)
+    terminal = rendering.terminal()
+    console.write(*(f"{n.replace('_', ' '):<16}{c}" for n, c in counts.items()))
     if apart:
         body = tuple((n, str(a), str(b)) for n, (a, b) in apart.items())
-        rendering.show(Table("Made with", ("", "A", "B"), body), console)
+        rendering.show(Table("Made with", ("", "A", "B"), body), terminal)
     else:
-        console.print("made with the same")
-    for note in notes:
-        console.print(note, highlight=False, markup=False)
+        console.write("made with the same")
+    console.write(*notes)
     level = f"Student's t at a level of {100 * LEVEL:g} % for each value"
     if not changed:
-        console.print(f"no value differs beyond chance ({level})", highlight=False)
+        console.write(f"no value differs beyond chance ({level})")
         return
     body = tuple(
         (c.cell, c.column, number(c.before), Mark(number(c.after), "bad"))
@@ -189,4 +185,4 @@ def show(
     )
     more = f"; first 40 of {len(changed)}" if len(changed) > 40 else ""
     title = f"Changed beyond chance ({level}{more})"
-    rendering.show(Table(title, ("cell", "column", "A", "B"), body), console)
+    rendering.show(Table(title, ("cell", "column", "A", "B"), body), terminal)

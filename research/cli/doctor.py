@@ -2,9 +2,7 @@
 
 import importlib.metadata
 import importlib.util
-import json
 import shutil
-import sys
 from typing import Any
 
 from research.cli.options import TABLE_OR_JSON, one_of
@@ -27,11 +25,9 @@ def main(options) -> int:
     one_of("--format", options.format, TABLE_OR_JSON)
     facts = findings()
     if options.format == "json":
-        json.dump(facts, sys.stdout, indent=1)
-        print()
+        console.write_json(facts)
         return 0
-    for name, value in facts.items():
-        print(f"{name:<21}{value}")
+    console.write(*(f"{name:<21}{value}" for name, value in facts.items()))
     return 0
 
 

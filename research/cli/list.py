@@ -1,8 +1,5 @@
 """`depthbench list`: benchmarks, experiments, and every catalogue with its sources."""
 
-import json
-import sys
-
 from research.architectures import ARCHITECTURES
 from research.architectures.family import Family
 from research.architectures.loops import LOOPS
@@ -13,6 +10,7 @@ from research.catalogues.optimizers import OPTIMIZERS
 from research.catalogues.schedules import SCHEDULES
 from research.cli.options import TABLE_OR_JSON, one_of
 from research.datasets import DATASETS, Dataset
+from research.engine import console
 from research.report import rendering
 from research.study.studies import studies
 from research.study.tables import Table
@@ -62,16 +60,15 @@ def main(options) -> int:
     if options.what != "all":
         listing = {options.what: listing[options.what]}
     if options.format == "json":
-        json.dump(listing, sys.stdout, indent=1, ensure_ascii=False)
-        print()
+        console.write_json(listing)
         return 0
-    console = rendering.terminal()
+    terminal = rendering.terminal()
     for title, entries in listing.items():
         headers = COLUMNS.get(title, ("name", "source"))
         body = tuple(tuple(_shown(entry, h) for h in headers) for entry in entries)
-        rendering.show(Table(f"{title} ({len(entries)})", headers, body), console)
+        rendering.show(Table(f"{title} ({len(entries)})", headers, body), terminal)
     if "datasets" in listing:
-        print(
+        console.write(
             "and any data set prepared by TensorFlow Datasets: tfds:NAME[/CONFIG][:VERSION]"
         )
     return 0

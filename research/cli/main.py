@@ -2,12 +2,13 @@
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from research.catalogues.catalogue import Mistake, nearest
+from research.cli import output
+from research.engine import console
 from research.study.errors import INTERRUPTED, USAGE, Refusal, missing
 
 
@@ -71,25 +72,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line and returns its exit status; prints no traceback for what
     the user can mend."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    return output.guarded(lambda: status(arguments))
+
+
+def status(arguments: list[str]) -> int:
+    """The exit status of a command line, after a line on what was wrong with it."""
     try:
         return dispatch(arguments)
     except (Refusal, Mistake) as refusal:
-        print(f"depthbench: {refusal}", file=sys.stderr)
+        console.say(str(refusal))
         return getattr(refusal, "status", USAGE)
     except ModuleNotFoundError as error:
-        print(f"depthbench: {missing(error)}", file=sys.stderr)
+        console.say(str(missing(error)))
         return USAGE
     except KeyboardInterrupt:
-        print("depthbench: interrupted", file=sys.stderr)
+        console.say("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone: `depthbench … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(overview())
+        console.write(*overview().split("\n"))
         return 0
     names = [command.name for command in COMMANDS]
     if arguments[0] not in names:

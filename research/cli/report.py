@@ -45,31 +45,30 @@ def main(options) -> int:
         training_report.present(trained, options.format)
         return 0
     results = opened(path)
-    with shown(path, results.study):
-        write(results, options)
-    if options.publish:
-        where = published.publish(results.study, results.folder, results.records)
-        console.say(f"published: {where}")
-        return fill_documents()
+    study, records = results.study, results.records
+    if options.publish and not records:
+        raise Refusal(f"--publish: {path} contains committed rows; name a run's folder")
+    with shown(path, study):
+        write(results)
+    if options.publish:  # before anything is printed, which may not be possible
+        console.say(f"published: {published.publish(study, results.folder, records)}")
+        fill_documents()
+    with shown(path, study):
+        study_report.present(study, results.rows, options.format)
+    if options.format == "table":
+        name = "report.html" if records else "report.md (figures stay as they are)"
+        console.say(f"written: {path}/{name}")
     return 0
 
 
-def write(results: Results, options) -> None:
-    """Writes the report of rows, and prints them."""
+def write(results: Results) -> None:
+    """Writes the report of rows."""
     study, folder, records = results.study, results.folder, results.records
     if records:
         study_report.write(study, folder, records, results.stamp)
-    elif options.publish:
-        raise Refusal(
-            f"--publish: {folder.path} contains committed rows; name a run's folder"
-        )
     else:  # without profiles, which figures are drawn from
         text = published.as_committed(study, results.rows, results.stamp)
         atomic.write_atomically(folder.path / "report.md", text.encode())
-    study_report.present(study, results.rows, options.format)
-    if options.format == "table":
-        name = "report.html" if records else "report.md (figures stay as they are)"
-        console.say(f"written: {folder.path}/{name}")
 
 
 def fill_documents() -> int:

@@ -1,7 +1,5 @@
 """`depthbench reproduce TABLE`: a published table's cells, run again and compared."""
 
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,15 +65,14 @@ def main(options) -> int:
     tasks = [task(name, Path(options.out)) for name in named(options.table)]
     announce(tasks, request.memory)
     if options.dry_run:
-        print("nothing was run")
+        console.write("nothing was run")
         return 0
     outcomes = [again(each, request) for each in tasks]
     if options.format == "json":
         body = [
             outcome._asdict() | {"largest": _plain(outcome)} for outcome in outcomes
         ]
-        json.dump(body, sys.stdout, indent=1, allow_nan=False)
-        print()
+        console.write_json(body)
     else:
         show(outcomes)
     return 1 if any(outcome.others for outcome in outcomes) else 0
@@ -166,7 +163,7 @@ def show(outcomes: Sequence[Reproduction]) -> None:
             ("only in one of both", o.added),
         ):
             if names:
-                print(f"{o.study}: {words}: {', '.join(names)}")
+                console.write(f"{o.study}: {words}: {', '.join(names)}")
 
 
 def _equal(outcome: Reproduction, what: str) -> Mark:

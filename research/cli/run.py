@@ -27,10 +27,9 @@ def take(parser, module, argv: list[str]) -> argparse.Namespace:
     """The options of `run`; the study's axes become flags once it is named."""
     names = studies()
     if not argv or argv[0] in ("-h", "--help"):
-        print("usage: depthbench run STUDY [flags]\n\nstudies:")
-        for study in names.values():
-            print(f"  {study.name:<20} {study.question}")
-        print("\ndepthbench run STUDY --help lists the study's flags.")
+        console.write("usage: depthbench run STUDY [flags]", "", "studies:")
+        console.write(*(f"  {s.name:<25} {s.question}" for s in names.values()))
+        console.write("", "depthbench run STUDY --help lists the study's flags.")
         raise SystemExit(0)
     if argv[0].startswith("-"):
         raise Refusal(f"name the study first: depthbench run STUDY {argv[0]} …")
@@ -104,7 +103,8 @@ def main(options: argparse.Namespace) -> int:
     if options.dry_run:
         units = plan.units(study, cells)
         further = widening.most(study, cells) if request.widens else 0
-        print(described(study, forecast.of(study, units, request.memory), further))
+        expected = forecast.of(study, units, request.memory)
+        console.write(*described(study, expected, further), "nothing was run")
         return 0
     path = Path(options.out or f"runs/{study.name}")
     with runs.completed(study, cells, path, request) as run:
@@ -139,8 +139,8 @@ def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     return chosen_values(study, options.size, typed)
 
 
-def described(study: Study, expected: Forecast, further: int) -> str:
-    """What a run would do: cells, programs, memory, time.
+def described(study: Study, expected: Forecast, further: int) -> list[str]:
+    """What a run would do, in lines: cells, programs, memory, time.
 
     further: the most cells that may be added beyond the grid.
     """
@@ -163,7 +163,7 @@ def described(study: Study, expected: Forecast, further: int) -> str:
     if expected.left_out:
         count = expected.left_out
         lines.append(f"do not fit          {count} cells: they become rows that say so")
-    return "\n".join(lines) + "\nnothing was run"
+    return lines
 
 
 def report(study: Study, run: Completed) -> float:

@@ -1,12 +1,12 @@
 """`depthbench theory ACTIVATION`: the infinite-width theory of one network."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from research.catalogues.activations import ACTIVATIONS
 from research.cli.options import TABLE_OR_JSON, one_of
+from research.engine import console
 from research.report import rendering
 from research.store import atomic
 from research.study.axes import Axis
@@ -52,16 +52,16 @@ def main(options) -> int:
         write_figure(Path(options.figure), activation, sigma_w2, sigma_b2)
     if options.format == "json":
         plain = {name: _json(value) for name, value in values.items()}
-        print(json.dumps({**plain, "reason": theory.reason}, allow_nan=False))
+        console.write_json({**plain, "reason": theory.reason}, indent=None)
         return 0
     title = f"{activation.name}, σ_w² = {sigma_w2:g}, σ_b² = {sigma_b2:g}"
     body = tuple((name, _text(value), MEANINGS[name]) for name, value in values.items())
     table = Table(title, ("", "value", "meaning"), body)
     rendering.show(table, rendering.terminal())
     if theory.reason:
-        print(theory.reason)
+        console.write(theory.reason)
     if options.figure:
-        print(f"phase diagram: {options.figure}")
+        console.write(f"phase diagram: {options.figure}")
     return 0
 
 

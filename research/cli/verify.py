@@ -15,7 +15,7 @@ from research.engine import order as orders
 from research.lazy import lazily
 from research.learning import sharding
 from research.machine import host
-from research.report import published, trained
+from research.report import fields, trained
 from research.report.comparison import label
 from research.report.run_folder import Results, is_training, opened, training
 from research.report.trained import TrainingRun
@@ -77,8 +77,8 @@ def verify_rows(results: Results, count: int, seed: int) -> int:
         wrong += bool(line)
         word = f"DIFFERENT: {line}" if line else "identical"
         name = f"{row['id']} " if kept else ""
-        print(f"{name}{label(list(study.axes), row)}: {word}", flush=True)
-    print(f"{len(chosen) - wrong} of {len(chosen)} cells are identical")
+        console.write(f"{name}{label(list(study.axes), row)}: {word}")
+    console.write(f"{len(chosen) - wrong} of {len(chosen)} cells are identical")
     return 1 if wrong or results.lacking else 0
 
 
@@ -116,7 +116,7 @@ def difference(study: Study, row: Row, fresh: Record) -> str:
 
 
 def _written(value: Any) -> Any:
-    return published.value("" if value is None else str(value))
+    return fields.value_of(fields.written(value))
 
 
 def difference_of_profiles(before: Record | None, fresh: Record) -> str:
@@ -153,10 +153,10 @@ def verify_training(kept: TrainingRun, count: int) -> int:
         after = dict(trained.opened(out).history)
     lines = {step: _differing(arrays, after[step]) for step, arrays in before.items()}
     for step, line in lines.items():
-        print(f"step {step}: {f'DIFFERENT: {line}' if line else 'identical'}")
+        console.write(f"step {step}: {f'DIFFERENT: {line}' if line else 'identical'}")
     wrong = sum(map(bool, lines.values()))
     lost = len(kept.damaged)
-    print(f"{len(lines) - wrong} of {len(lines)} reports are identical")
+    console.write(f"{len(lines) - wrong} of {len(lines)} reports are identical")
     return 1 if wrong or lost else 0
 
 

@@ -1,9 +1,17 @@
-"""Messages on standard error: lines, a progress bar, readable sizes and times."""
+"""Lines for the user, a progress bar, readable sizes and times."""
 
 import contextlib
+import json
+import os
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from research.files.text import visible
+
+NARROWEST = 20  # columns that anything is laid out for
 
 
 class Progress(NamedTuple):
@@ -14,8 +22,46 @@ class Progress(NamedTuple):
 
 
 def say(line: str) -> None:
-    """Prints a line on standard error."""
-    print(f"depthbench: {line}", file=sys.stderr, flush=True)
+    """Prints a line on standard error, if that takes it: no result is lost to a message."""
+    with contextlib.suppress(OSError):
+        print(f"depthbench: {visible(line)}", file=sys.stderr, flush=True)
+
+
+def write(*lines: str) -> None:
+    """Prints lines on standard output; a terminal's are broken at spaces."""
+    for line in lines:
+        print(broken(visible(line)), flush=True)
+
+
+def write_json(body: Any, indent: int | None = 1) -> None:
+    """Prints JSON, strict (no nan) and of ASCII alone, which every encoding has."""
+    print(json.dumps(body, indent=indent, allow_nan=False))
+
+
+def width_of(stream: Any) -> int | None:
+    """The columns of a terminal: $COLUMNS, or as it says itself; None where it is none."""
+    typed = os.environ.get("COLUMNS", "")
+    if re.fullmatch(r"[1-9]\d{0,3}", typed):
+        return max(int(typed), NARROWEST)
+    try:
+        return max(os.get_terminal_size(stream.fileno()).columns, NARROWEST)
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def broken(line: str) -> str:
+    """The line in as many as a terminal needs; elsewhere as it is."""
+    width = width_of(sys.stdout)
+    if width is None or len(line) <= width:
+        return line
+    indent = " " * min(len(line) - len(line.lstrip()), width // 2)
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 @contextlib.contextmanager
@@ -32,13 +78,13 @@ def progress(total: int, unit: str = "cells") -> Iterator[Progress]:
         bars.MofNCompleteColumn(),
         bars.TextColumn(unit),
         bars.TimeRemainingColumn(elapsed_when_finished=True),
-        bars.TextColumn("{task.description}"),
-        console=Console(stderr=True),
+        bars.TextColumn("{task.description}", markup=False),
+        console=Console(file=sys.stderr),
     )
     with bar:
         task = bar.add_task("compiling", total=total)
         yield Progress(
-            lambda what: bar.update(task, description=what),
+            lambda what: bar.update(task, description=visible(what)),
             lambda cells: bar.advance(task, cells),
         )
 

@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 from research.architectures import ARCHITECTURES
 from research.architectures.family import Family
 from research.datasets import DATASETS, Dataset
-from research.report import rendering
-from research.study.tables import Table
+from research.report import markdown
 
 READS = {"vector": "anything", "image": "images", "sequence": "sequences"}
 
@@ -51,7 +50,7 @@ def _sizes(dataset: Dataset) -> tuple[str, str]:
 
 
 def _markdown(headers: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
-    return rendering.as_markdown(Table("", headers, tuple(body))).rstrip("\n")
+    return markdown.table(headers, body).rstrip("\n")
 
 
 TABLES: Mapping[str, Callable[[], str]] = {

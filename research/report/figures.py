@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from research.files.text import visible
+
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 9,
@@ -23,6 +25,24 @@ class Line(NamedTuple):
     label: str
     measured: np.ndarray | None
     theory: np.ndarray | None
+
+
+LONGEST = 60  # letters of a text from a row
+
+
+def literal(text: str) -> str:
+    """The text as matplotlib draws it, which takes what is between dollars as formulas."""
+    shown = visible(text)
+    shown = shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+    return shown.replace("$", r"\$")
+
+
+def literal_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row whose texts can be drawn."""
+    return {
+        name: literal(value) if isinstance(value, str) and name != "id" else value
+        for name, value in row.items()
+    }
 
 
 def new(width: float, height: float) -> Any:

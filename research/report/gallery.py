@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from research.report import published, rendering, study_report
+from research.report import markdown, published, rendering, study_report
 from research.report.published import Made
 from research.study import headlines
 from research.study.claims import Verdict
 from research.study.declaration import Study
 from research.study.studies import studies
-from research.study.tables import Table
 
 FOLDERS = ("propagation", "training", "benchmarks")
 PLURAL = {"holds": "hold", "fails": "fail"}
@@ -37,7 +36,7 @@ def index(folder: str) -> str:
         name = f"[`{study.name}`](#{study.name})" if committed else f"`{study.name}`"
         body.append((name, study.question, study.source, counts))
     headers = ("`depthbench run`", "question", "after", "claims")
-    return rendering.as_markdown(Table("", headers, tuple(body))).rstrip("\n")
+    return markdown.table(headers, body).rstrip("\n")
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:

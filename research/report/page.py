@@ -7,6 +7,7 @@ import base64
 import html
 from collections.abc import Iterable, Sequence
 
+from research.files.text import visible
 from research.report.rendering import text_of
 from research.study.declaration import Headline
 from research.study.tables import Mark, Table
@@ -62,10 +63,15 @@ PAGE = """<!doctype html>
 """
 
 
+def _text(words: str) -> str:
+    """Words as HTML that shows them, whatever they are."""
+    return html.escape(visible(words, keep="\n"))
+
+
 def whole(title: str, parts: Iterable[str]) -> str:
     """The page of these parts, in their order."""
     return PAGE.format(
-        title=html.escape(title), style=STYLE, body="\n".join(filter(None, parts))
+        title=_text(title), style=STYLE, body="\n".join(filter(None, parts))
     )
 
 
@@ -73,7 +79,7 @@ def head(title: str, question: str, headline: Headline) -> str:
     """What is seen first: the question, its answer, and the worst case."""
     return "\n".join(
         (
-            f"<h1>{html.escape(title)}</h1>",
+            f"<h1>{_text(title)}</h1>",
             paragraph(question, "question"),
             paragraph(headline.answer, "answer"),
             paragraph(headline.worst, "worst"),
@@ -82,12 +88,12 @@ def head(title: str, question: str, headline: Headline) -> str:
 
 
 def paragraph(text: str, kind: str) -> str:
-    return f'<p class="{kind}">{html.escape(text)}</p>' if text else ""
+    return f'<p class="{kind}">{_text(text)}</p>' if text else ""
 
 
 def made(lines: Sequence[str]) -> str:
     """Where the page comes from, in lines."""
-    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{_text(line)}</li>" for line in lines)
     return f'<ul class="made">{items}</ul>'
 
 
@@ -95,8 +101,8 @@ def figure(name: str, caption: str, png: bytes) -> str:
     """A picture inside the page, and what it shows."""
     uri = "data:image/png;base64," + base64.b64encode(png).decode()
     return (
-        f'<figure><div class="scroll"><img alt="{html.escape(name)}" src="{uri}"></div>\n'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        f'<figure><div class="scroll"><img alt="{_text(name)}" src="{uri}"></div>\n'
+        f"<figcaption>{_text(caption)}</figcaption></figure>"
     )
 
 
@@ -106,7 +112,7 @@ def table(shown: Table) -> str:
     body = "\n".join(
         f"<tr>{''.join(_cell(entry, 'td') for entry in row)}</tr>" for row in shown.rows
     )
-    title = f"<h3>{html.escape(shown.title)}</h3>\n" if shown.title else ""
+    title = f"<h3>{_text(shown.title)}</h3>\n" if shown.title else ""
     return (
         f'{title}<div class="scroll" tabindex="0"><table>\n<tr>{top}</tr>\n{body}\n'
         "</table></div>"
@@ -121,6 +127,6 @@ def _cell(entry: str | Mark, tag: str) -> str:
     elif len(text) > LONG:
         kinds.append("long")
     named = f' class="{" ".join(kinds)}"' if kinds else ""
-    first, below, rest = map(html.escape, text.partition("\n"))
+    first, below, rest = map(_text, text.partition("\n"))
     inner = f"<b>{first}</b>{below}{rest}" if below else first
     return f"<{tag}{named}>{inner}</{tag}>"

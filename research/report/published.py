@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from research.files import regular, schema
 from research.files.schema import Malformed, Scalar
-from research.report import study_report
+from research.report import fields, study_report
 from research.store import manifest as manifests
 from research.store.atomic import write_atomically
 from research.store.folder import Folder
@@ -25,7 +25,6 @@ from research.study.errors import Refusal
 
 RESULTS = ROOT / "benchmarks" / "results"
 CPU = "cpu"
-WORDS = {"": None, "True": True, "False": False}
 
 
 class Made(NamedTuple):
@@ -69,21 +68,21 @@ def ended(manifest: Manifest) -> str | None:
 
 
 def read_csv(path: Path) -> list[Row]:
-    """The rows of a rows.csv: numbers and truth values as such, empty as None."""
+    """The rows of a rows.csv: numbers and truth values as such, empty as None.
+
+    Raises ValueError where it is none.
+    """
     with open(path, newline="", encoding="utf-8") as file:
-        return [{k: value(v) for k, v in row.items()} for row in csv.DictReader(file)]
-
-
-def value(text: str) -> Any:
-    """What a rows.csv has as this text."""
-    if text in WORDS:
-        return WORDS[text]
-    for kind in (int, float):
+        lines = csv.reader(file, strict=True)
         try:
-            return kind(text) if text not in ("inf", "-inf", "nan") else text
-        except ValueError:
-            continue
-    return text
+            names = [fields.name_of(field) for field in next(lines, [])]
+            return [
+                dict(zip(names, map(fields.value_of, line), strict=True))
+                for line in lines
+            ]
+        except (csv.Error, ValueError):
+            message = f"rows.csv: line {lines.line_num} is no row of its columns"
+            raise ValueError(message) from None
 
 
 def read_stamp(path: Path) -> dict[str, Any]:

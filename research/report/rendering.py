@@ -1,17 +1,19 @@
 """Rows and tables as CSV, JSON, Markdown, and in a terminal."""
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from research.engine.console import width_of
+from research.files.text import visible, writable
+from research.report import columns, fields, markdown
 from research.study.declaration import Headline
 from research.study.tables import Mark, Table
 
 FORMATS = ("table", "csv", "json", "markdown")
 NOTHING = Headline("")  # to say above tables
+PIPED = 100  # columns where there is no terminal
 TONES = {"bad": "bold red", "warning": "yellow", "good": "green", "dim": "dim"}
 
 
@@ -19,43 +21,30 @@ def text_of(entry: str | Mark) -> str:
     return entry.text if isinstance(entry, Mark) else entry
 
 
-def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+def as_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     """Rows as CSV with a header; what is not there is empty."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        values = (row.get(c) for c in columns)
-        writer.writerow(["" if v is None else v for v in values])
-    return out.getvalue()
+    lines = [map(fields.name, names)]
+    lines += [[fields.written(row.get(name)) for name in names] for row in rows]
+    return fields.as_lines(lines)
 
 
-def as_json(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+def as_json(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     """Rows as a JSON list of objects, strict (no nan), one row a line."""
-    lines = (json.dumps({c: r.get(c) for c in columns}, allow_nan=False) for r in rows)
+    lines = (json.dumps({n: r.get(n) for n in names}, allow_nan=False) for r in rows)
     return "[" + ",\n ".join(lines) + "]\n"
 
 
 def as_markdown(table: Table) -> str:
     """The table in Markdown, columns aligned so that the source reads well too."""
-    rows = [tuple(text_of(e) for e in row) for row in table.rows]
-    widths = [
-        max(map(len, column)) for column in zip(table.headers, *rows, strict=True)
-    ]
-
-    def line(cells: Sequence[str], fill: str = " ") -> str:
-        padded = (c.ljust(w, fill) for c, w in zip(cells, widths, strict=True))
-        return "| " + " | ".join(padded) + " |"
-
-    rule = line([""] * len(widths), "-")
-    head = f"### {table.title}\n\n" if table.title else ""
-    return head + "\n".join([line(table.headers), rule, *map(line, rows)]) + "\n"
+    rows = [[markdown.text(text_of(entry)) for entry in row] for row in table.rows]
+    head = f"### {markdown.text(table.title)}\n\n" if table.title else ""
+    return head + markdown.table([*map(markdown.text, table.headers)], rows)
 
 
 def present(
     form: str,
     rows: Sequence[Mapping[str, Any]],
-    columns: Sequence[str],
+    names: Sequence[str],
     tables: Callable[[], Sequence[Table]],
     stacks: Sequence[Sequence[str]] = (),
     headline: Headline = NOTHING,
@@ -66,9 +55,9 @@ def present(
     headline: what stands above the tables.
     """
     if form == "csv":
-        sys.stdout.write(as_csv(rows, columns))
+        sys.stdout.write(as_csv(rows, names))
     elif form == "json":
-        sys.stdout.write(as_json(rows, columns))
+        sys.stdout.write(as_json(rows, names))
     elif form == "markdown":
         sys.stdout.write("\n".join([*first(headline), *map(as_markdown, tables())]))
     else:
@@ -80,26 +69,36 @@ def present(
 
 def first(headline: Headline) -> list[str]:
     """The headline in Markdown: the answer, then the worst case; each if there is one."""
-    answer = [f"**{headline.answer}**\n"] if headline.answer else []
-    return [*answer, *([f"{headline.worst}\n"] if headline.worst else [])]
+    answer, worst = map(markdown.text, headline)
+    answer = answer.replace("*", r"\*")  # which would end the bold type
+    return [
+        *([f"**{answer}**\n"] if answer else []),
+        *([f"{worst}\n"] if worst else []),
+    ]
 
 
 def show_headline(headline: Headline, console: Any) -> None:
     """Prints the answer, and the worst case below it, on a rich console."""
-    from rich.text import Text
-
     for text, style in ((headline.answer, "bold"), (headline.worst, TONES["warning"])):
         if text:
-            console.print(Text(text, style=style))
+            console.print(_shown(text, console, style))
     if headline.answer:
         console.print()
 
 
 def terminal() -> Any:
-    """A rich console on standard output; 100 columns wide where that is piped."""
+    """A rich console on standard output, as wide as that is."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 100)
+    return Console(file=sys.stdout, width=width_of(sys.stdout) or PIPED)
+
+
+def _shown(text: str, console: Any, style: str = "") -> Any:
+    """The text for a rich console: brackets and what is not seen stay as they are."""
+    from rich.text import Text
+
+    seen = writable(visible(text, keep="\n"), console.encoding)
+    return Text(seen, style=style, overflow="fold")
 
 
 def stacked(table: Table, *groups: Sequence[str]) -> Table:
@@ -110,52 +109,69 @@ def stacked(table: Table, *groups: Sequence[str]) -> Table:
     places = {header: place for place, header in enumerate(table.headers)}
     grouped = {group[0]: [places[header] for header in group] for group in groups}
     inner = {header for group in groups for header in group[1:]}
-    columns = [grouped.get(h, [places[h]]) for h in table.headers if h not in inner]
+    joined = [grouped.get(h, [places[h]]) for h in table.headers if h not in inner]
 
     def below(entries: Sequence[str | Mark]) -> str | Mark:
         text = "\n".join(text_of(entry) for entry in entries)
         tones = [entry.tone for entry in entries if isinstance(entry, Mark)]
         return Mark(text, tones[0]) if tones else text
 
-    headers = tuple(", ".join(table.headers[i] for i in column) for column in columns)
-    rows = (tuple(below([row[i] for i in c]) for c in columns) for row in table.rows)
+    headers = tuple(", ".join(table.headers[i] for i in group) for group in joined)
+    rows = (tuple(below([row[i] for i in g]) for g in joined) for row in table.rows)
     return Table(table.title, headers, tuple(rows))
 
 
 def show(table: Table, console: Any) -> None:
-    """Prints the table on a rich console, tones as colours; brackets stay as they are.
+    """Prints the table on a rich console, tones as colours, and which of its columns
+    there is no room for.
 
     Where a label has several lines, its first is not broken: it is a name.
     """
     from rich import box
     from rich.table import Table as RichTable
-    from rich.text import Text
 
-    labels = [text_of(row[0]) for row in table.rows]
-    names = [len(text.splitlines()[0]) for text in labels if "\n" in text]
-    widest = max(36, *names) if names else None  # 36: for the sentence below a name
+    fit = columns.fit(_seen(table, console.encoding), console.width)
+    named = any("\n" in text_of(row[0]) for row in fit.table.rows)
     shown = RichTable(
-        title=Text(table.title) if table.title else None,
-        title_justify="left",
-        title_style="bold",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
-        leading=1 if names else 0,
+        leading=1 if named else 0,
     )
-    for position, header in enumerate(table.headers):
-        label = not any(_numeric(text_of(row[position])) for row in table.rows)
+    for place, header in enumerate(fit.table.headers):
+        label = not any(_numeric(text_of(row[place])) for row in fit.table.rows)
         shown.add_column(
-            Text(header),
+            header=_shown(header, console),
             justify="left" if label else "right",
-            no_wrap=label and position == 0 and not names,
             overflow="fold",
-            width=widest if position == 0 else None,
+            width=fit.widths[place],
         )
-    for row in table.rows:
+    for row in fit.table.rows:
         marks = (e if isinstance(e, Mark) else Mark(e, "") for e in row)
-        shown.add_row(*(Text(m.text, style=TONES.get(m.tone, "")) for m in marks))
+        shown.add_row(*(_shown(m.text, console, TONES.get(m.tone, "")) for m in marks))
+    if table.title:
+        console.print(_shown(table.title, console, "bold"))
     console.print(shown)
+    if fit.left_out:
+        names = ", ".join(" ".join(header.split()) for header in fit.left_out)
+        line = f"no room in {console.width} columns for: {names} (see --format)"
+        console.print(_shown(line, console, TONES["dim"]))
+        console.print()
+
+
+def _seen(table: Table, encoding: str) -> Table:
+    """The table as it is laid out: an escape is wider than what it stands for."""
+
+    def text(entry: str) -> str:
+        return writable(visible(entry, keep="\n"), encoding)
+
+    rows = tuple(
+        tuple(
+            Mark(text(e.text), e.tone) if isinstance(e, Mark) else text(e) for e in row
+        )
+        for row in table.rows
+    )
+    return Table(table.title, tuple(map(text, table.headers)), rows)
 
 
 def _numeric(text: str) -> bool:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from research.report import figures, page, rendering
+from research.report import figures, markdown, page, rendering
 from research.store import atomic, rows
 from research.store.folder import Folder
 from research.store.rows import Record
@@ -28,9 +28,10 @@ def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) 
         there = identity in with_profiles  # a file of the name may be another's
         return rows.profiles(folder.cells, identity) if there else {}
 
+    drawn_rows = [figures.literal_row(row) for row in ordered]
     pictures = [
         (figure, figure.draw())
-        for figure in study.figures(ordered, lambda row: profiles(row["id"]))
+        for figure in study.figures(drawn_rows, lambda row: profiles(row["id"]))
     ]
     pngs = {}
     for figure, drawn in pictures:
@@ -158,11 +159,11 @@ def as_markdown(study: Study, ordered, stamp, named: Sequence[tuple[str, str]]) 
     """The whole report in Markdown: answer, worst case, pictures, claims, tables."""
     parts = [f"# {study.name}\n\n{study.question}\n"]
     parts += rendering.first(headlines.of(study, ordered))
-    parts += [f"![{name}]({name}.svg)\n\n{caption}\n" for name, caption in named]
+    parts += [f"![{n}]({n}.svg)\n\n{markdown.text(c)}\n" for n, c in named]
     parts += map(rendering.as_markdown, judgement(study, ordered))
     parts += map(rendering.as_markdown, study.tables(ordered))
     made = (f"Source: {study.source}", *stamp_lines(ordered, stamp))
-    parts.append("\n".join(f"- {line}" for line in made) + "\n")
+    parts.append("\n".join(f"- {markdown.text(line)}" for line in made) + "\n")
     parts.append("All rows are in `rows.csv`; profiles by layer in `cells/*.npz`.\n")
     return "\n".join(parts)
 

@@ -1,14 +1,14 @@
 """The report of a training run: rows, tables and a figure; made without jax."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from research.engine import console
 from research.learning import selection
 from research.learning.recipe import FIELDS, NUMBERS
-from research.report import figures, page, rendering, study_report
+from research.report import figures, markdown, page, rendering, study_report
 from research.report.trained import (
     PARTS,
     STUDY,
@@ -220,8 +220,9 @@ def write(trained: TrainingRun) -> None:
         "figure.png": png,
         "figure.svg": figures.as_svg(drawn),
         "report.md": (
-            f"# train\n\n{head}\n\n{answer}\n![figure](figure.svg)\n\n{caption}\n\n"
-            f"{rendering.as_markdown(shown)}\n- {stamp}\n"
+            f"# train\n\n{markdown.text(head)}\n\n{answer}\n"
+            f"![figure](figure.svg)\n\n{caption}\n\n{rendering.as_markdown(shown)}\n"
+            f"- {markdown.text(stamp)}\n"
         ).encode(),
         "report.html": page.whole(
             STUDY,
@@ -253,11 +254,7 @@ def present(trained: TrainingRun, form: str) -> None:
     headline = answered(settings, ended)
     rendering.present(form, ended, list(ended[0]), shown, headline=headline)
     if form == "table":
-        print(
-            f"depthbench: {trained.folder.path}/report.html",
-            file=sys.stderr,
-            flush=True,
-        )
+        console.say(f"{trained.folder.path}/report.html")
 
 
 def figure(
@@ -293,7 +290,7 @@ def _lines(axes: Any, settings: Mapping[str, Any], points: Sequence[dict], name:
         colour = colours[rates.index(rate) % len(colours)]
         steps = [row["step"] for row in of_run]
         axes.plot(steps, line, color=colour, lw=1, alpha=0.8, label=label)
-    axes.set_title(name.replace("_", " "), loc="left")
+    axes.set_title(figures.literal(name.replace("_", " ")), loc="left")
     axes.set_xlabel("step")
     axes.grid(alpha=0.25, lw=0.5)
 

@@ -137,7 +137,7 @@ def _table(kind: str, judged: Sequence[dict[str, Any]]) -> Table:
                 line["tag"] or "",
                 line["published"],
                 line["allowed"],
-                number(line["ours"]),
+                Mark(number(line["ours"]), ""),  # an answer, which stays longest
                 study_report.span(line["low"], line["high"]),
                 study_report.span(line["lowest"], line["highest"]),
                 Mark(line["verdict"], TONES[line["verdict"]]),

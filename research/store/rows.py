@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from research.files import regular, sealed
+from research.files import arrays, regular, sealed
 from research.files.schema import Malformed, Scalar
 from research.files.sealed import digest
 from research.store import atomic
@@ -128,11 +128,11 @@ def _why(error: OSError) -> str:
     return "missing" if isinstance(error, FileNotFoundError) else str(error.strerror)
 
 
-def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
+def pack(named: Mapping[str, np.ndarray]) -> bytes:
     """Arrays as .npz bytes that depend on nothing but the arrays (numpy adds times)."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
+        for name, array in named.items():
             content = io.BytesIO()
             np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue())
@@ -142,10 +142,11 @@ def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
 def profiles(folder: Path, identity: str) -> dict[str, np.ndarray]:
     """The arrays kept beside a cell's row, by name; empty where there are none."""
     path = folder / f"{identity}.npz"
-    if not path.exists():
-        return {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile):
-        raise Refusal(f"{path}: does not contain plain arrays") from None
+        return arrays.read(path)
+    except FileNotFoundError:
+        return {}
+    except arrays.NotArrays as error:
+        raise Refusal(f"{path}: {error}") from None
+    except OSError as error:
+        raise Refusal(f"{path}: {error.strerror}") from None

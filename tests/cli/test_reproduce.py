@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from research.cli.main import main
-from research.report import figures, published, rendering, reproduction
+from research.report import figures, published, reproduction
 from research.report.published import Made
 from research.report.run_folder import opened
 from research.study.studies import studies
@@ -86,7 +86,10 @@ def planted(folder, column, change):
     there = [row for row in rows if row[column]]
     for row in there:
         row[column] = change(row[column])
-    path.write_text(rendering.as_csv(rows, list(rows[0])))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     return len(there)
 
 

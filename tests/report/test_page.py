@@ -6,7 +6,7 @@ import re
 import pytest
 
 from research.report import figures as drawing
-from research.report import page, published, study_report
+from research.report import page, published, rendering, study_report
 from research.study import headlines
 from research.study.declaration import Headline
 from research.study.studies import studies
@@ -137,7 +137,7 @@ def test_a_page_is_one_file_without_script_and_answers_first(name):
     answer = html.index('class="answer"')
     assert answer < html.index("<table") and headline.answer
     markdown = (COMMITTED[name] / "report.md").read_text()
-    assert markdown.index(headline.answer) < markdown.index("\n| ")
+    assert markdown.index(rendering.first(headline)[0]) < markdown.index("\n| ")
 
 
 def test_text_of_rows_is_escaped():

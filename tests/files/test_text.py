@@ -1,0 +1,23 @@
+"""Text of files, shown: every character that is not seen has its escape."""
+
+import sys
+import unicodedata
+
+from research.files.text import UNSEEN, visible, writable
+
+
+def test_every_unseen_character_is_escaped_and_no_other():
+    for point in range(sys.maxunicode + 1):
+        character = chr(point)
+        unseen = unicodedata.category(character) in UNSEEN
+        assert (visible(character) != character) is unseen
+        if unseen:
+            assert visible(character).isascii() and visible(character).isprintable()
+            assert visible(character, keep=character) == character
+
+
+def test_what_an_encoding_lacks_is_escaped():
+    for encoding in ("ascii", "latin-1", "utf-8", "cp437"):
+        shown = writable("σ² ± \ud800", encoding)
+        assert shown.encode(encoding).decode(encoding) == shown
+    assert writable("a²", "latin-1") == "a²"
