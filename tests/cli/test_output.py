@@ -99,6 +99,7 @@ def command(folders, root, monkeypatch):
     monkeypatch.setattr(figures, "as_png", lambda drawn: b"")
     monkeypatch.setattr(figures, "as_svg", lambda drawn: b"")
     monkeypatch.chdir(root)
+    monkeypatch.delenv("COLUMNS", raising=False)
     places = {name: str(folders / name) for name in ("R", "T", "none")}
     return lambda line: main([places.get(word, word) for word in line.split()])
 
