@@ -24,10 +24,11 @@ from research.report import (
     rendering,
 )
 from research.store import folder as folders
-from research.store import rows
+from research.store import manifest, reports
 from research.store.folder import Folder
 from research.study.declaration import Headline
 from research.study.tables import Mark, Table
+from tests import forged
 from tests.cli.test_command import run_small
 from tests.cli.test_results import trained
 from tests.hostile import TEXTS, made_up
@@ -261,13 +262,12 @@ def strange(once, tmp_path):
     texts = iter(TEXTS * 9)
     for record in folders.records(folder)[0]:
         more = {f"column {n}": next(texts) for n in range(20)} | {next(texts): 1.0}
-        changed = record._replace(
+        forged.rewritten(
+            folder.cells / f"{record.id}.json",
             reason=next(texts),
             values=record.values | more,
             stamp=record.stamp | {"processor": next(texts), "commit": next(texts)},
         )
-        path = folder.cells / f"{record.id}.npz"
-        rows.save(folder.cells, changed, path.read_bytes())
     return run
 
 
@@ -303,14 +303,15 @@ def strange_training(once, tmp_path):
     """A training's folder, and a function that gives it a text in its manifest."""
     made = once("training for results", trained())
     path = shutil.copytree(made, tmp_path / "train")
-    manifest = folders.read_manifest(Folder(path))
+    before = manifest.of(path)
 
     def change(text):
-        settings = {**manifest["settings"], "dataset": text, "activation": text}
-        world = {**manifest["environment"], "processor": text, "device": text}
-        folders.write_manifest(
-            Folder(path), {**manifest, "settings": settings, "environment": world}
-        )
+        settings = {**before.settings, "dataset": text, "data_dir": text}
+        world = {**before.environment, "processor": text, "device": text}
+        for report in (path / "reports").glob("*.json"):
+            run = {"run": reports.run_id(settings), "step": int(report.stem)}
+            forged.rewritten(report, settings=run)
+        forged.edited(path, settings=settings, environment=world)
         return path
 
     return change
