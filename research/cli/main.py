@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from research.catalogues.catalogue import Mistake, nearest
+from research.cli import words
 from research.study.errors import INTERRUPTED, USAGE, Refusal, missing
 
 
@@ -52,8 +53,10 @@ class Parser(argparse.ArgumentParser):
             raise Refusal(f"unexpected {word!r} (see {self.prog} --help)")
         for action in self._actions:
             value = getattr(options, action.dest, None)
+            name = (*action.option_strings, action.metavar, action.dest)[0]
+            if isinstance(value, list):  # what argparse makes of --flag=--
+                raise Refusal(f"{name} '--': is no value (see {self.prog} --help)")
             if isinstance(value, str) and not value.strip():
-                name = (*action.option_strings, action.metavar, action.dest)[0]
                 raise Refusal(f"{name} {value!r}: is empty (see {self.prog} --help)")
         return options
 
@@ -74,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return dispatch(arguments)
     except (Refusal, Mistake) as refusal:
-        print(f"depthbench: {refusal}", file=sys.stderr)
+        line = words.shortened(str(refusal), arguments)
+        print(f"depthbench: {line}", file=sys.stderr)
         return getattr(refusal, "status", USAGE)
     except ModuleNotFoundError as error:
         print(f"depthbench: {missing(error)}", file=sys.stderr)
@@ -88,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def dispatch(arguments: list[str]) -> int:
+    words.check(arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(overview())
         return 0

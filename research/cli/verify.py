@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from research.cli import train
+from research.cli.options import integer, path_of_folder
 from research.engine import console, runner
 from research.engine.order import Order
 from research.lazy import lazily
@@ -21,14 +22,11 @@ from research.store import rows
 from research.store.folder import DECIDING, Folder
 from research.store.rows import Record
 from research.study import plan
-from research.study.axes import Axis
 from research.study.declaration import Cell, Row, Study
 from research.study.errors import Refusal
 
 with lazily():
     from research.engine import trainer
-
-CELLS = Axis("cells to rerun", (3,), kind="integer", low=1, high=10**6, single=True)
 
 
 def arguments(parser) -> None:
@@ -48,12 +46,12 @@ def arguments(parser) -> None:
 
 
 def main(options) -> int:
-    count = int(CELLS.parse("--cells", options.cells)[0] or 0)
-    (seed,) = CELLS._replace(low=0).parse("--seed", options.seed)
-    path = Path(options.dir)
+    count = integer("--cells", options.cells, high=10**6)
+    seed = integer("--seed", options.seed, low=0, high=10**6)
+    path = path_of_folder("DIR", options.dir)
     if is_training(path):
         return verify_training(Folder(path), count)
-    return verify_rows(opened(path), count, int(seed or 0))
+    return verify_rows(opened(path), count, seed)
 
 
 def verify_rows(results: Results, count: int, seed: int) -> int:

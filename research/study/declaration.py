@@ -1,6 +1,7 @@
 """Declarations: a study is data and pure functions, and everything is made from it."""
 
 import itertools
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from typing import Any, Literal, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from research.signal.measured import Measured as Measured
 from research.study.axes import Axis, Value
 from research.study.claims import Claim
+from research.study.errors import Refusal
 from research.study.tables import Table
 
 Cell = dict[str, Value]  # one point of the grid: a value for every axis
@@ -185,8 +187,19 @@ def _place(axis: Axis, value: Value) -> tuple:
     return (2, value, "")
 
 
+MOST_CELLS = 100_000  # of a run: all of them are listed before the first is measured
+
+
 def grid(study: Study, chosen: Mapping[str, tuple[Value, ...]]) -> list[Cell]:
-    """Every combination of the chosen values, axes in the declaration's order."""
+    """Every combination of the chosen values, axes in the declaration's order.
+
+    Raises Refusal where they are more than a run can have.
+    """
+    count = math.prod(len(chosen[name]) for name in study.axes)
+    if count > MOST_CELLS:
+        lengths = (f"{len(chosen[name])} of {name}" for name in study.axes)
+        listed = " × ".join(length for length in lengths if not length.startswith("1 "))
+        raise Refusal(f"{count:,} cells ({listed}): a run has at most {MOST_CELLS:,}")
     return [
         dict(zip(study.axes, values, strict=True))
         for values in itertools.product(*(chosen[name] for name in study.axes))

@@ -62,8 +62,8 @@ MISTAKES = [
     (["run", "gradient_flow", "--depth", "4.5"], ["'4.5'", "whole number"]),
     (["run", "gradient_flow", "--depth"], ["--depth", "expected one argument"]),
     (["run", "gradient_flow", "--sigma-w2", "-1"], ["--sigma-w2 -1", "from 0"]),
-    (["run", "gradient_flow", "--sigma-w2", "nan"], ["--sigma-w2 nan", "a number"]),
-    (["run", "gradient_flow", "--sigma-w2", "inf"], ["--sigma-w2 inf", "a number"]),
+    (["run", "gradient_flow", "--sigma-w2", "nan"], ["--sigma-w2 'nan'", "a number"]),
+    (["run", "gradient_flow", "--sigma-w2", "inf"], ["--sigma-w2 'inf'", "a number"]),
     (["run", "gradient_flow", "--seeds", "1,2"], ["--seeds", "one value"]),
     (["run", "gradient_flow", "--size", "smok"], ["smok", "smoke"]),
     (["run", "gradient_flow", "--format", "jsn"], ["jsn", "json"]),
@@ -71,6 +71,27 @@ MISTAKES = [
     (["run", "gradient_flow", "--retry", "omm"], ["omm", "oom"]),
     (["run", "gradient_flow", "--memory", "none"], ["none", "GiB"]),
     (["run", "gradient_flow", "--depth", "900000000"], ["900000000", "may be used"]),
+    (
+        ["run", "gradient_flow", "--depth", ",".join(map(str, range(1, 9999)))],
+        ["9998 of depth", "at most 100,000"],
+    ),
+    (["run", "gradient_flow", "--shard", "1/٢"], ["I/N"]),
+    (["run", "gradient_flow", "--out", "~nobody-here/x"], ["no such user's home"]),
+    (["train", "--coordinator", "h:99999"], ["--mesh"]),
+    (
+        "train --mesh data=1 --num-processes 2 --process-id 0".split()
+        + ["--coordinator", "h:99999"],
+        ["h:99999", "a port from 1 to 65535"],
+    ),
+    (
+        ["train", "--seeds", "10000", "--clip", ",".join(map(str, range(1, 12)))],
+        ["110,000 runs", "at most 100,000"],
+    ),
+    (
+        ["train", "--dataset", "fashion_mnist", "--data-dir", "nowhere"],
+        ["--data-dir nowhere", "no such folder"],
+    ),
+    (["theory", "tanh", "--figure", "no/x.png"], ["no folder no"]),
     (["theory", "tahn"], ["'tahn'", "tanh"]),
     (["theory", "tanh", "--sigma-w2", "0"], ["--sigma-w2 0", "at least"]),
     (["theory", "tanh", "--sigma-b2", "-0.1"], ["--sigma-b2 -0.1", "at least 0"]),

@@ -118,7 +118,7 @@ def test_another_run_is_refused_with_what_differs(finished, capsys):
 
 MISTAKES = [
     (["--learning-rate", "-1"], ["--learning-rate -1", "from 0 to"]),
-    (["--learning-rate", "nan"], ["--learning-rate nan"]),
+    (["--learning-rate", "nan"], ["--learning-rate 'nan'"]),
     (["--learning-rate", "1e-3,x"], ["'x'", "a number"]),
     (["--optimizer", "adan"], ["'adan'", "adam"]),
     (["--schedule", "cosin"], ["cosine"]),
