@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 TREE = (
-    *("research", "benchmarks", "experiments", "tests", "docs"),
+    *("depthbench", "research", "benchmarks", "experiments", "tests", "docs"),
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff"),
     "pyproject.toml",
 )
