@@ -62,6 +62,7 @@ SOMETIMES = {
 }
 SOMETIMES |= {"5,000 digits": "1" + "0" * 5000, "400 digits": "9" * 400}
 VALUES = NEVER | SOMETIMES
+PAIRS = 200  # for each command, and each study of `run`
 
 # What a command line has beside the flag that is tried.
 BEFORE = {
@@ -75,11 +76,10 @@ BEFORE = {
 
 
 class Line(NamedTuple):
-    """A command line. flag: which has the value that is tried."""
+    """A command line. tried: (flag or argument, value), of which one is wrong or more."""
 
     words: list[str]
-    flag: str
-    value: str
+    tried: tuple[tuple[str, str], ...]
 
 
 class Begun(BaseException):
@@ -125,23 +125,37 @@ def lines() -> Iterator[Line]:
             for value in VALUES.values():
                 if not value.startswith("-"):  # a flag, or the end of all flags
                     words = [*before[:place], value, *before[place + 1 :]]
-                    yield Line(words, action.metavar or action.dest, value)
+                    name = str(action.metavar or action.dest)
+                    yield Line(words, ((name, value),))
         for value in NEVER.values():
-            yield Line([*before, value], "", value)
+            yield Line([*before, value], (("", value),))
             if value:  # -- alone is the end of all flags
-                yield Line([*before, f"--{value}"], "", value)
-            yield Line([*subject[:-1], value], "", value)
+                yield Line([*before, f"--{value}"], (("", value),))
+            yield Line([*subject[:-1], value], (("", value),))
+        yield from pairs(before, actions(subject))
 
 
 def of_flag(before: list[str], action: argparse.Action) -> Iterator[Line]:
     """A flag with each value, in both of the ways in which it can be typed."""
     flag = action.option_strings[0]
     for value in VALUES.values():
-        yield Line([*before, f"{flag}={value}"], flag, value)
+        yield Line([*before, f"{flag}={value}"], ((flag, value),))
         if action.nargs != 0 and not value.startswith("-"):
-            yield Line([*before, flag, value], flag, value)
+            yield Line([*before, flag, value], ((flag, value),))
     if action.nargs != 0:
-        yield Line([*before, flag], flag, "")
+        yield Line([*before, flag], ((flag, ""),))
+
+
+def pairs(before: list[str], actions: list[argparse.Action]) -> Iterator[Line]:
+    """Two flags, or a flag and one argument too many, with values drawn for both."""
+    draw = random.Random(" ".join(before[:2]))
+    flags = [action.option_strings[0] for action in actions if action.option_strings]
+    for _ in range(PAIRS if len(flags) > 1 else 0):
+        one, other = draw.sample(flags, 2)
+        a, b = draw.choice([*VALUES.values()]), draw.choice([*VALUES.values()])
+        yield Line([*before, f"{one}={a}", f"{other}={b}"], ((one, a), (other, b)))
+        if b and not b.startswith("-"):
+            yield Line([*before, b, f"{one}={a}"], ((one, a), ("", b)))
 
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -184,22 +198,27 @@ def _number(axis: Axis, item: str) -> bool:
     )
 
 
-def allowed(command: str, line: Line) -> bool:
-    """Whether the command line may be accepted: of a value that is right for the flag,
+def allowed(line: Line) -> bool:
+    """Whether the command line may be accepted: of values that are right for their flags,
     the net, the data or the folder may still be wrong."""
-    text = line.value
+    return all(right(line.words, flag, value) for flag, value in line.tried)
+
+
+def right(words: list[str], flag: str, text: str) -> bool:
+    """Whether a command's flag takes a value."""
     if text in NEVER.values():
         return False
-    if line.flag in PATHS:
+    if flag in PATHS:
         return True
-    axis = AXES.get((command, line.flag))
+    command, name = words[0], flag[2:].replace("-", "_")
+    axis = AXES.get((command, flag))
     if command == "run":
-        axis = studies()[line.words[1]].axes.get(line.flag[2:].replace("-", "_"))
-    if command == "train" and line.flag[2:].replace("-", "_") in FIELDS:
-        axis = FIELDS[line.flag[2:].replace("-", "_")].axis
+        axis = studies()[words[1]].axes.get(name)
+    if command == "train" and name in FIELDS:
+        axis = FIELDS[name].axis
     if axis is not None:
         return within(axis, text)
-    match command, line.flag:
+    match command, flag:
         case "run", "--shard":
             return text == "1/2"
         case (("run" | "reproduce"), "--memory"):
@@ -211,7 +230,7 @@ def allowed(command: str, line: Line) -> bool:
         case "train", "--mesh":
             return text == "data=2"
         case "verify", "--cells" | "--seed":
-            low = 1 if line.flag == "--cells" else 0
+            low = 1 if flag == "--cells" else 0
             return _number(Axis("", (), kind="integer", low=low, high=10**6), text)
         case "list", "what":
             return text == "all"
@@ -240,26 +259,25 @@ def fault(line: Line, status: object, out: str, err: str) -> str:
     if any(name in sys.modules for name in HEAVY):
         return "jax was imported"
     if status in (0, "begun"):
-        return "" if allowed(line.words[0], line) else "was accepted"
+        return "" if allowed(line) else "was accepted"
     if status != 2:
         return f"status {status}"
     if not err.startswith("depthbench: ") or len(err.splitlines()) != 1:
         return "not one line"
     if out:
         return "something was printed"
-    if len(err) > 5000 or (len(err) > 1000 and len(line.value) > 200):
+    if len(err) > 5000 or any(len(v) > 200 and v in err for _, v in line.tried):
         return f"a line of {len(err)} characters"
-    right = allowed(line.words[0], line)  # of the flag, though not of the rest
-    return "" if right or named(line, err) else "names neither flag nor value"
+    names = allowed(line) or any(named(*each, err) for each in line.tried)
+    return "" if names else "names neither flag nor value"
 
 
-def named(line: Line, err: str) -> bool:
+def named(flag: str, value: str, err: str) -> bool:
     """Whether a message names the flag, or the value, or how a long one begins."""
-    blank = not line.value.strip(" ,")
-    written = [line.value, repr(line.value)[1:-1]]
-    if blank:
-        written = [repr(line.value), f"--{line.value}", f"{line.value}: "]
-    return bool(line.flag and line.flag in err) or any(w[:30] in err for w in written)
+    written = [value, repr(value)[1:-1]]
+    if not value.strip(" ,"):
+        written = [repr(value), f"--{value}", f"{value}: "]
+    return bool(flag and flag in err) or any(each[:30] in err for each in written)
 
 
 def strike_all(cases: list[Line]) -> list[tuple[str, list[str], str]]:
