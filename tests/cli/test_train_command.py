@@ -210,7 +210,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(
         "--architecture cnn_same --depth 1 --width 4 --augment flip,crop --dtype bfloat16",
     ],
 )
-def test_each_kind_of_task_is_trained_and_reported(more, tmp_path):
+def test_each_kind_of_task_is_trained_and_reported(more, tmp_path, no_pictures):
     out = tmp_path / "run"
     steps = [
         "--steps",
