@@ -25,11 +25,14 @@ def studies() -> Catalogue[Study]:
     """
     for package in PACKAGES:
         check_ours(package)
-    found = [declared(name, file) for name, file in declaring().items()]
-    try:
-        return Catalogue("study", found)
-    except ValueError as error:
-        raise Refusal(f"studies of {', '.join(PACKAGES)}: {error}") from error
+    catalogue: Catalogue[Study] = Catalogue("study", [])
+    for name, file in declaring().items():
+        study = declared(name, file)
+        if study.name in catalogue:
+            other = catalogue[study.name].module
+            raise Refusal(f"{name} and {other} are both named {study.name}; rename one")
+        catalogue.add(study)
+    return catalogue
 
 
 @functools.cache

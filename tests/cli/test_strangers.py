@@ -138,6 +138,19 @@ def test_a_sound_study_is_taken(tmp_path, monkeypatch):
     assert (study.name, study.module) == ("one", "sound_study")
 
 
+def test_two_files_of_one_study_are_named(tmp_path, monkeypatch):
+    files = {"benchmarks.one": tmp_path, "experiments.copy": tmp_path}
+    study = studies.studies()["rezero"]
+    monkeypatch.setattr(studies, "declaring", lambda: files)
+    monkeypatch.setattr(
+        studies, "declared", lambda name, _: study._replace(module=name)
+    )
+    with pytest.raises(
+        Refusal, match=r"experiments\.copy and benchmarks\.one are both"
+    ):
+        studies.studies.__wrapped__()
+
+
 def test_files_of_editors_are_no_studies(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "ROOT", tmp_path)
     (tmp_path / "benchmarks" / "inner").mkdir(parents=True)
