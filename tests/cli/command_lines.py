@@ -16,6 +16,7 @@ import math
 import os
 import random
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -23,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from research.catalogues.axes import Axis
+from research.catalogues.axes import Axis, flag_of
 from research.cli import run, theory
 from research.cli.main import COMMANDS, Parser, main
 from research.learning.recipe import FIELDS
@@ -62,6 +63,7 @@ SOMETIMES = {
 }
 SOMETIMES |= {"5,000 digits": "1" + "0" * 5000, "400 digits": "9" * 400}
 VALUES = NEVER | SOMETIMES
+SLOW, LONGEST = 4, 30  # seconds of CPU time, and by the clock
 PAIRS = 200  # for each command, and each study of `run`
 
 # What a command line has beside the flag that is tried.
@@ -84,6 +86,11 @@ class Line(NamedTuple):
 
 class Begun(BaseException):
     """The command line was accepted, and its work would begin."""
+
+
+def overdue(*_) -> None:
+    """Ends a command line that has no answer yet."""
+    raise TimeoutError(f"no answer in {LONGEST} s")
 
 
 class Watch(importlib.abc.MetaPathFinder):
@@ -133,6 +140,7 @@ def lines() -> Iterator[Line]:
                 yield Line([*before, f"--{value}"], (("", value),))
             yield Line([*subject[:-1], value], (("", value),))
         yield from pairs(before, actions(subject))
+        yield from largest(before)
 
 
 def of_flag(before: list[str], action: argparse.Action) -> Iterator[Line]:
@@ -144,6 +152,21 @@ def of_flag(before: list[str], action: argparse.Action) -> Iterator[Line]:
             yield Line([*before, flag, value], ((flag, value),))
     if action.nargs != 0:
         yield Line([*before, flag], ((flag, ""),))
+
+
+def largest(before: list[str]) -> Iterator[Line]:
+    """Each count of a study at its bound and beyond; then all at once, and every name."""
+    axes = studies()[before[1]].axes if before[0] == "run" else {}
+    most = {
+        flag_of(name): str(int(axis.high)) if axis.kind == "integer" else "all"
+        for name, axis in axes.items()
+        if axis.kind == "integer" or (axis.choices is not None and not axis.single)
+    }
+    for flag, text in most.items():
+        for value in (text, f"{text}1"):
+            yield Line([*before, flag, value], ((flag, value),))
+    words = [word for pair in most.items() for word in pair]
+    yield Line([*before, *words], tuple(most.items()))
 
 
 def pairs(before: list[str], actions: list[argparse.Action]) -> Iterator[Line]:
@@ -242,6 +265,7 @@ def right(words: list[str], flag: str, text: str) -> bool:
 def strike(words: list[str]) -> tuple[object, str, str]:
     """A command line's exit status, or what it began or raised; and both outputs."""
     out, err = io.StringIO(), io.StringIO()
+    signal.alarm(LONGEST)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             status: object = main(words)
@@ -251,6 +275,8 @@ def strike(words: list[str]) -> tuple[object, str, str]:
             status = f"exit {end.code}"
         except BaseException as error:
             status = f"{type(error).__name__}: {error}"[:200]
+        finally:
+            signal.alarm(0)
     return status, out.getvalue(), err.getvalue()
 
 
@@ -283,6 +309,7 @@ def named(flag: str, value: str, err: str) -> bool:
 def strike_all(cases: list[Line]) -> list[tuple[str, list[str], str]]:
     """What failed, in a folder that is empty and must stay so."""
     sys.meta_path.insert(0, Watch())
+    signal.signal(signal.SIGALRM, overdue)
     failed = []
     with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch)
@@ -291,13 +318,13 @@ def strike_all(cases: list[Line]) -> list[tuple[str, list[str], str]]:
         before = sorted(top.rglob("*"))
         os.chdir(top / "a" / "b")
         for line in cases:
-            began = time.perf_counter()
+            began = time.process_time()
             status, out, err = strike(line.words)
-            took = time.perf_counter() - began
+            took = time.process_time() - began
             why = fault(line, status, out, err)
             if sorted(top.rglob("*")) != before:
                 why = "left something in the folder"
-            if took > 1.0:
+            if took > SLOW:
                 why = why or f"took {took:.1f} s"
             if why:
                 failed.append(
