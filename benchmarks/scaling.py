@@ -98,6 +98,7 @@ def on_devices(cell: Cell) -> Measured:
     done = subprocess.run(
         [sys.executable, "-m", __name__, json.dumps(cell)],
         env=environment,
+        cwd=provenance.ROOT,  # whose modules -m finds first
         capture_output=True,
         text=True,
         timeout=SECONDS,

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FILES = {
     str(path.relative_to(ROOT)): path.read_text()
-    for folder in ("research", "benchmarks", "experiments")
+    for folder in ("research", "benchmarks", "experiments", "depthbench")
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 # Their public functions all have an example. What needs a net is shown by its test.

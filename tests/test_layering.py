@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("research", "benchmarks", "experiments")
+PACKAGES = ("research", "benchmarks", "experiments", "depthbench")
 FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 # A room may import from the rooms before it, and from its own without a cycle.
 ORDER = (
@@ -25,6 +25,7 @@ ORDER = (
     ("research.report",),
     ("research.cli",),
     ("benchmarks", "experiments"),
+    ("depthbench",),
 )
 LAYER = {name: number for number, names in enumerate(ORDER) for name in names}
 

@@ -22,6 +22,7 @@ from research.study import claims, trials
 from research.study.axes import Axis
 from research.study.claims import Claim
 from research.study.declaration import Figure, Headline, Study
+from research.study.errors import Refusal
 from research.study.estimates import below, mean
 from research.study.headlines import counted, listed, of_deepest, out_of
 from research.study.tables import Mark, Table, number
@@ -41,6 +42,15 @@ NETS = {
     "ReLU": ("rnn", "relu", "he_normal", None),
 }
 LAGS = {DATASETS[name].shape[0]: name for name in DATASETS if name.startswith("adding")}
+
+
+def fit(cells, typed):
+    """The cells. Raises Refusal for a lag that no data set has."""
+    for cell in cells:
+        if cell["lag"] not in LAGS:
+            allowed = ", ".join(map(str, sorted(LAGS)))
+            raise Refusal(f"--lag {cell['lag']}: must be one of {allowed}")
+    return cells, []
 
 
 def settings(cell):
@@ -203,6 +213,7 @@ STUDY = Study(
             "seeds": (10,),
         },
     },
+    fit=fit,
     sweep=pairs.sweep(lambda row: (row["net"], row["lag"]), "loss"),
     plan=trials.plan(settings),
     measure="experiments.training.identity_recurrence:measure",

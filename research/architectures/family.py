@@ -1,5 +1,6 @@
 """An architecture's entry: where its builder is, and what it can be built from."""
 
+import functools
 import importlib
 import math
 from collections.abc import Callable
@@ -33,6 +34,7 @@ class Depths(NamedTuple):
     examples: tuple[int, ...]
 
 
+AROUND = 100  # more than a step between allowed depths
 ANY_DEPTH = Depths("any", lambda depth: depth >= 1, (1, 4, 16, 64, 256, 1024))
 
 
@@ -49,6 +51,19 @@ def multiples(step: int, offset: int, examples: tuple[int, ...]) -> Depths:
         lambda depth: depth > offset and (depth - offset) % step == 0,
         examples,
     )
+
+
+@functools.cache
+def nearest(depths: Depths, depth: int) -> int:
+    """The allowed depth next to one that is not, or the next of the examples, if they
+    are all there are: the shallower of two.
+
+    >>> nearest(multiples(6, 2, (8, 20)), 11), nearest(fixed(5), 10**9)
+    (8, 5)
+    """
+    around = range(max(1, depth - AROUND), depth + AROUND)
+    allowed = [d for d in (*depths.examples, *around) if depths.allows(d)]
+    return min(allowed, key=lambda d: (abs(d - depth), d))
 
 
 class Family(NamedTuple):
@@ -128,12 +143,8 @@ class Family(NamedTuple):
         side: the smaller side of the images, or the length of the sequences, fed in.
         """
         if not self.depths.allows(depth):
-            near = min(
-                (d for d in range(1, 2 * depth + 100) if self.depths.allows(d)),
-                key=lambda allowed: abs(allowed - depth),
-            )
             says = f"{self.name} has depth {self.depths.says}, not {depth}"
-            return f"{says}; nearest: {near}"
+            return f"{says}; nearest: {nearest(self.depths, depth)}"
         for kind, name, allowed in (
             ("activation", activation, self.activations),
             ("normalizer", normalizer, self.normalizers),

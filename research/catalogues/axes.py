@@ -1,6 +1,7 @@
 """Axes: what can vary, which values are allowed, how flags are parsed."""
 
 import math
+import re
 from typing import Any, Literal, NamedTuple
 
 from research.catalogues.catalogue import Catalogue, Mistake, UnknownName
@@ -36,7 +37,7 @@ class Axis(NamedTuple):
         (4, 64)
         """
         whole = self.kind == "text" and self.single  # a path may have commas
-        parts = [part.strip() for part in ([text] if whole else text.split(","))]
+        parts = [text.strip()] if whole else items(flag, text)
         if self.choices is not None and parts == ["all"] and not self.single:
             return tuple(self.choices)
         values = tuple(dict.fromkeys(self._value(flag, part) for part in parts))
@@ -54,10 +55,9 @@ class Axis(NamedTuple):
                 raise Mistake(f"{flag}: {error}") from None
         if self.kind == "text":
             return text
-        try:
-            value = int(text) if self.kind == "integer" else float(text)
-        except ValueError:
-            raise Mistake(f"{flag} {text!r}: {self._allowed()}") from None
+        value = integer(text) if self.kind == "integer" else number(text)
+        if value is None:
+            raise Mistake(f"{flag} {text!r}: {self._allowed()}")
         if not self._contains(value):
             raise Mistake(f"{flag} {text}: {self._allowed()}")
         return value
@@ -93,6 +93,50 @@ class Axis(NamedTuple):
         if math.isfinite(self.high):
             return f"must be {what} from {self.low:g} to {self.high:g}"
         return f"must be {what} of at least {self.low:g}"
+
+
+def items(flag: str, text: str) -> list[str]:
+    """The entries of "a,b,c". Raises Mistake where one is empty: of a list that has one
+    missing, the default would be run, or less than was meant.
+
+    >>> items("--depth", "4, 64")
+    ['4', '64']
+    """
+    entries = [entry.strip() for entry in text.split(",")]
+    if "" in entries:
+        raise Mistake(f"{flag} {text!r}: {'an entry ' * (len(entries) > 1)}is empty")
+    return entries
+
+
+DIGITS = 300  # of a number: more is a slip, and what Python reads of them has a limit
+INTEGER = re.compile(r"[+-]?[0-9]+")
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+def integer(text: str) -> int | None:
+    """The whole number that is typed as a sign and digits; None for any other text.
+
+    >>> [integer(text) for text in ("4", "+4", "-0", "1e3", "4.0", "0x10", "1_000", "٤")]
+    [4, 4, 0, None, None, None, None, None]
+    """
+    plain = INTEGER.fullmatch(text) and len(text) <= DIGITS
+    return int(text) if plain else None
+
+
+def number(text: str) -> float | None:
+    """The number that is typed as decimals, with or without an exponent; None for any
+    other text, and for what is no 0 and yet too small to be told from it.
+
+    >>> [number(text) for text in ("4", "-.5", "1e-3", "nan", "1_000", "1e-400")]
+    [4.0, -0.5, 0.001, None, None, None]
+    """
+    if not NUMBER.fullmatch(text) or len(text) > DIGITS:
+        return None
+    value = float(text)
+    digits = text.lower().partition("e")[0]
+    if value == 0:  # of -0 too: a row of it would be another than that of 0
+        return None if re.search("[1-9]", digits) else 0.0
+    return value
 
 
 def flag_of(name: str) -> str:

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
+from research.catalogues.axes import items
 from research.catalogues.catalogue import nearest
 from research.cli import run
-from research.cli.options import SIZES, one_of
+from research.cli.options import SIZES, one_of, path_of_folder
 from research.engine import console, runs
 from research.report import rendering, verdicts
 from research.report.rendering import FORMATS
@@ -54,10 +55,8 @@ def main(options: argparse.Namespace) -> int:
     one_of("--size", options.size, SIZES)
     one_of("--format", options.format, FORMATS)
     requested = chosen(options.only)
-    paths = {
-        study.name: folder_of(Path(options.out), study, options.size)
-        for study, _ in requested
-    }
+    out = path_of_folder("--out", options.out)
+    paths = {study.name: folder_of(out, study, options.size) for study, _ in requested}
     status = 0
     if options.run:
         status = run_missing([study for study, _ in requested], paths, options.size)
@@ -84,9 +83,7 @@ def chosen(only: str | None) -> list[tuple[Study, set[str]]]:
 
     Raises Refusal for a name that none of them goes by.
     """
-    requested = (
-        list(claims()) if only is None else [name.strip() for name in only.split(",")]
-    )
+    requested = list(claims()) if only is None else items("--only", only)
     pairs, known = [], set()
     for study in studies().values():
         names = {claim.key: called(study, claim) for claim in study.claims}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from research.cli.options import TABLE_OR_JSON, one_of
+from research.cli.options import TABLE_OR_JSON, one_of, path
 from research.engine import console
 from research.learning.recipe import NUMBERS
 from research.report import comparison, rendering
@@ -45,7 +45,7 @@ def arguments(parser) -> None:
 
 def main(options) -> int:
     one_of("--format", options.format, TABLE_OR_JSON)
-    a, b = side(Path(options.a)), side(Path(options.b))
+    a, b = side(path("DIR_A", options.a)), side(path("DIR_B", options.b))
     if a.kind != b.kind:
         raise Refusal(f"{options.a} contains {a.kind}, {options.b} {b.kind}")
     settings = tuple(n for n in a.settings if told_apart(n, a, b))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from research.catalogues.catalogue import Mistake, nearest
-from research.cli import output
+from research.cli import output, words
 from research.engine import console
 from research.study.errors import INTERRUPTED, USAGE, Refusal, missing
 
@@ -53,8 +53,10 @@ class Parser(argparse.ArgumentParser):
             raise Refusal(f"unexpected {word!r} (see {self.prog} --help)")
         for action in self._actions:
             value = getattr(options, action.dest, None)
+            name = (*action.option_strings, action.metavar, action.dest)[0]
+            if isinstance(value, list):  # what argparse makes of --flag=--
+                raise Refusal(f"{name} '--': is no value (see {self.prog} --help)")
             if isinstance(value, str) and not value.strip():
-                name = (*action.option_strings, action.metavar, action.dest)[0]
                 raise Refusal(f"{name} {value!r}: is empty (see {self.prog} --help)")
         return options
 
@@ -80,7 +82,7 @@ def status(arguments: list[str]) -> int:
     try:
         return dispatch(arguments)
     except (Refusal, Mistake) as refusal:
-        console.say(str(refusal))
+        console.say(words.shortened(str(refusal), arguments))
         return getattr(refusal, "status", USAGE)
     except ModuleNotFoundError as error:
         console.say(str(missing(error)))
@@ -91,6 +93,7 @@ def status(arguments: list[str]) -> int:
 
 
 def dispatch(arguments: list[str]) -> int:
+    words.check(arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         console.write(*overview().split("\n"))
         return 0

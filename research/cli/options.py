@@ -1,7 +1,11 @@
 """Values of flags that several commands have."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
+from research.catalogues import axes
+from research.catalogues.axes import Axis
 from research.catalogues.catalogue import nearest
 from research.study.errors import Refusal
 
@@ -15,14 +19,68 @@ def one_of(flag: str, value: str, allowed: Sequence[str]) -> None:
         raise Refusal(f"{flag} {value}: {nearest(value, allowed)}")
 
 
+def integer(flag: str, text: str, low: int = 1, high: float = 10**9) -> int:
+    """A whole number within bounds. Raises Mistake."""
+    axis = Axis("", (), kind="integer", low=low, high=high, single=True)
+    (value,) = axis.parse(flag, text)
+    assert isinstance(value, int)
+    return value
+
+
+def number(flag: str, text: str, axis: Axis) -> float:
+    """One number of an axis. Raises Mistake."""
+    (value,) = axis._replace(single=True).parse(flag, text)
+    assert isinstance(value, float)
+    return value
+
+
 def bytes_of_gib(text: str | None) -> int | None:
     """Bytes from a number of GiB. Raises Refusal."""
     if text is None:
         return None
-    try:
-        gib = float(text)
-    except ValueError:
-        gib = -1.0
-    if not 0 < gib < 1e9:
-        raise Refusal(f"--memory {text}: must be a number of GiB above 0")
+    gib = axes.number(text)
+    if gib is None or not 0.001 <= gib <= 1e6:
+        raise Refusal(
+            f"--memory {text}: must be a number of GiB from 0.001 to 1,000,000"
+        )
     return int(gib * 2**30)
+
+
+def path(flag: str, text: str) -> Path:
+    """A path as it is typed; ~ and ~user at its beginning are home, as in a shell.
+
+    Raises Refusal for what cannot be a path here: a name that is too long, or one below
+    a file.
+    """
+    expanded = os.path.expanduser(text)
+    if text.startswith("~") and expanded == text:
+        raise Refusal(
+            f"{flag} {text}: no such user's home; for a name that begins with ~: ./{text}"
+        )
+    place = Path(expanded)
+    try:
+        place.stat()
+    except FileNotFoundError:
+        pass
+    except NotADirectoryError:
+        file = next(above for above in place.parents if above.is_file())
+        raise Refusal(f"{flag} {text}: not writable: {file} is a file") from None
+    except OSError as error:
+        raise Refusal(f"{flag} {text}: {error.strerror}") from None
+    return place
+
+
+def path_of_folder(flag: str, text: str) -> Path:
+    """The path of a folder, there or not. Raises Refusal where something else is."""
+    place = path(flag, text)
+    if place.exists() and not place.is_dir():
+        raise Refusal(f"{flag} {text}: is a file, not a folder")
+    return place
+
+
+def existing_folder(flag: str, text: str) -> Path:
+    """The path of a folder that is there. Raises Refusal."""
+    place = path_of_folder(flag, text)
+    if not place.is_dir():
+        raise Refusal(f"{flag} {text}: no such folder")
+    return place

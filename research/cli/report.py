@@ -1,9 +1,7 @@
 """`depthbench report [DIR]`: report and figures from rows, README and docs from the
 committed ones; without jax."""
 
-from pathlib import Path
-
-from research.cli.options import one_of
+from research.cli.options import one_of, path_of_folder
 from research.engine import console
 from research.report import documents, published, study_report, training_report
 from research.report.rendering import FORMATS
@@ -36,7 +34,7 @@ def main(options) -> int:
                 "--publish needs a run's folder: depthbench report DIR --publish"
             )
         return fill_documents()
-    path = Path(options.dir)
+    path = path_of_folder("DIR", options.dir)
     if is_training(path):
         if options.publish:
             raise Refusal(f"--publish: {path} is one training run, not a study's rows")

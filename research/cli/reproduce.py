@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from research.catalogues.catalogue import nearest
 from research.cli import run
-from research.cli.options import TABLE_OR_JSON, bytes_of_gib, one_of
+from research.cli.options import TABLE_OR_JSON, bytes_of_gib, one_of, path_of_folder
 from research.engine import console, runs
 from research.report import documents, published, rendering, reproduction
 from research.report.published import Made
@@ -62,7 +62,8 @@ def main(options) -> int:
     request = runs.Request(
         memory=bytes_of_gib(options.memory), accept=options.accept_changes
     )
-    tasks = [task(name, Path(options.out)) for name in named(options.table)]
+    out = path_of_folder("--out", options.out)
+    tasks = [task(name, out) for name in named(options.table)]
     announce(tasks, request.memory)
     if options.dry_run:
         console.write("nothing was run")

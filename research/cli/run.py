@@ -1,12 +1,11 @@
 """`depthbench run STUDY`: from flags to rows, tables, report and figures."""
 
 import argparse
-import re
 import time
-from pathlib import Path
 from typing import Any
 
-from research.cli.options import SIZES, bytes_of_gib, one_of
+from research.catalogues.axes import integer, items
+from research.cli.options import SIZES, bytes_of_gib, one_of, path_of_folder
 from research.engine import console, runs
 from research.engine.runs import Completed
 from research.report import study_report
@@ -21,6 +20,7 @@ from research.study.forecast import Forecast
 from research.study.studies import studies
 
 STATUSES = ("oom", "lost", "overflow", "no_fixed_point", "diverged")
+MOST_SHARES = 10**6
 
 
 def take(parser, module, argv: list[str]) -> argparse.Namespace:
@@ -57,7 +57,12 @@ def arguments(parser, study: Study) -> None:
     parser.add_argument(
         "--size", default="standard", metavar="SIZE", help=", ".join(SIZES)
     )
-    parser.add_argument("--out", metavar="DIR", help="default: runs/STUDY")
+    parser.add_argument(
+        "--out",
+        default=f"runs/{study.name}",
+        metavar="DIR",
+        help="default: runs/STUDY",
+    )
     parser.add_argument(
         "--format", default="table", metavar="FORMAT", help=", ".join(FORMATS)
     )
@@ -89,14 +94,15 @@ def arguments(parser, study: Study) -> None:
 def main(options: argparse.Namespace) -> int:
     study: Study = options.study
     chosen = check(study, options)
+    out, memory = path_of_folder("--out", options.out), bytes_of_gib(options.memory)
     typed = {name for name in study.axes if getattr(options, name) is not None}
     cells, left_out = study.fit(grid(study, chosen), typed)
     for line in left_out:
         console.say(line)
     request = runs.Request(
-        options.shard,
-        tuple(options.retry.split(",")) if options.retry else (),
-        bytes_of_gib(options.memory),
+        None if options.shard is None else share(options.shard),
+        () if options.retry is None else tuple(items("--retry", options.retry)),
+        memory,
         options.accept_changes,
         widening.widens(study, options.size, typed),
     )
@@ -106,8 +112,7 @@ def main(options: argparse.Namespace) -> int:
         expected = forecast.of(study, units, request.memory)
         console.write(*described(study, expected, further), "nothing was run")
         return 0
-    path = Path(options.out or f"runs/{study.name}")
-    with runs.completed(study, cells, path, request) as run:
+    with runs.completed(study, cells, out, request) as run:
         if run.stopped:
             return run.stopped
         reported = report(study, run)
@@ -130,13 +135,19 @@ def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     }
     one_of("--size", options.size, SIZES)
     one_of("--format", options.format, FORMATS)
-    for status in options.retry.split(",") if options.retry else ():
+    for status in [] if options.retry is None else items("--retry", options.retry):
         one_of("--retry", status, STATUSES)
-    if options.shard:
-        match = re.fullmatch(r"(\d+)/(\d+)", options.shard)
-        if not match or not 1 <= int(match[1]) <= int(match[2]):
-            raise Refusal(f"--shard {options.shard}: must be I/N with 1 ≤ I ≤ N")
+    if options.shard is not None:
+        share(options.shard)
     return chosen_values(study, options.size, typed)
+
+
+def share(text: str) -> str:
+    """A share "I/N", written in one way. Raises Refusal."""
+    match [integer(part) for part in text.split("/")]:
+        case [int(number), int(count)] if 1 <= number <= count <= MOST_SHARES:
+            return f"{number}/{count}"
+    raise Refusal(f"--shard {text}: must be I/N with 1 ≤ I ≤ N ≤ {MOST_SHARES:,}")
 
 
 def described(study: Study, expected: Forecast, further: int) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from research.catalogues.activations import ACTIVATIONS
-from research.cli.options import TABLE_OR_JSON, one_of
+from research.cli.options import TABLE_OR_JSON, number, one_of, path
 from research.engine import console
 from research.report import rendering
 from research.store import atomic
@@ -39,17 +39,16 @@ def arguments(parser) -> None:
 
 def main(options) -> int:
     activation = ACTIVATIONS[options.activation]
-    (sigma_w2,) = one("--sigma-w2", SIGMA_W2, options.sigma_w2)
-    (sigma_b2,) = one("--sigma-b2", SIGMA_B2, options.sigma_b2)
+    sigma_w2 = number("--sigma-w2", options.sigma_w2, SIGMA_W2)
+    sigma_b2 = number("--sigma-b2", options.sigma_b2, SIGMA_B2)
     one_of("--format", options.format, TABLE_OR_JSON)
-    if options.figure and Path(options.figure).suffix not in (".png", ".svg"):
-        raise Refusal(f"--figure {options.figure}: must end in .png or .svg")
+    figure = None if options.figure is None else picture(options.figure)
     from research.theory import mean_field
 
     theory = mean_field.theory(activation, sigma_w2, sigma_b2)
     values = {name: getattr(theory, name) for name in MEANINGS}
-    if options.figure:
-        write_figure(Path(options.figure), activation, sigma_w2, sigma_b2)
+    if figure is not None:
+        write_figure(figure, activation, sigma_w2, sigma_b2)
     if options.format == "json":
         plain = {name: _json(value) for name, value in values.items()}
         console.write_json({**plain, "reason": theory.reason}, indent=None)
@@ -60,14 +59,21 @@ def main(options) -> int:
     rendering.show(table, rendering.terminal())
     if theory.reason:
         console.write(theory.reason)
-    if options.figure:
-        console.write(f"phase diagram: {options.figure}")
+    if figure is not None:
+        console.write(f"phase diagram: {figure}")
     return 0
 
 
-def one(flag: str, axis: Axis, text: str) -> tuple[Any, ...]:
-    """The single value of a flag. Raises Refusal."""
-    return axis._replace(single=True).parse(flag, text)
+def picture(text: str) -> Path:
+    """The path of a picture that can be made. Raises Refusal."""
+    file = path("--figure", text)
+    if file.suffix not in (".png", ".svg"):
+        raise Refusal(f"--figure {text}: must end in .png or .svg")
+    if not file.parent.is_dir():
+        raise Refusal(f"--figure {text}: no folder {file.parent}")
+    if file.is_dir():
+        raise Refusal(f"--figure {text}: is a folder")
+    return file
 
 
 def _json(value: Any) -> Any:
@@ -93,6 +99,4 @@ def write_figure(path: Path, activation, sigma_w2: float, sigma_b2: float) -> No
     axes = figure.subplots()
     figures.phase_diagram(axes, activation, (sigma_w2, sigma_b2))
     render = figures.as_svg if path.suffix == ".svg" else figures.as_png
-    if not path.parent.is_dir():
-        raise Refusal(f"--figure {path}: no folder {path.parent}")
     atomic.write_atomically(path, render(figure))

@@ -2,21 +2,27 @@
 
 import argparse
 import functools
-import re
+import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from research.architectures import ARCHITECTURES
 from research.architectures.family import Family
+from research.catalogues import axes
 from research.catalogues.axes import Axis, flag_of
 from research.catalogues.initializers import NoCriticalPoint
 from research.catalogues.losses import LOSSES
-from research.cli.options import one_of
+from research.cli.options import (
+    existing_folder,
+    integer,
+    number,
+    one_of,
+    path_of_folder,
+)
 from research.datasets import Dataset, find
 from research.lazy import lazily
 from research.learning import recipe, sharding
-from research.learning.recipe import FIELDS, Field
+from research.learning.recipe import FIELDS, NUMBERS, Field
 from research.report import trained, training_report
 from research.report.rendering import FORMATS
 from research.store import folder as folders
@@ -30,9 +36,9 @@ with lazily():
     from research.learning import feed, supervised, training
 
 
-def _count(high: float = 10**9, low: int = 1) -> Axis:
-    return Axis("", (None,), kind="integer", low=low, high=high, single=True)
-
+SECONDS = Axis("", (60.0,), kind="number", low=0.1, high=1e6, single=True)
+PORTS = 65535
+MOST_RUNS = 100_000  # of one training: what lists them stays small
 
 # What is run, whose code a training folder records.
 RUNS = ("research.engine.trainer:run_all", "research.cli.train:work")
@@ -68,7 +74,9 @@ def arguments(parser) -> None:
     parser.add_argument(
         "--process-id", metavar="I", help="number of this process, from 0"
     )
-    parser.add_argument("--out", metavar="DIR", help="default: runs/train")
+    parser.add_argument(
+        "--out", default="runs/train", metavar="DIR", help="default: runs/train"
+    )
     parser.add_argument("--format", default="table", help=", ".join(FORMATS))
     parser.add_argument(
         "--accept-changes",
@@ -96,6 +104,7 @@ def main(options: argparse.Namespace) -> int:
     one_of("--format", options.format, FORMATS)
     settings = check(options)
     members = trained.members(settings)
+    out = path_of_folder("--out", options.out)
     mesh = None
     if options.mesh is not None:
         mesh = sharding.parse(options.mesh)
@@ -109,7 +118,6 @@ def main(options: argparse.Namespace) -> int:
         checkpoint_seconds=seconds(options.checkpoint_seconds),
         accept=options.accept_changes,
     )
-    out = Path(options.out or "runs/train")
     folders.look(out, trained.STUDY)
     orders.check(order, out)
     if started is not None:
@@ -162,13 +170,15 @@ def processes(options: argparse.Namespace) -> sharding.Processes | None:
     if len(typed) < len(names):
         missing = ", ".join(flag_of(name) for name in names if name not in typed)
         raise Refusal(f"{flag_of(typed[0])}: needs {missing}")
-    if not re.fullmatch(r".+:\d{1,5}", coordinator):
-        raise Refusal(f"--coordinator {coordinator}: must be HOST:PORT of process 0")
-    (count,) = _count(high=10**5).parse("--num-processes", options.num_processes)
-    (number,) = _count(high=int(count or 1) - 1, low=0).parse(
-        "--process-id", options.process_id
-    )
-    return sharding.Processes(coordinator, int(number or 0), int(count or 1))
+    host, _, port = coordinator.rpartition(":")
+    if not host.strip() or not 1 <= (axes.integer(port) or 0) <= PORTS:
+        raise Refusal(
+            f"--coordinator {coordinator}: must be HOST:PORT of process 0, a port from "
+            f"1 to {PORTS}"
+        )
+    count = integer("--num-processes", options.num_processes, high=10**5)
+    process = integer("--process-id", options.process_id, low=0, high=count - 1)
+    return sharding.Processes(coordinator, process, count)
 
 
 def check(options: argparse.Namespace) -> dict[str, Any]:
@@ -177,7 +187,16 @@ def check(options: argparse.Namespace) -> dict[str, Any]:
         name: chosen(one, flag_of(name), getattr(options, name))
         for name, one in FIELDS.items()
     }
+    if options.data_dir is not None:
+        settings["data_dir"] = str(path_of_folder("--data-dir", options.data_dir))
+    runs = settings["seeds"] * math.prod(len(settings[name]) for name in NUMBERS)
+    if runs > MOST_RUNS:
+        raise Refusal(
+            f"{runs:,} runs (seeds × settings): at most {MOST_RUNS:,} at once"
+        )
     dataset = find(settings["dataset"], settings["data_dir"] or None)
+    if options.data_dir is not None:
+        existing_folder("--data-dir", options.data_dir)
     settings["dataset"] = dataset.name
     family = ARCHITECTURES[settings["architecture"]]
     settings["judged"] = LOSSES[family.task(dataset.task)].judged
@@ -242,13 +261,9 @@ def report_every(text: str | None, steps: int) -> int:
     """Steps between two reports. Raises Refusal."""
     if text is None:
         return max(1, steps // 20)
-    (every,) = _count(high=steps).parse("--report-every", text)
-    return int(every or 1)
+    return integer("--report-every", text, high=steps)
 
 
 def seconds(text: str) -> float:
     """Seconds between two checkpoints. Raises Refusal."""
-    (value,) = Axis("", (None,), kind="number", low=0.1, high=1e6, single=True).parse(
-        "--checkpoint-seconds", text
-    )
-    return float(value or 60)
+    return number("--checkpoint-seconds", text, SECONDS)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from research.cli import train
+from research.cli.options import integer, path_of_folder
 from research.engine import console, runner
 from research.engine import order as orders
 from research.lazy import lazily
@@ -23,7 +24,6 @@ from research.store import rows
 from research.store.manifest import DECIDING
 from research.store.rows import Record
 from research.study import plan
-from research.study.axes import Axis
 from research.study.declaration import Cell, Row, Study
 from research.study.errors import Refusal
 
@@ -31,7 +31,6 @@ with lazily():
     from research.engine import trainer
 
 Arrays = Mapping[str, np.ndarray]
-CELLS = Axis("cells to rerun", (3,), kind="integer", low=1, high=10**6, single=True)
 
 
 def arguments(parser) -> None:
@@ -51,12 +50,12 @@ def arguments(parser) -> None:
 
 
 def main(options) -> int:
-    count = int(CELLS.parse("--cells", options.cells)[0] or 0)
-    (seed,) = CELLS._replace(low=0).parse("--seed", options.seed)
-    path = Path(options.dir)
+    count = integer("--cells", options.cells, high=10**6)
+    seed = integer("--seed", options.seed, low=0, high=10**6)
+    path = path_of_folder("DIR", options.dir)
     if is_training(path):
         return verify_training(training(path), count)
-    return verify_rows(opened(path), count, int(seed or 0))
+    return verify_rows(opened(path), count, seed)
 
 
 def verify_rows(results: Results, count: int, seed: int) -> int:

@@ -17,6 +17,7 @@ arXiv:1910.02054.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from research.catalogues.axes import integer, items
 from research.catalogues.catalogue import Mistake, nearest
 from research.lazy import lazily
 
@@ -55,17 +56,16 @@ def parse(text: str) -> Shape:
     Shape(cells=2, data=4, parameters=1)
     """
     sizes: dict[str, int] = {}
-    for part in text.split(","):
+    for part in items("--mesh", text):
         name, _, size = (word.strip() for word in part.partition("="))
         if name not in Shape._fields:
-            raise Mistake(f"--mesh {part.strip()}: {nearest(name, Shape._fields)}")
+            raise Mistake(f"--mesh {part}: {nearest(name, Shape._fields)}")
         if name in sizes:
             raise Mistake(f"--mesh {text}: {name} is given twice")
-        if not size.isdecimal() or not 1 <= int(size) <= 10**6:
-            raise Mistake(
-                f"--mesh {part.strip()}: must be {name}=N, a number of devices"
-            )
-        sizes[name] = int(size)
+        devices = integer(size)
+        if devices is None or not 1 <= devices <= 10**6:
+            raise Mistake(f"--mesh {part}: must be {name}=N, a number of devices")
+        sizes[name] = devices
     return Shape(**sizes)
 
 

@@ -1,18 +1,22 @@
 """Declarations: a study is data and pure functions, and everything is made from it."""
 
 import itertools
+import math
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence, Set
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from research.signal.measured import Measured as Measured
 from research.study.axes import Axis, Value
 from research.study.claims import Claim
+from research.study.errors import Refusal
 from research.study.tables import Table
 
 Cell = dict[str, Value]  # one point of the grid: a value for every axis
 Size = Literal["smoke", "standard", "full"]
+Kind = Literal["benchmark", "experiment"]
 
 
 class Cost(NamedTuple):
@@ -131,7 +135,7 @@ class Study(NamedTuple):
     """
 
     name: str
-    kind: Literal["benchmark", "experiment"]
+    kind: Kind
     question: str
     source: str
     axes: Mapping[str, Axis]
@@ -164,6 +168,30 @@ class Study(NamedTuple):
         return tuple(_place(axis, row[name]) for name, axis in self.axes.items())
 
 
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+MEASURE = re.compile(r"[a-z][\w.]*:\w+")
+
+
+def flaw(study: Any) -> str:
+    """What is wrong with a declaration, as far as it is not code; "" if nothing is."""
+    if not isinstance(study, Study):
+        return f"STUDY is a {type(study).__name__}, not a Study"
+    if not (isinstance(study.name, str) and NAME.fullmatch(study.name)):
+        return f"the study's name is {study.name!r}; it must be of a-z, 0-9 and _"
+    if study.kind not in get_args(Kind):
+        return f"its kind is {study.kind!r}, not {' or '.join(get_args(Kind))}"
+    for name, axis in study.axes.items():
+        if not (isinstance(axis, Axis) and NAME.fullmatch(name) and axis.values):
+            return f"its axis {name!r} must have a name of a-z, 0-9 and _, and values"
+    for size, values in study.sizes.items():
+        unknown = [str(name) for name in values if name not in study.axes]
+        if size not in get_args(Size) or unknown:
+            return f"its size {size!r} is of {', '.join(unknown) or 'no such name'}"
+    if not MEASURE.fullmatch(study.measure):
+        return f"its measure is {study.measure!r}, not module:function"
+    return ""
+
+
 def of_smoke_size(study: Study, rows: Sequence[Row]) -> bool:
     """Whether the rows are as small as a smoke run's: in the numbers that it lowers.
 
@@ -185,8 +213,19 @@ def _place(axis: Axis, value: Value) -> tuple:
     return (2, value, "")
 
 
+MOST_CELLS = 100_000  # of a run: all of them are listed before the first is measured
+
+
 def grid(study: Study, chosen: Mapping[str, tuple[Value, ...]]) -> list[Cell]:
-    """Every combination of the chosen values, axes in the declaration's order."""
+    """Every combination of the chosen values, axes in the declaration's order.
+
+    Raises Refusal where they are more than a run can have.
+    """
+    count = math.prod(len(chosen[name]) for name in study.axes)
+    if count > MOST_CELLS:
+        lengths = (f"{len(chosen[name])} of {name}" for name in study.axes)
+        listed = " × ".join(length for length in lengths if not length.startswith("1 "))
+        raise Refusal(f"{count:,} cells ({listed}): a run has at most {MOST_CELLS:,}")
     return [
         dict(zip(study.axes, values, strict=True))
         for values in itertools.product(*(chosen[name] for name in study.axes))

@@ -33,7 +33,7 @@ class Forecast(NamedTuple):
 
 def of(study: Study, units: Sequence[Unit], memory: int | None = None) -> Forecast:
     """The forecast of a run of these units. memory: bytes; or what is free."""
-    memory = memory or int(0.75 * host.machine_memory())
+    memory = int(0.75 * host.machine_memory()) if memory is None else memory
     fits = [unit for unit in units if unit.cost.memory <= memory]
     cells = sum(len(unit.cells) for unit in units)
     programs = len({unit.program for unit in fits})

@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -16,11 +14,6 @@ from research.study.studies import studies
 
 NAME = "edge_of_chaos"
 GRID = "--activation tanh,relu --sigma-b2 0.05 --depth 8 --width 16 --seeds 3".split()
-PATCHED = (
-    "import pathlib, sys\nfrom research.report import published\n"
-    "published.RESULTS = pathlib.Path(sys.argv[1])\n"
-    "from research.cli.main import main\nsys.exit(main(sys.argv[2:]))\n"
-)
 
 
 @pytest.fixture
@@ -47,33 +40,26 @@ def no_pictures(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_table_is_reproduced_and_resumed(committed, tmp_path):
-    """As a user does it: what is there is not run again."""
+def test_a_table_is_reproduced_and_resumed(committed, tmp_path, capsys, no_pictures):
+    """What is there is not run again."""
     out = tmp_path / "again"
 
     def reproduced(*more):
-        return subprocess.run(
-            [sys.executable, "-c", PATCHED, str(committed), "reproduce", NAME]
-            + ["--out", str(out), *more],
-            capture_output=True,
-            text=True,
-        )
+        assert main(["reproduce", NAME, "--out", str(out), *more]) == 0
+        return capsys.readouterr()
 
     done = reproduced("--dry-run")
-    assert (done.returncode, done.stdout) == (0, "nothing was run\n")
-    assert "cells to run, about" in done.stderr and not out.exists()
+    assert done.out == "nothing was run\n"
+    assert "cells to run, about" in done.err and not out.exists()
     done = reproduced()
-    assert done.returncode == 0, done.stderr
     rows = published.read_csv(committed / "cpu" / NAME / "rows.csv")
     claims = len(studies()[NAME].claims)
-    assert f"verdicts equal {len(rows) + claims} of {len(rows) + claims}" in done.stdout
-    assert (
-        done.stdout.count(f"{len(rows)} of {len(rows)}") == 2 and "none" in done.stdout
-    )
+    assert f"verdicts equal {len(rows) + claims} of {len(rows) + claims}" in done.out
+    assert done.out.count(f"{len(rows)} of {len(rows)}") == 2 and "none" in done.out
     cells = {p: p.stat().st_mtime_ns for p in out.rglob("cells/*")}
     done = reproduced("--format", "json")
-    assert done.returncode == 0 and "0 cells to run, all are there" in done.stderr
-    (outcome,) = json.loads(done.stdout)
+    assert "0 cells to run, all are there" in done.err
+    (outcome,) = json.loads(done.out)
     assert outcome["largest"] is None and outcome["identical"] == len(rows)
     assert {p: p.stat().st_mtime_ns for p in out.rglob("cells/*")} == cells
 

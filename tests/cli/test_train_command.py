@@ -98,7 +98,7 @@ def test_another_run_is_refused_with_what_differs(finished, capsys):
 
 MISTAKES = [
     (["--learning-rate", "-1"], ["--learning-rate -1", "from 0 to"]),
-    (["--learning-rate", "nan"], ["--learning-rate nan"]),
+    (["--learning-rate", "nan"], ["--learning-rate 'nan'"]),
     (["--learning-rate", "1e-3,x"], ["'x'", "a number"]),
     (["--optimizer", "adan"], ["'adan'", "adam"]),
     (["--schedule", "cosin"], ["cosine"]),
@@ -189,7 +189,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(
         "--architecture cnn_same --depth 1 --width 4 --augment flip,crop --dtype bfloat16",
     ],
 )
-def test_each_kind_of_task_is_trained_and_reported(more, tmp_path):
+def test_each_kind_of_task_is_trained_and_reported(more, tmp_path, no_pictures):
     out = tmp_path / "run"
     steps = [
         "--steps",

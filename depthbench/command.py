@@ -1,0 +1,48 @@
+"""The command: starts the `research` that is beside it, and no other of that name."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parents[1]
+# What any command may import first. A user's file of such a name is not to be run.
+IMPORTS = "jax flax optax numpy scipy sklearn matplotlib msgspec rich".split()
+
+
+def entry() -> NoReturn:
+    """The console script. Where Python's path has another `research` before ours, or a
+    numpy.py of the current folder before NumPy, nothing of that is imported: one line says
+    where it is, and the exit status is 2."""
+    other = stranger()
+    if other:
+        print(
+            f"depthbench: {place_of(other)} has a {other} that hides the one which "
+            "depthbench needs: leave that folder out of PYTHONPATH",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    from research.cli.main import main
+
+    sys.exit(main())
+
+
+def stranger() -> str:
+    """The first module that would not be the one that is meant; "" if there is none."""
+    if place_of("research") not in (ROOT, None):
+        return "research"
+    try:
+        here = Path.cwd().resolve()
+    except FileNotFoundError:  # it has been removed, and holds nothing
+        return ""
+    places = {name: place_of(name) for name in IMPORTS} if here != ROOT else {}
+    return next((name for name, place in places.items() if place == here), "")
+
+
+def place_of(name: str) -> Path | None:
+    """The folder that a module would be imported from; None where there is none."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:  # a folder without __init__.py hides none
+        return None
+    file = Path(spec.origin).resolve()
+    return file.parents[1] if file.name == "__init__.py" else file.parent
