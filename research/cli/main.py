@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from research.catalogues.catalogue import Mistake, nearest
+from research.engine import signals
 from research.study.errors import INTERRUPTED, USAGE, Refusal, missing
 
 
@@ -108,11 +109,8 @@ def _take(parser: Parser, module, arguments: list[str]) -> argparse.Namespace:
     return parser.parse(arguments)
 
 
-def entry() -> NoReturn:
-    """The console script."""
-    sys.exit(main())
-
-
 def script(name: str) -> NoReturn:
     """`python -m benchmarks.NAME …` is `depthbench run NAME …`."""
-    sys.exit(main(["run", name, *sys.argv[1:]]))
+    listener = signals.listen()
+    listener.ended = main(["run", name, *sys.argv[1:]])
+    sys.exit(listener.ended)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from research.cli import train
-from research.engine import console, runner
+from research.engine import console, runner, signals
 from research.engine.order import Order
 from research.lazy import lazily
 from research.learning import sharding
@@ -143,8 +143,9 @@ def verify_training(folder: Folder, count: int) -> int:
     short = whole._replace(settings={**settings, "steps": steps[-1]})
     # The recipe is the whole run's, as its schedule knows how long it will be.
     ready = functools.partial(train.work, whole, training_report.members(settings))
-    with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch)
+    scratch = tempfile.TemporaryDirectory()
+    with scratch, signals.undone(scratch.cleanup):
+        out = Path(scratch.name)
         stopped = trainer.main(short, ready, out, lambda folder: None)
         if stopped:
             return stopped

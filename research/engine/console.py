@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from research.engine import signals
+
 
 class Progress(NamedTuple):
     """Called as each unit begins and ends; may show it."""
@@ -35,7 +37,7 @@ def progress(total: int, unit: str = "cells") -> Iterator[Progress]:
         bars.TextColumn("{task.description}"),
         console=Console(stderr=True),
     )
-    with bar:
+    with bar, signals.undone(signals.show_cursor):
         task = bar.add_task("compiling", total=total)
         yield Progress(
             lambda what: bar.update(task, description=what),

@@ -1,0 +1,38 @@
+"""Processes that a benchmark starts for what one process cannot do twice: they end with
+this one, and a terminal's Ctrl-C, which reaches whole groups, is for this one to hear."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from research.engine import signals
+
+
+def run(
+    command: Sequence[str], environment: Mapping[str, str], seconds: float
+) -> subprocess.CompletedProcess:
+    """What a command has written and how it ended. Raises TimeoutExpired."""
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+
+    def end() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    with signals.undone(end):
+        try:
+            stdout, stderr = process.communicate(timeout=seconds)
+        except BaseException:
+            end()
+            process.wait()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
