@@ -9,7 +9,8 @@ from typing import NamedTuple, NoReturn
 
 from research.catalogues.catalogue import Mistake, nearest
 from research.engine import signals
-from research.study.errors import INTERRUPTED, USAGE, Refusal, missing
+from research.machine import limits
+from research.study.errors import INTERRUPTED, USAGE, Refusal, missing, of_system
 
 
 class Command(NamedTuple):
@@ -86,6 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone: `depthbench … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (OSError, MemoryError, ImportError, RuntimeError) as error:
+        refusal = of_system(error)
+        print(f"depthbench: {refusal}", file=sys.stderr)
+        return refusal.status
 
 
 def dispatch(arguments: list[str]) -> int:
@@ -97,6 +102,7 @@ def dispatch(arguments: list[str]) -> int:
         raise Refusal(
             f"unknown command {arguments[0]!r}: {nearest(arguments[0], names)}"
         )
+    limits.check()
     command = COMMANDS[names.index(arguments[0])]
     module = importlib.import_module(f"research.cli.{command.name}")
     parser = Parser(prog=f"depthbench {command.name}", description=command.help)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from research.catalogues.catalogue import nearest
 from research.cli import run
 from research.cli.options import TABLE_OR_JSON, bytes_of_gib, one_of
-from research.engine import console, runs
+from research.engine import console, runner, runs
 from research.report import documents, published, rendering, reproduction
 from research.report.published import Made
 from research.report.reproduction import Difference, Reproduction
@@ -69,6 +69,7 @@ def main(options) -> int:
     if options.dry_run:
         print("nothing was run")
         return 0
+    runner.begin()
     outcomes = [again(each, request) for each in tasks]
     if options.format == "json":
         body = [

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from research.cli.options import SIZES, bytes_of_gib, one_of
-from research.engine import console, runs
+from research.engine import console, runner, runs
 from research.engine.runs import Completed
 from research.report import study_report
 from research.report.rendering import FORMATS
@@ -107,6 +107,7 @@ def main(options: argparse.Namespace) -> int:
         further = widening.most(study, cells) if request.widens else 0
         print(described(study, forecast.of(study, units, request.memory), further))
         return 0
+    runner.begin()
     folder = folders.create(Path(options.out or f"runs/{study.name}"))
     with folders.locked(folder, options.shard):
         run = runs.complete(study, cells, folder, request)

@@ -7,6 +7,7 @@ from typing import Any
 
 from research.catalogues.activations import ACTIVATIONS
 from research.cli.options import TABLE_OR_JSON, one_of
+from research.engine import runner
 from research.report import rendering
 from research.store import atomic
 from research.study.axes import Axis
@@ -44,6 +45,7 @@ def main(options) -> int:
     one_of("--format", options.format, TABLE_OR_JSON)
     if options.figure and Path(options.figure).suffix not in (".png", ".svg"):
         raise Refusal(f"--figure {options.figure}: must end in .png or .svg")
+    runner.begin(packages=())
     from research.theory import mean_field
 
     theory = mean_field.theory(activation, sigma_w2, sigma_b2)

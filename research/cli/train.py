@@ -14,6 +14,7 @@ from research.catalogues.initializers import NoCriticalPoint
 from research.catalogues.losses import LOSSES
 from research.cli.options import one_of
 from research.datasets import Dataset, find
+from research.engine import joining, runner
 from research.lazy import lazily
 from research.learning import recipe, sharding
 from research.learning.recipe import FIELDS, Field
@@ -109,7 +110,8 @@ def main(options: argparse.Namespace) -> int:
         accept=options.accept_changes,
     )
     if started is not None:
-        sharding.start(started)
+        joining.join(started)
+    runner.begin()
     out = Path(options.out or "runs/train")
     ready = functools.partial(work, order, members)
     status = trainer.main(order, ready, out, training_report.write)
@@ -154,8 +156,12 @@ def processes(options: argparse.Namespace) -> sharding.Processes | None:
     if len(typed) < len(names):
         missing = ", ".join(flag_of(name) for name in names if name not in typed)
         raise Refusal(f"{flag_of(typed[0])}: needs {missing}")
-    if not re.fullmatch(r".+:\d{1,5}", coordinator):
-        raise Refusal(f"--coordinator {coordinator}: must be HOST:PORT of process 0")
+    port = re.fullmatch(r".+:(\d{1,5})", coordinator)
+    if not port or not 1 <= int(port[1]) <= 65535:
+        raise Refusal(
+            f"--coordinator {coordinator}: must be HOST:PORT of process 0, with a PORT "
+            "from 1 to 65535"
+        )
     (count,) = _count(high=10**5).parse("--num-processes", options.num_processes)
     (number,) = _count(high=int(count or 1) - 1, low=0).parse(
         "--process-id", options.process_id

@@ -52,6 +52,7 @@ def main(options) -> int:
     (seed,) = CELLS._replace(low=0).parse("--seed", options.seed)
     path = Path(options.dir)
     if is_training(path):
+        runner.begin()
         return verify_training(Folder(path), count)
     return verify_rows(opened(path), count, int(seed or 0))
 
