@@ -14,7 +14,7 @@ def run(
     command: Sequence[str], environment: Mapping[str, str], seconds: float
 ) -> subprocess.CompletedProcess:
     """What a command has written and how it ended. Raises TimeoutExpired."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -22,17 +22,16 @@ def run(
         stderr=subprocess.PIPE,
         text=True,
         process_group=0,
-    )
+    ) as process:
 
-    def end() -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        def end() -> None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
-    with signals.undone(end):
-        try:
-            stdout, stderr = process.communicate(timeout=seconds)
-        except BaseException:
-            end()
-            process.wait()
-            raise
+        with signals.undone(end):
+            try:
+                stdout, stderr = process.communicate(timeout=seconds)
+            except BaseException:
+                end()
+                raise
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)

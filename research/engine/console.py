@@ -37,7 +37,7 @@ def progress(total: int, unit: str = "cells") -> Iterator[Progress]:
         bars.TextColumn("{task.description}"),
         console=Console(stderr=True),
     )
-    with bar, signals.undone(signals.show_cursor):
+    with signals.undone(signals.show_cursor), bar:
         task = bar.add_task("compiling", total=total)
         yield Progress(
             lambda what: bar.update(task, description=what),

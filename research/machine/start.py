@@ -4,19 +4,17 @@ any work, and not a traceback or an abort in the midst of it."""
 import importlib.util
 import os
 import re
-import subprocess
+import signal
 import sys
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from research.catalogues.catalogue import Mistake
 from research.machine import host, limits, settings
 
-# What is tried where XLA_FLAGS is set: C++ ends the process for a flag that it lacks.
-TRIAL = "import jax; jax.block_until_ready(jax.jit(lambda x: x + 1)(1.0))"
-SECONDS = 120  # that a trial may take
+SECONDS = 120  # that a trial of XLA_FLAGS may take
 VALUES = "https://docs.jax.dev/en/latest/config_options.html"
 
 _begun = False
@@ -35,13 +33,16 @@ def needs(*modules: str) -> None:
 
 def imported() -> Any:
     """jax. Raises Mistake, naming what of the environment it cannot be imported with."""
-    if "jax" not in sys.modules:
+    fresh = "jax" not in sys.modules
+    if fresh:
         limits.check_for_jax(host.cores())
-        _try_flags()
     try:
         import jax
     except (ValueError, TypeError) as error:  # its settings are read from variables
         raise Mistake(_refused(error)) from None
+    flags = os.environ.get("XLA_FLAGS", "").strip()
+    if flags and fresh:  # where another one has imported jax, it may run by now
+        _try_flags(jax, flags)
     return jax
 
 
@@ -102,27 +103,40 @@ def _allowed(name: str, message: str) -> str:
     return f"jax does not take this value; unset it, or see {VALUES}"
 
 
-def _try_flags() -> None:
-    """Raises Mistake where jax ends a process for its flags: one is begun to see."""
-    flags = os.environ.get("XLA_FLAGS", "").strip()
-    if not flags:
-        return
-    others = {n: v for n, v in os.environ.items() if not n.startswith("JAX_")}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", TRIAL],
-            env={**others, "JAX_PLATFORMS": "cpu"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return  # a slow machine, on which nothing was refused
-    if done.returncode:
+def _try_flags(jax: Any, flags: str) -> None:
+    """Raises Mistake where XLA ends a process for its flags: a child is begun to see."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # threads of ours are no trouble to the child
+        child = os.fork()
+    if not child:
+        _end_after_trial(jax, writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as stderr:
+        text = stderr.read().decode(errors="replace")
+    _, status = os.waitpid(child, 0)
+    slow = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
+    if status and not slow:
         shown = flags if len(flags) <= 80 else f"{flags[:80]}…"
-        raise Mistake(
-            f"XLA_FLAGS={shown}: {_why(done.stderr.decode(errors='replace'))}"
-        )
+        raise Mistake(f"XLA_FLAGS={shown}: {_why(text)}")
+
+
+def _end_after_trial(jax: Any, stderr: int) -> NoReturn:
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)  # the parent's
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.alarm(SECONDS)
+        os.dup2(stderr, 2)
+        jax.config.update("jax_platforms", "cpu")  # takes no accelerator
+        jax.config.update("jax_num_cpu_devices", -1)
+        jax.devices()
+        status = 0
+    except BaseException as error:
+        os.write(stderr, f"{type(error).__name__}: {error}".encode())
+    finally:
+        os._exit(status)
 
 
 def _why(stderr: str) -> str:
