@@ -1,5 +1,8 @@
-"""Processes that a benchmark starts for what one process cannot do twice: they end with
-this one, and a terminal's Ctrl-C, which reaches whole groups, is for this one to hear."""
+"""Processes that a benchmark starts: they end with this one.
+
+They are in groups of their own: a terminal's Ctrl-C, which reaches a whole group, is for
+this process to hear, which may finish its step with them.
+"""
 
 import contextlib
 import os

@@ -1,7 +1,7 @@
-"""Passes on what C++ writes to standard error, our own line before it where a process of
-the run is gone: jax's service then writes twenty lines and ends this run's process itself.
+"""Passes on what C++ writes, our own line before it where another process is gone.
 
-It is a program of its own, which outlives that end: `python relay.py LINE`.
+jax's service then writes twenty lines and ends this run's process. The relay outlives that
+end, as a program of its own: `python relay.py LINE`.
 """
 
 import os

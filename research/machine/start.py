@@ -1,5 +1,7 @@
-"""jax, begun: all that the environment can have against it is a line here, before there is
-any work, and not a traceback or an abort in the midst of it."""
+"""jax, begun: what the environment has against it is a line here, before there is work.
+
+Elsewhere it would be a traceback, or an abort, in the midst of it.
+"""
 
 import importlib.util
 import os

@@ -104,10 +104,12 @@ def strike(process, number, delay, twice=False) -> Strike | None:
     ended = time.monotonic()
     reader.join(PATIENCE)
     process.stderr.close()
-    if early:
-        return None
     stderr = b"".join(text for _, text in read).decode()
     heard = [t - began for t, text in read if ACKNOWLEDGED.search(text.decode())]
+    # While the system clears away what has ended with all done, no signal arrives.
+    ending = process.returncode == 0 and not heard and ended - began < 0.5
+    if early or ending:
+        return None
     return Strike(
         process.returncode,
         heard[0] if heard else None,
