@@ -153,18 +153,25 @@ def _write(text: str) -> None:
 
 def supervise(threads: Sequence[threading.Thread], stop: threading.Event) -> int:
     """Runs threads to their end; the exit status: 0, or 130 or 143 after a signal."""
+    with asked_to_stop(stop) as listener:
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            for thread in threads:
+                thread.join(0.1)
+            listener.leave_if_late()
+    return listener.status
+
+
+@contextlib.contextmanager
+def asked_to_stop(stop: threading.Event) -> Iterator[Listener]:
+    """Within the block a signal sets the event first; what has come is `status`."""
     with _listener() as listener:
         listener.stops.append(stop)
         try:
-            for thread in threads:
-                thread.start()
-            while any(thread.is_alive() for thread in threads):
-                for thread in threads:
-                    thread.join(0.1)
-                listener.leave_if_late()
+            yield listener
         finally:
             listener.stops.remove(stop)
-    return listener.status
 
 
 @contextlib.contextmanager
