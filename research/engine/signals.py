@@ -85,7 +85,8 @@ def _read(listener: Listener, pipe: int) -> None:
     while True:
         wait = min(listener.due - time.monotonic(), 3600.0)
         if select.select([pipe], [], [], max(wait, 0.0))[0]:
-            for number in os.read(pipe, 64):
+            # Of two that come at once the kernel runs the later one's handler first.
+            for number in sorted(os.read(pipe, 64)):
                 listener.hear(number)
         listener.leave_if_late()
 
