@@ -34,7 +34,7 @@ COMMANDS = {
     "train": "train --depth 12 --width 16 --steps 1500 --seeds 2 --normalizer layer",
     "theory": "theory gelu --sigma-b2 0.1 --figure theory.svg",
     "report": "report finished",
-    "claims": "claims --run --only schoenholz2017 --size smoke",
+    "claims": "claims --run --only gradient_rate --size smoke",
 }
 SAVES = ("run", "train", "claims")  # have a step to finish
 ACKNOWLEDGED = re.compile(r"depthbench: (finishing this step; again to leave|\w+ed)\n")
