@@ -8,12 +8,12 @@ what splitting costs.
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from research.catalogues.catalogue import Catalogue
+from research.engine import children
 from research.lazy import lazily
 from research.learning import sharding
 from research.store import provenance
@@ -95,14 +95,8 @@ def on_devices(cell: Cell) -> Measured:
     environment["JAX_NUM_CPU_DEVICES"] = str(cell["devices"])
     paths = [str(provenance.ROOT), os.environ.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, json.dumps(cell)],
-        env=environment,
-        cwd=provenance.ROOT,  # whose modules -m finds first
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-    )
+    command = [sys.executable, "-m", __name__, json.dumps(cell)]
+    done = children.run(command, environment, SECONDS)
     if done.returncode:
         stderr = done.stderr[-2000:]
         raise RuntimeError(stderr or f"its process ended with {done.returncode}")

@@ -22,9 +22,9 @@ def entry() -> NoReturn:
             file=sys.stderr,
         )
         sys.exit(2)
-    from research.cli.main import main
+    from research.cli import entry as command
 
-    sys.exit(main())
+    command.entry()
 
 
 def stranger() -> str:

@@ -11,7 +11,7 @@ import threading
 import jax.numpy as jnp
 import numpy as np
 
-from research.engine.signals import Signals
+from research.engine.signals import asked_to_stop
 from research.learning import checkpoints
 
 
@@ -25,7 +25,7 @@ def main(folder: str, steps: int) -> int:
     assert not any(name.startswith("orbax") for name in sys.modules)
     stop, step = threading.Event(), 0
     with (
-        Signals(stop) as signals,
+        asked_to_stop(stop) as signals,
         checkpoints.open(folder, seconds=0, keep=2) as store,
     ):
         state = state_at(0)

@@ -9,6 +9,6 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__
 if not sys.flags.safe_path and os.path.realpath(sys.path[0] or "/") != ROOT:
     del sys.path[0]
 
-from research.cli.main import entry  # noqa: E402
+from research.cli.entry import entry  # noqa: E402
 
 entry()

@@ -7,7 +7,7 @@ from research.catalogues.axes import items
 from research.catalogues.catalogue import nearest
 from research.cli import run
 from research.cli.options import SIZES, one_of, path_of_folder
-from research.engine import console, runs
+from research.engine import console, runner, runs
 from research.report import rendering, verdicts
 from research.report.rendering import FORMATS
 from research.study import forecast, plan, widening
@@ -118,6 +118,7 @@ def run_missing(requested: list[Study], paths: dict[str, Path], size: str) -> in
 
     The exit status: that of a mistake where a study could not be run.
     """
+    runner.begin()
     expected = {}
     for study in requested:
         there = verdicts.settings_of(study, paths[study.name])

@@ -6,7 +6,7 @@ import shutil
 from typing import Any
 
 from research.cli.options import TABLE_OR_JSON, one_of
-from research.engine import console
+from research.engine import console, runner
 from research.machine import host
 from research.store import provenance
 
@@ -33,6 +33,7 @@ def main(options) -> int:
 
 def findings() -> dict[str, Any]:
     """What there is to know about this machine and installation, by name."""
+    runner.begin(packages=())
     environment = host.environment()
     commit = provenance.commit()
     optional = {

@@ -8,8 +8,9 @@ from typing import NamedTuple, NoReturn
 
 from research.catalogues.catalogue import Mistake, nearest
 from research.cli import output, words
-from research.engine import console
-from research.study.errors import INTERRUPTED, USAGE, Refusal, missing
+from research.engine import console, signals
+from research.machine import limits
+from research.study.errors import INTERRUPTED, USAGE, Refusal, missing, of_system
 
 
 class Command(NamedTuple):
@@ -90,6 +91,10 @@ def status(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         console.say("interrupted")
         return INTERRUPTED
+    except (OSError, MemoryError, ImportError, RuntimeError) as error:
+        refusal = of_system(error)
+        console.say(words.shortened(str(refusal), arguments))
+        return refusal.status
 
 
 def dispatch(arguments: list[str]) -> int:
@@ -102,6 +107,7 @@ def dispatch(arguments: list[str]) -> int:
         raise Refusal(
             f"unknown command {arguments[0]!r}: {nearest(arguments[0], names)}"
         )
+    limits.check()
     command = COMMANDS[names.index(arguments[0])]
     module = importlib.import_module(f"research.cli.{command.name}")
     parser = Parser(prog=f"depthbench {command.name}", description=command.help)
@@ -114,11 +120,8 @@ def _take(parser: Parser, module, arguments: list[str]) -> argparse.Namespace:
     return parser.parse(arguments)
 
 
-def entry() -> NoReturn:
-    """The console script."""
-    sys.exit(main())
-
-
 def script(name: str) -> NoReturn:
     """`python -m benchmarks.NAME …` is `depthbench run NAME …`."""
-    sys.exit(main(["run", name, *sys.argv[1:]]))
+    listener = signals.listen()
+    listener.ended = main(["run", name, *sys.argv[1:]])
+    sys.exit(listener.ended)

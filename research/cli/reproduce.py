@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from research.catalogues.catalogue import nearest
 from research.cli import run
 from research.cli.options import TABLE_OR_JSON, bytes_of_gib, one_of, path_of_folder
-from research.engine import console, runs
+from research.engine import console, runner, runs
 from research.report import documents, published, rendering, reproduction
 from research.report.published import Made
 from research.report.reproduction import Difference, Reproduction
@@ -68,6 +68,7 @@ def main(options) -> int:
     if options.dry_run:
         console.write("nothing was run")
         return 0
+    runner.begin()
     outcomes = [again(each, request) for each in tasks]
     if options.format == "json":
         body = [
@@ -97,6 +98,7 @@ def named(name: str) -> list[str]:
 
 def task(name: str, out: Path) -> Task:
     """What is to be made again of a study. Raises Refusal for rows of another version."""
+    folders.look(out / name, name)
     committed = opened(published.folders()[name])
     cells = [committed.cell(row) for row in committed.rows]
     return Task(committed.study, committed, cells, out / name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from research.catalogues.activations import ACTIVATIONS
 from research.cli.options import TABLE_OR_JSON, number, one_of, path
-from research.engine import console
+from research.engine import console, runner
 from research.report import rendering
 from research.store import atomic
 from research.study.axes import Axis
@@ -43,6 +43,7 @@ def main(options) -> int:
     sigma_b2 = number("--sigma-b2", options.sigma_b2, SIGMA_B2)
     one_of("--format", options.format, TABLE_OR_JSON)
     figure = None if options.figure is None else picture(options.figure)
+    runner.begin(packages=())
     from research.theory import mean_field
 
     theory = mean_field.theory(activation, sigma_w2, sigma_b2)

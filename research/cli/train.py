@@ -20,6 +20,7 @@ from research.cli.options import (
     path_of_folder,
 )
 from research.datasets import Dataset, find
+from research.engine import joining, runner
 from research.lazy import lazily
 from research.learning import recipe, sharding
 from research.learning.recipe import FIELDS, NUMBERS, Field
@@ -121,7 +122,8 @@ def main(options: argparse.Namespace) -> int:
     folders.look(out, trained.STUDY)
     orders.check(order, out)
     if started is not None:
-        sharding.start(started)
+        joining.join(started)
+    runner.begin()
     ready = functools.partial(work, order, members)
     status = trainer.main(order, ready, out, written)
     if not status and sharding.leads():

@@ -11,7 +11,7 @@ import numpy as np
 
 from research.cli import train
 from research.cli.options import integer, path_of_folder
-from research.engine import console, runner
+from research.engine import console, runner, signals
 from research.engine import order as orders
 from research.lazy import lazily
 from research.learning import sharding
@@ -54,7 +54,9 @@ def main(options) -> int:
     seed = integer("--seed", options.seed, low=0, high=10**6)
     path = path_of_folder("DIR", options.dir)
     if is_training(path):
-        return verify_training(training(path), count)
+        kept = training(path)
+        runner.begin()
+        return verify_training(kept, count)
     return verify_rows(opened(path), count, seed)
 
 
@@ -144,8 +146,9 @@ def verify_training(kept: TrainingRun, count: int) -> int:
     short = whole._replace(settings={**recipe, "steps": max(before)})
     # The recipe is the whole run's, as its schedule knows how long it will be.
     ready = functools.partial(train.work, whole, trained.members(recipe))
-    with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch)
+    scratch = tempfile.TemporaryDirectory()
+    with scratch, signals.undone(scratch.cleanup):
+        out = Path(scratch.name)
         stopped = trainer.main(short, ready, out, lambda folder: None)
         if stopped:
             return stopped

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from research.engine import signals
 from research.files.text import visible
 
 NARROWEST = 20  # columns that anything is laid out for
@@ -81,7 +82,7 @@ def progress(total: int, unit: str = "cells") -> Iterator[Progress]:
         bars.TextColumn("{task.description}", markup=False),
         console=Console(file=sys.stderr),
     )
-    with bar:
+    with signals.undone(signals.show_cursor), bar:
         task = bar.add_task("compiling", total=total)
         yield Progress(
             lambda what: bar.update(task, description=visible(what)),

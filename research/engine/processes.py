@@ -62,13 +62,20 @@ def together() -> Iterator[None]:
         if jax.process_count() == 1:
             raise
         why = " ".join(str(error).split())[:120]
-        console.say(
-            f"process {jax.process_index()} of {jax.process_count()} lost another one "
-            f"({why}); the same commands resume from the last checkpoint"
-        )
+        line = lost(jax.process_index(), jax.process_count(), why)
+        # Beside what C++ writes, so that the line is not written twice (`relay`).
+        os.write(2, f"depthbench: {line}\n".encode())
         # Sooner than that jax's service ends it, and says which one is gone.
         time.sleep(2 * sharding.HEARTBEAT)
         os._exit(LATER)
+
+
+def lost(number: int, count: int, why: str = "it has ended") -> str:
+    """What is said where another process is gone."""
+    return (
+        f"process {number} of {count} lost another one ({why}); the same commands resume "
+        "from the last checkpoint"
+    )
 
 
 class Keeper:

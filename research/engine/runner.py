@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from research.engine import console
 from research.engine.signals import supervise
-from research.machine import host, precision, settings
+from research.machine import host, precision, settings, start
 from research.store import manifest, provenance, rows
 from research.store.folder import Folder
 from research.store.manifest import Event, Manifest
@@ -54,8 +54,22 @@ def budget(memory: int | None) -> int:
     return int(share * host.available_memory())
 
 
+# What rows and trainings are made with, from the first cell to the report: that one is
+# missing is not to be found at the end.
+PACKAGES = ("flax", "optax", "orbax.checkpoint", "scipy", "matplotlib", "rich")
+
+
+def begin(packages: Sequence[str] = PACKAGES) -> None:
+    """Begins jax, and says what is not as the environment asks. Raises Mistake, and
+    ModuleNotFoundError for one of the packages, which are needed only later."""
+    start.needs(*packages)
+    for line in start.begin():
+        console.say(line)
+
+
 def pin() -> None:
-    """Pins jax's settings, and says which were set otherwise."""
+    """Begins jax with its settings pinned, and says which were set otherwise."""
+    begin()
     for line in settings.pin():
         console.say(line)
 

@@ -229,8 +229,10 @@ class Processes(NamedTuple):
     count: int = 0
 
 
-def start(processes: Processes) -> None:
+def start(processes: Processes, seconds: float = 300.0) -> None:
     """Joins the processes of a run; before the first use of jax. Raises Mistake.
+
+    seconds: after which jax ends this process, where not all have come.
 
     When one of them dies the others are ended, by the first one's service.
     """
@@ -247,7 +249,11 @@ def start(processes: Processes) -> None:
             "process_id": number,
         }
     try:
-        jax.distributed.initialize(**arguments, heartbeat_timeout_seconds=HEARTBEAT)
+        jax.distributed.initialize(
+            **arguments,
+            initialization_timeout=int(seconds),
+            heartbeat_timeout_seconds=HEARTBEAT,
+        )
     except (ValueError, RuntimeError) as error:
         message = " ".join(str(error).split())[:200]
         raise Mistake(f"--coordinator {processes.coordinator}: {message}") from None

@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from research.machine import settings
+from research.machine import limits, settings
 
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
@@ -72,7 +72,12 @@ def available_memory() -> int:
 
 
 def machine_memory() -> int:
-    """Bytes of main memory that are free for new work; asks no library."""
+    """Bytes of main memory for new work: free, and not beyond the shell's limit."""
+    left = limits.space_left(cores())
+    return _free_memory() if left is None else min(left, _free_memory())
+
+
+def _free_memory() -> int:
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable"):

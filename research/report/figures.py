@@ -1,6 +1,8 @@
 """Figures made from rows: heat maps and per-layer profiles, drawn one way everywhere."""
 
 import io
+import logging
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -47,6 +49,9 @@ def literal_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def new(width: float, height: float) -> Any:
     """An empty matplotlib Figure, in inches, without any global state."""
+    # Figures are files: a screen's backend is not asked for, nor where fonts are kept.
+    os.environ["MPLBACKEND"] = "agg"
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
 
     matplotlib.rcParams.update(STYLE)

@@ -93,7 +93,8 @@ def commit() -> dict[str, str | None]:
 def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(ROOT), *arguments],
+            # Locks of its index are another's: killed, it would leave one behind.
+            ["git", "--no-optional-locks", "-C", str(ROOT), *arguments],
             capture_output=True,
             text=True,
             timeout=10,

@@ -1,5 +1,7 @@
 """Messages for the user: one line and an exit status, no traceback."""
 
+import errno
+
 USAGE = 2  # mended by typing something else
 DISK = 74  # the disk is full or broken
 LATER = 75  # somebody else is at it; try later
@@ -15,6 +17,11 @@ class Refusal(Exception):
         self.status = status
 
 
+# What the disk is to blame for; other errors of a file are mended by another name.
+DISKS = (
+    *(errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT, errno.EFBIG),
+    *(errno.ENXIO, errno.ENODEV, errno.ESTALE),
+)
 OURS = ("research", "benchmarks", "experiments")  # what is missing there is a mistake
 PACKAGES = {"sklearn": "scikit-learn"}  # where the module's name is not the package's
 
@@ -28,3 +35,22 @@ def missing(error: ModuleNotFoundError) -> Refusal:
     return Refusal(
         f"this needs {package}, which is not installed: pip install {package}"
     )
+
+
+def of_system(error: Exception) -> Refusal:
+    """What system and machine do not give: a file, memory, a thread, a library. Raises
+    the error again where it is none of these."""
+    if isinstance(error, OSError):
+        why = error.strerror or str(error).partition("\n")[0] or type(error).__name__
+        where = "a file" if error.filename is None else error.filename
+        return Refusal(f"{where}: {why}", DISK if error.errno in DISKS else USAGE)
+    line = str(error).partition("\n")[0]
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in line:
+        return Refusal(
+            f"out of memory{line and ': '}{line[:200]}; ask for less at once"
+        )
+    if isinstance(error, ImportError) and not str(error.name).startswith(OURS):
+        return Refusal(f"a package cannot be loaded: {line}")
+    if "can't start new thread" in line:
+        return Refusal("no more threads may be started here (ulimit -u)")
+    raise error

@@ -228,6 +228,7 @@ def stop(what: str, by: str, moment: str, folder: Path) -> str:
             assert other != 0
             if by == "kill -9":
                 assert "leader task" in why or "lost contact with another one" in why
+                assert "lost another one" in why.partition("coordination")[0]  # first
     return stderr
 
 
