@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from research.cli.options import SIZES, bytes_of_gib, one_of
+from research.cli.options import SIZES, bytes_of_gib, continued, one_of
+from research.datasets.readable import Readable
 from research.engine import console, runs
 from research.engine.runs import Completed
 from research.report import study_report
@@ -59,6 +60,10 @@ def arguments(parser, study: Study) -> None:
     parser.add_argument(
         "--size", default="standard", metavar="SIZE", help=", ".join(SIZES)
     )
+    if "dataset" in study.axes:
+        parser.add_argument(
+            "--data-dir", metavar="DIR", help="folder of prepared data, as of tfds:NAME"
+        )
     parser.add_argument("--out", metavar="DIR", help="default: runs/STUDY")
     parser.add_argument(
         "--format", default="table", metavar="FORMAT", help=", ".join(FORMATS)
@@ -90,9 +95,13 @@ def arguments(parser, study: Study) -> None:
 
 def main(options: argparse.Namespace) -> int:
     study: Study = options.study
+    out, data_dir = Path(options.out or f"runs/{study.name}"), folder_of_data(options)
+    if getattr(options, "dataset", None):
+        options.dataset = continued(options.dataset, out)
     chosen = check(study, options)
     typed = {name for name in study.axes if getattr(options, name) is not None}
-    cells, left_out = study.fit(grid(study, chosen), typed)
+    fitting, left_out = study.fit(plan.placed(grid(study, chosen), data_dir), typed)
+    cells = [{name: cell[name] for name in study.axes} for cell in fitting]
     for line in left_out:
         console.say(line)
     request = runs.Request(
@@ -101,13 +110,14 @@ def main(options: argparse.Namespace) -> int:
         bytes_of_gib(options.memory),
         options.accept_changes,
         widening.widens(study, options.size, typed),
+        data_dir,
     )
     if options.dry_run:
-        units = plan.units(study, cells)
+        units = plan.units(study, cells, data_dir)
         further = widening.most(study, cells) if request.widens else 0
         print(described(study, forecast.of(study, units, request.memory), further))
         return 0
-    folder = folders.create(Path(options.out or f"runs/{study.name}"))
+    folder = folders.create(out)
     with folders.locked(folder, options.shard):
         run = runs.complete(study, cells, folder, request)
         if run.stopped:
@@ -125,9 +135,14 @@ def main(options: argparse.Namespace) -> int:
 
 def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     """The values of every axis. Raises Refusal for the first flag that is wrong."""
+    axes, data_dir = dict(study.axes), folder_of_data(options)
+    if data_dir:
+        known = axes["dataset"].choices
+        assert isinstance(known, Readable)
+        axes["dataset"] = axes["dataset"]._replace(choices=known.below(data_dir))
     typed = {
         name: axis.parse(flag_of(name), getattr(options, name))
-        for name, axis in study.axes.items()
+        for name, axis in axes.items()
         if getattr(options, name) is not None
     }
     one_of("--size", options.size, SIZES)
@@ -139,6 +154,11 @@ def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
         if not match or not 1 <= int(match[1]) <= int(match[2]):
             raise Refusal(f"--shard {options.shard}: must be I/N with 1 ≤ I ≤ N")
     return chosen_values(study, options.size, typed)
+
+
+def folder_of_data(options: argparse.Namespace) -> str:
+    """The folder that prepared data lie in; "" where none is typed."""
+    return getattr(options, "data_dir", None) or ""
 
 
 def described(study: Study, expected: Forecast, further: int) -> str:

@@ -12,7 +12,7 @@ from research.architectures.family import Family
 from research.catalogues.axes import Axis, flag_of
 from research.catalogues.initializers import NoCriticalPoint
 from research.catalogues.losses import LOSSES
-from research.cli.options import one_of
+from research.cli.options import continued, one_of
 from research.datasets import Dataset, find
 from research.lazy import lazily
 from research.learning import recipe, sharding
@@ -24,14 +24,16 @@ from research.study import families, trials
 from research.study.errors import Refusal
 
 with lazily():
+    from research.engine import console, trainer
     from research.engine import order as orders
-    from research.engine import trainer
     from research.learning import feed, supervised, training
 
 
 def _count(high: float = 10**9, low: int = 1) -> Axis:
     return Axis("", (None,), kind="integer", low=low, high=high, single=True)
 
+
+OUT = "runs/train"
 
 # What is run, whose code a training folder records.
 RUNS = ("research.engine.trainer:run_all", "research.cli.train:work")
@@ -110,7 +112,7 @@ def main(options: argparse.Namespace) -> int:
     )
     if started is not None:
         sharding.start(started)
-    out = Path(options.out or "runs/train")
+    out = Path(options.out or OUT)
     ready = functools.partial(work, order, members)
     status = trainer.main(order, ready, out, training_report.write)
     if not status and sharding.leads():
@@ -123,10 +125,9 @@ def work(order: Any, members: list[dict[str, Any]], mesh: Any) -> Any:
     settings = order.settings
     chosen = recipe.of(settings)
     source = feed.source(chosen, order.report_every, mesh)
-    batch, count = chosen.batch, source.count
-    if count is not None and batch > count:
-        name = chosen.dataset
-        raise Refusal(f"--batch {batch}: {name} has {count} examples to train on")
+    for line in source.notes if sharding.leads() else ():
+        console.say(line)
+    too_few(chosen.batch, chosen.dataset, source.count)
     try:
         runs = [
             training.run_of({**settings, **member}, member["seed"])
@@ -169,7 +170,8 @@ def check(options: argparse.Namespace) -> dict[str, Any]:
         name: chosen(one, flag_of(name), getattr(options, name))
         for name, one in FIELDS.items()
     }
-    dataset = find(settings["dataset"], settings["data_dir"] or None)
+    wanted = continued(settings["dataset"], Path(options.out or OUT))
+    dataset = find(wanted, settings["data_dir"] or None)
     settings["dataset"] = dataset.name
     family = ARCHITECTURES[settings["architecture"]]
     settings["judged"] = LOSSES[family.task(dataset.task)].judged
@@ -213,10 +215,7 @@ def fits(family: Family, dataset: Dataset, settings: Mapping[str, Any]) -> None:
     if why:
         raise Refusal(why)
     batch, parts = settings["batch"], settings["accumulate"]
-    if dataset.sizes and batch > dataset.sizes[0]:
-        raise Refusal(
-            f"--batch {batch}: {dataset.name} has {dataset.sizes[0]} examples to train on"
-        )
+    too_few(batch, dataset.name, dataset.sizes and dataset.sizes[0])
     if batch % parts:
         raise Refusal(f"--accumulate {parts}: must divide the batch size {batch}")
     why = recipe.refused(settings) or families.unbiased(
@@ -228,6 +227,13 @@ def fits(family: Family, dataset: Dataset, settings: Mapping[str, Any]) -> None:
         raise Refusal(
             f"--augment {settings['augment'][0]}: needs images, which {dataset.name} is not"
         )
+
+
+def too_few(batch: int, name: str, count: int | None) -> None:
+    """Raises Refusal where a set has not as many examples as a batch."""
+    if count is not None and batch > count:
+        has = f"{count} example{'s' * (count != 1)}"
+        raise Refusal(f"--batch {batch}: {name} has {has} to train on")
 
 
 def report_every(text: str | None, steps: int) -> int:

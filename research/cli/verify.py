@@ -59,6 +59,7 @@ def main(options) -> int:
 def verify_rows(results: Results, count: int, seed: int) -> int:
     """Measures so many cells again; the exit status."""
     study = results.study
+    manifest = folders.read_manifest(results.folder) or {}
     runner.pin()
     warn(results.stamp)
     if study.timings:
@@ -68,7 +69,9 @@ def verify_rows(results: Results, count: int, seed: int) -> int:
     cells = [results.cell(row) for row in results.rows]
     memory, wrong = runner.budget(None), 0
     for row in chosen:
-        fresh = again(study, cells, results.cell(row), memory)
+        fresh = again(
+            study, cells, results.cell(row), memory, manifest.get("data_dir", "")
+        )
         before = kept[row["id"]] if kept else None
         line = difference(study, row, fresh) or difference_of_profiles(before, fresh)
         wrong += bool(line)
@@ -89,9 +92,11 @@ def warn(world: dict[str, Any]) -> None:
         )
 
 
-def again(study: Study, cells: Sequence[Cell], cell: Cell, memory: int) -> Record:
+def again(
+    study: Study, cells: Sequence[Cell], cell: Cell, memory: int, data_dir: str
+) -> Record:
     """The record of a cell measured again, in the same plan. Raises Refusal."""
-    for unit in plan.units(study, cells):
+    for unit in plan.units(study, cells, data_dir):
         if cell in unit.cells:
             measured = runner.attempt(unit, memory)
             result = measured[unit.cells.index(cell)]

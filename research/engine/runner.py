@@ -3,9 +3,10 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from research.datasets.record import differs
 from research.engine import console
 from research.engine.signals import supervise
 from research.machine import host, precision, settings
@@ -17,6 +18,8 @@ from research.study import plan
 from research.study.declaration import Cell, Measured, Study, Unit
 from research.study.errors import Refusal
 from research.study.plan import grouped
+
+JOINED = ("code", "data")  # of a manifest: further cells add to them
 
 
 class RunSummary(NamedTuple):
@@ -210,12 +213,13 @@ def prepare(
     folder: Folder,
     cells: Sequence[Cell],
     environment: dict[str, Any],
+    data: Mapping[str, str],
     accept: bool,
 ) -> dict[str, Any]:
-    """The folder's manifest, new, or as it was with the code of further cells.
+    """The folder's manifest, new, or as it was with code and data of further cells.
 
-    Raises Refusal when code or environment have changed since, unless accepted; then
-    the manifest says what was accepted.
+    Raises Refusal when code, environment or the contents of a data set have changed
+    since, unless accepted; then the manifest says what was accepted.
     """
     manifest = folders.read_manifest(folder)
     fresh = {
@@ -223,6 +227,7 @@ def prepare(
         "schema": folders.SCHEMA,
         "code": provenance.code(study.module, study.entries(cells)),
         "environment": environment,
+        "data": dict(data),
         "history": [],
     }
     if manifest is None:
@@ -233,6 +238,14 @@ def prepare(
             "choose another --out"
         )
     changes = folders.differences(manifest, fresh["code"], environment)
+    before = manifest.get("data", {})
+    other = differs({n: digest for n, digest in before.items() if n in data}, data)
+    if other and not accept:
+        raise Refusal(
+            f"{folder.path}: {other} than it was begun with; use a new --out, or "
+            "--accept-changes"
+        )
+    changes += [other] if other else []
     if changes and not accept:
         more = f" (and {len(changes) - 2} more)" if len(changes) > 2 else ""
         raise Refusal(
@@ -242,7 +255,8 @@ def prepare(
     if changes:
         fresh["history"] = [*manifest["history"], {"accepted": changes}]
         return fresh
-    return {**manifest, "code": {**manifest["code"], **fresh["code"]}}
+    further = {name: {**manifest.get(name, {}), **fresh[name]} for name in JOINED}
+    return {**manifest, **further}
 
 
 def missing_ids(

@@ -1,13 +1,13 @@
 """A study's run in its folder: what is missing is measured, and the manifest kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from research.engine import console, runner
 from research.machine import host
 from research.store import folder as folders
 from research.store.folder import Folder
-from research.study import plan, widening
+from research.study import families, plan, widening
 from research.study.declaration import Cell, Study
 
 
@@ -16,7 +16,8 @@ class Request(NamedTuple):
 
     shard: "I/N", the share to run. retry: statuses of rows to be made again.
     accept: resume a folder that was begun by other code or elsewhere. widens: whether a
-    grid of which a best setting is at the edge is made wider.
+    grid of which a best setting is at the edge is made wider. data_dir: the folder that
+    prepared data lie in; "" for the standard one.
     """
 
     shard: str | None = None
@@ -24,6 +25,7 @@ class Request(NamedTuple):
     memory: int | None = None
     accept: bool = False
     widens: bool = False
+    data_dir: str = ""
 
 
 class Completed(NamedTuple):
@@ -81,13 +83,16 @@ def _run_missing(
     study: Study, cells: Sequence[Cell], folder: Folder, request: Request
 ) -> Completed:
     """Runs those of the cells that have no row in the folder."""
-    units = plan.units(study, cells)
+    units = plan.units(study, cells, request.data_dir)
     runner.pin()
     environment = host.environment()
     allowed = runner.budget(request.memory) // runner.workers(study)
     runner.check_fits(units, allowed)
-    stamp = runner.make_stamp(data_hash(cells), environment)
-    manifest = runner.prepare(study, folder, cells, environment, request.accept)
+    data = data_of(cells, request.data_dir)
+    stamp = runner.make_stamp(next(iter(data.values()), "none"), environment)
+    manifest = runner.prepare(study, folder, cells, environment, data, request.accept)
+    if request.data_dir:
+        manifest["data_dir"] = request.data_dir  # for `verify`; no part of any row
     have, damaged = folders.records(folder, quarantine=True)
     for line in damaged:
         console.say(f"damaged, moved to quarantine, will be rerun: {line}")
@@ -116,11 +121,14 @@ def _run_missing(
     return Completed(stamp, summary.seconds, summary.stopped, list(cells))
 
 
-def data_hash(cells: Sequence[Cell]) -> str:
-    """The fingerprint of the data set that the cells are fed with, if any."""
-    name = cells[0].get("dataset")
-    if not isinstance(name, str):
-        return "none"
-    from research.datasets import find, fingerprint
+def data_of(cells: Sequence[Cell], data_dir: str) -> Mapping[str, str]:
+    """The record of the data set that the cells are fed with, if any; notes are said."""
+    if not isinstance(cells[0].get("dataset"), str):
+        return {}
+    from research.datasets.record import record
 
-    return fingerprint(find(name).load())
+    dataset = families.read_by(plan.placed(cells[:1], data_dir)[0])
+    whole = dataset.load()
+    if whole.note:
+        console.say(whole.note)
+    return record(dataset, whole)

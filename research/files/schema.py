@@ -15,8 +15,10 @@ class Malformed(ValueError):
     """Content that is not what its type says; one line names the field."""
 
 
-def decoded(content: bytes, type: type[T]) -> T:
+def decoded(content: bytes, type: type[T], strict: bool = True) -> T:
     """The value that JSON content stands for, as the type. Raises Malformed.
+
+    strict: a number that is written as a string is none.
 
     >>> from msgspec import Struct
     >>> class Point(Struct):
@@ -28,7 +30,7 @@ def decoded(content: bytes, type: type[T]) -> T:
     research.files.schema.Malformed: x[1]: expected `int`, got `str`
     """
     try:
-        return msgspec.json.decode(content, type=type)
+        return msgspec.json.decode(content, type=type, strict=strict)
     except RecursionError:
         raise Malformed("nested too deeply") from None
     except msgspec.DecodeError as error:

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from research.report import study_report
 from research.store.atomic import write_atomically
-from research.store.folder import Folder
+from research.store.folder import Folder, read_manifest, write_manifest
 from research.store.provenance import ROOT
 from research.store.rows import Record
 from research.study.declaration import Row, Study
 
 RESULTS = ROOT / "benchmarks" / "results"
 CPU = "cpu"
-COPIED = ("rows.csv", "run.json")  # and the figures
+COPIED = ("rows.csv",)  # and the figures
 WORDS = {"": None, "True": True, "False": False}
 
 
@@ -102,6 +102,10 @@ def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
     copied = [*(folder.path / name for name in COPIED), *folder.path.glob("*.svg")]
     for path in copied:
         write_atomically(target / path.name, path.read_bytes())
+    # Where data lay says who ran it, and nothing about the rows.
+    manifest = read_manifest(folder) or {}
+    public = {name: part for name, part in manifest.items() if name != "data_dir"}
+    write_manifest(Folder(target), public)
     text = json.dumps(stamp, indent=1, sort_keys=True) + "\n"
     write_atomically(target / "stamp.json", text.encode())
     write_atomically(target / "report.md", made_again(study, device).encode())

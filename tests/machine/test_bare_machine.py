@@ -16,10 +16,11 @@ from tests.test_layering import IMPORTS, NAMES, PACKAGES
 
 # scipy comes with jax, rich with flax, numpy with all of them.
 THERE = {"jax", "flax", "optax", "orbax", "matplotlib", "numpy", "scipy", "rich"}
+THERE |= {"msgspec"}
 # What says in one line that it needs more: an import in a function, or by `lazy`.
 ALLOWED = {
     "research.datasets.mnist1d": {"mnist1d"},
-    "research.datasets.tfds": {"tensorflow_datasets"},
+    "research.datasets.tfds_examples": {"tensorflow_datasets"},
     "experiments.training.digits": {"sklearn"},
 }
 
