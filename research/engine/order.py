@@ -1,7 +1,9 @@
 """What is asked of a training run, and the manifest that its folder keeps of it."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from research.datasets.record import differs
 from research.engine import console
 from research.learning import sharding
 from research.machine import host
@@ -39,8 +41,11 @@ def note(folder: Folder, event: dict[str, Any], **changed: Any) -> None:
     folders.write_manifest(folder, {**manifest, **changed, "history": history})
 
 
-def prepare(order: Order, folder: Folder) -> None:
-    """Writes the folder's manifest, or compares: Refusal if it is another run's."""
+def prepare(order: Order, folder: Folder, data: Mapping[str, str]) -> None:
+    """Writes the folder's manifest, or compares: Refusal if it is another run's.
+
+    data: what is trained on, by name and contents.
+    """
     environment = host.environment() | {"dtype": order.settings.get("dtype", "float32")}
     environment["matmul_precision"] = "default"
     settings = {**order.settings, "report_every": order.report_every}
@@ -52,6 +57,7 @@ def prepare(order: Order, folder: Folder) -> None:
         "schema": folders.SCHEMA,
         "code": provenance.code(order.module, map(str, order.settings.values())),
         "environment": environment,
+        "data": dict(data),
         "mesh": str(order.mesh or sharding.Shape()),
         "layout": LAYOUT,
         "history": [],
@@ -70,21 +76,23 @@ def prepare(order: Order, folder: Folder) -> None:
             f"{folder.path}: begun by a version whose states are laid out otherwise: "
             "resume it with that version, or choose another --out"
         )
-    old = manifest.get("settings", {})
-    for name, value in fresh["settings"].items():
-        if old.get(name) != value:
-            raise Refusal(
-                f"{folder.path}: contains another run: its {name} is "
-                f"{_shown(old.get(name))}, not {_shown(value)}; choose another --out"
-            )
+    _same_settings(folder, manifest.get("settings", {}), fresh["settings"])
+    other = differs(manifest.get("data", {}), data)
+    if other and not order.accept:
+        raise Refusal(
+            f"{folder.path}: {other}; train on the data that it was begun with, use a "
+            "new --out, or --accept-changes"
+        )
     changes = folders.differences(manifest, fresh["code"], environment)
+    changes += [other] if other else []
     if changes and not order.accept:
         raise Refusal(
             f"{folder.path}: made with other code or on another machine: {changes[0]}; "
             "use a new --out, or --accept-changes"
         )
     if changes:
-        changed = {"code": fresh["code"], "environment": environment}
+        names = ("code", "environment", "data")
+        changed = {name: fresh[name] for name in names}
         note(folder, {"accepted": changes}, **changed)
     before = manifest.get("mesh", str(sharding.Shape()))
     if before != fresh["mesh"]:  # the same run: what it computes is what it was
@@ -93,6 +101,20 @@ def prepare(order: Order, folder: Folder) -> None:
             f"begun on {before}, resumed on another mesh, {fresh['mesh']}: each step "
             "agrees to float tolerance, no longer bit for bit, and many let that grow"
         )
+
+
+def _same_settings(
+    folder: Folder, old: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    """Raises Refusal for the first setting that the folder's run has another value of."""
+    for name, value in settings.items():
+        if name == "data_dir":  # data are compared by what they are, wherever they lie
+            continue
+        if old.get(name) != value:
+            raise Refusal(
+                f"{folder.path}: contains another run: its {name} is "
+                f"{_shown(old.get(name))}, not {_shown(value)}; choose another --out"
+            )
 
 
 def _shown(value: Any) -> str:

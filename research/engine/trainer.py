@@ -84,7 +84,7 @@ def main(
         def begun() -> Folder:
             folder = folders.create(out, "reports")
             held.enter_context(folders.locked(folder, None))
-            prepare(order, folder)
+            prepare(order, folder, work.source.data)
             return folder
 
         folder = processes.by_first(begun) or Folder(out)
