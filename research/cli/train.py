@@ -218,6 +218,12 @@ def fits(family: Family, dataset: Dataset, settings: Mapping[str, Any]) -> None:
     too_few(batch, dataset.name, dataset.sizes and dataset.sizes[0])
     if batch % parts:
         raise Refusal(f"--accumulate {parts}: must divide the batch size {batch}")
+    one = batch == parts and settings["normalizer"] == "batch"
+    if one and family.takes == "vector":  # images have pixels to take them over
+        raise Refusal(
+            f"--batch {batch}: batch norm needs 2 examples or more at a time, as the "
+            "variance of one is 0"
+        )
     why = recipe.refused(settings) or families.unbiased(
         family, settings["normalizer"], settings["sigma_b2"]
     )

@@ -6,6 +6,7 @@ import shlex
 import numpy as np
 import pytest
 
+from research.cli.main import main
 from research.datasets import Data, DataError, Stream, contract, find, fingerprint
 from research.datasets.contract import spread
 from research.learning import examples, feed
@@ -126,6 +127,26 @@ def test_examples_from_all_over_are_one_of_each_stretch(length):
     if length > 9000:  # labels that come in turn, ten of them: 410 each are expected
         counts = np.bincount(numbers % 10, minlength=10)
         assert np.all(np.abs(counts - 409.6) < 5 * 409.6**0.5)
+
+
+# What is too few
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("", "--batch 64: tfds:toy:1.0.0 has 1 example to train on"),
+        ("--batch 1 --normalizer batch", "--batch 1: batch norm needs 2 examples or"),
+        ("--batch 2 --accumulate 2", "--batch 2: tfds:toy:1.0.0 has 1 example to"),
+    ],
+)
+def test_one_example_to_train_on(tmp_path, capsys, more, message):
+    prepared.write(tmp_path, train=of(1), test=of(1))
+    words = f"train --dataset tfds:toy --depth 2 --width 4 --steps 2 {more}".split()
+    out = tmp_path / "out"
+    assert main([*words, "--data-dir", str(tmp_path), "--out", str(out)]) == 2
+    line = capsys.readouterr().err
+    assert message in line and line.count("\n") == 1 and not out.exists()
 
 
 # What is wrong with an example
