@@ -8,7 +8,6 @@ from collections.abc import Sequence, Set
 
 from research.architectures import ARCHITECTURES
 from research.catalogues.losses import ACCURACY, LOSSES
-from research.datasets import DATASETS
 from research.learning import selection
 from research.study import families
 from research.study.axes import Axis
@@ -60,5 +59,4 @@ def _classifies(cell: Cell) -> bool:
 
 
 def _task(cell: Cell) -> str:
-    dataset = DATASETS[str(cell["dataset"])]
-    return ARCHITECTURES[str(cell["architecture"])].task(dataset.task)
+    return ARCHITECTURES[str(cell["architecture"])].task(families.read_by(cell).task)

@@ -13,7 +13,7 @@ from research.architectures import ARCHITECTURES
 from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.initializers import INITIALIZERS
 from research.catalogues.normalizers import NORMALIZERS
-from research.datasets import FLOAT_CLASSES
+from research.datasets import readable
 from research.lazy import lazily
 from research.study import families, fixed_points
 from research.study.axes import Axis
@@ -46,7 +46,7 @@ AXES = {
     ),
     "width": Axis("units per layer", (64,), kind="integer", low=2, high=10**6),
     "batch": Axis("examples per batch", (16,), kind="integer", low=2, high=1024),
-    "dataset": Axis("the input data", ("digits",), FLOAT_CLASSES, single=True),
+    "dataset": readable.axis(readable.any_task, "the input data"),
     "sigma_w2": Axis(
         "weight variance × fan-in, instead of the initialiser's",
         (None,),

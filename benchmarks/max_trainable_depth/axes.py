@@ -6,7 +6,7 @@ from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.initializers import INITIALIZERS
 from research.catalogues.normalizers import NORMALIZERS
 from research.catalogues.optimizers import OPTIMIZERS
-from research.datasets import DATASETS
+from research.datasets import readable
 from research.study.axes import Axis
 
 AXES = {
@@ -22,7 +22,7 @@ AXES = {
     ),
     "optimizer": Axis("the update rule", ("adam",), OPTIMIZERS),
     "width": Axis("units per layer", (64,), kind="integer", low=2, high=10**5),
-    "dataset": Axis("the data set", ("digits",), DATASETS, single=True),
+    "dataset": readable.axis(readable.trained),
     "cap": Axis(
         "the largest depth to try",
         (256,),

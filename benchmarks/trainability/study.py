@@ -16,7 +16,7 @@ from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.initializers import INITIALIZERS
 from research.catalogues.normalizers import NORMALIZERS
 from research.catalogues.optimizers import OPTIMIZERS
-from research.datasets import DATASETS
+from research.datasets import readable
 from research.learning import selection
 from research.study import trials
 from research.study.axes import Axis
@@ -40,7 +40,7 @@ AXES = {
     "depth": Axis("number of layers", (4, 16, 64), kind="integer", low=1, high=10**5),
     "width": Axis("units per layer", (64,), kind="integer", low=2, high=10**5),
     "optimizer": Axis("the update rule", ("adam",), OPTIMIZERS),
-    "dataset": Axis("the data set", ("digits",), DATASETS, single=True),
+    "dataset": readable.axis(readable.trained),
     "steps": Axis("training steps", (200,), kind="integer", low=20, high=10**7),
     "batch": Axis("examples per step", (64,), kind="integer", low=2, high=10**5),
     "rates": Axis(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from experiments.training import nets
 from research.catalogues.catalogue import Catalogue
 from research.catalogues.optimizers import OPTIMIZERS
+from research.datasets import readable
 from research.report import figures
 from research.study.axes import Axis
 from research.study.claims import Claim
@@ -206,7 +207,7 @@ STUDY = Study(
         "remedy": Axis("what is changed of the sigmoid net", tuple(REMEDIES), REMEDIES),
         "depth": Axis("layers", (5, 20, 50), kind="integer", low=1, high=10**4),
         "optimizer": Axis("the update rule", ("momentum",), OPTIMIZERS, single=True),
-        "dataset": nets.dataset_axis(),
+        "dataset": readable.axis(readable.classified),
         "width": nets.one("units", 64, low=2),
         "steps": nets.one("steps per run", 400),
         **nets.rate_axes(2.5e-3, 0.16, 4),

@@ -11,10 +11,11 @@ import math
 from experiments.training import linear_nets, nets
 from experiments.training.deep_linear_headline import headline
 from experiments.training.linear_nets import STARTS
-from research.datasets import DATASETS
+from research.datasets import readable
 from research.lazy import lazily
 from research.learning import selection
 from research.report import figures
+from research.study import families
 from research.study.axes import Axis
 from research.study.claims import Claim, doubts
 from research.study.declaration import Cost, Figure, Measured, Plan, Study
@@ -25,6 +26,8 @@ from research.study.tables import Mark, Table, number
 with lazily():
     import jax
     import numpy as np
+
+    from research.datasets import reading
 
 SOURCE = "Saxe et al. 2013, arXiv:1312.6120"
 NAMES = (
@@ -42,12 +45,10 @@ SAME = math.log2(1.5)  # learning times this near count as equal, further as lon
 
 
 @functools.cache
-def problem(name, left):
+def problem(dataset, left):
     """(statistics of a training set in float32, the loss that counts as learned)."""
-    train = DATASETS[name].split().train
-    x = np.asarray(train.x, np.float64)
-    if train.scale is not None:
-        x = (x - train.scale[0]) / train.scale[1]
+    train = dataset.split().train
+    x = np.asarray(reading.reader(dataset, train.scale)(train.x), np.float64)
     x = x.reshape(len(x), -1)
     data = linear_nets.statistics(x, np.eye(train.classes)[train.y])
     enough = linear_nets.least(*data) + left * (data[2] / 2 - linear_nets.least(*data))
@@ -60,7 +61,7 @@ def times(cell, start, layers):
     Steps are inf where never. From the highest rate down: once all seeds have learned at
     one, no lower one is followed for more than PATIENCE times as long.
     """
-    data, enough = problem(cell["dataset"], cell["left"])
+    data, enough = problem(families.read_by(cell), cell["left"])
     shape = (layers, len(data[0]), cell["width"], data[1].shape[1])
     fresh = jax.jit(lambda key: linear_nets.draw(key, start, *shape))
     fit, longest = compiled(), cell["steps"]
@@ -105,7 +106,8 @@ def measure(cells, shared, memory):
 
 def both_starts(cell):
     """Both starts at this depth and at SHALLOW, each at its best learning rate."""
-    row = {"least_squares": float(linear_nets.least(*problem(cell["dataset"], 0.0)[0]))}
+    data, _ = problem(families.read_by(cell), 0.0)
+    row = {"least_squares": float(linear_nets.least(*data))}
     for start in STARTS:
         rates, deep = times(cell, start, cell["depth"])
         base_rates, shallow = times(cell, start, SHALLOW)
@@ -271,7 +273,7 @@ STUDY = Study(
         "depth": Axis(
             "matrices", (2, 4, 8, 16, 32, 64), kind="integer", low=2, high=10**4
         ),
-        "dataset": nets.dataset_axis(),
+        "dataset": readable.axis(readable.classified),
         "left": Axis(
             "share of what can be learned that may be left",
             (0.1,),

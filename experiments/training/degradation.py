@@ -16,6 +16,7 @@ import functools
 from experiments.training import pairs
 from experiments.training.pairs import deviation, error, loss, rates, whole
 from research.architectures import ARCHITECTURES
+from research.datasets import readable
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
@@ -154,7 +155,7 @@ STUDY = Study(
         "depth": whole("layers, 6n + 2", (20, 56), low=8, single=False),
         "learning_rate": rates((0.01, 0.03, 0.1)),
         "width": whole("channels at first", (8,)),
-        "dataset": pairs.dataset(),
+        "dataset": readable.axis(readable.classified),
         "batch": whole("examples per step", (16,), low=2),
         "steps": whole("steps", (400,)),
         "seeds": whole("runs per cell", (3,)),

@@ -27,6 +27,7 @@ from experiments.training.depth_transfer_verdicts import (
 )
 from experiments.training.pairs import loss, rates, whole
 from research.catalogues.optimizers import BASE_WIDTH
+from research.datasets import readable
 from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
@@ -242,7 +243,7 @@ STUDY = Study(
         ),
         "depth": whole("layers, each a branch", (4, 16, 64), 1, False),
         "learning_rate": rates(GRID),
-        "dataset": pairs.dataset(),
+        "dataset": readable.axis(readable.classified),
         "batch": whole("examples per step", (16,), low=2),
         "steps": whole("steps", (600,)),
         "seeds": whole("runs per cell", (5,)),

@@ -7,6 +7,7 @@ section 2.2 (figures 2 and 3: 22 and 30 layers, one learning rate for both).
 import functools
 
 from experiments.training import nets
+from research.datasets import readable
 from research.lazy import lazily
 from research.report import figures
 from research.study.axes import Axis
@@ -158,7 +159,7 @@ STUDY = Study(
     source="He et al. 2015, arXiv:1502.01852",
     axes={
         "depth": Axis("layers", (22, 30, 50), kind="integer", low=1, high=10**4),
-        "dataset": nets.dataset_axis(),
+        "dataset": readable.axis(readable.classified),
         "width": nets.one("units", 64, low=2),
         "steps": nets.one("steps per run", 3000),
         **nets.rate_axes(3.162e-4, 1e-2, 4),

@@ -18,6 +18,7 @@ import math
 from experiments.training import pairs
 from experiments.training.pairs import deviation, loss, rates, whole
 from research.catalogues.activations import ACTIVATIONS
+from research.datasets import readable
 from research.study import trials
 from research.study.axes import Axis
 from research.study.claims import Claim
@@ -175,7 +176,7 @@ STUDY = Study(
         "activation": Axis("the nonlinearity", ("relu", "tanh"), ACTIVATIONS),
         "depth": whole("layers, the first counted", (10, 50, 100), 2, False),
         "learning_rate": rates((0.01, 0.03, 0.1)),
-        "dataset": pairs.dataset(),
+        "dataset": readable.axis(readable.classified),
         "steps": whole("steps of 64 examples", (200,)),
         "seeds": whole("runs per cell", (3,)),
     },

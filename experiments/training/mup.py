@@ -24,6 +24,7 @@ from experiments.training.mup_verdicts import (
     middle_rate,
 )
 from experiments.training.pairs import loss, rates, whole
+from research.datasets import readable
 from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
@@ -197,7 +198,7 @@ STUDY = Study(
         "width": whole("units", (32, 64, 128, 256, 512), 2, False),
         "learning_rate": rates([2.0**power for power in range(-12, -3)]),
         "depth": whole("layers after the first", (3,)),
-        "dataset": pairs.dataset(),
+        "dataset": readable.axis(readable.classified),
         "steps": whole("steps of 64 examples", (100,), low=EARLY),
         "seeds": whole("runs per cell", (5,)),
     },

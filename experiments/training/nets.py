@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
-from research.datasets import DATASETS
 from research.lazy import lazily
 from research.learning import selection
 from research.learning.recipe import compiled
@@ -282,18 +281,6 @@ def rate_axes(lowest: float, highest: float, count: int) -> dict[str, Axis]:
             single=True,
         ),
     }
-
-
-# Those that nets of numbers can be asked to tell the classes of.
-LABELLED = DATASETS.only(
-    lambda dataset: dataset.task == "classes" and dataset.stored != "int32",
-    lambda dataset: f"asks for {dataset.task}: this study needs classes",
-)
-
-
-def dataset_axis() -> Axis:
-    """The data set that is learned."""
-    return Axis("the data set", ("digits",), LABELLED, single=True)
 
 
 def one(text: str, value: int, low: int = 1) -> Axis:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from research.catalogues.catalogue import Catalogue
-from research.datasets import DATASETS, Dataset, find
 from research.lazy import lazily
 from research.learning import selection
 from research.learning.selection import By
@@ -50,24 +49,6 @@ def methods(noun: str, names: Sequence[str], source: str) -> Catalogue[Method]:
 
 def rates(values: Sequence[float]) -> Axis:
     return Axis("learning rates", tuple(values), kind="number", low=0.0, high=1e6)
-
-
-CLASSES = DATASETS.only(
-    lambda dataset: dataset.task == "classes",
-    lambda dataset: f"asks for {dataset.task}; this study asks for classes",
-)
-
-
-class _Known(Catalogue[Dataset]):
-    """The catalogue's data sets, and what TensorFlow Datasets has prepared."""
-
-    def __getitem__(self, name: str) -> Dataset:
-        return CLASSES[name] if name in DATASETS else find(name)
-
-
-def dataset() -> Axis:
-    known = _Known("dataset", CLASSES.values())
-    return Axis("the data set; or tfds:NAME", ("digits",), known, single=True)
 
 
 def whole(help: str, values: Sequence[int], low: int = 1, single: bool = True) -> Axis:

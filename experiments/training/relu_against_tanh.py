@@ -17,6 +17,7 @@ import math
 from experiments.training import pairs
 from experiments.training.pairs import rates, whole
 from research.catalogues.activations import ACTIVATIONS
+from research.datasets import readable
 from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
@@ -190,7 +191,7 @@ STUDY = Study(
         "learning_rate": rates((0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
         "width": whole("channels", (16,)),
         "batch": whole("examples per step", (16,)),
-        "dataset": pairs.dataset(),
+        "dataset": readable.axis(readable.classified),
         "steps": whole("steps", (800,), low=20),
         "seeds": whole("runs per cell", (5,)),
     },

@@ -9,7 +9,7 @@ Relatively Shallow Networks, arXiv:1605.06431. In its net of 110 layers, 54 bloc
 of the gradient came by 5 to 17 blocks (10 to 34 layers): by 0.45 % of the paths.
 """
 
-from experiments.training import pairs, path_nets
+from experiments.training import path_nets
 from experiments.training.pairs import whole
 from experiments.training.path_nets import NETS, SOURCE, full, residual
 from experiments.training.residual_paths_shown import (
@@ -20,6 +20,7 @@ from experiments.training.residual_paths_shown import (
     draw_figures,
     tables,
 )
+from research.datasets import readable
 from research.study import families
 from research.study.axes import Axis
 from research.study.claims import Claim
@@ -122,7 +123,7 @@ STUDY = Study(
         "net": Axis("how blocks are made", ("batch norm", "1/√depth", "plain"), NETS),
         "depth": whole("blocks", (54,), low=4, single=False),
         "width": whole("units or channels", (64,), low=4),
-        "dataset": pairs.dataset(),
+        "dataset": readable.axis(readable.classified),
         "batch": whole("examples per step, and of a gradient", (64,), low=2),
         "steps": whole("steps", (2000,)),
         "paths": whole("paths drawn of each length", (40,)),

@@ -20,6 +20,7 @@ import math
 from experiments.training import loss_curves, pairs
 from experiments.training.pairs import deviation, error, rates, whole
 from research.architectures import ARCHITECTURES
+from research.datasets import readable
 from research.lazy import lazily
 from research.study import trials
 from research.study.axes import Axis
@@ -211,7 +212,7 @@ STUDY = Study(
         "depth": whole("layers, 6n + 2", (20, 110), low=8, single=False),
         "learning_rate": rates((0.003, 0.01, 0.03, 0.1)),
         "width": whole("channels at first", (4,)),
-        "dataset": pairs.dataset(),
+        "dataset": readable.axis(readable.classified),
         "batch": whole("examples per step", (16,), low=2),
         "steps": whole("steps", (200,)),
         "seeds": whole("runs per cell", (3,)),

@@ -19,6 +19,7 @@ import math
 
 from experiments.training import loss_curves, pairs
 from experiments.training.pairs import deviation, loss, rates, whole
+from research.datasets import readable
 from research.study import claims, trials
 from research.study.axes import Axis
 from research.study.claims import Claim, certain
@@ -141,7 +142,7 @@ STUDY = Study(
         "depth": whole("layers", (64,), single=False),
         "learning_rate": rates((0.003, 0.01, 0.03)),
         "width": whole("units", (64,), low=2),
-        "dataset": pairs.dataset(),
+        "dataset": readable.axis(readable.classified),
         "steps": whole("steps of 100 examples", (500,)),
         "seeds": whole("runs per cell", (5,)),
     },

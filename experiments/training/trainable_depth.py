@@ -9,6 +9,7 @@ import functools
 from experiments.training import nets
 from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.optimizers import OPTIMIZERS
+from research.datasets import readable
 from research.lazy import lazily
 from research.report import figures
 from research.study import trials
@@ -245,7 +246,7 @@ STUDY = Study(
             low=1e-12,
             high=1e3,
         ),
-        "dataset": nets.dataset_axis(),
+        "dataset": readable.axis(readable.classified),
         "width": nets.one("units", 100, low=2),
         "steps": nets.one("steps per run", 300),
         "seeds": nets.one("runs per cell", 3),

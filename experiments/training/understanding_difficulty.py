@@ -9,6 +9,7 @@ import math
 
 from experiments.training import nets
 from research.catalogues.activations import ACTIVATIONS
+from research.datasets import readable
 from research.lazy import lazily
 from research.report import figures
 from research.study import trials
@@ -247,7 +248,7 @@ STUDY = Study(
             "the nonlinearity", ("sigmoid", "tanh", "softsign"), ACTIVATIONS
         ),
         "depth": Axis("hidden layers", (5,), kind="integer", low=2, high=10**3),
-        "dataset": nets.dataset_axis(),
+        "dataset": readable.axis(readable.classified),
         "width": nets.one("units", 256, low=2),
         "steps": nets.one("steps per run", 400),
         **nets.rate_axes(0.03, 1.0, 4),

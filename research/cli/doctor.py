@@ -45,7 +45,7 @@ def findings() -> dict[str, Any]:
         "memory": console.size(host.available_memory()) + " free",
         "disk": console.size(shutil.disk_usage(".").free) + " free here",
         "denormals": "flushed to zero" if denormals_flushed() else "kept",
-        "data digits": f"{len(_digits())} examples",
+        "data digits": f"{_digits()} examples",
         "commit": commit["commit"] or "not a git checkout",
         "uncommitted": commit["uncommitted"] or "nothing",
         **optional,
@@ -58,10 +58,10 @@ def _version(name: str) -> str | None:
     return importlib.metadata.version(name)
 
 
-def _digits():
+def _digits() -> int:
     from research.datasets import DATASETS
 
-    return DATASETS["digits"].load().y
+    return DATASETS["digits"].load().length
 
 
 def denormals_flushed() -> bool:

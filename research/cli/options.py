@@ -7,6 +7,8 @@ from pathlib import Path
 from research.catalogues import axes
 from research.catalogues.axes import Axis
 from research.catalogues.catalogue import nearest
+from research.datasets import tfds
+from research.store import manifest
 from research.study.errors import Refusal
 
 SIZES = ("smoke", "standard", "full")
@@ -84,3 +86,14 @@ def existing_folder(flag: str, text: str) -> Path:
     if not place.is_dir():
         raise Refusal(f"{flag} {text}: no such folder")
     return place
+
+
+def continued(name: str, out: Path) -> str:
+    """A data set's name, with the version that a run in the folder was begun with.
+
+    A newer one that was prepared since is another data set. Raises Refusal.
+    """
+    if not name.startswith(tfds.PREFIX):
+        return name
+    before = manifest.read(out).manifest
+    return tfds.continued(name, before.data if before else {})

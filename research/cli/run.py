@@ -5,7 +5,15 @@ import time
 from typing import Any
 
 from research.catalogues.axes import integer, items
-from research.cli.options import SIZES, bytes_of_gib, one_of, path_of_folder
+from research.cli.options import (
+    SIZES,
+    bytes_of_gib,
+    continued,
+    existing_folder,
+    one_of,
+    path_of_folder,
+)
+from research.datasets.readable import Readable
 from research.engine import console, runs
 from research.engine.runs import Completed
 from research.report import study_report
@@ -57,6 +65,10 @@ def arguments(parser, study: Study) -> None:
     parser.add_argument(
         "--size", default="standard", metavar="SIZE", help=", ".join(SIZES)
     )
+    if "dataset" in study.axes:
+        parser.add_argument(
+            "--data-dir", metavar="DIR", help="folder of prepared data, as of tfds:NAME"
+        )
     parser.add_argument(
         "--out",
         default=f"runs/{study.name}",
@@ -93,10 +105,14 @@ def arguments(parser, study: Study) -> None:
 
 def main(options: argparse.Namespace) -> int:
     study: Study = options.study
+    out, data_dir = path_of_folder("--out", options.out), folder_of_data(options)
+    if getattr(options, "dataset", None):
+        options.dataset = continued(options.dataset, out)
     chosen = check(study, options)
-    out, memory = path_of_folder("--out", options.out), bytes_of_gib(options.memory)
+    memory = bytes_of_gib(options.memory)
     typed = {name for name in study.axes if getattr(options, name) is not None}
-    cells, left_out = study.fit(grid(study, chosen), typed)
+    fitting, left_out = study.fit(plan.placed(grid(study, chosen), data_dir), typed)
+    cells = [{name: cell[name] for name in study.axes} for cell in fitting]
     for line in left_out:
         console.say(line)
     request = runs.Request(
@@ -105,9 +121,10 @@ def main(options: argparse.Namespace) -> int:
         memory,
         options.accept_changes,
         widening.widens(study, options.size, typed),
+        data_dir,
     )
     if options.dry_run:
-        units = plan.units(study, cells)
+        units = plan.units(study, cells, data_dir)
         further = widening.most(study, cells) if request.widens else 0
         expected = forecast.of(study, units, request.memory)
         console.write(*described(study, expected, further), "nothing was run")
@@ -128,9 +145,14 @@ def main(options: argparse.Namespace) -> int:
 
 def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     """The values of every axis. Raises Refusal for the first flag that is wrong."""
+    axes, data_dir = dict(study.axes), folder_of_data(options)
+    if data_dir:
+        known = axes["dataset"].choices
+        assert isinstance(known, Readable)
+        axes["dataset"] = axes["dataset"]._replace(choices=known.below(data_dir))
     typed = {
         name: axis.parse(flag_of(name), getattr(options, name))
-        for name, axis in study.axes.items()
+        for name, axis in axes.items()
         if getattr(options, name) is not None
     }
     one_of("--size", options.size, SIZES)
@@ -148,6 +170,12 @@ def share(text: str) -> str:
         case [int(number), int(count)] if 1 <= number <= count <= MOST_SHARES:
             return f"{number}/{count}"
     raise Refusal(f"--shard {text}: must be I/N with 1 ≤ I ≤ N ≤ {MOST_SHARES:,}")
+
+
+def folder_of_data(options: argparse.Namespace) -> str:
+    """The folder that prepared data lie in; "" where none is typed. Raises Refusal."""
+    typed = getattr(options, "data_dir", None)
+    return "" if typed is None else str(existing_folder("--data-dir", typed))
 
 
 def described(study: Study, expected: Forecast, further: int) -> list[str]:

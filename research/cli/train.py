@@ -13,6 +13,7 @@ from research.catalogues.axes import Axis, flag_of
 from research.catalogues.initializers import NoCriticalPoint
 from research.catalogues.losses import LOSSES
 from research.cli.options import (
+    continued,
     existing_folder,
     integer,
     number,
@@ -32,8 +33,8 @@ from research.study import families, trials
 from research.study.errors import Refusal
 
 with lazily():
+    from research.engine import console, trainer
     from research.engine import order as orders
-    from research.engine import trainer
     from research.learning import feed, supervised, training
 
 
@@ -141,10 +142,9 @@ def work(order: Any, members: list[dict[str, Any]], mesh: Any) -> Any:
     settings = order.settings
     chosen = recipe.of(settings)
     source = feed.source(chosen, order.report_every, mesh)
-    batch, count = chosen.batch, source.count
-    if count is not None and batch > count:
-        name = chosen.dataset
-        raise Refusal(f"--batch {batch}: {name} has {count} examples to train on")
+    for line in source.notes if sharding.leads() else ():
+        console.say(line)
+    too_few(chosen.batch, chosen.dataset, source.count)
     try:
         runs = [
             training.run_of({**settings, **member}, member["seed"])
@@ -196,7 +196,8 @@ def check(options: argparse.Namespace) -> dict[str, Any]:
         raise Refusal(
             f"{runs:,} runs (seeds × settings): at most {MOST_RUNS:,} at once"
         )
-    dataset = find(settings["dataset"], settings["data_dir"] or None)
+    wanted = continued(settings["dataset"], path_of_folder("--out", options.out))
+    dataset = find(wanted, settings["data_dir"] or None)
     if options.data_dir is not None:
         existing_folder("--data-dir", options.data_dir)
     settings["dataset"] = dataset.name
@@ -242,12 +243,15 @@ def fits(family: Family, dataset: Dataset, settings: Mapping[str, Any]) -> None:
     if why:
         raise Refusal(why)
     batch, parts = settings["batch"], settings["accumulate"]
-    if dataset.sizes and batch > dataset.sizes[0]:
-        raise Refusal(
-            f"--batch {batch}: {dataset.name} has {dataset.sizes[0]} examples to train on"
-        )
+    too_few(batch, dataset.name, dataset.sizes and dataset.sizes[0])
     if batch % parts:
         raise Refusal(f"--accumulate {parts}: must divide the batch size {batch}")
+    one = batch == parts and settings["normalizer"] == "batch"
+    if one and family.takes == "vector":  # images have pixels to take them over
+        raise Refusal(
+            f"--batch {batch}: batch norm needs 2 examples or more at a time, as the "
+            "variance of one is 0"
+        )
     why = recipe.refused(settings) or families.unbiased(
         family, settings["normalizer"], settings["sigma_b2"]
     )
@@ -257,6 +261,13 @@ def fits(family: Family, dataset: Dataset, settings: Mapping[str, Any]) -> None:
         raise Refusal(
             f"--augment {settings['augment'][0]}: needs images, which {dataset.name} is not"
         )
+
+
+def too_few(batch: int, name: str, count: int | None) -> None:
+    """Raises Refusal where a set has not as many examples as a batch."""
+    if count is not None and batch > count:
+        has = f"{count} example{'s' * (count != 1)}"
+        raise Refusal(f"--batch {batch}: {name} has {has} to train on")
 
 
 def report_every(text: str | None, steps: int) -> int:

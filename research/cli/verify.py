@@ -20,6 +20,7 @@ from research.report import fields, trained
 from research.report.comparison import label
 from research.report.run_folder import Results, is_training, opened, training
 from research.report.trained import TrainingRun
+from research.store import manifest as manifests
 from research.store import rows
 from research.store.manifest import DECIDING
 from research.store.rows import Record
@@ -63,6 +64,7 @@ def main(options) -> int:
 def verify_rows(results: Results, count: int, seed: int) -> int:
     """Measures so many cells again; the exit status."""
     study = results.study
+    data_dir = manifests.of(results.folder.path).data_dir or ""
     runner.pin()
     warn(results.stamp)
     if study.timings:
@@ -72,7 +74,7 @@ def verify_rows(results: Results, count: int, seed: int) -> int:
     cells = [results.cell(row) for row in results.rows]
     memory, wrong = runner.budget(None), 0
     for row in chosen:
-        fresh = again(study, cells, results.cell(row), memory)
+        fresh = again(study, cells, results.cell(row), memory, data_dir)
         before = kept[row["id"]] if kept else None
         line = difference(study, row, fresh) or difference_of_profiles(before, fresh)
         wrong += bool(line)
@@ -93,9 +95,11 @@ def warn(world: dict[str, Any]) -> None:
         )
 
 
-def again(study: Study, cells: Sequence[Cell], cell: Cell, memory: int) -> Record:
+def again(
+    study: Study, cells: Sequence[Cell], cell: Cell, memory: int, data_dir: str
+) -> Record:
     """The record of a cell measured again, in the same plan. Raises Refusal."""
-    for unit in plan.units(study, cells):
+    for unit in plan.units(study, cells, data_dir):
         if cell in unit.cells:
             measured = runner.attempt(unit, memory)
             result = measured[unit.cells.index(cell)]

@@ -17,7 +17,6 @@ from research.datasets.contract import (
 
 __all__ = [
     "DATASETS",
-    "FLOAT_CLASSES",
     "Data",
     "DataError",
     "Dataset",
@@ -192,18 +191,9 @@ DATASETS: Catalogue[Dataset] = Catalogue(
     ],
 )
 
-# What studies of random nets read.
-FLOAT_CLASSES: Catalogue[Dataset] = DATASETS.only(
-    lambda dataset: dataset.task == "classes" and dataset.stored == "float32",
-    lambda dataset: (
-        f"has {dataset.stored} inputs and {dataset.task} as targets; this "
-        "study needs float32 inputs and classes"
-    ),
-)
-
 
 def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
-    """The data set of this name: a catalogue's, or tfds:NAME[/CONFIG][:VERSION].
+    """The data set of this name: a catalogue's, or tfds:NAME[/CONFIG][:VERSION][#PARTS].
 
     data_dir: where TensorFlow Datasets has prepared it ($TFDS_DATA_DIR or
       ~/tensorflow_datasets otherwise); for fashion_mnist, the folder of its four files.

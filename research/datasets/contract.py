@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from research.catalogues.catalogue import DataError as DataError
 
 Scale = tuple[np.ndarray, np.ndarray]
+IN_MEMORY = 2 * 2**30  # bytes of x; a larger part is streamed
 
 
 class Data(NamedTuple):
@@ -23,24 +25,37 @@ class Data(NamedTuple):
     classes: how many labels, outputs or tokens there are.
     scale: (mean, standard deviation), each [channels] float32, of the training images as
       they are stored; a net reads (x − mean) / deviation.
+    note: a line on what is not as one would expect; "" where all is.
     """
 
     x: np.ndarray
     y: np.ndarray
     classes: int
     scale: Scale | None = None
+    note: str = ""
+
+    @property
+    def length(self) -> int:
+        return len(self.y)
+
+    def read(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(x, y) of the examples of these numbers."""
+        return self.x[numbers], self.y[numbers]
 
 
 class Stream(NamedTuple):
     """Examples on disk, too large for memory.
 
     read: from example numbers [batch] to their (x, y), as in `Data`.
+    contents: a digest of what is on disk; "" where only reading examples tells.
     """
 
     length: int
     read: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
     classes: int
     scale: Scale | None = None
+    note: str = ""
+    contents: str = ""
 
 
 class Splits(NamedTuple):
@@ -80,14 +95,17 @@ class Dataset(NamedTuple):
     arguments: tuple[Any, ...] = ()
     mark: str = ""
 
-    def load(self) -> Data:
-        """The whole data set in one piece. Raises DataError."""
+    def load(self) -> Data | Stream:
+        """The whole data set in one piece, those to train on first. Raises DataError."""
         contents = self._read()
         whole = _joined(contents) if isinstance(contents, Splits) else contents
-        if whole is None:
-            raise DataError(f"{self.name} is too large for memory in one piece")
         check(self, whole, "all")
         return whole
+
+    def in_memory(self, count: int) -> bool:
+        """Whether so many examples are kept in memory; more are read when needed."""
+        inner = self.shape[:1] if self.stored == "int32" else self.shape
+        return count * math.prod(inner) * np.dtype(self.stored).itemsize <= IN_MEMORY
 
     def split(self) -> Splits:
         """The set's own split, or four fifths to train on and the rest. Raises DataError.
@@ -127,14 +145,49 @@ def _parted(data: Data) -> Splits:
     return Splits(train, test)
 
 
-def _joined(splits: Splits) -> Data | None:
-    """Both parts in one, those to train on first; None where they are not in memory."""
+def _joined(splits: Splits) -> Data | Stream:
+    """Both parts in one, those to train on first."""
     train, test = splits
-    if isinstance(train, Stream) or isinstance(test, Stream):
-        return None
-    return train._replace(
-        x=np.concatenate([train.x, test.x]), y=np.concatenate([train.y, test.y])
+    if isinstance(train, Data) and isinstance(test, Data):
+        return train._replace(
+            x=np.concatenate([train.x, test.x]),
+            y=np.concatenate([train.y, test.y]),
+            note=train.note or test.note,
+        )
+    count = train.length
+
+    def read(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        there = [np.flatnonzero(numbers < count), np.flatnonzero(numbers >= count)]
+        pieces = [
+            part.read(numbers[places] - first)
+            for part, places, first in zip(splits, there, (0, count), strict=True)
+            if len(places)
+        ]
+        order = np.argsort(np.concatenate(there))
+        x, y = (np.concatenate(arrays)[order] for arrays in zip(*pieces, strict=True))
+        return x, y
+
+    return Stream(
+        count + test.length,
+        read,
+        train.classes,
+        train.scale,
+        train.note or test.note,
+        fingerprint(splits),
     )
+
+
+def spread(length: int, count: int) -> np.ndarray:
+    """Numbers of at most `count` of so many examples: one of each of equal stretches.
+
+    Which one of its stretch is random, and always the same: at equal steps a set whose
+    labels come in turn would show few of them.
+    """
+    if count >= length:
+        return np.arange(length)
+    edges = np.arange(count + 1) * length // count
+    places = np.random.RandomState(0).random_sample(count)
+    return edges[:-1] + (places * np.diff(edges)).astype(np.int64)
 
 
 def check(dataset: Dataset, data: Data | Stream, part: str) -> None:
@@ -151,19 +204,42 @@ def check(dataset: Dataset, data: Data | Stream, part: str) -> None:
     check_batch(dataset, data.x, data.y, part)
 
 
-def check_batch(dataset: Dataset, x: np.ndarray, y: np.ndarray, part: str) -> None:
-    """The same for a batch of examples (x, y)."""
+def check_batch(
+    dataset: Dataset,
+    x: np.ndarray,
+    y: np.ndarray,
+    part: str,
+    numbers: np.ndarray | None = None,
+) -> None:
+    """The same for a batch of examples (x, y).
+
+    numbers: of the examples in their part, where they are not the first ones in order.
+    """
     check_form(dataset, x, y)
+
+    def every(good: np.ndarray, what: str) -> None:
+        if not good.all():
+            place, bad = int(np.argmin(good)), int(np.sum(~good))
+            first = place if numbers is None else int(numbers[place])
+            whole = f"{len(good)} do" if numbers is None else f"the {len(good)} read do"
+            raise DataError(
+                f"{dataset.name}: {part} example {first} {what} "
+                f"({bad} of {whole}); nothing was dropped or replaced"
+            )
+
     for values, what in ((x, "input"), (y, "target")):
         if values.dtype.kind == "f":
-            finite = np.all(np.isfinite(values.reshape(len(values), -1)), axis=1)
-            _all(finite, dataset, part, f"has NaN or infinity in its {what}")
+            flat = values.reshape(len(values), -1)
+            finite = np.all(np.isfinite(flat), axis=1)
+            every(finite, f"has NaN or infinity in its {what}")
+            small = np.all(np.abs(flat) <= np.finfo(np.float32).max, axis=1)
+            every(small, f"has a number too large for float32 in its {what}")
     allowed = f"outside 0 to {dataset.classes - 1}"
     if dataset.task == "tokens":
-        _all(_within(x, 0, dataset), dataset, part, f"has a token {allowed}")
-        _all(_within(y, -1, dataset), dataset, part, f"has a target {allowed}")
+        every(_within(x, 0, dataset), f"has a token {allowed}")
+        every(_within(y, -1, dataset), f"has a target {allowed}")
     elif dataset.task == "classes":
-        _all(_within(y[:, None], 0, dataset), dataset, part, f"has a label {allowed}")
+        every(_within(y[:, None], 0, dataset), f"has a label {allowed}")
 
 
 # What is taken for a type that is declared, in words and by NumPy's kinds and sizes.
@@ -200,28 +276,22 @@ def _within(values: np.ndarray, lowest: int, dataset: Dataset) -> np.ndarray:
     return np.all((values >= lowest) & (values < dataset.classes), axis=1)
 
 
-def _all(good: np.ndarray, dataset: Dataset, part: str, what: str) -> None:
-    if not good.all():
-        first, bad = int(np.argmin(good)), int(np.sum(~good))
-        raise DataError(
-            f"{dataset.name}: {part} example {first} {what} "
-            f"({bad} of {len(good)} do); nothing was dropped or replaced"
-        )
-
-
 def fingerprint(data: Data | Stream | Splits) -> str:
     """SHA-256 of the examples and labels, as 64 hexadecimal digits.
 
-    Of a Stream: of its length and of 64 examples from all over it.
+    Of a Stream: of its length and its contents' digest; where it has none, of 64
+    examples from all over it.
     """
     digest = hashlib.sha256()
     if isinstance(data, Splits):
         for part in data:
             digest.update(fingerprint(part).encode())
         return digest.hexdigest()
-    arrays = (data.x, data.y) if isinstance(data, Data) else _sample(data)
     if isinstance(data, Stream):
-        digest.update(str(data.length).encode())
+        digest.update(f"{data.length}{data.contents}".encode())
+        if data.contents:
+            return digest.hexdigest()
+    arrays = (data.x, data.y) if isinstance(data, Data) else _sample(data)
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)

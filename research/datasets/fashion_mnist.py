@@ -5,6 +5,7 @@ Nothing is downloaded: the files are there, or one line says how to get them.
 
 import gzip
 import hashlib
+import os
 import zlib
 from pathlib import Path
 
@@ -37,8 +38,8 @@ def load(folder: str | None = None) -> Splits:
     folder: where the four .gz files are, if not where Debian's package puts them.
     Raises DataError where a file is missing or is not the published one.
     """
-    place = FOLDER if folder is None else Path(folder)
-    missing = [name for name in FILES if not (place / f"{name}.gz").is_file()]
+    place = FOLDER if folder is None else Path(os.path.expanduser(folder))
+    missing = [name for name in FILES if not os.path.isfile(place / f"{name}.gz")]
     if missing:
         raise DataError(
             f"fashion_mnist: {place / missing[0]}.gz is missing; on Debian or Ubuntu "

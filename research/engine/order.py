@@ -1,10 +1,12 @@
 """What is asked of a training run, and the manifest that its folder keeps of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from research.datasets.record import differs
 from research.engine import console
 from research.learning import sharding
 from research.machine import host
@@ -55,15 +57,18 @@ def check(order: Order, path: Path) -> None:
         )
     for name, value in settings_of(order).items():
         old = before.settings.get(name)
-        if old != value:
+        if old != value and name != "data_dir":  # data are compared by what they are
             raise Refusal(
                 f"{path}: contains another run: its {name} is {_shown(old)}, not "
                 f"{_shown(value)}; choose another --out"
             )
 
 
-def prepare(order: Order, folder: Folder) -> None:
-    """Writes the folder's manifest, or compares: Refusal if it is another run's."""
+def prepare(order: Order, folder: Folder, data: Mapping[str, str]) -> None:
+    """Writes the folder's manifest, or compares: Refusal if it is another run's.
+
+    data: what is trained on, by name and contents.
+    """
     check(order, folder.path)
     environment = host.environment() | {"dtype": order.settings.get("dtype", "float32")}
     environment["matmul_precision"] = "default"
@@ -73,6 +78,7 @@ def prepare(order: Order, folder: Folder) -> None:
         settings=settings_of(order),
         code=provenance.code(order.module, map(str, order.settings.values())),
         environment=environment,
+        data=dict(data),
         mesh=str(order.mesh or sharding.Shape()),
         layout=LAYOUT,
     )
@@ -89,7 +95,14 @@ def _joined(
     """The manifest of a run that is begun or resumed. Raises Refusal."""
     if before is None:
         return fresh
+    other = differs(before.data, fresh.data)
+    if other and not order.accept:
+        raise Refusal(
+            f"{folder.path}: {other}; train on the data that it was begun with, use a "
+            "new --out, or --accept-changes"
+        )
     changes = manifests.differences(before, fresh.code, fresh.environment)
+    changes += [other] if other else []
     if changes and not order.accept:
         raise Refusal(
             f"{folder.path}: made with other code or on another machine: {changes[0]}; "
@@ -98,7 +111,9 @@ def _joined(
     joined, history = before, list(before.history)
     if changes:
         history.append(Event(accepted=changes))
-        joined = replace(joined, code=fresh.code, environment=fresh.environment)
+        joined = replace(
+            joined, code=fresh.code, environment=fresh.environment, data=fresh.data
+        )
     if before.mesh != fresh.mesh:  # the same run: what it computes is what it was
         history.append(Event(mesh=[str(before.mesh), str(fresh.mesh)]))
         joined = replace(joined, mesh=fresh.mesh)

@@ -3,12 +3,13 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from research.datasets.record import differs
 from research.engine import console
 from research.engine.signals import supervise
 from research.machine import host, precision, settings, start
@@ -20,6 +21,8 @@ from research.study import plan
 from research.study.declaration import Cell, Measured, Study, Unit
 from research.study.errors import Refusal
 from research.study.plan import grouped
+
+JOINED = ("code", "data")  # of a manifest: further cells add to them
 
 
 class RunSummary(NamedTuple):
@@ -227,6 +230,7 @@ def fresh_manifest(
     cells: Sequence[Cell],
     stamp: dict[str, Any],
     environment: dict[str, Any],
+    data: Mapping[str, str],
 ) -> Manifest:
     """The manifest of a folder in which there is nothing but these cells."""
     return Manifest(
@@ -234,6 +238,7 @@ def fresh_manifest(
         study=study.name,
         code=provenance.code(study.module, study.entries(cells)),
         environment=environment,
+        data=dict(data),
         cells=sorted(cell_id(study.name, cell, stamp["data"]) for cell in cells),
     )
 
@@ -243,12 +248,20 @@ def joined(
 ) -> Manifest:
     """The manifest of a folder with further cells.
 
-    Raises Refusal when code or environment have changed since, unless accepted; then
-    the manifest says what was accepted.
+    Raises Refusal when code, environment or the contents of a data set have changed
+    since, unless accepted; then the manifest says what was accepted.
     """
     if before is None:
         return fresh
     changes = manifest.differences(before, fresh.code, fresh.environment)
+    common = {n: digest for n, digest in before.data.items() if n in fresh.data}
+    other = differs(common, fresh.data)
+    if other and not accept:
+        raise Refusal(
+            f"{path}: {other} than it was begun with; use a new --out, or "
+            "--accept-changes"
+        )
+    changes += [other] if other else []
     if changes and not accept:
         more = f" (and {len(changes) - 2} more)" if len(changes) > 2 else ""
         raise Refusal(
@@ -259,7 +272,13 @@ def joined(
     if changes:
         history = [*before.history, Event(accepted=changes)]
         return replace(fresh, history=history, cells=cells)
-    return replace(before, code={**before.code, **fresh.code}, cells=cells)
+    return replace(
+        before,
+        code={**before.code, **fresh.code},
+        data={**before.data, **fresh.data},
+        data_dir=fresh.data_dir or before.data_dir,
+        cells=cells,
+    )
 
 
 def missing_ids(

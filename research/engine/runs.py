@@ -1,7 +1,7 @@
 """A study's run in its folder: what is missing is measured, and the manifest kept."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from research.store import folder as folders
 from research.store import manifest
 from research.store.folder import Folder
 from research.store.manifest import Event, Manifest
-from research.study import plan, widening
+from research.study import families, plan, widening
 from research.study.declaration import Cell, Study, Unit
 
 
@@ -20,7 +20,8 @@ class Request(NamedTuple):
 
     shard: "I/N", the share to run. retry: statuses of rows to be made again.
     accept: resume a folder that was begun by other code or elsewhere. widens: whether a
-    grid of which a best setting is at the edge is made wider.
+    grid of which a best setting is at the edge is made wider. data_dir: the folder that
+    prepared data lie in; "" for the standard one.
     """
 
     shard: str | None = None
@@ -28,6 +29,7 @@ class Request(NamedTuple):
     memory: int | None = None
     accept: bool = False
     widens: bool = False
+    data_dir: str = ""
 
 
 class Completed(NamedTuple):
@@ -108,13 +110,15 @@ def _further(
 
 def _ready(study: Study, cells: Sequence[Cell], request: Request) -> Ready:
     """How the cells are run here. Raises Refusal where that cannot be."""
-    units = plan.units(study, cells)
+    units = plan.units(study, cells, request.data_dir)
     runner.pin()
     environment = host.environment()
     memory = runner.budget(request.memory) // runner.workers(study)
     runner.check_fits(units, memory)
-    stamp = runner.make_stamp(data_hash(cells), environment)
-    fresh = runner.fresh_manifest(study, cells, stamp, environment)
+    data = data_of(cells, request.data_dir)
+    stamp = runner.make_stamp(next(iter(data.values()), "none"), environment)
+    fresh = runner.fresh_manifest(study, cells, stamp, environment, data)
+    fresh.data_dir = request.data_dir or None  # for `verify`; no part of any row
     return Ready(study, units, stamp, memory, fresh)
 
 
@@ -156,11 +160,14 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
     return Completed(folder, stamp, summary.seconds, summary.stopped, [])
 
 
-def data_hash(cells: Sequence[Cell]) -> str:
-    """The fingerprint of the data set that the cells are fed with, if any."""
-    name = cells[0].get("dataset")
-    if not isinstance(name, str):
-        return "none"
-    from research.datasets import find, fingerprint
+def data_of(cells: Sequence[Cell], data_dir: str) -> Mapping[str, str]:
+    """The record of the data set that the cells are fed with, if any; notes are said."""
+    if not isinstance(cells[0].get("dataset"), str):
+        return {}
+    from research.datasets.record import record
 
-    return fingerprint(find(name).load())
+    dataset = families.read_by(plan.placed(cells[:1], data_dir)[0])
+    whole = dataset.load()
+    if whole.note:
+        console.say(whole.note)
+    return record(dataset, whole)

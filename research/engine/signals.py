@@ -77,7 +77,7 @@ def listen() -> Listener:
 
 
 def _above_standard(descriptor: int) -> int:
-    """The same file at a number that is no standard stream's, of which one may be closed."""
+    """The same file at a number that is no standard stream's: these may be closed."""
     above = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
     os.close(descriptor)
     return above

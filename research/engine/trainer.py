@@ -88,7 +88,7 @@ def main(
 
         def begun() -> Folder:
             folder = held.enter_context(folders.held(out, reports.STUDY))
-            prepare(order, folder)
+            prepare(order, folder, work.source.data)
             return folder
 
         folder = processes.by_first(begun) or Folder(out)

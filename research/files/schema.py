@@ -17,8 +17,10 @@ class Malformed(ValueError):
     """Content that is not what its type says; one line names the field."""
 
 
-def decoded(content: bytes, type: type[T]) -> T:
+def decoded(content: bytes, type: type[T], strict: bool = True) -> T:
     """The value that JSON content stands for, as the type. Raises Malformed.
+
+    strict: a number that is written as a string is none.
 
     >>> from msgspec import Struct
     >>> class Point(Struct):
@@ -29,7 +31,7 @@ def decoded(content: bytes, type: type[T]) -> T:
     Traceback (most recent call last):
     research.files.schema.Malformed: x[1]: expected `int`, got `str`
     """
-    return _checked(msgspec.json.decode, content, type)
+    return _checked(msgspec.json.decode, content, type, strict)
 
 
 def converted(value: Any, type: type[T]) -> T:
@@ -37,9 +39,11 @@ def converted(value: Any, type: type[T]) -> T:
     return _checked(msgspec.convert, value, type)
 
 
-def _checked(read: Callable[..., T], value: Any, type: type[T]) -> T:
+def _checked(
+    read: Callable[..., T], value: Any, type: type[T], strict: bool = True
+) -> T:
     try:
-        return read(value, type=type)
+        return read(value, type=type, strict=strict)
     except RecursionError:
         raise Malformed("nested too deeply") from None
     except UnicodeDecodeError:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from research.datasets import Data, DataError, Dataset, Splits, Stream, find
+from research.datasets.contract import spread
 from research.learning.recipe import Recipe
 from research.learning.system import Batch
 
@@ -37,30 +38,30 @@ def dataset(recipe: Recipe) -> Dataset:
     return find(recipe.dataset, recipe.data_dir or None)
 
 
+# A data set is a key of caches: another folder, or version, is another one.
 @functools.lru_cache(maxsize=2)
-def _splits(name: str, data_dir: str) -> Splits:
-    return find(name, data_dir or None).split()
+def _splits(dataset: Dataset) -> Splits:
+    return dataset.split()
 
 
 def splits(recipe: Recipe) -> Splits:
     """The data set's training and test part, read once. Raises DataError."""
-    return _splits(recipe.dataset, recipe.data_dir)
+    return _splits(dataset(recipe))
 
 
 @functools.lru_cache(maxsize=2)
-def _on_device(name: str, data_dir: str) -> tuple[Batch, Batch]:
-    train, test = _splits(name, data_dir)
+def _on_device(dataset: Dataset) -> tuple[Batch, Batch]:
+    train, test = _splits(dataset)
     if isinstance(train, Stream):
-        raise DataError(f"{name} does not fit in memory; depthbench train reads it")
-    return jax.device_put((first(train), first(test)))
+        raise DataError(
+            f"{dataset.name} does not fit in memory; depthbench train reads it"
+        )
+    return jax.device_put((first(train), judged(test)))
 
 
 def batches(recipe: Recipe) -> tuple[Batch, Batch]:
-    """All training and all test examples, on the device. Raises DataError.
-
-    Of a test set that is too large for memory, the first EVALUATED.
-    """
-    return _on_device(recipe.dataset, recipe.data_dir)
+    """All training examples, and those to judge by, on the device. Raises DataError."""
+    return _on_device(dataset(recipe))
 
 
 def first(part: Data | Stream, count: int = EVALUATED) -> Batch:
@@ -68,6 +69,25 @@ def first(part: Data | Stream, count: int = EVALUATED) -> Batch:
     if isinstance(part, Stream):
         return batch_of(*part.read(np.arange(min(count, part.length))))
     return batch_of(part.x, part.y)
+
+
+def judged(test: Data | Stream) -> Batch:
+    """All examples of a test part; of one not in memory EVALUATED, from all over it."""
+    if isinstance(test, Stream):
+        return batch_of(*test.read(spread(test.length, EVALUATED)))
+    return batch_of(test.x, test.y)
+
+
+def notes(dataset: Dataset, parts: Splits) -> list[str]:
+    """A line on each thing about a set's parts that one would not expect."""
+    lines = [note for note in dict.fromkeys(part.note for part in parts) if note]
+    test = parts.test
+    if isinstance(test, Stream) and test.length > EVALUATED:
+        lines.append(
+            f"{dataset.name}: too large for memory, so judged by {EVALUATED:,} of its "
+            f"{test.length:,} test examples, one of each of as many equal stretches"
+        )
+    return lines
 
 
 def some(recipe: Recipe) -> Any:

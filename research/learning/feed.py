@@ -5,14 +5,15 @@ is stopped and resumed is fed the same.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.datasets import Stream
+from research.datasets import Splits, Stream
+from research.datasets.record import record
 from research.learning import examples, sharding, system
 from research.learning.recipe import Recipe
 from research.learning.system import Batch, Key, State
@@ -60,6 +61,8 @@ class Source(NamedTuple):
     test: [examples, …]. probe: what nets are probed on. Both are on the device.
     count: of the examples to train on, where there are so many.
     streamed: each run has to read its own.
+    data: what a run's folder records of them, as `differs` compares it on a resume.
+    notes: lines on what one would not expect of them.
     """
 
     feeds: Feeds
@@ -69,6 +72,8 @@ class Source(NamedTuple):
     probe: Batch
     count: int | None = None
     streamed: bool = False
+    data: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
 
 
 def source(recipe: Recipe, report_every: int, mesh: Any = None) -> Source:
@@ -76,17 +81,24 @@ def source(recipe: Recipe, report_every: int, mesh: Any = None) -> Source:
 
     mesh: each of its devices has all of the data that are in memory.
     """
-    train, test = examples.splits(recipe)
+    parts, dataset = examples.splits(recipe), examples.dataset(recipe)
+    made = _source(recipe, parts, report_every, mesh)
+    notes = tuple(examples.notes(dataset, parts))
+    return made._replace(data=record(dataset, parts), notes=notes)
+
+
+def _source(recipe: Recipe, parts: Splits, report_every: int, mesh: Any) -> Source:
+    train, test = parts
     if isinstance(train, Stream):
-        return _streamed(recipe, train, examples.first(test), report_every, mesh)
+        return _streamed(recipe, train, examples.judged(test), report_every, mesh)
     if mesh is None:
         data, tested = examples.batches(recipe)
         probe = jax.tree.map(lambda a: a[:PROBED], data)
     else:
         data = examples.first(train)
         some = {name: array[:PROBED] for name, array in data.items()}
-        parts = data, examples.first(test), some
-        data, tested, probe = sharding.put(parts, sharding.place(mesh))
+        whole = data, examples.judged(test), some
+        data, tested, probe = sharding.put(whole, sharding.place(mesh))
     feeds, following = drawn(recipe.batch), lambda state, count: data
     return Source(feeds, report_every, following, tested, probe, len(train.y))
 

@@ -27,8 +27,8 @@ from research.catalogues.normalizers import NORMALIZERS
 from research.catalogues.optimizers import OPTIMIZERS, Hyper, Optimizer, transformation
 from research.catalogues.optimizers import rate as rate_of
 from research.catalogues.schedules import SCHEDULES, Schedule
-from research.datasets import Dataset
-from research.datasets.images import cropped, flipped, normalised
+from research.datasets.images import cropped, flipped
+from research.datasets.reading import reader
 from research.learning import descent, examples, sharding
 from research.learning.descent import Learner
 from research.learning.recipe import Recipe
@@ -216,22 +216,11 @@ def parts(recipe: Recipe, weights: Member = UNIT) -> Components:
         loss=loss,
         optimizer=OPTIMIZERS[recipe.optimizer],
         schedule=SCHEDULES[recipe.schedule],
-        read=_reader(dataset, examples.splits(recipe).train.scale),
+        read=reader(dataset, examples.splits(recipe).train.scale),
         augment=_augmented(recipe.augment) if recipe.augment else None,
         dtype=DTYPES[recipe.dtype],
         accumulate=recipe.accumulate,
     )
-
-
-def _reader(dataset: Dataset, scale: Any) -> Callable[[jax.Array], jax.Array]:
-    """From examples as they are kept to what a net reads."""
-    if dataset.stored == "uint8":
-        return lambda x: normalised(x, scale)
-    if dataset.stored == "int32":
-        # A lookup has the product's bits forwards, but its gradient adds in another
-        # order: tokens become vectors here, where the net reads them, and not before.
-        return lambda x: jax.nn.one_hot(x, dataset.shape[-1], dtype=jnp.float32)
-    return lambda x: x
 
 
 def _augmented(names: tuple[str, ...]) -> Callable[[jax.Array, jax.Array], jax.Array]:

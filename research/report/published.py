@@ -115,7 +115,8 @@ def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     for path in (folder.path / "rows.csv", *folder.path.glob("*.svg")):
         write_atomically(target / path.name, regular.read(path))
-    manifest = replace(manifests.of(folder.path), cells=[])
+    # Where data lay says who ran it, and nothing about the rows.
+    manifest = replace(manifests.of(folder.path), cells=[], data_dir=None)
     write_atomically(target / "run.json", manifests.content(manifest))
     text = json.dumps(stamp, indent=1, sort_keys=True) + "\n"
     write_atomically(target / "stamp.json", text.encode())

@@ -13,14 +13,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from research.architectures import ARCHITECTURES, contract
 from research.architectures.contract import Settings, Variables, Weights, init
 from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.initializers import DRAWS, Rule
+from research.catalogues.losses import LOSSES
 from research.catalogues.normalizers import NORMALIZERS
-from research.datasets import DATASETS, Data
+from research.datasets import Data, Dataset, Stream, find
+from research.datasets.contract import spread
+from research.datasets.reading import reader
 from research.signal import probes
 from research.theory.activation import steepest, value_and_slope
 
@@ -31,6 +33,7 @@ class Program(NamedTuple):
     """The static settings: changing any of these recompiles.
 
     capacity: the number of layers that are drawn; any depth up to it can be run.
+    data_dir: where the data set is prepared; "" for where it usually is.
     """
 
     architecture: str
@@ -40,6 +43,12 @@ class Program(NamedTuple):
     capacity: int
     batch: int
     dataset: str
+    data_dir: str = ""
+
+    @property
+    def data(self) -> Dataset:
+        """The data set's declaration. Raises DataError."""
+        return find(self.dataset, self.data_dir or None)
 
 
 class Member(NamedTuple):
@@ -111,7 +120,7 @@ def build(program: Program, activation: Any, draw: str, rules: Member, depth: An
     weights = Weights(
         DRAWS[draw], rules.hidden.gains, ntk=True, first=rules.first.gains
     )
-    family, dataset = ARCHITECTURES[program.architecture], DATASETS[program.dataset]
+    family, dataset = ARCHITECTURES[program.architecture], program.data
     settings = Settings(
         width=program.width,
         depth=program.capacity,
@@ -120,6 +129,7 @@ def build(program: Program, activation: Any, draw: str, rules: Member, depth: An
         normalizer=NORMALIZERS[program.normalizer],
         outputs=family.outputs(dataset.shape, dataset.classes),
         active_depth=depth,
+        every_step=LOSSES[family.task(dataset.task)].every_step,
     )
     return family.build(settings)
 
@@ -131,17 +141,17 @@ def _repeats(program: Program) -> bool:
 @functools.cache
 def _compiled(program: Program, gradients_alone: bool = False):
     phis = tuple(ACTIVATIONS[name].phi for name in program.activations)
-    gives = ARCHITECTURES[program.architecture].gives
+    family = ARCHITECTURES[program.architecture]
+    asked = LOSSES[family.task(program.data.task)]
 
     def one(variables, x, y, rules, index, threshold, depth):
         def activation(z):
             return _one_of(phis, index, z)
 
         def loss(outputs):
-            if gives != "classes":  # the input again
+            if asked.name == "reconstruction":  # one sum: published rows have its bits
                 return jnp.mean(jnp.square(outputs - x.reshape(outputs.shape)))
-            losses = optax.softmax_cross_entropy_with_integer_labels(outputs, y)
-            return jnp.mean(losses)
+            return jnp.mean(asked.loss(outputs, {"inputs": x, "targets": y}))
 
         net = build(program, activation, "normal", rules, depth)
         depths = (depth,) if _repeats(program) else None
@@ -214,7 +224,7 @@ def _draw(program: Program, draw: str, seeds: range) -> Variables:
     Not one jitted program: the samplers are compiled by shape, and so serve every
     architecture; a program for each would take longer to compile than to run.
     """
-    zeros = jnp.zeros((program.batch, *DATASETS[program.dataset].shape), jnp.float32)
+    zeros = jnp.zeros((program.batch, *program.data.shape), jnp.float32)
     unit = Member(Rule(1.0, 1.0), Rule(1.0, 1.0))
     net = build(program, lambda z: z, draw, unit, program.capacity)
 
@@ -225,15 +235,26 @@ def _draw(program: Program, draw: str, seeds: range) -> Variables:
 
 
 @functools.cache
-def _data(name: str) -> Data:
-    return DATASETS[name].load()
+def _data(dataset: Dataset) -> Data | Stream:
+    return dataset.load()
+
+
+@functools.cache
+def mean_square(dataset: Dataset) -> float:
+    """E[x²] of what nets read, from up to 4,096 examples; 1 within what those can tell."""
+    data = _data(dataset)
+    x, _ = data.read(spread(data.length, 4096))
+    square = float(np.mean(np.square(reader(dataset, data.scale)(x), dtype=np.float64)))
+    return 1.0 if abs(square - 1) < 0.02 else square
 
 
 def _batches(program: Program, seeds: range) -> tuple[np.ndarray, np.ndarray]:
     """(x [seeds, batch, *shape], y [seeds, batch]): another batch for each seed."""
-    data = _data(program.dataset)
-    chosen = [
-        np.random.default_rng(seed).choice(len(data.y), program.batch, replace=False)
+    dataset = program.data
+    data = _data(dataset)
+    batches = [
+        data.read(np.random.default_rng(seed).choice(data.length, program.batch, False))
         for seed in seeds
     ]
-    return data.x[np.stack(chosen)], data.y[np.stack(chosen)]
+    x, y = (np.stack(arrays) for arrays in zip(*batches, strict=True))
+    return np.asarray(reader(dataset, data.scale)(x)), y

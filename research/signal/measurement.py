@@ -14,8 +14,8 @@ import numpy as np
 from research.architectures import ARCHITECTURES
 from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.initializers import INITIALIZERS, NoCriticalPoint, Rule
-from research.datasets import DATASETS
-from research.signal import profiles
+from research.datasets import Dataset, find
+from research.signal import ensembles, profiles
 from research.signal.ensembles import Member, Program, signals
 from research.signal.measured import Measured
 from research.signal.probes import Signal
@@ -94,6 +94,7 @@ def program_of(
     """The compiled program that serves these settings and others like them."""
     names = ("architecture", "normalizer", "width", "batch", "dataset")
     fields = {name: settings[name] for name in names}
+    fields["data_dir"] = settings.get("data_dir", "")
     return Program(activations=activations, capacity=capacity, **fields)
 
 
@@ -257,7 +258,8 @@ def theory_of(settings: CellSettings, member: Member):
     values: dict[str, Any] = dict.fromkeys(THEORY)
     family = ARCHITECTURES[settings["architecture"]]
     activation = ACTIVATIONS[settings["activation"]]
-    width, shape = settings["width"], DATASETS[settings["dataset"]].shape
+    dataset = find(settings["dataset"], settings.get("data_dir") or None)
+    width = settings["width"]
     sigma_w2, sigma_b2 = member.hidden(width, width)
     depth, normalizer = settings["depth"], settings["normalizer"]
     reason = _no_theory(settings)
@@ -269,7 +271,7 @@ def theory_of(settings: CellSettings, member: Member):
         settings["activation"],
         float(sigma_w2),
         float(sigma_b2),
-        float(sum(member.first(family.inputs(shape), width))),
+        _first_length(member.first(family.inputs(dataset.shape), width), dataset),
         depth,
         normalizer,
         branch,
@@ -288,6 +290,13 @@ def theory_of(settings: CellSettings, member: Member):
     if values["log10_ratio_theory"] is not None:
         values["verdict_theory"] = profiles.verdict(values["log10_ratio_theory"])
     return values, line
+
+
+def _first_length(variances: Any, dataset: Dataset) -> float:
+    """q of the first layer, σ_w² E[x²] + σ_b², as of examples of the data set."""
+    sigma_w2, sigma_b2 = variances
+    square = ensembles.mean_square(dataset)
+    return float(sum(variances)) if square == 1 else float(sigma_w2 * square + sigma_b2)
 
 
 def _no_theory(settings: CellSettings) -> str | None:

@@ -44,7 +44,8 @@ class Manifest(
 ):
     """cells: the ids of all that were asked for. code: hashes, by what was hashed.
 
-    settings, layout, mesh, data: of a training run alone.
+    data: the data sets' fingerprints, by name. data_dir: where a study's lay.
+    settings, layout, mesh: of a training run alone.
     """
 
     schema: int
@@ -56,7 +57,8 @@ class Manifest(
     settings: dict[str, Scalar | list[Scalar]] = {}
     layout: int | None = None
     mesh: str | None = None
-    data: dict[str, Scalar] = {}
+    data: dict[str, str] = {}
+    data_dir: str | None = None
 
 
 class Reading(NamedTuple):

@@ -22,8 +22,11 @@ def name(step: int) -> str:
 
 
 def run_id(settings: Mapping[str, Any]) -> str:
-    """What tells the reports of one training from those of all others."""
-    return digest(settings)[:16]
+    """What tells the reports of one training from those of all others.
+
+    Where its data lie is no part of it: they may be moved meanwhile.
+    """
+    return digest({n: v for n, v in settings.items() if n != "data_dir"})[:16]
 
 
 def save(folder: Folder, run: str, step: int, arrays: dict[str, np.ndarray]) -> None:

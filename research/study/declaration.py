@@ -41,6 +41,8 @@ class Unit(NamedTuple):
     study: the name of the study that measures them.
     shared: what measuring them has to know of the run's other cells.
     program: units of equal program share what is compiled.
+    data_dir: the folder that prepared data lie in, no part of what cells are; "" for the
+      standard one.
     """
 
     study: str
@@ -48,6 +50,7 @@ class Unit(NamedTuple):
     shared: Shared
     program: Hashable
     cost: Cost
+    data_dir: str = ""
 
 
 def fixed(

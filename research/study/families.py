@@ -27,11 +27,16 @@ def cost(cell: Mapping[str, Any], capacity: int) -> NetworkCost:
     """
     family, width = ARCHITECTURES[cell["architecture"]], cell["width"]
     kernels, states = family.kernels, cell["batch"] * width
-    dataset = find(cell["dataset"], cell.get("data_dir") or None)
+    dataset = read_by(cell)
     states *= math.prod(dataset.shape[: family.space])
     layer = kernels * (width * width + width) + states
     seconds = 1.6e-5 + kernels * 4 * states * width / 1.2e10 + states * 6e-9
     return NetworkCost(2 * (4 * layer * (capacity + 1) + 2**20), seconds)
+
+
+def read_by(cell: Mapping[str, Any]) -> Dataset:
+    """The data set of a cell. Raises UnknownName, DataError."""
+    return find(str(cell.get("dataset", "digits")), cell.get("data_dir") or None)
 
 
 def fit(
@@ -57,7 +62,8 @@ def fit(
         ]
         bad = list(filter(None, reasons))
         if not good:
-            raise Refusal(f"--architecture {bad[0]}")
+            why = bad[0] if bad[0].startswith(str(name)) else f"{name}: {bad[0]}"
+            raise Refusal(f"--architecture {why}")
         if bad:
             lines.append(f"skipped {len(bad)} of {len(candidates)} cells: {bad[0]}")
         buildable += good
@@ -84,15 +90,15 @@ def _published(family: Family, cells: Sequence[Cell]) -> dict[str, Sequence]:
         values["width"] = [min(family.width, max(_width(c) or 0 for c in cells))]
     if family.normalizers and len({cell.get("normalizer") for cell in cells}) == 1:
         values["normalizer"] = [family.published_normalizer]
-    wanted = str(cells[0].get("dataset", "digits"))
-    if side(family, DATASETS[wanted].shape) < family.smallest:
+    wanted = read_by(cells[0])
+    if side(family, wanted.shape) < family.smallest:
         larger = [
             name
             for name, dataset in DATASETS.items()
-            if dataset.enlarges == wanted
+            if dataset.enlarges == wanted.name
             and side(family, dataset.shape) >= family.smallest
         ]
-        values["dataset"] = larger[:1] or [wanted]
+        values["dataset"] = larger[:1] or [wanted.name]
     return values
 
 
@@ -138,6 +144,17 @@ def _unreadable(family: Family, dataset: Dataset) -> str | None:
     return None
 
 
+def _too_few(cell: Cell, dataset: Dataset) -> str | None:
+    """Why a batch cannot be drawn from the data set; None if it can."""
+    batch = int(cell.get("batch") or 1)
+    if dataset.sizes and batch > sum(dataset.sizes):
+        return (
+            f"{cell['architecture']} on {dataset.name}: {sum(dataset.sizes)} examples "
+            f"are fewer than a batch of {batch}"
+        )
+    return None
+
+
 def _width(cell: Cell) -> int | None:
     width = cell.get("width")
     return None if width is None else int(width)
@@ -152,9 +169,9 @@ def side(family: Family, shape: Sequence[int]) -> int:
 
 def _why_not(cell: Cell, shape: Callable | None) -> str | None:
     family = ARCHITECTURES[str(cell["architecture"])]
-    dataset = DATASETS[str(cell.get("dataset", "digits"))]
+    dataset = read_by(cell)
     normalizer = str(cell.get("normalizer", family.published_normalizer))
-    why = None if shape else _unreadable(family, dataset)
+    why = None if shape else untrainable(family, dataset) or _too_few(cell, dataset)
     why = why or unbiased(family, normalizer, [cell.get("sigma_b2")])
     return why or family.refuses(
         int(cell["depth"] or 0),

@@ -9,8 +9,11 @@ from research.study.declaration import Cell, Measured, Study, Unit
 from research.study.studies import studies
 
 
-def units(study: Study, cells: Sequence[Cell]) -> list[Unit]:
-    """The units of a run, in the order in which they are to be begun."""
+def units(study: Study, cells: Sequence[Cell], data_dir: str = "") -> list[Unit]:
+    """The units of a run, in the order in which they are to be begun.
+
+    data_dir: the folder that prepared data lie in.
+    """
     plan = study.plan
     program = plan.program or plan.group or (lambda cell: None)
     alike = grouped(cells, program)
@@ -20,9 +23,16 @@ def units(study: Study, cells: Sequence[Cell]) -> list[Unit]:
     planned = []
     for part in parts:
         key = program(part[0])
-        cost = plan.cost(part, shared[key])
-        planned.append(Unit(study.name, tuple(part), shared[key], key, cost))
+        cost = plan.cost(placed(part, data_dir), shared[key])
+        unit = Unit(study.name, tuple(part), shared[key], key, cost, data_dir)
+        planned.append(unit)
     return sorted(planned, key=plan.priority) if plan.priority else planned
+
+
+def placed(cells: Sequence[Cell], data_dir: str) -> list[Cell]:
+    """The cells, each with the folder that its data lie in, where one is named."""
+    more: Cell = {"data_dir": data_dir} if data_dir else {}
+    return [{**cell, **more} for cell in cells]
 
 
 def grouped(
@@ -68,7 +78,7 @@ def measure(unit: Unit, memory: int) -> Sequence[Measured]:
     measured by any process that has the same code.
     """
     function = resolve(studies()[unit.study].measure)
-    return function(unit.cells, unit.shared, memory)
+    return function(placed(unit.cells, unit.data_dir), unit.shared, memory)
 
 
 def resolve(name: str) -> Any:

@@ -17,7 +17,6 @@ from research.catalogues.catalogue import UnknownName
 from research.cli.main import main
 from research.datasets import (
     DATASETS,
-    FLOAT_CLASSES,
     Data,
     DataError,
     Dataset,
@@ -412,13 +411,14 @@ def test_damaged_data_end_a_command_with_one_line(monkeypatch, capsys, tmp_path)
     assert stderr.count("\n") == 1 and "digits: all example 3 has NaN" in stderr
 
 
-def test_a_stream_is_not_loaded_in_one_piece(monkeypatch):
-    stream = Stream(3, lambda numbers: (numbers, numbers), 2)
+def test_streams_in_one_piece_are_a_stream(monkeypatch):
+    train = Stream(3, lambda numbers: (10 + numbers, numbers), 2)
+    test = Stream(2, lambda numbers: (20 + numbers, numbers), 2)
     entry = Dataset("big", "digits:load", (2,), 2, "a test")
-    monkeypatch.setattr(digits, "load", lambda: Splits(stream, stream))
-    assert entry.split() == Splits(stream, stream)
-    with pytest.raises(DataError, match="big is too large for memory"):
-        entry.load()
+    monkeypatch.setattr(digits, "load", lambda: Splits(train, test))
+    assert entry.split() == Splits(train, test)
+    x, y = entry.load().read(np.array([4, 0, 3, 2, 0]))
+    assert x.tolist() == [21, 10, 20, 12, 10] and y.tolist() == [1, 0, 0, 2, 0]
 
 
 # Names
@@ -431,22 +431,11 @@ def test_every_name_is_found():
         find("digit")
 
 
-def test_studies_of_random_nets_read_labelled_floats_alone():
-    assert {"digits", "mnist1d", "parity"} <= set(FLOAT_CLASSES)
-    with pytest.raises(
-        UnknownName, match=r"'adding' .*numbers as targets.*allowed: digits"
-    ):
-        FLOAT_CLASSES["adding"]
-    with pytest.raises(UnknownName, match="'fashion_mnist' has uint8 inputs"):
-        FLOAT_CLASSES["fashion_mnist"]
-    with pytest.raises(UnknownName, match="did you mean digits"):
-        FLOAT_CLASSES["digit"]
-
-
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--dataset", "stdlib"], "'stdlib' has int32 inputs and tokens as targets"),
+        (["--dataset", "stdlib"], "mlp: stdlib needs the next token, which mlp does"),
+        (["--dataset", "two_spirals", "--batch", "999"], "386 examples are fewer than"),
         (["--dataset", "mnist1d", "--architecture", "lenet5"], "lenet5 reads images"),
         (["--dataset", "two_spirals", "--architecture", "vit"], "vit reads images"),
     ],

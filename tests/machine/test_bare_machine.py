@@ -20,7 +20,7 @@ THERE |= {"msgspec"}
 # What says in one line that it needs more: an import in a function, or by `lazy`.
 ALLOWED = {
     "research.datasets.mnist1d": {"mnist1d"},
-    "research.datasets.tfds": {"tensorflow_datasets"},
+    "research.datasets.tfds_examples": {"tensorflow_datasets"},
     "experiments.training.digits": {"sklearn"},
 }
 

@@ -123,15 +123,16 @@ def check(arguments: list[str]) -> None:
     except SystemExit as status:  # --help
         assert not status.code
         return
-    if name == "run":
-        run.check(options.study, options)
-    elif name == "train":
-        try:
+    try:
+        if name == "run":
+            run.check(options.study, options)
+        elif name == "train":
             train.check(options)
-        except DataError:  # a set that would have to be prepared first
-            assert options.dataset.startswith("tfds:")
+    except DataError:  # a set that would have to be prepared first
+        assert options.dataset.startswith("tfds:")
+    if name == "train":
         train.processes(options)
-    elif name == "theory":
+    if name == "theory":
         assert options.activation in ACTIVATIONS
 
 

@@ -262,7 +262,7 @@ def test_nothing_of_ours_is_imported_by_a_name_that_is_put_together():
         "research/study/plan.py",
         "research/architectures/family.py",
         "research/datasets/contract.py",
-        "research/datasets/tfds.py",
+        "research/datasets/tfds_examples.py",
         "experiments/training/digits.py",  # scikit-learn's modules
     }
     paths = set()

@@ -5,8 +5,6 @@ import pytest
 from experiments.training import (
     pairs,
 )
-from research.catalogues.catalogue import Mistake
-from research.datasets import DataError
 from research.study import claims
 
 
@@ -82,13 +80,3 @@ def test_that_a_net_is_no_worse_does_not_wait_for_it():
     assert doubt(worse) == claims.UNFINISHED
     assert doubt({**worse, "gap": 0.05}) == ""
     assert doubt({**worse, "gap": 0.05, "rate_at_edge": True}) == claims.EDGE
-
-
-def test_data_sets_that_studies_take():
-    axis = pairs.dataset()
-    assert axis.parse("--dataset", "fashion_mnist") == ("fashion_mnist",)
-    for name, why in (("adding", "asks for numbers"), ("digit", "did you mean digits")):
-        with pytest.raises(Mistake, match=why):
-            axis.parse("--dataset", name)
-    with pytest.raises(DataError, match="not prepared"):
-        axis.parse("--dataset", "tfds:no_such_set")

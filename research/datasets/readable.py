@@ -1,0 +1,69 @@
+"""The axis of a study that names a data set: the catalogue's, and TensorFlow Datasets'."""
+
+from collections.abc import Callable
+
+from research.catalogues.axes import Axis
+from research.catalogues.catalogue import Catalogue, UnknownName
+from research.datasets import DATASETS, Dataset, find
+from research.datasets.contract import IN_MEMORY
+
+Refuses = Callable[[Dataset], str]  # why a study cannot use it; "" where it can
+
+
+class Readable(Catalogue[Dataset]):
+    """The data sets that a study can use, as far as their declarations tell.
+
+    Listed are those of the catalogue; tfds:NAME is looked for when it is asked for.
+    """
+
+    def __init__(self, refuses: Refuses, data_dir: str | None = None) -> None:
+        usable = [one for one in DATASETS.values() if not refuses(one)]
+        super().__init__("dataset", usable)
+        self._refuses, self._data_dir = refuses, data_dir
+
+    def __getitem__(self, name: str) -> Dataset:
+        dataset = find(name, self._data_dir)
+        why = self._refuses(dataset)
+        if why:
+            allowed = ", ".join(self)
+            raise UnknownName(
+                f"dataset {dataset.name!r} {why} (allowed: {allowed}; or tfds:NAME)"
+            )
+        return dataset
+
+    def below(self, data_dir: str) -> "Readable":
+        """The same, where prepared data lie in this folder."""
+        return Readable(self._refuses, data_dir)
+
+
+def axis(refuses: Refuses, help: str = "the data set") -> Axis:
+    """One data set, the digits unless another is typed."""
+    known = Readable(refuses)
+    # Text: a name such as tfds:mnist#train,test has a comma.
+    return Axis(f"{help}; or tfds:NAME", ("digits",), known, kind="text", single=True)
+
+
+def any_task(dataset: Dataset) -> str:
+    return ""
+
+
+def too_large(dataset: Dataset) -> str:
+    """Why a study that keeps all examples in memory cannot use a data set."""
+    if all(map(dataset.in_memory, dataset.sizes or ())):
+        return ""
+    return (
+        f"has more than {IN_MEMORY / 2**30:g} GiB to learn or to judge by; depthbench "
+        "train reads it from disk"
+    )
+
+
+def trained(dataset: Dataset) -> str:
+    """Of a study that trains nets on any task."""
+    return too_large(dataset)
+
+
+def classified(dataset: Dataset) -> str:
+    """Of a study that trains classifiers."""
+    if dataset.task != "classes":
+        return f"asks for {dataset.task}; this study asks for classes"
+    return too_large(dataset)
