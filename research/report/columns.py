@@ -39,7 +39,10 @@ def fit(table: Table, width: int) -> Fit:
         if not places or sum(least[p] + GAP for p in (*places, place)) - GAP <= room:
             places.append(place)
     places.sort()
-    natural = [max(map(_longest_line, entries[place])) for place in places]
+    natural = [
+        max(cells.cell_len(table.headers[place]), *map(_longest_line, entries[place]))
+        for place in places
+    ]
     widths = shared([least[p] for p in places], natural, room - GAP * (len(places) - 1))
     shown = [table.headers[place] for place in places]
     headers = [folded(h, w) for h, w in zip(shown, widths, strict=True)]

@@ -130,6 +130,9 @@ def check(arguments: list[str]) -> None:
             train.check(options)
     except DataError:  # a set that would have to be prepared first
         assert options.dataset.startswith("tfds:")
+    except Refusal as error:  # and its folder made
+        if not re.fullmatch(r"--data-dir \S+: no such folder", str(error)):
+            raise
     if name == "train":
         train.processes(options)
     if name == "theory":
