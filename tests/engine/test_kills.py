@@ -262,6 +262,34 @@ def test_nothing_is_lost_and_the_bits_are_the_same(what, by, moment, whole, tmp_
         assert step_in("stopped at", heard) == newest
 
 
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("what", ["run", "training", "checkpoints"])
+def test_fifty_kills_at_random_moments_lose_nothing(what, whole, tmp_path):
+    """Of one folder or the next, as often as one has ended; told how many of each."""
+    work, reference, chance = WORKS[what], whole(what), random.Random(50)
+    began = time.monotonic()
+    finish(what, tmp_path / "timed")
+    lasts, folders, ended_before = time.monotonic() - began, 0, 0
+    folder = tmp_path / "killed-0"
+    for _ in range(50):
+        (process,) = start(what, folder)
+        time.sleep(chance.uniform(0.0, lasts))
+        process.kill()
+        ((status, stderr),) = ended([process])
+        assert "Traceback" not in stderr and "damaged" not in stderr, stderr
+        if status == 0:
+            ended_before += 1
+            assert work.result(folder) == work.result(reference)
+            folders += 1
+            folder = tmp_path / f"killed-{folders}"
+    finish(what, folder)
+    assert work.result(folder) == work.result(reference)
+    assert not [*folder.rglob("*.tmp"), *folder.glob(work.half)]
+    print(
+        f"{what}: {50 - ended_before} killed, {ended_before} had ended, {folders + 1}"
+    )
+
+
 def test_two_processes_are_one_run(whole, tmp_path):
     assert main([*SPLIT, "--out", str(tmp_path / "one")]) == 0
     alike(curves(whole("processes")), curves(tmp_path / "one"))
