@@ -214,3 +214,16 @@ def test_changed_code_is_seen_where_the_manifest_is_gone(once, tmp_path, capsys)
     (out / "run.json").unlink()
     more = "--depth 2".split()
     assert "has changed" in refused(capsys, "run", out, *more)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_another_training_is_not_gone_on_with(once, tmp_path, capsys):
+    from tests import forged
+
+    whole = made(once, "training")
+    out = shutil.copytree(whole, tmp_path / "run")
+    forged.resealed(out / "checkpoints/40/seal.json", metadata={"run": "0" * 16})
+    capsys.readouterr()
+    assert main([*KINDS["training"].command, "--out", str(out)]) == 0
+    assert "checkpoint 40 is damaged: it is of another run" in capsys.readouterr().err
+    assert (out / "curves.csv").read_bytes() == (whole / "curves.csv").read_bytes()
