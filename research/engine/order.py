@@ -59,7 +59,7 @@ def check(order: Order, path: Path) -> None:
         old = before.settings.get(name)
         if old != value and name != "data_dir":  # data are compared by what they are
             raise Refusal(
-                f"{path}: contains another run: its {name} is {_shown(old)}, not "
+                f"{path}: contains another run: its {name} is {_shown(old)}, here it is "
                 f"{_shown(value)}; choose another --out"
             )
 

@@ -79,10 +79,10 @@ def lost(number: int, count: int, why: str = "it has ended") -> str:
 
 
 class Keeper:
-    """The checkpoints of a run, whatever its mesh and processes."""
+    """The checkpoints of a run, whatever its mesh and processes. run: its id."""
 
-    def __init__(self, store: checkpoints.Store, spread: bool):
-        self._store, self._spread = store, spread
+    def __init__(self, store: checkpoints.Store, spread: bool, run: str):
+        self._store, self._spread, self._run = store, spread, {"run": run}
 
     def restore(self, like: Any, below: int) -> tuple[int, Any]:
         """(step, state) of the newest whole checkpoint, placed as `like`; or (-1, like).
@@ -101,7 +101,7 @@ class Keeper:
         return step, sharding.as_placed(sharding.whole(state), like)
 
     def _read(self, like: Any, below: int) -> tuple[int, Any] | None:
-        restored = self._store.restore(like, below)
+        restored = self._store.restore(like, below, self._run)
         for line in self._store.damaged:
             console.say(line)
         return None if restored is None else (restored.step, restored.state)
@@ -112,11 +112,11 @@ class Keeper:
 
     def begin(self, step: int, state: Any) -> None:
         """Begins a save, in all processes at once, which continue meanwhile."""
-        self._store.begin(step, state, {})
+        self._store.begin(step, state, self._run)
 
     def save(self, step: int, state: Any) -> None:
         """Saves, in all processes at once. Raises NotSaved."""
-        self._store.save(step, state, {})
+        self._store.save(step, state, self._run)
 
 
 def _on_host(leaf: Any) -> Any:
@@ -127,7 +127,12 @@ def _on_host(leaf: Any) -> Any:
 
 
 @contextlib.contextmanager
-def keeper(folder: Path, seconds: float, spread: bool) -> Iterator[Keeper]:
-    """The checkpoints of a folder. spread: the state is split over a mesh."""
+def keeper(
+    folder: Path, seconds: float, spread: bool, run: str = ""
+) -> Iterator[Keeper]:
+    """The checkpoints of a folder. spread: the state is split over a mesh.
+
+    run: what tells them from another run's, which are not restored.
+    """
     with checkpoints.open(folder, seconds) as store:
-        yield Keeper(store, spread)
+        yield Keeper(store, spread, run)

@@ -133,7 +133,10 @@ def train(
         try:
             keeper = stack.enter_context(
                 processes.keeper(
-                    folder.checkpoints, order.checkpoint_seconds, order.mesh is not None
+                    folder.checkpoints,
+                    order.checkpoint_seconds,
+                    order.mesh is not None,
+                    reports.run_id(settings_of(order)),
                 )
             )
             steps = order.steps if sharding.leads() else 0

@@ -25,7 +25,7 @@ import operator
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -207,10 +207,15 @@ class Store:
                 if pending.done():
                     self._pending = None
 
-    def restore(self, like: Any, below: float = math.inf) -> Restored | None:
+    def restore(
+        self,
+        like: Any,
+        below: float = math.inf,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Restored | None:
         """The newest checkpoint that is whole, or None; damaged ones are put aside.
 
-        below: one of a smaller step.
+        below: one of a smaller step. metadata: that it was saved with; None for any.
         like: a pytree of arrays, or of jax.ShapeDtypeStruct with or without shardings;
         in several processes of arrays as they are to be placed.
         `damaged` here and of the result has a sentence on each that was skipped.
@@ -223,6 +228,8 @@ class Store:
             path = self.folder / str(step)
             try:
                 leaves, seal = restoring.leaves(path, named)
+                if metadata is not None and seal.metadata != metadata:
+                    raise restoring.Agreed("it is of another run")
             except (Mismatch, MemoryError):
                 raise
             except Exception as error:  # Orbax may raise anything

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from research.study.errors import DISK, Refusal
 
-TEMPORARY = re.compile(r"\..+\.\d+\.tmp")  # a killed process leaves it behind
+TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")  # a killed process leaves it behind
+
+
+def temporary_of(name: str) -> str:
+    """The name of the file that one of this name was to become; "" where none was."""
+    match = TEMPORARY.fullmatch(name)
+    return match[1] if match else ""
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -29,6 +29,7 @@ from research.study.errors import LATER, Refusal
 
 PARTS = ("cells", "reports", "checkpoints", "quarantine")
 LOCK = re.compile(r"\.lock(-[\w.-]+)?")
+HOLDER = re.compile(rb"\d{0,20}")  # what a lock's file has: the number of a process
 STAMP = "stamp.json"  # committed rows have one
 
 
@@ -65,23 +66,25 @@ def _check_free(path: Path, study: str) -> None:
         _check_writable(_nearest(path), path)
         return
     if not path.is_dir():
-        raise Refusal(f"--out {path}: is a file, not a folder")
+        kind = "a file, not a folder" if path.exists() else "a link to nothing"
+        raise Refusal(f"--out {path}: is {kind}")
     _check_writable(path, path)
     names = sorted(os.listdir(path))
-    _check_links(path, names)
     before = manifest.read(path).manifest
     if before is None:
-        foreign = [name for name in names if not _left_by_a_start(name)]
+        foreign = [name for name in names if not _left_by_a_start(path / name)]
         if foreign:
             raise Refusal(
                 f"--out {path}: holds other files, such as {foreign[0]}; choose a new or "
                 "empty folder"
             )
-    elif before.study != study:
+        return
+    _check_links(path, names)
+    if before.study != study:
         raise Refusal(
             f"--out {path}: contains {before.study}, not {study}; choose another --out"
         )
-    elif STAMP in names:
+    if STAMP in names:
         raise Refusal(f"--out {path}: contains committed rows; choose another --out")
 
 
@@ -89,7 +92,8 @@ def _nearest(path: Path) -> Path:
     """The nearest folder above that is there. Raises Refusal where it is none."""
     above = next(p for p in path.absolute().parents if os.path.lexists(p))
     if not above.is_dir():
-        raise Refusal(f"--out {path}: {above} is a file, not a folder")
+        kind = "a file, not a folder" if above.exists() else "a link to nothing"
+        raise Refusal(f"--out {path}: {above} is {kind}")
     return above
 
 
@@ -111,9 +115,18 @@ def _check_links(path: Path, names: list[str]) -> None:
             )
 
 
-def _left_by_a_start(name: str) -> bool:
-    """Whether a run that was killed at its start leaves a file of this name."""
-    return bool(LOCK.fullmatch(name) or atomic.TEMPORARY.fullmatch(name))
+def _left_by_a_start(path: Path) -> bool:
+    """Whether a run that was killed at its start leaves such a file. Raises OSError.
+
+    A lock has the number of a process, or nothing: what says more is another's.
+    """
+    try:
+        if atomic.temporary_of(path.name) in manifest.NAMES:
+            return not regular.kind_of(path)
+        lock = LOCK.fullmatch(path.name) and not regular.kind_of(path)
+        return bool(lock) and HOLDER.fullmatch(regular.read(path)) is not None
+    except FileNotFoundError:  # another run, which starts just now, has renamed it
+        return True
 
 
 def existing(path: Path) -> tuple[Folder, Manifest, list[str]]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from research.files import regular, sealed
+from research.files import regular, schema, sealed
 from research.files.schema import Malformed, Scalar
 from research.machine import host
 from research.store import atomic
@@ -19,6 +19,8 @@ from research.study.errors import Refusal
 SCHEMA = 3  # of run.json; 1 had the hashes of whole files, 2 no checksum
 NAMES = ("run.json", ".run.json")
 MISSING = "it is missing"
+FOREIGN = "is not depthbench's"
+VERSION = "is of another version of depthbench, which can go on with it"
 # What decides bits: a change of any of these is a change of the rows.
 DECIDING = ("python", *host.LIBRARIES, "platform", "device", "xla_flags", "settings")
 
@@ -85,9 +87,8 @@ def read(folder: Path) -> Reading:
         return Reading(None, {})
     if not whole:
         (why, *_) = (text for text in damaged.values() if text != MISSING)
-        raise Refusal(
-            f"{folder / NAMES[0]}: damaged: {why}; move it away or choose another folder"
-        )
+        state = "" if why in (FOREIGN, VERSION) else "damaged: "
+        raise Refusal(f"{folder / NAMES[0]}: {state}{why}; choose another folder")
     if damaged.get(NAMES[1]) == MISSING:  # committed rows have but one
         del damaged[NAMES[1]]
     return Reading(whole[0], damaged)
@@ -104,10 +105,13 @@ def of(folder: Path) -> Manifest:
 
 
 def _opened(content: bytes) -> Manifest:
-    manifest = sealed.opened(content, Manifest)
-    if manifest.schema != SCHEMA:
-        raise Malformed("it is of another version of depthbench")
-    return manifest
+    body = schema.decoded(content, dict[str, Any])
+    if "checksum" not in body:
+        earlier = {"schema", "study", "code"} <= body.keys()
+        raise Malformed(VERSION if earlier else FOREIGN)
+    if sealed.opened(content, dict[str, Any]).get("schema") != SCHEMA:
+        raise Malformed(VERSION)
+    return sealed.opened(content, Manifest)
 
 
 def content(manifest: Manifest) -> bytes:

@@ -328,6 +328,15 @@ def test_when_all_are_damaged_there_is_none(store):
     assert same(store.restore(state_of(0)).state, state_of(5))
 
 
+def test_a_checkpoint_of_another_run_is_put_aside(store):
+    store.save(1, state_of(1), {"run": "a"})
+    store.save(2, state_of(2), {"run": "b"})
+    restored = store.restore(state_of(0), metadata={"run": "a"})
+    assert restored.step == 1
+    assert restored.damaged == ["checkpoint 2 is damaged: it is of another run"]
+    assert (store.folder / "quarantine" / "2").is_dir()
+
+
 def test_a_seal_of_another_step_is_not_believed(store):
     store.save(1, state_of(1), {})
     shutil.copytree(store.folder / "1", store.folder / "3")

@@ -1,5 +1,6 @@
 """Whose a folder is: what is not a run's own is neither read, written nor followed."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -25,6 +26,10 @@ STRANGERS = {
     "a lock and more": {".lock": b"12", "thesis.tex": b"mine"},
     "hidden": {".git/config": b"[core]"},
     "a quarantine": {"quarantine/covid.csv": b"1"},
+    "a lock of another's": {".lock": b"thesis.tex is open"},
+    "a lock with a name": {".lock-1-of-2": b"mine"},
+    "a temporary file": {".thesis.tex.12.tmp": b"mine"},
+    "a file as reports": {"reports": b"mine"},
 }
 
 
@@ -74,7 +79,11 @@ def test_a_strangers_folder_is_left_as_it_is(kind, name, tmp_path, capsys, no_wo
         (out / file).write_bytes(content)
     before = tree(tmp_path)
     text = refused(capsys, kind, out)
-    assert ("damaged" if "run.json" in name else "holds other files") in text
+    words = {
+        "another's run.json": "is not depthbench's",
+        "a list as run.json": "damaged",
+    }
+    assert words.get(name, "holds other files") in text
     assert tree(tmp_path) == before
 
 
@@ -96,6 +105,29 @@ def test_committed_rows_are_left_as_they_are(kind, tmp_path, capsys, no_work):
     before = tree(out)
     assert "contains " in refused(capsys, kind, out)
     assert tree(out) == before
+
+
+@pytest.mark.parametrize("name", [".lock", ".lock-1-of-2", ".run.json.12.tmp"])
+def test_what_a_start_leaves_is_in_no_way(name, tmp_path):
+    (tmp_path / name).write_bytes(b"4194305")
+    folders.look(tmp_path, "train")
+
+
+def test_a_link_to_nothing_is_said(tmp_path):
+    (tmp_path / "out").symlink_to("nowhere")
+    for out in (tmp_path / "out", tmp_path / "out" / "run"):
+        with pytest.raises(folders.Refusal, match="a link to nothing"):
+            folders.look(out, "train")
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_folder_of_another_version_is_no_damage(sealed, tmp_path):
+    body = {"schema": 2, "study": "train", "code": {}, "later": 1}
+    packed = folders.manifest.sealed.packed(body)
+    (tmp_path / "run.json").write_bytes(packed if sealed else json.dumps(body).encode())
+    with pytest.raises(folders.Refusal, match=r"run\.json: is of another version"):
+        folders.look(tmp_path, "train")
 
 
 LINKS = (*folders.PARTS, *folders.manifest.NAMES, ".lock", ".lock-run.json")
@@ -182,3 +214,16 @@ def test_changed_code_is_seen_where_the_manifest_is_gone(once, tmp_path, capsys)
     (out / "run.json").unlink()
     more = "--depth 2".split()
     assert "has changed" in refused(capsys, "run", out, *more)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_another_training_is_not_gone_on_with(once, tmp_path, capsys):
+    from tests import forged
+
+    whole = made(once, "training")
+    out = shutil.copytree(whole, tmp_path / "run")
+    forged.resealed(out / "checkpoints/40/seal.json", metadata={"run": "0" * 16})
+    capsys.readouterr()
+    assert main([*KINDS["training"].command, "--out", str(out)]) == 0
+    assert "checkpoint 40 is damaged: it is of another run" in capsys.readouterr().err
+    assert (out / "curves.csv").read_bytes() == (whole / "curves.csv").read_bytes()
