@@ -169,6 +169,14 @@ def test_a_lock_that_is_a_link_is_not_emptied(name, tmp_path):
     ):
         folders.write_manifest(folder, lambda before: None)
     assert outside.read_text() == "mine"
+    (out / name).unlink()
+    (out / name).hardlink_to(outside)
+    with (
+        pytest.raises(folders.Refusal, match=r"is no file|holds other files"),
+        folders.held(out, "gradient_flow", "1/2") as folder,
+    ):
+        folders.write_manifest(folder, lambda before: None)
+    assert outside.read_text() == "mine"
 
 
 @pytest.mark.slow
