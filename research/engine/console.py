@@ -45,9 +45,12 @@ def width_of(stream: Any) -> int | None:
     if re.fullmatch(r"[1-9]\d{0,3}", typed):
         return max(int(typed), NARROWEST)
     try:
-        return max(os.get_terminal_size(stream.fileno()).columns, NARROWEST)
+        columns = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError, AttributeError):
         return None
+    return (
+        max(columns, NARROWEST) if columns else None
+    )  # 0: it does not know, as serial
 
 
 def broken(line: str) -> str:

@@ -58,8 +58,10 @@ def together() -> Iterator[None]:
     """Ends this process when what another one should have sent does not come."""
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        # What is sent between processes before the first step fails as a ValueError.
+        sent = isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in str(error)
+        if jax.process_count() == 1 or not sent:
             raise
         why = " ".join(str(error).split())[:120]
         line = lost(jax.process_index(), jax.process_count(), why)

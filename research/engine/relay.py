@@ -8,7 +8,12 @@ import os
 import sys
 
 SAID = b"lost another one"  # in our line, if the run could say it by itself
-GONE = (b"Polled an error from coordination service", b"Terminating process because")
+GONE = (
+    b"Use error polling to propagate",  # the first process, whose service hears of it
+    b"Shutdown barrier in coordination service has failed",
+    b"Polled an error from coordination service",
+    b"Terminating process because",
+)
 
 
 def main(line: bytes) -> None:

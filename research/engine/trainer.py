@@ -80,11 +80,10 @@ def main(
     """
     runner.pin()
     mesh = None if order.mesh is None else sharding.mesh(order.mesh)
-    work = ready(mesh)
-    groups = grouped(
-        order, work
-    )  # what is wrong in these is said before a folder is made
     with contextlib.ExitStack() as held, processes.together():
+        work = ready(mesh)
+        # What is wrong in these is said before a folder is made.
+        groups = grouped(order, work)
 
         def begun() -> Folder:
             folder = held.enter_context(folders.held(out, reports.STUDY))

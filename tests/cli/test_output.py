@@ -2,17 +2,21 @@
 
 import ast
 import csv
+import fcntl
 import io
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
 
 from research.cli import output
 from research.cli.main import COMMANDS, main
+from research.engine import console
 from research.report import figures
 from research.report.rendering import FORMATS, PIPED
 from tests.cli.test_command import SMALL, run_small
@@ -107,6 +111,19 @@ def command(folders, root, monkeypatch):
 def test_every_command_is_in_these_tests():
     assert set(SAMPLE) <= set(LINES)
     assert {line.split()[0] for line in SAMPLE} == {c.name for c in COMMANDS}
+
+
+def test_a_terminal_that_does_not_know_its_width_is_no_narrow_one(monkeypatch):
+    """As on a serial line, or in a container: 0 columns, which show nothing."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    own, other = os.openpty()
+    try:
+        with open(other, "w", closefd=False) as terminal:
+            assert console.width_of(terminal) is None
+            fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("4H", 24, 61, 0, 0))
+            assert console.width_of(terminal) == 61
+    finally:
+        os.close(own), os.close(other)
 
 
 def stream(encoding, errors="strict"):

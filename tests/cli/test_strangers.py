@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from depthbench.command import IMPORTS
 from research.study import studies
 from research.study.errors import Refusal
 
@@ -92,6 +95,14 @@ def test_a_current_folder_that_is_gone_is_none(module, clean_environment, tmp_pa
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "") and "gradient_flow" in done.stdout
+
+
+def test_all_that_a_command_needs_is_looked_for(root):
+    """Of every package that the project depends on, none is taken from a user's folder."""
+    declared = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    names = [re.match(r"[\w-]+", line)[0] for line in declared["dependencies"]]
+    modules = {"scikit-learn": "sklearn", "orbax-checkpoint": "orbax"}
+    assert {modules.get(name, name) for name in names} <= set(IMPORTS)
 
 
 SOUND = (

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from research.cli.main import main
-from research.engine import relay
+from research.engine import processes, relay
 from research.engine.processes import lost
+from research.study.errors import LATER
 from tests.engine.test_signals import begun, check, strike
 from tests.without_jax import without_jax
 
@@ -87,3 +88,32 @@ def test_our_line_comes_before_those_of_jaxs_service():
     assert relayed("an unfinished") == "an unfinished"
     said = f"depthbench: {lost(0, 2, 'Connection reset')}\n{service}"
     assert relayed(said) == said
+    first = "E0 coordination_service.cc:1549] [7] Use error polling to propagate the"
+    assert relayed(f"{first}\n{service}") == f"ours\n{first}\n{service}"
+
+
+@pytest.fixture
+def left(monkeypatch):
+    """Within a run of two processes: what is written to descriptor 2, then the status."""
+    ended = []
+    monkeypatch.setattr(processes.jax, "process_count", lambda: 2)
+    monkeypatch.setattr(processes.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(processes.os, "write", lambda _, text: ended.append(text))
+    monkeypatch.setattr(processes.os, "_exit", ended.append)
+    return ended
+
+
+@pytest.mark.parametrize("kind", [ValueError, processes.jax.errors.JaxRuntimeError])
+def test_what_is_not_sent_is_a_line_whenever_it_fails(left, kind):
+    """While a program begins it is a ValueError, and later one of jax's own."""
+    with processes.together():
+        raise kind("UNKNOWN: Gloo AllGather failed: Connection closed by peer")
+    line, status = left
+    assert status == LATER and line.count(b"\n") == 1
+    assert relay.SAID in line and b"AllGather failed" in line
+
+
+def test_an_error_of_another_kind_stays_what_it_is(left):
+    with pytest.raises(ValueError, match="shapes"), processes.together():
+        raise ValueError("shapes do not agree")
+    assert not left
