@@ -123,7 +123,7 @@ def test_a_newer_version_is_not_taken_half_way(begun, tmp_path, capsys):
     prepared.write(data, "toy/2.0.0", **of(shift=0.5))
     typed = [word.replace("tfds:toy", "tfds:toy:2.0.0") for word in TRAIN]
     line = refused(capsys, out, *typed, "--data-dir", data)
-    assert "tfds:toy:1.0.0, not tfds:toy:2.0.0" in line
+    assert "tfds:toy:1.0.0, here it is tfds:toy:2.0.0" in line
     other = [word.replace("tfds:toy", "tfds:toy#train") for word in TRAIN]
     assert "#train" in refused(capsys, out, *other, "--data-dir", data)
     shutil.copytree(out, tmp_path / "copy")
