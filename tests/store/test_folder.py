@@ -110,7 +110,9 @@ def test_committed_rows_are_left_as_they_are(kind, tmp_path, capsys, no_work):
 @pytest.mark.parametrize("name", [".lock", ".lock-1-of-2", ".run.json.12.tmp"])
 def test_what_a_start_leaves_is_in_no_way(name, tmp_path):
     (tmp_path / name).write_bytes(b"4194305")
-    folders.look(tmp_path, "train")
+    before = tree(tmp_path)
+    assert folders.look(tmp_path, "train").path == tmp_path
+    assert tree(tmp_path) == before
 
 
 def test_a_link_to_nothing_is_said(tmp_path):
