@@ -1,0 +1,53 @@
+"""The compiled programs of segments: forward, and back with the cotangents rescaled."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+from research.signal.scaled import NONE, Scaled, scaled, together
+
+
+class Program:
+    """What a segment does, compiled once for all equal ones.
+
+    moved, made: which of what it reads and returns gradients are of.
+    """
+
+    def __init__(
+        self, closed: core.ClosedJaxpr, moved: tuple[int, ...], made: tuple[int, ...]
+    ):
+        self.closed, self.moved, self.made = closed, moved, made
+        self._run = core.jaxpr_as_fun(closed)
+        self.forward = jax.jit(self._forward)
+        self.backward = jax.jit(self._backward)
+
+    def _forward(self, reads: list[Any]) -> list[Any]:
+        return self._run(*reads)
+
+    def _backward(
+        self, reads: list[Any], cotangents: list[Scaled]
+    ) -> tuple[list[Scaled], jax.Array]:
+        """(cotangents of what is moved; whether one may have lost what it is made of)."""
+
+        def some(*moved):
+            given = list(reads)
+            for place, value in zip(self.moved, moved, strict=True):
+                given[place] = value
+            out = self._run(*given)
+            return [out[place] for place in self.made]
+
+        arrays, common = together(cotangents)
+        _, pull = jax.vjp(some, *(reads[place] for place in self.moved))
+        pulled = [scaled(g, common) for g in pull(arrays)]
+        lost = [_lost(s, common) for s in pulled]
+        return pulled, jnp.any(jnp.stack(lost))
+
+
+def _lost(pulled: Scaled, common: jax.Array) -> jax.Array:
+    """Whether a cotangent is so small, beside what it comes from, that some was lost."""
+    # Two thirds of the way to the smallest number leave room for the steps between.
+    low = jnp.finfo(pulled.array.dtype).minexp * 2 // 3
+    small = (pulled.exponent == NONE) | (pulled.exponent - common < low)
+    return small | ~jnp.isfinite(pulled.norm)

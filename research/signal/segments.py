@@ -1,0 +1,229 @@
+"""Any JAX function cut into segments where little is alive: from f(params, x) to states.
+
+All influence of the input on the loss flows through what is alive between two
+equations: values already computed, still to be read, with a derivative of both. Where
+one value is left, it is a state: the end of a residual block, a layer of a plain chain.
+
+How it is done. The function is traced to a flat list of equations (`equations`), and
+what the loss does not need is dropped. Values are active that depend on the input and
+through which gradients flow: masks and keys are not, nor what is behind a
+stop_gradient. Equations that no active value comes before are `asides` (casts of
+weights, dropout masks), in groups that share nothing. The others are cut wherever one
+active value is left, and where a stretch between two such cuts is half of all there is
+(a U-Net's inside, a memory that all layers read), wherever the fewest are left in it,
+again and again. A cut is a state if the segment behind it mixes (a product, a sum, a
+convolution): bias and activation belong to the product before them. A scan that nothing
+bypasses is unrolled, its carry is a state after each iteration; what it still reads and
+has written is not.
+"""
+
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from research.signal import equations, liveness
+from research.signal.equality import Keys
+from research.signal.equations import Equation, Listing, Tree
+from research.signal.liveness import Flow
+from research.signal.programs import Program
+
+
+class State(NamedTuple):
+    """What is alive at a cut: the values, and the name of what came before it."""
+
+    name: str
+    values: tuple[int, ...]
+
+
+class Segment(NamedTuple):
+    """Equations that run as one program, with the values that it reads and writes.
+
+    moved: places in `reads` of what has a gradient; made: those in `writes`.
+    state: the state at its end, if that is one.
+    """
+
+    program: Program
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    moved: tuple[int, ...]
+    made: tuple[int, ...]
+    equations: tuple[Equation, ...]
+    state: State | None = None
+
+
+class Network(NamedTuple):
+    """A function in segments.
+
+    asides: what does not depend on active values; in any order.
+    segments: from the input to the loss, in order.
+    start: the state that the first segment reads, if the input is one.
+    without_gradient: parameters that have none, and why.
+    """
+
+    listing: Listing
+    flow: Flow
+    asides: tuple[Segment, ...]
+    segments: tuple[Segment, ...]
+    start: State | None
+    without_gradient: dict[str, str]
+
+    def states(self) -> tuple[State, ...]:
+        """All states, from the input to the outputs."""
+        first = () if self.start is None else (self.start,)
+        return (*first, *(s.state for s in self.segments if s.state is not None))
+
+
+def network(f: Callable, params: Tree, x: Tree, loss: Callable) -> Network:
+    """loss(f(params, x)) in segments; only shapes and dtypes are looked at.
+
+    Raises ValueError where the loss is no scalar, is not reached from a state, or
+    something on the way is complex.
+    """
+    whole = _unrolled(equations.listing(f, params, x, loss))
+    flow = liveness.flow(whole)
+    for value in flow.moving:
+        if whole.avals[value].dtype.kind == "c":
+            raise ValueError("a complex value is on the way from the input to the loss")
+    main, before = [], []
+    for place in flow.needed:
+        (main if place in flow.main else before).append(place)
+    if not main:
+        raise ValueError("the loss does not depend on the input")
+    cut = _Cutter(whole, flow)
+    asides = [cut.segment(group, None) for group in _groups(whole, before)]
+    start, segments = cut.segments(main)
+    return Network(
+        listing=whole,
+        flow=flow,
+        asides=tuple(asides),
+        segments=tuple(segments),
+        start=start,
+        without_gradient=liveness.without_gradient(whole, flow),
+    )
+
+
+def _unrolled(listing: Listing) -> Listing:
+    """The list with all scans unrolled that nothing bypasses."""
+    while places := liveness.open_scans(listing):
+        listing = equations.unrolled(listing, places)
+    return listing
+
+
+def _groups(listing: Listing, places: Sequence[int]) -> Iterator[list[int]]:
+    """Equations that share what they write, and no others, in groups."""
+    parent: dict[int, int] = {}
+
+    def root(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = place = parent[parent[place]]
+        return place
+
+    writer: dict[int, int] = {}
+    for place in places:
+        parent[place] = place
+        equation = listing.equations[place]
+        for value in equation.reads:
+            if isinstance(value, int) and value in writer:
+                parent[root(writer[value])] = root(place)
+        writer.update((value, place) for value in equation.writes)
+    groups: dict[int, list[int]] = {}
+    for place in places:
+        groups.setdefault(root(place), []).append(place)
+    yield from groups.values()
+
+
+class _Cutter:
+    """Makes segments of places in the list; equal ones share a program."""
+
+    def __init__(self, listing: Listing, flow: Flow):
+        self.listing, self.flow = listing, flow
+        self.keys = Keys(listing.avals)
+        self.programs: dict[Any, Program] = {}
+        self.readers = liveness.readers(listing, flow.needed)
+
+    def segments(self, main: list[int]) -> tuple[State | None, list[Segment]]:
+        """(the state before all, the segments of these places)."""
+        cuts = liveness.cuts(self.listing, self.flow, main)
+        edges = [0, *(cut.after for cut in cuts if cut.after), len(main)]
+        places = [main[a:b] for a, b in itertools.pairwise(edges) if b > a]
+        names = _names([[self.listing.equations[p] for p in part] for part in places])
+        ends = [State("", cut.values) for cut in cuts if cut.after]
+        named = [s._replace(name=n) for s, n in zip(ends, names, strict=False)]
+        made = [
+            self.segment(part, state)
+            for part, state in itertools.zip_longest(places, named)
+        ]
+        begins = bool(cuts) and not cuts[0].after
+        return State("input", cuts[0].values) if begins else None, made
+
+    def segment(self, places: Sequence[int], state: State | None) -> Segment:
+        """These equations as one segment."""
+        part = [self.listing.equations[place] for place in places]
+        inside = set(places)
+        written = [value for e in part for value in e.writes]
+        own = set(written)
+        given = (a for e in part for a in e.reads if isinstance(a, int))
+        reads = tuple(dict.fromkeys(value for value in given if value not in own))
+        writes = tuple(v for v in written if not self.readers.get(v, set()) <= inside)
+        moving = self.flow.moving
+        moved = tuple(i for i, value in enumerate(reads) if value in moving)
+        made = tuple(i for i, value in enumerate(writes) if value in moving)
+        numbers = {value: i for i, value in enumerate((*reads, *written))}
+        key = (
+            self.keys.of(part, reads),
+            tuple(numbers[value] for value in writes),
+            *(moved, made),
+        )
+        if key not in self.programs:
+            closed = equations.closed_over(self.listing.avals, part, reads, writes)
+            self.programs[key] = Program(closed, moved, made)
+        return Segment(
+            program=self.programs[key],
+            reads=reads,
+            writes=writes,
+            moved=moved,
+            made=made,
+            equations=tuple(part),
+            state=state,
+        )
+
+
+def _names(parts: Sequence[Sequence[Equation]]) -> list[str]:
+    """A name of each stretch: the scope that its products share, "block_7/mlp"."""
+    scopes = []
+    for part in parts:
+        mixing = [e for e in part if liveness.mixes(e.eqn)] or part
+        each = [_clean(e.scope) for e in mixing]
+        scopes.append(tuple(os.path.commonprefix(each)))
+    shared = len(os.path.commonprefix([s for s in scopes if s] or [()]))
+    names = ["/".join(scope[shared:]) or f"step_{i}" for i, scope in enumerate(scopes, 1)]
+    # A name that comes again is that of a deeper scope's own end, or of a loop.
+    times: dict[str, int] = {}
+    for place, name in enumerate(names):
+        times[name] = times.get(name, 0) + 1
+        if times[name] > 1:
+            names[place] = f"{name}:{times[name]}"
+    return names
+
+
+@functools.cache
+def _clean(scope: str) -> tuple[str, ...]:
+    """The scope's names, without those of jax's own transformations.
+
+    An iteration, "[3]", goes to the name behind it: nn.scan names its body alone.
+    """
+    names: list[str] = []
+    number = ""
+    for part in scope.split("/"):
+        if part.startswith("["):
+            number += part
+        elif part and "(" not in part:
+            names.append(part + number)
+            number = ""
+    if number:
+        names[-1:] = [(names or ["scan"])[-1] + number]
+    return tuple(names)
