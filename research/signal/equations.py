@@ -238,6 +238,14 @@ def body_of(eqn: core.JaxprEqn) -> Any:
     return params["jaxpr"] if "jaxpr" in params else params["call_jaxpr"]
 
 
+def holds(jaxpr: core.Jaxpr, primitive: core.Primitive) -> bool:
+    """Whether an equation is of this primitive, or one inside another is."""
+    if any(eqn.primitive is primitive for eqn in jaxpr.eqns):
+        return True
+    inner = (j for eqn in jaxpr.eqns for j in core.jaxprs_in_params(eqn.params))
+    return any(holds(each, primitive) for each in inner)
+
+
 def joined(scope: str, eqn: core.JaxprEqn) -> str:
     """The scope of an equation that is called within another scope."""
     parts = (scope, str(eqn.source_info.name_stack))

@@ -201,9 +201,9 @@ def cuts(listing: Listing, flow: Flow, main: Sequence[int]) -> list[Cut]:
         places.update(_fewest(counts, low, high, out - begin))
     ordered = sorted(places)
     mixing = [mixes(listing.equations[place].eqn) for place in main]
-    kept = []
+    kept: list[int] = []
     for low, high in itertools.pairwise([*ordered, out]):
-        if low in edges or any(mixing[low:high]):
+        if low in edges or (any(mixing[low:high]) and any(mixing[kept[-1] : low])):
             kept.append(low)
     found = [Cut(place, fixed.get(place) or alive.at(place)) for place in kept]
     # Of places with the same values the last one counts; the input is never moved.

@@ -1,12 +1,20 @@
-"""The compiled programs of segments: forward, and back with the cotangents rescaled."""
+"""The compiled programs of segments: forward, and back with the cotangents rescaled.
+
+A derivative is linear in its cotangents, but for a custom_vjp's, which may clip them:
+such a rule is given them as they are, where float32 holds them.
+"""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.extend import core
+from jax.extend.core import primitives
 
-from research.signal.scaled import NONE, Scaled, scaled, together
+from research.signal.equations import holds
+from research.signal.scaled import NONE, Scaled, scaled, times, together
+
+TRUE = 40  # binary places beside 1 within which a rule is given true cotangents
 
 
 class Program:
@@ -20,6 +28,7 @@ class Program:
     ):
         self.closed, self.moved, self.made = closed, moved, made
         self._run = core.jaxpr_as_fun(closed)
+        self._ruled = holds(closed.jaxpr, primitives.custom_vjp_call_p)
         self.forward = jax.jit(self._forward)
         self.backward = jax.jit(self._backward)
 
@@ -39,6 +48,10 @@ class Program:
             return [out[place] for place in self.made]
 
         arrays, common = together(cotangents)
+        if self._ruled:
+            true = jnp.where(jnp.abs(common) <= TRUE, common, 0)
+            arrays = [times(a, true).astype(a.dtype) for a in arrays]
+            common = common - true
         _, pull = jax.vjp(some, *(reads[place] for place in self.moved))
         pulled = [scaled(g, common) for g in pull(arrays)]
         lost = [_lost(s, common) for s in pulled]

@@ -20,16 +20,20 @@ has written is not.
 import functools
 import itertools
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
-
-import jax
 
 from research.signal import equations, liveness
 from research.signal.equality import Keys
 from research.signal.equations import Equation, Listing, Tree
 from research.signal.liveness import Flow
 from research.signal.programs import Program
+
+# Equations that take a part of what they read.
+PARTS = {"slice", "dynamic_slice", "gather", "split", "squeeze", "reshape"}
+PARTS |= {"random_wrap", "random_unwrap"}
 
 
 class State(NamedTuple):
@@ -94,7 +98,7 @@ def network(f: Callable, params: Tree, x: Tree, loss: Callable) -> Network:
     if not main:
         raise ValueError("the loss does not depend on the input")
     cut = _Cutter(whole, flow)
-    asides = [cut.segment(group, None) for group in _groups(whole, before)]
+    asides = [cut.segment(group, None) for group in _groups(whole, flow, before)]
     start, segments = cut.segments(main)
     return Network(
         listing=whole,
@@ -113,27 +117,63 @@ def _unrolled(listing: Listing) -> Listing:
     return listing
 
 
-def _groups(listing: Listing, places: Sequence[int]) -> Iterator[list[int]]:
-    """Equations that share what they write, and no others, in groups."""
-    parent: dict[int, int] = {}
+def _groups(
+    listing: Listing, flow: Flow, places: Sequence[int]
+) -> Iterator[list[int]]:
+    """Asides in groups, in an order in which they can run; none hands on gradients.
+
+    What takes its part of an array stays with it, and what is done with the part does
+    not: the dropout masks of all layers come from one array of keys, in equal groups.
+    """
+    parent = {place: place for place in places}
 
     def root(place: int) -> int:
         while parent[place] != place:
             parent[place] = place = parent[parent[place]]
         return place
 
-    writer: dict[int, int] = {}
+    def name(place: int) -> str:
+        return listing.equations[place].eqn.primitive.name
+
+    writer = {v: place for place in places for v in listing.equations[place].writes}
+    uses = Counter(v for p in places for v in _values(listing.equations[p]) & writer.keys())
     for place in places:
-        parent[place] = place
-        equation = listing.equations[place]
-        for value in equation.reads:
-            if isinstance(value, int) and value in writer:
-                parent[root(writer[value])] = root(place)
-        writer.update((value, place) for value in equation.writes)
+        for value in _values(listing.equations[place]) & writer.keys():
+            before = writer[value]
+            chained = uses[value] == 1 and name(before) not in PARTS
+            if value in flow.moving or name(place) in PARTS or chained:
+                parent[root(before)] = root(place)
     groups: dict[int, list[int]] = {}
     for place in places:
         groups.setdefault(root(place), []).append(place)
-    yield from groups.values()
+    yield from _in_order(listing, list(groups.values()), writer)
+
+
+def _values(equation: Equation) -> set[int]:
+    return {a for a in equation.reads if isinstance(a, int)}
+
+
+def _in_order(
+    listing: Listing, groups: list[list[int]], writer: dict[int, int]
+) -> Iterator[list[int]]:
+    """The groups, each behind those that it reads of; what goes in circles as one."""
+    group_of = {place: i for i, group in enumerate(groups) for place in group}
+    before = [
+        {
+            group_of[writer[value]]
+            for place in group
+            for value in _values(listing.equations[place]) & writer.keys()
+        }
+        - {i}
+        for i, group in enumerate(groups)
+    ]
+    order = TopologicalSorter(dict(enumerate(before)))
+    try:
+        places = list(order.static_order())
+    except CycleError:
+        yield sorted(itertools.chain(*groups))
+        return
+    yield from (groups[i] for i in places)
 
 
 class _Cutter:

@@ -26,6 +26,7 @@ from research.signal.scaled import Scaled, log10_norm, scaled, total
 from research.signal.segments import Network, Segment, State
 
 Tree = Any
+_scaled = jax.jit(scaled)
 
 
 class Measured(NamedTuple):
@@ -110,7 +111,7 @@ class _Backward:
 
     def _pass(self, careful: bool):
         listing, lost, at_states = self.network.listing, [], []
-        one = scaled(jnp.ones_like(self.known[listing.loss]))
+        one = _scaled(jnp.ones_like(self.known[listing.loss]))
         pulled: dict[int, Scaled] = {listing.loss: one}
 
         def at(state: State | None) -> None:

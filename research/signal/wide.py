@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
+from jax.extend.core import primitives
 
 from research.signal.equality import alone, derivative, is_float
 from research.signal.equations import CUSTOM, GROUPS, Equation, body_of
@@ -22,6 +23,7 @@ from research.signal.scaled import NONE, Scaled
 
 # Parameters of equations that say which dtype is computed in.
 DTYPES = ("new_dtype", "preferred_element_type", "dtype")
+TRUE = 900  # binary places that float64 has on either side of 1, with room
 NARROW = {"bitcast_convert_type", "reduce_precision", "random_bits"}
 
 
@@ -69,6 +71,8 @@ def _pull(e: Equation, known: dict, pulled: dict, moving: frozenset[int]) -> Non
         return
     given = [pulled.get(value) for value in e.writes]
     common = max(exponent for _, exponent in filter(None, given))
+    if e.eqn.primitive is primitives.custom_vjp_call_p and abs(common) < TRUE:
+        common = 0  # its rule may be of any kind, and is given true cotangents
     arrays = [
         known[value] * 0 if pair is None else _times(pair[0], pair[1] - common)
         for value, pair in zip(e.writes, given, strict=True)

@@ -56,7 +56,7 @@ def assert_equal(steps, params, x, f=None, loss=loss, within=1e-5, x64=True):
     """What is measured of f is that of its steps; returns it, and the network."""
     network = segments.network(f or composed(steps), params, x, loss)
     measured = states.measured(network, params, x)
-    with jax.enable_x64(x64):
+    with jax.enable_x64(x64), jax.numpy_dtype_promotion("standard"):
         given = wide((params, x)) if x64 else (params, x)
         of_states, of_parameters = norms(steps, *given, loss=loss)
     expected = [log10_norm(g) for g in of_states]
