@@ -34,7 +34,9 @@ class Keys:
         local = {value: place for place, value in enumerate(reads)}
         parts: list[Any] = [tuple(form(self.avals[value]) for value in reads)]
         for e in equations:
-            given = tuple(local[a] if isinstance(a, int) else literal(a) for a in e.reads)
+            given = tuple(
+                local[a] if isinstance(a, int) else literal(a) for a in e.reads
+            )
             local.update({w: len(local) + i for i, w in enumerate(e.writes)})
             made = tuple(form(self.avals[w]) for w in e.writes)
             parts.append((self._eqn(e.eqn), given, made))

@@ -196,7 +196,9 @@ class Recorder:
         def stack(*arrays):
             if not arrays:
                 return jax.numpy.zeros(aval.shape, aval.dtype)
-            return jax.lax.concatenate([jax.lax.expand_dims(a, (0,)) for a in arrays], 0)
+            return jax.lax.concatenate(
+                [jax.lax.expand_dims(a, (0,)) for a in arrays], 0
+            )
 
         made = jax.make_jaxpr(stack)(*[shape] * len(parts))
         return self.closed(made, parts, scan.scope, scan.iterations)[0]

@@ -192,7 +192,9 @@ def cuts(listing: Listing, flow: Flow, main: Sequence[int]) -> list[Cut]:
     fixed = {}
     for after, carry in steps.items():
         some = {v for v in carry if isinstance(v, int) and v in alive.first}
-        if after <= out and (values := alive.at(after, sorted(some & set(alive.values)))):
+        if after <= out and (
+            values := alive.at(after, sorted(some & set(alive.values)))
+        ):
             fixed[after] = values
     begin = next((i for i, n in enumerate(counts) if n), out)
     edges = sorted({begin, out, *(place for place in fixed if place >= begin)})

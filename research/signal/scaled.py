@@ -80,7 +80,7 @@ def total(first: Scaled, second: Scaled) -> Scaled:
 
 
 def log10_norm(parts: Iterable[Scaled]) -> float:
-    """log10 of the joint norm, of arrays on the host; −inf of zeros."""
+    """log10 of the joint norm, of norms and exponents on the host; −inf of zeros."""
     parts = list(parts)
     if not all(math.isfinite(p.norm) for p in parts):
         return math.nan

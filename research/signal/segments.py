@@ -98,14 +98,13 @@ def network(f: Callable, params: Tree, x: Tree, loss: Callable) -> Network:
     if not main:
         raise ValueError("the loss does not depend on the input")
     cut = _Cutter(whole, flow)
-    asides = [cut.segment(group, None) for group in _groups(whole, flow, before)]
-    start, segments = cut.segments(main)
+    state, segments, asides = cut.segments(main, list(_groups(whole, flow, before)))
     return Network(
         listing=whole,
         flow=flow,
         asides=tuple(asides),
         segments=tuple(segments),
-        start=start,
+        start=state,
         without_gradient=liveness.without_gradient(whole, flow),
     )
 
@@ -117,9 +116,7 @@ def _unrolled(listing: Listing) -> Listing:
     return listing
 
 
-def _groups(
-    listing: Listing, flow: Flow, places: Sequence[int]
-) -> Iterator[list[int]]:
+def _groups(listing: Listing, flow: Flow, places: Sequence[int]) -> Iterator[list[int]]:
     """Asides in groups, in an order in which they can run; none hands on gradients.
 
     What takes its part of an array stays with it, and what is done with the part does
@@ -136,7 +133,9 @@ def _groups(
         return listing.equations[place].eqn.primitive.name
 
     writer = {v: place for place in places for v in listing.equations[place].writes}
-    uses = Counter(v for p in places for v in _values(listing.equations[p]) & writer.keys())
+    uses = Counter(
+        v for p in places for v in _values(listing.equations[p]) & writer.keys()
+    )
     for place in places:
         for value in _values(listing.equations[place]) & writer.keys():
             before = writer[value]
@@ -185,20 +184,47 @@ class _Cutter:
         self.programs: dict[Any, Program] = {}
         self.readers = liveness.readers(listing, flow.needed)
 
-    def segments(self, main: list[int]) -> tuple[State | None, list[Segment]]:
-        """(the state before all, the segments of these places)."""
+    def segments(
+        self, main: list[int], groups: list[list[int]]
+    ) -> tuple[State | None, list[Segment], list[Segment]]:
+        """(the state before all, the segments of these places, those of the groups)."""
         cuts = liveness.cuts(self.listing, self.flow, main)
         edges = [0, *(cut.after for cut in cuts if cut.after), len(main)]
         places = [main[a:b] for a, b in itertools.pairwise(edges) if b > a]
         names = _names([[self.listing.equations[p] for p in part] for part in places])
         ends = [State("", cut.values) for cut in cuts if cut.after]
         named = [s._replace(name=n) for s, n in zip(ends, names, strict=False)]
+        asides = self._taken_in(places, groups)
         made = [
             self.segment(part, state)
             for part, state in itertools.zip_longest(places, named)
         ]
         begins = bool(cuts) and not cuts[0].after
-        return State("input", cuts[0].values) if begins else None, made
+        start = State("input", cuts[0].values) if begins else None
+        return start, made, [self.segment(group, None) for group in asides]
+
+    def _taken_in(
+        self, parts: list[list[int]], groups: list[list[int]]
+    ) -> list[list[int]]:
+        """The groups but for those, which are added to it, that one part alone reads.
+
+        What takes long is not: a part's inside is computed twice.
+        """
+        part_of = {place: i for i, part in enumerate(parts) for place in part}
+        remaining = []
+        for group in groups:
+            equations = [self.listing.equations[place] for place in group]
+            readers = {p for e in equations for v in e.writes for p in self._by(v)}
+            where = {part_of.get(place) for place in readers - {*group}}
+            if len(where) == 1 and None not in where and not any(map(_long, equations)):
+                part = parts[where.pop()]
+                part[:] = sorted((*part, *group))
+            else:
+                remaining.append(group)
+        return remaining
+
+    def _by(self, value: int) -> set[int]:
+        return self.readers.get(value, set())
 
     def segment(self, places: Sequence[int], state: State | None) -> Segment:
         """These equations as one segment."""
@@ -208,7 +234,7 @@ class _Cutter:
         own = set(written)
         given = (a for e in part for a in e.reads if isinstance(a, int))
         reads = tuple(dict.fromkeys(value for value in given if value not in own))
-        writes = tuple(v for v in written if not self.readers.get(v, set()) <= inside)
+        writes = tuple(v for v in written if not self._by(v) <= inside)
         moving = self.flow.moving
         moved = tuple(i for i, value in enumerate(reads) if value in moving)
         made = tuple(i for i, value in enumerate(writes) if value in moving)
@@ -232,6 +258,12 @@ class _Cutter:
         )
 
 
+def _long(equation: Equation) -> bool:
+    return liveness.mixes(equation.eqn) or equation.eqn.primitive.name.startswith(
+        "rand"
+    )
+
+
 def _names(parts: Sequence[Sequence[Equation]]) -> list[str]:
     """A name of each stretch: the scope that its products share, "block_7/mlp"."""
     scopes = []
@@ -240,7 +272,9 @@ def _names(parts: Sequence[Sequence[Equation]]) -> list[str]:
         each = [_clean(e.scope) for e in mixing]
         scopes.append(tuple(os.path.commonprefix(each)))
     shared = len(os.path.commonprefix([s for s in scopes if s] or [()]))
-    names = ["/".join(scope[shared:]) or f"step_{i}" for i, scope in enumerate(scopes, 1)]
+    names = [
+        "/".join(scope[shared:]) or f"step_{i}" for i, scope in enumerate(scopes, 1)
+    ]
     # A name that comes again is that of a deeper scope's own end, or of a loop.
     times: dict[str, int] = {}
     for place, name in enumerate(names):

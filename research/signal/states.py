@@ -13,7 +13,6 @@ is 0, is gone through again in float64, equation by equation (`wide`). What is 0
 named in `zeros`, and what no gradient can reach in `without_gradient`.
 """
 
-import functools
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -63,7 +62,8 @@ def measured(network: Network, params: Tree, x: Tree) -> Measured:
     batch = next((a.shape[0] for a in jax.tree.leaves(x) if np.ndim(a)), None)
     spreads = [_spread([known[v] for v in s.values], batch) for s in network.states()]
     value = known[network.listing.loss]
-    got = jax.device_get((value, at_states, at_parameters, spreads))
+    sizes = jax.tree.map(_size, (at_states, at_parameters), is_leaf=_is_scaled)
+    got = jax.device_get((value, *sizes, spreads))
     value, at_states, at_parameters, spreads = got
     names = tuple(state.name for state in network.states())
     states = np.array([log10_norm(parts) for parts in at_states])
@@ -80,6 +80,15 @@ def measured(network: Network, params: Tree, x: Tree) -> Measured:
         zeros=tuple(name for name, log in logs if np.isneginf(log)),
         widened=gradients.widened,
     )
+
+
+def _is_scaled(tree: Any) -> bool:
+    return isinstance(tree, Scaled)
+
+
+def _size(cotangent: Scaled) -> Scaled:
+    """Without the array, which need not come to the host."""
+    return cotangent._replace(array=None)
 
 
 def _forward(network: Network, params: Tree, x: Tree) -> dict[int, Any]:
@@ -130,7 +139,11 @@ class _Backward:
             for value, name in listing.parameters.items()
             if value in pulled and name not in self.network.without_gradient
         }
-        return at_states[::-1], at_parameters, [flag for flag in lost if flag is not None]
+        return (
+            at_states[::-1],
+            at_parameters,
+            [flag for flag in lost if flag is not None],
+        )
 
     def _through(self, segment: Segment, pulled: dict[int, Scaled], careful: bool):
         """Whether something was lost; adds the segment's cotangents to `pulled`."""
@@ -172,10 +185,11 @@ def _spread(arrays: Iterable[Any], batch: int | None) -> tuple[Any, Any]:
     return _spread_of(arrays)
 
 
-@functools.partial(jax.jit)
+@jax.jit
 def _spread_of(arrays: list[Any]) -> tuple[Any, Any]:
-    wide_enough = jnp.promote_types(jnp.float32, jnp.result_type(*(a.dtype for a in arrays)))
-    return probes.spread([a.astype(wide_enough) for a in arrays])
+    doubles = any(a.dtype == jnp.float64 for a in arrays)
+    dtype = jnp.float64 if doubles else jnp.float32
+    return probes.spread([a.astype(dtype) for a in arrays])
 
 
 def rows(measured: Measured) -> Iterator[dict[str, Any]]:

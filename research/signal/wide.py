@@ -44,7 +44,9 @@ def backward(
         for e in equations:
             made = evaluated(e.eqn, [_read(a, known) for a in e.reads])
             known.update(zip(e.writes, made, strict=True))
-        pulled = {v: (_widened(s.array), int(s.exponent)) for v, s in cotangents.items()}
+        pulled = {
+            v: (_widened(s.array), int(s.exponent)) for v, s in cotangents.items()
+        }
         for e in reversed(equations):
             if any(value in pulled for value in e.writes):
                 _pull(e, known, pulled, moving)
@@ -64,9 +66,7 @@ def _widened(array: Any) -> Any:
 def _pull(e: Equation, known: dict, pulled: dict, moving: frozenset[int]) -> None:
     """Adds to `pulled` what comes through one equation."""
     reads = [_read(a, known) for a in e.reads]
-    places = [
-        i for i, a in enumerate(e.reads) if isinstance(a, int) and a in moving
-    ]
+    places = [i for i, a in enumerate(e.reads) if isinstance(a, int) and a in moving]
     if not places:
         return
     given = [pulled.get(value) for value in e.writes]

@@ -225,7 +225,7 @@ def test_an_nnx_transformer_has_two_states_a_block():
     halves = [(index, name) for index in range(4) for name in ("attend", "think")]
     steps = [half(*each) for each in halves]
     f = lambda p, h: nnx.merge(graph, p)(h)
-    measured, network = assert_equal(steps, params, x, f)
+    measured, network = assert_equal(steps, params, x, f, but="key/bias")
     named = [(f"block_{i}/attention", f"block_{i}/mlp") for i in range(4)]
     assert measured.names == ("input", *(name for pair in named for name in pair))
     assert len({segment.program for segment in network.segments}) == 3

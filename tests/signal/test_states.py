@@ -27,7 +27,9 @@ def layers(depth, phi=jnp.tanh):
     return [layer(index, phi) for index in range(depth)]
 
 
-@pytest.mark.parametrize("depth", [200, pytest.param(1000, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize(
+    "depth", [200, pytest.param(1000, marks=pytest.mark.exhaustive)]
+)
 def test_a_plain_function(depth):
     # Rotations: what rounds to the eighth digit in one layer is not blown up by others.
     params = list(np.linalg.qr(matrices(depth))[0])
@@ -143,7 +145,9 @@ def test_an_input_of_integers_begins_at_the_embedding():
             h = jnp.tanh(h @ w) * mask(t)
         return h
 
-    measured = states.measured(segments.network(f, params, tokens, loss), params, tokens)
+    measured = states.measured(
+        segments.network(f, params, tokens, loss), params, tokens
+    )
     assert len(measured.names) == 4
     steps = [lambda p, h, w=w: jnp.tanh(h @ w) * mask(tokens) for w in params["w"]]
     expected, _ = norms(steps, params, params["table"][tokens])
@@ -323,7 +327,8 @@ def test_depth_costs_no_compiling(compilations):
             keys = jax.random.split(jax.random.key(0), depth)
             for w, key in zip(params, keys, strict=True):
                 mask = jax.random.bernoulli(key, 0.9, h.shape)
-                h = h + jnp.where(mask, jax.nn.softplus(h @ w.astype(jnp.float32)), 0)
+                phi = jax.nn.softplus(0.1 * h @ w.astype(jnp.float32))
+                h = 0.5 * h + jnp.where(mask, phi, 0)
             return h
 
         params = [jnp.asarray(w, jnp.bfloat16) for w in matrices(depth)]
