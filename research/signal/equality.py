@@ -18,8 +18,8 @@ from research.signal.equations import (
 Key = tuple[Any, ...]
 
 
-class Keys:
-    """Keys of lists of equations, equal where these do the same with what they read.
+class Equality:
+    """Equality of lists of equations, equal where these do the same with what they read.
 
     A custom rule is a Python function, and is told by the equations of the derivative
     that it gives: two relus of two layers are equal.
@@ -94,9 +94,12 @@ class Keys:
 
 def derivative(eqn: core.JaxprEqn) -> core.ClosedJaxpr:
     """(what an equation reads, cotangents of its floats) -> cotangents of its floats."""
-    run = core.jaxpr_as_fun(alone(eqn))
-    shapes = [jax.ShapeDtypeStruct(a.aval.shape, a.aval.dtype) for a in eqn.invars]
-    outs = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.outvars]
+    closed = alone(eqn)
+    run = core.jaxpr_as_fun(closed)
+    shapes, outs = [
+        [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
+        for avals in (closed.in_avals, closed.out_avals)
+    ]
     floats = [i for i, s in enumerate(shapes) if is_float(s)]
 
     def pulled(values, cotangents):

@@ -177,7 +177,7 @@ class Recorder:
     def _unstacked(self, stack: Atom, length: int, scan: Equation) -> list[Atom]:
         """One value for each place of the leading axis."""
         aval = self.avals[stack]
-        plain = not jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended)
+        plain = not jax.numpy.issubdtype(aval.dtype, jax.dtypes.extended)
 
         def unstack(array):
             if not plain:  # random keys

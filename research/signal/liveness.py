@@ -151,6 +151,7 @@ class _Alive:
 
     def __init__(self, listing: Listing, flow: Flow, main: Sequence[int]):
         self.end = len(main)
+        self.is_complex = lambda value: listing.avals[value].dtype.kind == "c"
         self.first = dict.fromkeys(flow.active, 0)
         self.last: dict[int, int] = {}
         for order, place in enumerate(main):
@@ -167,11 +168,15 @@ class _Alive:
         self.values = sorted(v for v in flow.active if v in self.last)
 
     def counts(self) -> list[int]:
-        """How many values are alive behind 0, 1, … of the equations."""
+        """How many values are alive behind 0, 1, … of the equations.
+
+        A complex one counts as two: it is no state, where that can be helped.
+        """
         change = [0] * (self.end + 2)
         for value in self.values:
-            change[self.first[value]] += 1
-            change[self.last[value] + 1] -= 1
+            weight = 1 + self.is_complex(value)
+            change[self.first[value]] += weight
+            change[self.last[value] + 1] -= weight
         return list(itertools.accumulate(change))[:-1]
 
     def at(self, after: int, values: Collection[int] | None = None) -> tuple[int, ...]:
@@ -209,8 +214,10 @@ def cuts(listing: Listing, flow: Flow, main: Sequence[int]) -> list[Cut]:
             kept.append(low)
     found = [Cut(place, fixed.get(place) or alive.at(place)) for place in kept]
     # Of places with the same values the last one counts; the input is never moved.
-    pairs = itertools.pairwise([*found, None])
-    return [a for a, b in pairs if b is None or a.values != b.values or not a.after]
+    again = {
+        a for a, b in itertools.pairwise(found) if a.values == b.values and a.after
+    }
+    return [cut for cut in found if cut not in again]
 
 
 def _fewest(counts: Sequence[int], low: int, high: int, around: int) -> Iterator[int]:
@@ -252,7 +259,7 @@ def open_scans(listing: Listing) -> set[int]:
         params = equation.eqn.params
         size = params["length"] * _size(params["jaxpr"])
         carried = equation.writes[: params["num_carry"]]
-        bypassed = set(alive.at(order)) - set(equation.reads)
+        bypassed = [v for v in alive.at(order) if v not in equation.reads]
         floats = any(_float(listing, value) for value in carried)
         if floats and not bypassed and size <= room:
             room -= size

@@ -26,7 +26,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
 from research.signal import equations, liveness
-from research.signal.equality import Keys
+from research.signal.equality import Equality
 from research.signal.equations import Equation, Listing, Tree
 from research.signal.liveness import Flow
 from research.signal.programs import Program
@@ -84,14 +84,11 @@ class Network(NamedTuple):
 def network(f: Callable, params: Tree, x: Tree, loss: Callable) -> Network:
     """loss(f(params, x)) in segments; only shapes and dtypes are looked at.
 
-    Raises ValueError where the loss is no scalar, is not reached from a state, or
-    something on the way is complex.
+    Raises ValueError where the loss is no scalar or does not depend on the input, and
+    where something that gradients are taken of is complex.
     """
     whole = _unrolled(equations.listing(f, params, x, loss))
     flow = liveness.flow(whole)
-    for value in flow.moving:
-        if whole.avals[value].dtype.kind == "c":
-            raise ValueError("a complex value is on the way from the input to the loss")
     main, before = [], []
     for place in flow.needed:
         (main if place in flow.main else before).append(place)
@@ -180,7 +177,7 @@ class _Cutter:
 
     def __init__(self, listing: Listing, flow: Flow):
         self.listing, self.flow = listing, flow
-        self.keys = Keys(listing.avals)
+        self.keys = Equality(listing.avals)
         self.programs: dict[Any, Program] = {}
         self.readers = liveness.readers(listing, flow.needed)
 
@@ -244,6 +241,9 @@ class _Cutter:
             tuple(numbers[value] for value in writes),
             *(moved, made),
         )
+        handed = {reads[i] for i in moved} | {writes[i] for i in made}
+        if any(self.listing.avals[value].dtype.kind == "c" for value in handed):
+            raise ValueError("a complex value is a parameter, an input or a state")
         if key not in self.programs:
             closed = equations.closed_over(self.listing.avals, part, reads, writes)
             self.programs[key] = Program(closed, moved, made)

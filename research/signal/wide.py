@@ -8,7 +8,7 @@ rule of a custom_jvp or custom_vjp is run in float64 as well.
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -60,7 +60,8 @@ def _read(atom: Any, known: dict[int, Any]) -> Any:
 
 
 def _widened(array: Any) -> Any:
-    return array.astype(jnp.float64) if is_float(array) else array
+    real = jnp.issubdtype(array.dtype, jnp.floating)
+    return array.astype(jnp.float64) if real else array
 
 
 def _pull(e: Equation, known: dict, pulled: dict, moving: frozenset[int]) -> None:
@@ -129,9 +130,10 @@ def evaluated(eqn: core.JaxprEqn, reads: list) -> list:
 
 def _narrow(eqn: core.JaxprEqn, reads: list) -> list:
     """What it gives in its own dtypes."""
+    dtypes = [aval.dtype for aval in alone(eqn).in_avals]
     own = [
-        value.astype(a.aval.dtype) if is_float(value) else value
-        for value, a in zip(reads, eqn.invars, strict=True)
+        value.astype(dtype) if is_float(value) else value
+        for value, dtype in zip(reads, dtypes, strict=True)
     ]
     with jax.enable_x64(False):
         made = core.jaxpr_as_fun(alone(eqn))(*own)
@@ -194,5 +196,5 @@ def _scaled(array: Any, exponent: int) -> Scaled:
     """In float32, for the segments around."""
     array, exponent = _unit(array, exponent)
     exponent = exponent if np.any(array) else NONE
-    narrow = np.asarray(array, np.float32)
-    return Scaled(narrow, np.int32(exponent), np.float32(_norm(array)))
+    norm = _norm(array).astype(jnp.float32)
+    return Scaled(array.astype(jnp.float32), jnp.int32(exponent), norm)

@@ -2,7 +2,6 @@
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -29,7 +28,7 @@ class Sigmoids(nn.Module):
     @nn.compact
     def __call__(self, h):
         for _ in range(self.depth):
-            h = nn.sigmoid(nn.Dense(WIDTH)(h))
+            h = jax.nn.sigmoid(nn.Dense(WIDTH)(h))  # pyright: ignore[reportArgumentType]
         return h
 
 

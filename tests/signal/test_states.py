@@ -345,7 +345,7 @@ def compilations():
     """The programs compiled so far, or found in a cache of compiled ones."""
     names = []
 
-    def listen(event, duration, **more):
+    def listen(event, duration_secs, **more):
         if event == "/jax/core/compile/backend_compile_duration":
             names.append(more)
 
@@ -357,5 +357,5 @@ def compilations():
 def test_a_loss_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="not one scalar"):
         segments.network(layer(0), [matrices(1)[0]], X, jnp.square)
-    with pytest.raises(ValueError, match="constant|does not depend"):
+    with pytest.raises(ValueError, match="constant"):
         segments.network(layer(0), [matrices(1)[0]], X, lambda y: jnp.float32(1))
