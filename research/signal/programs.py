@@ -14,6 +14,7 @@ from jax.extend.core import primitives
 from research.signal.equations import holds
 from research.signal.scaled import NONE, Scaled, scaled, times, together
 
+FEW = 16  # cotangents that a program brings to one scale itself
 TRUE = 40  # binary places beside 1 within which a rule is given true cotangents
 
 
@@ -30,15 +31,22 @@ class Program:
         self._run = core.jaxpr_as_fun(closed)
         self._ruled = holds(closed.jaxpr, primitives.custom_vjp_call_p)
         self.forward = jax.jit(self._forward)
-        self.backward = jax.jit(self._backward)
+        self._back = jax.jit(self._backward)
 
     def _forward(self, reads: list[Any]) -> list[Any]:
         return self._run(*reads)
 
-    def _backward(
+    def backward(
         self, reads: list[Any], cotangents: list[Scaled]
     ) -> tuple[list[Scaled], jax.Array]:
         """(cotangents of what is moved; whether one may have lost what it is made of)."""
+        if len(cotangents) <= FEW:
+            return self._back(reads, cotangents)
+        # Those of a thousand slices are brought to one scale by one small program.
+        common = _largest([c.exponent for c in cotangents])
+        return self._back(reads, [_aligned(c, common) for c in cotangents], common)
+
+    def _backward(self, reads, cotangents, common=None):
 
         def some(*moved):
             given = list(reads)
@@ -47,7 +55,9 @@ class Program:
             out = self._run(*given)
             return [out[place] for place in self.made]
 
-        arrays, common = together(cotangents)
+        if common is None:
+            cotangents, common = together(cotangents)
+        arrays = cotangents
         if self._ruled:
             true = jnp.where(jnp.abs(common) <= TRUE, common, 0)
             arrays = [times(a, true).astype(a.dtype) for a in arrays]
@@ -56,6 +66,18 @@ class Program:
         pulled = [scaled(g, common) for g in pull(arrays)]
         lost = [_lost(s, common) for s in pulled]
         return pulled, jnp.any(jnp.stack(lost))
+
+
+@jax.jit
+def _largest(exponents: list[jax.Array]) -> jax.Array:
+    largest = jnp.max(jnp.stack(exponents))
+    return jnp.where(largest == NONE, 0, largest)
+
+
+@jax.jit
+def _aligned(cotangent: Scaled, common: jax.Array) -> jax.Array:
+    array = cotangent.array
+    return times(array, cotangent.exponent - common).astype(array.dtype)
 
 
 def _lost(pulled: Scaled, common: jax.Array) -> jax.Array:

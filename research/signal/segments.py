@@ -19,7 +19,6 @@ has written is not.
 
 import functools
 import itertools
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -212,10 +211,10 @@ class _Cutter:
         for group in groups:
             equations = [self.listing.equations[place] for place in group]
             readers = {p for e in equations for v in e.writes for p in self._by(v)}
-            where = {part_of.get(place) for place in readers - {*group}}
-            if len(where) == 1 and None not in where and not any(map(_long, equations)):
-                part = parts[where.pop()]
-                part[:] = sorted((*part, *group))
+            where = [part_of.get(place) for place in readers - {*group}]
+            one = where[0] if len({*where}) == 1 else None
+            if one is not None and not any(map(_long, equations)):
+                parts[one][:] = sorted((*parts[one], *group))
             else:
                 remaining.append(group)
         return remaining
@@ -270,8 +269,8 @@ def _names(parts: Sequence[Sequence[Equation]]) -> list[str]:
     for part in parts:
         mixing = [e for e in part if liveness.mixes(e.eqn)] or part
         each = [_clean(e.scope) for e in mixing]
-        scopes.append(tuple(os.path.commonprefix(each)))
-    shared = len(os.path.commonprefix([s for s in scopes if s] or [()]))
+        scopes.append(_common(each))
+    shared = len(_common([s for s in scopes if s]))
     names = [
         "/".join(scope[shared:]) or f"step_{i}" for i, scope in enumerate(scopes, 1)
     ]
@@ -282,6 +281,12 @@ def _names(parts: Sequence[Sequence[Equation]]) -> list[str]:
         if times[name] > 1:
             names[place] = f"{name}:{times[name]}"
     return names
+
+
+def _common(scopes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """What all begin with."""
+    columns = itertools.takewhile(lambda c: len({*c}) == 1, zip(*scopes, strict=False))
+    return tuple(column[0] for column in columns)
 
 
 @functools.cache
