@@ -15,6 +15,18 @@ again and again. A cut is a state if the segment behind it mixes (a product, a s
 convolution): bias and activation belong to the product before them. A scan that nothing
 bypasses is unrolled, its carry is a state after each iteration; what it still reads and
 has written is not.
+
+    network = segments.network(f, params, x, loss)
+    measured = states.measured(network, params, x)
+    measured.names, measured.log10_gradient  # ("input", "block_0/mlp", …), an array
+
+What it does not do. A net of one or two blocks may have states inside a block, which is
+half of all there is. A scan that something bypasses, or that is inside a branch or a
+custom rule, stays within one segment, in its own dtype. A fori_loop that takes its
+weights from a stack by an index costs a stack an iteration. Complex parameters, inputs
+and states are refused. States underflow where the function's own do: only gradients are
+in log scale. It holds the states of a whole pass in memory, and chooses on the host when
+to go through a segment again, so it is not to be called within jit or vmap.
 """
 
 import functools

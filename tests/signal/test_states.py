@@ -130,6 +130,28 @@ def test_one_parameter_of_all_layers_is_summed_with_its_signs():
     assert measured.log10_parameter_gradient[""] < -5
 
 
+def test_weights_that_are_made_of_parameters():
+    """One product of two, read by several layers, and by what others read."""
+
+    def made(params):
+        w = params["a"] @ params["b"]
+        return w, jnp.sin(w)
+
+    steps = [
+        lambda p, h: jnp.tanh(h @ made(p)[0]),
+        lambda p, h: jnp.tanh(h @ made(p)[1]),
+    ] * 3
+
+    def f(params, h):
+        w, v = made(params)
+        for _ in range(3):
+            h = jnp.tanh(jnp.tanh(h @ w) @ v)
+        return h
+
+    a, b = matrices(2)
+    assert_equal(steps, {"a": a, "b": b}, X, f)
+
+
 def test_a_dead_path_is_zero_by_name():
     """Zero in float64 as well: said, and the rest is measured."""
     params = [matrices(1)[0], matrices(1)[0]]
