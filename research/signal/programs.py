@@ -18,7 +18,7 @@ FEW = 16  # cotangents that a program brings to one scale itself
 TRUE = 40  # binary places beside 1 within which a rule is given true cotangents
 
 
-class Program:
+class SegmentProgram:
     """What a segment does, compiled once for all equal ones.
 
     moved, made: which of what it reads and returns gradients are of.

@@ -40,14 +40,14 @@ from research.signal import equations, liveness
 from research.signal.equality import Equality
 from research.signal.equations import Equation, Listing, Tree
 from research.signal.liveness import Flow
-from research.signal.programs import Program
+from research.signal.programs import SegmentProgram
 
 # Equations that take a part of what they read.
 PARTS = {"slice", "dynamic_slice", "gather", "split", "squeeze", "reshape"}
 PARTS |= {"random_wrap", "random_unwrap"}
 
 
-class State(NamedTuple):
+class LiveSet(NamedTuple):
     """What is alive at a cut: the values, and the name of what came before it."""
 
     name: str
@@ -61,13 +61,13 @@ class Segment(NamedTuple):
     state: the state at its end, if that is one.
     """
 
-    program: Program
+    program: SegmentProgram
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     moved: tuple[int, ...]
     made: tuple[int, ...]
     equations: tuple[Equation, ...]
-    state: State | None = None
+    state: LiveSet | None = None
 
 
 class Network(NamedTuple):
@@ -83,10 +83,10 @@ class Network(NamedTuple):
     flow: Flow
     asides: tuple[Segment, ...]
     segments: tuple[Segment, ...]
-    start: State | None
+    start: LiveSet | None
     without_gradient: dict[str, str]
 
-    def states(self) -> tuple[State, ...]:
+    def states(self) -> tuple[LiveSet, ...]:
         """All states, from the input to the outputs."""
         first = () if self.start is None else (self.start,)
         return (*first, *(s.state for s in self.segments if s.state is not None))
@@ -189,18 +189,18 @@ class _Cutter:
     def __init__(self, listing: Listing, flow: Flow):
         self.listing, self.flow = listing, flow
         self.keys = Equality(listing.avals)
-        self.programs: dict[Any, Program] = {}
+        self.programs: dict[Any, SegmentProgram] = {}
         self.readers = liveness.readers(listing, flow.needed)
 
     def segments(
         self, main: list[int], groups: list[list[int]]
-    ) -> tuple[State | None, list[Segment], list[Segment]]:
+    ) -> tuple[LiveSet | None, list[Segment], list[Segment]]:
         """(the state before all, the segments of these places, those of the groups)."""
         cuts = liveness.cuts(self.listing, self.flow, main)
         edges = [0, *(cut.after for cut in cuts if cut.after), len(main)]
         places = [main[a:b] for a, b in itertools.pairwise(edges) if b > a]
         names = _names([[self.listing.equations[p] for p in part] for part in places])
-        ends = [State("", cut.values) for cut in cuts if cut.after]
+        ends = [LiveSet("", cut.values) for cut in cuts if cut.after]
         named = [s._replace(name=n) for s, n in zip(ends, names, strict=False)]
         asides = self._taken_in(places, groups)
         made = [
@@ -208,7 +208,7 @@ class _Cutter:
             for part, state in itertools.zip_longest(places, named)
         ]
         begins = bool(cuts) and not cuts[0].after
-        start = State("input", cuts[0].values) if begins else None
+        start = LiveSet("input", cuts[0].values) if begins else None
         return start, made, [self.segment(group, None) for group in asides]
 
     def _taken_in(
@@ -234,7 +234,7 @@ class _Cutter:
     def _by(self, value: int) -> set[int]:
         return self.readers.get(value, set())
 
-    def segment(self, places: Sequence[int], state: State | None) -> Segment:
+    def segment(self, places: Sequence[int], state: LiveSet | None) -> Segment:
         """These equations as one segment."""
         part = [self.listing.equations[place] for place in places]
         inside = set(places)
@@ -257,7 +257,7 @@ class _Cutter:
             raise ValueError("a complex value is a parameter, an input or a state")
         if key not in self.programs:
             closed = equations.closed_over(self.listing.avals, part, reads, writes)
-            self.programs[key] = Program(closed, moved, made)
+            self.programs[key] = SegmentProgram(closed, moved, made)
         return Segment(
             program=self.programs[key],
             reads=reads,

@@ -22,13 +22,13 @@ import numpy as np
 
 from research.signal import probes, wide
 from research.signal.scaled import Scaled, log10_norm, scaled, total
-from research.signal.segments import Network, Segment, State
+from research.signal.segments import LiveSet, Network, Segment
 
 Tree = Any
 _scaled = jax.jit(scaled)
 
 
-class Measured(NamedTuple):
+class StatesMeasured(NamedTuple):
     """What is measured of a function; the states are in the order of its equations.
 
     value: the loss.
@@ -54,8 +54,8 @@ class Measured(NamedTuple):
     widened: int
 
 
-def measured(network: Network, params: Tree, x: Tree) -> Measured:
-    """Measured of the network; params and x have the shapes it was traced with."""
+def measured(network: Network, params: Tree, x: Tree) -> StatesMeasured:
+    """What is measured of the network; params and x have the shapes it was traced with."""
     known = _forward(network, params, x)
     gradients = _Backward(network, known)
     at_states, at_parameters = gradients.run()
@@ -69,7 +69,7 @@ def measured(network: Network, params: Tree, x: Tree) -> Measured:
     states = np.array([log10_norm(parts) for parts in at_states])
     parameters = {name: log10_norm([s]) for name, s in at_parameters.items()}
     logs = (*zip(names, states, strict=True), *parameters.items())
-    return Measured(
+    return StatesMeasured(
         value=float(value),
         names=names,
         log10_gradient=states,
@@ -123,7 +123,7 @@ class _Backward:
         one = _scaled(jnp.ones_like(self.known[listing.loss]))
         pulled: dict[int, Scaled] = {listing.loss: one}
 
-        def at(state: State | None) -> None:
+        def at(state: LiveSet | None) -> None:
             if state is not None:
                 at_states.append([pulled[v] for v in state.values])
 
@@ -192,7 +192,7 @@ def _spread_of(arrays: list[Any]) -> tuple[Any, Any]:
     return probes.spread([a.astype(dtype) for a in arrays])
 
 
-def rows(measured: Measured) -> Iterator[dict[str, Any]]:
+def rows(measured: StatesMeasured) -> Iterator[dict[str, Any]]:
     """A dictionary of each state."""
     columns = (measured.log10_gradient, measured.log10_length, measured.decorrelation)
     for name, gradient, length, apart in zip(measured.names, *columns, strict=True):

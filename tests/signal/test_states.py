@@ -135,7 +135,7 @@ def test_weights_that_are_made_of_parameters():
 
     def made(params):
         w = params["a"] @ params["b"]
-        return w, jnp.sin(w)
+        return jnp.sin(w), jnp.cos(w)
 
     steps = [
         lambda p, h: jnp.tanh(h @ made(p)[0]),
