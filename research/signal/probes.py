@@ -126,7 +126,7 @@ class _Pass(NamedTuple):
 def _through_one(link: Link, h: Tree, threshold) -> tuple[_Pass, Tree]:
     """A link that is applied once: its output may have another shape than its input."""
     after, saturated = _with_saturation(link, 0, h, threshold)
-    length, decorrelation = zip(_spread(h), _spread(after), strict=True)
+    length, decorrelation = zip(spread(h), spread(after), strict=True)
     states = jax.tree.map(lambda a: a[None], h)
     profiles = (jnp.stack(length), jnp.stack(decorrelation), saturated[None])
     return _Pass(states, *profiles), after
@@ -138,7 +138,7 @@ def _through_many(link: Link, h: Tree, threshold) -> tuple[_Pass, Tree]:
         lambda a: jnp.zeros((depth + 1, *a.shape), a.dtype).at[0].set(a), h
     )
     empty = jnp.full((depth + 1,), jnp.nan)
-    length, decorrelation = _spread(h)
+    length, decorrelation = spread(h)
     start = (
         h,
         states,
@@ -150,7 +150,7 @@ def _through_many(link: Link, h: Tree, threshold) -> tuple[_Pass, Tree]:
     def step(index, carry):
         h, states, lengths, decorrelations, saturations = carry
         h, saturated = _with_saturation(link, index, h, threshold)
-        length, decorrelation = _spread(h)
+        length, decorrelation = spread(h)
         return (
             h,
             jax.tree.map(lambda s, a: s.at[index + 1].set(a), states, h),
@@ -204,7 +204,7 @@ def _with_saturation(link: Link, index, h: Tree, threshold):
     return after, jnp.mean(jnp.stack(shares))
 
 
-def _spread(h: Tree) -> tuple[jax.Array, jax.Array]:
+def spread(h: Tree) -> tuple[jax.Array, jax.Array]:
     """(log10 of the mean square, 1 − mean correlation of two examples) of a state."""
     flat = jnp.concatenate(
         [a.reshape(a.shape[0], -1) for a in jax.tree.leaves(h)], axis=1

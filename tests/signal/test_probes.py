@@ -197,7 +197,7 @@ def test_overflow_and_zero_states_are_reported(network, filled):
 
 
 def spread_of(h):
-    length, apart = jax.jit(probes._spread)(jnp.asarray(h))
+    length, apart = jax.jit(probes.spread)(jnp.asarray(h))
     return float(length), float(apart)
 
 
