@@ -16,7 +16,7 @@ ORDER = (
     ("research.theory",),
     ("research.catalogues",),
     ("research.machine", "research.datasets"),
-    ("research.architectures",),
+    ("research.architectures", "research.models"),
     ("research.signal",),
     ("research.learning",),
     ("research.study",),
@@ -167,8 +167,9 @@ def later():
     }
 
 
-# The second is Flax NNX as a peer, which shares nothing with our nets.
-FLAX = ("research.architectures", "benchmarks.peers.in_nnx")
+# The second is Flax NNX as a peer, which shares nothing with our nets; the third
+# takes a user's model, whatever it is written in.
+FLAX = ("research.architectures", "benchmarks.peers.in_nnx", "research.models")
 
 
 @each

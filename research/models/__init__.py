@@ -1,0 +1,1 @@
+"""A user's own model, whatever it is written in, as a function of parameters and inputs."""
