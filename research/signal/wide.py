@@ -196,5 +196,6 @@ def _scaled(array: Any, exponent: int) -> Scaled:
     """In float32, for the segments around."""
     array, exponent = _unit(array, exponent)
     exponent = exponent if np.any(array) else NONE
-    norm = _norm(array).astype(jnp.float32)
-    return Scaled(array.astype(jnp.float32), jnp.int32(exponent), norm)
+    norm = np.float32(_norm(array))
+    size = np.array([norm, exponent, 0], np.float32)
+    return Scaled(array.astype(jnp.float32), np.int32(exponent), np.False_, size)
