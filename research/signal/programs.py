@@ -17,7 +17,7 @@ from jax.extend.core import primitives
 from research.signal import readings
 from research.signal.equality import Key, holds_same
 from research.signal.equations import holds
-from research.signal.scaled import NONE, Scaled, scaled, times, together
+from research.signal.scaled import ALL, NONE, Scaled, is_lost, scaled, times, together
 
 FEW = 16  # cotangents that a program brings to one scale itself
 TRUE = 40  # binary places beside 1 within which a rule is given true cotangents
@@ -89,7 +89,7 @@ class SegmentProgram:
         if len(cotangents) <= FEW:
             return self._back(reads, cotangents, reading)
         # Those of a thousand slices are brought to one scale by one small program.
-        common, lost = _largest([(c.exponent, c.lost) for c in cotangents])
+        common, lost = _largest([c._replace(array=None) for c in cotangents])
         arrays = [_aligned(c, common) for c in cotangents]
         return self._back(reads, arrays, reading, (common, lost))
 
@@ -103,7 +103,7 @@ class SegmentProgram:
             return [out[place] for place in self.function.made]
 
         if scale is None:
-            before = jnp.any(jnp.stack([jnp.asarray(c.lost) for c in cotangents]))
+            before = jnp.any(jnp.stack([is_lost(c) for c in cotangents]))
             arrays, common = together(cotangents)
         else:
             arrays, (common, before) = cotangents, scale
@@ -114,12 +114,9 @@ class SegmentProgram:
             arrays = [times(a, true).astype(a.dtype) for a in arrays]
             common = common - true
         _, pull = jax.vjp(some, *(reads[place] for place in self.function.moved))
-        pulled = [scaled(g, common) for g in pull(arrays)]
-        lost = [_lost(s, common) for s in pulled]
-        marked = [
-            _marked(s, before | gone) for s, gone in zip(pulled, lost, strict=True)
-        ]
-        return marked, ~before & jnp.any(jnp.stack(lost))
+        pulled = [_noted(scaled(g, common), common, before) for g in pull(arrays)]
+        lost = jnp.stack([one.lost for one in pulled])
+        return pulled, ~before & jnp.any(lost > NONE)
 
 
 def shared(key: Key, make: Callable[[], SegmentProgram]) -> SegmentProgram:
@@ -143,10 +140,10 @@ _lock = threading.Lock()
 
 
 @jax.jit
-def _largest(parts: list[tuple[Any, Any]]) -> tuple[jax.Array, jax.Array]:
-    exponents, lost = zip(*parts, strict=True)
-    largest = jnp.max(jnp.stack(exponents))
-    return jnp.where(largest == NONE, 0, largest), jnp.any(jnp.stack(lost))
+def _largest(cotangents: list[Scaled]) -> tuple[jax.Array, jax.Array]:
+    largest = jnp.max(jnp.stack([c.exponent for c in cotangents]))
+    lost = jnp.any(jnp.stack([is_lost(c) for c in cotangents]))
+    return jnp.where(largest == NONE, 0, largest), lost
 
 
 @jax.jit
@@ -155,14 +152,15 @@ def _aligned(cotangent: Scaled, common: jax.Array) -> jax.Array:
     return times(array, cotangent.exponent - common).astype(array.dtype)
 
 
-def _lost(pulled: Scaled, common: jax.Array) -> jax.Array:
-    """Whether a cotangent is so small, beside what it comes from, that some was lost."""
+def _noted(pulled: Scaled, common: jax.Array, before: jax.Array) -> Scaled:
+    """With what is lost: where it is so small, beside what it comes from, that some was.
+
+    before: whether what it comes from was lost already.
+    """
     # Two thirds of the way to the smallest number leave room for the steps between.
-    low = jnp.finfo(pulled.array.dtype).minexp * 2 // 3
-    small = (pulled.exponent == NONE) | (pulled.exponent - common < low)
-    return small | ~jnp.isfinite(pulled.size[0])
-
-
-def _marked(pulled: Scaled, lost: jax.Array) -> Scaled:
+    low = common + jnp.finfo(pulled.array.dtype).minexp * 2 // 3
+    lost = jnp.where(pulled.exponent < low, low, NONE)
+    lost = jnp.where(before | ~jnp.isfinite(pulled.size[0]), ALL, lost)
+    lost = lost.astype(jnp.int32)
     size = pulled.size.at[2].set(lost.astype(pulled.size.dtype))
     return pulled._replace(lost=lost, size=size)

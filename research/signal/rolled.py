@@ -111,7 +111,8 @@ def _forward(run: Run, known: _Known) -> list[Any]:
         return {place: written[place] for place in handed}, (written, readings)
 
     start = {place: known[value] for place, value in handed.items()}
-    _, (stacks, readings) = jax.lax.scan(turn, start, _varying(run, outside))
+    varying = _varying(run, outside)
+    _, (stacks, readings) = jax.lax.scan(turn, start, varying, len(run.turns))
     for (j, w), stack in stacks.items():
         known.has(stack, tuple(turn[j].writes[w] for turn in run.turns))
     return readings

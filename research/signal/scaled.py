@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 NONE = -(2**30)  # the exponent of zero: below all others
+ALL = 2**23  # above all exponents
+CLEAR = 20  # binary places by which what was lost has to be smaller than what remains
 # The integers of a float's size, its mantissa's bits, its exponent's bias.
 FORMS = {"float32": (jnp.int32, 23, 127), "float64": (jnp.int64, 52, 1023)}
 
@@ -21,9 +23,9 @@ class Scaled(NamedTuple):
     """An array times 2 ** exponent.
 
     array: its magnitudes add up to between 1 and 2, or to 0.
-    size: [3], what is read of it: the array's Euclidean norm, the exponent, and whether
-      (1 or 0) it may be wrong, as what it is made of was lost.
-    lost: the latter.
+    lost: the binary logarithm of a bound on what underflowed on the way to it, NONE if
+      nothing did, ALL where there is no bound.
+    size: [3], what is read of it: the array's Euclidean norm, the exponent, and `lost`.
     """
 
     array: Any
@@ -32,7 +34,7 @@ class Scaled(NamedTuple):
     size: Any
 
 
-def scaled(array: jax.Array, exponent: Any = 0, lost: Any = False) -> Scaled:
+def scaled(array: jax.Array, exponent: Any = 0, lost: Any = NONE) -> Scaled:
     """The array times 2 ** exponent, brought to its scale."""
     array, dtype = _wide(array), array.dtype
     integers, mantissa, bias = FORMS[array.dtype.name]
@@ -44,7 +46,7 @@ def scaled(array: jax.Array, exponent: Any = 0, lost: Any = False) -> Scaled:
     norm = jnp.sqrt(jnp.vdot(array, array, precision=jax.lax.Precision.HIGHEST))
     total = jnp.where(size == 0, NONE, jnp.where(usable, exponent + more, exponent))
     total = total.astype(jnp.int32)
-    return sized(array.astype(dtype), total, norm, jnp.asarray(lost))
+    return sized(array.astype(dtype), total, norm, jnp.asarray(lost, jnp.int32))
 
 
 def sized(array: Any, exponent: Any, norm: Any, lost: Any) -> Scaled:
@@ -92,7 +94,7 @@ def together(parts: Iterable[Scaled]) -> tuple[list[jax.Array], jax.Array]:
 def total(first: Scaled, second: Scaled) -> Scaled:
     """The sum, signs and all."""
     (a, b), common = together((first, second))
-    return scaled(a + b, common, first.lost | second.lost)
+    return scaled(a + b, common, jnp.maximum(first.lost, second.lost))
 
 
 def log10_norm(sizes: Sequence[Any]) -> float:
@@ -100,15 +102,21 @@ def log10_norm(sizes: Sequence[Any]) -> float:
 
     −inf of zeros, nan where one is not finite or may be wrong.
     """
-    norms, exponents, lost = np.asarray(sizes, np.float64).T
-    if np.any(lost) or not np.all(np.isfinite(norms)):
+    # A few numbers at a time: arrays would take longer than all else on the host.
+    logs, most = [], NONE
+    for norm, exponent, lost in (size.tolist() for size in sizes):
+        if not math.isfinite(norm):
+            return math.nan
+        if norm > 0:
+            logs.append(math.log2(norm) + exponent)
+        most = max(most, lost)
+    largest = max(logs, default=-math.inf)
+    if most > NONE and most > largest - CLEAR:
         return math.nan
-    logs = np.log2(norms[norms > 0]) + exponents[norms > 0]
-    if not logs.size:
+    if not logs:
         return -math.inf
-    largest = np.max(logs)
-    squares = np.sum(np.exp2(2 * (logs - largest)))
-    return float((largest + np.log2(squares) / 2) * math.log10(2))
+    squares = sum(2 ** (2 * (log - largest)) for log in logs)
+    return (largest + math.log2(squares) / 2) * math.log10(2)
 
 
 def log10_norms(sizes: jax.Array) -> jax.Array:
@@ -118,5 +126,12 @@ def log10_norms(sizes: jax.Array) -> jax.Array:
     largest = jnp.max(exponents)
     parts = norms * jnp.exp2(jnp.clip(exponents - largest, -200.0, 0.0))
     log = jnp.log10(jnp.sqrt(jnp.sum(jnp.square(parts)))) + largest * math.log10(2)
-    good = (jnp.sum(lost) == 0) & jnp.all(jnp.isfinite(norms)) & (jnp.max(norms) > 0)
+    most = jnp.max(lost)
+    clear = (most == NONE) | (most <= largest + jnp.log2(jnp.max(norms)) - CLEAR)
+    good = clear & jnp.all(jnp.isfinite(norms)) & (jnp.max(norms) > 0)
     return jnp.where(good, log, jnp.nan)
+
+
+def is_lost(cotangent: Scaled) -> Any:
+    """Whether what was lost on the way to it is not small beside it."""
+    return (cotangent.lost > NONE) & (cotangent.lost > cotangent.exponent - CLEAR)

@@ -197,5 +197,6 @@ def _scaled(array: Any, exponent: int) -> Scaled:
     array, exponent = _unit(array, exponent)
     exponent = exponent if np.any(array) else NONE
     norm = np.float32(_norm(array))
-    size = np.array([norm, exponent, 0], np.float32)
-    return Scaled(array.astype(jnp.float32), np.int32(exponent), np.False_, size)
+    size = np.array([norm, exponent, NONE], np.float32)
+    own = (np.int32(exponent), np.int32(NONE))
+    return Scaled(array.astype(jnp.float32), *own, size)
