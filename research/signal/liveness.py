@@ -8,7 +8,7 @@ from jax.extend import core
 from jax.extend.core import primitives
 
 from research.signal.equality import is_float
-from research.signal.equations import Iteration, Listing
+from research.signal.equations import Iteration, Listing, consts_and_carry
 
 # Their derivative is 0 wherever there is one.
 FLAT = {"stop_gradient", "sign", "floor", "ceil", "round", "nextafter"}
@@ -258,7 +258,7 @@ def open_scans(listing: Listing) -> set[int]:
             continue
         params = equation.eqn.params
         size = params["length"] * _size(params["jaxpr"])
-        carried = equation.writes[: params["num_carry"]]
+        carried = equation.writes[: consts_and_carry(equation.eqn)[1]]
         bypassed = [v for v in alive.at(order) if v not in equation.reads]
         floats = any(_float(listing, value) for value in carried)
         if floats and not bypassed and size <= room:

@@ -200,8 +200,8 @@ def shares(
     run = core.jaxpr_as_fun(closed)
     out, pull = jax.vjp(lambda z: run(z, *fixed)[0], z)
     slope = jnp.abs(pull(jnp.ones_like(out))[0])
-    few = jnp.all(slope < SATURATED * steepest(closed, z.dtype, fixed), axis=0)
     none = jnp.all(slope == 0, axis=0)
+    few = jnp.all(slope < SATURATED * steepest(closed, z.dtype, fixed), axis=0) | none
     return jnp.mean(few, dtype=jnp.float32), jnp.mean(none, dtype=jnp.float32)
 
 

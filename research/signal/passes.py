@@ -112,7 +112,7 @@ class Back:
         self.pulled: dict[int, Scaled] = {network.listing.loss: one}
         self.names = {v: name for name, v in network.parameters().items()}
         self.readers = Counter(
-            s.reads[place] for s in moving(network) for place in s.moved
+            s.reads[place] for s in network.back() for place in s.moved
         )
         self.states: list[list[Any]] = []
         self.parameters: dict[str, Any] = {}
@@ -153,8 +153,3 @@ class Back:
 def plainly(segment: Segment, reads: list, cotangents: list[Scaled], reading: Any):
     """The way through a segment in its own dtype; a Through."""
     return segment.program.backward(reads, cotangents, reading)
-
-
-def moving(network: Network) -> list[Segment]:
-    """The segments that the pass back goes through."""
-    return [s for s in (*network.segments, *network.asides) if s.moves()]

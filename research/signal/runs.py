@@ -112,8 +112,9 @@ def _sound(run: Run) -> bool:
     handed = run.handed()
     for each in run.sources:
         for source in each:
-            if source.kind == "before" and handed[source.place] != source.values[0]:
-                return False
+            if source.kind == "before" and source.place is not None:
+                if handed[source.place] != source.values[0]:
+                    return False
     for i, turn in enumerate(run.turns):
         written = {v for segment in turn for v in segment.writes}
         for j, segment in enumerate(turn):

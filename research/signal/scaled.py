@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 NONE = -(2**30)  # the exponent of zero: below all others
 ALL = 2**23  # above all exponents

@@ -33,7 +33,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from research.signal import asides, equations, liveness, programs, scopes
+from research.signal import asides, equations, liveness, memory, programs, scopes
 from research.signal.equality import Equality
 from research.signal.equations import Equation, Listing, Tree
 from research.signal.liveness import Flow
@@ -97,6 +97,21 @@ class Network(NamedTuple):
         """The parameters that have a gradient, by name, and their values."""
         named = self.listing.parameters.items()
         return {n: value for value, n in named if n not in self.without_gradient}
+
+    def back(self) -> tuple[Segment, ...]:
+        """The segments through which gradients go, in the order in which they do."""
+        order = (*self.segments[::-1], *self.asides)
+        return tuple(segment for segment in order if segment.moves())
+
+    def memory(self) -> int:
+        """Bytes of arrays that `states.measured` holds at most, of shapes alone.
+
+        Parameters, the input and all states, and cotangents; what is inside of a segment
+        while it runs comes beside it.
+        """
+        forward, parameters = (*self.asides, *self.segments), self.parameters()
+        named = {*parameters.values()}
+        return memory.peak(self.listing, forward, self.back(), named)
 
 
 def network(f: Callable, params: Tree, x: Tree, loss: Callable) -> Network:

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from research.signal import passes, readings, rolled, wide
-from research.signal.passes import Gradients, Values, moving
+from research.signal.passes import Gradients, Values
 from research.signal.scaled import Scaled, log10_norm, log10_norms
 from research.signal.segments import Network, Segment
 
@@ -152,13 +152,17 @@ def arrays(network: Network, params: Tree, x: Tree) -> StatesArrays:
     states = jnp.where(broken, jnp.nan, states)
     sizes = [log10_norms(got.parameters[name][None]) for name in names]
     parameters = jnp.stack(sizes) if sizes else jnp.zeros((0,), states.dtype)
+    length, apart, saturated, dead = profiles.T
     return StatesArrays(
-        value,
-        states,
-        *profiles.T,
-        parameters,
-        jnp.isnan(states),
-        jnp.isnan(parameters),
+        value=value,
+        log10_gradient=states,
+        log10_length=length,
+        decorrelation=apart,
+        saturated=saturated,
+        dead=dead,
+        log10_parameter_gradient=parameters,
+        lost=jnp.isnan(states),
+        lost_parameters=jnp.isnan(parameters),
     )
 
 
@@ -167,7 +171,7 @@ class _Steps:
 
     def __init__(self, network: Network, progress: Progress):
         self.progress, self.done = progress, 0
-        self.back = len(moving(network))
+        self.back = len(network.back())
         self.total = len(network.segments) + len(network.asides) + self.back
 
     def __call__(self, made: Any) -> None:

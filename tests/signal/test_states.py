@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.signal import programs, segments, states
+from research.signal import profiles, programs, segments, states
 from tests.signal.chains import assert_equal, composed, log10_norm, loss, norms, wide
 
 WIDTH = 6
@@ -442,6 +442,82 @@ def compilations():
     jax.monitoring.register_event_duration_secs_listener(listen)
     yield names
     jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def held():
+    return sum(array.nbytes for array in jax.live_arrays())
+
+
+@pytest.mark.parametrize("form", ["plain", "U-Net", "tied", "scan"])
+def test_memory_is_said_before(form):
+    """A bound, at most 1.3 times what is alive behind any segment."""
+    wide, batch = 64, 32
+    x = np.ones((batch, wide), np.float32)
+    params = list(matrices(12, width=wide))
+
+    def unet(p, h):
+        down = [h]
+        for w in p[:6]:
+            down.append(jnp.tanh(down[-1] @ w))
+        h = down.pop()
+        for w in p[6:]:
+            h = jnp.tanh(h @ w) + down.pop()
+        return h
+
+    f, params = {
+        "plain": (composed(layers(12)), params),
+        "U-Net": (unet, params),
+        "tied": (composed([layer(0)] * 12), params[:1]),
+        "scan": (
+            lambda p, h: jax.lax.scan(lambda h, w: (jnp.tanh(h @ w), None), h, p)[0],
+            np.stack(params),
+        ),
+    }[form]
+    network = segments.network(f, params, x, loss)
+    states.measured(network, params, x)
+    before, peaks, steps = held(), [], []
+
+    def progress(done, total):
+        peaks.append(held() - before)
+        steps.append((done, total))
+
+    states.measured(network, params, x, progress)
+    assert max(peaks) <= network.memory() <= 1.3 * max(peaks)
+    total = len(network.segments) + len(network.asides) + len(network.back())
+    assert steps == [(done, total) for done in range(1, total + 1)]
+
+
+def test_progress_of_what_is_gone_through_again():
+    params = list(matrices(2))
+    f = composed([layer(0), lambda p, h: jax.nn.sigmoid(jax.nn.sigmoid(h - 70) - 40)])
+    network = segments.network(f, params, X, loss)
+    steps = []
+    measured = states.measured(network, params, X, lambda *step: steps.append(step))
+    assert measured.widened
+    assert [done for done, _ in steps] == list(range(1, steps[-1][1] + 1))
+
+
+def test_a_state_that_overflows_is_named():
+    """And what comes before it has no gradient, whatever autodiff makes of it."""
+
+    def f(params, h):
+        h = jax.nn.sigmoid(h @ params[0])
+        h = h @ params[1] * 1e30  # 1e38, and inf in the next
+        h = h @ params[2] * 1e30
+        h = jax.nn.sigmoid(h @ params[3])  # 1, with a slope of 0
+        return jnp.tanh(h @ params[4])
+
+    params = [np.full((WIDTH, WIDTH), 0.1, np.float32)] * 5
+    measured, network = states_of(f, params)
+    assert measured.overflowed == ("step_3",)
+    assert profiles.lost_at(measured.log10_length, np.ones(6)) == (3, "overflow")
+    assert np.isnan(measured.log10_gradient).tolist() == [True] * 4 + [False] * 2
+    assert measured.zeros == ()
+    parameters = measured.log10_parameter_gradient
+    assert [np.isnan(parameters[str(i)]) for i in range(5)] == [True] * 4 + [False]
+    ours = states.arrays(network, params, X)
+    assert np.isnan(ours.log10_gradient).tolist() == [True] * 4 + [False] * 2
+    assert ours.lost_parameters.tolist() == [True] * 4 + [False]
 
 
 def test_a_loss_that_cannot_be_is_refused():
