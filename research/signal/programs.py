@@ -93,7 +93,18 @@ class SegmentProgram:
         arrays = [_aligned(c, common) for c in cotangents]
         return self._back(reads, arrays, reading, (common, lost))
 
-    def _backward(self, reads, cotangents, reading, scale=None):
+    def trace_back(self, reads: list[Any]) -> None:
+        """Raises what jax raises where something has no derivative; of shapes alone."""
+        if self.function.moved and self.function.made:
+            shapes = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in reads]
+            jax.eval_shape(self._and_back, shapes)
+
+    def _and_back(self, reads: list[Any]) -> Any:
+        made, pull = self._pull(reads)
+        return pull(made)  # any cotangents will do
+
+    def _pull(self, reads: list[Any]) -> tuple[list[Any], Any]:
+        """(what is made, the function from its cotangents to those of what is moved)."""
 
         def some(*moved):
             given = list(reads)
@@ -102,6 +113,9 @@ class SegmentProgram:
             out = self._run(*given)
             return [out[place] for place in self.function.made]
 
+        return jax.vjp(some, *(reads[place] for place in self.function.moved))
+
+    def _backward(self, reads, cotangents, reading, scale=None):
         if scale is None:
             before = jnp.any(jnp.stack([is_lost(c) for c in cotangents]))
             arrays, common = together(cotangents)
@@ -113,7 +127,7 @@ class SegmentProgram:
             true = jnp.where(jnp.abs(common) <= TRUE, common, 0)
             arrays = [times(a, true).astype(a.dtype) for a in arrays]
             common = common - true
-        _, pull = jax.vjp(some, *(reads[place] for place in self.function.moved))
+        _, pull = self._pull(reads)
         pulled = [_noted(scaled(g, common), common, before) for g in pull(arrays)]
         lost = jnp.stack([one.lost for one in pulled])
         return pulled, ~before & jnp.any(lost > NONE)

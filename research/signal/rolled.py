@@ -53,7 +53,7 @@ def passed(network: Network, params: Tree, x: Tree) -> tuple[Any, Any, Gradients
     back = Back(network, known, passes.plainly)
     for piece, reading in zip(parts[::-1], readings[::-1], strict=True):
         if isinstance(piece, Run):
-            _Backward(piece, back).run(reading)
+            _Backward(piece, back, known).run(reading)
         else:
             back.segment(piece, reading)
     back.at(network.start)
@@ -121,8 +121,8 @@ def _forward(run: Run, known: _Known) -> list[Any]:
 class _Backward:
     """A run's pass back, from the cotangents in `back` to those of what it reads."""
 
-    def __init__(self, run: Run, back: Back):
-        self.run_of, self.back = run, back
+    def __init__(self, run: Run, back: Back, known: _Known):
+        self.run_of, self.back, self.known = run, back, known
         self.first, self.handed = run.turns[0], run.handed()
         self.outside = _outside(run, back.known)
         self.alive = self._fixed_and_moved()
@@ -191,9 +191,8 @@ class _Backward:
         self._hand_on(fixed, varying)
 
     def _stacks(self) -> dict[Place, Any]:
-        known = self.back.known
         return {
-            (j, w): known.stacks[value][0]
+            (j, w): self.known.stacks[value][0]
             for j, segment in enumerate(self.first)
             for w, value in enumerate(segment.writes)
         }
@@ -231,7 +230,7 @@ class _Backward:
                     varying[j, place] = self._needed(source, g)
                 elif source.kind == "fixed":
                     _add(pulled, ("fixed", source.values[0]), g)
-                else:
+                elif source.place is not None:
                     _add(pulled, (source.kind, *source.place), g)
         pending = {place: pulled["before", *place] for place in pending}
         fixed = {value: pulled["fixed", value] for value in fixed}

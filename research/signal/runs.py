@@ -110,11 +110,9 @@ def _source(values: Sequence[int], writer: dict[int, tuple[int, Place]]):
 def _sound(run: Run) -> bool:
     """Whether a turn is given one value of each kind, and its states are its own."""
     handed = run.handed()
-    for each in run.sources:
-        for source in each:
-            if source.kind == "before" and source.place is not None:
-                if handed[source.place] != source.values[0]:
-                    return False
+    given = [s for each in run.sources for s in each if s.kind == "before"]
+    if any(s.place and handed[s.place] != s.values[0] for s in given):
+        return False
     for i, turn in enumerate(run.turns):
         written = {v for segment in turn for v in segment.writes}
         for j, segment in enumerate(turn):

@@ -117,8 +117,9 @@ class Network(NamedTuple):
 def network(f: Callable, params: Tree, x: Tree, loss: Callable) -> Network:
     """loss(f(params, x)) in segments; only shapes and dtypes are looked at.
 
-    Raises ValueError where the loss is no scalar or does not depend on the input, and
-    where something that gradients are taken of is complex.
+    Raises ValueError, of one line, where the loss is no scalar or does not depend on the
+    input, where something that gradients are taken of is complex, and where a step has no
+    derivative.
     """
     whole = _unrolled(equations.listing(f, params, x, loss))
     flow = liveness.flow(whole)
@@ -278,7 +279,14 @@ class _Cutter:
             end = start + len(each.reads)
             activations.append(Activation(inner, tuple(range(start, end))))
             start = end
-        return SegmentProgram(closed, function, activations)
+        program = SegmentProgram(closed, function, activations)
+        try:
+            program.trace_back([avals[value] for value in reads])
+        except (TypeError, ValueError, NotImplementedError) as error:
+            where = next((e.scope for e in part if e.scope), "") or "a step"
+            line = str(error).strip().split("\n")[0]
+            raise ValueError(f"{where} has no derivative: {line}") from error
+        return program
 
     def _refuse_complex(self, values: Sequence[int]) -> None:
         for value in values:

@@ -18,6 +18,7 @@ UNSEEN = {"linear"}
 
 def shares(f, params, x=X):
     measured = states.measured(segments.network(f, params, x, loss), params, x)
+    pairs = zip(measured.saturated, measured.dead, strict=True)
     return dict(zip(measured.names, pairs, strict=True))
 
 
