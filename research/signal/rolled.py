@@ -1,14 +1,16 @@
 """The passes of `passes` with runs as scans: what is compiled does not grow with depth."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from research.signal import passes
-from research.signal.passes import Back, Gradients, Tree, Values
+from research.signal.passes import Back, Tree, Values
 from research.signal.runs import Place, Run, Source, key_of, pieces
-from research.signal.scaled import Scaled, total, zero
+from research.signal.scaled import Scaled, log10_norms, total, zero
 from research.signal.segments import LiveSet, Network
 
 
@@ -29,8 +31,19 @@ class _Known(dict):
         self.stacks.update((value, (stack, turn)) for turn, value in enumerate(values))
 
 
-def passed(network: Network, params: Tree, x: Tree) -> tuple[Any, Any, Gradients]:
-    """(the loss, readings [states, COLUMNS], Gradients), by arrays alone."""
+class Passed(NamedTuple):
+    """The loss; readings [states, COLUMNS]; log10 of gradients' norms, nan where these
+    may be lost: [states], and [parameters] in the order of `network.parameters()`.
+    """
+
+    value: jax.Array
+    readings: jax.Array
+    states: jax.Array
+    parameters: jax.Array
+
+
+def passed(network: Network, params: Tree, x: Tree) -> Passed:
+    """Both passes, by arrays alone."""
     start, read = passes.begin(network, params, x)
     known, rows = _Known(start), [r[None] for r in read]
     for segment in network.asides:
@@ -50,16 +63,54 @@ def passed(network: Network, params: Tree, x: Tree) -> tuple[Any, Any, Gradients
             known.update(zip(piece.writes, made, strict=True))
             rows += [] if reading is None else [reading[None]]
             readings.append(reading)
-    back = Back(network, known, passes.plainly)
+    logs = _Logs(Back(network, known, passes.plainly))
     for piece, reading in zip(parts[::-1], readings[::-1], strict=True):
         if isinstance(piece, Run):
-            _Backward(piece, back, known).run(reading)
+            _Backward(piece, logs, known).run(reading)
         else:
-            back.segment(piece, reading)
-    back.at(network.start)
+            logs.back.segment(piece, reading)
+            logs.take()
+    logs.back.at(network.start)
     for segment in network.asides:
-        back.segment(segment, None)
-    return known[network.listing.loss], jnp.concatenate(rows), back.gradients()
+        logs.back.segment(segment, None)
+    logs.take()
+    value = known[network.listing.loss]
+    order = list(network.parameters())
+    return Passed(value, jnp.concatenate(rows), *logs.done(order))
+
+
+class _Logs:
+    """log10 of the norms of what a pass back has gone through, many at a time."""
+
+    def __init__(self, back: Back):
+        self.back = back
+        self.states: list[jax.Array] = []  # from the outputs on
+        self.parameters: list[tuple[Sequence[str], jax.Array]] = []
+
+    def take(self) -> None:
+        """Takes over the sizes that the pass has noted."""
+        self.states += [
+            log10_norms(jnp.stack(sizes))[None] for sizes in self.back.states
+        ]
+        self.back.states.clear()
+        names = list(self.back.parameters)
+        if names:
+            sizes = jnp.stack([self.back.parameters.pop(name) for name in names])
+            self.note(names, sizes)
+
+    def note(self, names: Sequence[str], sizes: jax.Array) -> None:
+        """Sizes [names, 3] of parameters."""
+        self.parameters.append((names, jax.vmap(log10_norms)(sizes[:, None])))
+
+    def done(self, order: Sequence[str]) -> tuple[jax.Array, jax.Array]:
+        """(of the states from the input on, of the parameters in this order)."""
+        states = jnp.concatenate(self.states)[::-1]
+        if not order:
+            return states, jnp.zeros((0,), states.dtype)
+        names = [name for some, _ in self.parameters for name in some]
+        place = {name: i for i, name in enumerate(names)}
+        places = np.array([place[name] for name in order])
+        return states, jnp.concatenate([log for _, log in self.parameters])[places]
 
 
 def _outside(run: Run, known: Values) -> list[list[Any]]:
@@ -121,10 +172,11 @@ def _forward(run: Run, known: _Known) -> list[Any]:
 class _Backward:
     """A run's pass back, from the cotangents in `back` to those of what it reads."""
 
-    def __init__(self, run: Run, back: Back, known: _Known):
-        self.run_of, self.back, self.known = run, back, known
+    def __init__(self, run: Run, logs: _Logs, known: _Known):
+        self.run_of, self.logs, self.known = run, logs, known
+        self.back = logs.back
         self.first, self.handed = run.turns[0], run.handed()
-        self.outside = _outside(run, back.known)
+        self.outside = _outside(run, known)
         self.alive = self._fixed_and_moved()
         self.external = self._external()
 
@@ -249,11 +301,9 @@ class _Backward:
         return g.size if alone else g
 
     def _note(self, sizes: list[Any]) -> None:
-        turns = range(len(self.run_of.turns))
-        for turn in reversed(turns):
-            for each in reversed(sizes):
-                if each is not None:
-                    self.back.states.append(list(each[turn]))
+        each = [jax.vmap(log10_norms)(s) for s in sizes if s is not None]
+        if each:  # [turns, states of one]
+            self.logs.states.append(jnp.reshape(jnp.stack(each, 1), -1)[::-1])
 
     def _hand_on(self, fixed: dict[int, Scaled], varying: dict[Place, Any]) -> None:
         back = self.back
@@ -267,11 +317,12 @@ class _Backward:
             back.readers[value] -= times * len(self.run_of.turns) - 1
             back.add(value, cotangent)
         for (j, place), stack in varying.items():
-            for turn, value in enumerate(self.run_of.sources[j][place].values):
-                if isinstance(stack, Scaled):
+            values = self.run_of.sources[j][place].values
+            if isinstance(stack, Scaled):
+                for turn, value in enumerate(values):
                     back.add(value, jax.tree.map(lambda a, t=turn: a[t], stack))
-                else:  # the size alone
-                    back.parameters[back.names[value]] = stack[turn]
+            else:  # the sizes alone
+                self.logs.note([back.names[value] for value in values], stack)
 
 
 def _add(pulled: dict, key: Any, cotangent: Scaled) -> None:

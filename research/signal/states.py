@@ -26,7 +26,7 @@ import numpy as np
 
 from research.signal import passes, readings, rolled, wide
 from research.signal.passes import Gradients, Values
-from research.signal.scaled import Scaled, log10_norm, log10_norms
+from research.signal.scaled import Scaled, log10_norm
 from research.signal.segments import Network, Segment
 
 Tree = Any
@@ -144,14 +144,10 @@ def arrays(network: Network, params: Tree, x: Tree) -> StatesArrays:
 
     Equal to `measured` wherever that needs no float64; nan, and marked, elsewhere.
     """
-    value, profiles, got = rolled.passed(network, params, x)
-    names = network.parameters()
+    value, profiles, states, parameters = rolled.passed(network, params, x)
     # A state that is not finite, and all before it.
     broken = jnp.cumsum(~readings.is_finite(profiles)[::-1])[::-1] > 0
-    states = jnp.stack([log10_norms(jnp.stack(sizes)) for sizes in got.states])
     states = jnp.where(broken, jnp.nan, states)
-    sizes = [log10_norms(got.parameters[name][None]) for name in names]
-    parameters = jnp.stack(sizes) if sizes else jnp.zeros((0,), states.dtype)
     length, apart, saturated, dead = profiles.T
     return StatesArrays(
         value=value,
