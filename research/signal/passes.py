@@ -72,7 +72,7 @@ def _reading(values: list[Any], batch: int | None) -> Any:
 
 
 _jitted_reading = jax.jit(readings.reading, static_argnums=2)
-_scaled = jax.jit(scaled)
+_one = jax.jit(lambda value: scaled(jnp.ones_like(value)))  # of its shape and dtype
 
 
 def backward(
@@ -108,7 +108,7 @@ class Back:
 
     def __init__(self, network: Network, known: Values, through: Through):
         self.known, self.through = known, through
-        one = _scaled(jnp.ones_like(known[network.listing.loss]))
+        one = _one(known[network.listing.loss])
         self.pulled: dict[int, Scaled] = {network.listing.loss: one}
         self.names = {v: name for name, v in network.parameters().items()}
         self.readers = Counter(

@@ -9,7 +9,7 @@ import numpy as np
 
 from research.signal import passes
 from research.signal.passes import Back, Tree, Values
-from research.signal.runs import Place, Run, Source, key_of, pieces
+from research.signal.runs import Place, Run, Origin, key_of, pieces
 from research.signal.scaled import Scaled, log10_norms, total, zero
 from research.signal.segments import LiveSet, Network
 
@@ -116,7 +116,7 @@ class _Logs:
 def _outside(run: Run, known: Values) -> list[list[Any]]:
     """What each place reads of outside: an array, a stack of one for each turn, or None."""
 
-    def given(source: Source) -> Any:
+    def given(source: Origin) -> Any:
         if source.kind == "fixed":
             return known[source.values[0]]
         if source.kind == "varying":
@@ -294,7 +294,7 @@ class _Backward:
         keys = [key_of(self.run_of, 0, value) for value in state.values]
         return jnp.stack([pulled[key].size for key in keys])
 
-    def _needed(self, source: Source, g: Scaled) -> Any:
+    def _needed(self, source: Origin, g: Scaled) -> Any:
         """A parameter's size alone, if nothing else reads it."""
         names, readers = self.back.names, self.back.readers
         alone = all(v in names and readers[v] == 1 for v in source.values)
