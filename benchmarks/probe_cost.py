@@ -7,6 +7,7 @@ jitted, written out or as a scan, whichever is faster.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from research.catalogues.catalogue import Catalogue
 from research.lazy import lazily
 from research.study.axes import Axis
 from research.study.claims import Claim, Seen
@@ -43,6 +44,8 @@ TIMED = (
 class Net(NamedTuple):
     """A net of equal blocks: of one layer's parameters, and h [batch, …, width]."""
 
+    name: str
+    source: str
     draw: Callable[[Any, int], Any]
     block: Callable[[Any, Any], Any]
     tokens: int
@@ -84,13 +87,20 @@ def _drawn(names: Sequence[str], gain: float, biases: Sequence[str] = ()) -> Cal
     return draw
 
 
-NETS = {
-    "plain": Net(_drawn("w", 1.0, "b"), plain, 0),
-    "residual": Net(_drawn(("up", "down"), 0.5, "b"), residual, 0),
-    "transformer": Net(
-        _drawn(("query", "key", "value", "up", "down"), 0.5), attention, 16
-    ),
-}
+NETS = Catalogue(
+    "net",
+    [
+        Net("plain", "Schoenholz et al. 2017", _drawn("w", 1.0, "b"), plain, 0),
+        Net(
+            *("residual", "Xiong et al. 2020, arXiv:2002.04745"),
+            *(_drawn(("up", "down"), 0.5, "b"), residual, 0),
+        ),
+        Net(
+            *("transformer", "Xiong et al. 2020, arXiv:2002.04745"),
+            *(_drawn(("query", "key", "value", "up", "down"), 0.5), attention, 16),
+        ),
+    ],
+)
 AXES = {
     "net": Axis("what is repeated", ("plain", "residual", "transformer"), NETS),
     "depth": Axis("blocks", (24,), kind="integer", low=2, high=10**4),

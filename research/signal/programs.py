@@ -39,7 +39,7 @@ class Function(NamedTuple):
     batch: int | None
 
 
-class Activation(NamedTuple):
+class Elementwise(NamedTuple):
     """What looks like one within a segment, and places of what it reads among `extra`."""
 
     closed: core.ClosedJaxpr
@@ -56,7 +56,7 @@ class SegmentProgram:
         self,
         closed: core.ClosedJaxpr,
         function: Function,
-        activations: Sequence[Activation] = (),
+        activations: Sequence[Elementwise] = (),
     ):
         self.closed, self.function = closed, function
         self.activations = tuple(activations)

@@ -9,7 +9,7 @@ import numpy as np
 
 from research.signal import passes
 from research.signal.passes import Back, Tree, Values
-from research.signal.runs import Place, Run, Origin, key_of, pieces
+from research.signal.runs import Origin, Place, Repeats, key_of, pieces
 from research.signal.scaled import Scaled, log10_norms, total, zero
 from research.signal.segments import LiveSet, Network
 
@@ -52,7 +52,7 @@ def passed(network: Network, params: Tree, x: Tree) -> Passed:
     parts = pieces(network)
     readings: list[Any] = []
     for piece in parts:
-        if isinstance(piece, Run):
+        if isinstance(piece, Repeats):
             each = _forward(piece, known)
             rows.append(jnp.stack([r for r in each if r is not None], 1))
             rows[-1] = rows[-1].reshape(-1, rows[-1].shape[-1])
@@ -65,7 +65,7 @@ def passed(network: Network, params: Tree, x: Tree) -> Passed:
             readings.append(reading)
     logs = _Logs(Back(network, known, passes.plainly))
     for piece, reading in zip(parts[::-1], readings[::-1], strict=True):
-        if isinstance(piece, Run):
+        if isinstance(piece, Repeats):
             _Backward(piece, logs, known).run(reading)
         else:
             logs.back.segment(piece, reading)
@@ -113,7 +113,7 @@ class _Logs:
         return states, jnp.concatenate([log for _, log in self.parameters])[places]
 
 
-def _outside(run: Run, known: Values) -> list[list[Any]]:
+def _outside(run: Repeats, known: Values) -> list[list[Any]]:
     """What each place reads of outside: an array, a stack of one for each turn, or None."""
 
     def given(source: Origin) -> Any:
@@ -126,7 +126,7 @@ def _outside(run: Run, known: Values) -> list[list[Any]]:
     return [[given(source) for source in each] for each in run.sources]
 
 
-def _varying(run: Run, outside: list[list[Any]]) -> list[list[Any]]:
+def _varying(run: Repeats, outside: list[list[Any]]) -> list[list[Any]]:
     """Of what is given from outside, that which the turns have one each of."""
     return [
         [a if s.kind == "varying" else None for s, a in zip(each, given, strict=True)]
@@ -134,7 +134,7 @@ def _varying(run: Run, outside: list[list[Any]]) -> list[list[Any]]:
     ]
 
 
-def _reads(run: Run, j: int, outside, now, written, before) -> list[Any]:
+def _reads(run: Repeats, j: int, outside, now, written, before) -> list[Any]:
     """What segment j of a turn reads, and what is beside."""
     sources = {"here": written, "before": before}
     return [
@@ -145,7 +145,7 @@ def _reads(run: Run, j: int, outside, now, written, before) -> list[Any]:
     ]
 
 
-def _forward(run: Run, known: _Known) -> list[Any]:
+def _forward(run: Repeats, known: _Known) -> list[Any]:
     """The readings [turns, COLUMNS] of each segment of a turn; its values to `known`."""
     outside, first = _outside(run, known), run.turns[0]
     handed = run.handed()
@@ -172,7 +172,7 @@ def _forward(run: Run, known: _Known) -> list[Any]:
 class _Backward:
     """A run's pass back, from the cotangents in `back` to those of what it reads."""
 
-    def __init__(self, run: Run, logs: _Logs, known: _Known):
+    def __init__(self, run: Repeats, logs: _Logs, known: _Known):
         self.run_of, self.logs, self.known = run, logs, known
         self.back = logs.back
         self.first, self.handed = run.turns[0], run.handed()

@@ -27,7 +27,7 @@ class Origin(NamedTuple):
     values: tuple[int, ...]
 
 
-class Run(NamedTuple):
+class Repeats(NamedTuple):
     """turns: [turns][period] segments; sources: [period][reads and beside]."""
 
     turns: tuple[tuple[Segment, ...], ...]
@@ -43,7 +43,7 @@ class Run(NamedTuple):
         }
 
 
-def pieces(network: Network) -> list[Segment | Run]:
+def pieces(network: Network) -> list[Segment | Repeats]:
     """The segments in order, those that repeat as runs."""
     segments, made, place = network.segments, [], 0
     while place < len(segments):
@@ -53,7 +53,7 @@ def pieces(network: Network) -> list[Segment | Run]:
     return made
 
 
-def _longest(segments: Sequence[Segment]) -> Run | None:
+def _longest(segments: Sequence[Segment]) -> Repeats | None:
     """The run that these begin with, the longest there is."""
     best = None
     for period in PERIODS:
@@ -70,7 +70,7 @@ def _longest(segments: Sequence[Segment]) -> Run | None:
     return best
 
 
-def _run(turns: tuple[tuple[Segment, ...], ...]) -> Run | None:
+def _run(turns: tuple[tuple[Segment, ...], ...]) -> Repeats | None:
     """The turns wired, or None where these are not wired alike."""
     writer = {
         value: (i, (j, w))
@@ -85,7 +85,7 @@ def _run(turns: tuple[tuple[Segment, ...], ...]) -> Run | None:
         if not all(each):
             return None
         sources.append(tuple(source for source in each if source))
-    run = Run(turns, tuple(sources))
+    run = Repeats(turns, tuple(sources))
     return run if _sound(run) else None
 
 
@@ -107,7 +107,7 @@ def _source(values: Sequence[int], writer: dict[int, tuple[int, Place]]):
     return None
 
 
-def _sound(run: Run) -> bool:
+def _sound(run: Repeats) -> bool:
     """Whether a turn is given one value of each kind, and its states are its own."""
     handed = run.handed()
     given = [s for each in run.sources for s in each if s.kind == "before"]
@@ -127,18 +127,18 @@ def _sound(run: Run) -> bool:
     return True
 
 
-def _fixed(run: Run) -> set[int]:
+def _fixed(run: Repeats) -> set[int]:
     sources = (source for each in run.sources for source in each)
     return {s.values[0] for s in sources if s.kind == "fixed"}
 
 
-def _form(run: Run, i: int, j: int) -> list[tuple]:
+def _form(run: Repeats, i: int, j: int) -> list[tuple]:
     """Where a state's values are, by places alone."""
     state = run.turns[i][j].state
     return [key_of(run, i, v) for v in (state.values if state else ())]
 
 
-def key_of(run: Run, turn: int, value: int) -> tuple:
+def key_of(run: Repeats, turn: int, value: int) -> tuple:
     """A value that is written in a turn, or that is fixed, by its place."""
     for j, segment in enumerate(run.turns[turn]):
         if value in segment.writes:

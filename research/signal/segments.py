@@ -38,7 +38,7 @@ from research.signal.equality import Equality
 from research.signal.equations import Equation, Listing, Tree
 from research.signal.liveness import Flow
 from research.signal.nonlinearities import Nonlinearity, nonlinearities
-from research.signal.programs import Activation, Function, SegmentProgram
+from research.signal.programs import Elementwise, Function, SegmentProgram
 
 
 class LiveSet(NamedTuple):
@@ -277,7 +277,7 @@ class _Cutter:
             some = [self.listing.equations[place] for place in each.places]
             inner = equations.closed_over(avals, some, each.reads, (each.output,))
             end = start + len(each.reads)
-            activations.append(Activation(inner, tuple(range(start, end))))
+            activations.append(Elementwise(inner, tuple(range(start, end))))
             start = end
         program = SegmentProgram(closed, function, activations)
         try:
