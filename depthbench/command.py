@@ -1,11 +1,11 @@
 """The command: starts the `research` that is beside it, and no other of that name."""
 
-import importlib.util
 import sys
 from pathlib import Path
 from typing import NoReturn
 
-ROOT = Path(__file__).resolve().parents[1]
+from depthbench.beside import ROOT, place_of
+
 # What any command may import first. A user's file of such a name is not to be run.
 IMPORTS = (
     "jax jaxlib flax optax orbax numpy scipy sklearn mnist1d matplotlib msgspec rich"
@@ -39,12 +39,3 @@ def stranger() -> str:
         return ""
     places = {name: place_of(name) for name in IMPORTS} if here != ROOT else {}
     return next((name for name, place in places.items() if place == here), "")
-
-
-def place_of(name: str) -> Path | None:
-    """The folder that a module would be imported from; None where there is none."""
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:  # a folder without __init__.py hides none
-        return None
-    file = Path(spec.origin).resolve()
-    return file.parents[1] if file.name == "__init__.py" else file.parent

@@ -167,8 +167,8 @@ def test_the_page_adds_one_of_each_kind():
 
 def test_readmes_entry_is_the_pages():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (entry,) = [code for _, language, code in blocks(readme) if language == "python"]
-    assert entry == ADDED[0].code
+    entries = [code for _, language, code in blocks(readme) if language == "python"]
+    assert ADDED[0].code in entries
 
 
 # The page's commands are run at the size of a test, as far as they do not say theirs, in

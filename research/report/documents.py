@@ -5,6 +5,7 @@
     <!-- gallery: FOLDER -->       each one's picture, the answer in words, and its verdicts
     <!-- modules: FOLDER -->       what each module of a package says that it is for
     <!-- entries: CATALOGUE -->    the entries of `architectures` or `datasets`
+    <!-- code: FILE -->            a Python file, named without its ending
 
 Each ends at `<!-- end -->`. A test checks that all of them match the rows.
 """
@@ -22,7 +23,7 @@ from research.study.studies import studies
 ROOT = SOURCE  # where the documents are
 README = "README.md"
 BLOCK = re.compile(
-    r"<!-- (table|experiments|gallery|modules|entries): ([\w/]+)(?: (\d+))? -->\n"
+    r"<!-- (table|experiments|gallery|modules|entries|code): ([\w/]+)(?: (\d+))? -->\n"
     r".*?<!-- end -->",
     re.DOTALL,
 )
@@ -59,6 +60,8 @@ def _content(kind: str, name: str, position: str | None) -> str:
         return modules(name)
     if kind == "entries":
         return entries.TABLES[name]()
+    if kind == "code":
+        return code(name)
     committed = published.made(name)
     if committed is None:
         raise ValueError(f"no committed rows of {name}")
@@ -70,6 +73,15 @@ def measured(study: Study, committed: Made, position: int = 1) -> str:
     table = study.tables(committed.rows)[position - 1]
     shown = rendering.as_markdown(table._replace(title=""))
     return f"{table.title}:\n\n{shown}\n{origin(committed)}"
+
+
+def code(name: str) -> str:
+    """A Python file as a block of code, without its docstring."""
+    text = (SOURCE / f"{name}.py").read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    first = tree.body[1 if ast.get_docstring(tree) else 0]
+    lines = text.splitlines()[first.lineno - 1 :]
+    return "\n".join(("```python", *lines, "```"))
 
 
 def origin(committed: Made) -> str:

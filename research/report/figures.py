@@ -39,6 +39,11 @@ def literal(text: str) -> str:
     return shown.replace("$", r"\$")
 
 
+def literal_lines(text: str) -> str:
+    """The same of a text of any length, in lines."""
+    return visible(text, keep="\n").replace("$", r"\$")
+
+
 def literal_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row whose texts can be drawn."""
     return {

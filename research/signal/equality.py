@@ -1,5 +1,6 @@
 """When two lists of equations are the same program, so that one is compiled for both."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,27 @@ from research.signal.equations import (
 )
 
 Key = tuple[Any, ...]
+LARGE = 2**22  # bytes of a constant, above which it is not read
+
+
+class Same:
+    """Equal to what is of the same object, which it keeps: ids are given again."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def holds_same(key: Any) -> bool:
+    """Whether a key is equal to those of the same objects alone."""
+    return isinstance(key, Same) or (
+        isinstance(key, tuple) and any(map(holds_same, key))
+    )
 
 
 class Equality:
@@ -56,7 +78,7 @@ class Equality:
 
     def _rule(self, eqn: core.JaxprEqn) -> Any:
         if eqn.params.get("symbolic_zeros"):  # the rule may look at what is perturbed
-            return id(eqn)
+            return Same(eqn)
         return self._jaxpr(body_of(eqn), True), self._jaxpr(derivative(eqn), True)
 
     def _jaxpr(self, jaxpr: Any, plain: bool) -> Key:
@@ -87,7 +109,7 @@ class Equality:
         try:
             hash(value)
         except TypeError:
-            return id(value)
+            return Same(value)
         # True and 1, 0.0 and -0.0 are equal in Python.
         return type(value), value, repr(value) if isinstance(value, float) else None
 
@@ -143,6 +165,15 @@ def literal(a: core.Literal) -> Any:
 
 def array(value: Any) -> Any:
     """A constant's content, hashable; of a large one, which it is."""
-    if getattr(value, "size", 2**20) > 1024 or not hasattr(value, "tobytes"):
-        return "constant", id(value)
-    return value.shape, str(value.dtype), np.asarray(value).tobytes()
+    try:
+        if jnp.issubdtype(value.dtype, jax.dtypes.extended):  # random keys
+            return "keys", str(value.dtype), array(jax.random.key_data(value))
+        if value.nbytes > LARGE:
+            return Same(value)
+        content = np.asarray(value)
+    except (AttributeError, RuntimeError, jax.errors.ConcretizationTypeError):
+        return Same(value)  # one that is traced, or spread over several machines
+    except jax.errors.TracerArrayConversionError:
+        return Same(value)
+    digest = hashlib.sha256(content.tobytes()).digest()
+    return content.shape, str(content.dtype), digest

@@ -149,8 +149,8 @@ class Recorder:
     def unrolled(self, scan: Equation, number: int) -> list[Atom]:
         """What a scan returns, its body listed once for each iteration."""
         params, around = scan.eqn.params, scan.iterations
-        length, first = params["length"], params["num_consts"]
-        last = first + params["num_carry"]
+        length, (first, carried) = params["length"], consts_and_carry(scan.eqn)
+        last = first + carried
         consts, carry = scan.reads[:first], list(scan.reads[first:last])
         slices = [self._unstacked(x, length, scan) for x in scan.reads[last:]]
         outputs: list[list[Atom]] = [[]] * length
@@ -163,10 +163,9 @@ class Recorder:
                 f"{scan.scope}/[{index}]",
                 (*around, (number, index)),
             )
-            carry = results[: params["num_carry"]]
-            outputs[index] = results[params["num_carry"] :]
+            carry, outputs[index] = results[:carried], results[carried:]
             self.carries[number, index] = tuple(carry)
-        avals = [v.aval for v in scan.eqn.outvars[params["num_carry"] :]]
+        avals = [v.aval for v in scan.eqn.outvars[carried:]]
         columns = zip(*outputs, strict=True) if length else ([] for _ in avals)
         stacks = [
             self._stacked(list(column), aval, scan)
@@ -232,6 +231,16 @@ def unrolled(start: Listing, places: Collection[int]) -> Listing:
         loss=new(start.loss),
         split=split,
     )
+
+
+def consts_and_carry(scan: core.JaxprEqn) -> tuple[int, int]:
+    """How many values a scan reads of the same in each iteration, and hands on."""
+    params = scan.params
+    if "num_carry" in params:  # until jax 0.10
+        return params["num_consts"], params["num_carry"]
+    parts = params["ft_in"].update(range(len(scan.invars))).unpack()
+    consts, carry, _ = (len(list(part)) for part in parts)
+    return consts, carry
 
 
 def body_of(eqn: core.JaxprEqn) -> Any:

@@ -8,7 +8,7 @@ from jax.extend import core
 from jax.extend.core import primitives
 
 from research.signal.equality import is_float
-from research.signal.equations import Iteration, Listing
+from research.signal.equations import Iteration, Listing, consts_and_carry
 
 # Their derivative is 0 wherever there is one.
 FLAT = {"stop_gradient", "sign", "floor", "ceil", "round", "nextafter"}
@@ -179,10 +179,21 @@ class _Alive:
             change[self.last[value] + 1] -= weight
         return list(itertools.accumulate(change))[:-1]
 
-    def at(self, after: int, values: Collection[int] | None = None) -> tuple[int, ...]:
-        """The values that are alive there, of these."""
-        some = self.values if values is None else values
-        return tuple(v for v in some if self.first[v] <= after <= self.last[v])
+    def among(self, values: Collection[int], after: int) -> tuple[int, ...]:
+        """Those of the values that are alive behind so many equations."""
+        return tuple(v for v in values if self.first[v] <= after <= self.last[v])
+
+    def at(self, places: Collection[int]) -> dict[int, tuple[int, ...]]:
+        """The values that are alive behind so many equations, for each of the places."""
+        begins, alive, found = {}, set(), {}
+        for value in self.values:
+            begins.setdefault(self.first[value], []).append(value)
+        for after in sorted({*begins, *places}):
+            alive.update(begins.get(after, ()))
+            if after in places:
+                alive = {v for v in alive if self.last[v] >= after}
+                found[after] = tuple(sorted(alive))
+        return found
 
 
 def cuts(listing: Listing, flow: Flow, main: Sequence[int]) -> list[Cut]:
@@ -194,12 +205,10 @@ def cuts(listing: Listing, flow: Flow, main: Sequence[int]) -> list[Cut]:
     out = sum(place < listing.split for place in main)
     counts = alive.counts()[: out + 1]
     steps = _iterations(listing, main)
-    fixed = {}
+    fixed, living = {}, set(alive.values)
     for after, carry in steps.items():
         some = {v for v in carry if isinstance(v, int) and v in alive.first}
-        if after <= out and (
-            values := alive.at(after, sorted(some & set(alive.values)))
-        ):
+        if after <= out and (values := alive.among(sorted(some & living), after)):
             fixed[after] = values
     begin = next((i for i, n in enumerate(counts) if n), out)
     edges = sorted({begin, out, *(place for place in fixed if place >= begin)})
@@ -212,7 +221,8 @@ def cuts(listing: Listing, flow: Flow, main: Sequence[int]) -> list[Cut]:
     for low, high in itertools.pairwise([*ordered, out]):
         if low in edges or (any(mixing[low:high]) and any(mixing[kept[-1] : low])):
             kept.append(low)
-    found = [Cut(place, fixed.get(place) or alive.at(place)) for place in kept]
+    all_alive = alive.at({*kept})
+    found = [Cut(place, fixed.get(place) or all_alive[place]) for place in kept]
     # Of places with the same values the last one counts; the input is never moved.
     again = {
         a for a, b in itertools.pairwise(found) if a.values == b.values and a.after
@@ -250,16 +260,23 @@ def open_scans(listing: Listing) -> set[int]:
     found = flow(listing)
     main = [place for place in found.needed if place in found.main]
     alive = _Alive(listing, found, main)
+    scans = {
+        order
+        for order, place in enumerate(main)
+        if listing.equations[place].eqn.primitive is primitives.scan_p
+    }
+    alive_at = alive.at(scans)
     room = MOST - len(listing.equations)
     places = set()
-    for order, place in enumerate(main):
+    for order in sorted(scans):
+        place = main[order]
         equation = listing.equations[place]
-        if equation.eqn.primitive is not primitives.scan_p:
-            continue
         params = equation.eqn.params
         size = params["length"] * _size(params["jaxpr"])
-        carried = equation.writes[: params["num_carry"]]
-        bypassed = [v for v in alive.at(order) if v not in equation.reads]
+        carried = equation.writes[: consts_and_carry(equation.eqn)[1]]
+        bypassed = {*alive_at[order]}.difference(
+            a for a in equation.reads if isinstance(a, int)
+        )
         floats = any(_float(listing, value) for value in carried)
         if floats and not bypassed and size <= room:
             room -= size

@@ -29,22 +29,16 @@ in log scale. It holds the states of a whole pass in memory, and chooses on the 
 to go through a segment again, so it is not to be called within jit or vmap.
 """
 
-import functools
 import itertools
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from research.signal import equations, liveness
+from research.signal import asides, equations, liveness, memory, programs, scopes
 from research.signal.equality import Equality
 from research.signal.equations import Equation, Listing, Tree
 from research.signal.liveness import Flow
-from research.signal.programs import SegmentProgram
-
-# Equations that take a part of what they read.
-PARTS = {"slice", "dynamic_slice", "gather", "split", "squeeze", "reshape"}
-PARTS |= {"random_wrap", "random_unwrap"}
+from research.signal.nonlinearities import Nonlinearity, nonlinearities
+from research.signal.programs import Elementwise, Function, SegmentProgram
 
 
 class LiveSet(NamedTuple):
@@ -59,6 +53,7 @@ class Segment(NamedTuple):
 
     moved: places in `reads` of what has a gradient; made: those in `writes`.
     state: the state at its end, if that is one.
+    beside: what is alive there, and is neither read nor written.
     """
 
     program: SegmentProgram
@@ -68,6 +63,11 @@ class Segment(NamedTuple):
     made: tuple[int, ...]
     equations: tuple[Equation, ...]
     state: LiveSet | None = None
+    beside: tuple[int, ...] = ()
+
+    def moves(self) -> bool:
+        """Whether a gradient goes through it."""
+        return bool(self.moved and self.made)
 
 
 class Network(NamedTuple):
@@ -77,6 +77,7 @@ class Network(NamedTuple):
     segments: from the input to the loss, in order.
     start: the state that the first segment reads, if the input is one.
     without_gradient: parameters that have none, and why.
+    batch: the number of examples, the input's first axis; None if it has none.
     """
 
     listing: Listing
@@ -85,18 +86,40 @@ class Network(NamedTuple):
     segments: tuple[Segment, ...]
     start: LiveSet | None
     without_gradient: dict[str, str]
+    batch: int | None
 
     def states(self) -> tuple[LiveSet, ...]:
         """All states, from the input to the outputs."""
         first = () if self.start is None else (self.start,)
         return (*first, *(s.state for s in self.segments if s.state is not None))
 
+    def parameters(self) -> dict[str, int]:
+        """The parameters that have a gradient, by name, and their values."""
+        named = self.listing.parameters.items()
+        return {n: value for value, n in named if n not in self.without_gradient}
+
+    def back(self) -> tuple[Segment, ...]:
+        """The segments through which gradients go, in the order in which they do."""
+        order = (*self.segments[::-1], *self.asides)
+        return tuple(segment for segment in order if segment.moves())
+
+    def memory(self) -> int:
+        """Bytes of arrays that `states.measured` holds at most, of shapes alone.
+
+        Parameters, the input and all states, and cotangents; what is inside of a segment
+        while it runs comes beside it.
+        """
+        forward, parameters = (*self.asides, *self.segments), self.parameters()
+        named = {*parameters.values()}
+        return memory.peak(self.listing, forward, self.back(), named)
+
 
 def network(f: Callable, params: Tree, x: Tree, loss: Callable) -> Network:
     """loss(f(params, x)) in segments; only shapes and dtypes are looked at.
 
-    Raises ValueError where the loss is no scalar or does not depend on the input, and
-    where something that gradients are taken of is complex.
+    Raises ValueError, of one line, where the loss is no scalar or does not depend on the
+    input, where something that gradients are taken of is complex, and where a step has no
+    derivative.
     """
     whole = _unrolled(equations.listing(f, params, x, loss))
     flow = liveness.flow(whole)
@@ -106,14 +129,16 @@ def network(f: Callable, params: Tree, x: Tree, loss: Callable) -> Network:
     if not main:
         raise ValueError("the loss does not depend on the input")
     cut = _Cutter(whole, flow)
-    state, segments, asides = cut.segments(main, list(_groups(whole, flow, before)))
+    groups = list(asides.groups(whole, flow, before))
+    state, segments, others = cut.segments(main, groups)
     return Network(
         listing=whole,
         flow=flow,
-        asides=tuple(asides),
+        asides=tuple(others),
         segments=tuple(segments),
         start=state,
         without_gradient=liveness.without_gradient(whole, flow),
+        batch=cut.batch,
     )
 
 
@@ -124,65 +149,6 @@ def _unrolled(listing: Listing) -> Listing:
     return listing
 
 
-def _groups(listing: Listing, flow: Flow, places: Sequence[int]) -> Iterator[list[int]]:
-    """Asides in groups, in an order in which they can run; none hands on gradients.
-
-    What takes its part of an array stays with it, and what is done with the part does
-    not: the dropout masks of all layers come from one array of keys, in equal groups.
-    """
-    parent = {place: place for place in places}
-
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = place = parent[parent[place]]
-        return place
-
-    def name(place: int) -> str:
-        return listing.equations[place].eqn.primitive.name
-
-    writer = {v: place for place in places for v in listing.equations[place].writes}
-    uses = Counter(
-        v for p in places for v in _values(listing.equations[p]) & writer.keys()
-    )
-    for place in places:
-        for value in _values(listing.equations[place]) & writer.keys():
-            before = writer[value]
-            chained = uses[value] == 1 and name(before) not in PARTS
-            if value in flow.moving or name(place) in PARTS or chained:
-                parent[root(before)] = root(place)
-    groups: dict[int, list[int]] = {}
-    for place in places:
-        groups.setdefault(root(place), []).append(place)
-    yield from _in_order(listing, list(groups.values()), writer)
-
-
-def _values(equation: Equation) -> set[int]:
-    return {a for a in equation.reads if isinstance(a, int)}
-
-
-def _in_order(
-    listing: Listing, groups: list[list[int]], writer: dict[int, int]
-) -> Iterator[list[int]]:
-    """The groups, each behind those that it reads of; what goes in circles as one."""
-    group_of = {place: i for i, group in enumerate(groups) for place in group}
-    before = [
-        {
-            group_of[writer[value]]
-            for place in group
-            for value in _values(listing.equations[place]) & writer.keys()
-        }
-        - {i}
-        for i, group in enumerate(groups)
-    ]
-    order = TopologicalSorter(dict(enumerate(before)))
-    try:
-        places = list(order.static_order())
-    except CycleError:
-        yield sorted(itertools.chain(*groups))
-        return
-    yield from (groups[i] for i in places)
-
-
 class _Cutter:
     """Makes segments of places in the list; equal ones share a program."""
 
@@ -191,6 +157,11 @@ class _Cutter:
         self.keys = Equality(listing.avals)
         self.programs: dict[Any, SegmentProgram] = {}
         self.readers = liveness.readers(listing, flow.needed)
+        self.activations: dict[int, Nonlinearity] = {
+            each.places[-1]: each for each in nonlinearities(listing, flow)
+        }
+        shapes = (listing.avals[value].shape for value in listing.inputs)
+        self.batch = next((shape[0] for shape in shapes if shape), None)
 
     def segments(
         self, main: list[int], groups: list[list[int]]
@@ -199,17 +170,18 @@ class _Cutter:
         cuts = liveness.cuts(self.listing, self.flow, main)
         edges = [0, *(cut.after for cut in cuts if cut.after), len(main)]
         places = [main[a:b] for a, b in itertools.pairwise(edges) if b > a]
-        names = _names([[self.listing.equations[p] for p in part] for part in places])
+        parts = [[self.listing.equations[p] for p in part] for part in places]
         ends = [LiveSet("", cut.values) for cut in cuts if cut.after]
-        named = [s._replace(name=n) for s, n in zip(ends, names, strict=False)]
-        asides = self._taken_in(places, groups)
+        pairs = zip(ends, scopes.names(parts), strict=False)
+        named = [state._replace(name=name) for state, name in pairs]
+        others = self._taken_in(places, groups)
         made = [
             self.segment(part, state)
             for part, state in itertools.zip_longest(places, named)
         ]
         begins = bool(cuts) and not cuts[0].after
         start = LiveSet("input", cuts[0].values) if begins else None
-        return start, made, [self.segment(group, None) for group in asides]
+        return start, made, [self.segment(group, None) for group in others]
 
     def _taken_in(
         self, parts: list[list[int]], groups: list[list[int]]
@@ -246,75 +218,85 @@ class _Cutter:
         moving = self.flow.moving
         moved = tuple(i for i, value in enumerate(reads) if value in moving)
         made = tuple(i for i, value in enumerate(writes) if value in moving)
-        numbers = {value: i for i, value in enumerate((*reads, *written))}
-        key = (
-            self.keys.of(part, reads),
-            tuple(numbers[value] for value in writes),
-            *(moved, made),
-        )
-        handed = {reads[i] for i in moved} | {writes[i] for i in made}
-        if any(self.listing.avals[value].dtype.kind == "c" for value in handed):
-            raise ValueError("a complex value is a parameter, an input or a state")
-        if key not in self.programs:
-            closed = equations.closed_over(self.listing.avals, part, reads, writes)
-            self.programs[key] = SegmentProgram(closed, moved, made)
+        self._refuse_complex([*(reads[i] for i in moved), *(writes[i] for i in made)])
+        alive = () if state is None else state.values
+        beside = tuple(v for v in alive if v not in {*reads, *writes})
+        order = {value: i for i, value in enumerate((*writes, *reads, *beside))}
+        end = None if state is None else tuple(order[v] for v in alive)
         return Segment(
-            program=self.programs[key],
+            program=self._program(
+                *(places, part, reads, written, writes),
+                Function(moved, made, end, self.batch),
+            ),
             reads=reads,
             writes=writes,
             moved=moved,
             made=made,
             equations=tuple(part),
             state=state,
+            beside=beside,
         )
+
+    def _program(
+        self,
+        places: Sequence[int],
+        part: Sequence[Equation],
+        reads: Sequence[int],
+        written: Sequence[int],
+        writes: Sequence[int],
+        function: Function,
+    ) -> SegmentProgram:
+        noted = [] if function.end is None else [*self._activations(places)]
+        numbers = {value: i for i, value in enumerate((*reads, *written))}
+        order = {place: i for i, place in enumerate(places)}
+        key = (
+            self.keys.of(part, reads),
+            tuple(numbers[value] for value in writes),
+            function,
+            tuple(
+                (tuple(order[p] for p in a.places), tuple(numbers[v] for v in a.reads))
+                for a in noted
+            ),
+        )
+        if key not in self.programs:
+            make = lambda: self._made(part, reads, writes, function, noted)
+            self.programs[key] = programs.shared(key, make)
+        return self.programs[key]
+
+    def _activations(self, places: Sequence[int]) -> list[Nonlinearity]:
+        inside = set(places)
+        ending = (self.activations[p] for p in places if p in self.activations)
+        return [each for each in ending if inside.issuperset(each.places)]
+
+    def _made(self, part, reads, writes, function, noted) -> SegmentProgram:
+        avals = self.listing.avals
+        extra = [value for each in noted for value in each.reads]
+        closed = equations.closed_over(avals, part, reads, (*writes, *extra))
+        start, activations = 0, []
+        for each in noted:
+            some = [self.listing.equations[place] for place in each.places]
+            inner = equations.closed_over(avals, some, each.reads, (each.output,))
+            end = start + len(each.reads)
+            activations.append(Elementwise(inner, tuple(range(start, end))))
+            start = end
+        program = SegmentProgram(closed, function, activations)
+        try:
+            program.trace_back([avals[value] for value in reads])
+        except (TypeError, ValueError, NotImplementedError) as error:
+            where = next((e.scope for e in part if e.scope), "") or "a step"
+            line = str(error).strip().split("\n")[0]
+            raise ValueError(f"{where} has no derivative: {line}") from error
+        return program
+
+    def _refuse_complex(self, values: Sequence[int]) -> None:
+        for value in values:
+            if self.listing.avals[value].dtype.kind == "c":
+                name = self.listing.parameters.get(value, "")
+                what = f"the parameter {name}" if name else "an input or a state"
+                raise ValueError(f"{what} is complex: no gradient is measured of it")
 
 
 def _long(equation: Equation) -> bool:
     return liveness.mixes(equation.eqn) or equation.eqn.primitive.name.startswith(
         "rand"
     )
-
-
-def _names(parts: Sequence[Sequence[Equation]]) -> list[str]:
-    """A name of each stretch: the scope that its products share, "block_7/mlp"."""
-    scopes = []
-    for part in parts:
-        mixing = [e for e in part if liveness.mixes(e.eqn)] or part
-        each = [_clean(e.scope) for e in mixing]
-        scopes.append(_common(each))
-    shared = len(_common([s for s in scopes if s]))
-    names = [
-        "/".join(scope[shared:]) or f"step_{i}" for i, scope in enumerate(scopes, 1)
-    ]
-    # A name that comes again is that of a deeper scope's own end, or of a loop.
-    times: dict[str, int] = {}
-    for place, name in enumerate(names):
-        times[name] = times.get(name, 0) + 1
-        if times[name] > 1:
-            names[place] = f"{name}:{times[name]}"
-    return names
-
-
-def _common(scopes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """What all begin with."""
-    columns = itertools.takewhile(lambda c: len({*c}) == 1, zip(*scopes, strict=False))
-    return tuple(column[0] for column in columns)
-
-
-@functools.cache
-def _clean(scope: str) -> tuple[str, ...]:
-    """The scope's names, without those of jax's own transformations.
-
-    An iteration, "[3]", goes to the name behind it: nn.scan names its body alone.
-    """
-    names: list[str] = []
-    number = ""
-    for part in scope.split("/"):
-        if part.startswith("["):
-            number += part
-        elif part and "(" not in part:
-            names.append(part + number)
-            number = ""
-    if number:
-        names[-1:] = [(names or ["scan"])[-1] + number]
-    return tuple(names)

@@ -10,22 +10,27 @@ of their own, value by value (`scaled`), so that neither depth nor a path beside
 smaller one is lost; what comes from several segments is added under a common power,
 signs and all. A segment in which a cotangent nears the smallest number of its dtype, or
 is 0, is gone through again in float64, equation by equation (`wide`). What is 0 then is
-named in `zeros`, and what no gradient can reach in `without_gradient`.
+named in `zeros`, and what no gradient can reach in `without_gradient`. A state that is
+not finite is named in `overflowed`; what comes before it has no gradient (nan).
+
+`arrays(network, params, x)` is the same as a function of arrays alone, for jit, vmap and
+scan: nothing is gone through again, and what may be lost is marked.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.signal import probes, wide
-from research.signal.scaled import Scaled, log10_norm, scaled, total
-from research.signal.segments import LiveSet, Network, Segment
+from research.signal import passes, readings, rolled, wide
+from research.signal.passes import Gradients, Values
+from research.signal.scaled import Scaled, log10_norm
+from research.signal.segments import Network, Segment
 
 Tree = Any
-_scaled = jax.jit(scaled)
+Progress = Callable[[int, int], None]  # (segments gone through, all of them)
 
 
 class StatesMeasured(NamedTuple):
@@ -33,13 +38,19 @@ class StatesMeasured(NamedTuple):
 
     value: the loss.
     names: of the states.
-    log10_gradient: [states] log10 ‖∂loss/∂h‖ over the whole batch.
-    log10_length: [states] log10 of the mean square.
-    decorrelation: [states] 1 − mean correlation of two examples. Both are nan where a
-      state has no axis of the batch in front.
+    log10_gradient: [states] log10 ‖∂loss/∂h‖ over the whole batch; nan before a state
+      that is not finite.
+    log10_length: [states] log10 of the mean square; not finite where the state is not.
+    decorrelation: [states] 1 − mean correlation of two examples; nan where a state has
+      no axis of the batch in front.
+    saturated: [states] share of the units, of what looks like an activation between the
+      state before and this one (`nonlinearities`), whose |φ′| is below 1 % of the
+      steepest for every example; the mean over activations, nan without one.
+    dead: [states] share of those units whose φ′ is 0 for every example.
     log10_parameter_gradient: log10 ‖∂loss/∂θ‖ of each parameter that has one.
     without_gradient: the parameters that have none, and why.
     zeros: states and parameters whose gradient is 0 in float64 too (−inf above).
+    overflowed: states that are not finite.
     widened: how many segments were gone through in float64.
     """
 
@@ -48,157 +59,160 @@ class StatesMeasured(NamedTuple):
     log10_gradient: np.ndarray
     log10_length: np.ndarray
     decorrelation: np.ndarray
+    saturated: np.ndarray
+    dead: np.ndarray
     log10_parameter_gradient: dict[str, float]
     without_gradient: dict[str, str]
     zeros: tuple[str, ...]
+    overflowed: tuple[str, ...]
     widened: int
 
 
-def measured(network: Network, params: Tree, x: Tree) -> StatesMeasured:
-    """What is measured of the network; params and x have the shapes it was traced with."""
-    known = _forward(network, params, x)
-    gradients = _Backward(network, known)
-    at_states, at_parameters = gradients.run()
-    batch = next((a.shape[0] for a in jax.tree.leaves(x) if np.ndim(a)), None)
-    spreads = [_spread([known[v] for v in s.values], batch) for s in network.states()]
-    value = known[network.listing.loss]
-    sizes = jax.tree.map(_size, (at_states, at_parameters), is_leaf=_is_scaled)
-    got = jax.device_get((value, *sizes, spreads))
-    value, at_states, at_parameters, spreads = got
+class StatesArrays(NamedTuple):
+    """`StatesMeasured` in arrays: states as `network.states()`, parameters in the order of
+    `network.parameters()`.
+
+    lost, lost_parameters: where a gradient is nan since it could not be told from 0 in
+      float32, or since a state behind it is not finite.
+    Logs are float32's: 10^-6290 is known to 5e-4 decades.
+    """
+
+    value: jax.Array
+    log10_gradient: jax.Array
+    log10_length: jax.Array
+    decorrelation: jax.Array
+    saturated: jax.Array
+    dead: jax.Array
+    log10_parameter_gradient: jax.Array
+    lost: jax.Array
+    lost_parameters: jax.Array
+
+
+def measured(
+    network: Network, params: Tree, x: Tree, progress: Progress | None = None
+) -> StatesMeasured:
+    """What is measured of the network; params and x have the shapes it was traced with.
+
+    progress: is told how many segments have been gone through, of how many; the number
+      of all grows if some have to be gone through again.
+    """
+    step = None if progress is None else _Steps(network, progress)
+    known, read = passes.forward(network, params, x, step)
+    gradients = passes.backward(network, known, read, passes.plainly, step)
+    value, read_now, got = jax.device_get(
+        (known[network.listing.loss], read, gradients)
+    )
+    widened = 0
+    if any(got.lost):  # else nothing waits for a result in between
+        careful = _Careful(network, known)
+        if step is not None:
+            step.again()
+        again = passes.backward(network, known, read, careful.through, step)
+        got, widened = jax.device_get(again), careful.widened
+    return _measured(network, float(value), np.array(read_now), got, widened)
+
+
+def _measured(
+    network: Network, value: float, read: np.ndarray, got: Gradients, widened: int
+) -> StatesMeasured:
     names = tuple(state.name for state in network.states())
-    states = np.array([log10_norm(parts) for parts in at_states])
-    parameters = {name: log10_norm([s]) for name, s in at_parameters.items()}
+    read = read.reshape(len(names), len(readings.COLUMNS)).astype(np.float64)
+    finite = readings.is_finite(read)
+    states = np.array([log10_norm(sizes) for sizes in got.states], np.float64)
+    states[np.logical_or.accumulate(~finite[::-1])[::-1]] = np.nan
+    parameters = {name: log10_norm([size]) for name, size in got.parameters.items()}
     logs = (*zip(names, states, strict=True), *parameters.items())
+    length, apart, saturated, dead = read.T
     return StatesMeasured(
-        value=float(value),
+        value=value,
         names=names,
         log10_gradient=states,
-        log10_length=np.array([length for length, _ in spreads], np.float64),
-        decorrelation=np.array([apart for _, apart in spreads], np.float64),
+        log10_length=length,
+        decorrelation=apart,
+        saturated=saturated,
+        dead=dead,
         log10_parameter_gradient=parameters,
         without_gradient=network.without_gradient,
         zeros=tuple(name for name, log in logs if np.isneginf(log)),
-        widened=gradients.widened,
+        overflowed=tuple(n for n, good in zip(names, finite, strict=True) if not good),
+        widened=widened,
     )
 
 
-def _is_scaled(tree: Any) -> bool:
-    return isinstance(tree, Scaled)
+def arrays(network: Network, params: Tree, x: Tree) -> StatesArrays:
+    """What is measured of the network, within jit, vmap over seeds, cond or scan.
+
+    Equal to `measured` wherever that needs no float64; nan, and marked, elsewhere.
+    """
+    value, profiles, states, parameters = rolled.passed(network, params, x)
+    # A state that is not finite, and all before it.
+    broken = jnp.cumsum(~readings.is_finite(profiles)[::-1])[::-1] > 0
+    states = jnp.where(broken, jnp.nan, states)
+    length, apart, saturated, dead = profiles.T
+    return StatesArrays(
+        value=value,
+        log10_gradient=states,
+        log10_length=length,
+        decorrelation=apart,
+        saturated=saturated,
+        dead=dead,
+        log10_parameter_gradient=parameters,
+        lost=jnp.isnan(states),
+        lost_parameters=jnp.isnan(parameters),
+    )
 
 
-def _size(cotangent: Scaled) -> Scaled:
-    """Without the array, which need not come to the host."""
-    return cotangent._replace(array=None)
+class _Steps:
+    """Tells of progress, when what is given to it has been computed."""
+
+    def __init__(self, network: Network, progress: Progress):
+        self.progress, self.done = progress, 0
+        self.back = len(network.back())
+        self.total = len(network.segments) + len(network.asides) + self.back
+
+    def __call__(self, made: Any) -> None:
+        jax.block_until_ready(made)
+        self.done += 1
+        self.progress(self.done, self.total)
+
+    def again(self) -> None:
+        """Another pass back comes."""
+        self.total += self.back
 
 
-def _forward(network: Network, params: Tree, x: Tree) -> dict[int, Any]:
-    """The values of the leaves, and of all that a segment reads of another."""
-    listing = network.listing
-    leaves = map(jnp.asarray, jax.tree.leaves((params, x)))
-    places = (*listing.parameters, *listing.inputs)
-    known = dict(zip(places, leaves, strict=True))
-    known.update((v, jnp.asarray(a)) for v, a in listing.constants.items())
-    for segment in (*network.asides, *network.segments):
-        made = segment.program.forward([known[v] for v in segment.reads])
-        known.update(zip(segment.writes, made, strict=True))
-    return known
+class _Careful:
+    """The way through segments in float64, where float32 loses something."""
 
-
-class _Backward:
-    """One pass back over all segments; a second one if something was lost in it."""
-
-    def __init__(self, network: Network, known: dict[int, Any]):
+    def __init__(self, network: Network, known: Values):
         self.network, self.known = network, known
         self.widened = 0
 
-    def run(self) -> tuple[list[list[Scaled]], dict[str, Scaled]]:
-        """The cotangents of the states' values, and of the parameters, by name."""
-        at_states, at_parameters, lost = self._pass(careful=False)
-        if any(jax.device_get(lost)):  # else nothing waits for a result in between
-            at_states, at_parameters, _ = self._pass(careful=True)
-        return at_states, at_parameters
+    def through(self, segment: Segment, reads: list, cotangents: list, reading: Any):
+        """As `passes.plainly`."""
+        got, lost = passes.plainly(segment, reads, cotangents, reading)
+        return (self._wide(segment, cotangents) if lost else got), lost
 
-    def _pass(self, careful: bool):
-        listing, lost, at_states = self.network.listing, [], []
-        one = _scaled(jnp.ones_like(self.known[listing.loss]))
-        pulled: dict[int, Scaled] = {listing.loss: one}
-
-        def at(state: LiveSet | None) -> None:
-            if state is not None:
-                at_states.append([pulled[v] for v in state.values])
-
-        for segment in reversed(self.network.segments):
-            at(segment.state)
-            lost.append(self._through(segment, pulled, careful))
-        at(self.network.start)
-        for segment in self.network.asides:
-            if segment.made:
-                lost.append(self._through(segment, pulled, careful))
-        at_parameters = {
-            name: pulled[value]
-            for value, name in listing.parameters.items()
-            if value in pulled and name not in self.network.without_gradient
-        }
-        return (
-            at_states[::-1],
-            at_parameters,
-            [flag for flag in lost if flag is not None],
-        )
-
-    def _through(self, segment: Segment, pulled: dict[int, Scaled], careful: bool):
-        """Whether something was lost; adds the segment's cotangents to `pulled`."""
-        if not segment.moved or not segment.made:
-            return None
-        reads = [self.known[v] for v in segment.reads]
-        cotangents = [pulled[segment.writes[place]] for place in segment.made]
-        got, lost = segment.program.backward(reads, cotangents)
-        if careful and lost:
-            got = self._wide(segment, pulled)
-        for place, g in zip(segment.moved, got, strict=True):
-            value = segment.reads[place]
-            pulled[value] = total(pulled[value], g) if value in pulled else g
-        return lost
-
-    def _wide(self, segment: Segment, pulled: dict[int, Scaled]) -> list[Scaled]:
+    def _wide(self, segment: Segment, cotangents: list[Scaled]) -> list[Scaled]:
         self.widened += 1
         wanted = [segment.reads[place] for place in segment.moved]
         writes = [segment.writes[place] for place in segment.made]
         made = wide.backward(
             segment.equations,
             {value: self.known[value] for value in segment.reads},
-            jax.device_get({value: pulled[value] for value in writes}),
+            dict(zip(writes, jax.device_get(cotangents), strict=True)),
             wanted,
             self.network.flow.moving,
         )
-        own = [self.known[value].dtype for value in wanted]
+        # As the programs give it, or what adds them up is compiled once more.
         return [
-            Scaled(jnp.asarray(s.array, dtype), jnp.asarray(s.exponent), s.norm)
-            for s, dtype in zip(made, own, strict=True)
+            s._replace(array=jnp.asarray(s.array, self.known[value].dtype))
+            for s, value in zip(made, wanted, strict=True)
         ]
-
-
-def _spread(arrays: Iterable[Any], batch: int | None) -> tuple[Any, Any]:
-    """(log10 of the mean square, 1 − mean correlation of two examples)."""
-    arrays = list(arrays)
-    if not all(a.ndim and a.shape[0] == batch for a in arrays):
-        return np.nan, np.nan
-    return _spread_of(arrays)
-
-
-@jax.jit
-def _spread_of(arrays: list[Any]) -> tuple[Any, Any]:
-    doubles = any(a.dtype == jnp.float64 for a in arrays)
-    dtype = jnp.float64 if doubles else jnp.float32
-    return probes.spread([a.astype(dtype) for a in arrays])
 
 
 def rows(measured: StatesMeasured) -> Iterator[dict[str, Any]]:
     """A dictionary of each state."""
-    columns = (measured.log10_gradient, measured.log10_length, measured.decorrelation)
-    for name, gradient, length, apart in zip(measured.names, *columns, strict=True):
-        yield {
-            "state": name,
-            "log10_gradient": float(gradient),
-            "log10_length": float(length),
-            "decorrelation": float(apart),
-        }
+    columns = ("log10_gradient", *readings.COLUMNS)
+    for place, name in enumerate(measured.names):
+        numbers = {c: float(getattr(measured, c)[place]) for c in columns}
+        yield {"state": name, **numbers}

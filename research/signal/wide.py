@@ -196,5 +196,7 @@ def _scaled(array: Any, exponent: int) -> Scaled:
     """In float32, for the segments around."""
     array, exponent = _unit(array, exponent)
     exponent = exponent if np.any(array) else NONE
-    norm = _norm(array).astype(jnp.float32)
-    return Scaled(array.astype(jnp.float32), jnp.int32(exponent), norm)
+    norm = np.float32(_norm(array))
+    size = np.array([norm, exponent, NONE], np.float32)
+    own = (np.int32(exponent), np.int32(NONE))
+    return Scaled(array.astype(jnp.float32), *own, size)

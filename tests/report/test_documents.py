@@ -228,8 +228,9 @@ def test_the_first_answer_is_what_the_rows_say():
     assert residual and all(row["capped"] for row in residual)
 
 
-def test_readme_is_one_screen_then_links():
+def test_readme_is_short_then_links():
+    """Its answer, how to run it, a model of one's own; all else is behind a link."""
     text = TEXT[ROOT / "README.md"]
-    assert len(text.splitlines()) <= 150
+    assert len(text.splitlines()) <= 170
     for path in documents.paths()[1:]:
         assert f"(docs/{path.name})" in text, f"README has no link to docs/{path.name}"

@@ -1,0 +1,130 @@
+"""`deepen(make, depths=…)`: one model at several depths, several seeds of each."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from depthbench import measuring
+from depthbench.measuring import Tree
+from depthbench.networks import theory
+from research.catalogues.catalogue import Mistake
+from research.models.functional import functional
+from research.models.taken import tried
+from research.report import deepened
+from research.report.deepened import DepthsReport
+
+Make = Callable[..., Any]
+DRAWS = ("key", "seed", "rngs")
+
+
+def deepen(
+    make: Make,
+    depths: Sequence[int] = (4, 16, 64),
+    *,
+    batch: Tree,
+    loss: Callable[..., Any] | None = None,
+    seeds: int = 3,
+    kwargs: Mapping[str, Any] | None = None,
+    activation: str | None = None,
+    sigma_w2: float | None = None,
+    sigma_b2: float = 0.0,
+) -> DepthsReport:
+    """The report of a model at several depths: decades per layer, and how deep it may be.
+
+    make: from a depth to a model, or to a pair (f, params). Where the model draws its
+      parameters when it is built (NNX, Equinox, pairs), make takes a second argument of
+      the name `key`, `seed` or `rngs`, and is given one for each seed.
+    seeds: how many draws of parameters at each depth.
+    activation, sigma_w2, sigma_b2: of a plain net; the theory of it stands beside.
+    The others are those of `probe`. Raises Mistake.
+
+    >>> import jax, jax.numpy as jnp
+    >>> def make(depth, key):
+    ...     w = jax.random.normal(key, (depth, 8, 8)) / 8
+    ...     layer = lambda h, w: (jnp.tanh(h @ w), None)
+    ...     return lambda w, x: jax.lax.scan(layer, x, w)[0], w
+    >>> deepen(make, depths=(2, 16), batch=jnp.eye(4, 8), seeds=2).deepest
+    2
+    """
+    _check(make, depths, seeds)
+    expected = _theory(activation, sigma_w2, sigma_b2)
+    argument = _draw_argument(make)
+    probed, notes = {}, []
+    for depth in sorted(dict.fromkeys(depths)):
+        reports = []
+        for seed in range(seeds):
+            what = f"make({depth}{f', {argument}=…' * bool(argument)})"
+            with tried("make", what):
+                model = make(depth, **_drawn(argument, seed))
+            fn = functional(model, batch, loss, seed=seed, kwargs=kwargs)
+            reports.append(measuring.report(fn))
+            if seeds > 1 and not argument and not _drawn_by_seed(model):
+                notes = [
+                    "One draw: make takes no key, seed or rngs to draw others with."
+                ]
+                break
+        probed[depth] = reports
+    return deepened.report(probed, expected, notes)
+
+
+def _check(make: Any, depths: Any, seeds: Any) -> None:
+    if not callable(make):
+        raise Mistake(f"make: a {type(make).__name__} is no function of depth")
+    if isinstance(depths, int | str) or not len(depths):
+        raise Mistake(f"depths: {depths!r}: must be several whole numbers, (4, 16, 64)")
+    for depth in depths:
+        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+            raise Mistake(f"depths: {depth!r}: must be whole numbers of at least 1")
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+        raise Mistake(f"seeds: {seeds!r}: must be a whole number of at least 1")
+
+
+def _draw_argument(make: Make) -> str:
+    """The name of the argument that make draws with; "" if it has none. Raises Mistake."""
+    built = isinstance(make, type)  # whose metaclass may say nothing of its arguments
+    try:
+        signature = inspect.signature(make.__init__ if built else make)
+    except (TypeError, ValueError):
+        return ""
+    parameters = dict([*signature.parameters.items()][built:])
+    empty, every = inspect.Parameter.empty, (2, 4)  # *args and **kwargs
+    others = [
+        name
+        for name, parameter in [*parameters.items()][1:]
+        if parameter.default is empty and parameter.kind not in every
+    ]
+    if not parameters or [n for n in others if n not in DRAWS]:
+        raise Mistake(
+            "make: takes depth, and key, seed or rngs where it draws parameters; its "
+            f"arguments are {', '.join(parameters) or 'none'}"
+        )
+    return next((name for name in parameters if name in DRAWS), "")
+
+
+def _drawn(argument: str, seed: int) -> dict[str, Any]:
+    if argument == "rngs":
+        from research.models import nnx
+
+        return {"rngs": nnx.rngs(seed)}
+    return {"key": {"key": jax.random.key(seed)}, "seed": {"seed": seed}}.get(
+        argument, {}
+    )
+
+
+def _drawn_by_seed(model: Any) -> bool:
+    """Whether the model's parameters are drawn when it is probed: Linen, Haiku."""
+    return hasattr(model, "init") and hasattr(model, "apply")
+
+
+def _theory(activation: str | None, sigma_w2: float | None, sigma_b2: float) -> float:
+    """½ log10 χ₁; nan where nothing is asked for. Raises Mistake."""
+    if activation is None and sigma_w2 is None:
+        return math.nan
+    if activation is None or sigma_w2 is None:
+        lacking = "activation" if activation is None else "sigma_w2"
+        raise Mistake(f"{lacking}: theory wants activation= and sigma_w2= both")
+    chi_1 = theory(activation, sigma_w2, sigma_b2).chi_1
+    return 0.5 * math.log10(chi_1) if chi_1 > 0 else math.nan

@@ -1,0 +1,86 @@
+"""A function measured for a report: what is said before, and while it takes long."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from research.catalogues.catalogue import Mistake
+from research.engine import console
+from research.machine import host
+from research.models.functional import Functional
+from research.models.taken import line_of
+from research.report import probed
+from research.report.probed import Report
+from research.signal import naming, segments, states
+from research.signal.segments import Network
+from research.signal.states import Progress, StatesMeasured
+
+Tree = Any
+PATIENCE = 5.0  # seconds without a line
+LARGE = 2**30  # bytes of states that are said before
+
+
+def network(fn: Functional) -> Network:
+    """The function in segments. Raises Mistake."""
+    try:
+        net = segments.network(fn.f, fn.params, fn.x, fn.loss)
+    except ValueError as error:
+        text = str(error)
+        if "not depend" in text or "constant" in text:
+            raise Mistake(
+                "loss: no gradient of it reaches the batch: it does not depend on the "
+                "model's outputs, or they not on the inputs"
+            ) from None
+        raise Mistake(f"model: {text}") from None
+    return naming.by_parameters(net, fn.rest)
+
+
+def report(fn: Functional) -> Report:
+    """The report of a function. Raises Mistake."""
+    net = network(fn)
+    needed = net.memory()
+    if needed >= LARGE:
+        console.say(
+            f"the states take {console.size(needed)} (free: "
+            f"{console.size(host.available_memory())}); a smaller batch takes less"
+        )
+    with out_of_memory():
+        measured = states.measured(net, fn.params, fn.x, _told_if_long())
+    return of_measured(fn, measured)
+
+
+def of_measured(fn: Functional, measured: StatesMeasured) -> Report:
+    """The report of what was measured, without what is no parameter."""
+    names = {*fn.rest} - {*measured.names}
+    return probed.report(
+        rows=list(states.rows(measured)),
+        parameters=fn.parameters(measured.log10_parameter_gradient),
+        zeros=[name for name in measured.zeros if name not in names],
+        without_gradient=fn.parameters(measured.without_gradient),
+        loss=measured.value,
+    )
+
+
+def _told_if_long() -> Progress:
+    """Says how far it is, each time that so many seconds have passed."""
+    last = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PATIENCE and done < total:
+            last = time.monotonic()
+            console.say(f"probing: {done:,} of {total:,} segments")
+
+    return progress
+
+
+@contextlib.contextmanager
+def out_of_memory() -> Iterator[None]:
+    """Within the block a lack of memory is a Mistake."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            raise Mistake(f"batch: out of memory: {line_of(error)}") from None
+        raise

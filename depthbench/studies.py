@@ -1,0 +1,152 @@
+"""`run(study, …)` and `load(folder)`: what the command measures, as plain data."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from research.catalogues.axes import Value
+from research.catalogues.catalogue import Mistake, nearest
+from research.cli.options import SIZES
+from research.cli.run import report, requested
+from research.datasets import tfds
+from research.engine import runs
+from research.machine import settings
+from research.report import loaded, run_folder
+from research.report.loaded import Loaded
+from research.store import folder as folders
+from research.store import manifest
+from research.study import plan, widening
+from research.study.declaration import Study, chosen_values, grid
+from research.study.errors import Refusal, missing
+from research.study.studies import studies
+
+
+def run(
+    study: str,
+    *,
+    size: str = "standard",
+    out: str | os.PathLike[str] | None = None,
+    **axes: Value | Sequence[Value],
+) -> Loaded:
+    """The rows of a study, as `depthbench run STUDY` makes them: in a folder, resumable.
+
+    study: a name of `depthbench list`. size: smoke, standard or full.
+    axes: the study's, each a value or several: depth=(4, 64), activation="tanh".
+    out: the folder; `runs/STUDY` by default. What is there already is not run again.
+    Raises Mistake, naming what does not fit, and KeyboardInterrupt after Ctrl-C, when
+    what was measured is in the folder.
+    """
+    with _mistakes():
+        declared = _named(study)
+        _one_of("size", size, SIZES)
+        place = _folder("out", f"runs/{declared.name}" if out is None else out)
+        typed = _typed(declared, axes, place)
+        chosen = chosen_values(declared, size, typed)
+        cells, _ = declared.fit(plan.placed(grid(declared, chosen), ""), set(typed))
+        cells = [{name: cell[name] for name in declared.axes} for cell in cells]
+        request = runs.Request(widens=widening.widens(declared, size, set(typed)))
+        with _settings(), runs.completed(declared, cells, place, request) as completed:
+            if completed.stopped:
+                raise KeyboardInterrupt
+            report(declared, completed)
+            rows = requested(declared, completed)
+            records, _ = folders.records(completed.folder)
+        results = run_folder.Results(
+            declared, completed.folder, rows, completed.stamp, records
+        )
+        return loaded.of_results(results, rows)
+
+
+def load(folder: str | os.PathLike[str]) -> Loaded:
+    """What is in a folder that `depthbench run` or `train`, or `run`, has written.
+
+    Raises Mistake where none is.
+    """
+    with _mistakes():
+        place = _folder("folder", folder)
+        if not place.is_dir():
+            raise Mistake(f"folder: {folder}: no such folder")
+        if run_folder.is_training(place):
+            return loaded.of_training(run_folder.training(place))
+        results = run_folder.opened(place)
+        return loaded.of_results(results, results.rows)
+
+
+def _named(name: Any) -> Study:
+    known = studies()
+    if not isinstance(name, str) or name not in known:
+        raise Mistake(f"study: {name!r}: {nearest(str(name), known)}")
+    return known[name]
+
+
+def _one_of(argument: str, value: Any, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise Mistake(f"{argument}: {value!r}: {nearest(str(value), allowed)}")
+
+
+def _folder(argument: str, path: Any) -> Path:
+    try:
+        place = Path(path).expanduser()
+    except (TypeError, RuntimeError):
+        raise Mistake(f"{argument}: {path!r}: must be the path of a folder") from None
+    if place.exists() and not place.is_dir():
+        raise Mistake(f"{argument}: {path}: is a file, not a folder")
+    return place
+
+
+def _typed(
+    study: Study, axes: Mapping[str, Any], out: Path
+) -> dict[str, tuple[Value, ...]]:
+    """The values of the axes that are given, checked as the command's. Raises Mistake."""
+    for name in axes:
+        if name not in study.axes:
+            raise Mistake(
+                f"{name}: no axis of {study.name}: {nearest(name, study.axes)}"
+            )
+    typed = {}
+    for name, values in axes.items():
+        several = isinstance(values, list | tuple | range | set | frozenset)
+        texts = ",".join(map(_text, values if several else [values]))
+        typed[name] = study.axes[name].parse(name, texts)
+    if "dataset" in typed:
+        before = manifest.read(out).manifest
+        data = before.data if before else {}
+        typed["dataset"] = tuple(
+            tfds.continued(str(name), data)
+            if str(name).startswith(tfds.PREFIX)
+            else name
+            for name in typed["dataset"]
+        )
+    return typed
+
+
+def _text(value: Any) -> str:
+    """A value as it is typed in a command line."""
+    return "default" if value is None else str(value)
+
+
+@contextlib.contextmanager
+def _mistakes() -> Iterator[None]:
+    """Within the block what the command would refuse is a Mistake."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise Mistake(str(refusal)) from None
+    except ModuleNotFoundError as error:
+        raise Mistake(str(missing(error))) from None
+
+
+@contextlib.contextmanager
+def _settings() -> Iterator[None]:
+    """jax's settings that rows pin are the user's again after the block."""
+    import jax
+
+    before = {name: jax.config.values[name] for name in settings.PINNED}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if jax.config.values[name] != value:
+                jax.config.update(name, value)

@@ -1,0 +1,147 @@
+"""What probes at several steps of a training came to: [steps, states] arrays."""
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from research.catalogues.catalogue import Mistake
+from research.report import figures, notebook
+from research.signal import profiles
+
+TAG = "depthbench/log10_gradient"
+
+
+class History(NamedTuple):
+    """Columns of reports, [steps, states], by name; names are of the states."""
+
+    names: tuple[str, ...]
+    steps: tuple[int, ...]
+    columns: Mapping[str, np.ndarray]
+
+    @property
+    def log10_gradient(self) -> np.ndarray:
+        """[steps, states] log10 of the gradient's norm."""
+        return self.columns.get("log10_gradient", np.empty((0, len(self.names))))
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A dictionary of each step and state."""
+        return [
+            {
+                "step": step,
+                "state": name,
+                **{key: float(a[i, j]) for key, a in self.columns.items()},
+            }
+            for i, step in enumerate(self.steps)
+            for j, name in enumerate(self.names)
+        ]
+
+    @property
+    def answer(self) -> str:
+        """Decades between the first and the last state, at the first and the last step."""
+        if not self.steps:
+            return "No step was probed yet."
+        decades = profiles.ratio(self.log10_gradient)
+        worst = int(np.nanargmax(np.abs(decades))) if np.isfinite(decades).any() else 0
+        at = [
+            f"{notebook.decades(float(decades[i]), '+')} at step {self.steps[i]}"
+            for i in dict.fromkeys((0, worst, len(self.steps) - 1))
+        ]
+        return (
+            f"Decades that the gradient gains from `{self.names[-1]}` to "
+            f"`{self.names[0]}`: {', '.join(at)}."
+        )
+
+    def figure(self) -> Any:
+        """A matplotlib Figure: one heat map, step × state. Raises Mistake if empty."""
+        if not self.steps:
+            raise Mistake("figure: no step was probed yet")
+        return notebook.drawn(6.4, 3.6, lambda figure: _draw(figure, self))
+
+    def write(self, target: Any, tag: str = TAG) -> None:
+        """Writes the heat map to TensorBoard, at the last step.
+
+        target: a writer with `add_figure`, or the folder that one is to write to, of
+        tensorboardX or torch. Raises Mistake where neither is installed.
+        """
+        figure = self.figure()
+        if not isinstance(target, str | PathLike):
+            if not hasattr(target, "add_figure"):
+                raise Mistake(
+                    f"write: a {type(target).__name__} is no folder, and no writer with "
+                    "add_figure"
+                )
+            target.add_figure(tag, figure, self.steps[-1], close=False)
+            return
+        with _writer()(str(target)) as writer:
+            writer.add_figure(tag, figure, self.steps[-1], close=False)
+
+    def to_pandas(self) -> Any:
+        """The rows as a DataFrame. Raises Mistake where there is no pandas."""
+        return notebook.frame(self.rows)
+
+    def _repr_html_(self) -> str:
+        if not self.steps:
+            return f"<p>{self.answer}</p>"
+        return notebook.part(self.answer, (), figure=self.figure())
+
+    def __repr__(self) -> str:
+        return f"{self.answer}\n{len(self.steps)} steps × {len(self.names)} states"
+
+
+def _writer() -> Any:
+    """A class of writers: tensorboardX's, or torch's."""
+    try:
+        from tensorboardX import SummaryWriter
+    except ModuleNotFoundError:
+        try:
+            from torch.utils.tensorboard.writer import SummaryWriter
+        except ModuleNotFoundError:
+            raise Mistake(
+                "write(folder) needs tensorboardX or torch's writer: "
+                "pip install tensorboardX"
+            ) from None
+    return SummaryWriter
+
+
+def _draw(figure: Any, history: History) -> None:
+    axes = figure.subplots()
+    values = history.log10_gradient
+    relative = values - values[:, -1:]  # a step's own scale is that of its loss
+    shown = np.ma.masked_invalid(relative.T)
+    finite = np.abs(relative[np.isfinite(relative)])
+    limit = max(2 * profiles.SURVIVES, float(np.max(finite, initial=0)))
+    edges = np.arange(len(history.names) + 1) - 0.5
+    image = axes.pcolormesh(
+        _edges(history.steps), edges, shown, cmap="RdBu", vmin=-limit, vmax=limit
+    )
+    axes.set_facecolor("#9a9a9a")
+    count = len(history.names)
+    places = sorted({round(p) for p in np.linspace(0, count - 1, min(count, 12))})
+    axes.set_yticks(places, [figures.literal(history.names[p]) for p in places])
+    axes.invert_yaxis()
+    axes.tick_params(length=0, labelsize=7)
+    steps = len(history.steps)
+    shown_steps = sorted({round(p) for p in np.linspace(0, steps - 1, min(steps, 9))})
+    axes.set_xticks(
+        [history.steps[p] for p in shown_steps],
+        [f"{history.steps[p]:,}" for p in shown_steps],
+    )
+    axes.set_xlabel("step")
+    axes.set_title(
+        "log10 ‖gradient‖ beside the last state's: red vanishes, blue explodes",
+        loc="left",
+    )
+    figure.colorbar(image, ax=axes, shrink=0.9)
+
+
+def _edges(steps: tuple[int, ...]) -> np.ndarray:
+    """Where a step's column begins and ends: halfway to its neighbours."""
+    centres = np.asarray(steps, np.float64)
+    if centres.size == 1:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    middles = (centres[1:] + centres[:-1]) / 2
+    ends = 2 * centres[0] - middles[0], 2 * centres[-1] - middles[-1]
+    return np.array([ends[0], *middles, ends[1]])

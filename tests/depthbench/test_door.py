@@ -1,0 +1,157 @@
+"""`import depthbench`: what it names, what it costs, and whose `research` it takes."""
+
+import json
+import subprocess
+import sys
+import tomllib
+import typing
+from pathlib import Path
+
+import pytest
+
+import depthbench as db
+
+WITNESS = "import pathlib\npathlib.Path(__file__).with_name('imported').touch()\n"
+
+
+def test_all_names_are_there_documented_and_no_others():
+    assert sorted(db.__all__) == db.__all__
+    assert set(db.PLACES) == set(db.__all__) <= set(dir(db))
+    for name in db.__all__:
+        value = getattr(db, name)
+        assert (value.__doc__ or "").strip(), name
+        if not hasattr(value, "__path__"):
+            assert f"db.{name}" in (db.__doc__ or "") or isinstance(value, type), name
+    with pytest.raises(AttributeError, match="'probes_'"):
+        _ = db.probes_  # pyright: ignore
+
+
+def test_names_are_what_type_checkers_are_shown():
+    """The imports for type checkers and the table of places are the same."""
+    import ast
+
+    source = Path(str(db.__file__)).read_text()
+    imported = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module != "typing":
+            for alias in node.names:
+                imported[alias.name] = node.module
+    del imported["beside"]
+    for name, place in db.PLACES.items():
+        module, _, attribute = place.partition(":")
+        assert imported.pop(name) == (
+            module if attribute else module.rpartition(".")[0]
+        )
+    assert not imported
+
+
+def test_every_argument_is_typed():
+    functions = (
+        db.probe.__call__,
+        db.probe.every,
+        db.deepen,
+        db.run,
+        db.load,
+        db.theory,
+    )
+    for function in functions:
+        hints = typing.get_type_hints(function)
+        names = set(function.__code__.co_varnames[: function.__code__.co_argcount])
+        assert {*names - {"self"}, "return"} <= set(hints)
+
+
+def test_every_is_that_of_probe():
+    assert db.every == db.probe.every
+
+
+def test_the_version_is_the_packages(root):
+    declared = tomllib.loads((root / "pyproject.toml").read_text())
+    assert declared["tool"]["setuptools"]["dynamic"]["version"] == {
+        "attr": "depthbench.__version__"
+    }
+    assert f"\nversion: {db.__version__}\n" in (root / "CITATION.cff").read_text()
+
+
+def test_types_are_in_the_wheel(root):
+    declared = tomllib.loads((root / "pyproject.toml").read_text())
+    for package in ("depthbench", "research"):
+        assert (root / package / "py.typed").is_file()
+        assert "py.typed" in declared["tool"]["setuptools"]["package-data"][package]
+
+
+def python(source, environment, folder, *paths):
+    environment = {**environment, "PYTHONPATH": ":".join(map(str, paths))}
+    return subprocess.run(
+        [sys.executable, "-c", source],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_import_alone_takes_milliseconds(clean_environment, root, tmp_path):
+    source = (
+        "import sys, time, json\nbefore = set(sys.modules)\nbegan = time.perf_counter()\n"
+        "import depthbench\ntook = time.perf_counter() - began\n"
+        "print(json.dumps([took, sorted(set(sys.modules) - before)]))"
+    )
+    done = python(source, clean_environment, tmp_path, root)
+    took, modules = json.loads(done.stdout)
+    assert took < 0.1
+    assert {m.partition(".")[0] for m in modules} - sys.stdlib_module_names == {
+        "depthbench"
+    }
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["hides", "imported before"])
+def test_anothers_research_is_named_and_not_mixed_in(
+    first, clean_environment, root, tmp_path
+):
+    """It is looked for only; unless the user has imported it."""
+    other = tmp_path / "research"
+    other.mkdir()
+    (other / "__init__.py").write_text("" if first else WITNESS)
+    source = f"{'import research' if first else ''}\nimport depthbench as db\ndb.probe"
+    done = python(source, clean_environment, tmp_path, tmp_path, root)
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("ImportError: depthbench: ")
+    assert str(tmp_path) in line and str(root) in line
+    assert not (other / "imported").exists()
+
+
+SCRIPT = """
+import depthbench as db
+
+report = db.probe(print, 3)
+reveal_type(report)
+reveal_type(report.slope)
+reveal_type(db.probe.every(50, print, 3).history.steps)
+reveal_type(db.deepen(print, batch=3).deepest)
+reveal_type(db.run("gradient_flow", depth=(4, 64)).rows)
+reveal_type(db.theory("tanh", 1.7, 0.05).chi_1)
+reveal_type(db.load("runs/gradient_flow").answer)
+db.probe(print)
+"""
+TYPES = (
+    *("Report", "float", "tuple[int, ...]", "int | None"),
+    *("list[dict[str, Any]]", "float", "str"),
+)
+
+
+@pytest.mark.slow
+def test_pyright_sees_the_types_in_a_users_script(root, tmp_path):
+    pytest.importorskip("pyright")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    settings = {"extraPaths": [str(root)], "typeCheckingMode": "basic"}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "pyright", "--outputjson", "script.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    seen = [d["message"] for d in found if d["severity"] == "information"]
+    expected = [f'is "{each}"' for each in TYPES]
+    assert [s for s, e in zip(seen, expected, strict=True) if not s.endswith(e)] == []
+    (error,) = [d["message"] for d in found if d["severity"] == "error"]
+    assert "batch" in error
