@@ -7,9 +7,10 @@ without loss is taken too: palettes, black and white, an alpha that hides nothin
 import functools
 import hashlib
 import io
+import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,11 +59,18 @@ class Listing(NamedTuple):
 
 
 class Files(NamedTuple):
-    """Images of a part: paths below the folder, and labels [examples] int32."""
+    """Images of a part: paths below the folder, and labels [examples] int32.
+
+    numbers: of the images among all, from 1 in order of parts, classes and names.
+    """
 
     folder: Path
     paths: list[str]
     labels: np.ndarray
+    numbers: np.ndarray
+
+
+Bad = tuple[int, str, str]  # an image's number, its path, and what is wrong with it
 
 
 # --------------------------------------------------------------------------- folders
@@ -123,13 +131,13 @@ def listing(name: str, folder: Path, stamp: tuple[int, ...]) -> Listing:
 def _declared(found: Listing, folder: Path) -> Dataset:
     """The declaration: the first image tells the form of all. Raises DataError."""
     parts = _files(found, folder)
-    path = parts[0].paths[int(np.argmin(parts[0].labels))]
+    path = str(Path(found.folders[0]) / found.classes[0] / found.parts[0][0][0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pixels = _decoded(folder / path)
     name = found.dataset.name
     if isinstance(pixels, str):
-        raise DataError(f"{name}: {visible(path)} {pixels}")
+        raise DataError(f"{name}: image 1, {visible(path)}, {pixels}")
     sizes = len(parts[0].labels), len(parts[1].labels)
     return found.dataset._replace(shape=pixels.shape, sizes=sizes)
 
@@ -202,7 +210,9 @@ def _files(found: Listing, folder: Path) -> list[Files]:
         paths = [str(Path(part) / one / file) for one, files in pairs for file in files]
         counts = [len(files) for files in names]
         labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-        parts.append(Files(folder, paths, labels))
+        first = 1 + sum(len(part.labels) for part in parts)
+        numbers = first + np.arange(len(labels))
+        parts.append(Files(folder, paths, labels, numbers))
     name = found.dataset.name
     if len(parts) == 1:
         (whole,) = parts
@@ -220,7 +230,7 @@ def _files(found: Listing, folder: Path) -> list[Files]:
 
 def _some(files: Files, numbers: np.ndarray) -> Files:
     paths = [files.paths[number] for number in numbers]
-    return Files(files.folder, paths, files.labels[numbers])
+    return Files(files.folder, paths, files.labels[numbers], files.numbers[numbers])
 
 
 # ---------------------------------------------------------------------------- pixels
@@ -229,56 +239,66 @@ def _some(files: Files, numbers: np.ndarray) -> Files:
 def load(name: str, folder: Path, stamp: tuple[int, ...]) -> Splits:
     """The images, in memory where they fit. Raises DataError, OSError."""
     found = listing(name, folder, stamp)
-    train, test = (_part(found.dataset, files) for files in _files(found, folder))
+    parts = _files(found, folder)
+    made = [_part(found.dataset, files) for files in parts]
+    bad = [one for _, wrong in made for one in wrong]
+    if bad:
+        raise _first_of(name, bad, sum(len(files.labels) for files in parts))
+    train, test = (part for part, _ in made)
     names = f"classes {user_parts.listed(found.classes)}"
     note = "; ".join(filter(None, (names, found.note)))
     return Splits(train._replace(note=note), test._replace(scale=train.scale))
 
 
-def _part(dataset: Dataset, files: Files) -> Data | Stream:
+def _first_of(name: str, bad: Sequence[Bad], count: int) -> DataError:
+    number, path, why = min(bad)
+    line = f"image {number:,}, {path}, {why}"
+    return user_parts.first_bad(name, line, len(bad), count, "images that were read")
+
+
+def _part(dataset: Dataset, files: Files) -> tuple[Data | Stream, list[Bad]]:
+    """A part, and the bad images of one that is in memory."""
     count = len(files.labels)
-    read = _reader(dataset, files)
     if dataset.in_memory(count):
-        x, y = read(np.arange(count))
-        return Data(x, y, dataset.classes, scale_of(x))
-    size = int(np.prod(dataset.shape))
-    scale = scale_of(read(spread(count, max(1, AT_ONCE // size)))[0])
-    return Stream(count, read, dataset.classes, scale, contents=_digest(dataset, files))
-
-
-def _reader(
-    dataset: Dataset, files: Files
-) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """From example numbers to (x, y), in their order. Raises DataError."""
+        x, bad = _pixels(dataset, files, np.arange(count))
+        return Data(x, files.labels, dataset.classes, scale_of(x)), bad
 
     def read(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        x = np.empty((len(numbers), *dataset.shape), np.uint8)
-
-        def put(place: int) -> str:
-            pixels = _decoded(files.folder / files.paths[numbers[place]])
-            if isinstance(pixels, str):
-                return pixels
-            if pixels.shape != dataset.shape:
-                return f"is {_size(pixels.shape)}, the first {_size(dataset.shape)}"
-            x[place] = pixels
-            return ""
-
-        with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as threads:
-            warnings.simplefilter("ignore")  # of metadata, which is not read
-            wrong = list(threads.map(put, range(len(numbers))))
-        bad = [place for place, why in enumerate(wrong) if why]
+        x, bad = _pixels(dataset, files, numbers)
         if bad:
-            # In order of the folders, as a person lists them.
-            first = min(bad, key=lambda place: files.paths[numbers[place]])
-            path = files.paths[numbers[first]]
-            number = sorted(files.paths).index(path) + 1
-            line = f"image {number:,} of its part, {path}, {wrong[first]}"
-            raise user_parts.first_bad(
-                dataset.name, line, len(bad), len(numbers), "images that were read"
-            )
+            raise _first_of(dataset.name, bad, len(numbers))
         return x, files.labels[numbers]
 
-    return read
+    size = math.prod(dataset.shape)
+    scale = scale_of(read(spread(count, max(1, AT_ONCE // size)))[0])
+    contents = _digest(dataset, files)
+    return Stream(count, read, dataset.classes, scale, contents=contents), []
+
+
+def _pixels(
+    dataset: Dataset, files: Files, numbers: np.ndarray
+) -> tuple[np.ndarray, list[Bad]]:
+    """Images [examples, *shape] uint8, and those that are not as they should be."""
+    x = np.zeros((len(numbers), *dataset.shape), np.uint8)
+
+    def put(place: int) -> str:
+        pixels = _decoded(files.folder / files.paths[numbers[place]])
+        if isinstance(pixels, str):
+            return pixels
+        if pixels.shape != dataset.shape:
+            return f"is {_size(pixels.shape)}, the first {_size(dataset.shape)}"
+        x[place] = pixels
+        return ""
+
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as threads:
+        warnings.simplefilter("ignore")  # of metadata, which is not read
+        wrong = list(threads.map(put, range(len(numbers))))
+    bad = [
+        (int(files.numbers[number]), files.paths[number], why)
+        for number, why in zip(numbers, wrong, strict=True)
+        if why
+    ]
+    return x, bad
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -27,7 +27,7 @@ def contents(name: str, file: BinaryIO) -> tuple[Dataset, Splits]:
 
     def choose(names: list[str]) -> Iterable[str]:
         there.extend(names)
-        return _wanted(name, names)
+        return _wanted(names)
 
     try:
         read = arrays.chosen(file, IN_MEMORY, choose)
@@ -61,16 +61,18 @@ def _noted(parts: Splits, line: str) -> Splits:
     return parts._replace(train=parts.train._replace(note=note))
 
 
-def _wanted(name: str, names: list[str]) -> list[str]:
-    """The names of the arrays to read, in order. Raises DataError."""
+def _wanted(names: list[str]) -> list[str]:
+    """The names of the arrays to read, in order. Raises NotArrays."""
     known = {one.lower(): one for one in names}
+    for one in TWO + ONE:
+        if sum(name.lower() == one for name in names) > 1:
+            raise arrays.NotArrays(f"two arrays are named {one}")
     for wanted in (TWO, ONE):
         if all(one in known for one in wanted):
             return [known[one] for one in wanted]
     has = user_parts.listed(names) or "no arrays"
-    raise DataError(
-        f"{name}: must have the arrays {' and '.join(ONE)}, or {', '.join(TWO)} (it has "
-        f"{has})"
+    raise arrays.NotArrays(
+        f"must have the arrays {' and '.join(ONE)}, or {', '.join(TWO)} (it has {has})"
     )
 
 
