@@ -18,7 +18,6 @@ from research.catalogues import axes
 from research.catalogues.catalogue import nearest
 from research.datasets import user_parts
 from research.datasets.contract import IN_MEMORY, DataError, Dataset, Splits
-from research.files.text import visible
 
 PIECE = 2**20  # numbers that are taken in float64 at a time
 ROW = 128  # bytes that a row takes beside its numbers, about
@@ -264,7 +263,7 @@ class _Table:
         columns = user_parts.flattened(np.stack([self.low, self.high]))
         if columns:
             raise DataError(
-                f"{self.name}: column {visible(self.columns[columns[0]])} differs by less "
+                f"{self.name}: column {self.columns[columns[0]]} differs by less "
                 "than float32 can tell at its size: subtract what its numbers have in "
                 "common"
             )
@@ -333,7 +332,5 @@ def _numbers(name: str, rows: Rows, label: str) -> tuple[np.ndarray, list[str], 
     if bad.any():
         line = f"line {rows.lines[int(np.argmax(bad))]}: its label is too large for float32"
         raise user_parts.first_bad(name, line, int(bad.sum()), len(bad), "rows")
-    words = (
-        f"{visible(label)} of mean {values.mean():.3g}, deviation {values.std():.3g}"
-    )
+    words = f"{label} of mean {values.mean():.3g}, deviation {values.std():.3g}"
     return values.astype(np.float32)[:, None], [], words

@@ -22,8 +22,8 @@ NAMES = "npz:FILE, csv:FILE:LABEL or images:DIR"
 Stamp = tuple[int, ...]  # what tells a file from what is at its path later
 
 
-class Place(NamedTuple):
-    """Where a name points to. name: as rows have it. label: of a table's column."""
+class UserFile(NamedTuple):
+    """What a name points to. name: as rows have it. label: of a table's column."""
 
     kind: str
     name: str
@@ -63,7 +63,7 @@ def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
     return dataset._replace(loader="user_files:load", arguments=(place, stamp))
 
 
-def load(place: Place, stamp: Stamp) -> Splits:
+def load(place: UserFile, stamp: Stamp) -> Splits:
     """The examples of a place, if it is as it was. Raises DataError."""
     with _blamed(place.name):
         if place.kind == "images":
@@ -76,16 +76,19 @@ def load(place: Place, stamp: Stamp) -> Splits:
 
 @contextmanager
 def _blamed(name: str) -> Iterator[None]:
+    """Whatever is wrong becomes one line, though files may have any names within."""
     try:
         yield
+    except DataError as error:
+        raise DataError(visible(str(error))) from None
     except OSError as error:
         why = error.strerror or str(error)
-        raise DataError(f"{visible(name)}: {why}") from None
+        raise DataError(visible(f"{name}: {why}")) from None
 
 
 # Read once by a process: of a few hundred cells each asks what its data set is.
 @functools.lru_cache(maxsize=2)
-def _read(place: Place, path: str, stamp: Stamp) -> tuple[Dataset, Splits]:
+def _read(place: UserFile, path: str, stamp: Stamp) -> tuple[Dataset, Splits]:
     with regular.opened(Path(path)) as file:
         if place.kind == "npz":
             made = user_npz.contents(place.name, file)
@@ -105,7 +108,7 @@ def _stamp(status: os.stat_result) -> Stamp:
 # ----------------------------------------------------------------------------- names
 
 
-def parsed(name: str) -> Place:
+def parsed(name: str) -> UserFile:
     """A name's parts. Raises DataError."""
     if visible(name) != name:
         raise DataError(f"{visible(name)}: has a character that cannot be shown")
@@ -123,7 +126,7 @@ def parsed(name: str) -> Place:
             f"{name}: no such user's home; for a name that begins with ~: ./{typed}"
         )
     short = f"{kind}:{_without_home(typed)}{':' * bool(label)}{label}"
-    return Place(kind, short, path, label)
+    return UserFile(kind, short, path, label)
 
 
 def _parts(typed: str) -> tuple[str, str]:
@@ -145,7 +148,7 @@ def _without_home(path: str) -> str:
     return path
 
 
-def _file(place: Place) -> str:
+def _file(place: UserFile) -> str:
     """The file that a place leads to, over links. Raises DataError, OSError."""
     path = os.path.realpath(place.path)
     if not os.path.lexists(path):

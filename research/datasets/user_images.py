@@ -29,7 +29,6 @@ from research.datasets.contract import (
 )
 from research.datasets.pixels import scale_of
 from research.files import regular
-from research.files.text import visible
 from research.lazy import lazily
 
 with lazily():
@@ -48,7 +47,7 @@ DIGESTED = 4096  # files whose contents are looked at, of a set that is not in m
 Names = tuple[tuple[str, ...], ...]  # of files, by class
 
 
-class Listing(NamedTuple):
+class Pictures(NamedTuple):
     """What a folder has. parts: of files by part and class."""
 
     dataset: Dataset
@@ -92,14 +91,14 @@ def stamp(name: str, folder: Path) -> tuple[int, ...]:
 
 
 @functools.lru_cache(maxsize=2)
-def listing(name: str, folder: Path, stamp: tuple[int, ...]) -> Listing:
+def listing(name: str, folder: Path, stamp: tuple[int, ...]) -> Pictures:
     """What is in a folder, and the form of its first image. Raises DataError, OSError."""
     tops, others = _inside(name, folder)
     note = f"left out: {user_parts.listed(others)}" if others else ""
     pictures = [other for other in others if other.lower().endswith(SUFFIXES)]
     if pictures:
         raise DataError(
-            f"{name}: {visible(pictures[0])} is in no class's folder ({len(pictures):,} "
+            f"{name}: {pictures[0]} is in no class's folder ({len(pictures):,} "
             "images are not): images:DIR reads one folder a class"
         )
     folders, unread = _parts(name, tops)
@@ -108,7 +107,7 @@ def listing(name: str, folder: Path, stamp: tuple[int, ...]) -> Listing:
     below = [_inside(name, folder / part)[0] if part else tops for part in folders]
     classes = below[0]
     if len(classes) < 2:
-        has = f"the one folder {visible(classes[0])}" if classes else "no folders"
+        has = f"the one folder {classes[0]}" if classes else "no folders"
         raise DataError(
             f"{name}: has {has} of images; each class is a folder, and 2 or more are "
             "needed to tell apart"
@@ -116,7 +115,7 @@ def listing(name: str, folder: Path, stamp: tuple[int, ...]) -> Listing:
     unknown = [one for one in below[-1] if one not in classes]
     if unknown:
         raise DataError(
-            f"{name}: class {visible(unknown[0])} of {folders[-1]} has no folder in "
+            f"{name}: class {unknown[0]} of {folders[-1]} has no folder in "
             f"{folders[0]}: it has no training example"
         )
     parts = tuple(_pictures(name, folder, part, classes) for part in folders)
@@ -124,11 +123,11 @@ def listing(name: str, folder: Path, stamp: tuple[int, ...]) -> Listing:
     if count > MOST_IMAGES:
         raise DataError(f"{name}: has {count:,} images; at most {MOST_IMAGES:,}")
     dataset = Dataset(name, "", (), len(classes), "a folder of yours", stored="uint8")
-    made = Listing(dataset, folders, tuple(classes), parts, note)
+    made = Pictures(dataset, folders, tuple(classes), parts, note)
     return made._replace(dataset=_declared(made, folder))
 
 
-def _declared(found: Listing, folder: Path) -> Dataset:
+def _declared(found: Pictures, folder: Path) -> Dataset:
     """The declaration: the first image tells the form of all. Raises DataError."""
     parts = _files(found, folder)
     path = str(Path(found.folders[0]) / found.classes[0] / found.parts[0][0][0])
@@ -137,7 +136,7 @@ def _declared(found: Listing, folder: Path) -> Dataset:
         pixels = _decoded(folder / path)
     name = found.dataset.name
     if isinstance(pixels, str):
-        raise DataError(f"{name}: image 1, {visible(path)}, {pixels}")
+        raise DataError(f"{name}: image 1, {path}, {pixels}")
     sizes = len(parts[0].labels), len(parts[1].labels)
     return found.dataset._replace(shape=pixels.shape, sizes=sizes)
 
@@ -159,7 +158,7 @@ def _inside(name: str, folder: Path) -> tuple[list[str], list[str]]:
             else:
                 kind = regular.kind_of(Path(entry.path))
                 raise DataError(
-                    f"{name}: {visible(entry.name)} in {visible(folder.name)} is {kind}, "
+                    f"{name}: {entry.name} in {folder.name} is {kind}, "
                     "which is not followed: put a file or a folder there"
                 )
     return sorted(folders), sorted(files)
@@ -185,15 +184,15 @@ def _pictures(name: str, folder: Path, part: str, classes: Sequence[str]) -> Nam
         place = folder / part / one
         # Of what is judged, a class may have none.
         inner, files = _inside(name, place) if place.is_dir() else ([], [])
-        short = visible(str(Path(part) / one))
+        short = Path(part) / one
         if inner:
             raise DataError(
-                f"{name}: {visible(inner[0])} is a folder in that of a class, {short}"
+                f"{name}: {inner[0]} is a folder in that of a class, {short}"
             )
         strange = [file for file in files if not file.lower().endswith(SUFFIXES)]
         if strange:
             raise DataError(
-                f"{name}: {short}/{visible(strange[0])} is no image by its name "
+                f"{name}: {short}/{strange[0]} is no image by its name "
                 f"({', '.join(SUFFIXES)}); {len(strange):,} in {short} are not"
             )
         if not files and part in ("", TRAIN):
@@ -202,7 +201,7 @@ def _pictures(name: str, folder: Path, part: str, classes: Sequence[str]) -> Nam
     return tuple(found)
 
 
-def _files(found: Listing, folder: Path) -> list[Files]:
+def _files(found: Pictures, folder: Path) -> list[Files]:
     """Training and test part. Raises DataError where a class is not learned."""
     parts = []
     for part, names in zip(found.folders, found.parts, strict=True):
@@ -358,7 +357,7 @@ def _digest(dataset: Dataset, files: Files) -> str:
     whole = hashlib.sha256(repr((dataset.shape, dataset.classes)).encode())
     for path in files.paths:
         size = os.stat(files.folder / path, follow_symlinks=False).st_size
-        whole.update(f"{len(path)} {path} {size} ".encode())
+        whole.update(b"%d %b %d " % (len(path), os.fsencode(path), size))
     for number in spread(len(files.paths), DIGESTED):
         with regular.opened(files.folder / files.paths[number]) as file:
             whole.update(file.read(BLOCK))

@@ -103,7 +103,7 @@ def taught(
     held = int(np.sum(test == one))
     more = f", nor have {len(missing) - 1:,} others" if len(missing) > 1 else ""
     raise DataError(
-        f"{name}: class {visible(classes[one])} has no training example, and {held} to "
+        f"{name}: class {classes[one]} has no training example, and {held} to "
         f"judge by{more}: give it more, or leave it out{hint}"
     )
 
@@ -112,7 +112,7 @@ def one_class(name: str, classes: Sequence[str]) -> None:
     """Raises DataError where there is nothing to tell apart."""
     if len(classes) < 2:
         raise DataError(
-            f"{name}: all examples are of one class, {visible(classes[0])}: there is "
+            f"{name}: all examples are of one class, {classes[0]}: there is "
             "nothing to tell apart"
         )
 

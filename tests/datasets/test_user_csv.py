@@ -11,6 +11,11 @@ CSV = {
         "king",
         r"no column 'king': did you mean kind\? \(all",
     ),
+    "a name that acts": (
+        table(*ROWS, head='u,v,"k\x1b\nind"'),
+        "kind",
+        r"k\\x1b\\nind",
+    ),
     "a number for a name": (table(*ROWS), "3", r"no column '3': allowed: u, v, kind"),
     "two of the name": (
         table(*ROWS, head="kind,v,kind"),

@@ -77,6 +77,11 @@ IMAGES = {
         r"class ant has no training example, and 1",
     ),
     "text": ({**TREE, BAD: b"no image"}, r"image 4, cat/3\.png, cannot be read: can"),
+    "a name that acts": ({**TREE, "cat/\x1b[2J\n.png": b"?"}, r"cat/\\x1b\[2J\\n\.png"),
+    "a class that acts": (
+        {**TREE, "\x1b[2J/a.txt": b"?"},
+        r"\\x1b\[2J/a\.txt is no image",
+    ),
     "nothing": ({**TREE, BAD: b""}, r"cat/3\.png, cannot be read"),
     "cut off": ({**TREE, BAD: GREY[:50]}, r"cat/3\.png, cannot be read"),
     "PostScript": (

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from research.datasets.user_files import PREFIXES
 from research.catalogues.activations import ACTIVATIONS
 from research.cli import main, run, train
 from research.datasets import DataError
+from research.datasets.user_files import PREFIXES
 from research.report import documents, published
 from research.study.declaration import Row
 from research.study.errors import Refusal
