@@ -90,6 +90,11 @@ CSV = {
         "kind",
         r"line 24: column u is 'x', no number",
     ),
+    "a row of two lines": (
+        with_row(5, '1,"x\ny",a'),
+        "kind",
+        r"line 5: column v is 'x",
+    ),
     "an open quote": (with_row(5, '1,2,"a'), "kind", r"line \d+: is no row of a table"),
     "a quote within": (
         with_row(5, '1,2,"a"b'),

@@ -12,6 +12,7 @@ from research.datasets import Stream, contract, find, fingerprint
 from research.datasets.contract import order
 from research.datasets.reading import reader
 from research.datasets.record import described, notes, record
+from research.datasets.user_parts import scale_of_floats
 from tests.datasets.refusals import PIXELS, X, Y
 
 TRAIN, TEST = order(20)
@@ -99,6 +100,15 @@ def test_columns_that_never_change(tmp_path):
     read = reader(find(f"npz:{tmp_path / 'a.npz'}"), train.scale)
     np.testing.assert_array_equal(read(train.x)[:, 1:], 0)
     np.testing.assert_array_equal(read(test.x)[:, 2], np.where(TEST[0] == TEST, 2, 0))
+
+
+def test_a_constant_has_no_deviation():
+    """Whatever is rounded in the mean of so many of it."""
+    for count in (3, 7, 49, 997):
+        for value in np.float32([0.1, 1e-20, 1 / 3, 1e30]):
+            mean, deviation = scale_of_floats(np.full((count, 2), value))
+            np.testing.assert_array_equal(mean, value)
+            np.testing.assert_array_equal(deviation, 1)
 
 
 # ------------------------------------------------------------------------------- csv
