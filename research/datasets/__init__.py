@@ -210,7 +210,9 @@ def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
     try:
         dataset = DATASETS[name]
     except UnknownName as unknown:
-        raise UnknownName(f"{unknown}; or {FORMS}") from None
+        meant = user_files.meant(name)
+        such = f", here {meant}" if meant else ""
+        raise UnknownName(f"{unknown}; or {FORMS}{such}") from None
     if data_dir is None:
         return dataset
     if dataset.name != "fashion_mnist":

@@ -10,7 +10,7 @@ import math
 import os
 from array import array
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -65,43 +65,42 @@ def _rows(name: str, file: BinaryIO, label: str) -> Rows:
         raise _too_large(name)
     # Lines end as they do: within quotes they are part of a field.
     text = io.TextIOWrapper(file, "utf-8-sig", newline="")
-    reader = csv.reader(text, strict=True, skipinitialspace=True)
+    numbered = _numbered(name, text)
     try:
-        first = [field.strip() for field in next(reader, [])]
+        _, row = next(numbered, (0, []))
+        first = [field.strip() for field in row]
         place, headed = _place(name, first, label)
         columns = first if headed else [str(n + 1) for n in range(len(first))]
         del columns[place : place + 1]
-        numbered = _numbered(reader, reader.line_num)
         if not headed:
             text.seek(0)
-            reader = csv.reader(text, strict=True, skipinitialspace=True)
-            numbered = _numbered(reader, 0)
+            numbered = _numbered(name, text)
         return _Table(name, place, columns).read(numbered)
-    except UnicodeDecodeError as error:
-        line = f"line {reader.line_num + 1} or later"
-        raise DataError(
-            f"{name}: is no text in UTF-8 (byte {error.object[error.start]:#04x}, {line})"
-        ) from None
-    except csv.Error as error:
-        raise DataError(
-            f"{name}: line {reader.line_num}: is no row of a table ({error}): a quote "
-            "that is not closed, or a field that is too long"
-        ) from None
     finally:
         text.detach()
 
 
-def _numbered(reader: Any, before: int) -> Iterator[tuple[int, list[str]]]:
+def _numbered(name: str, text: io.TextIOBase) -> Iterator[tuple[int, list[str]]]:
     """Rows with the lines that they begin at; empty lines at the end are none."""
-    empty: list[int] = []
-    for row in reader:
-        line, before = before + 1, reader.line_num
-        if not row:
-            empty.append(line)
-            continue
-        yield from ((number, []) for number in empty)
-        empty.clear()
-        yield line, row
+    reader = csv.reader(text, strict=True, skipinitialspace=True)
+    line, empty = 1, []
+    try:
+        for row in reader:
+            if row:
+                yield from ((number, []) for number in empty)
+                empty.clear()
+                yield line, row
+            else:
+                empty.append(line)
+            line = reader.line_num + 1
+    except UnicodeDecodeError as error:
+        byte = f"byte {error.object[error.start]:#04x}, line {line} or later"
+        raise DataError(f"{name}: is no text in UTF-8 ({byte})") from None
+    except csv.Error as error:
+        raise DataError(
+            f"{name}: line {line}: is no row of a table ({error}): a quote that is not "
+            "closed, or a field that is too long"
+        ) from None
 
 
 def _place(name: str, first: list[str], label: str) -> tuple[int, bool]:

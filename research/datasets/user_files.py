@@ -40,6 +40,17 @@ def is_name(name: str) -> bool:
     return name.startswith(PREFIXES)
 
 
+def meant(path: str) -> str:
+    """The name of a file that is given by its path alone; "" where none is.
+
+    >>> meant("mine.npz"), meant("mine")
+    ('npz:mine.npz', '')
+    """
+    forms = {".npz": f"npz:{path}", ".csv": f"csv:{path}:LABEL"}
+    folder = f"images:{path}" if "/" in path and os.path.isdir(path) else ""
+    return forms.get(os.path.splitext(path)[1].lower(), folder)
+
+
 def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
     """The Dataset of a name, whose file is read, or whose folder is listed.
 

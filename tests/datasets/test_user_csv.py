@@ -95,7 +95,7 @@ CSV = {
         "kind",
         r"line 5: column v is 'x",
     ),
-    "an open quote": (with_row(5, '1,2,"a'), "kind", r"line \d+: is no row of a table"),
+    "an open quote": (with_row(5, '1,2,"a'), "kind", r"line 5: is no row of a table"),
     "a quote within": (
         with_row(5, '1,2,"a"b'),
         "kind",

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from research.catalogues.catalogue import UnknownName
 from research.cli.main import main
 from research.datasets import DataError, find, user_csv, user_files
 from research.files import regular
@@ -54,6 +55,15 @@ def test_wrong_names(name, tmp_path, monkeypatch):
     (tmp_path / "loop").symlink_to("loop")
     os.mkfifo(tmp_path / "pipe")
     refused(name, NAMES[name])
+
+
+@pytest.mark.parametrize("path", ["a.npz", "b/a.NPZ", "a.csv", "./"])
+def test_a_path_alone_is_told_its_name(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wanted = {"z": "npz:{}", "v": "csv:{}:LABEL", "/": "images:{}"}[path[-1].lower()]
+    with pytest.raises(UnknownName) as error:
+        find(path)
+    assert str(error.value).endswith(f"here {wanted.format(path)}")
 
 
 def test_files_that_may_not_be_read(tmp_path, monkeypatch):
