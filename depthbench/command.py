@@ -8,7 +8,7 @@ from depthbench.beside import ROOT, place_of
 
 # What any command may import first. A user's file of such a name is not to be run.
 IMPORTS = (
-    "jax jaxlib flax optax orbax numpy scipy sklearn mnist1d matplotlib msgspec rich"
+    "jax jaxlib flax optax orbax numpy scipy sklearn mnist1d matplotlib PIL msgspec rich"
 ).split()
 
 

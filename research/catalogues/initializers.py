@@ -2,11 +2,23 @@
 
 An initialiser is a draw (the distribution, scaled so that σ_w² = 1) and two variances:
 weights have variance σ_w²/fan_in and biases σ_b², in the notation of Poole et al. 2016.
+
+Each of them is two initialisers as jax has them, for a layer of your own in Flax or plain
+JAX. A layer that is critical for tanh is
+
+    critical = INITIALIZERS["critical"]
+    nn.Dense(64, kernel_init=critical.kernel_init(TANH), bias_init=critical.bias_init(TANH))
+
+>>> from research.catalogues.activations import ACTIVATIONS
+>>> draw = INITIALIZERS["critical"].kernel_init(ACTIVATIONS["tanh"])
+>>> kernel = draw(jax.random.key(0), (256, 256))
+>>> kernel.dtype, round(float(kernel.std() * 16), 1)  # σ_w = 1.47 at q* = 1
+(dtype('float32'), 1.5)
 """
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from research.catalogues.catalogue import Catalogue
@@ -203,6 +215,59 @@ class Initializer(NamedTuple):
         if self.rule != "critical":
             return self.rule
         return Rule(_critical(activation).q_star)
+
+    def kernel_init(self, activation: Activation, first: bool = False) -> Sample:
+        """(key, shape, dtype) -> a kernel [*space, in, out]: a jax initialiser.
+
+        first: of the layer that reads the input. Raises NoCriticalPoint.
+
+        >>> from research.catalogues.activations import ACTIVATIONS
+        >>> draw = INITIALIZERS["he_normal"].kernel_init(ACTIVATIONS["relu"])
+        >>> draw(jax.random.key(0), (3, 3, 16, 32), jnp.bfloat16).shape
+        (3, 3, 16, 32)
+        """
+        draw, rule = DRAWS[self.draw], self._rule(activation, first)
+        sample = (first and draw.first) or draw.kernel
+
+        def init(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:
+            area = math.prod(shape[:-2])
+            sigma_w, _ = rule.gains(area * shape[-2], area * shape[-1])
+            return _in(sample, key, tuple(shape), dtype, sigma_w)
+
+        return init
+
+    def bias_init(
+        self, activation: Activation, fan_in: int | None = None, first: bool = False
+    ) -> Sample:
+        """(key, shape, dtype) -> biases of variance σ_b²: a jax initialiser.
+
+        fan_in: of the layer, whose shape of biases does not tell it. Raises ValueError
+        where the rule asks for it and it is not given, and NoCriticalPoint.
+
+        >>> from research.catalogues.activations import ACTIVATIONS
+        >>> draw = INITIALIZERS["he_normal"].bias_init(ACTIVATIONS["relu"])
+        >>> bool(draw(jax.random.key(0), (3,)).any())
+        False
+        """
+        rule = self._rule(activation, first)
+        if rule.shared_b2 and fan_in is None:
+            raise ValueError(f"{self.name}: its biases depend on fan_in: give it")
+        _, sigma_b = rule.gains(fan_in or 1, 1)
+
+        def init(key: Any, shape: Sequence[int], dtype: Any = None) -> Any:
+            return _in(DRAWS[self.draw].bias, key, tuple(shape), dtype, sigma_b)
+
+        return init
+
+    def _rule(self, activation: Activation, first: bool) -> Rule:
+        return self.first(activation) if first else self.hidden(activation)
+
+
+def _in(sample: Sample, key: Any, shape: tuple[int, ...], dtype: Any, gain: Any) -> Any:
+    """What is drawn, times a gain; of a short dtype, drawn in float32 and rounded once."""
+    dtype = jnp.dtype(dtype or jnp.float32)
+    wide = dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
+    return (sample(key, shape, wide) * gain.astype(wide)).astype(dtype)
 
 
 class NoCriticalPoint(ValueError):

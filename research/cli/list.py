@@ -69,7 +69,9 @@ def main(options) -> int:
         rendering.show(Table(f"{title} ({len(entries)})", headers, body), terminal)
     if "datasets" in listing:
         console.write(
-            "and any data set prepared by TensorFlow Datasets: tfds:NAME[/CONFIG][:VERSION]"
+            "and what TensorFlow Datasets has prepared: tfds:NAME[/CONFIG][:VERSION]",
+            "and files of your own: npz:FILE with arrays x and y, csv:FILE:LABEL with a "
+            "column of labels, images:DIR with a folder for each class",
         )
     return 0
 

@@ -1,6 +1,5 @@
 """`depthbench verify DIR`: reruns some of a run and compares it bit for bit."""
 
-import functools
 import random
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,8 @@ import numpy as np
 
 from research.cli import train
 from research.cli.options import integer, path_of_folder
-from research.engine import console, runner, signals
+from research.datasets.record import differs
+from research.engine import console, runner, runs, signals
 from research.engine import order as orders
 from research.lazy import lazily
 from research.learning import sharding
@@ -64,7 +64,8 @@ def main(options) -> int:
 def verify_rows(results: Results, count: int, seed: int) -> int:
     """Measures so many cells again; the exit status."""
     study = results.study
-    data_dir = manifests.of(results.folder.path).data_dir or ""
+    manifest = manifests.of(results.folder.path)
+    data_dir = manifest.data_dir or ""
     runner.pin()
     warn(results.stamp)
     if study.timings:
@@ -72,6 +73,8 @@ def verify_rows(results: Results, count: int, seed: int) -> int:
     kept = {record.id: record for record in results.records}
     chosen = random.Random(seed).sample(results.rows, min(count, len(results.rows)))
     cells = [results.cell(row) for row in results.rows]
+    if cells:
+        same(results.folder.path, manifest.data, runs.data_of(cells, data_dir))
     memory, wrong = runner.budget(None), 0
     for row in chosen:
         fresh = again(study, cells, results.cell(row), memory, data_dir)
@@ -93,6 +96,13 @@ def warn(world: dict[str, Any]) -> None:
         console.say(
             f"{', '.join(moved)} differ from the run's: bits may legitimately differ"
         )
+
+
+def same(path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raises Refusal where a data set of a run has other contents than it had."""
+    other = differs({name: before[name] for name in now if name in before}, now)
+    if other:
+        raise Refusal(f"{path}: {other}: there is nothing to compare with")
 
 
 def again(
@@ -149,7 +159,13 @@ def verify_training(kept: TrainingRun, count: int) -> int:
     whole = orders.Order(recipe, settings["report_every"], 1e6, False, mesh)
     short = whole._replace(settings={**recipe, "steps": max(before)})
     # The recipe is the whole run's, as its schedule knows how long it will be.
-    ready = functools.partial(train.work, whole, trained.members(recipe))
+    members = trained.members(recipe)
+
+    def ready(mesh: Any) -> Any:
+        work = train.work(whole, members, mesh)
+        same(kept.folder.path, manifest.data, work.source.data)
+        return work
+
     scratch = tempfile.TemporaryDirectory()
     with scratch, signals.undone(scratch.cleanup):
         out = Path(scratch.name)

@@ -3,7 +3,7 @@
 from os import PathLike
 
 from research.catalogues.catalogue import Catalogue, UnknownName
-from research.datasets import tfds
+from research.datasets import tfds, user_files
 from research.datasets.contract import (
     Data,
     DataError,
@@ -28,6 +28,8 @@ __all__ = [
     "mark",
 ]
 
+# What a data set may be named by, beside the names of the catalogue.
+FORMS = f"tfds:NAME, {user_files.NAMES}"
 ADDING = "Hochreiter & Schmidhuber 1997; as in Arjovsky et al. 2016, arXiv:1511.06464"
 COPYING = "Arjovsky et al. 2016, arXiv:1511.06464, section 4.1"
 
@@ -193,19 +195,24 @@ DATASETS: Catalogue[Dataset] = Catalogue(
 
 
 def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
-    """The data set of this name: a catalogue's, or tfds:NAME[/CONFIG][:VERSION][#PARTS].
+    """The data set of this name: a catalogue's, tfds:NAME[/CONFIG][:VERSION][#PARTS], or
+    a file or folder of one's own: npz:FILE, csv:FILE:LABEL, images:DIR.
 
     data_dir: where TensorFlow Datasets has prepared it ($TFDS_DATA_DIR or
       ~/tensorflow_datasets otherwise); for fashion_mnist, the folder of its four files.
-    Raises UnknownName, or DataError where data are missing or are in no folder, all
-    within a second.
+    Raises UnknownName, or DataError where data are missing, are in no folder, or in a
+    file that is not as it should be; all but a large file of one's own within a second.
     """
     if name.startswith(tfds.PREFIX):
         return tfds.find(name, data_dir)
+    if user_files.is_name(name):
+        return user_files.find(name, data_dir)
     try:
         dataset = DATASETS[name]
     except UnknownName as unknown:
-        raise UnknownName(f"{unknown}; or tfds:NAME of TensorFlow Datasets") from None
+        meant = user_files.meant(name)
+        such = f", here {meant}" if meant else ""
+        raise UnknownName(f"{unknown}; or {FORMS}{such}") from None
     if data_dir is None:
         return dataset
     if dataset.name != "fashion_mnist":

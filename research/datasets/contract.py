@@ -17,14 +17,15 @@ IN_MEMORY = 2 * 2**30  # bytes of x; a larger part is streamed
 class Data(NamedTuple):
     """Examples in memory, inputs first.
 
-    x: [examples, *shape] float32, or uint8 images with a `scale`; or tokens
+    x: [examples, *shape] float32, or uint8 images, which have a `scale`; or tokens
       [examples, time] int32. An image's shape is (height, width, channels), a sequence's
       (time, features).
     y: labels [examples] int32 below `classes`; or numbers [examples, outputs] float32;
       or tokens [examples, time] int32, −1 where there is no target.
     classes: how many labels, outputs or tokens there are.
-    scale: (mean, standard deviation), each [channels] float32, of the training images as
-      they are stored; a net reads (x − mean) / deviation.
+    scale: (mean, standard deviation), each [channels] float32, of the training inputs as
+      they are stored; a net reads (x − mean) / deviation. Without one, floats are read as
+      they are.
     note: a line on what is not as one would expect; "" where all is.
     """
 
@@ -235,11 +236,13 @@ def check_batch(
             small = np.all(np.abs(flat) <= np.finfo(np.float32).max, axis=1)
             every(small, f"has a number too large for float32 in its {what}")
     allowed = f"outside 0 to {dataset.classes - 1}"
+    if dataset.stored == "int32":
+        vocabulary = dataset.shape[-1]
+        every(_within(x, 0, vocabulary), f"has a token outside 0 to {vocabulary - 1}")
     if dataset.task == "tokens":
-        every(_within(x, 0, dataset), f"has a token {allowed}")
-        every(_within(y, -1, dataset), f"has a target {allowed}")
+        every(_within(y, -1, dataset.classes), f"has a target {allowed}")
     elif dataset.task == "classes":
-        every(_within(y[:, None], 0, dataset), f"has a label {allowed}")
+        every(_within(y[:, None], 0, dataset.classes), f"has a label {allowed}")
 
 
 # What is taken for a type that is declared, in words and by NumPy's kinds and sizes.
@@ -272,8 +275,8 @@ def check_form(dataset: Dataset, x: Any, y: Any) -> None:
             raise DataError(f"{dataset.name}: its {what} are {got}; {form}")
 
 
-def _within(values: np.ndarray, lowest: int, dataset: Dataset) -> np.ndarray:
-    return np.all((values >= lowest) & (values < dataset.classes), axis=1)
+def _within(values: np.ndarray, lowest: int, end: int) -> np.ndarray:
+    return np.all((values >= lowest) & (values < end), axis=1)
 
 
 def fingerprint(data: Data | Stream | Splits) -> str:

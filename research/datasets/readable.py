@@ -1,10 +1,10 @@
-"""The axis of a study that names a data set: the catalogue's, and TensorFlow Datasets'."""
+"""The axis of a study that names a data set: the catalogue's, TFDS's, or a user's files."""
 
 from collections.abc import Callable
 
 from research.catalogues.axes import Axis
 from research.catalogues.catalogue import Catalogue, UnknownName
-from research.datasets import DATASETS, Dataset, find
+from research.datasets import DATASETS, FORMS, Dataset, find
 from research.datasets.contract import IN_MEMORY
 
 Refuses = Callable[[Dataset], str]  # why a study cannot use it; "" where it can
@@ -13,7 +13,7 @@ Refuses = Callable[[Dataset], str]  # why a study cannot use it; "" where it can
 class Readable(Catalogue[Dataset]):
     """The data sets that a study can use, as far as their declarations tell.
 
-    Listed are those of the catalogue; tfds:NAME is looked for when it is asked for.
+    Listed are those of the catalogue; others are looked for when they are asked for.
     """
 
     def __init__(self, refuses: Refuses, data_dir: str | None = None) -> None:
@@ -27,7 +27,7 @@ class Readable(Catalogue[Dataset]):
         if why:
             allowed = ", ".join(self)
             raise UnknownName(
-                f"dataset {dataset.name!r} {why} (allowed: {allowed}; or tfds:NAME)"
+                f"dataset {dataset.name!r} {why} (allowed: {allowed}; or {FORMS})"
             )
         return dataset
 
@@ -40,7 +40,7 @@ def axis(refuses: Refuses, help: str = "the data set") -> Axis:
     """One data set, the digits unless another is typed."""
     known = Readable(refuses)
     # Text: a name such as tfds:mnist#train,test has a comma.
-    return Axis(f"{help}; or tfds:NAME", ("digits",), known, kind="text", single=True)
+    return Axis(f"{help}; or {FORMS}", ("digits",), known, kind="text", single=True)
 
 
 def any_task(dataset: Dataset) -> str:

@@ -16,11 +16,11 @@ from research.datasets.images import normalised
 def reader(dataset: Dataset, scale: Scale | None) -> Callable[[Any], Any]:
     """From examples as they are kept to the float32 that a net reads.
 
-    Images become normalised, tokens one-hot; floats are read as they are. Arrays may be
-    the host's. scale: of the part that is trained on.
+    What has a scale becomes normalised, tokens one-hot; other floats are read as they
+    are. Arrays may be the host's. scale: of the part that is trained on.
     """
-    if dataset.stored == "uint8":
-        assert scale is not None
+    assert scale is not None or dataset.stored != "uint8"
+    if scale is not None:
         return lambda x: normalised(x, scale)
     if dataset.stored == "int32":
         # A lookup has the product's bits forwards, but its gradient adds in another

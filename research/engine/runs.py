@@ -164,10 +164,11 @@ def data_of(cells: Sequence[Cell], data_dir: str) -> Mapping[str, str]:
     """The record of the data set that the cells are fed with, if any; notes are said."""
     if not isinstance(cells[0].get("dataset"), str):
         return {}
-    from research.datasets.record import record
+    from research.datasets.record import notes, record
 
     dataset = families.read_by(plan.placed(cells[:1], data_dir)[0])
     whole = dataset.load()
-    if whole.note:
-        console.say(whole.note)
-    return record(dataset, whole)
+    data = record(dataset, whole)
+    for line in notes(dataset, whole, data):
+        console.say(line)
+    return data

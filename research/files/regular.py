@@ -3,14 +3,15 @@
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 
 class NotRegular(OSError):
     """What has a file's name and is none; `strerror` says what it is instead."""
 
 
-def read(path: Path) -> bytes:
-    """All of a regular file.
+def opened(path: Path) -> BinaryIO:
+    """A regular file, opened for reading.
 
     Raises NotRegular for a link, a folder, a pipe or a device, and OSError.
     """
@@ -19,7 +20,12 @@ def read(path: Path) -> bytes:
     kind = kind_of(path)
     if kind:
         raise NotRegular(0, f"is {kind}", str(path))
-    with os.fdopen(os.open(path, flags), "rb") as file:
+    return os.fdopen(os.open(path, flags), "rb")
+
+
+def read(path: Path) -> bytes:
+    """All of a regular file. Raises as `opened`."""
+    with opened(path) as file:
         return file.read()
 
 

@@ -1,12 +1,14 @@
 """A recipe's data set as batches: dictionaries of its inputs and targets."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
 from research.datasets import Data, DataError, Dataset, Splits, Stream, find
+from research.datasets import record as records
 from research.datasets.contract import spread
 from research.learning.recipe import Recipe
 from research.learning.system import Batch
@@ -78,9 +80,9 @@ def judged(test: Data | Stream) -> Batch:
     return batch_of(test.x, test.y)
 
 
-def notes(dataset: Dataset, parts: Splits) -> list[str]:
+def notes(dataset: Dataset, parts: Splits, record: Mapping[str, str]) -> list[str]:
     """A line on each thing about a set's parts that one would not expect."""
-    lines = [note for note in dict.fromkeys(part.note for part in parts) if note]
+    lines = records.notes(dataset, parts, record)
     test = parts.test
     if isinstance(test, Stream) and test.length > EVALUATED:
         lines.append(

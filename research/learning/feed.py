@@ -83,8 +83,8 @@ def source(recipe: Recipe, report_every: int, mesh: Any = None) -> Source:
     """
     parts, dataset = examples.splits(recipe), examples.dataset(recipe)
     made = _source(recipe, parts, report_every, mesh)
-    notes = tuple(examples.notes(dataset, parts))
-    return made._replace(data=record(dataset, parts), notes=notes)
+    data = record(dataset, parts)
+    return made._replace(data=data, notes=tuple(examples.notes(dataset, parts, data)))
 
 
 def _source(recipe: Recipe, parts: Splits, report_every: int, mesh: Any) -> Source:

@@ -22,7 +22,7 @@ from research.catalogues.losses import LOSSES
 from research.catalogues.normalizers import NORMALIZERS
 from research.catalogues.optimizers import OPTIMIZERS
 from research.catalogues.schedules import SCHEDULES
-from research.datasets import DATASETS, Dataset
+from research.datasets import DATASETS, FORMS, Dataset
 
 DTYPES = choices("dtype", float32="as the state is kept", bfloat16="8 bits of 24")
 AUGMENTATIONS = choices(
@@ -149,7 +149,7 @@ class Recipe:
         published=lambda family, dataset: family.published_normalizer,
     )
     dataset: str = field(
-        _text(f"what is learned; one of {', '.join(DATASETS)}, or tfds:NAME", "digits")
+        _text(f"what is learned; one of {', '.join(DATASETS)}, or {FORMS}", "digits")
     )
     data_dir: str = field(_text("folder of prepared data", ""))
     optimizer: str = field(_name("update rule", "adam", OPTIMIZERS))

@@ -3,6 +3,21 @@
 Everything that can vanish is measured as a log10. The backward pass goes layer by
 layer, renormalises the cotangent at each and adds up the logarithms, so that a
 gradient of 10^-6290 is a number like any other.
+
+Of a list of layer functions of your own, (params, h) -> h, in plain JAX, Linen or NNX:
+
+>>> from research.architectures.walk import Link
+>>> layer = lambda w, h: jnp.tanh(h @ w)
+>>> weights = [jnp.eye(4) / 2] * 160
+>>> links = [Link(f"layer {n}", layer, w) for n, w in enumerate(weights)]
+>>> x, loss = jnp.full((2, 4), 1e-3), lambda h: jnp.mean(1e3 * h)
+>>> states, parameters = log_gradients(links, x, loss)
+>>> round(float(states[0] - states[-1]), 2)  # 160 log10 ½; to jax.grad it is 0
+-48.16
+>>> states.shape, parameters.shape
+((161,), (160,))
+
+In a net that is not a list of layers, `research.signal.states` finds the states itself.
 """
 
 from collections.abc import Callable, Sequence

@@ -23,7 +23,8 @@ DISKS = (
     *(errno.ENXIO, errno.ENODEV, errno.ESTALE),
 )
 OURS = ("research", "benchmarks", "experiments")  # what is missing there is a mistake
-PACKAGES = {"sklearn": "scikit-learn"}  # where the module's name is not the package's
+# Where the module's name is not the package's.
+PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow"}
 
 
 def missing(error: ModuleNotFoundError) -> Refusal:

@@ -2,6 +2,7 @@
 
 import math
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -219,3 +220,67 @@ def has_critical_point(activation):
     returns = (phi * slope * z) @ weights / np.sqrt(q)
     most = squared * (1 + 1e-9)  # ReLU and its like have both, but for rounding
     return bool(np.any((length <= q * most) & (returns <= most)))
+
+
+# Initialisers as jax has them, for layers that are not ours.
+
+
+@over(INITIALIZERS)
+@pytest.mark.parametrize("dtype", [None, "bfloat16"])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_jax_initializer_has_the_rules_mean_and_variance(entry, dtype, first):
+    shape = (96, 160) if "delta" in entry.name else (2, 2, 24, 160)
+    fan_in = math.prod(shape[:-1])
+    rule = (entry.first if first else entry.hidden)(TANH)
+    declared = rule(fan_in, math.prod(shape[:-2]) * shape[-1])
+    kernel = entry.kernel_init(TANH, first)(KEY, shape, dtype)
+    bias = entry.bias_init(TANH, fan_in, first)(KEY, (4096,), dtype)
+    assert kernel.dtype == bias.dtype == (dtype or "float32")
+    assert (kernel.shape, bias.shape) == (shape, (4096,))
+    rounded = 0.01 if dtype else 0  # 8 bits
+    halved = 2 if first and entry.draw == "looks_linear" else 1  # [W, -W] / √2
+    for drawn, wanted in (
+        (kernel, declared.sigma_w2 / fan_in / halved),
+        (bias, declared.sigma_b2),
+    ):
+        values = np.asarray(drawn, np.float64)
+        independent = values.size / (4 if entry.draw == "looks_linear" else 1)
+        error = 4 * math.sqrt(2 / independent) + rounded
+        assert np.mean(np.square(values)) == pytest.approx(wanted, rel=error, abs=1e-12)
+        assert abs(np.mean(values)) <= 4 * math.sqrt(wanted / independent) + 1e-12
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["orthogonal", "critical_orthogonal"])
+def test_an_orthogonal_jax_initializer_keeps_angles(name, dtype):
+    kernel = INITIALIZERS[name].kernel_init(TANH)(KEY, (64, 64), jnp.dtype(dtype))
+    sigma_w2 = INITIALIZERS[name].hidden(TANH).sigma_w2
+    product = np.asarray(kernel, np.float64)
+    product = product.T @ product / sigma_w2
+    # An entry of 64 products of numbers rounded to 24 bits, or to 8, of 1/8 each.
+    error = 2e-6 if dtype == "float32" else 4e-3
+    np.testing.assert_allclose(product, np.eye(64), atol=4 * error)
+
+
+def test_layers_of_anyones_take_them():
+    """Dense and Conv of Flax, and a critical net whose lengths stay as theory says."""
+    entry = INITIALIZERS["critical"]
+    drawn = {"kernel_init": entry.kernel_init(TANH), "bias_init": entry.bias_init(TANH)}
+    conv = nn.Conv(8, (3, 3), **drawn).init(KEY, jnp.zeros((1, 6, 6, 4)))["params"]
+    assert conv["kernel"].shape == (3, 3, 4, 8) and float(conv["bias"].std()) > 0.05
+    h = jax.random.normal(KEY, (8, 512))
+    for layer in range(8):
+        dense = nn.Dense(512, **drawn)
+        h = jnp.tanh(h)
+        h, _ = dense.init_with_output(jax.random.fold_in(KEY, layer), h)
+    # q* = 1; of 8 examples that share 8 layers of 512 units.
+    assert float(jnp.mean(jnp.square(h))) == pytest.approx(1, abs=0.15)
+    one = jax.jit(lambda key: entry.kernel_init(TANH)(key, (4, 4), jnp.float32))
+    assert jax.vmap(one)(jax.random.split(KEY, 3)).shape == (3, 4, 4)
+
+
+def test_biases_that_ask_for_a_fan_in():
+    with pytest.raises(ValueError, match="pytorch: its biases depend on fan_in"):
+        INITIALIZERS["pytorch"].bias_init(TANH)
+    with pytest.raises(NoCriticalPoint):
+        INITIALIZERS["critical"].kernel_init(ACTIVATIONS["softplus"])

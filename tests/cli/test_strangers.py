@@ -101,7 +101,7 @@ def test_all_that_a_command_needs_is_looked_for(root):
     """Of every package that the project depends on, none is taken from a user's folder."""
     declared = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     names = [re.match(r"[\w-]+", line)[0] for line in declared["dependencies"]]
-    modules = {"scikit-learn": "sklearn", "orbax-checkpoint": "orbax"}
+    modules = {"scikit-learn": "sklearn", "orbax-checkpoint": "orbax", "pillow": "PIL"}
     assert {modules.get(name, name) for name in names} <= set(IMPORTS)
 
 

@@ -14,9 +14,9 @@ from research.datasets import DATASETS
 from research.study.studies import studies
 from tests.test_layering import IMPORTS, NAMES, PACKAGES
 
-# scipy comes with jax, rich with flax, numpy with all of them.
+# scipy comes with jax, rich with flax, Pillow with matplotlib, numpy with all of them.
 THERE = {"jax", "flax", "optax", "orbax", "matplotlib", "numpy", "scipy", "rich"}
-THERE |= {"msgspec"}
+THERE |= {"msgspec", "PIL"}
 # What says in one line that it needs more: an import in a function, or by `lazy`.
 ALLOWED = {
     "research.datasets.mnist1d": {"mnist1d"},

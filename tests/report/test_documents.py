@@ -12,6 +12,7 @@ import pytest
 from research.catalogues.activations import ACTIVATIONS
 from research.cli import main, run, train
 from research.datasets import DataError
+from research.datasets.user_files import PREFIXES
 from research.report import documents, published
 from research.study.declaration import Row
 from research.study.errors import Refusal
@@ -128,8 +129,8 @@ def check(arguments: list[str]) -> None:
             run.check(options.study, options)
         elif name == "train":
             train.check(options)
-    except DataError:  # a set that would have to be prepared first
-        assert options.dataset.startswith("tfds:")
+    except DataError:  # a set that would have to be prepared, or written, first
+        assert options.dataset.startswith(("tfds:", *PREFIXES))
     except Refusal as error:  # and its folder made
         if not re.fullmatch(r"--data-dir \S+: no such folder", str(error)):
             raise
