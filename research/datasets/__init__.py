@@ -2,7 +2,7 @@
 
 from os import PathLike
 
-from research.catalogues.catalogue import Catalogue, UnknownName
+from research.catalogues.catalogue import Catalogue, Own, UnknownName
 from research.datasets import tfds
 from research.datasets.contract import (
     Data,
@@ -189,6 +189,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             causal=True,
         ),
     ],
+    own=Own(Dataset),
 )
 
 
