@@ -49,7 +49,9 @@ class Origin(NamedTuple):
         for name in sorted({*self.files, *other.files}):
             if name not in other.files:
                 return f"{self.place}: {name} is not imported any more"
-            if self.files.get(name) != other.files[name]:
+            if name not in self.files:
+                return f"{self.place}: {name} was not imported then"
+            if self.files[name] != other.files[name]:
                 return f"{self.place}: {name} has changed"
         return ""
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib import metadata
 
+from research.catalogues.mistakes import Mistake
 from research.engine import console
 from research.study.errors import Refusal
 
@@ -35,7 +36,10 @@ def loaded(command: str, words: Sequence[str]) -> list[str]:
         from research.study import plugins
 
         for text in texts:
-            plugins.load(text)
+            try:
+                plugins.load(text)
+            except Mistake as error:
+                raise Refusal(f"{FLAG} {error}") from None
         for line in plugins.load_installed(points):
             console.say(line)
     return left

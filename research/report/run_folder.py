@@ -18,6 +18,7 @@ from research.store.folder import Folder
 from research.store.manifest import Manifest
 from research.store.rows import Record
 from research.study import plugins
+from research.study.axes import Axis
 from research.study.declaration import Cell, Row, Study
 from research.study.errors import Refusal
 from research.study.studies import studies
@@ -55,13 +56,16 @@ def training(path: Path) -> TrainingRun:
     return opened
 
 
-def opened(path: Path) -> Results:
+def opened(path: Path, bare: bool = False) -> Results:
     """The results of a study in a folder; rows that are damaged or missing are said.
 
+    bare: the study of a plugin that is not loaded stays so, and no more of it is known
+    than its rows tell.
     Raises Refusal when there are none, or they are of another version.
     """
     folder, manifest, lines = folders.existing(path)
-    study = study_of(path, manifest)
+    bare = bare and manifest.study not in studies() and bool(manifest.plugins)
+    study = _of_rows(folder, manifest) if bare else study_of(path, manifest)
     committed = path / "rows.csv"
     if committed.is_file() and not folder.cells.exists():
         return _committed(study, folder, manifest)
@@ -80,12 +84,20 @@ def opened(path: Path) -> Results:
     if not records:
         raise Refusal(f"{path}: contains no intact rows")
     for record in records:
-        if why := wrong(study, record, strange):
+        if why := "" if bare else wrong(study, record, strange):
             raise Refusal(
                 f"{path}: {record.id}.json is not a row of {study.name}: {why}"
             )
     ordered = sorted((record.row for record in records), key=study.order)
     return Results(study, folder, ordered, records[0].stamp, records, lacking)
+
+
+def _of_rows(folder: Folder, manifest: Manifest) -> Study:
+    """A study as far as its rows tell: its name, and those of its axes."""
+    records, _ = folders.records(folder)
+    names = records[0].settings if records else ()
+    axes = dict.fromkeys(names, Axis("", ("",), kind="text"))
+    return Study(manifest.study, "experiment", "", "", axes, {}, "", ())
 
 
 def study_of(path: Path, manifest: Manifest) -> Study:
@@ -98,7 +110,7 @@ def study_of(path: Path, manifest: Manifest) -> Study:
         raise Refusal(f"{path}: {error}") from None
 
 
-def load(path: Path, manifest: Manifest, names: Iterable[str] | None = None) -> None:
+def load(path: Path, manifest: Manifest, names: Iterable[Any] | None = None) -> None:
     """Loads the plugins that have these names, or all that a folder was made with.
 
     Raises Refusal, naming the file that is missing or has changed.

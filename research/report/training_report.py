@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from research.catalogues.optimizers import OPTIMIZERS
 from research.engine import console
 from research.learning import selection
 from research.learning.recipe import FIELDS, NUMBERS
@@ -150,8 +149,6 @@ def table(settings: Mapping[str, Any], ended: Sequence[dict]) -> Table:
 def _standing(settings: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> Any:
     """A run's number, also where none was given; "none" where it stands for nothing."""
     value = row[name]
-    if value is None and settings["optimizer"] not in OPTIMIZERS:
-        return "default"  # of a rule whose module is not run for a report
     value = FIELDS[name].unset(settings) if value is None else value
     return "none" if value is None else value
 

@@ -206,8 +206,8 @@ def again(origin: Origin, entries: Iterable[str], folder: Path) -> None:
             load(origin.place)
         here = used(wanted)
     for one in here.values():
-        if why := origin.difference(one.origin._replace(place=origin.place)):
-            raise Refusal(f"{folder}: made with another {one.origin.place}: {why}")
+        if why := origin.difference(one.origin):
+            raise Refusal(f"{folder}: made with another plugin than is here: {why}")
     lost = set(wanted) - {name for one in here.values() for name in one.entries}
     if lost:
         raise Refusal(f"{folder}: {origin.place} has no {', '.join(sorted(lost))}")
@@ -236,7 +236,7 @@ def _check_same(origin: Origin, folder: Path) -> None:
             "results folder is run; move it out, and name it with --plugin"
         )
     if why := origin.difference(now.origin):
-        raise Refusal(f"{folder}: made with another {origin.place}: {why}")
+        raise Refusal(f"{folder}: made with another plugin than is here: {why}")
 
 
 def _is_file(place: str) -> bool:
