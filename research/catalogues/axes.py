@@ -75,7 +75,7 @@ class Axis(NamedTuple):
         if self.choices is not None or self.kind == "text":
             # Text beside a catalogue may name what is not on this machine.
             text = isinstance(value, str) and self.kind == "text"
-            known = text or (self.choices and self.choices.may_have(value))
+            known = text or (self.choices is not None and value in self.choices)
             return "" if known else f"{value!r}: is not known"
         kinds = (int,) if self.kind == "integer" else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds):

@@ -106,7 +106,7 @@ def file(path: Path) -> ModuleType:
     name = module_of(path)
     if name in IMPORTED and name in sys.modules:
         return sys.modules[name]
-    origins.serve(there)
+    origins.serve(there, path.resolve().name)
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     if spec is None or spec.loader is None:
         raise Mistake(f"{place}: must be a Python file, of a name that ends in .py")

@@ -81,17 +81,26 @@ class Located(NamedTuple):
     files: Mapping[str, Path] = {}
 
 
-def serve(module: Located) -> None:
+def serve(module: Located, apart: str = "") -> None:
     """Lets a module's files be imported, under the names that their source uses.
 
-    Raises Mistake where another folder's are imported under one of these names.
+    apart: a file that is imported in another way, under a name of its own.
+    Raises Mistake where another folder's are imported under one of these names, and for
+    files in a folder of results, which may be a stranger's.
 
     >>> serve(Located(Origin("json", {}, "Python 3.11")))  # found without
     """
     if FINDER not in sys.meta_path:
         sys.meta_path.append(FINDER)
     importlib.invalidate_caches()
-    for name in module.files:
+    for name, path in module.files.items():
+        if results := next(filter(_has_results, path.resolve().parents), None):
+            raise Mistake(
+                f"{module.origin.place}: {path.name} is in {shown(results)}, a folder of "
+                "results, of which nothing is run; move it out"
+            )
+        if name == apart:
+            continue
         root = name.partition("/")[0].removesuffix(".py")
         folder = FINDER.folders.setdefault(root, Path(str(module.folder)))
         if folder != module.folder:
@@ -229,6 +238,11 @@ def _imports(folder: Path, path: Path) -> Iterator[str]:
         elif match := HANDLE.fullmatch(str(getattr(node, "value", ""))):
             yield match[1]
             yield ".".join([*package, match[1]])
+
+
+def _has_results(folder: Path) -> bool:
+    parts = any((folder / part).is_dir() for part in ("cells", "reports"))
+    return parts and (folder / "run.json").is_file()
 
 
 def _standard(place: str) -> bool:

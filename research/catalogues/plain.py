@@ -30,9 +30,9 @@ def activation(name: str, phi: Callable[[Any], Any]) -> Activation:
     (0.0, 6.0)
     """
     x = np.random.RandomState(0).uniform(-8, 8, (4, 16)).astype(np.float32)
-    order = np.random.RandomState(1).permutation(x.size)
+    some = np.random.RandomState(1).permutation(x.size)[:40]
     with guarded(name):
-        y, shuffled = (np.asarray(phi(jnp.asarray(a))) for a in (x, x.ravel()[order]))
+        y, fewer = (np.asarray(phi(jnp.asarray(a))) for a in (x, x.ravel()[some]))
     if y.dtype != np.float32 or y.shape != x.shape:
         raise Mistake(
             f"{name}: gives {y.dtype} {list(y.shape)} of float32 {list(x.shape)}; an "
@@ -41,8 +41,8 @@ def activation(name: str, phi: Callable[[Any], Any]) -> Activation:
     if not np.all(np.isfinite(y)):
         worst = float(x.ravel()[np.argmin(np.isfinite(y))])
         raise Mistake(f"{name}: is {y.ravel()[np.argmin(np.isfinite(y))]} at {worst:g}")
-    if shuffled.shape != (x.size,) or not np.allclose(
-        y.ravel()[order], shuffled, rtol=1e-4, atol=1e-5
+    if fewer.shape != some.shape or not np.allclose(
+        y.ravel()[some], fewer, rtol=1e-4, atol=1e-5
     ):
         raise Mistake(
             f"{name}: is not elementwise: what it makes of a number depends on others"

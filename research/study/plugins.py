@@ -89,7 +89,7 @@ def _joined(module: ModuleType) -> Plugin:
     if origin.place in PLUGINS:
         return PLUGINS[origin.place]
     entries = [
-        modules.entry(_sound(value, number, origin.place), module)
+        _sound(value, module, f"{origin.place}: {LIST}[{number}]")
         for number, value in enumerate(_listed(module, origin.place))
     ]
     targets = [_catalogue(entry) for entry in entries]
@@ -118,12 +118,15 @@ def _kinds() -> list[str]:
     return [kind.__name__ for kind in (*CATALOGUES, Study)]
 
 
-def _sound(value: Any, number: int, place: str) -> Any:
-    """An entry whose declaration can be used. Raises Mistake."""
-    where = f"{place}: {LIST}[{number}]"
+def _sound(value: Any, module: ModuleType, where: str) -> Any:
+    """An entry whose declaration can be used, from anywhere. Raises Mistake."""
     if not isinstance(value, (*CATALOGUES, Study)):
         kinds = ", ".join(_kinds())
         raise Mistake(f"{where} is a {type(value).__name__}; must be one of {kinds}")
+    try:
+        value = modules.entry(value, module)
+    except Mistake as error:
+        raise Mistake(f"{where}: {error}") from None
     if isinstance(value, Study) and (why := flaw(value)):
         raise Mistake(f"{where}: {why}")
     name, source = value.name, value.source
