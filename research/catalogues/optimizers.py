@@ -270,13 +270,9 @@ def of_factory(name: str, factory: Callable[..., Transformation]) -> Optimizer:
         numbers = {name: value for name, value in given.items() if value is not None}
         return in_optax.uphill(name, factory, numbers, tied)
 
-    return Optimizer(
-        name,
-        direction,
-        name.partition(":")[0],
-        takes=frozenset(known.names),
-        **{"learning_rate": 1e-3, **known.values},
-    )
+    takes = frozenset(known.names)
+    made = Optimizer(name, direction, name.partition(":")[0], takes=takes)
+    return made._replace(**known.values)
 
 
 OPTIMIZERS: Catalogue[Optimizer] = Catalogue(

@@ -91,6 +91,7 @@ def theirs(factory, learning_rate, schedule):
     return params
 
 
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
 @pytest.mark.parametrize(
     "names",
     [SOME, pytest.param(tuple(ALIASES), marks=pytest.mark.exhaustive)],

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import re
+import shlex
 import sys
 from importlib import metadata
 
@@ -11,9 +13,11 @@ from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.mistakes import Mistake
 from research.catalogues.schedules import SCHEDULES
 from research.cli.main import main
+from research.report import figures
 from research.study import plugins
 from research.study.axes import Axis
 from research.study.studies import studies
+from tests.conftest import ROOT
 from tests.plugged import ACTS, restored, written
 
 # A plugin of every kind: what is in it is CONTRIBUTING's, in one file.
@@ -263,13 +267,17 @@ def test_a_moved_plugin_is_named_where_it_is(folder, capsys):
     assert status == 0, err
 
 
-def test_a_report_runs_no_plugin_that_it_does_not_need(folder, capsys):
+def test_a_report_runs_no_plugin_that_it_does_not_need(folder, capsys, monkeypatch):
+    undrawn(monkeypatch)
     mark = "import pathlib\npathlib.Path(__file__).with_suffix('.mark').touch()\n"
     written(folder, seen=mark + ACTS, named=mark + ACTS)
     words = (
         "run gradient_flow --plugin seen.py --activation bent_own,named:bent --depth 3 "
     )
-    words += "--size smoke --initializer he_normal --architecture mlp --out a"
+    words += (
+        "--size smoke --initializer he_normal --architecture mlp --normalizer none "
+    )
+    words += "--out a"
     assert run(capsys, *words.split())[0] == 0
     before = {name: (folder / "a" / name).read_bytes() for name in REPORTS}
     marks = [folder / "seen.mark", folder / "named.mark"]
@@ -300,3 +308,44 @@ def test_a_row_that_names_what_the_manifest_does_not_is_none():
     axis = Axis("the nonlinearity", ("relu",), ACTIVATIONS)
     assert axis.wrong("acts:bent") == "'acts:bent': is not known"
     assert not axis.wrong("relu")
+
+
+def undrawn(monkeypatch):
+    """Figures are made, but not laid out and coloured in: that takes longest."""
+    monkeypatch.setattr(figures, "lay_out", lambda drawn: None)
+    for name in ("as_png", "as_svg"):
+        monkeypatch.setattr(figures, name, lambda drawn: b"")
+
+
+PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+FENCE = re.compile(r"(?:`(\S+\.py)`:\n\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
+SMALL = {
+    "run": "--size smoke --format json",
+    "gradient_flow": "--architecture mlp --initializer he_normal --width 8 --seeds 2",
+    "train": "--steps 3 --depth 2 --width 8 --batch 8 --format json",
+}
+
+
+def test_the_page_keeps_its_word(folder, capsys, monkeypatch):
+    """Its file as it is written, and its commands at the size of a test."""
+    undrawn(monkeypatch)
+    lines = []
+    for name, language, text in FENCE.findall(PAGE):
+        if language == "python":
+            (folder / name).write_text(text)
+        elif not language:
+            lines += [shlex.split(line) for line in text.splitlines()]
+    assert len(lines) == 8
+    plugged = [words for words in lines if "--plugin" in words]
+    assert {words[1] for words in plugged} == {"list", "theory", "run", "train"}
+    for number, (_, *words) in enumerate(lines):
+        more = [SMALL[kind].split() for kind in words[:2] if kind in SMALL]
+        flags = [
+            pair for each in more for pair in zip(each[::2], each[1::2], strict=True)
+        ]
+        words += [word for pair in flags if pair[0] not in words for word in pair]
+        words += ["--out", f"runs/{number}"] if words[0] in SMALL else []
+        status, out, err = run(capsys, *words)
+        assert status == 0 and out, f"{words}: {err}"
+        if words[0] in SMALL:
+            assert any(row["status"] == "ok" for row in json.loads(out)), words
