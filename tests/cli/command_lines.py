@@ -65,7 +65,6 @@ SOMETIMES = {
             "json:nothing",
             "json:decoder",
             "a:b:c",
-            "jax.nothin",
         ),
     )
 }
