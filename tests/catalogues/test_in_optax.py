@@ -121,7 +121,7 @@ def plainly(factory, learning_rate):
     """Plain optax at a schedule; where its rule takes a number alone, at each step's."""
     try:
         return theirs(factory, learning_rate, "cosine")
-    except TypeError:
+    except (TypeError, ValueError):  # it takes a number alone
         return theirs(
             lambda schedule: optax.inject_hyperparams(factory)(learning_rate=schedule),
             learning_rate,
