@@ -30,7 +30,7 @@ AXES = {
         ("mlp", "residual_mlp", "highway_mlp"),
         ARCHITECTURES,
     ),
-    "activation": Axis("the nonlinearity", tuple(ACTIVATIONS), ACTIVATIONS),
+    "activation": Axis("the nonlinearity", ACTIVATIONS.published, ACTIVATIONS),
     "initializer": Axis(
         "how weights are drawn",
         ("glorot_normal", "he_normal", "orthogonal", "critical"),

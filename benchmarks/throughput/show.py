@@ -77,6 +77,8 @@ def _alike(row: Row, other: Row) -> bool:
 
 def stacked(row: Any) -> bool:
     """Whether layers lie one upon the other: not time steps, nor each of its own kind."""
+    if row["architecture"] not in ARCHITECTURES.published:
+        return False
     family = ARCHITECTURES[row["architecture"]]
     over_time = family.takes == "sequence" and family.space == 0
     return family.repeats and not over_time

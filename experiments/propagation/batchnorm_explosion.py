@@ -256,7 +256,7 @@ STUDY = Study(
     question="Does batch norm make the gradients of deep nets explode?",
     source=SOURCE,
     axes={
-        "activation": Axis("the nonlinearity", tuple(ACTIVATIONS), ACTIVATIONS),
+        "activation": Axis("the nonlinearity", ACTIVATIONS.published, ACTIVATIONS),
         "batch": Axis("examples", (8, 32, 128), kind="integer", low=4, high=1024),
         "depth": Axis("layers", (16, 48), kind="integer", low=12, high=10**5),
         "width": Axis("units", (256,), kind="integer", low=2, high=10**5, single=True),

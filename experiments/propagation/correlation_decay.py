@@ -222,7 +222,7 @@ STUDY = Study(
     axes={
         "activation": Axis(
             "the nonlinearity",
-            tuple(name for name in ACTIVATIONS if name != "linear"),
+            tuple(name for name in ACTIVATIONS.published if name != "linear"),
             ACTIVATIONS,
         ),
         "iterates": Axis(

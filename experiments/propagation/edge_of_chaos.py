@@ -228,7 +228,7 @@ STUDY = Study(
     question="Where is each activation's edge of chaos, and do nets obey it?",
     source="Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017",
     axes={
-        "activation": Axis("the nonlinearity", tuple(ACTIVATIONS), ACTIVATIONS),
+        "activation": Axis("the nonlinearity", ACTIVATIONS.published, ACTIVATIONS),
         "sigma_b2": Axis(
             "bias variance", (0.0, 0.01, 0.05, 0.2), kind="number", low=0, high=1e3
         ),

@@ -145,7 +145,7 @@ STUDY = Study(
     question="Do gradients change by the factor χ₁ per layer?",
     source="Schoenholz et al. 2017, arXiv:1611.01232",
     axes={
-        "activation": Axis("the nonlinearity", tuple(ACTIVATIONS), ACTIVATIONS),
+        "activation": Axis("the nonlinearity", ACTIVATIONS.published, ACTIVATIONS),
         "sigma_w": Axis(
             "√(weight variance × fan-in)",
             (0.8, 1.0, 1.2, 1.4),

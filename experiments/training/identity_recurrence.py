@@ -41,7 +41,11 @@ NETS = {
     "tanh": ("rnn", "tanh", "glorot_normal", None),
     "ReLU": ("rnn", "relu", "he_normal", None),
 }
-LAGS = {DATASETS[name].shape[0]: name for name in DATASETS if name.startswith("adding")}
+LAGS = {
+    DATASETS[name].shape[0]: name
+    for name in DATASETS.published
+    if name.startswith("adding")
+}
 
 
 def fit(cells, typed):

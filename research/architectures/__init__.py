@@ -11,8 +11,8 @@ from research.architectures import (
     residual,
     transformer,
 )
-from research.architectures.family import Branch, Depths, Family
-from research.catalogues.catalogue import Catalogue
+from research.architectures.family import Branch, Depths, Family, of_builder
+from research.catalogues.catalogue import Catalogue, Own
 
 # The order is that of rows and tables.
 KINDS = (dense, convolutional, residual, recurrent, transformer, autoencoder)
@@ -20,6 +20,7 @@ KINDS = (dense, convolutional, residual, recurrent, transformer, autoencoder)
 ARCHITECTURES: Catalogue[Family] = Catalogue(
     "architecture",
     [family.in_package(kind.__name__) for kind in KINDS for family in kind.FAMILIES],
+    Own(Family, "a function of Settings that builds one", of_builder),
 )
 
 __all__ = ["ARCHITECTURES", "Branch", "Depths", "Family"]

@@ -172,3 +172,8 @@ class Family(NamedTuple):
         return {"classes": classes, "vector": math.prod(shape), "image": shape[-1]}[
             self.gives
         ]
+
+
+def of_builder(name: str, builder: Callable[[Any], Any]) -> Family:
+    """The entry of a builder that is named "module:function": of any depth, no theory."""
+    return Family(name, name, name.partition(":")[0])

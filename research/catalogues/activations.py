@@ -1,12 +1,14 @@
 """Activations: one entry each; nothing else is edited to add one."""
 
-from research.catalogues.catalogue import Catalogue
+from research.catalogues.catalogue import Catalogue, Own
 from research.lazy import lazily
 from research.theory.activation import Activation
 
 with lazily():
     import jax
     import jax.numpy as jnp
+
+    from research.catalogues import plain
 
 
 # Klambauer et al. 2017: a unit Gaussian keeps mean 0 and variance 1.
@@ -137,4 +139,9 @@ ACTIVATIONS: Catalogue[Activation] = Catalogue(
             kinks=(-3.0, 3.0),
         ),
     ],
+    own=Own(
+        Activation,
+        "a function of arrays, elementwise",
+        lambda name, phi: plain.activation(name, phi),
+    ),
 )

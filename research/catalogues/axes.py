@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any, Literal, NamedTuple
 
-from research.catalogues.catalogue import Catalogue, Mistake, UnknownName
+from research.catalogues.catalogue import Catalogue, DataError, Mistake
 
 Value = str | int | float | None
 
@@ -50,8 +50,10 @@ class Axis(NamedTuple):
             return None
         if self.choices is not None:
             try:
-                return self.choices[text].name
-            except UnknownName as error:
+                return self.choices.written(text)
+            except DataError:
+                raise
+            except Mistake as error:
                 raise Mistake(f"{flag}: {error}") from None
         if self.kind == "text":
             return text
@@ -72,10 +74,9 @@ class Axis(NamedTuple):
             return ""
         if self.choices is not None or self.kind == "text":
             # Text beside a catalogue may name what is not on this machine.
-            known = self.kind == "text" or value in (self.choices or ())
-            return (
-                "" if isinstance(value, str) and known else f"{value!r}: is not known"
-            )
+            text = isinstance(value, str) and self.kind == "text"
+            known = text or (self.choices is not None and value in self.choices)
+            return "" if known else f"{value!r}: is not known"
         kinds = (int,) if self.kind == "integer" else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds):
             return f"{value!r}: {self._allowed()}"

@@ -1,8 +1,13 @@
 """Catalogues: ordered, duplicate-free collections of named entries."""
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from research.catalogues import modules
+from research.catalogues.mistakes import DataError as DataError
+from research.catalogues.mistakes import Mistake as Mistake
+from research.catalogues.mistakes import UnknownName as UnknownName
+from research.catalogues.mistakes import nearest as nearest
 
 
 class Named(Protocol):
@@ -15,53 +20,39 @@ class Named(Protocol):
 
 
 Entry = TypeVar("Entry", bound=Named)
+OURS = "depthbench"
 
 
-class Mistake(ValueError):
-    """What the person at the keyboard can mend; the message is the one line to print."""
+class Own(NamedTuple):
+    """What "module:name" may be in a catalogue.
 
-
-class DataError(Mistake):
-    """Data that are missing, damaged or not what they should be; says what to do."""
-
-
-class UnknownName(Mistake):
-    """A name that is not in a catalogue; says what is, nearest first."""
-
-
-def nearest(name: str, allowed: Iterable[str], listing: str = "") -> str:
-    """A sentence's end: the nearest allowed names, and all of them.
-
-    listing: what is allowed, in words, where the names are too many for a line.
-
-    >>> nearest("rleu", ["tanh", "relu"])
-    'did you mean relu? (allowed: tanh, relu)'
+    kind: the type of its entries. plain: what else it may be, in words; and `wrapped`
+    makes an entry of that, from its name and itself. Raises Mistake.
     """
-    allowed = [str(a) for a in allowed]
-    lower = {a.lower(): a for a in allowed}
-    near = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)
-    listing = f"allowed: {listing or ', '.join(allowed)}"
-    if not near:
-        return listing
-    return f"did you mean {' or '.join(lower[n] for n in near)}? ({listing})"
+
+    kind: type
+    plain: str = ""
+    wrapped: Callable[[str, Any], Any] | None = None
 
 
 class Catalogue(Mapping[str, Entry], Generic[Entry]):
     """Entries by name, in the order they were written.
 
-    `noun` is what one entry is called in messages ("activation").
+    `noun` is what one entry is called in messages ("activation"). With `own`, a name
+    "module:name" is looked for in the user's modules.
     Raises ValueError when two entries share a name, UnknownName for an unknown one.
     """
 
-    def __init__(self, noun: str, entries: Iterable[Entry]):
-        self.noun = noun
+    def __init__(self, noun: str, entries: Iterable[Entry], own: Own | None = None):
+        self.noun, self.own = noun, own
         self._entries: dict[str, Entry] = {}
-        self._left_out: dict[str, str] = {}
+        self._places: dict[str, str] = {}  # of entries that are not depthbench's
+        self._wrapped: dict[str, Entry] = {}
         for entry in entries:
             self.add(entry)
 
-    def add(self, entry: Entry) -> Entry:
-        """The entry, now in the catalogue under its own name.
+    def add(self, entry: Entry, place: str = OURS) -> Entry:
+        """The entry, now in the catalogue under its own name. place: where it is from.
 
         >>> list(Catalogue("fruit", [Choice("fig", "a tree")]))
         ['fig']
@@ -69,7 +60,22 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
         if entry.name in self._entries:
             raise ValueError(f"two {self.noun}s are named {entry.name!r}")
         self._entries[entry.name] = entry
+        if place != OURS:
+            self._places[entry.name] = place
         return entry
+
+    def place(self, name: str) -> str:
+        """Where an entry is from: depthbench, or a plugin.
+
+        >>> choices("fruit", fig="a tree").place("fig")
+        'depthbench'
+        """
+        return self._places.get(name, OURS)
+
+    @property
+    def published(self) -> tuple[str, ...]:
+        """The names of depthbench's own entries: no plugin changes them."""
+        return tuple(name for name in self if name not in self._places)
 
     def only(
         self, keeps: Callable[[Entry], bool], why: Callable[[Entry], str]
@@ -80,24 +86,61 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
         >>> list(fruit.only(lambda entry: entry.name == "fig", lambda entry: "is no fig"))
         ['fig']
         """
-        entries = [entry for entry in self.values() if keeps(entry)]
-        smaller = Catalogue(self.noun, entries)
-        allowed = ", ".join(smaller)
-        smaller._left_out = {
-            name: f"{name!r} {why(entry)} (allowed: {allowed})"
-            for name, entry in self.items()
-            if name not in smaller
-        }
-        return smaller
+        return Selection(self, keeps, why)
+
+    def written(self, text: str) -> str:
+        """The name by which an entry is recorded, of one that is typed.
+
+        Raises UnknownName, or Mistake for a "module:name" that is not there. What it
+        names is looked at when it is asked for: that needs jax.
+
+        >>> choices("fruit", fig="a tree").written("fig")
+        'fig'
+        """
+        name = modules.spelled(text) if self.own else text
+        if name in self or not (self.own and modules.is_name(name)):
+            return self[name if name in self else text].name
+        self._named(name)
+        return name
+
+    def may_have(self, name: Any) -> bool:
+        """Whether a name is an entry's, or of a form that may be one: nothing is run.
+
+        >>> choices("fruit", fig="a tree").may_have("my.module:fig")
+        False
+        """
+        form = self.own and isinstance(name, str) and modules.is_name(name)
+        return name in self or bool(form)
 
     def __getitem__(self, name: str) -> Entry:
-        try:
+        if name in self._entries:
             return self._entries[name]
-        except KeyError:
-            if name in self._left_out:
-                raise UnknownName(f"{self.noun} {self._left_out[name]}") from None
-            hint = nearest(str(name), self._entries)
-            raise UnknownName(f"unknown {self.noun} {name!r}: {hint}") from None
+        if self.own and isinstance(name, str) and modules.is_name(name):
+            if name not in self._wrapped:
+                self._wrapped.setdefault(name, self._wrap(name))
+            return self._wrapped[name]
+        hint = nearest(str(name), self._entries)
+        raise UnknownName(f"unknown {self.noun} {name!r}: {hint}")
+
+    def _named(self, name: str) -> Any:
+        """What "module:name" names, if it may be one of these. Raises Mistake."""
+        assert self.own
+        value = modules.named(name)
+        if isinstance(value, self.own.kind) or (self.own.wrapped and callable(value)):
+            return value
+        wanted = " or ".join(filter(None, (self.own.kind.__name__, self.own.plain)))
+        raise Mistake(
+            f"{self.noun} {name}: is a {type(value).__name__}; must be {wanted}"
+        )
+
+    def _wrap(self, name: str) -> Entry:
+        assert self.own
+        value = self._named(name)
+        if isinstance(value, self.own.kind):
+            home = modules.module(name.partition(":")[0])
+            return modules.entry(value, home)._replace(name=name)
+        assert self.own.wrapped
+        return self.own.wrapped(name, value)
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
@@ -110,6 +153,44 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
 
     def __repr__(self) -> str:
         return f"Catalogue({self.noun!r}, {list(self._entries)})"
+
+
+class Selection(Catalogue[Entry]):
+    """Those entries of a catalogue that pass, whenever they were added to it."""
+
+    def __init__(
+        self,
+        whole: Catalogue[Entry],
+        passes: Callable[[Entry], bool],
+        why: Callable[[Entry], str],
+    ):
+        super().__init__(whole.noun, (), whole.own)
+        self._whole, self._passes, self._why = whole, passes, why
+        self._places = whole._places
+
+    def __getitem__(self, name: str) -> Entry:
+        if name not in self and not self._whole.may_have(name):
+            hint = nearest(str(name), self)
+            raise UnknownName(f"unknown {self.noun} {name!r}: {hint}")
+        entry = self._whole[name]
+        if not self._passes(entry):
+            allowed = ", ".join(self)
+            raise UnknownName(
+                f"{self.noun} {name!r} {self._why(entry)} (allowed: {allowed})"
+            )
+        return entry
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._whole and self._passes(self._whole[str(name)])
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._whole if self._passes(self._whole[name]))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"Catalogue({self.noun!r}, {list(self)})"
 
 
 class Choice(NamedTuple):

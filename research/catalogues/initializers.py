@@ -21,7 +21,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from research.catalogues.catalogue import Catalogue
+from research.catalogues import modules
+from research.catalogues.catalogue import Catalogue, Own
 from research.lazy import lazily
 from research.theory.activation import Activation
 
@@ -30,6 +31,7 @@ with lazily():
     import jax.nn.initializers as initializers
     import jax.numpy as jnp
 
+    from research.catalogues import plain
     from research.theory import mean_field
 
 Sample = Callable[[Any, tuple[int, ...], Any], Any]  # (key, shape, dtype) -> array
@@ -74,10 +76,14 @@ def _orthogonal_sampler(shape: tuple[int, ...], dtype: Any):
     def sample(key):
         return initializers.orthogonal(stretch)(key, shape, dtype)
 
-    # One QR at a time: two batched ones side by side can dead-lock XLA's CPU threads.
+    return jax.jit(_one_at_a_time(sample))
+
+
+def _one_at_a_time(sample: Callable) -> Callable:
+    """One QR at a time: two batched ones side by side can dead-lock XLA's CPU threads."""
     if jax.default_backend() == "cpu":
-        return jax.jit(jax.custom_batching.sequential_vmap(sample))
-    return jax.jit(sample)
+        return jax.custom_batching.sequential_vmap(sample)
+    return sample
 
 
 def _delta_orthogonal(key, shape, dtype):
@@ -108,7 +114,45 @@ def _looks_linear_first(key, shape, dtype):
     return jnp.concatenate([block, -block], axis=-1) / 2.0**0.5
 
 
-DRAWS: dict[str, Draw] = {
+class Draws(dict[str, Draw]):
+    """Draws by name, "module:name" of a user's own among them."""
+
+    def __missing__(self, name: str) -> Draw:
+        if not modules.is_name(name):
+            raise KeyError(name)
+        thing = modules.named(name)
+        draw = thing if isinstance(thing, Draw) else _unit(name, thing)
+        return self.setdefault(name, draw)
+
+
+def _unit(name: str, thing: Any) -> Draw:
+    """The draw of a function (key, shape, dtype), at unit size. Raises Mistake."""
+    sample, rule = plain.initializer(name, thing), _measured(name, thing)
+
+    def unit(key, shape, dtype):
+        area = math.prod(shape[:-2])
+        sigma_w2 = rule(area * shape[-2], area * shape[-1]).sigma_w2
+        with modules.guarded(name):
+            drawn = _one_at_a_time(lambda key: sample(key, shape, dtype))(key)
+        return drawn / sigma_w2**0.5
+
+    return Draw(unit, _normal_bias)
+
+
+def _measured(name: str, thing: Any) -> "Rule":
+    """The rule by which such a function draws, without biases. Raises Mistake."""
+    sigma_w2, averaged = plain.sigma_w2(name, plain.initializer(name, thing))
+    return fan_average(sigma_w2) if averaged else fan_in(sigma_w2)
+
+
+def _named(name: str, thing: Any) -> "Initializer":
+    """The entry of such a function. Whether its weights are independent is not known."""
+    source = name.partition(":")[0]
+    return Initializer(name, name, _measured(name, thing), source, independent=False)
+
+
+DRAWS: dict[str, Draw] = Draws()
+DRAWS |= {
     "normal": Draw(_scaled("normal"), _normal_bias),
     "truncated": Draw(_scaled("truncated_normal"), _normal_bias),
     "uniform": Draw(_scaled("uniform"), _uniform_bias),
@@ -341,4 +385,9 @@ INITIALIZERS: Catalogue[Initializer] = Catalogue(
             "Poole et al. 2016, arXiv:1606.05340 (any σ_w², σ_b²)",
         ),
     ],
+    own=Own(
+        Initializer,
+        "a function (key, shape, dtype) that draws kernels, or one that makes it",
+        _named,
+    ),
 )

@@ -8,7 +8,7 @@ lengths). It gives a number for each example [batch].
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from research.catalogues.catalogue import Catalogue, DataError
+from research.catalogues.catalogue import Catalogue, DataError, Own
 from research.lazy import lazily
 
 with lazily():
@@ -127,4 +127,5 @@ LOSSES: Catalogue[Loss] = Catalogue(
             "mean square error, the target is the input",
         ),
     ],
+    own=Own(Loss),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import Catalogue
+from research.catalogues.catalogue import Catalogue, Own
 from research.lazy import lazily
 
 with lazily():
@@ -69,4 +69,5 @@ NORMALIZERS: Catalogue[Normalizer] = Catalogue(
             "Zhang & Sennrich 2019, arXiv:1910.07467",
         ),
     ],
+    own=Own(Normalizer),
 )

@@ -6,7 +6,8 @@ An entry says the direction of a step; its length is the learning rate times a s
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import Catalogue, Mistake
+from research.catalogues import in_optax
+from research.catalogues.catalogue import Catalogue, Mistake, Own
 from research.lazy import lazily
 
 with lazily():
@@ -47,7 +48,9 @@ class Optimizer(NamedTuple):
       gradient that the rule sees.
     scaling: of the direction together with the decay, from which stages are tied.
     learning_rate, momentum, decay, epsilon: those it is published with; None where the
-      rule has no such number.
+      rule has no such number. weight_decay: the same, where it has one of its own.
+    takes: of a rule that makes whole steps, of the learning rate in `hyper`: which of the
+      numbers it takes.
     """
 
     name: str
@@ -59,6 +62,8 @@ class Optimizer(NamedTuple):
     momentum: float | None = None
     decay: float | None = None
     epsilon: float | None = None
+    weight_decay: float | None = None
+    takes: frozenset[str] | None = None
 
     def uses(self, number: str) -> bool:
         """Whether the step depends on this number of Hyper.
@@ -66,6 +71,8 @@ class Optimizer(NamedTuple):
         >>> OPTIMIZERS["sgd"].uses("momentum"), OPTIMIZERS["adam"].uses("momentum")
         (False, True)
         """
+        if self.takes is not None and number in (*_PUBLISHED, "weight_decay"):
+            return number in self.takes
         return number not in _PUBLISHED or getattr(self, number) is not None
 
     def lacks(self, number: str) -> str:
@@ -74,6 +81,9 @@ class Optimizer(NamedTuple):
         >>> OPTIMIZERS["sgd"].lacks("decay").partition(";")[0]
         'optimizer sgd does not use it'
         """
+        if self.takes is not None:
+            numbers = ", ".join(name for name in Hyper._fields[:-1] if self.uses(name))
+            return f"optimizer {self.name} does not take it; it takes {numbers}"
         users = ", ".join(name for name, one in OPTIMIZERS.items() if one.uses(number))
         return f"optimizer {self.name} does not use it; used by {users}"
 
@@ -85,7 +95,9 @@ class Optimizer(NamedTuple):
         >>> OPTIMIZERS["sgd"].hyper(learning_rate=0.5).learning_rate
         0.5
         """
-        published = {name: getattr(self, name) for name in _PUBLISHED}
+        published = {
+            name: getattr(self, name) for name in (*_PUBLISHED, "weight_decay")
+        }
         chosen = {name: value for name, value in overrides.items() if value is not None}
         for name in chosen:
             if not self.uses(name):
@@ -125,7 +137,7 @@ def transformation(
     if hyper.clip is not None:
         parts.append(optax.clip_by_global_norm(hyper.clip))
     decayed = []
-    if hyper.weight_decay is not None:
+    if hyper.weight_decay is not None and optimizer.takes is None:
         decayed.append(optax.add_decayed_weights(hyper.weight_decay))
     if not optimizer.decoupled:
         parts += decayed
@@ -142,6 +154,15 @@ def transformation(
             return rule.update(updates, state, params)
 
     return optax.GradientTransformation(rule.init, update)
+
+
+def length(optimizer: Optimizer, rate: Any) -> Any:
+    """What a direction is multiplied by for a step: the rate, where it is not in it yet.
+
+    >>> length(OPTIMIZERS["sgd"], 0.5)
+    0.5
+    """
+    return rate if optimizer.takes is None else 1.0
 
 
 def rate(schedule: Any, hyper: Hyper, step: Any) -> Any:
@@ -233,6 +254,25 @@ def _by_layer(inner: Transformation, tied: tuple[bool, ...]) -> Transformation:
         return type(updates)(ends[0], tuple(stages), ends[1]), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def of_factory(name: str, factory: Callable[..., Transformation]) -> Optimizer:
+    """The optimizer of an optax factory, with its defaults. Raises Mistake.
+
+    >>> import optax
+    >>> of_factory("optax:adamw", optax.adamw).weight_decay
+    0.0001
+    """
+    known = in_optax.signature(name, factory)
+
+    def direction(hyper: Hyper, tied: tuple[bool, ...]) -> Transformation:
+        given = {theirs: getattr(hyper, ours) for ours, theirs in known.names.items()}
+        numbers = {name: value for name, value in given.items() if value is not None}
+        return in_optax.uphill(name, factory, numbers, tied)
+
+    takes = frozenset(known.names)
+    made = Optimizer(name, direction, name.partition(":")[0], takes=takes)
+    return made._replace(**known.values)
 
 
 OPTIMIZERS: Catalogue[Optimizer] = Catalogue(
@@ -335,4 +375,9 @@ OPTIMIZERS: Catalogue[Optimizer] = Catalogue(
             epsilon=1e-6,
         ),
     ],
+    own=Own(
+        Optimizer,
+        "a function of learning_rate that gives an optax transformation",
+        of_factory,
+    ),
 )

@@ -7,7 +7,7 @@ and so not be vmapped over.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import Catalogue
+from research.catalogues.catalogue import Catalogue, Own
 from research.lazy import lazily
 
 with lazily():
@@ -53,4 +53,5 @@ SCHEDULES: Catalogue[Schedule] = Catalogue(
             "He, Zhang, Ren & Sun 2016, arXiv:1512.03385, section 4.2",
         ),
     ],
+    own=Own(Schedule),
 )

@@ -97,7 +97,7 @@ def side(path: Path) -> Side:
             {**trained.manifest.environment, **chosen, **several},
             {},
         )
-    results = opened(path)
+    results = opened(path, bare=True)
     axes = tuple(results.study.axes)
     return Side(
         path,

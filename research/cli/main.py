@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from research.catalogues.catalogue import Mistake, nearest
-from research.cli import output, words
+from research.cli import output, plugging, words
 from research.engine import console, signals
 from research.machine import limits
 from research.study.errors import INTERRUPTED, USAGE, Refusal, missing, of_system
@@ -109,10 +109,15 @@ def dispatch(arguments: list[str]) -> int:
         )
     limits.check()
     command = COMMANDS[names.index(arguments[0])]
+    words_left = arguments[1:]
+    if command.name in plugging.COMMANDS:
+        words_left = plugging.loaded(command.name, words_left)
     module = importlib.import_module(f"research.cli.{command.name}")
     parser = Parser(prog=f"depthbench {command.name}", description=command.help)
+    if command.name in plugging.COMMANDS:
+        plugging.flag(parser)
     take: Callable = getattr(module, "take", None) or _take
-    return module.main(take(parser, module, arguments[1:]))
+    return module.main(take(parser, module, words_left))
 
 
 def _take(parser: Parser, module, arguments: list[str]) -> argparse.Namespace:

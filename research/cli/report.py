@@ -5,9 +5,20 @@ from research.cli.options import one_of, path_of_folder
 from research.engine import console
 from research.report import documents, published, study_report, training_report
 from research.report.rendering import FORMATS
-from research.report.run_folder import Results, is_training, opened, shown, training
+from research.report.run_folder import (
+    Results,
+    is_training,
+    load,
+    opened,
+    shown,
+    training,
+)
 from research.store import atomic
+from research.store import manifest as manifests
 from research.study.errors import Refusal
+
+# Of a training: the settings whose entries say what a number is that was not given.
+STANDING = ("optimizer", "initializer", "activation")
 
 
 def arguments(parser) -> None:
@@ -38,6 +49,8 @@ def main(options) -> int:
     if is_training(path):
         if options.publish:
             raise Refusal(f"--publish: {path} is one training run, not a study's rows")
+        manifest = manifests.of(path)
+        load(path, manifest, [manifest.settings.get(name) for name in STANDING])
         trained = training(path)
         training_report.write(trained)
         training_report.present(trained, options.format)

@@ -20,7 +20,7 @@ from research.report import study_report
 from research.report.rendering import FORMATS
 from research.store import folder as folders
 from research.store.rows import cell_id
-from research.study import forecast, plan, widening
+from research.study import forecast, plan, plugins, widening
 from research.study.axes import flag_of
 from research.study.declaration import Row, Study, chosen_values, grid
 from research.study.errors import Refusal
@@ -124,6 +124,7 @@ def main(options: argparse.Namespace) -> int:
         data_dir,
     )
     if options.dry_run:
+        plugins.looked_at(study.axes, cells)
         units = plan.units(study, cells, data_dir)
         further = widening.most(study, cells) if request.widens else 0
         expected = forecast.of(study, units, request.memory)

@@ -38,7 +38,7 @@ def arguments(parser) -> None:
 
 
 def main(options) -> int:
-    activation = ACTIVATIONS[options.activation]
+    name = ACTIVATIONS.written(options.activation)
     sigma_w2 = number("--sigma-w2", options.sigma_w2, SIGMA_W2)
     sigma_b2 = number("--sigma-b2", options.sigma_b2, SIGMA_B2)
     one_of("--format", options.format, TABLE_OR_JSON)
@@ -46,6 +46,7 @@ def main(options) -> int:
     runner.begin(packages=())
     from research.theory import mean_field
 
+    activation = ACTIVATIONS[name]
     theory = mean_field.theory(activation, sigma_w2, sigma_b2)
     values = {name: getattr(theory, name) for name in MEANINGS}
     if figure is not None:

@@ -29,7 +29,7 @@ from research.report import trained, training_report
 from research.report.rendering import FORMATS
 from research.store import folder as folders
 from research.store.folder import Folder
-from research.study import families, trials
+from research.study import families, plugins, trials
 from research.study.errors import Refusal
 
 with lazily():
@@ -141,6 +141,7 @@ def work(order: Any, members: list[dict[str, Any]], mesh: Any) -> Any:
     """The runs of a recipe, and the data that they learn. Raises Refusal, DataError."""
     settings = order.settings
     chosen = recipe.of(settings)
+    plugins.looked_at({name: one.axis for name, one in FIELDS.items()}, [settings])
     source = feed.source(chosen, order.report_every, mesh)
     for line in source.notes if sharding.leads() else ():
         console.say(line)

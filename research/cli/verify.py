@@ -18,7 +18,7 @@ from research.learning import sharding
 from research.machine import host
 from research.report import fields, trained
 from research.report.comparison import label
-from research.report.run_folder import Results, is_training, opened, training
+from research.report.run_folder import Results, is_training, load, opened, training
 from research.report.trained import TrainingRun
 from research.store import manifest as manifests
 from research.store import rows
@@ -55,9 +55,11 @@ def main(options) -> int:
     seed = integer("--seed", options.seed, low=0, high=10**6)
     path = path_of_folder("DIR", options.dir)
     if is_training(path):
+        load(path, manifests.of(path))
         kept = training(path)
         runner.begin()
         return verify_training(kept, count)
+    load(path, manifests.of(path))
     return verify_rows(opened(path), count, seed)
 
 

@@ -2,7 +2,7 @@
 
 from os import PathLike
 
-from research.catalogues.catalogue import Catalogue, UnknownName
+from research.catalogues.catalogue import Catalogue, Own, UnknownName
 from research.datasets import tfds, user_files
 from research.datasets.contract import (
     Data,
@@ -191,6 +191,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             causal=True,
         ),
     ],
+    own=Own(Dataset),
 )
 
 

@@ -79,6 +79,7 @@ class Dataset(NamedTuple):
     causal: the target at each step is the next token, which a net must not have read.
     arguments: what the loader is called with; it returns Splits, or Data where the set
       has no split of its own.
+    package: that the loader is below; "" where its whole name is given.
     mark: what the function `mark` gives of its parts, the same everywhere; "" where they
       differ between machines, or are not known before they are read.
     """
@@ -95,6 +96,7 @@ class Dataset(NamedTuple):
     causal: bool = False
     arguments: tuple[Any, ...] = ()
     mark: str = ""
+    package: str = __name__.rpartition(".")[0]
 
     def load(self) -> Data | Stream:
         """The whole data set in one piece, those to train on first. Raises DataError."""
@@ -121,8 +123,8 @@ class Dataset(NamedTuple):
 
     def _read(self) -> Data | Splits:
         module, function = self.loader.split(":")
-        package = __name__.rpartition(".")[0]
-        read = getattr(importlib.import_module(f"{package}.{module}"), function)
+        name = f"{self.package}.{module}" if self.package else module
+        read = getattr(importlib.import_module(name), function)
         contents = read(*self.arguments)
         parts = contents if isinstance(contents, Splits) else (contents,)
         for part in parts:

@@ -3,22 +3,22 @@
 from collections.abc import Callable
 
 from research.catalogues.axes import Axis
-from research.catalogues.catalogue import Catalogue, UnknownName
+from research.catalogues.catalogue import Selection, UnknownName
 from research.datasets import DATASETS, FORMS, Dataset, find
 from research.datasets.contract import IN_MEMORY
 
 Refuses = Callable[[Dataset], str]  # why a study cannot use it; "" where it can
 
 
-class Readable(Catalogue[Dataset]):
+class Readable(Selection[Dataset]):
     """The data sets that a study can use, as far as their declarations tell.
 
     Listed are those of the catalogue; others are looked for when they are asked for.
     """
 
     def __init__(self, refuses: Refuses, data_dir: str | None = None) -> None:
-        usable = [one for one in DATASETS.values() if not refuses(one)]
-        super().__init__("dataset", usable)
+        super().__init__(DATASETS, lambda one: not refuses(one), refuses)
+        self.own = None  # `find` knows them, and what else may stand before a colon
         self._refuses, self._data_dir = refuses, data_dir
 
     def __getitem__(self, name: str) -> Dataset:

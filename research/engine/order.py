@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from research.datasets.record import differs
-from research.engine import console
+from research.engine import console, runner
 from research.learning import sharding
 from research.machine import host
 from research.store import folder as folders
@@ -15,6 +15,7 @@ from research.store import manifest as manifests
 from research.store import provenance, reports
 from research.store.folder import Folder
 from research.store.manifest import Event, Manifest
+from research.study import plugins
 from research.study.errors import Refusal
 
 LAYOUT = 3  # of states and reports on disk
@@ -72,15 +73,19 @@ def prepare(order: Order, folder: Folder, data: Mapping[str, str]) -> None:
     check(order, folder.path)
     environment = host.environment() | {"dtype": order.settings.get("dtype", "float32")}
     environment["matmul_precision"] = "default"
+    own = plugins.used(v for v in order.settings.values() if isinstance(v, str))
     fresh = Manifest(
         schema=manifests.SCHEMA,
         study=reports.STUDY,
         settings=settings_of(order),
-        code=provenance.code(order.module, map(str, order.settings.values())),
+        code=provenance.code(
+            order.module, map(str, order.settings.values()), foreign=own
+        ),
         environment=environment,
         data=dict(data),
         mesh=str(order.mesh or sharding.Shape()),
         layout=LAYOUT,
+        plugins=runner.recorded(own),
     )
     joined = lambda before: _joined(order, folder, before, fresh)
     for line in folders.write_manifest(folder, joined):
@@ -101,7 +106,7 @@ def _joined(
             f"{folder.path}: {other}; train on the data that it was begun with, use a "
             "new --out, or --accept-changes"
         )
-    changes = manifests.differences(before, fresh.code, fresh.environment)
+    changes = manifests.differences(before, fresh)
     changes += [other] if other else []
     if changes and not order.accept:
         raise Refusal(
@@ -112,7 +117,11 @@ def _joined(
     if changes:
         history.append(Event(accepted=changes))
         joined = replace(
-            joined, code=fresh.code, environment=fresh.environment, data=fresh.data
+            joined,
+            code=fresh.code,
+            environment=fresh.environment,
+            data=fresh.data,
+            plugins=fresh.plugins,
         )
     if before.mesh != fresh.mesh:  # the same run: what it computes is what it was
         history.append(Event(mesh=[str(before.mesh), str(fresh.mesh)]))

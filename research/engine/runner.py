@@ -17,7 +17,7 @@ from research.store import manifest, provenance, rows
 from research.store.folder import Folder
 from research.store.manifest import Event, Manifest
 from research.store.rows import Record, cell_id
-from research.study import plan
+from research.study import plan, plugins
 from research.study.declaration import Cell, Measured, Study, Unit
 from research.study.errors import Refusal
 from research.study.plan import grouped
@@ -233,14 +233,29 @@ def fresh_manifest(
     data: Mapping[str, str],
 ) -> Manifest:
     """The manifest of a folder in which there is nothing but these cells."""
+    values = [value for cell in cells for value in cell.values()]
+    own = plugins.used([study.name, *values])
     return Manifest(
         schema=manifest.SCHEMA,
         study=study.name,
-        code=provenance.code(study.module, study.entries(cells)),
+        code=provenance.code(study.module, study.entries(cells), foreign=own),
         environment=environment,
         data=dict(data),
         cells=sorted(cell_id(study.name, cell, stamp["data"]) for cell in cells),
+        plugins=recorded(own),
     )
+
+
+def recorded(own: Mapping[str, plugins.Plugin]) -> dict[str, manifest.Foreign]:
+    """What is not depthbench's, as a manifest has it."""
+    return {
+        place: manifest.Foreign(
+            entries=sorted(one.entries),
+            files=one.origin.files,
+            version=one.origin.version,
+        )
+        for place, one in sorted(own.items())
+    }
 
 
 def joined(
@@ -253,7 +268,7 @@ def joined(
     """
     if before is None:
         return fresh
-    changes = manifest.differences(before, fresh.code, fresh.environment)
+    changes = manifest.differences(before, fresh)
     common = {n: digest for n, digest in before.data.items() if n in fresh.data}
     other = differs(common, fresh.data)
     if other and not accept:
@@ -271,14 +286,27 @@ def joined(
     cells = sorted({*before.cells, *fresh.cells})
     if changes:
         history = [*before.history, Event(accepted=changes)]
-        return replace(fresh, history=history, cells=cells)
+        parts = both(before.plugins, fresh.plugins)
+        return replace(fresh, history=history, cells=cells, plugins=parts)
     return replace(
         before,
         code={**before.code, **fresh.code},
         data={**before.data, **fresh.data},
         data_dir=fresh.data_dir or before.data_dir,
         cells=cells,
+        plugins=both(before.plugins, fresh.plugins),
     )
+
+
+def both(
+    before: Mapping[str, manifest.Foreign], fresh: Mapping[str, manifest.Foreign]
+) -> dict[str, manifest.Foreign]:
+    """The plugins of a folder with further cells."""
+    joined = dict(before)
+    for place, one in fresh.items():
+        others = joined[place].entries if place in joined else []
+        joined[place] = replace(one, entries=sorted({*others, *one.entries}))
+    return joined
 
 
 def missing_ids(

@@ -11,7 +11,7 @@ from research.store import folder as folders
 from research.store import manifest
 from research.store.folder import Folder
 from research.store.manifest import Event, Manifest
-from research.study import families, plan, widening
+from research.study import families, plan, plugins, widening
 from research.study.declaration import Cell, Study, Unit
 
 
@@ -110,8 +110,9 @@ def _further(
 
 def _ready(study: Study, cells: Sequence[Cell], request: Request) -> Ready:
     """How the cells are run here. Raises Refusal where that cannot be."""
-    units = plan.units(study, cells, request.data_dir)
     runner.pin()
+    plugins.looked_at(study.axes, cells)
+    units = plan.units(study, cells, request.data_dir)
     environment = host.environment()
     memory = runner.budget(request.memory) // runner.workers(study)
     runner.check_fits(units, memory)

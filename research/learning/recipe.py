@@ -7,7 +7,7 @@ differ in, and what a run's folder records. Importing this imports no jax.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -115,7 +115,8 @@ def _depth(family: Family, dataset: Dataset) -> int:
 def _drawn_alike(initializer: str) -> str:
     """The first initialiser of the same draw: their variances are traced."""
     draw = INITIALIZERS[initializer].draw
-    return next(name for name, one in INITIALIZERS.items() if one.draw == draw)
+    alike = (name for name, one in INITIALIZERS.items() if one.draw == draw)
+    return next(alike, initializer)
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,9 @@ class Recipe:
         unset=_of_rule("epsilon"),
     )
     weight_decay: float | None = field(
-        _number("weight decay, × learning rate"), "number", unset=_zero
+        _number("weight decay, × learning rate"),
+        "number",
+        unset=lambda settings: _of_rule("weight_decay")(settings) or 0.0,
     )
     clip: float | None = field(
         _number("clip the gradient to this norm", above=0.0), "number"
@@ -239,7 +242,6 @@ class Recipe:
 FIELDS: dict[str, Field] = {
     one.name: one.metadata["field"] for one in dataclasses.fields(Recipe)
 }
-JUDGED = [list(one.judged) for one in LOSSES.values()]
 DEFAULTS: dict[str, Any] = {name: one.value for name, one in FIELDS.items()}
 NUMBERS = tuple(name for name, one in FIELDS.items() if one.role == "number")
 
@@ -249,10 +251,11 @@ def of(settings: Mapping[str, Any]) -> Recipe:
     return Recipe(**{name: settings[name] for name in FIELDS if name in settings})
 
 
-def wrong(settings: Mapping[str, Any]) -> str:
+def wrong(settings: Mapping[str, Any], strange: Container[Any] = ()) -> str:
     """What of settings that were read from a file none can be; "" where all can.
 
-    settings: those that a training's folder records.
+    settings: those that a training's folder records. strange: names of plugins' entries,
+    which need not be loaded to be shown.
     """
     for name, one in FIELDS.items():
         if name not in settings:
@@ -264,12 +267,13 @@ def wrong(settings: Mapping[str, Any]) -> str:
         if one.role == "number" and not value:
             return f"{name}: is empty"
         for each in value if listed else [value]:
-            if why := one.axis.wrong(each):
+            if each not in strange and (why := one.axis.wrong(each)):
                 return f"{name}: {why}"
     every = Axis("", (1,), kind="integer", low=1, high=settings["steps"])
     if why := every.wrong(settings.get("report_every")):
         return f"report_every: {why}"
-    return "" if settings.get("judged") in JUDGED else "judged: is not known"
+    judged = [list(one.judged) for one in LOSSES.values()]
+    return "" if settings.get("judged") in judged else "judged: is not known"
 
 
 def refused(settings: Mapping[str, Any]) -> str | None:

@@ -24,7 +24,13 @@ from research.catalogues.activations import ACTIVATIONS
 from research.catalogues.initializers import DRAWS, INITIALIZERS, Rule
 from research.catalogues.losses import LOSSES, Loss
 from research.catalogues.normalizers import NORMALIZERS
-from research.catalogues.optimizers import OPTIMIZERS, Hyper, Optimizer, transformation
+from research.catalogues.optimizers import (
+    OPTIMIZERS,
+    Hyper,
+    Optimizer,
+    length,
+    transformation,
+)
 from research.catalogues.optimizers import rate as rate_of
 from research.catalogues.schedules import SCHEDULES, Schedule
 from research.datasets.images import cropped, flipped
@@ -164,9 +170,10 @@ def system_of(
     def step(tree, hyper, batch, moment):
         learned = tree.params, tree.stats
         gradient, (means, stats) = gradients(parts, *learned, batch, moment.key, mesh)
-        length = rate_of(parts.schedule, hyper.rule, moment.step)
-        rule = rule_of(parts, hyper.rule)
-        return descent.descended(tree, gradient, stats, rule, length), means
+        rate = rate_of(parts.schedule, hyper.rule, moment.step)
+        rule = rule_of(parts, hyper.rule._replace(learning_rate=rate))
+        step_length = length(parts.optimizer, rate)
+        return descent.descended(tree, gradient, stats, rule, step_length), means
 
     def measure(tree, batch):
         return measures(parts, tree.params, tree.stats, batch, False)[0]

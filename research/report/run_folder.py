@@ -3,11 +3,12 @@
 import contextlib
 import csv
 import traceback
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from research.catalogues.catalogue import UnknownName
+from research.catalogues.origins import Origin
 from research.engine import console
 from research.report import published, trained
 from research.report.trained import TrainingRun
@@ -16,6 +17,8 @@ from research.store import manifest as manifests
 from research.store.folder import Folder
 from research.store.manifest import Manifest
 from research.store.rows import Record
+from research.study import plugins
+from research.study.axes import Axis
 from research.study.declaration import Cell, Row, Study
 from research.study.errors import Refusal
 from research.study.studies import studies
@@ -53,22 +56,23 @@ def training(path: Path) -> TrainingRun:
     return opened
 
 
-def opened(path: Path) -> Results:
+def opened(path: Path, bare: bool = False) -> Results:
     """The results of a study in a folder; rows that are damaged or missing are said.
 
+    bare: the study of a plugin that is not loaded stays so, and no more of it is known
+    than its rows tell.
     Raises Refusal when there are none, or they are of another version.
     """
     folder, manifest, lines = folders.existing(path)
-    try:
-        study = studies()[manifest.study]
-    except UnknownName as error:
-        raise Refusal(f"{path}: {error}") from None
+    bare = bare and manifest.study not in studies() and bool(manifest.plugins)
+    study = _of_rows(folder, manifest) if bare else study_of(path, manifest)
     committed = path / "rows.csv"
     if committed.is_file() and not folder.cells.exists():
         return _committed(study, folder, manifest)
     records, damaged = folders.records(folder)
     for line in (*lines, *damaged):
         console.say(f"damaged, skipped: {line}")
+    strange = {name for one in manifest.plugins.values() for name in one.entries}
     there = {record.id for record in records}
     lacking = sum(identity not in there for identity in manifest.cells)
     if lacking and records:
@@ -80,7 +84,7 @@ def opened(path: Path) -> Results:
     if not records:
         raise Refusal(f"{path}: contains no intact rows")
     for record in records:
-        if why := wrong(study, record):
+        if why := "" if bare else wrong(study, record, strange):
             raise Refusal(
                 f"{path}: {record.id}.json is not a row of {study.name}: {why}"
             )
@@ -88,14 +92,47 @@ def opened(path: Path) -> Results:
     return Results(study, folder, ordered, records[0].stamp, records, lacking)
 
 
-def wrong(study: Study, record: Record) -> str:
-    """Why a record is none of the study's cells; nothing where it is one."""
+def _of_rows(folder: Folder, manifest: Manifest) -> Study:
+    """A study as far as its rows tell: its name, and those of its axes."""
+    records, _ = folders.records(folder)
+    names = records[0].settings if records else ()
+    axes = dict.fromkeys(names, Axis("", ("",), kind="text"))
+    return Study(manifest.study, "experiment", "", "", axes, {}, "", ())
+
+
+def study_of(path: Path, manifest: Manifest) -> Study:
+    """The study of a folder; a plugin's is loaded again. Raises Refusal."""
+    if manifest.study not in studies():
+        load(path, manifest, [manifest.study])
+    try:
+        return studies()[manifest.study]
+    except UnknownName as error:
+        raise Refusal(f"{path}: {error}") from None
+
+
+def load(path: Path, manifest: Manifest, names: Iterable[Any] | None = None) -> None:
+    """Loads the plugins that have these names, or all that a folder was made with.
+
+    Raises Refusal, naming the file that is missing or has changed.
+    """
+    for place, one in manifest.plugins.items():
+        if names is None or not set(names).isdisjoint(one.entries):
+            origin = Origin(place, one.files, one.version)
+            plugins.again(origin, one.entries, path)
+
+
+def wrong(study: Study, record: Record, strange: Container[Any] = ()) -> str:
+    """Why a record is none of the study's cells; nothing where it is one.
+
+    strange: names of plugins' entries, which need not be loaded to be shown.
+    """
     if record.study != study.name:
         return f"its study is {record.study}"
     if other := set(record.settings) ^ set(study.axes):
         return f"settings.{min(other)}"
     for name, axis in study.axes.items():
-        if why := axis.wrong(record.settings[name]):
+        value = record.settings[name]
+        if value not in strange and (why := axis.wrong(value)):
             return f"settings.{name}: {why}"
     return ""
 

@@ -57,7 +57,8 @@ def opened(path: Path) -> TrainingRun:
     folder, manifest, lines = folders.existing(path)
     if manifest.study != STUDY:
         raise Refusal(f"{path}: contains {manifest.study}, not a training")
-    why = recipe.wrong(manifest.settings)
+    strange = {name for one in manifest.plugins.values() for name in one.entries}
+    why = recipe.wrong(manifest.settings, strange)
     if why:
         raise Refusal(f"{path}/run.json: settings.{why}")
     records, damaged = reports.read(folder, manifest)

@@ -61,20 +61,33 @@ class Sources:
     """The source files below a folder, each read at its first use.
 
     changed: texts to take instead of files', by their paths below the folder.
+    others: files of modules that are elsewhere, by their names; they import from there.
     """
 
-    def __init__(self, root: Path, changed: Mapping[str, str] | None = None):
-        self.root, self.changed = root, changed or {}
+    def __init__(
+        self,
+        root: Path,
+        changed: Mapping[str, str] | None = None,
+        others: Mapping[str, Path] | None = None,
+    ):
+        self.root, self.changed, self.others = root, changed or {}, others or {}
+        self.folders = [_folder(name, path) for name, path in self.others.items()]
         self.module = functools.cache(self._module)
         self.file = functools.cache(self._file)
 
     def _file(self, name: str) -> str | None:
-        """The path of a module of ours below the folder; None for any other name."""
-        if name.partition(".")[0] not in PACKAGES:
-            return None
+        """The path of a module of ours below the folder; None for any other name.
+
+        Of the others the whole path.
+        """
+        if name in self.others:
+            return str(self.others[name])
         base = name.replace(".", "/")
         paths = (f"{base}.py", f"{base}/__init__.py")
-        return next((p for p in paths if (self.root / p).is_file()), None)
+        if name.partition(".")[0] in PACKAGES:
+            return next((p for p in paths if (self.root / p).is_file()), None)
+        beside = (folder / path for folder in self.folders for path in paths)
+        return next((str(file) for file in beside if file.is_file()), None)
 
     def _module(self, name: str) -> Module | None:
         path = self.file(name)
@@ -128,6 +141,12 @@ class Sources:
             for path in sorted(self.root.glob(f"{pattern.replace('.', '/')}.py")):
                 inner = path.relative_to(self.root).with_suffix("").parts
                 yield Place(".".join(inner), name)
+
+
+def _folder(module: str, file: Path) -> Path:
+    """The folder that a module of this name is imported from."""
+    above = module.count(".") + (file.name == "__init__.py")
+    return file.parents[above]
 
 
 @functools.lru_cache(maxsize=512)  # half a second for the files of one study

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from research.catalogues.origins import Origin
 from research.files import regular, schema, sealed
 from research.files.schema import Malformed, Scalar
 from research.machine import host
@@ -41,13 +42,25 @@ class Event(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     mesh: list[str] = []
 
 
+class Foreign(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """What is not depthbench's, by where it was. entries: those of it that are in cells.
+
+    files: hashes, by paths below the folder of the first. version: of a package.
+    """
+
+    entries: list[str] = []
+    files: dict[str, str] = {}
+    version: str = ""
+
+
 class Manifest(
     msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
     """cells: the ids of all that were asked for. code: hashes, by what was hashed.
 
     data: the data sets' fingerprints, by name. data_dir: where a study's lay.
-    settings, layout, mesh: of a training run alone.
+    plugins: by place, a file's path or a module's name. settings, layout, mesh: of a
+    training run alone.
     """
 
     schema: int
@@ -61,6 +74,7 @@ class Manifest(
     mesh: str | None = None
     data: dict[str, str] = {}
     data_dir: str | None = None
+    plugins: dict[str, Foreign] = {}
 
 
 class Reading(NamedTuple):
@@ -130,9 +144,7 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def differences(
-    old: Manifest, code: dict[str, str], environment: dict[str, Any]
-) -> list[str]:
+def differences(old: Manifest, new: Manifest) -> list[str]:
     """What has changed since a manifest was written, in words; empty if nothing.
 
     Code that only one of them leads to is not compared: what leads there has changed
@@ -140,8 +152,25 @@ def differences(
     """
     changes = []
     for name in DECIDING:
-        before, after = old.environment.get(name), environment.get(name)
+        before, after = old.environment.get(name), new.environment.get(name)
         if before != after:
             changes.append(f"{name} was {before}, is {after}")
-    both = sorted(old.code.keys() & code.keys())
-    return changes + [f"{n} has changed" for n in both if old.code[n] != code[n]]
+    changes += plugged(old.plugins, new.plugins)
+    both = sorted(old.code.keys() & new.code.keys())
+    return changes + [f"{n} has changed" for n in both if old.code[n] != new.code[n]]
+
+
+def plugged(old: dict[str, Foreign], new: dict[str, Foreign]) -> list[str]:
+    """Which entries that both have are made of something else, in words.
+
+    A file that was moved and is as it was is the same.
+    """
+    before = {name: place for place, one in old.items() for name in one.entries}
+    after = {name: place for place, one in new.items() for name in one.entries}
+    pairs = {(before[name], after[name]) for name in before.keys() & after.keys()}
+    origins = lambda place, one: Origin(place, one.files, one.version)
+    lines = (
+        origins(there, old[was]).difference(origins(there, new[there]))
+        for was, there in sorted(pairs)
+    )
+    return list(filter(None, lines))

@@ -5,10 +5,12 @@ import functools
 import hashlib
 import itertools
 import subprocess
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
-from research.store.closure import Reached, Sources, named, reached
+from research.store.closure import PACKAGES, Reached, Sources, named, reached
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,15 +27,30 @@ EVERY_ROW: list[ast.AST] = [  # what rows are measured in
 ]
 
 
+class Imported(Protocol):
+    """A module that is not depthbench's, by its name in `sys.modules`."""
+
+    @property
+    def module(self) -> str: ...
+    @property
+    def files(self) -> Mapping[str, str]: ...
+
+
 def code(
-    module: str, names: Iterable[str] = (), sources: Sources | None = None
+    module: str,
+    names: Iterable[str] = (),
+    sources: Sources | None = None,
+    foreign: Mapping[str, Imported] | None = None,
 ) -> dict[str, str]:
     """Hashes of the code that rows come from, by file, and by catalogue entry.
 
     module: declares a study, or says with RUNS what is run. names: in cells, of entries:
     "research/catalogues/activations.py: relu" is the hash of what relu alone leads to.
+    foreign: modules of others, by place; "PLACE: depthbench's" is the hash of what of ours
+    they lead to beyond the rest. Their own files are hashed elsewhere.
     """
-    sources = sources or Sources(ROOT)
+    others = {one.module: place for place, one in (foreign or {}).items() if one.files}
+    sources = sources or Sources(ROOT, others=_sources(others))
     base = reached(sources, module, starts(sources, module))
     hashes = {
         path: _short("\n".join(texts).encode())
@@ -44,7 +61,20 @@ def code(
         texts = itertools.chain(*_texts(sources, more).values())
         key = f"{sources.file(place.module)}: {place.entry}"
         hashes[key] = _short("\n".join(texts).encode())
+    for other, place in others.items():
+        apart = sources.module(other)
+        inner = itertools.chain(*apart.definitions.values()) if apart else ()
+        more = reached(sources, other, inner, base)
+        texts = list(itertools.chain(*_texts(sources, more).values()))
+        if texts:
+            hashes[f"{place}: depthbench's"] = _short("\n".join(texts).encode())
     return dict(sorted(hashes.items()))
+
+
+def _sources(modules: Iterable[str]) -> dict[str, Path]:
+    """The source files of modules that are imported, as far as they have some."""
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in modules}
+    return {n: Path(file) for n, file in files.items() if file and file.endswith(".py")}
 
 
 def starts(sources: Sources, module: str) -> list[ast.AST]:
@@ -52,6 +82,8 @@ def starts(sources: Sources, module: str) -> list[ast.AST]:
     apart = sources.module(module)
     if apart is None:
         raise ValueError(f"{module} is not in {sources.root}")
+    if module in sources.others:
+        return EVERY_ROW + list(itertools.chain(*apart.definitions.values()))
     if "RUNS" in apart.definitions:
         return EVERY_ROW + apart.definitions["RUNS"]
     return EVERY_ROW + [
@@ -68,6 +100,8 @@ def _texts(sources: Sources, definitions: Reached) -> dict[str, list[str]]:
     """The source of definitions, by file, in an order that the reading does not decide."""
     texts: dict[str, list[str]] = {}
     for place in sorted(definitions):
+        if place.module.partition(".")[0] not in PACKAGES:
+            continue
         path = str(sources.file(place.module))
         texts.setdefault(path, []).extend(map(ast.unparse, definitions[place]))
     return texts

@@ -211,7 +211,7 @@ def _place(axis: Axis, value: Value) -> tuple:
     if value is None:
         return (0, 0, "")
     if isinstance(value, str):
-        names = list(axis.choices or ())
+        names = axis.choices.published if axis.choices else ()
         return (1, names.index(value) if value in names else len(names), value)
     return (2, value, "")
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from research.catalogues.axes import Axis, flag_of
-from research.cli import run, theory
+from research.cli import plugging, run, theory
 from research.cli.main import COMMANDS, Parser, main
 from research.learning.recipe import FIELDS
 from research.report import published
@@ -59,6 +59,13 @@ SOMETIMES = {
         *("١٢", "²", "½", "default", "all", "all,relu", "rleu", "%s", "{0}", "<b>"),
         *("None", "h:99999", "data=2", "=", "x.png", "../.."),
         *(",", "1,,2", "relu,", "tfds:", "tfds:../x", "digits", "--", "-x"),
+        *(
+            "no.such:name",
+            "math:pi",
+            "json:nothing",
+            "json:decoder",
+            "a:b:c",
+        ),
     )
 }
 SOMETIMES |= {"5,000 digits": "1" + "0" * 5000, "400 digits": "9" * 400}
@@ -114,6 +121,8 @@ def actions(subject: list[str]) -> list[argparse.Action]:
         run.arguments(parser, studies()[subject[1]])
     else:
         importlib.import_module(f"research.cli.{subject[0]}").arguments(parser)
+    if subject[0] in plugging.COMMANDS:
+        plugging.flag(parser)
     return [a for a in parser._actions if a.dest != "help"]
 
 

@@ -243,6 +243,7 @@ def test_all_that_a_measurement_calls_is_in_its_closure(name):
         "research/study/plan.py",
         "research/study/studies.py",
         "research/lazy.py",
+        "research/catalogues/modules.py",  # the user's, whose files are hashed
         "tests/",
     )
     missing = {
@@ -257,6 +258,7 @@ def test_nothing_of_ours_is_imported_by_a_name_that_is_put_together():
     """But by the few that resolve handles, which the closure reads."""
     allowed = {
         "research/lazy.py",
+        "research/catalogues/modules.py",  # the user's, whose files are hashed
         "research/cli/main.py",
         "research/study/studies.py",
         "research/study/plan.py",

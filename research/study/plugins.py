@@ -1,0 +1,260 @@
+"""Plugins: a file or a module whose ENTRIES join the catalogues they belong to.
+
+Entries are those that CONTRIBUTING.md shows, in any order. They are in `list`, in `all`
+and by name everywhere; what a study runs without being asked stays what is published.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from research.architectures import ARCHITECTURES
+from research.architectures.family import Family
+from research.catalogues import modules, origins
+from research.catalogues.activations import ACTIVATIONS, Activation
+from research.catalogues.catalogue import Catalogue, Mistake
+from research.catalogues.initializers import INITIALIZERS, Initializer
+from research.catalogues.losses import LOSSES, Loss
+from research.catalogues.normalizers import NORMALIZERS, Normalizer
+from research.catalogues.optimizers import OPTIMIZERS, Optimizer
+from research.catalogues.origins import Origin
+from research.catalogues.schedules import SCHEDULES, Schedule
+from research.datasets import DATASETS, Dataset
+from research.study import studies
+from research.study.declaration import Cell, Study, flaw
+from research.study.errors import Refusal
+
+LIST = "ENTRIES"
+CATALOGUES: dict[type, Catalogue] = {
+    Activation: ACTIVATIONS,
+    Initializer: INITIALIZERS,
+    Normalizer: NORMALIZERS,
+    Optimizer: OPTIMIZERS,
+    Schedule: SCHEDULES,
+    Loss: LOSSES,
+    Dataset: DATASETS,
+    Family: ARCHITECTURES,
+}
+NAME = re.compile(r"[A-Za-z_][\w-]*")  # may stand in a list, and in a file's name
+RESERVED = ("all", "default", "none")
+
+
+class Plugin(NamedTuple):
+    """A plugin that is loaded. entries: their names. module: its name in `sys.modules`."""
+
+    origin: Origin
+    entries: tuple[str, ...]
+    module: str
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Hashes of its files; none of an installed package."""
+        return self.origin.files
+
+
+PLUGINS: dict[str, Plugin] = {}  # by place, in the order they were loaded
+
+
+def load(text: str) -> Plugin:
+    """The plugin of a file, or of a module by its name, its entries in their catalogues.
+
+    Raises Mistake, of which nothing is left in a catalogue; one that is loaded already
+    stays as it is.
+    """
+    if text.endswith(".py") or "/" in text:
+        return _joined(modules.file(file_of(text)))
+    if not modules.MODULE.fullmatch(text):
+        raise Mistake(f"{text}: must be a file that ends in .py, or a module's name")
+    return _joined(modules.module(text))
+
+
+def file_of(text: str) -> Path:
+    """The file that a path names, ~ at its beginning being home. Raises Mistake."""
+    path = Path(text).expanduser() if text.startswith("~/") else Path(text)
+    try:
+        if not path.is_file():
+            what = "is no file" if path.exists() else "no such file"
+            raise Mistake(f"{text}: {what}; must be a Python file, or a module's name")
+    except OSError as error:
+        raise Mistake(f"{text}: {error.strerror}") from None
+    if path.suffix != ".py":
+        raise Mistake(f"{text}: must be a Python file, of a name that ends in .py")
+    return path
+
+
+def _joined(module: ModuleType) -> Plugin:
+    origin = modules.IMPORTED[module.__name__]
+    if origin.place in PLUGINS:
+        return PLUGINS[origin.place]
+    entries = [
+        _sound(value, module, f"{origin.place}: {LIST}[{number}]")
+        for number, value in enumerate(_listed(module, origin.place))
+    ]
+    targets = [_catalogue(entry) for entry in entries]
+    _check_free(entries, targets, origin.place)
+    for entry, catalogue in zip(entries, targets, strict=True):
+        if isinstance(entry, Study):
+            entry = entry._replace(module=module.__name__)
+            studies.claims.cache_clear()
+        catalogue.add(entry, origin.place)
+    names = tuple(entry.name for entry in entries)
+    return PLUGINS.setdefault(origin.place, Plugin(origin, names, module.__name__))
+
+
+def _listed(module: ModuleType, place: str) -> Iterable[Any]:
+    entries = getattr(module, LIST, None)
+    if not isinstance(entries, list | tuple):
+        is_now = "has no" if entries is None else f"is a {type(entries).__name__} as"
+        raise Mistake(
+            f"{place}: {is_now} {LIST}; a plugin says {LIST} = (entry, …), a tuple of "
+            f"{', '.join(_kinds())}"
+        )
+    return entries
+
+
+def _kinds() -> list[str]:
+    return [kind.__name__ for kind in (*CATALOGUES, Study)]
+
+
+def _sound(value: Any, module: ModuleType, where: str) -> Any:
+    """An entry whose declaration can be used, from anywhere. Raises Mistake."""
+    if not isinstance(value, (*CATALOGUES, Study)):
+        kinds = ", ".join(_kinds())
+        raise Mistake(f"{where} is a {type(value).__name__}; must be one of {kinds}")
+    try:
+        value = modules.entry(value, module)
+    except Mistake as error:
+        raise Mistake(f"{where}: {error}") from None
+    if isinstance(value, Study) and (why := flaw(value)):
+        raise Mistake(f"{where}: {why}")
+    name, source = value.name, value.source
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name in RESERVED:
+        raise Mistake(
+            f"{where}: its name is {name!r}; must be of letters, digits, _ and -, and "
+            f"none of {', '.join(RESERVED)}"
+        )
+    if not isinstance(source, str) or not source.strip():
+        raise Mistake(f"{where}: {name} has no source; say where it comes from")
+    return value
+
+
+def _catalogue(entry: Any) -> Catalogue:
+    if isinstance(entry, Study):
+        return studies.studies()
+    return next(CATALOGUES[kind] for kind in CATALOGUES if isinstance(entry, kind))
+
+
+def _check_free(entries: list[Any], targets: list[Catalogue], place: str) -> None:
+    """Raises Mistake for a name that is taken, with both places."""
+    taken: set[tuple[str, str]] = set()
+    for entry, catalogue in zip(entries, targets, strict=True):
+        key = catalogue.noun, entry.name
+        if key in taken or entry.name in catalogue:
+            other = place if key in taken else catalogue.place(entry.name)
+            raise Mistake(
+                f"{place}: {catalogue.noun} {entry.name!r} is one of {other} already; "
+                "give it another name"
+            )
+        taken.add(key)
+
+
+def load_installed(points: Iterable[Any]) -> list[str]:
+    """Lines on the entry points whose plugins cannot be loaded; the others are."""
+    lines = []
+    for point in points:
+        try:
+            load(point.value.partition(":")[0].strip())
+        except (Mistake, Refusal) as error:
+            package = point.dist.name if point.dist else "a package"
+            lines.append(
+                f"plugin {point.name} of {package} is left out: {error}; mend or uninstall "
+                f"{package}"
+            )
+    return lines
+
+
+def used(names: Iterable[Any]) -> dict[str, Plugin]:
+    """What is not depthbench's of names in cells or settings, by place.
+
+    Plugins, with those of their entries; and modules that were named "module:name".
+    """
+    names = list(dict.fromkeys(names))
+    found = {
+        place: plugin._replace(entries=entries)
+        for place, plugin in PLUGINS.items()
+        if (entries := tuple(name for name in names if name in plugin.entries))
+    }
+    for text, origin in modules.imported(names).items():
+        module = text.partition(":")[0]
+        before = found.get(origin.place, Plugin(origin, (), module))
+        found[origin.place] = before._replace(entries=(*before.entries, text))
+    return found
+
+
+def again(origin: Origin, entries: Iterable[str], folder: Path) -> None:
+    """Loads what results in a folder were made with, unless it is here by other means.
+
+    Raises Refusal where it is missing or has changed, before any of it is run; and for
+    what lies in the folder, which may be a stranger's.
+    """
+    wanted = list(entries)
+    here = used(wanted)
+    if sorted(name for one in here.values() for name in one.entries) != sorted(wanted):
+        _check_same(origin, folder)
+        if all(map(modules.is_name, wanted)):
+            modules.module(origin.place)
+        else:
+            load(origin.place)
+        here = used(wanted)
+    for one in here.values():
+        if why := origin.difference(one.origin):
+            raise Refusal(f"{folder}: made with another plugin than is here: {why}")
+    lost = set(wanted) - {name for one in here.values() for name in one.entries}
+    if lost:
+        raise Refusal(f"{folder}: {origin.place} has no {', '.join(sorted(lost))}")
+
+
+def _check_same(origin: Origin, folder: Path) -> None:
+    """Raises Refusal unless the files of an origin are there as they were: only read."""
+    try:
+        if _is_file(origin.place):
+            now = origins.of_file(file_of(origin.place))
+        else:
+            now = origins.of_module(origin.place)
+    except (Mistake, OSError) as error:
+        raise Refusal(
+            f"{folder}: made with a plugin that is not here: {error}; --plugin says where "
+            "it is now"
+        ) from None
+    if now is None:
+        raise Refusal(
+            f"{folder}: made with {origin.place}: no such module, here or installed"
+        )
+    within = folder.resolve()
+    if any(path.resolve().is_relative_to(within) for path in now.files.values()):
+        raise Refusal(
+            f"{folder}: made with {origin.place}, which is in that folder: nothing of a "
+            "results folder is run; move it out, and name it with --plugin"
+        )
+    if why := origin.difference(now.origin):
+        raise Refusal(f"{folder}: made with another plugin than is here: {why}")
+
+
+def _is_file(place: str) -> bool:
+    return place.endswith(".py") or "/" in place
+
+
+def looked_at(axes: Mapping[str, Any], cells: Iterable[Cell]) -> None:
+    """Looks at what the user's own names stand for: what is wrong is said before work.
+
+    axes: with the catalogues of the cells' names. Raises Mistake.
+    """
+    pairs = {(name, cell[name]) for cell in cells for name in axes if name in cell}
+    for name, value in sorted(pairs, key=str):
+        choices = axes[name].choices
+        if choices is not None and choices.own and modules.is_name(str(value)):
+            entry = choices[value]
+            if isinstance(entry, Optimizer):
+                entry.direction(entry.hyper(), ())
