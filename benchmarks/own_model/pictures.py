@@ -3,15 +3,13 @@
 import functools
 from collections.abc import Sequence
 
-from benchmarks.own_model import show
+from benchmarks.own_model import names, show
 from research.lazy import lazily
 from research.report import figures
 from research.study.declaration import Figure, Profiles, Row
 
 with lazily():
     import numpy as np
-
-    from benchmarks.own_model import rows as of_rows
 
 PANELS = (
     ("log10_gradient", "log10 ‖gradient‖ (last state: 0)"),
@@ -126,4 +124,4 @@ def _deepest(rows: Sequence[Row], profiles: Profiles) -> Row | None:
 
 
 def _names(named) -> list[str]:
-    return of_rows.unpacked(named["state_names"]) if "state_names" in named else []
+    return names.unpacked(named["state_names"]) if "state_names" in named else []

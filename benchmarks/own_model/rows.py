@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.own_model import names
 from research.signal import profiles
 from research.signal.measured import Measured
 from research.signal.states import StatesMeasured
@@ -45,8 +46,8 @@ def row(seeds: Sequence[StatesMeasured], batched: np.ndarray) -> Measured:
         ),
     }
     arrays = {name: np.asarray(array, np.float32) for name, array in kept.items()}
-    arrays["state_names"] = packed(first.names)
-    arrays["parameter_names"] = packed(tuple(first.log10_parameter_gradient))
+    arrays["state_names"] = names.packed(first.names)
+    arrays["parameter_names"] = names.packed(tuple(first.log10_parameter_gradient))
     bad = ~np.all(np.isfinite(gradient), axis=1)
     bad |= ~np.all(np.isfinite(length[:, batched]) | np.isneginf(length[:, batched]), 1)
     if np.any(bad):
@@ -85,17 +86,17 @@ def _lost(
 
 
 def _ended(
-    gradient: np.ndarray, lost: Any, names: Sequence[str], bad: np.ndarray
+    gradient: np.ndarray, lost: Any, states: Sequence[str], bad: np.ndarray
 ) -> tuple[str, str]:
     seeds = f"in {np.sum(bad)} of {bad.size} seeds"
     if lost and lost[1] in ("overflow", "zero"):
         how = "not finite" if lost[1] == "overflow" else "exactly zero"
         status = "overflow" if lost[1] == "overflow" else "lost"
-        return status, f"the state is {how} from {names[lost[0]]} on, {seeds}"
+        return status, f"the state is {how} from {states[lost[0]]} on, {seeds}"
     if np.any(np.isnan(gradient) | np.isposinf(gradient)):
         return "overflow", f"the gradient is not finite, {seeds}"
     zero = np.any(np.isneginf(gradient), axis=0)
-    last = names[int(np.flatnonzero(zero)[-1])]
+    last = states[int(np.flatnonzero(zero)[-1])]
     return (
         "lost",
         f"the gradient is exactly zero at {np.sum(zero)} of {zero.size} states, the last "
@@ -103,7 +104,7 @@ def _ended(
     )
 
 
-def _decades(gradient: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def _decades(gradient: np.ndarray, states: Sequence[str]) -> dict[str, Any]:
     """Ratio, slope and verdict, and the states that decide them."""
     layers = gradient.shape[1] - 1
     ratios = profiles.over_seeds(profiles.ratio(gradient), layers)
@@ -119,9 +120,9 @@ def _decades(gradient: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
         "log10_slope": slopes.mean,
         "log10_slope_se": slopes.error,
         "verdict": profiles.verdict(ratios.mean),
-        "worst_state": names[worst],
+        "worst_state": states[worst],
         "log10_worst": profiles.resolved(beside_last[worst], max(layers, 1)),
-        "first_bad_state": names[beyond[-1]] if beyond.size else None,
+        "first_bad_state": states[beyond[-1]] if beyond.size else None,
     }
 
 
@@ -138,17 +139,3 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
         name: None if isinstance(value, float) and np.isnan(value) else value
         for name, value in values.items()
     }
-
-
-def packed(names: Sequence[str]) -> np.ndarray:
-    """Names as an array of bytes, which is what profiles are kept as."""
-    return np.frombuffer("\n".join(names).encode(), np.uint8)
-
-
-def unpacked(array: np.ndarray) -> list[str]:
-    """The names in such an array.
-
-    >>> unpacked(packed(["input", "block_0"]))
-    ['input', 'block_0']
-    """
-    return array.tobytes().decode(errors="replace").split("\n")

@@ -244,9 +244,9 @@ def right(words: list[str], flag: str, text: str) -> bool:
     if axis is not None:
         return within(axis, text)
     match command, flag:
-        case ("run" | "probe"), "--shard":
+        case (("run" | "probe"), "--shard"):
             return text == "1/2"
-        case ("run" | "probe" | "reproduce"), "--memory":
+        case (("run" | "probe" | "reproduce"), "--memory"):
             return _number(Axis("", (), kind="number", low=0.001, high=1e6), text)
         case "train", "--report-every":
             return _number(Axis("", (), kind="integer", low=1, high=2000), text)
