@@ -4,9 +4,10 @@ What is wrong with it is one line with the flag, or with the user's own file and
 """
 
 import contextlib
+import functools
 import inspect
+import json
 import math
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,11 +17,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.own_model import shapes
+from benchmarks.own_model import typed
 from research.catalogues import modules
 from research.catalogues.catalogue import Mistake
+from research.models import batch as batches
+from research.models import nnx
 from research.models.functional import Functional, functional
-from research.signal import segments
+from research.models.taken import line_of
+from research.signal import segments, states
+from research.signal.states import StatesMeasured
 from research.study.declaration import Cell
 from research.study.errors import Refusal
 
@@ -28,8 +33,8 @@ RANDOM = ("key", "seed", "rngs")  # names of the argument that parameters are dr
 OURS = Path(__file__).resolve().parents[2]
 
 
-class OutOfMemory(Exception):
-    """A device has no memory left."""
+class OutOfMemory(MemoryError):
+    """A host or a device has no memory left."""
 
 
 class Maker(NamedTuple):
@@ -47,16 +52,26 @@ class Maker(NamedTuple):
 
 def maker(target: Any) -> Maker:
     """A function, or a class with a `depth`, is called with it; a model is as it is."""
-    makes = inspect.isclass(target) or inspect.isroutine(target)
-    makes = makes or hasattr(target, "func")  # functools.partial
-    if not makes:
+    core, bound = target, 0
+    given: set[str] = set()
+    while isinstance(core, functools.partial):
+        bound, given = bound + len(core.args), given | {*core.keywords}
+        core = core.func
+    if not (inspect.isclass(core) or inspect.isroutine(core)):
         return Maker(target, False, "", "")
-    names = list(inspect.signature(target).parameters)
+    names = [name for name in _arguments(core)[bound:] if name not in given]
     random = next((name for name in RANDOM if name in names), "")
     others = [name for name in names if name not in RANDOM]
-    if not inspect.isroutine(target):  # of a class's fields one may be it
+    if inspect.isclass(core):  # of whose fields one may be it
         others = [name for name in others if name == "depth"]
     return Maker(target, True, others[0] if others else "", random)
+
+
+def _arguments(core: Callable) -> list[str]:
+    """Names of a function's arguments, or of a class's as its own code has them."""
+    own = inspect.isclass(core) and inspect.isfunction(core.__init__)
+    names = list(inspect.signature(core.__init__ if own else core).parameters)
+    return names[1:] if own else names
 
 
 def made(maker: Maker, depth: Any, seed: int) -> tuple[Any, Any]:
@@ -73,15 +88,13 @@ def made(maker: Maker, depth: Any, seed: int) -> tuple[Any, Any]:
 def _random(name: str, seed: int) -> Any:
     if name == "seed":
         return seed
-    if name == "key":
-        return jax.random.key(seed)
-    return sys.modules["flax.nnx"].Rngs(seed)  # whose module has been imported
+    return nnx.rngs(seed) if name == "rngs" else jax.random.key(seed)
 
 
 def inputs(cell: Cell) -> Any:
     """The inputs [as --input says]: standard normal numbers, or tokens; the same always."""
     drawn = []
-    for number, shape in enumerate(shapes.of(str(cell["input"]))):
+    for number, shape in enumerate(typed.shapes(str(cell["input"]))):
         key = jax.random.fold_in(jax.random.key(0), number)
         if cell["tokens"] is None:
             drawn.append(jax.random.normal(key, shape))
@@ -90,22 +103,23 @@ def inputs(cell: Cell) -> Any:
     return drawn[0] if len(drawn) == 1 else tuple(drawn)
 
 
-def net(cell: Cell, seed: int) -> Functional:
-    """The cell's net of a seed. Raises Refusal for what its author can mend.
+def net(cell: Cell, seed: int, x: Any = None) -> Functional:
+    """The cell's net of a seed; x: its inputs, where they are there already.
 
-    Of a dtype, all floats among the parameters and inputs are cast to it.
+    Raises Refusal for what its author can mend. Of a dtype, all floats among the
+    parameters and inputs are cast to it.
     """
     how = maker(modules.named(str(cell["model"])))
     with blamed(name_of(cell)):
         model, params = made(how, cell["depth"], seed)
     loss = modules.named(str(cell["loss"])) if cell["loss"] else None
-    if loss is not None and not callable(loss):
-        raise Refusal(f"--loss {cell['loss']}: is no function")
-    x = inputs(cell)
-    # A loss of two arguments compares outputs with the inputs, as language models do.
-    with blamed(f"{name_of(cell)}, on inputs {cell['input']}"):
-        batch = (x, x) if loss is not None and _takes_two(loss) else x
-        whole = functional(model, batch, loss, params=params, seed=seed)
+    x = inputs(cell) if x is None else x
+    keywords = json.loads(str(cell["kwargs"])) if cell["kwargs"] else None
+    ended = f", --loss {cell['loss']}" if loss is not None else ""
+    with blamed(f"{name_of(cell)}, on inputs {cell['input']}{ended}"):
+        # A loss of two arguments compares outputs with the inputs, as language models do.
+        batch = (x, x) if callable(loss) and batches.arguments(loss) == 2 else x
+        whole = functional(model, batch, loss, params, seed, keywords)
     return whole if cell["dtype"] is None else cast(whole, str(cell["dtype"]))
 
 
@@ -121,18 +135,18 @@ def _is_linen(model: Any) -> bool:
     return hasattr(model, "init") and hasattr(model, "apply")
 
 
-def _takes_two(loss: Callable) -> bool:
-    return len(inspect.signature(loss).parameters) > 1
-
-
 def cast(net: Functional, dtype: str) -> Functional:
-    """The net with its parameters and inputs, those that are floats, of another dtype."""
+    """The net with its parameters and inputs, those that are floats, of another dtype.
+
+    Statistics, as of batch norm, stay as they are, and so does what the net computes in
+    a dtype that it names itself.
+    """
 
     def of(leaf: Any) -> Any:
-        floats = jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating)
-        return jnp.asarray(leaf, dtype) if floats else leaf
+        return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
-    return net._replace(params=jax.tree.map(of, net.params), x=jax.tree.map(of, net.x))
+    params = {n: a if n in net.rest else of(a) for n, a in net.params.items()}
+    return net._replace(params=params, x=jax.tree.map(of, net.x))
 
 
 def name_of(cell: Cell) -> str:
@@ -142,47 +156,23 @@ def name_of(cell: Cell) -> str:
 
 
 def check(cell: Cell, whole: bool) -> None:
-    """Raises Refusal where the cell's net cannot be probed; nothing is computed of it.
+    """Raises Refusal where the cell's net cannot be probed.
 
     whole: cut it into segments, too.
     """
-    # Parameters of Linen are drawn in the trace, as in any program of its users'.
     how = maker(modules.named(str(cell["model"])))
-    if cell["loss"]:
+    if cell["loss"]:  # imported here, and not within a trace
         modules.named(str(cell["loss"]))
     with blamed(name_of(cell)):
         model, _ = made(how, cell["depth"], 0)
-    lazy = _is_linen(model) and not whole
-
-    def value(given: Functional) -> Any:
-        with blamed(f"{name_of(cell)}, on inputs {cell['input']}"):
-            outputs = given.f(given.params, given.x)
-        with blamed(f"--loss {cell['loss'] or 'of fixed random numbers'}"):
-            return given.loss(outputs)
-
-    if lazy:
-        shape = jax.eval_shape(lambda: value(net(cell, 0)))
-    else:
-        given = net(cell, 0)
-        trial = lambda params, x: value(given._replace(params=params, x=x))
-        shape = jax.eval_shape(trial, given.params, given.x)
-    _check_loss(cell, shape)
+    if _is_linen(model) and not whole:  # whose parameters any program may draw
+        x = inputs(cell)
+        jax.eval_shape(lambda: net(cell, 0, x).params)
+        return
+    given = net(cell, 0)
     if whole:
         with blamed(name_of(cell)):
             network(given)
-
-
-def _check_loss(cell: Cell, value: Any) -> None:
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if shape != () or dtype is None or not jnp.issubdtype(dtype, jnp.floating):
-        what = (
-            f"{dtype}[{', '.join(map(str, shape))}]"
-            if dtype is not None
-            else "no array"
-        )
-        raise Refusal(
-            f"--loss {cell['loss'] or 'default'}: gives {what}; it must be one real number"
-        )
 
 
 @contextlib.contextmanager
@@ -193,24 +183,22 @@ def blamed(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (Refusal, MemoryError, OutOfMemory):
+    except (Refusal, MemoryError):
         raise
-    except Mistake as error:
-        raise Refusal(f"{what}: {error}") from error
     except Exception as error:
-        if "RESOURCE_EXHAUSTED" in str(error):  # what the runner looks for
+        if any(word in str(error) for word in ("RESOURCE_EXHAUSTED", "MemoryError")):
             raise OutOfMemory(str(error)) from error
         raise Refusal(f"{what}: {_why(error)}{_where(error)}") from error
 
 
 def _why(error: Exception) -> str:
-    line = next((line for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {line.strip()}".removesuffix(": ")
+    return str(error) if isinstance(error, Mistake) else line_of(error)
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """The last line of code that is neither ours nor a package's."""
-    frames = traceback.extract_tb(error.__traceback__)
+    cause = error.__context__ if isinstance(error, Mistake) else error
+    frames = traceback.extract_tb(cause.__traceback__ if cause else None)
     theirs = [
         frame
         for frame in frames
@@ -220,6 +208,17 @@ def _where(error: Exception) -> str:
         and Path(frame.filename).is_file()
     ]
     return f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
+
+
+def measured(net: Functional, network: segments.Network) -> StatesMeasured:
+    """What is measured of the net; of its statistics and keys nothing."""
+    found = states.measured(network, net.params, net.x)
+    others = {*net.rest} - {*found.names}
+    return found._replace(
+        log10_parameter_gradient=net.parameters(found.log10_parameter_gradient),
+        without_gradient=net.parameters(found.without_gradient),
+        zeros=tuple(name for name in found.zeros if name not in others),
+    )
 
 
 def network(net: Functional) -> segments.Network:

@@ -9,7 +9,7 @@ from research.study.declaration import Headline, Row
 from research.study.headlines import counted
 from research.study.tables import Mark, Table, number, with_error
 
-NET = ("model", "input", "tokens", "loss", "dtype", "seeds")
+NET = ("model", "input", "tokens", "loss", "kwargs", "dtype", "seeds")
 MOST = 3  # nets in the answer; more are in the table
 ENDS = {
     "overflow": "its signal overflows",

@@ -9,7 +9,8 @@ import contextlib
 import itertools
 from collections.abc import Sequence, Set
 
-from benchmarks.own_model import pictures, shapes, show
+from benchmarks.own_model import pictures, show
+from benchmarks.own_model import typed as typed_of
 from research.catalogues import modules
 from research.catalogues.catalogue import choices
 from research.engine import console, runner
@@ -21,7 +22,6 @@ from research.study.plan import grouped
 
 with lazily():
     from benchmarks.own_model import nets, rows
-    from research.signal import states
 
 DTYPES = choices(
     "dtype",
@@ -61,6 +61,12 @@ AXES = {
         kind="text",
         single=True,
     ),
+    "kwargs": Axis(
+        "further arguments of the net's call, in JSON",
+        (None,),
+        kind="text",
+        single=True,
+    ),
     "dtype": Axis(
         "of parameters and inputs, which are cast; without it, as the net has them",
         (None,),
@@ -88,10 +94,13 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
                 raise Refusal(
                     f"{flag_of(name)} {value}: must be module:name, such as my.module:make"
                 )
-    text = shapes.written(shapes.of(str(cells[0]["input"])))
+    plain: Cell = {
+        "input": typed_of.inputs(str(cells[0]["input"])),
+        "kwargs": typed_of.keywords(cells[0]["kwargs"]),
+    }
     runner.pin()  # jax is begun before the user's modules import it
     fitting: dict[tuple, Cell] = {}
-    for cell in ({**cell, "input": text} for cell in cells):
+    for cell in ({**cell, **plain} for cell in cells):
         for depth in _depths(cell, typed):
             each = {**cell, "depth": depth}
             fitting.setdefault(tuple(each.values()), each)
@@ -119,7 +128,7 @@ def _tried(cells: Sequence[Cell], typed: Set[str]) -> list[Cell]:
     """The cells of a net, after it has been made of each depth; of one seed alone where
     nothing is drawn. What does not fit in memory is for its row to say."""
     shallowest = min(cells, key=lambda cell: cell["depth"] or 0)
-    with contextlib.suppress(MemoryError, nets.OutOfMemory):
+    with contextlib.suppress(MemoryError):
         for cell in cells:
             nets.check(cell, whole=cell is shallowest)
         if "seeds" not in typed and not nets.draws(shallowest):
@@ -142,7 +151,7 @@ def _measured(cell: Cell, memory: int) -> Measured:
         if need > memory:
             sizes = console.size(need), console.size(memory)
             return Measured("oom", f"needs {sizes[0]}, and {sizes[1]} may be used", {})
-        seeds.append(states.measured(network, net.params, net.x))
+        seeds.append(nets.measured(net, network))
     return rows.row(seeds, nets.batched(network, net.x))
 
 

@@ -47,7 +47,8 @@ def probed(capsys, out, model, *flags):
 
 
 def cell(model, depth=2, **changed):
-    standard = {"input": INPUT, "tokens": None, "loss": None, "dtype": None, "seeds": 1}
+    standard = {"input": INPUT, "seeds": 1}
+    standard |= dict.fromkeys(("tokens", "loss", "kwargs", "dtype"))
     return {"model": f"{HERE}:{model}", "depth": depth, **standard, **changed}
 
 
@@ -173,11 +174,11 @@ def test_several_inputs_are_a_tuple_and_not_the_same():
 
 def test_a_dtype_is_that_of_parameters_and_inputs_and_of_no_whole_number():
     net = nets.net(cell("Linen", dtype="bfloat16"), 0)
-    assert {leaf.dtype for leaf in jax.tree.leaves((net.params, net.x))} == {"bfloat16"}
+    assert {str(a.dtype) for a in jax.tree.leaves((net.params, net.x))} == {"bfloat16"}
     net = nets.net(cell("language", input="2,5", tokens=20, dtype="bfloat16"), 0)
     assert net.x.dtype == jnp.int32
     (wide,), (narrow,) = (
-        measure([cell("chain", 3, dtype=dtype)], {}, 2**30)
+        measure([cell("chain", 3, dtype=dtype, loss=f"{HERE}:last_sum")], {}, 2**30)
         for dtype in (None, "bfloat16")
     )
     assert narrow.status == wide.status == "ok"
@@ -208,19 +209,29 @@ WRONG = [
     ("no:such", (), "no: no such module"),
     (f"{HERE}:chian", (), "did you mean chain"),
     (f"{HERE}", (), "must be module:name"),
-    (f"{HERE}:number", (), "a int is no model"),
+    (f"{HERE}:number", (), "a int is none"),
     (f"{HERE}:odd", ("--depth", "3,4"), "the depth must be odd (/"),
     (f"{HERE}:Linen", ("--depth", "0"), "--depth 0"),
     (f"{HERE}:lone", ("--depth", "4"), "takes no depth"),
     (f"{HERE}:chain", ("--input", "4,x"), "--input '4,x'"),
     (f"{HERE}:chain", ("--input", "4,,6"), "--input '4,,6'"),
     (f"{HERE}:chain", ("--input", "4,0"), "--input '4,0'"),
-    (f"{HERE}:chain", ("--input", "4,5"), "on inputs 4,5: TypeError"),
-    (f"{HERE}:chain", ("--loss", f"{HERE}:per_example"), "must be one real number"),
-    (f"{HERE}:chain", ("--loss", f"{HERE}:wrong_loss"), "wrong_loss: TypeError"),
+    (
+        f"{HERE}:chain",
+        ("--input", "4,5"),
+        "on inputs 4,5: model: f(float32[4, 5]): TypeError",
+    ),
+    (f"{HERE}:chain", ("--loss", f"{HERE}:per_example"), "not one number"),
+    (
+        f"{HERE}:chain",
+        ("--loss", f"{HERE}:wrong_loss"),
+        "loss: of the outputs float32[4, 6]: TypeError",
+    ),
     (f"{HERE}:chain", ("--loss", f"{HERE}:number"), "--loss"),
     (f"{HERE}:chain", ("--loss", "here"), "--loss here: must be module:name"),
     (f"{HERE}:chain", ("--dtype", "float7"), "did you mean"),
+    (f"{HERE}:chain", ("--kwargs", "train"), "--kwargs train: must be"),
+    (f"{HERE}:chain", ("--kwargs", '{"train": true}'), "argument 'train'"),
     (f"{HERE}:complex_net", (), "complex"),
     (f"{HERE}:language", ("--input", "2,5"), "integer"),
 ]
