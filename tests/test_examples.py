@@ -22,7 +22,9 @@ def as_users_have_it(monkeypatch):
 
 
 def script(name):
-    spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(
+        f"example_{name}", FOLDER / f"{name}.py"
+    )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -69,7 +71,9 @@ def test_probes_change_nothing_of_a_training(tmp_path, capsys):
     assert history.steps == (0, 20, 40, 60) and without.steps == ()
     assert history.log10_gradient.shape == (4, len(history.names))
     assert len(set(history.log10_gradient[:, 0])) == 4  # of other parameters each time
-    for ours, theirs in zip(jax.tree.leaves(probed), jax.tree.leaves(plain), strict=True):
+    for ours, theirs in zip(
+        jax.tree.leaves(probed), jax.tree.leaves(plain), strict=True
+    ):
         assert np.asarray(ours).tobytes() == np.asarray(theirs).tobytes()
     assert lines[0].startswith("60 steps: ") and "at step 60" in lines[0]
 

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from benchmarks.own_model import typed
 from research.catalogues import modules
@@ -224,19 +223,6 @@ def measured(net: Functional, network: segments.Network) -> StatesMeasured:
 def network(net: Functional) -> segments.Network:
     """The net in segments."""
     return segments.network(net.f, net.params, net.x, net.loss)
-
-
-def batched(network: segments.Network, x: Any) -> np.ndarray:
-    """[states] whose values all have the batch's axis in front, as the inputs have."""
-    batch = next((a.shape[0] for a in jax.tree.leaves(x) if np.ndim(a)), None)
-    avals = network.listing.avals
-    return np.array(
-        [
-            all(avals[v].shape[:1] == (batch,) for v in state.values)
-            for state in network.states()
-        ],
-        bool,
-    )
 
 
 def memory(network: segments.Network) -> int:

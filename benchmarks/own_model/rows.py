@@ -12,8 +12,8 @@ from research.signal.states import StatesMeasured
 from research.study.headlines import listed
 
 
-def row(seeds: Sequence[StatesMeasured], batched: np.ndarray) -> Measured:
-    """The row of a cell, of its seeds. batched: [states] which have the batch's axis."""
+def row(seeds: Sequence[StatesMeasured]) -> Measured:
+    """The row of a cell, of its seeds."""
     first = seeds[0]
     gradient = _of_all(seeds, "log10_gradient")
     if not gradient.shape[1]:
@@ -21,7 +21,7 @@ def row(seeds: Sequence[StatesMeasured], batched: np.ndarray) -> Measured:
         return Measured("no_states", why, {"states": 0})
     length, apart = _of_all(seeds, "log10_length"), _of_all(seeds, "decorrelation")
     saturated = _of_all(seeds, "saturated")
-    lost = _lost(length[:, batched], apart[:, batched], np.flatnonzero(batched))
+    lost = min(filter(None, map(profiles.lost_at, length, apart)), default=None)
     values: dict[str, Any] = {
         "states": gradient.shape[1],
         "signal_lost_at": lost[0] if lost else None,
@@ -41,6 +41,7 @@ def row(seeds: Sequence[StatesMeasured], batched: np.ndarray) -> Measured:
         "log10_length": _mean(length),
         "decorrelation": _mean(apart),
         "saturated": _mean(saturated),
+        "dead": _mean(_of_all(seeds, "dead")),
         "log10_parameter_gradient": np.array(
             [list(s.log10_parameter_gradient.values()) for s in seeds]
         ),
@@ -49,7 +50,6 @@ def row(seeds: Sequence[StatesMeasured], batched: np.ndarray) -> Measured:
     arrays["state_names"] = names.packed(first.names)
     arrays["parameter_names"] = names.packed(tuple(first.log10_parameter_gradient))
     bad = ~np.all(np.isfinite(gradient), axis=1)
-    bad |= ~np.all(np.isfinite(length[:, batched]) | np.isneginf(length[:, batched]), 1)
     if np.any(bad):
         status, reason = _ended(gradient, lost, first.names, bad)
         return Measured(status, reason, _plain({**values, "verdict": status}), arrays)
@@ -59,9 +59,8 @@ def row(seeds: Sequence[StatesMeasured], batched: np.ndarray) -> Measured:
 
 
 def _of_all(seeds: Sequence[StatesMeasured], name: str) -> np.ndarray:
-    """[seeds, states]; nan of what this version does not measure."""
-    nothing = np.full(len(seeds[0].names), np.nan)
-    return np.stack([np.asarray(getattr(s, name, nothing), np.float64) for s in seeds])
+    """[seeds, states]"""
+    return np.stack([np.asarray(getattr(s, name), np.float64) for s in seeds])
 
 
 def _mean(array: np.ndarray) -> np.ndarray:
@@ -72,17 +71,6 @@ def _last(values: np.ndarray) -> profiles.SeedMean:
     """Over seeds, at the last state at which all seeds have a number."""
     there = np.flatnonzero(np.all(np.isfinite(values), axis=0))
     return profiles.over_seeds(values[:, there[-1]] if there.size else values[:0, 0])
-
-
-def _lost(
-    length: np.ndarray, apart: np.ndarray, places: np.ndarray
-) -> tuple[int, str] | None:
-    """The first state at which inputs are lost in some seed, and how."""
-    losses = [
-        profiles.lost_at(q, c) for q, c in zip(length, apart, strict=True) if q.size
-    ]
-    first = min((loss for loss in losses if loss), default=None)
-    return first and (int(places[first[0]]), first[1])
 
 
 def _ended(

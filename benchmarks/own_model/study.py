@@ -152,7 +152,7 @@ def _measured(cell: Cell, memory: int) -> Measured:
             sizes = console.size(need), console.size(memory)
             return Measured("oom", f"needs {sizes[0]}, and {sizes[1]} may be used", {})
         seeds.append(nets.measured(net, network))
-    return rows.row(seeds, nets.batched(network, net.x))
+    return rows.row(seeds)
 
 
 STUDY = Study(

@@ -209,7 +209,7 @@ WRONG = [
     ("no:such", (), "no: no such module"),
     (f"{HERE}:chian", (), "did you mean chain"),
     (f"{HERE}", (), "must be module:name"),
-    (f"{HERE}:number", (), "a int is none"),
+    (f"{HERE}:number", (), "model: 4 is none: give a Flax"),
     (f"{HERE}:odd", ("--depth", "3,4"), "the depth must be odd (/"),
     (f"{HERE}:Linen", ("--depth", "0"), "--depth 0"),
     (f"{HERE}:lone", ("--depth", "4"), "takes no depth"),
