@@ -7,7 +7,6 @@ import contextlib
 import functools
 import inspect
 import json
-import math
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -223,16 +222,3 @@ def measured(net: Functional, network: segments.Network) -> StatesMeasured:
 def network(net: Functional) -> segments.Network:
     """The net in segments."""
     return segments.network(net.f, net.params, net.x, net.loss)
-
-
-def memory(network: segments.Network) -> int:
-    """Bytes that probing takes: all that is handed on, and as much of gradients."""
-    listing = network.listing
-    values = {*listing.parameters, *listing.inputs}
-    for segment in (*network.asides, *network.segments):
-        values.update(segment.writes)
-    return 2 * sum(_bytes(listing.avals[value]) for value in values)
-
-
-def _bytes(aval: Any) -> int:
-    return math.prod(aval.shape) * getattr(aval.dtype, "itemsize", 16)

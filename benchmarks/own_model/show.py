@@ -112,10 +112,10 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         for row in group:
             body.append((name, *_line(row)) if len(told) > 1 else _line(row))
     first = ("net",) if len(told) > 1 else ()
-    headers = (*first, "depth", "decades", "per state", "states", "worst state")
+    headers = (*first, "depth", "decades", "per state", "states", "worst at")
     of_one = f" in {told[0][0]}" * (len(told) == 1)
     title = f"Decades that the gradient gains from the last state to the first{of_one}"
-    shown = [Table(title, (*headers, "signal lost in"), tuple(body))]
+    shown = [Table(title, (*headers, "lost at"), tuple(body))]
     missing = [row for row in rows if row.get("no_gradient_in")]
     if missing:
         shown.append(_without(missing))

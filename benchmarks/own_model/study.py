@@ -147,7 +147,7 @@ def _measured(cell: Cell, memory: int) -> Measured:
         net = nets.net(cell, seed)
         with nets.blamed(nets.name_of(cell)):
             network = nets.network(net)
-        need = nets.memory(network)
+        need = network.memory()
         if need > memory:
             sizes = console.size(need), console.size(memory)
             return Measured("oom", f"needs {sizes[0]}, and {sizes[1]} may be used", {})

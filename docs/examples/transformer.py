@@ -16,8 +16,7 @@ from optax.losses import softmax_cross_entropy_with_integer_labels as cross_entr
 
 import depthbench as db
 
-WIDTH, WORDS, TIME = 64, 100, 16
-XIONG = {"post": 0.0, "pre": -0.5}
+WIDTH, WORDS, XIONG = 64, 100, {"post": 0.0, "pre": -0.5}
 
 
 class Layer(nnx.Module):
@@ -54,7 +53,7 @@ def main(small=False, picture="transformer.png"):
     """By placement: the exponent of L, and the report of the deepest net."""
     depths, seeds = ((2, 4), 1) if small else ((4, 8, 16, 32), 3)
     loss = lambda logits, targets: cross_entropy(logits, targets).mean()
-    text = np.random.default_rng(0).integers(0, WORDS, (8, TIME + 1))
+    text = np.random.default_rng(0).integers(0, WORDS, (8, 17))
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
     results = {}
     for kind, theory in XIONG.items():
@@ -64,13 +63,14 @@ def main(small=False, picture="transformer.png"):
             report = db.probe(net, (text[:, :-1], text[:, 1:]), loss)
             last[i, seed] = report.parameters[f"layers/{depths[i] - 1}/narrow/kernel"]
         slope = np.polyfit(np.log10(depths), last.mean(1), 1)[0]
-        print(f"{kind}-LN: L^{slope:+.2f} (theirs: L^{theory:+.1f}). {report.answer}")
-        right.plot(depths, last.mean(1), "o-", label=f"{kind}-LN: L^{slope:+.2f}")
-        gradient = [row["log10_gradient"] for row in report.rows]
-        left.plot(np.array(gradient) - gradient[-1], label=f"{kind}-LN")
+        label = f"{kind}-LN: L^{slope:+.2f}"
+        print(f"{label} (theirs: L^{theory:+.1f}). {report.answer}")
+        right.plot(np.log2(depths), last.mean(1), "o-", label=label)
+        gradient = np.array([row["log10_gradient"] for row in report.rows])
+        left.plot(np.linspace(0, 1, len(gradient)), gradient - gradient[-1])
         results[kind] = slope, report
-    left.set(title=f"log10 gradient by state, {depths[-1]} layers", xlabel="state")
-    right.set(title="log10 gradient of the last matrix", xlabel="layers", xscale="log")
+    left.set(title=f"log10 gradient by state, L = {depths[-1]}", xlabel="embed to head")
+    right.set(title="log10 gradient of the last matrix", xlabel="log2 of layers L")
     right.legend(frameon=False)
     figure.savefig(picture, dpi=120)
     return results

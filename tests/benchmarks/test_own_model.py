@@ -198,13 +198,6 @@ def test_what_has_no_number_is_a_row_that_says_so():
         assert "nan" not in json.dumps(row.values, default=str)
 
 
-def test_memory_counts_what_is_handed_on():
-    net = nets.net(cell("chain", 3), 0)
-    numbers = 3 * 36 + 4 * (4 * 6) + 1  # weights, input and states, the loss
-    assert nets.memory(nets.network(net)) >= 2 * 4 * numbers
-    assert nets.memory(nets.network(net)) < 3 * 2 * 4 * numbers
-
-
 WRONG = [
     ("no:such", (), "no: no such module"),
     (f"{HERE}:chian", (), "did you mean chain"),
