@@ -72,15 +72,12 @@ def _arguments(core: Callable) -> list[str]:
     return names[1:] if own else names
 
 
-def made(maker: Maker, depth: Any, seed: int) -> tuple[Any, Any]:
-    """(the model, its parameters; None where `functional` draws or takes them)."""
+def made(maker: Maker, depth: Any, seed: int) -> Any:
+    """The model, or a pair of it and its parameters."""
     given: dict[str, Any] = {maker.depth: depth} if maker.depth else {}
     if maker.random:
         given[maker.random] = _random(maker.random, seed)
-    model = maker.target(**given) if maker.calls else maker.target
-    if isinstance(model, tuple) and len(model) == 2 and callable(model[0]):
-        return model
-    return model, None
+    return maker.target(**given) if maker.calls else maker.target
 
 
 def _random(name: str, seed: int) -> Any:
@@ -109,7 +106,7 @@ def net(cell: Cell, seed: int, x: Any = None) -> Functional:
     """
     how = maker(modules.named(str(cell["model"])))
     with blamed(name_of(cell)):
-        model, params = made(how, cell["depth"], seed)
+        model = made(how, cell["depth"], seed)
     loss = modules.named(str(cell["loss"])) if cell["loss"] else None
     x = inputs(cell) if x is None else x
     keywords = json.loads(str(cell["kwargs"])) if cell["kwargs"] else None
@@ -117,7 +114,7 @@ def net(cell: Cell, seed: int, x: Any = None) -> Functional:
     with blamed(f"{name_of(cell)}, on inputs {cell['input']}{ended}"):
         # A loss of two arguments compares outputs with the inputs, as language models do.
         batch = (x, x) if callable(loss) and batches.arguments(loss) == 2 else x
-        whole = functional(model, batch, loss, params, seed, keywords)
+        whole = functional(model, batch, loss, seed=seed, kwargs=keywords)
     return whole if cell["dtype"] is None else cast(whole, str(cell["dtype"]))
 
 
@@ -125,7 +122,7 @@ def draws(cell: Cell) -> bool:
     """Whether the net's parameters are drawn: else all seeds have the same."""
     how = maker(modules.named(str(cell["model"])))
     with blamed(name_of(cell)):
-        model, _ = made(how, cell["depth"], 0)
+        model = made(how, cell["depth"], 0)
     return bool(how.random) or _is_linen(model)
 
 
@@ -162,7 +159,7 @@ def check(cell: Cell, whole: bool) -> None:
     if cell["loss"]:  # imported here, and not within a trace
         modules.named(str(cell["loss"]))
     with blamed(name_of(cell)):
-        model, _ = made(how, cell["depth"], 0)
+        model = made(how, cell["depth"], 0)
     if _is_linen(model) and not whole:  # whose parameters any program may draw
         x = inputs(cell)
         jax.eval_shape(lambda: net(cell, 0, x).params)

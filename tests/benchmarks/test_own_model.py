@@ -198,6 +198,35 @@ def test_what_has_no_number_is_a_row_that_says_so():
         assert "nan" not in json.dumps(row.values, default=str)
 
 
+@pytest.mark.parametrize(
+    ("library", "name"), [("equinox", "Net"), ("equinox", "pair"), ("haiku", "make")]
+)
+def test_nets_of_other_libraries_have_a_gradient_at_each_layer(library, name):
+    pytest.importorskip(library)
+    model = f"tests.benchmarks.nets_in_{library}:{name}"
+    asked = {**cell("chain", 3), "model": model, "seeds": 2}
+    nets.check(asked, whole=True)
+    (result,) = measure([asked], {}, 2**30)
+    assert result.status == "ok" and result.values["states"] >= 4
+    assert result.values["log10_ratio_se"] > 0
+    assert result.values["without_gradient"] == 0
+
+
+@jax.numpy_dtype_promotion("standard")  # as flax's batch norm wants it
+def test_statistics_are_neither_cast_nor_parameters():
+    asked = cell("statistics", None, kwargs='{"train": true}', dtype="bfloat16")
+    net = nets.net(asked, 0)
+    dtypes = {name: str(array.dtype) for name, array in net.params.items()}
+    assert any("mean" in name for name in net.rest)
+    assert all(dtypes[name] != "bfloat16" for name in net.rest)
+    assert all(dtypes[name] == "bfloat16" for name in {*dtypes} - net.rest)
+    found = nets.measured(net, nets.network(net))
+    named = {*found.log10_parameter_gradient, *found.without_gradient, *found.zeros}
+    assert named and not named & net.rest
+    (result,) = measure([asked], {}, 2**30)
+    assert result.values["without_gradient"] == 0
+
+
 WRONG = [
     ("no:such", (), "no: no such module"),
     (f"{HERE}:chian", (), "did you mean chain"),
@@ -212,7 +241,7 @@ WRONG = [
     (
         f"{HERE}:chain",
         ("--input", "4,5"),
-        "on inputs 4,5: model: f(float32[4, 5]): TypeError",
+        "(float32[4, 5]): TypeError",
     ),
     (f"{HERE}:chain", ("--loss", f"{HERE}:per_example"), "not one number"),
     (
