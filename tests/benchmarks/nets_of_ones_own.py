@@ -122,3 +122,7 @@ class Statistics(nn.Module):
 
 
 statistics = Statistics()
+
+
+def deaf(depth, key):
+    return lambda p, x: p * 2, jax.random.normal(key, (4, WIDTH))

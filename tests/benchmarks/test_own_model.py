@@ -254,6 +254,7 @@ WRONG = [
     (f"{HERE}:chain", ("--dtype", "float7"), "did you mean"),
     (f"{HERE}:chain", ("--kwargs", "train"), "--kwargs train: must be"),
     (f"{HERE}:chain", ("--kwargs", '{"train": true}'), "argument 'train'"),
+    (f"{HERE}:deaf", (), "does not depend on the input"),
     (f"{HERE}:complex_net", (), "complex"),
     (f"{HERE}:language", ("--input", "2,5"), "integer"),
 ]
