@@ -136,7 +136,7 @@ def _worst(rows: Sequence[Row]) -> Table:
         (
             _cell(r),
             number(r["depth"]),
-            _entry(r),
+            entry(r),
             f"{r['log10_slope']:+.4g}" if r["status"] == "ok" else "-",
             number(r.get("log10_slope_se"), 2),
             number(r.get("log10_slope_theory"), 4),
@@ -181,14 +181,14 @@ def _decades(keys: tuple, rows: list[Row]) -> Table:
     cells = {(row["activation"], row["initializer"]): row for row in rows}
     body = []
     for activation in dict.fromkeys(row["activation"] for row in rows):
-        entries = [_entry(cells.get((activation, name))) for name in initializers]
+        entries = [entry(cells.get((activation, name))) for name in initializers]
         body.append((activation, *entries))
     name = " ".join(number(k) for k in (keys[0], *keys[1:]) if k not in (None, "none"))
     title = f"{name} wide, depth {depth}: decades from last to first gradient"
     return Table(title, ("activation", *initializers), tuple(body))
 
 
-def _entry(row: Row | None) -> Mark:
+def entry(row: Row | None) -> Mark:
     if row is None:
         return Mark("", "dim")
     if row["status"] == "ok":

@@ -22,6 +22,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("run", "run a benchmark or an experiment"),
+    Command("probe", "the gradient in a net of your own, at several depths"),
     Command("train", "train one net, or an ensemble of its runs"),
     Command("claims", "every published claim beside what was measured"),
     Command("theory", "infinite-width theory of one activation"),

@@ -50,8 +50,15 @@ def take(parser, module, argv: list[str]) -> argparse.Namespace:
     return options
 
 
-def arguments(parser, study: Study) -> None:
+def arguments(parser, study: Study, apart: str = "", out: str = "") -> None:
+    """Adds the flags of a study's axes, and those of every run.
+
+    apart: an axis that has another argument. out: in words, the folder where none is
+    typed; without them, a folder of the study's name.
+    """
     for name, axis in study.axes.items():
+        if name == apart:
+            continue
         values = ", ".join("default" if v is None else str(v) for v in axis.values)
         values = values if len(values) < 60 else f"all {len(axis.values)}"
         every = "" if axis.single else ", or all"
@@ -71,9 +78,9 @@ def arguments(parser, study: Study) -> None:
         )
     parser.add_argument(
         "--out",
-        default=f"runs/{study.name}",
+        default=None if out else f"runs/{study.name}",
         metavar="DIR",
-        help="default: runs/STUDY",
+        help=f"default: {out or 'runs/STUDY'}",
     )
     parser.add_argument(
         "--format", default="table", metavar="FORMAT", help=", ".join(FORMATS)

@@ -137,7 +137,8 @@ def legend_instead(
         )
 
 
-def _colour(place: int) -> Any:
+def colour(place: int) -> Any:
+    """The colour of a panel's curve of this number, the same in all panels."""
     import matplotlib
 
     colours = matplotlib.color_sequences["tab10"]
@@ -153,11 +154,11 @@ def profile_lines(
     lines have colours in turn.
     """
     for number, line in enumerate(lines):
-        colour = _colour(labels.index(line.label) if labels else number)
+        ink = colour(labels.index(line.label) if labels else number)
         if line.measured is not None:
-            axes.plot(line.measured, color=colour, lw=1.5, label=line.label)
+            axes.plot(line.measured, color=ink, lw=1.5, label=line.label)
         if line.theory is not None:
-            axes.plot(line.theory, color=colour, lw=1, ls=(0, (4, 3)))
+            axes.plot(line.theory, color=ink, lw=1, ls=(0, (4, 3)))
     axes.set_title(title, loc="left")
     axes.grid(alpha=0.25, lw=0.5)
 
@@ -167,7 +168,7 @@ def legend_lines(figure: Any, labels: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=_colour(place), label=label)
+        Line2D([], [], color=colour(place), label=label)
         for place, label in enumerate(labels)
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=8, frameon=False)

@@ -37,7 +37,8 @@ def reading(
 
 
 def _at_least_float32(a: jax.Array) -> jax.Array:
-    return a.astype(jnp.promote_types(a.dtype, jnp.float32))
+    # Said here, as a session may forbid that dtypes are promoted.
+    return a.astype(jnp.float64 if a.dtype == jnp.float64 else jnp.float32)
 
 
 def is_finite(reading: Any) -> Any:

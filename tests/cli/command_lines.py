@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from research.catalogues.axes import Axis, flag_of
-from research.cli import plugging, run, theory
+from research.cli import plugging, probe, run, theory
 from research.cli.main import COMMANDS, Parser, main
 from research.learning.recipe import FIELDS
 from research.report import published
@@ -76,6 +76,7 @@ PAIRS = 200  # for each command, and each study of `run`
 # What a command line has beside the flag that is tried.
 BEFORE = {
     "theory": ["tanh"],
+    "probe": ["benchmarks.own_model.example:make", "--dry-run", "--size", "smoke"],
     "compare": [str(published.folders()["digits"]), "nowhere"],
     "verify": ["nowhere"],
     "report": ["nowhere"],
@@ -244,16 +245,17 @@ def right(words: list[str], flag: str, text: str) -> bool:
         return True
     command, name = words[0], flag[2:].replace("-", "_")
     axis = AXES.get((command, flag))
-    if command == "run":
-        axis = studies()[words[1]].axes.get(name)
+    if command in ("run", "probe"):
+        study = words[1] if command == "run" else probe.STUDY
+        axis = studies()[study].axes.get(name)
     if command == "train" and name in FIELDS:
         axis = FIELDS[name].axis
     if axis is not None:
         return within(axis, text)
     match command, flag:
-        case "run", "--shard":
+        case (("run" | "probe"), "--shard"):
             return text == "1/2"
-        case (("run" | "reproduce"), "--memory"):
+        case (("run" | "probe" | "reproduce"), "--memory"):
             return _number(Axis("", (), kind="number", low=0.001, high=1e6), text)
         case "train", "--report-every":
             return _number(Axis("", (), kind="integer", low=1, high=2000), text)

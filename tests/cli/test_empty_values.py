@@ -13,6 +13,7 @@ from research.study.studies import studies
 
 BEFORE = {
     "theory": ["tanh"],
+    "probe": ["my.module:make"],
     "compare": ["a", "b"],
     "verify": ["a"],
     "reproduce": ["README"],

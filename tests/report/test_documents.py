@@ -23,6 +23,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     ROOT / "benchmarks" / "peers" / "README.md",
+    ROOT / "docs" / "examples" / "README.md",
 ]
 TEXT = {path: path.read_text(encoding="utf-8") for path in PAGES}
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -265,7 +265,6 @@ def test_nothing_of_ours_is_imported_by_a_name_that_is_put_together():
         "research/architectures/family.py",
         "research/datasets/contract.py",
         "research/datasets/tfds_examples.py",
-        "research/catalogues/modules.py",  # what a user names
         "experiments/training/digits.py",  # scikit-learn's modules
     }
     paths = set()

@@ -1,0 +1,221 @@
+"""What a cell names: a user's net at a depth, as a function of parameters and inputs.
+
+What is wrong with it is one line with the flag, or with the user's own file and line.
+"""
+
+import contextlib
+import functools
+import inspect
+import json
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks.own_model import typed
+from research.catalogues import modules
+from research.catalogues.catalogue import Mistake
+from research.models import batch as batches
+from research.models import nnx
+from research.models.functional import Functional, functional
+from research.models.taken import line_of
+from research.signal import segments, states
+from research.signal.states import StatesMeasured
+from research.study.declaration import Cell
+from research.study.errors import Refusal
+
+RANDOM = ("key", "seed", "rngs")  # names of the argument that parameters are drawn from
+OURS = Path(__file__).resolve().parents[2]
+
+
+class OutOfMemory(MemoryError):
+    """A host or a device has no memory left."""
+
+
+class Maker(NamedTuple):
+    """How a model is made of what the user has named.
+
+    depth: the argument that takes it; "" for one that has no depth.
+    random: the argument that parameters are drawn from; "" for one that draws none.
+    """
+
+    target: Any
+    calls: bool
+    depth: str
+    random: str
+
+
+def maker(target: Any) -> Maker:
+    """A function, or a class with a `depth`, is called with it; a model is as it is."""
+    core, bound = target, 0
+    given: set[str] = set()
+    while isinstance(core, functools.partial):
+        bound, given = bound + len(core.args), given | {*core.keywords}
+        core = core.func
+    if not (inspect.isclass(core) or inspect.isroutine(core)):
+        return Maker(target, False, "", "")
+    names = [name for name in _arguments(core)[bound:] if name not in given]
+    random = next((name for name in RANDOM if name in names), "")
+    others = [name for name in names if name not in RANDOM]
+    if inspect.isclass(core):  # of whose fields one may be it
+        others = [name for name in others if name == "depth"]
+    return Maker(target, True, others[0] if others else "", random)
+
+
+def _arguments(core: Callable) -> list[str]:
+    """Names of a function's arguments, or of a class's as its own code has them."""
+    own = inspect.isclass(core) and inspect.isfunction(core.__init__)
+    names = list(inspect.signature(core.__init__ if own else core).parameters)
+    return names[1:] if own else names
+
+
+def made(maker: Maker, depth: Any, seed: int) -> Any:
+    """The model, or a pair of it and its parameters."""
+    given: dict[str, Any] = {maker.depth: depth} if maker.depth else {}
+    if maker.random:
+        given[maker.random] = _random(maker.random, seed)
+    return maker.target(**given) if maker.calls else maker.target
+
+
+def _random(name: str, seed: int) -> Any:
+    if name == "seed":
+        return seed
+    return nnx.rngs(seed) if name == "rngs" else jax.random.key(seed)
+
+
+def inputs(cell: Cell) -> Any:
+    """The inputs [as --input says]: standard normal numbers, or tokens; the same always."""
+    drawn = []
+    for number, shape in enumerate(typed.shapes(str(cell["input"]))):
+        key = jax.random.fold_in(jax.random.key(0), number)
+        if cell["tokens"] is None:
+            drawn.append(jax.random.normal(key, shape))
+        else:
+            drawn.append(jax.random.randint(key, shape, 0, int(cell["tokens"])))
+    return drawn[0] if len(drawn) == 1 else tuple(drawn)
+
+
+def net(cell: Cell, seed: int, x: Any = None) -> Functional:
+    """The cell's net of a seed; x: its inputs, where they are there already.
+
+    Raises Refusal for what its author can mend. Of a dtype, all floats among the
+    parameters and inputs are cast to it.
+    """
+    how = maker(modules.named(str(cell["model"])))
+    with blamed(name_of(cell)):
+        model = made(how, cell["depth"], seed)
+    loss = modules.named(str(cell["loss"])) if cell["loss"] else None
+    x = inputs(cell) if x is None else x
+    keywords = json.loads(str(cell["kwargs"])) if cell["kwargs"] else None
+    ended = f", --loss {cell['loss']}" if loss is not None else ""
+    with blamed(f"{name_of(cell)}, on inputs {cell['input']}{ended}"):
+        # A loss of two arguments compares outputs with the inputs, as language models do.
+        batch = (x, x) if callable(loss) and batches.arguments(loss) == 2 else x
+        whole = functional(model, batch, loss, seed=seed, kwargs=keywords)
+    return whole if cell["dtype"] is None else cast(whole, str(cell["dtype"]))
+
+
+def draws(cell: Cell) -> bool:
+    """Whether the net's parameters are drawn: else all seeds have the same."""
+    how = maker(modules.named(str(cell["model"])))
+    with blamed(name_of(cell)):
+        model = made(how, cell["depth"], 0)
+    return bool(how.random) or _is_linen(model)
+
+
+def _is_linen(model: Any) -> bool:
+    return hasattr(model, "init") and hasattr(model, "apply")
+
+
+def cast(net: Functional, dtype: str) -> Functional:
+    """The net with its parameters and inputs, those that are floats, of another dtype.
+
+    Statistics, as of batch norm, stay as they are, and so does what the net computes in
+    a dtype that it names itself.
+    """
+
+    def of(leaf: Any) -> Any:
+        return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    params = {n: a if n in net.rest else of(a) for n, a in net.params.items()}
+    return net._replace(params=params, x=jax.tree.map(of, net.x))
+
+
+def name_of(cell: Cell) -> str:
+    """The model as it is spoken of: "my.module:make at depth 4"."""
+    depth = cell["depth"]
+    return f"{cell['model']}{'' if depth is None else f' at depth {depth}'}"
+
+
+def check(cell: Cell, whole: bool) -> None:
+    """Raises Refusal where the cell's net cannot be probed.
+
+    whole: cut it into segments, too.
+    """
+    how = maker(modules.named(str(cell["model"])))
+    if cell["loss"]:  # imported here, and not within a trace
+        modules.named(str(cell["loss"]))
+    with blamed(name_of(cell)):
+        model = made(how, cell["depth"], 0)
+    if _is_linen(model) and not whole:  # whose parameters any program may draw
+        x = inputs(cell)
+        jax.eval_shape(lambda: net(cell, 0, x).params)
+        return
+    given = net(cell, 0)
+    if whole:
+        with blamed(name_of(cell)):
+            network(given)
+
+
+@contextlib.contextmanager
+def blamed(what: str) -> Iterator[None]:
+    """Makes of an error in the user's code a Refusal: what, why, in which file and line.
+
+    What memory lacks is no mistake of theirs.
+    """
+    try:
+        yield
+    except (Refusal, MemoryError):
+        raise
+    except Exception as error:
+        if any(word in str(error) for word in ("RESOURCE_EXHAUSTED", "MemoryError")):
+            raise OutOfMemory(str(error)) from error
+        raise Refusal(f"{what}: {_why(error)}{_where(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, Mistake) else line_of(error)
+
+
+def _where(error: BaseException) -> str:
+    """The last line of code that is neither ours nor a package's."""
+    cause = error.__context__ if isinstance(error, Mistake) else error
+    frames = traceback.extract_tb(cause.__traceback__ if cause else None)
+    theirs = [
+        frame
+        for frame in frames
+        if "site-packages" not in frame.filename
+        and not Path(frame.filename).is_relative_to(OURS / "research")
+        and not Path(frame.filename).is_relative_to(OURS / "benchmarks")
+        and Path(frame.filename).is_file()
+    ]
+    return f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
+
+
+def measured(net: Functional, network: segments.Network) -> StatesMeasured:
+    """What is measured of the net; of its statistics and keys nothing."""
+    found = states.measured(network, net.params, net.x)
+    others = {*net.rest} - {*found.names}
+    return found._replace(
+        log10_parameter_gradient=net.parameters(found.log10_parameter_gradient),
+        without_gradient=net.parameters(found.without_gradient),
+        zeros=tuple(name for name in found.zeros if name not in others),
+    )
+
+
+def network(net: Functional) -> segments.Network:
+    """The net in segments."""
+    return segments.network(net.f, net.params, net.x, net.loss)

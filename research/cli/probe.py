@@ -1,0 +1,44 @@
+"""`depthbench probe MODULE:NAME`: the gradient in a net of your own, at several depths.
+
+It is `depthbench run own_model --model MODULE:NAME`, with a folder for each net.
+"""
+
+import argparse
+
+from research.catalogues import modules
+from research.catalogues.axes import items
+from research.cli import run
+from research.study.errors import Refusal
+from research.study.studies import studies
+
+STUDY = "own_model"
+
+
+def arguments(parser) -> None:
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="module:name of the net, or of the function of depth that makes it; "
+        "several with commas between them",
+    )
+    run.arguments(parser, studies()[STUDY], apart="model", out="runs/probe/MODEL")
+
+
+def main(options: argparse.Namespace) -> int:
+    options.study = studies()[STUDY]
+    alone = f"runs/probe/{folder(options.model)}"
+    options.out = alone if options.out is None else options.out
+    return run.main(options)
+
+
+def folder(models: str) -> str:
+    """A folder's name for these nets: another for others. Raises Refusal.
+
+    >>> folder("my.nets:make,my.nets:mended")
+    'my.nets.make+my.nets.mended'
+    """
+    names = items("MODEL", models)
+    for name in names:
+        if not modules.is_name(name):
+            raise Refusal(f"MODEL {name}: must be module:name, such as my.module:make")
+    return "+".join(name.replace(":", ".") for name in names)
