@@ -271,7 +271,7 @@ CLAIMS = (
         label=("net", "depth", "width", "batch"),
     ),
     Claim(
-        "depthbench.states-as-arrays-cost-two-gradients",
+        "depthbench.probe-in-jit-costs-twice",
         f"the signal at every state of repeated blocks costs at most {BOUND:g} × the "
         "gradient, within a compiled program",
         "depthbench's own bar",

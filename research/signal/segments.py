@@ -24,9 +24,11 @@ What it does not do. A net of one or two blocks may have states inside a block, 
 half of all there is. A scan that something bypasses, or that is inside a branch or a
 custom rule, stays within one segment, in its own dtype. A fori_loop that takes its
 weights from a stack by an index costs a stack an iteration. Complex parameters, inputs
-and states are refused. States underflow where the function's own do: only gradients are
-in log scale. It holds the states of a whole pass in memory, and chooses on the host when
-to go through a segment again, so it is not to be called within jit or vmap.
+and states are refused. States underflow and drift where the function's own do, as 1,000
+tanh layers' do by 3e-5 decades of the gradient: only gradients are in log scale. Who
+wants float64's gives float64 parameters and inputs within jax.enable_x64. The states of a
+whole pass are held at once: `Network.memory()`. Within a compiled program a scan of
+hundreds of layers is taken apart and put together again, which takes long to compile.
 """
 
 import itertools
