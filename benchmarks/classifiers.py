@@ -6,13 +6,13 @@ of one grid most seeds end at the target (`research.learning.selection`, "traine
 
 from collections.abc import Sequence, Set
 
-from research.architectures import ARCHITECTURES
-from research.catalogues.losses import ACCURACY, LOSSES
-from research.learning import selection
-from research.study import families
-from research.study.axes import Axis
-from research.study.declaration import Cell
-from research.study.errors import Refusal
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.losses import ACCURACY, LOSSES
+from depthbench.research.learning import selection
+from depthbench.research.study import families
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Cell
+from depthbench.research.study.errors import Refusal
 
 
 def further_rates() -> Axis:

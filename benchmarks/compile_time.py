@@ -8,15 +8,15 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import DRAWS, INITIALIZERS
-from research.catalogues.normalizers import NORMALIZERS
-from research.lazy import lazily
-from research.study import families
-from research.study.axes import Axis
-from research.study.claims import Claim, Seen
-from research.study.declaration import (
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.lazy import lazily
+from depthbench.research.study import families
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, Seen
+from depthbench.research.study.declaration import (
     Cell,
     Cost,
     Headline,
@@ -26,19 +26,19 @@ from research.study.declaration import (
     Shared,
     Study,
 )
-from research.study.estimates import Estimate, below, mean
-from research.study.headlines import counted, measured, of_deepest
-from research.study.plan import all_but
-from research.study.tables import Mark, Table, number, ranged
+from depthbench.research.study.estimates import Estimate, below, mean
+from depthbench.research.study.headlines import counted, measured, of_deepest
+from depthbench.research.study.plan import all_but
+from depthbench.research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import optax
 
-    from research.architectures import contract
-    from research.machine import timing
-    from research.signal import probes
+    from depthbench.research.architectures import contract
+    from depthbench.research.machine import timing
+    from depthbench.research.signal import probes
 
 COMPILE_BOUND = 1.3  # depth 10,000 over depth 10
 PROFILE_BOUND = 1.2  # a profile over jax.value_and_grad
@@ -291,7 +291,7 @@ STUDY = Study(
     sizes=SIZES,
     fit=families.fit,
     plan=Plan(group=all_but("depth"), cost=cost),  # depths are compared in one run
-    measure="benchmarks.compile_time:measure",
+    measure="depthbench.benchmarks.compile_time:measure",
     columns=tuple(
         "architecture activation depth width batch repeats status reason trace_s "
         "lower_s compile_s first_step_s compile_ratio compile_ratio_low "
@@ -311,6 +311,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from research.study.declaration import Headline, Row
-from research.study.headlines import listed, measured
+from depthbench.research.study.declaration import Headline, Row
+from depthbench.research.study.headlines import listed, measured
 
 BASE = "ensemble"
 WAYS = {

@@ -8,20 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.ensemble_headline import headline
-from benchmarks.ensemble_ways import BASE, GRID, SIGMA_W2, WAYS, Grid
-from research.architectures import ARCHITECTURES
-from research.lazy import lazily
-from research.study.axes import Axis
-from research.study.declaration import Cell, Cost, Measured, Plan, Row, Shared, Study
-from research.study.plan import all_but
-from research.study.tables import Mark, Table, number, ranged
+from depthbench.benchmarks.ensemble_headline import headline
+from depthbench.benchmarks.ensemble_ways import BASE, GRID, SIGMA_W2, WAYS, Grid
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.lazy import lazily
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import (
+    Cell,
+    Cost,
+    Measured,
+    Plan,
+    Row,
+    Shared,
+    Study,
+)
+from depthbench.research.study.plan import all_but
+from depthbench.research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import jax
 
-    from research.machine import ceilings, timing
-    from research.signal import ensembles
+    from depthbench.research.machine import ceilings, timing
+    from depthbench.research.signal import ensembles
 
 # Two orders of summation differ by some 1e-7 a layer, and a net in its chaotic phase
 # multiplies such differences: seen are 5e-5 at depth 64. A wrong net differs by 0.01.
@@ -187,7 +195,7 @@ STUDY = Study(
     axes=AXES,
     sizes=SIZES,
     plan=Plan(group=all_but("way"), cost=cost),
-    measure="benchmarks.ensemble_speed:measure",
+    measure="depthbench.benchmarks.ensemble_speed:measure",
     columns=tuple(
         "way architecture depth width batch seeds rounds status reason cells trace_s "
         "compile_s step_ms step_ms_low step_ms_high n ratio ratio_low ratio_high "
@@ -204,6 +212,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

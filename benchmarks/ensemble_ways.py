@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.peers import torch_loop
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.catalogue import Catalogue
-from research.catalogues.initializers import Rule
-from research.lazy import lazily
+from depthbench.benchmarks.peers import torch_loop
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.catalogues.initializers import Rule
+from depthbench.research.lazy import lazily
 
 with lazily():
     import concurrent.futures as futures
@@ -23,7 +23,7 @@ with lazily():
     import jax.numpy as jnp
     import optax
 
-    from research.signal import ensembles, probes
+    from depthbench.research.signal import ensembles, probes
 
 GRID = ("tanh", "relu", "gelu")  # one program: the activation is an argument
 SIGMA_W2 = (1.0, 1.5, 2.0, 2.5)

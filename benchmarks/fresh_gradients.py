@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
-from research.lazy import lazily
-from research.study.declaration import Cell, Shared
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.lazy import lazily
+from depthbench.research.study.declaration import Cell, Shared
 
 with lazily():
-    from research.signal import measurement
-    from research.theory import trajectories
+    from depthbench.research.signal import measurement
+    from depthbench.research.theory import trajectories
 
 COLUMNS = (
     "gradient",

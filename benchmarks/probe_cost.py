@@ -7,11 +7,11 @@ jitted, written out or as a scan, whichever is faster.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import Catalogue
-from research.lazy import lazily
-from research.study.axes import Axis
-from research.study.claims import Claim, Seen
-from research.study.declaration import (
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.lazy import lazily
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, Seen
+from depthbench.research.study.declaration import (
     Cell,
     Cost,
     Headline,
@@ -21,16 +21,16 @@ from research.study.declaration import (
     Shared,
     Study,
 )
-from research.study.estimates import Estimate, below, mean
-from research.study.headlines import measured
-from research.study.tables import Mark, Table, number, ranged
+from depthbench.research.study.estimates import Estimate, below, mean
+from depthbench.research.study.headlines import measured
+from depthbench.research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import jax
     import jax.numpy as jnp
 
-    from research.machine import timing
-    from research.signal import segments, states
+    from depthbench.research.machine import timing
+    from depthbench.research.signal import segments, states
 
 BOUND = 2.0  # times jax.value_and_grad
 ROUNDS, SECONDS = 15, 0.5  # at least, for each set of step times
@@ -290,7 +290,7 @@ STUDY = Study(
     axes=AXES,
     sizes=SIZES,
     plan=Plan(cost=cost),
-    measure="benchmarks.probe_cost:measure",
+    measure="depthbench.benchmarks.probe_cost:measure",
     columns=tuple(
         "net depth width batch status reason gradient n states programs states_mib".split()
     )
@@ -304,6 +304,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

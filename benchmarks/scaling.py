@@ -12,13 +12,13 @@ import sys
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import Catalogue
-from research.engine import children
-from research.lazy import lazily
-from research.learning import sharding
-from research.store import provenance
-from research.study.axes import Axis
-from research.study.declaration import (
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.engine import children
+from depthbench.research.lazy import lazily
+from depthbench.research.learning import sharding
+from depthbench.research.store import provenance
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import (
     Cell,
     Headline,
     Measured,
@@ -28,17 +28,17 @@ from research.study.declaration import (
     Study,
     fixed,
 )
-from research.study.errors import Refusal
-from research.study.headlines import counted, measured
-from research.study.tables import Mark, Table, number, ranged
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.headlines import counted, measured
+from depthbench.research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import jax
     import numpy as np
 
-    from research.catalogues import optimizers
-    from research.learning import examples, recipe, supervised, sweeps
-    from research.machine import timing
+    from depthbench.research.catalogues import optimizers
+    from depthbench.research.learning import examples, recipe, supervised, sweeps
+    from depthbench.research.machine import timing
 
 SHARED = "devices share cores"
 SECONDS = 300  # that a cell's own process may take
@@ -255,7 +255,7 @@ STUDY = Study(
     },
     fit=fit,
     plan=Plan(cost=fixed(memory=2**30, seconds=8.0)),
-    measure="benchmarks.scaling:measure",
+    measure="depthbench.benchmarks.scaling:measure",
     columns=tuple(
         "mesh work devices depth width batch steps rounds status reason examples step_ms "
         "examples_per_s per_example per_example_low per_example_high n efficiency".split()
@@ -274,6 +274,6 @@ if __name__ == "__main__":
     if sys.argv[1:] and sys.argv[1].startswith("{"):  # a cell, in a process of its own
         print(json.dumps(values(json.loads(sys.argv[1]))))
     else:
-        from research.cli.main import script
+        from depthbench.research.cli.main import script
 
         script(STUDY.name)

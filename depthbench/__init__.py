@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from depthbench.deepening import deepen
     from depthbench.networks import theory
     from depthbench.probing import every, probe
+    from depthbench.research.catalogues import initializers
+    from depthbench.research.catalogues.catalogue import Mistake
+    from depthbench.research.report.deepened import DepthsReport
+    from depthbench.research.report.history import History
+    from depthbench.research.report.loaded import Loaded
+    from depthbench.research.report.probed import Report
+    from depthbench.research.signal import probes
+    from depthbench.research.theory import mean_field
     from depthbench.studies import load, run
-    from research.catalogues import initializers
-    from research.catalogues.catalogue import Mistake
-    from research.report.deepened import DepthsReport
-    from research.report.history import History
-    from research.report.loaded import Loaded
-    from research.report.probed import Report
-    from research.signal import probes
-    from research.theory import mean_field
 
 __version__ = "0.1.0"
 
@@ -53,18 +53,18 @@ __all__ = [
 
 # Where each name is: a module's attribute, or the module itself.
 PLACES = {
-    "DepthsReport": "research.report.deepened:DepthsReport",
-    "History": "research.report.history:History",
-    "Loaded": "research.report.loaded:Loaded",
-    "Mistake": "research.catalogues.catalogue:Mistake",
-    "Report": "research.report.probed:Report",
+    "DepthsReport": "depthbench.research.report.deepened:DepthsReport",
+    "History": "depthbench.research.report.history:History",
+    "Loaded": "depthbench.research.report.loaded:Loaded",
+    "Mistake": "depthbench.research.catalogues.catalogue:Mistake",
+    "Report": "depthbench.research.report.probed:Report",
     "deepen": "depthbench.deepening:deepen",
     "every": "depthbench.probing:every",
-    "initializers": "research.catalogues.initializers",
+    "initializers": "depthbench.research.catalogues.initializers",
     "load": "depthbench.studies:load",
-    "mean_field": "research.theory.mean_field",
+    "mean_field": "depthbench.research.theory.mean_field",
     "probe": "depthbench.probing:probe",
-    "probes": "research.signal.probes",
+    "probes": "depthbench.research.signal.probes",
     "run": "depthbench.studies:run",
     "theory": "depthbench.networks:theory",
 }
@@ -73,9 +73,6 @@ PLACES = {
 def __getattr__(name: str) -> Any:
     if name not in PLACES:
         raise AttributeError(f"module 'depthbench' has no attribute {name!r}")
-    from depthbench import beside
-
-    beside.check()
     import importlib
 
     module, _, attribute = PLACES[name].partition(":")

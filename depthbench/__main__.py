@@ -4,7 +4,7 @@ import os
 import sys
 
 # `python -m` looks for all modules in the current folder first, where a user's own
-# `research`, `experiments` or numpy.py may be.
+# numpy.py may be.
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 if not sys.flags.safe_path and os.path.realpath(sys.path[0] or "/") != ROOT:
     del sys.path[0]

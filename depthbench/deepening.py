@@ -10,11 +10,11 @@ import jax
 from depthbench import measuring
 from depthbench.measuring import Tree
 from depthbench.networks import theory
-from research.catalogues.catalogue import Mistake
-from research.models.functional import functional
-from research.models.taken import tried
-from research.report import deepened
-from research.report.deepened import DepthsReport
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.models.functional import functional
+from depthbench.research.models.taken import tried
+from depthbench.research.report import deepened
+from depthbench.research.report.deepened import DepthsReport
 
 Make = Callable[..., Any]
 DRAWS = ("key", "seed", "rngs")
@@ -106,7 +106,7 @@ def _draw_argument(make: Make) -> str:
 
 def _drawn(argument: str, seed: int) -> dict[str, Any]:
     if argument == "rngs":
-        from research.models import nnx
+        from depthbench.research.models import nnx
 
         return {"rngs": nnx.rngs(seed)}
     return {"key": {"key": jax.random.key(seed)}, "seed": {"seed": seed}}.get(

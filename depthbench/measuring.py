@@ -5,16 +5,16 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from research.catalogues.catalogue import Mistake
-from research.engine import console
-from research.machine import host
-from research.models.functional import Functional
-from research.models.taken import line_of
-from research.report import probed
-from research.report.probed import Report
-from research.signal import naming, segments, states
-from research.signal.segments import Network
-from research.signal.states import Progress, StatesMeasured
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.engine import console
+from depthbench.research.machine import host
+from depthbench.research.models.functional import Functional
+from depthbench.research.models.taken import line_of
+from depthbench.research.report import probed
+from depthbench.research.report.probed import Report
+from depthbench.research.signal import naming, segments, states
+from depthbench.research.signal.segments import Network
+from depthbench.research.signal.states import Progress, StatesMeasured
 
 Tree = Any
 PATIENCE = 5.0  # seconds without a line

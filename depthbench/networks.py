@@ -2,10 +2,10 @@
 
 import math
 
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.catalogue import Mistake
-from research.theory import mean_field
-from research.theory.mean_field import Theory
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.theory import mean_field
+from depthbench.research.theory.mean_field import Theory
 
 
 def theory(activation: str, sigma_w2: float = 1.0, sigma_b2: float = 0.0) -> Theory:

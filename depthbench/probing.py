@@ -5,10 +5,10 @@ from typing import Any
 
 from depthbench import measuring
 from depthbench.measuring import Tree
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.models.functional import functional
+from depthbench.research.report.probed import Report
 from depthbench.watching import Watch
-from research.catalogues.catalogue import Mistake
-from research.models.functional import functional
-from research.report.probed import Report
 
 Loss = Callable[..., Any]
 

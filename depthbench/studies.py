@@ -6,21 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from research.catalogues.axes import Value
-from research.catalogues.catalogue import Mistake, nearest
-from research.cli.options import SIZES
-from research.cli.run import report, requested
-from research.datasets import tfds
-from research.engine import runs
-from research.machine import settings
-from research.report import loaded, run_folder
-from research.report.loaded import Loaded
-from research.store import folder as folders
-from research.store import manifest
-from research.study import plan, widening
-from research.study.declaration import Study, chosen_values, grid
-from research.study.errors import Refusal, missing
-from research.study.studies import studies
+from depthbench.research.catalogues.axes import Value
+from depthbench.research.catalogues.catalogue import Mistake, nearest
+from depthbench.research.cli.options import SIZES
+from depthbench.research.cli.run import report, requested
+from depthbench.research.datasets import tfds
+from depthbench.research.engine import runs
+from depthbench.research.machine import settings
+from depthbench.research.report import loaded, run_folder
+from depthbench.research.report.loaded import Loaded
+from depthbench.research.store import folder as folders
+from depthbench.research.store import manifest
+from depthbench.research.study import plan, widening
+from depthbench.research.study.declaration import Study, chosen_values, grid
+from depthbench.research.study.errors import Refusal, missing
+from depthbench.research.study.studies import studies
 
 
 def run(

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from depthbench import measuring
-from research.models.functional import Functional
-from research.report.history import History
-from research.signal import readings, states
-from research.signal.segments import Network
-from research.signal.states import StatesArrays
+from depthbench.research.models.functional import Functional
+from depthbench.research.report.history import History
+from depthbench.research.signal import readings, states
+from depthbench.research.signal.segments import Network
+from depthbench.research.signal.states import StatesArrays
 
 Tree = Any
 COLUMNS = ("log10_gradient", *readings.COLUMNS)

@@ -5,7 +5,7 @@ that declares a study or a catalogue's entries writes its costly imports in a bl
 
     with lazily():
         import jax
-        from research.signal import probes
+        from depthbench.research.signal import probes
 
 Type checkers, editors and whatever else reads the source see plain imports there.
 """

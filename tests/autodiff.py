@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.architectures.contract import INPUTS, Fed, call, layer_at
-from research.signal import probes
+from depthbench.research.architectures.contract import INPUTS, Fed, call, layer_at
+from depthbench.research.signal import probes
 
 
 def by_autodiff(net, variables, x, loss):

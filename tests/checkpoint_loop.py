@@ -11,8 +11,8 @@ import threading
 import jax.numpy as jnp
 import numpy as np
 
-from research.engine.signals import asked_to_stop
-from research.learning import checkpoints
+from depthbench.research.engine.signals import asked_to_stop
+from depthbench.research.learning import checkpoints
 
 
 def state_at(step: int) -> dict[str, np.ndarray]:

@@ -75,7 +75,7 @@ def clean_environment():
 @pytest.fixture(scope="session", autouse=True)
 def reports_need_no_jax():
     """Whatever report a test has written, jax is out of its reach."""
-    from research.report import study_report, training_report
+    from depthbench.research.report import study_report, training_report
     from tests.without_jax import without_jax
 
     with pytest.MonkeyPatch.context() as patch:
@@ -128,7 +128,7 @@ VARIANTS = ("mlp_mup", "highway_mlp_closed")
 
 def dense_families() -> list[str]:
     """Architectures of one stage of equal dense layers, whose whole story is tested."""
-    from research.architectures import ARCHITECTURES
+    from depthbench.research.architectures import ARCHITECTURES
 
     return [
         name
@@ -140,11 +140,11 @@ def dense_families() -> list[str]:
 @pytest.fixture(scope="session")
 def network():
     """A builder of small networks, by the names of catalogue entries."""
-    from research.architectures import ARCHITECTURES
-    from research.architectures.contract import Settings, Weights
-    from research.catalogues.activations import ACTIVATIONS
-    from research.catalogues.initializers import DRAWS
-    from research.catalogues.normalizers import NORMALIZERS
+    from depthbench.research.architectures import ARCHITECTURES
+    from depthbench.research.architectures.contract import Settings, Weights
+    from depthbench.research.catalogues.activations import ACTIVATIONS
+    from depthbench.research.catalogues.initializers import DRAWS
+    from depthbench.research.catalogues.normalizers import NORMALIZERS
 
     def build(
         architecture="mlp",
@@ -183,7 +183,7 @@ def filled():
     So gates are open and biases count; and numpy draws them, as compiling jax's
     samplers takes longer than most tests.
     """
-    from research.architectures.contract import init
+    from depthbench.research.architectures.contract import init
 
     def fill(net, x, gain=1.0, seed=0):
         random = np.random.default_rng(seed)

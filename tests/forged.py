@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from research.files import sealed
-from research.store import manifest, rows
+from depthbench.research.files import sealed
+from depthbench.research.store import manifest, rows
 
 
 def resealed(path: Path, **changes: Any) -> None:

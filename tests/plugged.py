@@ -5,16 +5,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from research.catalogues import modules, origins
-from research.catalogues.initializers import DRAWS
-from research.study import plugins
-from research.study.studies import claims, studies
+from depthbench.research.catalogues import modules, origins
+from depthbench.research.catalogues.initializers import DRAWS
+from depthbench.research.study import plugins
+from depthbench.research.study.studies import claims, studies
 
 ACTS = """
 import jax.numpy as jnp
 
-from research.catalogues.activations import Activation
-from research.catalogues.schedules import Schedule
+from depthbench.research.catalogues.activations import Activation
+from depthbench.research.catalogues.schedules import Schedule
 
 def bent(x):
     return jnp.maximum(x, 0.25 * x) + jnp.maximum(x - 1.5, 0)

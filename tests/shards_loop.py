@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from research.learning import checkpoints, forms, seals, sharding, shards
+from depthbench.research.learning import checkpoints, forms, seals, sharding, shards
 
 WIDE = (3, 34, 256)  # 26,112 numbers: what two processes have a half of each
 

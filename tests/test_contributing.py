@@ -140,12 +140,12 @@ def copy(once, clean_environment) -> Path:
         folder.mkdir()
         for name in TREE:
             if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, folder / name, ignore=leave)
+                shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=leave)
             else:
                 shutil.copy(ROOT / name, folder / name)
         for addition in ADDED:
             apply(addition, folder)
-        done = python(["-m", "research.cli", "report"], folder, clean_environment)
+        done = python(["-m", "depthbench", "report"], folder, clean_environment)
         assert done.returncode == 0, done.stderr
 
     return once("contributing", make)
@@ -181,8 +181,8 @@ SMALL = {
 }
 RUN = """
 import contextlib, io, json, runpy, sys
-from research.cli.main import main
-from research.report import figures
+from depthbench.research.cli.main import main
+from depthbench.research.report import figures
 from tests.report import test_documents
 
 # Drawn, but not laid out and coloured in: that takes longer than the rows.
@@ -275,6 +275,6 @@ def test_contract_tests_of_what_is_added_pass(copy, clean_environment, tmp_path)
 def test_a_mistyped_name_of_what_was_added_is_mended(copy, clean_environment):
     """The command line offers entries, wherever they come from."""
     mistyped = "run gradient_flow --activation squarepls".split()
-    done = python(["-m", "research.cli", *mistyped], copy, clean_environment)
+    done = python(["-m", "depthbench", *mistyped], copy, clean_environment)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "did you mean squareplus" in done.stderr

@@ -26,7 +26,7 @@ SHOWN_BY_TESTS = {
 def failures(module) -> list[str]:
     """What the module's examples give that they do not say."""
     said: list[str] = []
-    flags = doctest.NORMALIZE_WHITESPACE
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     runner = doctest.DocTestRunner(optionflags=flags)
     for test in doctest.DocTestFinder().find(module):
         runner.run(test, out=said.append)
@@ -34,7 +34,8 @@ def failures(module) -> list[str]:
 
 
 def module_of(path: str) -> str:
-    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    inner = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return inner if inner.startswith("depthbench") else f"depthbench.{inner}"
 
 
 @pytest.mark.parametrize("path", [p for p, text in FILES.items() if ">>> " in text])

@@ -43,6 +43,12 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+def inside(module: str) -> str:
+    """A module's name as its file has it: those of ours are imported below depthbench."""
+    inner = module.removeprefix("depthbench.")
+    return inner if inner.partition(".")[0] in PACKAGES else module
+
+
 def imports(tree: ast.Module) -> set[str]:
     """Every module imported anywhere in a file."""
     modules = set()
@@ -52,10 +58,12 @@ def imports(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"line {node.lineno}: relative import"
             # `from package import x` may name a module or what is in the package.
-            inner = {f"{node.module}.{alias.name}" for alias in node.names}
-            imported = inner & set(NAMES)
-            modules |= imported | ({node.module} if imported != inner else set())
-    return modules
+            each = {f"{node.module}.{alias.name}" for alias in node.names}
+            imported = {name for name in each if inside(name) in NAMES}
+            modules |= imported | ({node.module} if imported != each else set())
+    bare = {name for name in modules if name.partition(".")[0] in PACKAGES[:3]}
+    assert not bare, f"another's may have that name: import depthbench.{min(bare)}"
+    return set(map(inside, modules))
 
 
 IMPORTS = {name: imports(tree_of(path)) for name, path in NAMES.items()}
@@ -147,12 +155,12 @@ def test_imports_are_found_wherever_they_are():
     source = """
 from typing import TYPE_CHECKING
 if TYPE_CHECKING:
-    import research.theory.quadrature
+    import depthbench.research.theory.quadrature
 with lazily():
-    from research.signal import probes, profiles
-    import research.machine.timing as clock
+    from depthbench.research.signal import probes, profiles
+    import depthbench.research.machine.timing as clock
 def later():
-    from research.store.rows import Record
+    from depthbench.research.store.rows import Record
     class Inner:
         import flax.linen
 """
@@ -223,8 +231,8 @@ def test_every_file_says_what_it_is_for(path):
 def test_declaring_studies_imports_nothing_large(clean_environment, root):
     program = (
         "import sys\n"
-        "import research.cli.main\n"
-        "from research.study.studies import studies\n"
+        "import depthbench.research.cli.main\n"
+        "from depthbench.research.study.studies import studies\n"
         "assert 'gradient_flow' in studies()\n"
         "print(*(m for m in ('jax', 'jaxlib', 'flax', 'optax', 'orbax', 'scipy', 'sklearn',"
         " 'matplotlib', 'torch', 'keras', 'equinox') if m in sys.modules))"

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from research.lazy import Lazy, lazily
+from depthbench.research.lazy import Lazy, lazily
 
 CALLS = {
     "import shelf.book\n": "shelf.book.pages()",
@@ -40,7 +40,9 @@ def declare(tmp_path, monkeypatch):
 
 def block(imports, more=""):
     inside = "".join(f"    {line}\n" for line in imports.splitlines())
-    return f"from research.lazy import lazily\nwith lazily():\n{inside}{more}"
+    return (
+        f"from depthbench.research.lazy import lazily\nwith lazily():\n{inside}{more}"
+    )
 
 
 @pytest.mark.parametrize("imports", CALLS)
@@ -85,7 +87,7 @@ def test_a_file_that_is_imported_within_the_block_imports_at_once(declare, tmp_p
 def test_imports_of_other_threads_are_made_at_once_within_the_block(declare):
     text = (
         "import threading\n"
-        "from research.lazy import lazily\n"
+        "from depthbench.research.lazy import lazily\n"
         "seen = []\n"
         "def work():\n"
         "    import shelf\n"

@@ -1,5 +1,5 @@
 """`python -m benchmarks.convolution_forms …` runs the study."""
 
-from research.cli.main import script
+from depthbench.research.cli.main import script
 
 script("convolution_forms")

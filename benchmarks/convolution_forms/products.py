@@ -9,13 +9,13 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from research.lazy import lazily
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax
     import jax.numpy as jnp
 
-    from research.architectures import convolution
+    from depthbench.research.architectures import convolution
 
 Convolution = Callable[[Any, Any], Any]
 EDGES = ((1, 1), (1, 1))

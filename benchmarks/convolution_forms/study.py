@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.convolution_forms import products as forms
-from research.catalogues.catalogue import Catalogue
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.declaration import (
+from depthbench.benchmarks.convolution_forms import products as forms
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import (
     Cell,
     Cost,
     Figure,
@@ -26,15 +26,15 @@ from research.study.declaration import (
     Shared,
     Study,
 )
-from research.study.headlines import measured, out_of
-from research.study.plan import all_but
-from research.study.tables import Mark, Table, number, ranged
+from depthbench.research.study.headlines import measured, out_of
+from depthbench.research.study.plan import all_but
+from depthbench.research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import jax
     import jax.numpy as jnp
 
-    from research.machine import timing
+    from depthbench.research.machine import timing
 
 # Sums of up to 10^5 products of order 1, in another order, in float32: seen are 1e-6 of
 # the arrays' norms. A wrong form differs by 0.1 and more.
@@ -379,7 +379,7 @@ STUDY = Study(
     axes=AXES,
     sizes=SIZES,
     plan=Plan(group=all_but("form"), cost=cost),
-    measure="benchmarks.convolution_forms.study:measure",
+    measure="depthbench.benchmarks.convolution_forms.study:measure",
     columns=tuple(
         "place channels side batch layers seeds rounds form status reason chosen "
         "forward_ms gradient_ms forward_ratio forward_ratio_low forward_ratio_high "

@@ -1,5 +1,5 @@
 """`python -m benchmarks.gradient_flow …` runs the study."""
 
-from research.cli.main import script
+from depthbench.research.cli.main import script
 
 script("gradient_flow")

@@ -3,9 +3,9 @@
 import functools
 from collections.abc import Sequence
 
-from research.lazy import lazily
-from research.report import figures
-from research.study.declaration import Figure, Profiles, Row
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.declaration import Figure, Profiles, Row
 
 with lazily():
     import numpy as np

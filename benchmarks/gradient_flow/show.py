@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from benchmarks.gradient_flow.pictures import MANY, deepest, groups
-from research.study.declaration import Headline, Row
-from research.study.headlines import listed, out_of
-from research.study.tables import Mark, Table, number
+from depthbench.benchmarks.gradient_flow.pictures import MANY, deepest, groups
+from depthbench.research.study.declaration import Headline, Row
+from depthbench.research.study.headlines import listed, out_of
+from depthbench.research.study.tables import Mark, Table, number
 
 NET = ("architecture", "activation", "initializer", "normalizer", "width")
 

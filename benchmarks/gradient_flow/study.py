@@ -7,22 +7,29 @@ theory beside every measurement.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.gradient_flow import pictures
-from benchmarks.gradient_flow import show as gradient_flow_report
-from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import INITIALIZERS
-from research.catalogues.normalizers import NORMALIZERS
-from research.datasets import readable
-from research.lazy import lazily
-from research.study import families, fixed_points
-from research.study.axes import Axis
-from research.study.claims import Claim, Seen
-from research.study.declaration import Cell, Cost, Measured, Plan, Shared, Study
-from research.study.estimates import Estimate, about, mean
+from depthbench.benchmarks.gradient_flow import pictures
+from depthbench.benchmarks.gradient_flow import show as gradient_flow_report
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import INITIALIZERS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.study import families, fixed_points
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, Seen
+from depthbench.research.study.declaration import (
+    Cell,
+    Cost,
+    Measured,
+    Plan,
+    Shared,
+    Study,
+)
+from depthbench.research.study.estimates import Estimate, about, mean
 
 with lazily():
-    from research.signal import measurement
+    from depthbench.research.signal import measurement
 
 AXES = {
     "architecture": Axis(
@@ -226,7 +233,7 @@ STUDY = Study(
         # The draw changes slowest, since drawing takes the longest.
         priority=lambda unit: draw(unit.cells[0]),
     ),
-    measure="benchmarks.gradient_flow.study:measure",
+    measure="depthbench.benchmarks.gradient_flow.study:measure",
     columns=tuple(
         [
             "architecture",

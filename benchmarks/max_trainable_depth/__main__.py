@@ -1,5 +1,5 @@
 """`python -m benchmarks.max_trainable_depth …` runs the study."""
 
-from research.cli.main import script
+from depthbench.research.cli.main import script
 
 script("max_trainable_depth")

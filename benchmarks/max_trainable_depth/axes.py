@@ -1,13 +1,13 @@
 """What max_trainable_depth can vary, and its values at each size."""
 
-from benchmarks import classifiers
-from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import INITIALIZERS
-from research.catalogues.normalizers import NORMALIZERS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.datasets import readable
-from research.study.axes import Axis
+from depthbench.benchmarks import classifiers
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import INITIALIZERS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.datasets import readable
+from depthbench.research.study.axes import Axis
 
 AXES = {
     "architecture": Axis(

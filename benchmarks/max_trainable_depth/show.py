@@ -4,10 +4,10 @@ import functools
 import math
 from collections.abc import Sequence
 
-from research.report import figures
-from research.study.declaration import Figure, Headline, Profiles, Row
-from research.study.headlines import counted, listed, measured, out_of
-from research.study.tables import Mark, Table, number
+from depthbench.research.report import figures
+from depthbench.research.study.declaration import Figure, Headline, Profiles, Row
+from depthbench.research.study.headlines import counted, listed, measured, out_of
+from depthbench.research.study.tables import Mark, Table, number
 
 NAMED = ("activation", "initializer", "optimizer", "width", "steps", "batch", "rates")
 

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.lazy import lazily
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax
 
-    from research.learning import examples, supervised
-    from research.learning import system as systems
-    from research.machine import operations as counting
-    from research.machine import timing
+    from depthbench.research.learning import examples, supervised
+    from depthbench.research.learning import system as systems
+    from depthbench.research.machine import operations as counting
+    from depthbench.research.machine import timing
 
 
 class CompiledLoop(NamedTuple):

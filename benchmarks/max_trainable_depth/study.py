@@ -10,23 +10,30 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import classifiers, fresh_gradients
-from benchmarks.max_trainable_depth import search as depth_search
-from benchmarks.max_trainable_depth import show as max_trainable_depth_report
-from benchmarks.max_trainable_depth import step_cost
-from benchmarks.max_trainable_depth.axes import AXES, SIZES
-from benchmarks.max_trainable_depth.trainer import Trainer
-from benchmarks.max_trainable_depth.verdicts import CLAIMS
-from research.architectures import ARCHITECTURES
-from research.catalogues.initializers import INITIALIZERS, NoCriticalPoint
-from research.lazy import lazily
-from research.study import families, trials
-from research.study.declaration import Cell, Cost, Measured, Plan, Shared, Study
-from research.study.errors import Refusal
-from research.study.plan import all_but
+from depthbench.benchmarks import classifiers, fresh_gradients
+from depthbench.benchmarks.max_trainable_depth import search as depth_search
+from depthbench.benchmarks.max_trainable_depth import show as max_trainable_depth_report
+from depthbench.benchmarks.max_trainable_depth import step_cost
+from depthbench.benchmarks.max_trainable_depth.axes import AXES, SIZES
+from depthbench.benchmarks.max_trainable_depth.trainer import Trainer
+from depthbench.benchmarks.max_trainable_depth.verdicts import CLAIMS
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.initializers import INITIALIZERS, NoCriticalPoint
+from depthbench.research.lazy import lazily
+from depthbench.research.study import families, trials
+from depthbench.research.study.declaration import (
+    Cell,
+    Cost,
+    Measured,
+    Plan,
+    Shared,
+    Study,
+)
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.plan import all_but
 
 with lazily():
-    from research.signal import measurement, profiles
+    from depthbench.research.signal import measurement, profiles
 
 SURVIVES = 3.0  # decades, as in gradient_flow
 COST = (
@@ -178,7 +185,7 @@ STUDY = Study(
     sizes=SIZES,
     fit=fit,
     plan=Plan(group, shared=shared, cost=cost),
-    measure="benchmarks.max_trainable_depth.study:measure",
+    measure="depthbench.benchmarks.max_trainable_depth.study:measure",
     columns=(
         *("architecture", "activation", "initializer", "normalizer", "optimizer"),
         *("width", "dataset", "cap", "steps", "batch", "rates", "target", "start"),

@@ -7,17 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.max_trainable_depth import step_cost
-from benchmarks.max_trainable_depth.step_cost import CompiledLoop
-from research.architectures import ARCHITECTURES
-from research.catalogues.optimizers import OPTIMIZERS
-from research.lazy import lazily
-from research.learning import selection
+from depthbench.benchmarks.max_trainable_depth import step_cost
+from depthbench.benchmarks.max_trainable_depth.step_cost import CompiledLoop
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.lazy import lazily
+from depthbench.research.learning import selection
 
 with lazily():
     import jax
 
-    from research.learning import examples, recipe, sweeps, system, training
+    from depthbench.research.learning import examples, recipe, sweeps, system, training
 
 
 class Try(NamedTuple):

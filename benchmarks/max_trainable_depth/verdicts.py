@@ -5,9 +5,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.max_trainable_depth.axes import AXES
-from research.study.claims import Claim, doubts
-from research.study.estimates import Estimate, above, below, mean
+from depthbench.benchmarks.max_trainable_depth.axes import AXES
+from depthbench.research.study.claims import Claim, doubts
+from depthbench.research.study.estimates import Estimate, above, below, mean
 
 Seen = Mapping[str, Any]  # a row, to be judged
 

@@ -1,5 +1,5 @@
 """`python -m benchmarks.own_model …` runs the study."""
 
-from research.cli.main import script
+from depthbench.research.cli.main import script
 
 script("own_model")

@@ -15,17 +15,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from benchmarks.own_model import typed
-from research.catalogues import modules
-from research.catalogues.catalogue import Mistake
-from research.models import batch as batches
-from research.models import nnx
-from research.models.functional import Functional, functional
-from research.models.taken import line_of
-from research.signal import segments, states
-from research.signal.states import StatesMeasured
-from research.study.declaration import Cell
-from research.study.errors import Refusal
+from depthbench.benchmarks.own_model import typed
+from depthbench.research.catalogues import modules
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.models import batch as batches
+from depthbench.research.models import nnx
+from depthbench.research.models.functional import Functional, functional
+from depthbench.research.models.taken import line_of
+from depthbench.research.signal import segments, states
+from depthbench.research.signal.states import StatesMeasured
+from depthbench.research.study.declaration import Cell
+from depthbench.research.study.errors import Refusal
 
 RANDOM = ("key", "seed", "rngs")  # names of the argument that parameters are drawn from
 OURS = Path(__file__).resolve().parents[2]

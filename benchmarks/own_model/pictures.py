@@ -3,10 +3,10 @@
 import functools
 from collections.abc import Sequence
 
-from benchmarks.own_model import names, show
-from research.lazy import lazily
-from research.report import figures
-from research.study.declaration import Figure, Profiles, Row
+from depthbench.benchmarks.own_model import names, show
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.declaration import Figure, Profiles, Row
 
 with lazily():
     import numpy as np

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.own_model import names
-from research.signal import profiles
-from research.signal.measured import Measured
-from research.signal.states import StatesMeasured
-from research.study.headlines import listed
+from depthbench.benchmarks.own_model import names
+from depthbench.research.signal import profiles
+from depthbench.research.signal.measured import Measured
+from depthbench.research.signal.states import StatesMeasured
+from depthbench.research.study.headlines import listed
 
 
 def row(seeds: Sequence[StatesMeasured]) -> Measured:

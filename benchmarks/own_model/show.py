@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from benchmarks.gradient_flow.pictures import groups
-from benchmarks.gradient_flow.show import entry
-from research.study.axes import Value
-from research.study.declaration import Headline, Row
-from research.study.headlines import counted
-from research.study.tables import Mark, Table, number, with_error
+from depthbench.benchmarks.gradient_flow.pictures import groups
+from depthbench.benchmarks.gradient_flow.show import entry
+from depthbench.research.study.axes import Value
+from depthbench.research.study.declaration import Headline, Row
+from depthbench.research.study.headlines import counted
+from depthbench.research.study.tables import Mark, Table, number, with_error
 
 NET = ("model", "input", "tokens", "loss", "kwargs", "dtype", "seeds")
 MOST = 3  # nets in the answer; more are in the table

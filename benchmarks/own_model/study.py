@@ -9,19 +9,26 @@ import contextlib
 import itertools
 from collections.abc import Sequence, Set
 
-from benchmarks.own_model import pictures, show
-from benchmarks.own_model import typed as typed_of
-from research.catalogues import modules
-from research.catalogues.catalogue import choices
-from research.engine import console, runner
-from research.lazy import lazily
-from research.study.axes import Axis, flag_of
-from research.study.declaration import Cell, Measured, Plan, Shared, Study, fixed
-from research.study.errors import Refusal
-from research.study.plan import grouped
+from depthbench.benchmarks.own_model import pictures, show
+from depthbench.benchmarks.own_model import typed as typed_of
+from depthbench.research.catalogues import modules
+from depthbench.research.catalogues.catalogue import choices
+from depthbench.research.engine import console, runner
+from depthbench.research.lazy import lazily
+from depthbench.research.study.axes import Axis, flag_of
+from depthbench.research.study.declaration import (
+    Cell,
+    Measured,
+    Plan,
+    Shared,
+    Study,
+    fixed,
+)
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.plan import grouped
 
 with lazily():
-    from benchmarks.own_model import nets, rows
+    from depthbench.benchmarks.own_model import nets, rows
 
 DTYPES = choices(
     "dtype",
@@ -30,7 +37,7 @@ DTYPES = choices(
     float16="IEEE 754, binary16",
 )
 DEPTHS = (4, 16, 64)  # of a net that takes a depth, where none is typed
-EXAMPLE = "benchmarks.own_model.example:make"
+EXAMPLE = "depthbench.benchmarks.own_model.example:make"
 AXES = {
     "model": Axis("the net, or what makes it: module:name", (EXAMPLE,), kind="text"),
     "depth": Axis(
@@ -164,7 +171,7 @@ STUDY = Study(
     sizes=SIZES,
     fit=fit,
     plan=Plan(program=_net, cost=fixed(memory=2**26, seconds=2.0)),
-    measure="benchmarks.own_model.study:measure",
+    measure="depthbench.benchmarks.own_model.study:measure",
     columns=(
         *AXES,
         *("status", "reason", "states", "log10_ratio", "log10_ratio_se"),

@@ -3,8 +3,8 @@
 import json
 import math
 
-from research.study.axes import Value
-from research.study.errors import Refusal
+from depthbench.research.study.axes import Value
+from depthbench.research.study.errors import Refusal
 
 MOST = 2**33  # numbers in all inputs
 

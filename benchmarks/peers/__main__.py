@@ -1,5 +1,5 @@
 """`python -m benchmarks.peers …` runs the study."""
 
-from research.cli.main import script
+from depthbench.research.cli.main import script
 
 script("peers")

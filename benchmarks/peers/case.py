@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import DRAWS, INITIALIZERS
-from research.catalogues.normalizers import NORMALIZERS
-from research.lazy import lazily
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax
 
-    from research.architectures import attention, contract
+    from depthbench.research.architectures import attention, contract
 
 OUTPUTS = 10
 RATE, MOMENTUM = 0.01, 0.9  # of the SGD that every side trains with

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.case import (
+from depthbench.benchmarks.peers.case import (
     Case,
     CaseSize,
     Problem,
@@ -14,15 +14,15 @@ from benchmarks.peers.case import (
     gaussian,
     settings,
 )
-from research.architectures import ARCHITECTURES
-from research.architectures.loops import LOOPS
-from research.catalogues.catalogue import Catalogue
-from research.lazy import lazily
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.loops import LOOPS
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax
 
-    from research.architectures.recurrent import cells
+    from depthbench.research.architectures.recurrent import cells
 
 
 def _head(variables: Any) -> Weights:

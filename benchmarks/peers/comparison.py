@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.peers.case import Case, Peer, Problem, Side
-from research.lazy import lazily
-from research.study.tables import number
+from depthbench.benchmarks.peers.case import Case, Peer, Problem, Side
+from depthbench.research.lazy import lazily
+from depthbench.research.study.tables import number
 
 with lazily():
     import jax
 
-    from benchmarks.peers import in_depthbench
-    from research.machine import timing
+    from depthbench.benchmarks.peers import in_depthbench
+    from depthbench.research.machine import timing
 
 BASE = "depthbench"
 SMALL = 1e-2  # gradients below this share of the whole are compared with it

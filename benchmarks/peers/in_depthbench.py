@@ -3,18 +3,18 @@
 import functools
 from typing import Any
 
-from benchmarks.peers.case import MOMENTUM, RATE, Peer, Problem, Side
-from research.lazy import lazily
+from depthbench.benchmarks.peers.case import MOMENTUM, RATE, Peer, Problem, Side
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import optax
 
-    from research.architectures import contract
-    from research.catalogues import losses, optimizers, schedules
-    from research.learning import supervised
-    from research.learning import system as systems
+    from depthbench.research.architectures import contract
+    from depthbench.research.catalogues import losses, optimizers, schedules
+    from depthbench.research.learning import supervised
+    from depthbench.research.learning import system as systems
 
 
 def side(task: Problem) -> Side:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.case import (
+from depthbench.benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
@@ -24,7 +24,7 @@ from benchmarks.peers.case import (
     missing,
     positions,
 )
-from research.lazy import lazily
+from depthbench.research.lazy import lazily
 
 with lazily():
     import equinox as eqx
@@ -33,8 +33,8 @@ with lazily():
     import jax.numpy as jnp
     import optax
 
-    from benchmarks.peers import in_jax
-    from research.architectures import attention
+    from depthbench.benchmarks.peers import in_jax
+    from depthbench.research.architectures import attention
 
 EPSILON = 1e-5
 

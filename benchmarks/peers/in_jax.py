@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.case import (
+from depthbench.benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
@@ -21,14 +21,14 @@ from benchmarks.peers.case import (
     held,
     positions,
 )
-from research.lazy import lazily
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax
     import jax.lax as lax
     import jax.numpy as jnp
 
-    from research.architectures import attention
+    from depthbench.research.architectures import attention
 
 EPSILON = 1e-5
 KEPT = 0.9  # of a batch norm's running statistics

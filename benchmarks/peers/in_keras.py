@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.case import (
+from depthbench.benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
@@ -24,13 +24,13 @@ from benchmarks.peers.case import (
     held,
     positions,
 )
-from research.lazy import lazily
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax
     import keras
 
-    from research.architectures import attention
+    from depthbench.research.architectures import attention
 
 EPSILON = 1e-5
 ABSENT = "keras is not installed (pip install 'depthbench[peers]')"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.case import (
+from depthbench.benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
@@ -22,7 +22,7 @@ from benchmarks.peers.case import (
     held,
     positions,
 )
-from research.lazy import lazily
+from depthbench.research.lazy import lazily
 
 with lazily():
     import flax.nnx as nnx
@@ -30,8 +30,8 @@ with lazily():
     import jax.numpy as jnp
     import optax
 
-    from benchmarks.peers import in_jax
-    from research.architectures import attention
+    from depthbench.benchmarks.peers import in_jax
+    from depthbench.research.architectures import attention
 
 EPSILON = 1e-5
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.peers import torch_loop
-from benchmarks.peers.case import (
+from depthbench.benchmarks.peers import torch_loop
+from depthbench.benchmarks.peers.case import (
     MOMENTUM,
     RATE,
     Model,
@@ -27,14 +27,14 @@ from benchmarks.peers.case import (
     each,
     positions,
 )
-from benchmarks.peers.torch_training import linear
-from research.lazy import lazily
+from depthbench.benchmarks.peers.torch_training import linear
+from depthbench.research.lazy import lazily
 
 with lazily():
     import torch
     import torch._inductor.utils as inductor
 
-    from research.architectures import attention
+    from depthbench.research.architectures import attention
 
 EPSILON = 1e-5
 

@@ -4,11 +4,11 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.peers.comparison import BASE
-from research.report import figures
-from research.study.declaration import Figure, Headline, Row
-from research.study.headlines import measured, out_of
-from research.study.tables import Mark, Table, number, ranged
+from depthbench.benchmarks.peers.comparison import BASE
+from depthbench.research.report import figures
+from depthbench.research.study.declaration import Figure, Headline, Row
+from depthbench.research.study.headlines import measured, out_of
+from depthbench.research.study.tables import Mark, Table, number, ranged
 
 BEHIND = 0.98  # ratios of less are red: 2 % is what the aim allows
 

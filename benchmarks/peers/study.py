@@ -9,23 +9,32 @@ import os
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from benchmarks.peers import comparison, torch_loop
-from benchmarks.peers import show as report
-from benchmarks.peers.case import Case, CaseSize, Peer
-from benchmarks.peers.cases import CASES
-from benchmarks.peers.comparison import BASE
-from research.architectures import ARCHITECTURES
-from research.catalogues.catalogue import Catalogue
-from research.machine import host
-from research.study.axes import Axis
-from research.study.claims import Claim, Seen
-from research.study.declaration import Cell, Cost, Measured, Plan, Shared, Study
-from research.study.errors import Refusal
-from research.study.estimates import Estimate, above, exact, mean
-from research.study.plan import all_but, listed
+from depthbench.benchmarks.peers import comparison, torch_loop
+from depthbench.benchmarks.peers import show as report
+from depthbench.benchmarks.peers.case import Case, CaseSize, Peer
+from depthbench.benchmarks.peers.cases import CASES
+from depthbench.benchmarks.peers.comparison import BASE
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.machine import host
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, Seen
+from depthbench.research.study.declaration import (
+    Cell,
+    Cost,
+    Measured,
+    Plan,
+    Shared,
+    Study,
+)
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.estimates import Estimate, above, exact, mean
+from depthbench.research.study.plan import all_but, listed
 
 # Ours and each library's, as the files in_*.py of this folder list them.
-PEERS: Catalogue[Peer] = Catalogue("peer", listed("benchmarks.peers.in_*:PEERS"))
+PEERS: Catalogue[Peer] = Catalogue(
+    "peer", listed("depthbench.benchmarks.peers.in_*:PEERS")
+)
 
 # 25 layers take torch.compile 11 seconds, 1,000 of them forty times as long.
 SLOW = {("mlp_1000", "torch_compiled")}
@@ -191,7 +200,7 @@ STUDY = Study(
     sizes=SIZES,
     fit=fit,
     plan=Plan(group=all_but("peer"), cost=cost),
-    measure="benchmarks.peers.study:measure",
+    measure="depthbench.benchmarks.peers.study:measure",
     columns=tuple(
         "case peer batch length width depth rounds status reason step_ms first_step_s "
         "ratio ratio_low ratio_high first_ratio agrees largest_difference step_ms_low "

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.lazy import lazily
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from research.lazy import lazily
+from depthbench.research.lazy import lazily
 
 with lazily():
     import torch

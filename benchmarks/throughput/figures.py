@@ -5,9 +5,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.throughput.show import done, label, lines, rank
-from research.report import figures
-from research.study.declaration import Figure, Profiles, Row
+from depthbench.benchmarks.throughput.show import done, label, lines, rank
+from depthbench.research.report import figures
+from depthbench.research.study.declaration import Figure, Profiles, Row
 
 
 def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:

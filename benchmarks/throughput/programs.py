@@ -4,27 +4,27 @@ import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from research.architectures import ARCHITECTURES
-from research.architectures.family import Family
-from research.architectures.loops import LOOPS
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.catalogue import Catalogue
-from research.catalogues.initializers import DRAWS, INITIALIZERS
-from research.catalogues.normalizers import NORMALIZERS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.catalogues.schedules import SCHEDULES
-from research.lazy import lazily
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.family import Family
+from depthbench.research.architectures.loops import LOOPS
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.catalogues.schedules import SCHEDULES
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from research.architectures import contract
-    from research.catalogues import losses
-    from research.learning import supervised
-    from research.learning import system as systems
-    from research.machine import ceilings, operations
+    from depthbench.research.architectures import contract
+    from depthbench.research.catalogues import losses
+    from depthbench.research.learning import supervised
+    from depthbench.research.learning import system as systems
+    from depthbench.research.machine import ceilings, operations
 
 FEATURES = 64  # of a step of a sequence
 SIDE, LENGTH = 16, 64  # of an image and of a sequence, where no other is asked for

@@ -4,13 +4,13 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.growth import Growth, growth
-from research.architectures import ARCHITECTURES
-from research.study.claims import Claim
-from research.study.declaration import Headline, Row
-from research.study.estimates import about, exact, mean
-from research.study.headlines import counted
-from research.study.tables import Mark, Table, number, ranged, with_error
+from depthbench.benchmarks.growth import Growth, growth
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Headline, Row
+from depthbench.research.study.estimates import about, exact, mean
+from depthbench.research.study.headlines import counted
+from depthbench.research.study.tables import Mark, Table, number, ranged, with_error
 
 # What rows of one line of growth have in common: all but the depth.
 SAME = (

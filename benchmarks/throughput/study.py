@@ -9,24 +9,31 @@ import math
 from collections.abc import Sequence, Set
 from typing import Any
 
-from benchmarks.throughput import figures as throughput_figures
-from benchmarks.throughput import programs as throughput_programs
-from benchmarks.throughput import show as throughput_report
-from benchmarks.throughput.programs import DTYPES, MODES
-from research.architectures import ARCHITECTURES
-from research.architectures.loops import LOOPS
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.lazy import lazily
-from research.study import families
-from research.study.axes import Axis
-from research.study.declaration import Cell, Cost, Measured, Plan, Shared, Study
-from research.study.plan import all_but
+from depthbench.benchmarks.throughput import figures as throughput_figures
+from depthbench.benchmarks.throughput import programs as throughput_programs
+from depthbench.benchmarks.throughput import show as throughput_report
+from depthbench.benchmarks.throughput.programs import DTYPES, MODES
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.loops import LOOPS
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.lazy import lazily
+from depthbench.research.study import families
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import (
+    Cell,
+    Cost,
+    Measured,
+    Plan,
+    Shared,
+    Study,
+)
+from depthbench.research.study.plan import all_but
 
 with lazily():
     import jax
 
-    from research.machine import ceilings, operations, timing
+    from depthbench.research.machine import ceilings, operations, timing
 
 SECONDS = 0.3  # at least, for the steps of a row
 GIB = 2**30
@@ -297,7 +304,7 @@ STUDY = Study(
     sizes=SIZES,
     fit=fit,
     plan=Plan(group=all_but("depth", "mode", "loop"), cost=cost),
-    measure="benchmarks.throughput.study:measure",
+    measure="depthbench.benchmarks.throughput.study:measure",
     columns=(
         *AXES,
         *"status reason trace_s lower_s compile_s first_step_s step_ms step_ms_low "

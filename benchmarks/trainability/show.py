@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from research.report import figures
-from research.study.declaration import Figure, Headline, Profiles, Row
-from research.study.headlines import counted, listed, of_deepest, out_of
-from research.study.tables import Mark, Table, number
+from depthbench.research.report import figures
+from depthbench.research.study.declaration import Figure, Headline, Profiles, Row
+from depthbench.research.study.headlines import counted, listed, of_deepest, out_of
+from depthbench.research.study.tables import Mark, Table, number
 
 NET = ("architecture", "normalizer", "activation", "initializer", "width")
 ENDS = {"diverged": "diverged", "no_fixed_point": "no fixed point"}

@@ -9,20 +9,20 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import classifiers, fresh_gradients
-from benchmarks.trainability import show as trainability_report
-from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import INITIALIZERS
-from research.catalogues.normalizers import NORMALIZERS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.datasets import readable
-from research.learning import selection
-from research.study import trials
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Cell, Measured, Shared, Study
-from research.study.estimates import above, below, mean
+from depthbench.benchmarks import classifiers, fresh_gradients
+from depthbench.benchmarks.trainability import show as trainability_report
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import INITIALIZERS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.datasets import readable
+from depthbench.research.learning import selection
+from depthbench.research.study import trials
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Cell, Measured, Shared, Study
+from depthbench.research.study.estimates import above, below, mean
 
 Seen = Mapping[str, Any]  # a row, to be judged
 
@@ -241,7 +241,7 @@ STUDY = Study(
     sizes=SIZES,
     fit=classifiers.fit,
     plan=trials.plan(settings)._replace(shared=shared),
-    measure="benchmarks.trainability.study:measure",
+    measure="depthbench.benchmarks.trainability.study:measure",
     columns=(
         *("architecture", "activation", "initializer", "normalizer", "depth", "width"),
         *("optimizer", "dataset", "steps", "batch", "rates", "target", "seeds"),

@@ -1,5 +1,5 @@
 """`python -m benchmarks.training_speed …` runs the study."""
 
-from research.cli.main import script
+from depthbench.research.cli.main import script
 
 script("training_speed")

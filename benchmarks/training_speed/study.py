@@ -11,7 +11,7 @@ Four questions, each with ways that are run in turn on equal nets and batches:
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.training_speed.ways import (
+from depthbench.benchmarks.training_speed.ways import (
     BASE,
     EVERY,
     RATES,
@@ -20,10 +20,10 @@ from benchmarks.training_speed.ways import (
     TrainingTask,
     task_of,
 )
-from research.lazy import lazily
-from research.study.axes import Axis
-from research.study.claims import Claim, Seen
-from research.study.declaration import (
+from depthbench.research.lazy import lazily
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, Seen
+from depthbench.research.study.declaration import (
     Cell,
     Cost,
     Headline,
@@ -33,14 +33,14 @@ from research.study.declaration import (
     Shared,
     Study,
 )
-from research.study.estimates import Estimate, above, below, mean
-from research.study.headlines import counted, listed, measured
-from research.study.tables import Mark, Table, number, ranged
+from depthbench.research.study.estimates import Estimate, above, below, mean
+from depthbench.research.study.headlines import counted, listed, measured
+from depthbench.research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import numpy as np
 
-    from research.machine import timing
+    from depthbench.research.machine import timing
 
 # Losses of the first steps: later ones differ as float32 sums in another order grow.
 COMPARED, TOLERANCE = 10, 1e-3
@@ -200,7 +200,7 @@ STUDY = Study(
     axes=AXES,
     sizes=SIZES,
     plan=Plan(group=question_of, cost=cost),
-    measure="benchmarks.training_speed.study:measure",
+    measure="depthbench.benchmarks.training_speed.study:measure",
     columns=tuple(
         "way question depth width batch steps seeds rounds status reason runs step_ms "
         "total_s n ratio ratio_low ratio_high agrees".split()

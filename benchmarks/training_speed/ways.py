@@ -4,11 +4,11 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.peers import torch_loop, torch_training
-from research.catalogues.catalogue import Catalogue
-from research.lazy import lazily
-from research.machine import host
-from research.study.declaration import Cell
+from depthbench.benchmarks.peers import torch_loop, torch_training
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.lazy import lazily
+from depthbench.research.machine import host
+from depthbench.research.study.declaration import Cell
 
 with lazily():
     import concurrent.futures as futures
@@ -18,10 +18,16 @@ with lazily():
     import jax.numpy as jnp
     import numpy as np
 
-    from research.catalogues import optimizers
-    from research.learning import checkpoints, examples, feed, supervised, sweeps
-    from research.learning import recipe as recipes
-    from research.learning import system as systems
+    from depthbench.research.catalogues import optimizers
+    from depthbench.research.learning import (
+        checkpoints,
+        examples,
+        feed,
+        supervised,
+        sweeps,
+    )
+    from depthbench.research.learning import recipe as recipes
+    from depthbench.research.learning import system as systems
 
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 LONGER = {"loop": 25, "probe": 25, "checkpoint": 200}  # a run's steps, beside a grid's

@@ -16,22 +16,22 @@ Source: Yang, Pennington, Rao, Sohl-Dickstein & Schoenholz 2019, arXiv:1902.0812
 import functools
 import math
 
-from experiments.propagation import nets
-from research.catalogues.activations import ACTIVATIONS
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import about, above, mean
-from research.study.headlines import counted, measured, out_of
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.propagation import nets
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import about, above, mean
+from depthbench.research.study.headlines import counted, measured, out_of
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import numpy as np
 
-    from research.signal import profiles
-    from research.theory import quadrature, trajectories
+    from depthbench.research.signal import profiles
+    from depthbench.research.theory import quadrature, trajectories
 
 SOURCE = "Yang et al. 2019, arXiv:1902.08129"
 EDGE = 4  # states left out at either end, where the input and the loss are felt
@@ -280,7 +280,7 @@ STUDY = Study(
         },
     },
     plan=nets.plan(settings),
-    measure="experiments.propagation.batchnorm_explosion:measure",
+    measure="depthbench.experiments.propagation.batchnorm_explosion:measure",
     columns=tuple(
         "activation batch depth width seeds status reason rate rate_se rate_theory "
         "rate_large_batch spread trainable_depth_paper log10_ratio".split()
@@ -348,6 +348,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

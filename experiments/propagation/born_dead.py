@@ -7,15 +7,22 @@ Source: Lu, Shin, Su & Karniadakis 2019, arXiv:1903.06733.
 
 import functools
 
-from research.lazy import lazily
-from research.report import figures
-from research.study import estimates
-from research.study.axes import Axis
-from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
-from research.study.estimates import above, share
-from research.study.headlines import counted, listed, measured, of_deepest
-from research.study.tables import Table, number
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study import estimates
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.declaration import (
+    Cost,
+    Figure,
+    Headline,
+    Measured,
+    Plan,
+    Study,
+)
+from depthbench.research.study.estimates import above, share
+from depthbench.research.study.headlines import counted, listed, measured, of_deepest
+from depthbench.research.study.tables import Table, number
 
 with lazily():
     import jax
@@ -219,7 +226,7 @@ STUDY = Study(
         group=lambda cell: tuple(cell[n] for n in ("width", "sigma_b2", "seeds")),
         cost=cost,
     ),
-    measure="experiments.propagation.born_dead:measure",
+    measure="depthbench.experiments.propagation.born_dead:measure",
     columns=tuple(
         "width sigma_b2 depth seeds status reason born_dead low high least most "
         "doublings".split()
@@ -249,6 +256,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -13,27 +13,34 @@ own), of digits. Variances are over a batch (and pixels), of a unit, averaged ov
 import functools
 import itertools
 
-from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.catalogue import Catalogue
-from research.catalogues.initializers import DRAWS, INITIALIZERS
-from research.catalogues.normalizers import NORMALIZERS
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
-from research.study.estimates import about, mean
-from research.study.headlines import counted, listed, measured
-from research.study.tables import Mark, Table, number
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.declaration import (
+    Cost,
+    Figure,
+    Headline,
+    Measured,
+    Plan,
+    Study,
+)
+from depthbench.research.study.estimates import about, mean
+from depthbench.research.study.headlines import counted, listed, measured
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import jax
     import numpy as np
 
-    from experiments.propagation import transformers
-    from research.architectures import contract, walk
-    from research.signal import profiles as profiles_of
+    from depthbench.experiments.propagation import transformers
+    from depthbench.research.architectures import contract, walk
+    from depthbench.research.signal import profiles as profiles_of
 
 SOURCE = "De & Smith 2020, arXiv:2002.10444, section 2"
 NETS = ("residual_mlp", "resnet_v2")
@@ -270,7 +277,7 @@ STUDY = Study(
         "full": {"depth": (110,), "width": (32, 256), "batch": (256,), "seeds": (16,)},
     },
     plan=plan(),
-    measure="experiments.propagation.branch_scale:measure",
+    measure="depthbench.experiments.propagation.branch_scale:measure",
     columns=tuple(
         "architecture normalizer depth width batch seeds status reason power power_se "
         "log10_last".split()
@@ -298,6 +305,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -9,23 +9,23 @@ Source: Hayou, Doucet & Rousseau 2019, arXiv:1902.06853.
 import functools
 import math
 
-from experiments.propagation import nets
-from research.catalogues.activations import ACTIVATIONS
-from research.lazy import lazily
-from research.report import figures
-from research.study import families
-from research.study.axes import Axis
-from research.study.claims import Claim, certain
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import about, exact, mean
-from research.study.headlines import counted, listed, measured, out_of
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.propagation import nets
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study import families
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import about, exact, mean
+from depthbench.research.study.headlines import counted, listed, measured, out_of
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import numpy as np
 
-    from research.signal import ensembles, measurement, profiles
-    from research.theory import edge, mean_field
+    from depthbench.research.signal import ensembles, measurement, profiles
+    from depthbench.research.theory import edge, mean_field
 
 SOURCE = "Hayou, Doucet & Rousseau 2019, arXiv:1902.06853"
 RELU_LIKE = ("relu", "leaky_relu")  # λx above 0 and βx below
@@ -257,7 +257,7 @@ STUDY = Study(
         },
     },
     plan=nets.plan(settings),
-    measure="experiments.propagation.correlation_decay:measure",
+    measure="depthbench.experiments.propagation.correlation_decay:measure",
     columns=tuple(
         "activation iterates depth width seeds status reason power power_theory constant "
         "constant_theory log10_apart log10_apart_below net_ratio net_ratio_se "
@@ -332,6 +332,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

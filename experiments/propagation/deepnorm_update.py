@@ -11,20 +11,20 @@ Here ‖ΔF‖/η is the derivative of the outputs along the step, which is its 
 
 import functools
 
-from experiments.propagation import transformers
-from research.lazy import lazily
-from research.report import figures
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import Allowed, above, below, mean
-from research.study.headlines import listed, measured
+from depthbench.experiments.propagation import transformers
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import Allowed, above, below, mean
+from depthbench.research.study.headlines import listed, measured
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from research.architectures import contract, walk
+    from depthbench.research.architectures import contract, walk
 
 WITHIN = 0.1  # over the fit's factor of 256 in depth, a factor of 1.7
 LEAST = 4  # bounds are asymptotic: shallower stacks are drawn but not fitted
@@ -206,7 +206,7 @@ STUDY = Study(
         "full": {"width": (64, 256), "batch": (64,), "seeds": (16,)},
     },
     plan=transformers.plan(layer_seconds=6.5e-3),
-    measure="experiments.propagation.deepnorm_update:measure",
+    measure="depthbench.experiments.propagation.deepnorm_update:measure",
     columns=tuple(
         "architecture depth width batch seeds status reason weights_exponent "
         "weights_exponent_se all_exponent all_exponent_se adam_exponent "
@@ -235,6 +235,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

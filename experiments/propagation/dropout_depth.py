@@ -9,22 +9,29 @@ Source: Schoenholz et al. 2017, arXiv:1611.01232, on dropout.
 import functools
 import math
 
-from research.catalogues.activations import ACTIVATIONS
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
-from research.study.estimates import about, exact, mean
-from research.study.headlines import listed, measured
-from research.study.tables import Mark, Table, number
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.declaration import (
+    Cost,
+    Figure,
+    Headline,
+    Measured,
+    Plan,
+    Study,
+)
+from depthbench.research.study.estimates import about, exact, mean
+from depthbench.research.study.headlines import listed, measured
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from research.theory import dropout, mean_field
+    from depthbench.research.theory import dropout, mean_field
 
 SOURCE = "Schoenholz et al. 2017, arXiv:1611.01232, on dropout"
 SIGMA_B2 = 0.05
@@ -342,7 +349,7 @@ STUDY = Study(
         cost=cost,
         split=2,
     ),
-    measure="experiments.propagation.dropout_depth:measure",
+    measure="depthbench.experiments.propagation.dropout_depth:measure",
     columns=tuple(
         "activation of_critical keep depth width seeds status reason rate rate_se "
         "rate_theory rate_limit first last xi_c c_star q_star sigma_w2 "
@@ -387,6 +394,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

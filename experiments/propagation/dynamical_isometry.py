@@ -10,29 +10,29 @@ Source: Pennington, Schoenholz & Ganguli 2017, arXiv:1711.04735.
 import functools
 from typing import NamedTuple
 
-from experiments.propagation.isometry_shown import (
+from depthbench.experiments.propagation.isometry_shown import (
     draw_figures,
     headline,
     scale_free,
     tables,
     wide,
 )
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.catalogue import Catalogue
-from research.catalogues.initializers import NoCriticalPoint
-from research.lazy import lazily
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Cost, Measured, Plan, Study
-from research.study.estimates import about, above, below, mean
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.catalogues.initializers import NoCriticalPoint
+from depthbench.research.lazy import lazily
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.estimates import about, above, below, mean
 
 with lazily():
     import jax
     import numpy as np
 
-    from research.architectures import contract
-    from research.signal import ensembles, jacobian, measurement, profiles
-    from research.theory import quadrature
+    from depthbench.research.architectures import contract
+    from depthbench.research.signal import ensembles, jacobian, measurement, profiles
+    from depthbench.research.theory import quadrature
 
 SOURCE = "Pennington, Schoenholz & Ganguli 2017, arXiv:1711.04735"
 
@@ -212,7 +212,7 @@ STUDY = Study(
         shared=shared,
         cost=cost,
     ),
-    measure="experiments.propagation.dynamical_isometry:measure",
+    measure="depthbench.experiments.propagation.dynamical_isometry:measure",
     columns=tuple(
         "activation weights q_star depth width seeds status reason sigma_w2 sigma_b2 "
         "log10_mean log10_mean_se variance variance_se variance_theory".split()
@@ -289,6 +289,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

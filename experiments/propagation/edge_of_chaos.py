@@ -6,22 +6,22 @@ Sources: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611
 import functools
 import math
 
-from experiments.propagation import nets
-from research.catalogues.activations import ACTIVATIONS
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import about, mean
-from research.study.headlines import measured, out_of
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.propagation import nets
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import about, mean
+from depthbench.research.study.headlines import measured, out_of
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import numpy as np
 
-    from research.signal import profiles
-    from research.theory import mean_field
+    from depthbench.research.signal import profiles
+    from depthbench.research.theory import mean_field
 
 
 def measure(cells, shared, memory):
@@ -262,7 +262,7 @@ STUDY = Study(
         },
     },
     plan=nets.plan(lambda cell: {"sigma_w2": None}),
-    measure="experiments.propagation.edge_of_chaos:measure",
+    measure="depthbench.experiments.propagation.edge_of_chaos:measure",
     columns=tuple(
         "activation sigma_b2 of_critical depth width seeds status reason "
         "sigma_w2_critical sigma_w2 q_star log10_length log10_length_se c_star c c_se "
@@ -304,6 +304,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -7,15 +7,15 @@ are log-normal, with variance 5 Σ 1/width over the layers.
 import functools
 import math
 
-from experiments.propagation import nets
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import about, mean
-from research.study.headlines import measured
-from research.study.tables import Mark, Table, number, with_error
+from depthbench.experiments.propagation import nets
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import about, mean
+from depthbench.research.study.headlines import measured
+from depthbench.research.study.tables import Mark, Table, number, with_error
 
 with lazily():
     import numpy as np
@@ -187,7 +187,7 @@ STUDY = Study(
         },
     },
     plan=nets.plan(settings, (*nets.PROGRAM, "depth")),  # many seeds: drawing is dear
-    measure="experiments.propagation.finite_width:measure",
+    measure="depthbench.experiments.propagation.finite_width:measure",
     columns=tuple(
         "width depth seeds status reason layers_over_width mean mean_se mean_theory "
         "variance variance_se variance_theory ln_mean_square ln_mean_square_se".split()
@@ -252,6 +252,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -11,19 +11,19 @@ import functools
 import math
 from typing import Any, Literal, NamedTuple
 
-from research.architectures import ARCHITECTURES, Branch
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.catalogue import Catalogue
-from research.catalogues.initializers import DRAWS, INITIALIZERS
-from research.catalogues.normalizers import NORMALIZERS
-from research.lazy import lazily
+from depthbench.research.architectures import ARCHITECTURES, Branch
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from research.architectures import contract, walk
+    from depthbench.research.architectures import contract, walk
 
 RELU = ACTIVATIONS["relu"]
 LAGS = 16  # points apart on the line, from 0

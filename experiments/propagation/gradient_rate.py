@@ -5,22 +5,22 @@ Source: Schoenholz et al. 2017, Deep Information Propagation, arXiv:1611.01232.
 
 import functools
 
-from experiments.propagation import nets
-from research.catalogues.activations import ACTIVATIONS
-from research.lazy import lazily
-from research.report import figures
-from research.study import fixed_points
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import about, mean
-from research.study.headlines import measured, out_of
-from research.study.tables import Mark, Table
+from depthbench.experiments.propagation import nets
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study import fixed_points
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import about, mean
+from depthbench.research.study.headlines import measured, out_of
+from depthbench.research.study.tables import Mark, Table
 
 with lazily():
     import numpy as np
 
-    from research.signal import profiles
+    from depthbench.research.signal import profiles
 
 EDGE = 5  # states left out at either end, where the input and the loss are felt
 
@@ -175,7 +175,7 @@ STUDY = Study(
         },
     },
     plan=nets.plan(settings),
-    measure="experiments.propagation.gradient_rate:measure",
+    measure="depthbench.experiments.propagation.gradient_rate:measure",
     columns=tuple(
         "activation sigma_w sigma_b depth width seeds status reason log10_slope "
         "log10_slope_se log10_slope_theory log10_length_theory chi_1 q_star drift phase "
@@ -209,6 +209,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -10,25 +10,32 @@ Source: Daneshmand, Kohler, Bach, Hofmann & Lucchi 2020, arXiv:2003.01652.
 import functools
 import math
 
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import INITIALIZERS, Rule
-from research.catalogues.normalizers import NORMALIZERS
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
-from research.study.estimates import above, below, mean
-from research.study.headlines import counted, listed, measured, of_deepest
-from research.study.tables import Mark, Table, number, with_error
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import INITIALIZERS, Rule
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.declaration import (
+    Cost,
+    Figure,
+    Headline,
+    Measured,
+    Plan,
+    Study,
+)
+from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.headlines import counted, listed, measured, of_deepest
+from depthbench.research.study.tables import Mark, Table, number, with_error
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from research.architectures import contract, walk
-    from research.signal import ensembles, profiles
+    from depthbench.research.architectures import contract, walk
+    from depthbench.research.signal import ensembles, profiles
 
 SOURCE = "Daneshmand et al. 2020, arXiv:2003.01652"
 LATE = 4  # the last quarter of the states is averaged
@@ -274,7 +281,7 @@ STUDY = Study(
         },
     },
     plan=Plan(group=lambda cell: tuple(cell.values()), cost=cost),
-    measure="experiments.propagation.hidden_rank:measure",
+    measure="depthbench.experiments.propagation.hidden_rank:measure",
     columns=tuple(
         "activation normalizer initializer width depth seeds status reason rank rank_se "
         "rank_over_root rank_first rank_random".split()
@@ -324,6 +331,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -2,11 +2,17 @@
 
 import functools
 
-from research.lazy import lazily
-from research.report import figures
-from research.study.declaration import Figure, Headline
-from research.study.headlines import counted, listed, measured, of_deepest, out_of
-from research.study.tables import Mark, Table
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.declaration import Figure, Headline
+from depthbench.research.study.headlines import (
+    counted,
+    listed,
+    measured,
+    of_deepest,
+    out_of,
+)
+from depthbench.research.study.tables import Mark, Table
 
 with lazily():
     import numpy as np

@@ -9,19 +9,26 @@ Source: Hanin & Rolnick 2019, arXiv:1901.09021.
 import functools
 import math
 
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
-from research.study.estimates import about, mean
-from research.study.headlines import counted, measured, of_deepest
-from research.study.tables import Table, number
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.declaration import (
+    Cost,
+    Figure,
+    Headline,
+    Measured,
+    Plan,
+    Study,
+)
+from depthbench.research.study.estimates import about, mean
+from depthbench.research.study.headlines import counted, measured, of_deepest
+from depthbench.research.study.tables import Table, number
 
 with lazily():
     import numpy as np
 
-    from research.signal import profiles
+    from depthbench.research.signal import profiles
 
 SOURCE = "Hanin & Rolnick 2019, arXiv:1901.09021"
 SIGMA_B2 = 1e-6  # as the paper draws biases
@@ -255,7 +262,7 @@ STUDY = Study(
         },
     },
     plan=Plan(group=lambda cell: (cell["width"], cell["depth"]), cost=cost),
-    measure="experiments.propagation.linear_regions:measure",
+    measure="depthbench.experiments.propagation.linear_regions:measure",
     columns=tuple(
         "width depth seeds status reason neurons regions regions_se regions_theory "
         "first_layer last_layer log10_most".split()
@@ -299,6 +306,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

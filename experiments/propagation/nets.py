@@ -4,13 +4,13 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from research.catalogues.initializers import INITIALIZERS
-from research.lazy import lazily
-from research.study import families
-from research.study.declaration import Cell, Cost, Measured, Plan, Shared
+from depthbench.research.catalogues.initializers import INITIALIZERS
+from depthbench.research.lazy import lazily
+from depthbench.research.study import families
+from depthbench.research.study.declaration import Cell, Cost, Measured, Plan, Shared
 
 with lazily():
-    from research.signal import measurement
+    from depthbench.research.signal import measurement
 
 DEFAULTS = {
     "architecture": "mlp",

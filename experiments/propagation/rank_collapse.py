@@ -14,24 +14,24 @@ its mean, a residual is lost in rounding after three layers.
 
 import functools
 
-from experiments.propagation import transformers
-from research.architectures import ARCHITECTURES
-from research.catalogues.catalogue import Catalogue
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim, certain
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import above, mean
-from research.study.headlines import listed, measured, of_deepest
-from research.study.tables import Mark, Table
+from depthbench.experiments.propagation import transformers
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import above, mean
+from depthbench.research.study.headlines import listed, measured, of_deepest
+from depthbench.research.study.tables import Mark, Table
 
 with lazily():
     import jax
     import numpy as np
 
-    from research.architectures import attention, contract, walk
-    from research.signal import profiles as profiles_of
+    from depthbench.research.architectures import attention, contract, walk
+    from depthbench.research.signal import profiles as profiles_of
 
 SOURCE = "Dong, Cordonnier & Loukas 2021, arXiv:2103.03404"
 FLOOR = 1e-5  # of the state's norm: below, float32's rounding is a part of a residual
@@ -341,7 +341,7 @@ STUDY = Study(
         },
     },
     plan=transformers.plan(layer_seconds=3e-3),
-    measure="experiments.propagation.rank_collapse:measure",
+    measure="depthbench.experiments.propagation.rank_collapse:measure",
     columns=tuple(
         "net depth width batch seeds status reason decades_per_layer "
         "decades_per_layer_se log10_residual power power_se".split()
@@ -390,6 +390,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -12,24 +12,29 @@ Source: Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, section 2.1.
 import functools
 import math
 
-from experiments.propagation.recurrent_nets import DRAWN, drawn, lags_to, program
-from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.catalogue import Catalogue
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import about, below, mean
-from research.study.headlines import counted, measured, of_deepest, out_of
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.propagation.recurrent_nets import (
+    DRAWN,
+    drawn,
+    lags_to,
+    program,
+)
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import about, below, mean
+from depthbench.research.study.headlines import counted, measured, of_deepest, out_of
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import numpy as np
 
-    from research.signal import profiles
-    from research.theory import activation
+    from depthbench.research.signal import profiles
+    from depthbench.research.theory import activation
 
 ALIVE = 3.0  # decades: a norm within a factor of 1,000 of 1 counts as kept
 ROUNDINGS = 10  # of float32, in a step's product and in what a rate is compared with
@@ -314,7 +319,7 @@ STUDY = Study(
         "full": {"lag": (100, 1000), "width": (256,), "seeds": (16,)},
     },
     fit=fit,
-    measure="experiments.propagation.recurrent_lag:measure",
+    measure="depthbench.experiments.propagation.recurrent_lag:measure",
     columns=tuple(
         "architecture activation draw sigma_w lag width seeds status reason rate "
         "rate_se log10_norm gamma rho radius bound bound_worst excess off_radius "
@@ -363,6 +368,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -3,20 +3,25 @@
 import functools
 from typing import NamedTuple
 
-from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.catalogue import Catalogue
-from research.catalogues.initializers import DRAWS, INITIALIZERS, Draw, Sample
-from research.lazy import lazily
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.catalogues.initializers import (
+    DRAWS,
+    INITIALIZERS,
+    Draw,
+    Sample,
+)
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from research.architectures import contract
-    from research.catalogues import normalizers
-    from research.signal import jacobian
+    from depthbench.research.architectures import contract
+    from depthbench.research.catalogues import normalizers
+    from depthbench.research.signal import jacobian
 
 BATCH, FEATURES = 2, 16
 LAGS = 8  # how many of the lags up to the longest are measured, evenly spaced

@@ -5,23 +5,23 @@ Sources: Yang & Schoenholz 2017, arXiv:1712.08969; De & Smith 2020, arXiv:2002.1
 
 import functools
 
-from experiments.propagation import nets
-from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.normalizers import NORMALIZERS
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import about, below, mean
-from research.study.headlines import counted, listed, measured
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.propagation import nets
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import about, below, mean
+from depthbench.research.study.headlines import counted, listed, measured
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import numpy as np
 
-    from research.signal import profiles
+    from depthbench.research.signal import profiles
 
 LOG10_2 = 0.30102999566398120
 
@@ -193,7 +193,7 @@ STUDY = Study(
         "full": {"width": (1000,), "depth": (100, 1000), "seeds": (16,)},
     },
     plan=nets.plan(settings),
-    measure="experiments.propagation.residual_growth:measure",
+    measure="depthbench.experiments.propagation.residual_growth:measure",
     columns=tuple(
         "architecture activation normalizer depth width seeds status reason growth "
         "power power_se power_misfit rate rate_se rate_misfit misfit_gap misfit_gap_se "
@@ -252,6 +252,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -2,10 +2,10 @@
 
 import functools
 
-from experiments.propagation.gradient_pairs import LAGS, NETS
-from research.lazy import lazily
-from research.report import figures
-from research.study.declaration import Figure
+from depthbench.experiments.propagation.gradient_pairs import LAGS, NETS
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.declaration import Figure
 
 with lazily():
     import numpy as np

@@ -14,22 +14,22 @@ Source: Balduzzi, Frean, Leary, Lewis, Ma & McWilliams 2017, arXiv:1702.08591.
 
 import functools
 
-from experiments.propagation import gradient_pairs
-from experiments.propagation.gradient_pairs import NETS
-from experiments.propagation.shattered_figure import draw_figures
-from experiments.propagation.shattered_headline import headline
-from research.lazy import lazily
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Cost, Measured, Plan, Study
-from research.study.estimates import about, above, exact, mean
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.propagation import gradient_pairs
+from depthbench.experiments.propagation.gradient_pairs import NETS
+from depthbench.experiments.propagation.shattered_figure import draw_figures
+from depthbench.experiments.propagation.shattered_headline import headline
+from depthbench.research.lazy import lazily
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.estimates import about, above, exact, mean
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import jax
     import numpy as np
 
-    from research.signal import profiles
+    from depthbench.research.signal import profiles
 
 SOURCE = "Balduzzi et al. 2017, arXiv:1702.08591"
 LAGS = (1, 5)  # points apart on the line
@@ -380,7 +380,7 @@ STUDY = Study(
         "full": {"width": (1000,), "points": (1024,), "seeds": (20,)},
     },
     plan=Plan(program=lambda cell: tuple(cell.items()), cost=cost),
-    measure="experiments.propagation.shattered_gradients:measure",
+    measure="depthbench.experiments.propagation.shattered_gradients:measure",
     columns=tuple(
         "net depth width points seeds status reason correlation correlation_se "
         "correlation_theory law rate rate_se rate_theory power power_se power_theory "
@@ -395,6 +395,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

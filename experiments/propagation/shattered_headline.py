@@ -1,7 +1,7 @@
 """What shattered_gradients' rows answer."""
 
-from research.study.declaration import Headline
-from research.study.headlines import counted, listed, measured, of_deepest
+from depthbench.research.study.declaration import Headline
+from depthbench.research.study.headlines import counted, listed, measured, of_deepest
 
 
 def headline(rows):

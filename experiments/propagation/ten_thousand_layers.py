@@ -12,25 +12,31 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from experiments.propagation import nets
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.catalogue import Catalogue
-from research.catalogues.initializers import DRAWS, INITIALIZERS
-from research.lazy import lazily
-from research.report import figures
-from research.signal.profiles import SURVIVES
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import about, above, mean
-from research.study.headlines import counted, listed, measured, of_deepest, out_of
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.propagation import nets
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.signal.profiles import SURVIVES
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import about, above, mean
+from depthbench.research.study.headlines import (
+    counted,
+    listed,
+    measured,
+    of_deepest,
+    out_of,
+)
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import jax
     import numpy as np
 
-    from research.theory import mean_field, quadrature
+    from depthbench.research.theory import mean_field, quadrature
 
 SOURCE = "Xiao et al. 2018, arXiv:1806.05393"
 KERNEL, IMAGE = (3, 3), (8, 8)
@@ -280,7 +286,7 @@ STUDY = Study(
         "full": {"width": (128,), "seeds": (4,)},
     },
     plan=nets.plan(settings),
-    measure="experiments.propagation.ten_thousand_layers:measure",
+    measure="depthbench.experiments.propagation.ten_thousand_layers:measure",
     columns=tuple(
         "recipe depth width seeds status reason log10_ratio log10_ratio_se "
         "log10_slope log10_slope_se log10_slope_theory verdict chi_1 q_star xi_c "
@@ -348,6 +354,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

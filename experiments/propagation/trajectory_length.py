@@ -9,25 +9,32 @@ Source: Raghu, Poole, Kleinberg, Ganguli & Sohl-Dickstein 2017, arXiv:1606.05336
 import functools
 import math
 
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import Rule
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
-from research.study.estimates import about, mean
-from research.study.headlines import counted, measured, out_of
-from research.study.tables import Mark, Table, number
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import Rule
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.declaration import (
+    Cost,
+    Figure,
+    Headline,
+    Measured,
+    Plan,
+    Study,
+)
+from depthbench.research.study.estimates import about, mean
+from depthbench.research.study.headlines import counted, measured, out_of
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from research.architectures import contract, walk
-    from research.signal import ensembles, measurement, profiles
-    from research.theory import trajectories
+    from depthbench.research.architectures import contract, walk
+    from depthbench.research.signal import ensembles, measurement, profiles
+    from depthbench.research.theory import trajectories
 
 SOURCE = "Raghu et al. 2017, arXiv:1606.05336"
 POINTS = 64  # on the circle
@@ -271,7 +278,7 @@ STUDY = Study(
         cost=cost,
         split=2,
     ),
-    measure="experiments.propagation.trajectory_length:measure",
+    measure="depthbench.experiments.propagation.trajectory_length:measure",
     columns=tuple(
         "activation sigma_w2 sigma_b2 depth width seeds status reason rate rate_se "
         "rate_theory late_less_early late_less_early_se log10_growth".split()
@@ -329,6 +336,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

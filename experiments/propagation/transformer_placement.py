@@ -7,21 +7,21 @@ net's second matrix is of order 1 in the depth L for Post-LN, and 1/√L for Pre
 
 import functools
 
-from experiments.propagation import transformers
-from research.lazy import lazily
-from research.report import figures
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import about, mean
-from research.study.headlines import counted, listed, measured
+from depthbench.experiments.propagation import transformers
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import about, mean
+from depthbench.research.study.headlines import counted, listed, measured
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from research.architectures import contract, walk
-    from research.signal import probes
+    from depthbench.research.architectures import contract, walk
+    from depthbench.research.signal import probes
 
 WITHIN = 0.1  # as of DeepNorm: over the fit's factor of 32 in depth, a factor of 1.4
 LEAST = 8  # the law is asymptotic: shallower stacks are drawn but not fitted
@@ -184,7 +184,7 @@ STUDY = Study(
         },
     },
     plan=transformers.plan(layer_seconds=3e-3),
-    measure="experiments.propagation.transformer_placement:measure",
+    measure="depthbench.experiments.propagation.transformer_placement:measure",
     columns=tuple(
         "architecture depth width batch seeds status reason gradient_exponent "
         "gradient_exponent_se log10_last log10_first_over_last".split()
@@ -208,6 +208,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

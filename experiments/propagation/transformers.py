@@ -2,24 +2,24 @@
 
 import functools
 
-from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.catalogue import Catalogue
-from research.catalogues.initializers import DRAWS, INITIALIZERS
-from research.catalogues.normalizers import NORMALIZERS
-from research.lazy import lazily
-from research.study.axes import Axis
-from research.study.declaration import Cost, Plan
-from research.study.tables import Mark, Table, with_error
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.lazy import lazily
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Cost, Plan
+from depthbench.research.study.tables import Mark, Table, with_error
 
 with lazily():
     import jax
     import numpy as np
     import optax
 
-    from research import datasets
-    from research.architectures import contract, walk
-    from research.signal import profiles
+    from depthbench.research import datasets
+    from depthbench.research.architectures import contract, walk
+    from depthbench.research.signal import profiles
 
 XAVIER = INITIALIZERS["glorot_normal"]  # what both papers start from
 RELU = ACTIVATIONS["relu"]

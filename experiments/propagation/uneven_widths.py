@@ -10,16 +10,23 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from experiments.propagation.finite_width import variance_error
-from research.catalogues.catalogue import Catalogue
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim, certain
-from research.study.declaration import Cost, Figure, Headline, Measured, Plan, Study
-from research.study.estimates import about, mean
-from research.study.headlines import counted, measured, out_of
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.propagation.finite_width import variance_error
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.declaration import (
+    Cost,
+    Figure,
+    Headline,
+    Measured,
+    Plan,
+    Study,
+)
+from depthbench.research.study.estimates import about, mean
+from depthbench.research.study.headlines import counted, measured, out_of
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import numpy as np
@@ -288,7 +295,7 @@ STUDY = Study(
         },
     },
     plan=Plan(group=lambda cell: tuple(cell.values()), cost=cost),
-    measure="experiments.propagation.uneven_widths:measure",
+    measure="depthbench.experiments.propagation.uneven_widths:measure",
     columns=tuple(
         "shape beta depth seeds status reason beta_used narrowest widest neurons mean "
         "variance variance_se variance_theory variance_exact variance_mean_width "
@@ -343,6 +350,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -9,17 +9,23 @@ import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from experiments.training import nets
-from research.catalogues.catalogue import Catalogue
-from research.catalogues.optimizers import OPTIMIZERS
-from research.datasets import readable
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import above, below, mean
-from research.study.headlines import counted, listed, measured, of_deepest, out_of
-from research.study.tables import Table
+from depthbench.experiments.training import nets
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.datasets import readable
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.headlines import (
+    counted,
+    listed,
+    measured,
+    of_deepest,
+    out_of,
+)
+from depthbench.research.study.tables import Table
 
 
 class Remedy(NamedTuple):
@@ -236,7 +242,7 @@ STUDY = Study(
     },
     fit=nets.fit,
     plan=nets.plan(recipes),
-    measure="experiments.training.activation_fix:measure",
+    measure="depthbench.experiments.training.activation_fix:measure",
     columns=tuple(
         "remedy kind depth optimizer dataset width steps seeds status reason "
         "learning_rate reached steps_to_target steps_low steps_high train_accuracy "
@@ -303,6 +309,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -8,26 +8,26 @@ connected nets of 1,000 units on MNIST, the fastest of twenty learning rates.
 import functools
 import math
 
-from experiments.training import linear_nets, nets
-from experiments.training.deep_linear_headline import headline
-from experiments.training.linear_nets import STARTS
-from research.datasets import readable
-from research.lazy import lazily
-from research.learning import selection
-from research.report import figures
-from research.study import families
-from research.study.axes import Axis
-from research.study.claims import Claim, doubts
-from research.study.declaration import Cost, Figure, Measured, Plan, Study
-from research.study.estimates import about, above, below, mean
-from research.study.plan import longest_first
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.training import linear_nets, nets
+from depthbench.experiments.training.deep_linear_headline import headline
+from depthbench.experiments.training.linear_nets import STARTS
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.learning import selection
+from depthbench.research.report import figures
+from depthbench.research.study import families
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, doubts
+from depthbench.research.study.declaration import Cost, Figure, Measured, Plan, Study
+from depthbench.research.study.estimates import about, above, below, mean
+from depthbench.research.study.plan import longest_first
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import jax
     import numpy as np
 
-    from research.datasets import reading
+    from depthbench.research.datasets import reading
 
 SOURCE = "Saxe et al. 2013, arXiv:1312.6120"
 NAMES = (
@@ -310,7 +310,7 @@ STUDY = Study(
     },
     fit=nets.fit,
     plan=Plan(program=lambda cell: cell["depth"], cost=cost, priority=longest_first),
-    measure="experiments.training.deep_linear:measure",
+    measure="depthbench.experiments.training.deep_linear:measure",
     columns=tuple(
         [*"depth dataset left width steps seeds status reason".split()]
         + [f"{start}_{name}" for start in STARTS for name in NAMES]
@@ -386,6 +386,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -1,8 +1,8 @@
 """What deep_linear's rows answer."""
 
-from research.study.declaration import Headline
-from research.study.headlines import listed, measured, of_deepest
-from research.study.tables import number
+from depthbench.research.study.declaration import Headline
+from depthbench.research.study.headlines import listed, measured, of_deepest
+from depthbench.research.study.tables import number
 
 STARTS = ("orthogonal", "gaussian")
 

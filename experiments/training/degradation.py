@@ -13,17 +13,17 @@ rate of its own.
 
 import functools
 
-from experiments.training import pairs
-from experiments.training.pairs import deviation, error, loss, rates, whole
-from research.architectures import ARCHITECTURES
-from research.datasets import readable
-from research.study import trials
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Study
-from research.study.errors import Refusal
-from research.study.estimates import above, below
-from research.study.headlines import measured
+from depthbench.experiments.training import pairs
+from depthbench.experiments.training.pairs import deviation, error, loss, rates, whole
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.datasets import readable
+from depthbench.research.study import trials
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Study
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.estimates import above, below
+from depthbench.research.study.headlines import measured
 
 SOURCE = "He et al. 2016, arXiv:1512.03385, section 4.2, figure 6"
 NETS = ("plain_cnn", "resnet")
@@ -181,7 +181,7 @@ STUDY = Study(
     fit=fit,
     plan=trials.plan(settings),
     sweep=pairs.sweep(lambda row: (row["architecture"], row["depth"]), "loss"),
-    measure="experiments.training.degradation:measure",
+    measure="depthbench.experiments.training.degradation:measure",
     columns=("architecture", "depth", "learning_rate", "seeds", *pairs.COLUMNS),
     claims=(
         Claim(
@@ -237,6 +237,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

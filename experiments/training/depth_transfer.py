@@ -17,29 +17,29 @@ have 140 times the size, at 1/fan-in they have 440,000 times.
 import functools
 import math
 
-from experiments.training import mup_headline, pairs, rate_curves
-from experiments.training.depth_transfer_verdicts import (
+from depthbench.experiments.training import mup_headline, pairs, rate_curves
+from depthbench.experiments.training.depth_transfer_verdicts import (
     BY,
     CLAIMS,
     SOURCE,
     WITHIN,
     best_rates,
 )
-from experiments.training.pairs import loss, rates, whole
-from research.catalogues.optimizers import BASE_WIDTH
-from research.datasets import readable
-from research.lazy import lazily
-from research.study import trials
-from research.study.axes import Axis
-from research.study.declaration import Figure, Headline, Study
-from research.study.errors import Refusal
-from research.study.headlines import listed, measured
-from research.study.tables import Mark, Table, number, with_error
+from depthbench.experiments.training.pairs import loss, rates, whole
+from depthbench.research.catalogues.optimizers import BASE_WIDTH
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.study import trials
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Figure, Headline, Study
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.headlines import listed, measured
+from depthbench.research.study.tables import Mark, Table, number, with_error
 
 with lazily():
     import numpy as np
 
-    from research.signal import profiles as profiles_of
+    from depthbench.research.signal import profiles as profiles_of
 
 DEEPEST_UNSCALED = 64  # at 128 states grow 19,000-fold
 KINDS = {
@@ -267,7 +267,7 @@ STUDY = Study(
     sweep=pairs.sweep(
         lambda row: (row["optimizer"], row["branches"], row["depth"]), "loss"
     ),
-    measure="experiments.training.depth_transfer:measure",
+    measure="depthbench.experiments.training.depth_transfer:measure",
     columns=(
         *"optimizer branches depth learning_rate seeds half_loss".split(),
         *pairs.COLUMNS,
@@ -280,6 +280,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

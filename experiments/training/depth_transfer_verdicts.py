@@ -6,10 +6,10 @@ counts only if half of the steps come to the same: then it is not the budget tha
 
 import math
 
-from experiments.training import mup_verdicts, pairs
-from research.study import claims
-from research.study.claims import Claim
-from research.study.estimates import about, below
+from depthbench.experiments.training import mup_verdicts, pairs
+from depthbench.research.study import claims
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.estimates import about, below
 
 BORDELON = "Bordelon et al. 2023, arXiv:2309.16620"
 YANG = "Yang et al. 2023, arXiv:2310.02244"

@@ -14,30 +14,37 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from experiments.training.pairs import rates, whole
-from research.catalogues.catalogue import Catalogue
-from research.catalogues.initializers import INITIALIZERS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.datasets import DATASETS
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Plan, Study, fixed
-from research.study.estimates import above, mean
-from research.study.headlines import measured
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.training.pairs import rates, whole
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.catalogues.initializers import INITIALIZERS
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.datasets import DATASETS
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import (
+    Figure,
+    Headline,
+    Measured,
+    Plan,
+    Study,
+    fixed,
+)
+from depthbench.research.study.estimates import above, mean
+from depthbench.research.study.headlines import measured
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import jax
     import numpy as np
     import sklearn.model_selection as model_selection
 
-    from research.architectures import contract
-    from research.learning import examples, loop, recipe, supervised
-    from research.learning import feed as feeds
-    from research.learning import system as systems
-    from research.signal import ensembles, interval, profiles
+    from depthbench.research.architectures import contract
+    from depthbench.research.learning import examples, loop, recipe, supervised
+    from depthbench.research.learning import feed as feeds
+    from depthbench.research.learning import system as systems
+    from depthbench.research.signal import ensembles, interval, profiles
 
 FOLDS = 5
 ASKED = 0.95
@@ -296,7 +303,7 @@ STUDY = Study(
         "full": {"width": (512,), "steps": (3000,), "seeds": (30,)},
     },
     plan=Plan(cost=fixed(seconds=5.0)),
-    measure="experiments.training.digits:measure",
+    measure="depthbench.experiments.training.digits:measure",
     columns=tuple(
         "method depth width seeds status reason accuracy accuracy_se accuracy_low "
         "accuracy_high worst_fold best_fold folds".split()
@@ -328,6 +335,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -6,16 +6,16 @@ section 2.2 (figures 2 and 3: 22 and 30 layers, one learning rate for both).
 
 import functools
 
-from experiments.training import nets
-from research.datasets import readable
-from research.lazy import lazily
-from research.report import figures
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import above, below, mean
-from research.study.headlines import counted, measured, of_deepest
-from research.study.tables import Table, number
+from depthbench.experiments.training import nets
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.headlines import counted, measured, of_deepest
+from depthbench.research.study.tables import Table, number
 
 with lazily():
     import numpy as np
@@ -189,7 +189,7 @@ STUDY = Study(
     },
     fit=nets.fit,
     plan=nets.plan(recipes),
-    measure="experiments.training.he_against_xavier:measure",
+    measure="depthbench.experiments.training.he_against_xavier:measure",
     columns=tuple(
         "depth dataset width steps seeds status reason he_reached he_steps_to_target "
         "he_steps_low he_steps_high he_learning_rate he_train_accuracy "
@@ -281,6 +281,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -15,15 +15,15 @@ Here a grid takes the search's place: learning rates, both activations, gate bia
 import functools
 import math
 
-from experiments.training import pairs
-from experiments.training.pairs import deviation, loss, rates, whole
-from research.catalogues.activations import ACTIVATIONS
-from research.datasets import readable
-from research.study import trials
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Study
-from research.study.estimates import above, below
+from depthbench.experiments.training import pairs
+from depthbench.experiments.training.pairs import deviation, loss, rates, whole
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.datasets import readable
+from depthbench.research.study import trials
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Study
+from depthbench.research.study.estimates import above, below
 
 SOURCE = "Srivastava et al. 2015, arXiv:1507.06228, section 3.1"
 PROTOCOL = (
@@ -198,7 +198,7 @@ STUDY = Study(
     },
     plan=trials.plan(settings),
     sweep=pairs.sweep(lambda row: (KIND[row["net"]], row["depth"]), "loss"),
-    measure="experiments.training.highway:measure",
+    measure="depthbench.experiments.training.highway:measure",
     columns=("net", "activation", "depth", "learning_rate", "seeds", *pairs.COLUMNS),
     claims=(
         Claim(
@@ -252,6 +252,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

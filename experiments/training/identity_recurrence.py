@@ -13,19 +13,19 @@ it. Adam here, gradients clipped to norm 1, and the best rate of each net by tra
 import functools
 import math
 
-from experiments.training import loss_curves, pairs
-from experiments.training.pairs import rates, whole
-from research.catalogues.catalogue import Catalogue
-from research.datasets import DATASETS
-from research.lazy import lazily
-from research.study import claims, trials
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Study
-from research.study.errors import Refusal
-from research.study.estimates import below, mean
-from research.study.headlines import counted, listed, of_deepest, out_of
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.training import loss_curves, pairs
+from depthbench.experiments.training.pairs import rates, whole
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.datasets import DATASETS
+from depthbench.research.lazy import lazily
+from depthbench.research.study import claims, trials
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Study
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.estimates import below, mean
+from depthbench.research.study.headlines import counted, listed, of_deepest, out_of
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     pass
@@ -220,7 +220,7 @@ STUDY = Study(
     fit=fit,
     sweep=pairs.sweep(lambda row: (row["net"], row["lag"]), "loss"),
     plan=trials.plan(settings),
-    measure="experiments.training.identity_recurrence:measure",
+    measure="depthbench.experiments.training.identity_recurrence:measure",
     columns=tuple(
         "net lag learning_rate width seeds status reason diverged diverged_at train_loss "
         "train_loss_low train_loss_high test_loss test_loss_low test_loss_high "
@@ -269,6 +269,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -1,7 +1,7 @@
 """Deep linear nets: their loss on a whole data set, its descent, and how they start."""
 
-from research.catalogues.initializers import DRAWS
-from research.lazy import lazily
+from depthbench.research.catalogues.initializers import DRAWS
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from experiments.training import pairs
-from research.study.declaration import Row
+from depthbench.experiments.training import pairs
+from depthbench.research.study.declaration import Row
 
 
 def draw(

@@ -13,9 +13,9 @@ read a layer's units have rates divided by their number, and outputs start with 
 
 import functools
 
-from experiments.training import pairs, rate_curves
-from experiments.training.mup_headline import headline
-from experiments.training.mup_verdicts import (
+from depthbench.experiments.training import pairs, rate_curves
+from depthbench.experiments.training.mup_headline import headline
+from depthbench.experiments.training.mup_verdicts import (
     CLAIMS,
     FLAT,
     KINDS,
@@ -23,22 +23,28 @@ from experiments.training.mup_verdicts import (
     growth,
     middle_rate,
 )
-from experiments.training.pairs import loss, rates, whole
-from research.datasets import readable
-from research.lazy import lazily
-from research.study import trials
-from research.study.axes import Axis
-from research.study.declaration import Figure, Measured, Study
-from research.study.tables import Mark, Table, number, with_error
+from depthbench.experiments.training.pairs import loss, rates, whole
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.study import trials
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Figure, Measured, Study
+from depthbench.research.study.tables import Mark, Table, number, with_error
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from research.architectures import contract, walk
-    from research.learning import examples, recipe, supervised, sweeps, training
-    from research.signal import profiles as profiles_of
+    from depthbench.research.architectures import contract, walk
+    from depthbench.research.learning import (
+        examples,
+        recipe,
+        supervised,
+        sweeps,
+        training,
+    )
+    from depthbench.research.signal import profiles as profiles_of
 
 EARLY = 5  # steps after which sizes are looked at
 EXAMPLES = 256  # that they are means over
@@ -219,7 +225,7 @@ STUDY = Study(
     },
     plan=trials.plan(settings),
     sweep=pairs.sweep(lambda row: (row["parametrization"], row["width"]), "loss"),
-    measure="experiments.training.mup:measure",
+    measure="depthbench.experiments.training.mup:measure",
     columns=(
         *"parametrization width learning_rate depth seeds".split(),
         *"hidden_size hidden_size_se output_size output_size_se".split(),
@@ -233,6 +239,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

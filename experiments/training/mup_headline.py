@@ -2,10 +2,10 @@
 
 import math
 
-from experiments.training import pairs
-from research.study.declaration import Headline
-from research.study.headlines import listed, measured
-from research.study.plan import grouped
+from depthbench.experiments.training import pairs
+from depthbench.research.study.declaration import Headline
+from depthbench.research.study.headlines import listed, measured
+from depthbench.research.study.plan import grouped
 
 
 def moves(rows, kind, axis):

@@ -2,12 +2,12 @@
 
 import math
 
-from experiments.training import pairs
-from experiments.training.pairs import loss
-from research.lazy import lazily
-from research.study.claims import Claim, after_steps, certain
-from research.study.estimates import about, above, below
-from research.study.plan import grouped
+from depthbench.experiments.training import pairs
+from depthbench.experiments.training.pairs import loss
+from depthbench.research.lazy import lazily
+from depthbench.research.study.claims import Claim, after_steps, certain
+from depthbench.research.study.estimates import about, above, below
+from depthbench.research.study.plan import grouped
 
 with lazily():
     import numpy as np

@@ -4,23 +4,23 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
-from research.lazy import lazily
-from research.learning import selection
-from research.learning.recipe import compiled
-from research.learning.selection import Outcome
-from research.study import claims, trials
-from research.study.axes import Axis
-from research.study.declaration import Cell, Cost, Measured, Plan, Shared
-from research.study.estimates import Estimate, mean
-from research.study.plan import grouped, longest_first, share_out
-from research.study.tables import Mark, number
+from depthbench.research.lazy import lazily
+from depthbench.research.learning import selection
+from depthbench.research.learning.recipe import compiled
+from depthbench.research.learning.selection import Outcome
+from depthbench.research.study import claims, trials
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Cell, Cost, Measured, Plan, Shared
+from depthbench.research.study.estimates import Estimate, mean
+from depthbench.research.study.plan import grouped, longest_first, share_out
+from depthbench.research.study.tables import Mark, number
 
 with lazily():
     import numpy as np
 
-    from research.learning import examples, sweeps, training
-    from research.learning import recipe as recipes
-    from research.signal import profiles
+    from depthbench.research.learning import examples, sweeps, training
+    from depthbench.research.learning import recipe as recipes
+    from depthbench.research.signal import profiles
 
 Recipe = Mapping[str, Any]  # settings of `trials`, all but the learning rate
 NEVER = math.inf  # steps of a run that did not get there

@@ -4,23 +4,23 @@ import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import Catalogue
-from research.lazy import lazily
-from research.learning import selection
-from research.learning.selection import By
-from research.report import figures
-from research.study import claims
-from research.study.axes import Axis
-from research.study.declaration import Headline, Measured, Row, Sweep
-from research.study.estimates import Estimate, mean
-from research.study.headlines import counted, listed
-from research.study.plan import grouped
-from research.study.tables import Mark, Table, number, ranged
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.lazy import lazily
+from depthbench.research.learning import selection
+from depthbench.research.learning.selection import By
+from depthbench.research.report import figures
+from depthbench.research.study import claims
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Headline, Measured, Row, Sweep
+from depthbench.research.study.estimates import Estimate, mean
+from depthbench.research.study.headlines import counted, listed
+from depthbench.research.study.plan import grouped
+from depthbench.research.study.tables import Mark, Table, number, ranged
 
 with lazily():
     import numpy as np
 
-    from research.learning import curves as training_curves
+    from depthbench.research.learning import curves as training_curves
 
 Score = Callable[[Mapping[str, Any]], float]  # of a row; less is better
 

@@ -3,20 +3,26 @@
 import functools
 from typing import NamedTuple
 
-from research.catalogues.catalogue import Catalogue
-from research.lazy import lazily
-from research.study import trials
-from research.study.declaration import Measured
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.lazy import lazily
+from depthbench.research.study import trials
+from depthbench.research.study.declaration import Measured
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from experiments.training import path_lengths, paths
-    from research.architectures import contract
-    from research.learning import examples, recipe, supervised, sweeps, training
-    from research.signal import profiles as profiles_of
+    from depthbench.experiments.training import path_lengths, paths
+    from depthbench.research.architectures import contract
+    from depthbench.research.learning import (
+        examples,
+        recipe,
+        supervised,
+        sweeps,
+        training,
+    )
+    from depthbench.research.signal import profiles as profiles_of
 
 SOURCE = "Veit, Wilber & Belongie 2016, arXiv:1605.06431"
 ABOVE = 2  # times chance: the least accuracy of a net of which something can be lost

@@ -8,7 +8,7 @@ sum over all of them (Veit, Wilber & Belongie 2016, arXiv:1605.06431, section 3)
 import jax
 import jax.numpy as jnp
 
-from research.architectures import walk
+from depthbench.research.architectures import walk
 
 BRANCH = ("kernel", "bias")  # what a branch ends with: at 0 the block is its skip
 

@@ -1,7 +1,7 @@
 """Training loss against learning rate: one line a net, its best rate ringed."""
 
-from experiments.training import pairs
-from experiments.training.pairs import loss
+from depthbench.experiments.training import pairs
+from depthbench.experiments.training.pairs import loss
 
 
 def draw(axes, rows, axis, values, shades, noun):

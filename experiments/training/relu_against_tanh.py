@@ -14,23 +14,23 @@ signal (He for ReLU, LeCun for tanh), and SGD with momentum 0.9.
 import functools
 import math
 
-from experiments.training import pairs
-from experiments.training.pairs import rates, whole
-from research.catalogues.activations import ACTIVATIONS
-from research.datasets import readable
-from research.lazy import lazily
-from research.study import trials
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import above
-from research.study.headlines import listed
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.training import pairs
+from depthbench.experiments.training.pairs import rates, whole
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.study import trials
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import above
+from depthbench.research.study.headlines import listed
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import numpy as np
 
-    from research.signal import profiles as profiles_of
+    from depthbench.research.signal import profiles as profiles_of
 
 SOURCE = "Krizhevsky et al. 2012, NIPS, section 3.1, figure 1"
 PROTOCOL = (
@@ -211,7 +211,7 @@ STUDY = Study(
     },
     plan=trials.plan(settings),
     sweep=pairs.sweep(lambda row: row["activation"], "steps"),
-    measure="experiments.training.relu_against_tanh:measure",
+    measure="depthbench.experiments.training.relu_against_tanh:measure",
     columns=("activation", "learning_rate", "width", "seeds", *pairs.COLUMNS),
     claims=(
         Claim(
@@ -251,6 +251,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

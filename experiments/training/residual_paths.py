@@ -9,10 +9,10 @@ Relatively Shallow Networks, arXiv:1605.06431. In its net of 110 layers, 54 bloc
 of the gradient came by 5 to 17 blocks (10 to 34 layers): by 0.45 % of the paths.
 """
 
-from experiments.training import path_nets
-from experiments.training.pairs import whole
-from experiments.training.path_nets import NETS, SOURCE, full, residual
-from experiments.training.residual_paths_shown import (
+from depthbench.experiments.training import path_nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.experiments.training.path_nets import NETS, SOURCE, full, residual
+from depthbench.experiments.training.residual_paths_shown import (
     FATAL,
     MOST,
     SPARED,
@@ -20,14 +20,14 @@ from experiments.training.residual_paths_shown import (
     draw_figures,
     tables,
 )
-from research.datasets import readable
-from research.study import families
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Cost, Headline, Plan, Study
-from research.study.errors import Refusal
-from research.study.estimates import above, below, mean
-from research.study.headlines import listed, measured, of_deepest
+from depthbench.research.datasets import readable
+from depthbench.research.study import families
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Cost, Headline, Plan, Study
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.headlines import listed, measured, of_deepest
 
 LEARNED = 0.9  # of training examples: what is asked of a net that is cut
 
@@ -148,7 +148,7 @@ STUDY = Study(
     },
     fit=fit,
     plan=Plan(group=lambda cell: tuple(cell.values()), cost=cost),
-    measure="experiments.training.residual_paths:measure",
+    measure="depthbench.experiments.training.residual_paths:measure",
     columns=tuple(
         "net depth width dataset batch steps paths seeds status reason share share_se "
         "share_fresh share_fresh_se share_summed share_summed_se share_binomial "
@@ -207,6 +207,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

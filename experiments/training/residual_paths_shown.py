@@ -2,17 +2,17 @@
 
 import functools
 
-from experiments.training.path_nets import NETS, residual
-from research.lazy import lazily
-from research.report import figures
-from research.study.declaration import Figure
-from research.study.headlines import measured
-from research.study.tables import Mark, Table, number, with_error
+from depthbench.experiments.training.path_nets import NETS, residual
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.declaration import Figure
+from depthbench.research.study.headlines import measured
+from depthbench.research.study.tables import Mark, Table, number, with_error
 
 with lazily():
     import numpy as np
 
-    from experiments.training import path_lengths
+    from depthbench.experiments.training import path_lengths
 
 MOST = 0.5  # of the gradient: "most"
 STRAIGHT = 0.9  # share of the variance of log norms that a falling line explains

@@ -17,18 +17,18 @@ augmentation. Every net has the best learning rate of its own, by its training l
 import functools
 import math
 
-from experiments.training import loss_curves, pairs
-from experiments.training.pairs import deviation, error, rates, whole
-from research.architectures import ARCHITECTURES
-from research.datasets import readable
-from research.lazy import lazily
-from research.study import trials
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Study
-from research.study.errors import Refusal
-from research.study.estimates import above, below
-from research.study.headlines import counted, listed, out_of
+from depthbench.experiments.training import loss_curves, pairs
+from depthbench.experiments.training.pairs import deviation, error, rates, whole
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.study import trials
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Study
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.estimates import above, below
+from depthbench.research.study.headlines import counted, listed, out_of
 
 with lazily():
     pass
@@ -237,7 +237,7 @@ STUDY = Study(
     fit=fit,
     sweep=pairs.sweep(lambda row: (row["net"], row["depth"]), "loss"),
     plan=trials.plan(settings),
-    measure="experiments.training.residual_remedies:measure",
+    measure="depthbench.experiments.training.residual_remedies:measure",
     columns=("net", "depth", "learning_rate", "seeds", *pairs.COLUMNS),
     claims=(
         claim(
@@ -305,6 +305,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

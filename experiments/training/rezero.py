@@ -17,14 +17,14 @@ come back, and has diverged only if it has not by its last step, or has no numbe
 import functools
 import math
 
-from experiments.training import loss_curves, pairs
-from experiments.training.pairs import deviation, loss, rates, whole
-from research.datasets import readable
-from research.study import claims, trials
-from research.study.axes import Axis
-from research.study.claims import Claim, certain
-from research.study.declaration import Figure, Study
-from research.study.estimates import above
+from depthbench.experiments.training import loss_curves, pairs
+from depthbench.experiments.training.pairs import deviation, loss, rates, whole
+from depthbench.research.datasets import readable
+from depthbench.research.study import claims, trials
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.declaration import Figure, Study
+from depthbench.research.study.estimates import above
 
 PAPER_RATE = 0.01
 PROTOCOL = (
@@ -164,7 +164,7 @@ STUDY = Study(
     },
     plan=trials.plan(settings),
     sweep=pairs.sweep(lambda row: (row["net"], row["depth"]), "loss"),
-    measure="experiments.training.rezero:measure",
+    measure="depthbench.experiments.training.rezero:measure",
     columns=("net", "depth", "learning_rate", "width", "seeds", *pairs.COLUMNS),
     claims=(
         Claim(
@@ -207,6 +207,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

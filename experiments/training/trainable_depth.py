@@ -6,25 +6,25 @@ arXiv:1611.01232, section 5.
 
 import functools
 
-from experiments.training import nets
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.datasets import readable
-from research.lazy import lazily
-from research.report import figures
-from research.study import trials
-from research.study.axes import Axis
-from research.study.claims import Claim
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import above, below, mean
-from research.study.headlines import counted, listed, measured, out_of
-from research.study.plan import grouped, longest_first
-from research.study.tables import Mark, Table
+from depthbench.experiments.training import nets
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study import trials
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.headlines import counted, listed, measured, out_of
+from depthbench.research.study.plan import grouped, longest_first
+from depthbench.research.study.tables import Mark, Table
 
 with lazily():
     import numpy as np
 
-    from research.theory import mean_field
+    from depthbench.research.theory import mean_field
 
 ACTIVATION = "tanh"
 SLOW = 2e-5  # the largest learning rate of which the claims are
@@ -271,7 +271,7 @@ STUDY = Study(
     },
     fit=fit,
     plan=trials.plan(settings, longest_first),
-    measure="experiments.training.trainable_depth:measure",
+    measure="depthbench.experiments.training.trainable_depth:measure",
     columns=tuple(
         "sigma_w2 sigma_b2 depth optimizer learning_rate dataset width steps seeds "
         "status reason train_accuracy train_accuracy_se train_accuracy_low "
@@ -316,6 +316,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -7,27 +7,27 @@ neural networks, AISTATS. Its images of shapes are not made here: the data are o
 import functools
 import math
 
-from experiments.training import nets
-from research.catalogues.activations import ACTIVATIONS
-from research.datasets import readable
-from research.lazy import lazily
-from research.report import figures
-from research.study import trials
-from research.study.axes import Axis
-from research.study.claims import Claim, certain
-from research.study.declaration import Figure, Headline, Measured, Study
-from research.study.estimates import about, above, below, mean
-from research.study.headlines import counted, listed, measured, out_of
-from research.study.tables import Mark, Table, number
+from depthbench.experiments.training import nets
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study import trials
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.estimates import about, above, below, mean
+from depthbench.research.study.headlines import counted, listed, measured, out_of
+from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
     import jax
     import numpy as np
 
-    from research.architectures import contract, walk
-    from research.learning import examples, supervised, sweeps, training
-    from research.learning import recipe as training_recipe
-    from research.signal import profiles
+    from depthbench.research.architectures import contract, walk
+    from depthbench.research.learning import examples, supervised, sweeps, training
+    from depthbench.research.learning import recipe as training_recipe
+    from depthbench.research.signal import profiles
 
 SOURCE = "Glorot & Bengio 2010, AISTATS"
 STARTS = {
@@ -275,7 +275,7 @@ STUDY = Study(
     },
     fit=nets.fit,
     plan=nets.plan(recipes),
-    measure="experiments.training.understanding_difficulty:measure",
+    measure="depthbench.experiments.training.understanding_difficulty:measure",
     columns=tuple(
         [*"activation depth dataset width steps seeds status reason".split()]
         + [
@@ -366,6 +366,6 @@ STUDY = Study(
 )
 
 if __name__ == "__main__":
-    from research.cli.main import script
+    from depthbench.research.cli.main import script
 
     script(STUDY.name)

@@ -3,7 +3,7 @@
 Naming an architecture imports its entry alone: builders, and jax, come with `build`.
 """
 
-from research.architectures import (
+from depthbench.research.architectures import (
     autoencoder,
     convolutional,
     dense,
@@ -11,8 +11,8 @@ from research.architectures import (
     residual,
     transformer,
 )
-from research.architectures.family import Branch, Depths, Family, of_builder
-from research.catalogues.catalogue import Catalogue, Own
+from depthbench.research.architectures.family import Branch, Depths, Family, of_builder
+from depthbench.research.catalogues.catalogue import Catalogue, Own
 
 # The order is that of rows and tables.
 KINDS = (dense, convolutional, residual, recurrent, transformer, autoencoder)

@@ -11,8 +11,8 @@ import jax.extend
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures.contract import Weights
-from research.architectures.layers import Affine, Dense, exact, product
+from depthbench.research.architectures.contract import Weights
+from depthbench.research.architectures.layers import Affine, Dense, exact, product
 
 # (the widest state, units of its heads). The last two are published; up to 128 units,
 # which no paper's net has, there are several heads all the same.

@@ -20,7 +20,7 @@ from typing import (
 import jax
 from flax import linen as nn
 
-from research.architectures.walk import (
+from depthbench.research.architectures.walk import (
     NOTHING,
     Fed,
     Link,
@@ -28,8 +28,8 @@ from research.architectures.walk import (
     WithStatistics,
     fold,
 )
-from research.catalogues.initializers import Draw
-from research.catalogues.normalizers import Normalizer
+from depthbench.research.catalogues.initializers import Draw
+from depthbench.research.catalogues.normalizers import Normalizer
 
 INPUTS = "inputs"  # beside "params": what the steps of a tied stage are fed
 

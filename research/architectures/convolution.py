@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from research.machine import operations
+from depthbench.research.machine import operations
 
 Padding = str | Sequence[tuple[int, int]]
 

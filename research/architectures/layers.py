@@ -9,10 +9,15 @@ import jax.numpy as jnp
 from flax import errors
 from flax import linen as nn
 
-from research.architectures.contract import Settings, Weights
-from research.architectures.convolution import Padding, convolve
-from research.catalogues.initializers import DRAWS
-from research.catalogues.normalizers import EPSILON, NORMALIZERS, Normalizer, Statistics
+from depthbench.research.architectures.contract import Settings, Weights
+from depthbench.research.architectures.convolution import Padding, convolve
+from depthbench.research.catalogues.initializers import DRAWS
+from depthbench.research.catalogues.normalizers import (
+    EPSILON,
+    NORMALIZERS,
+    Normalizer,
+    Statistics,
+)
 
 
 def parameter(

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from research.catalogues.catalogue import Catalogue
+from depthbench.research.catalogues.catalogue import Catalogue
 
 if TYPE_CHECKING:  # it imports jax, which naming a loop does not
-    from research.architectures.contract import Architecture, Stage
+    from depthbench.research.architectures.contract import Architecture, Stage
 
 
 class Loop(NamedTuple):

@@ -1,14 +1,14 @@
 """Activations: one entry each; nothing else is edited to add one."""
 
-from research.catalogues.catalogue import Catalogue, Own
-from research.lazy import lazily
-from research.theory.activation import Activation
+from depthbench.research.catalogues.catalogue import Catalogue, Own
+from depthbench.research.lazy import lazily
+from depthbench.research.theory.activation import Activation
 
 with lazily():
     import jax
     import jax.numpy as jnp
 
-    from research.catalogues import plain
+    from depthbench.research.catalogues import plain
 
 
 # Klambauer et al. 2017: a unit Gaussian keeps mean 0 and variance 1.

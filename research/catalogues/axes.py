@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any, Literal, NamedTuple
 
-from research.catalogues.catalogue import Catalogue, DataError, Mistake
+from depthbench.research.catalogues.catalogue import Catalogue, DataError, Mistake
 
 Value = str | int | float | None
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from research.catalogues import modules
-from research.catalogues.mistakes import DataError as DataError
-from research.catalogues.mistakes import Mistake as Mistake
-from research.catalogues.mistakes import UnknownName as UnknownName
-from research.catalogues.mistakes import nearest as nearest
+from depthbench.research.catalogues import modules
+from depthbench.research.catalogues.mistakes import DataError as DataError
+from depthbench.research.catalogues.mistakes import Mistake as Mistake
+from depthbench.research.catalogues.mistakes import UnknownName as UnknownName
+from depthbench.research.catalogues.mistakes import nearest as nearest
 
 
 class Named(Protocol):

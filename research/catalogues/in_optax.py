@@ -17,9 +17,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from research.catalogues.mistakes import Mistake
-from research.catalogues.modules import guarded
-from research.lazy import lazily
+from depthbench.research.catalogues.mistakes import Mistake
+from depthbench.research.catalogues.modules import guarded
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax

@@ -9,7 +9,7 @@ JAX. A layer that is critical for tanh is
     critical = INITIALIZERS["critical"]
     nn.Dense(64, kernel_init=critical.kernel_init(TANH), bias_init=critical.bias_init(TANH))
 
->>> from research.catalogues.activations import ACTIVATIONS
+>>> from depthbench.research.catalogues.activations import ACTIVATIONS
 >>> draw = INITIALIZERS["critical"].kernel_init(ACTIVATIONS["tanh"])
 >>> kernel = draw(jax.random.key(0), (256, 256))
 >>> kernel.dtype, round(float(kernel.std() * 16), 1)  # σ_w = 1.47 at q* = 1
@@ -21,18 +21,18 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from research.catalogues import modules
-from research.catalogues.catalogue import Catalogue, Own
-from research.lazy import lazily
-from research.theory.activation import Activation
+from depthbench.research.catalogues import modules
+from depthbench.research.catalogues.catalogue import Catalogue, Own
+from depthbench.research.lazy import lazily
+from depthbench.research.theory.activation import Activation
 
 with lazily():
     import jax
     import jax.nn.initializers as initializers
     import jax.numpy as jnp
 
-    from research.catalogues import plain
-    from research.theory import mean_field
+    from depthbench.research.catalogues import plain
+    from depthbench.research.theory import mean_field
 
 Sample = Callable[[Any, tuple[int, ...], Any], Any]  # (key, shape, dtype) -> array
 
@@ -238,7 +238,7 @@ class Initializer(NamedTuple):
 
         Raises NoCriticalPoint where the theory knows none for the activation.
 
-        >>> from research.catalogues.activations import ACTIVATIONS
+        >>> from depthbench.research.catalogues.activations import ACTIVATIONS
         >>> round(INITIALIZERS["critical"].hidden(ACTIVATIONS["relu"]).sigma_w2, 9)
         2.0
         """
@@ -252,7 +252,7 @@ class Initializer(NamedTuple):
 
         A critical net starts at its fixed point: its first states have length q*.
 
-        >>> from research.catalogues.activations import ACTIVATIONS
+        >>> from depthbench.research.catalogues.activations import ACTIVATIONS
         >>> INITIALIZERS["he_normal"].first(ACTIVATIONS["relu"]).sigma_w2
         2.0
         """
@@ -265,7 +265,7 @@ class Initializer(NamedTuple):
 
         first: of the layer that reads the input. Raises NoCriticalPoint.
 
-        >>> from research.catalogues.activations import ACTIVATIONS
+        >>> from depthbench.research.catalogues.activations import ACTIVATIONS
         >>> draw = INITIALIZERS["he_normal"].kernel_init(ACTIVATIONS["relu"])
         >>> draw(jax.random.key(0), (3, 3, 16, 32), jnp.bfloat16).shape
         (3, 3, 16, 32)
@@ -288,7 +288,7 @@ class Initializer(NamedTuple):
         fan_in: of the layer, whose shape of biases does not tell it. Raises ValueError
         where the rule asks for it and it is not given, and NoCriticalPoint.
 
-        >>> from research.catalogues.activations import ACTIVATIONS
+        >>> from depthbench.research.catalogues.activations import ACTIVATIONS
         >>> draw = INITIALIZERS["he_normal"].bias_init(ACTIVATIONS["relu"])
         >>> bool(draw(jax.random.key(0), (3,)).any())
         False

@@ -8,8 +8,8 @@ lengths). It gives a number for each example [batch].
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from research.catalogues.catalogue import Catalogue, DataError, Own
-from research.lazy import lazily
+from depthbench.research.catalogues.catalogue import Catalogue, DataError, Own
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax.numpy as jnp

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from research.catalogues import origins
-from research.catalogues.mistakes import Mistake, nearest
-from research.catalogues.origins import Origin
+from depthbench.research.catalogues import origins
+from depthbench.research.catalogues.mistakes import Mistake, nearest
+from depthbench.research.catalogues.origins import Origin
 
 NAME = re.compile(
     r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
@@ -98,7 +98,7 @@ def file(path: Path) -> ModuleType:
 
     >>> file(Path("nothing.py"))
     Traceback (most recent call last):
-    research.catalogues.mistakes.Mistake: nothing.py: No such file or directory
+    depthbench.research.catalogues.mistakes.Mistake: nothing.py: No such file or directory
     """
     with guarded(str(path)):
         there = origins.of_file(path)
@@ -141,7 +141,7 @@ def entry(value: Any, home: ModuleType) -> Any:
     "module:function" in it is seen from there: the module itself, by its name, its file's
     or none; one beside it; or any other. Raises Mistake.
 
-    >>> from research.architectures.family import Family
+    >>> from depthbench.research.architectures.family import Family
     >>> entry(Family("a", ":sqrt", "a paper"), module("math")).builder
     'math:sqrt'
     """
@@ -193,9 +193,9 @@ def guarded(name: str) -> Iterator[None]:
     """Runs a user's code, of which what it raises is one line. Raises Mistake.
 
     >>> with guarded("my.acts:f"):
-    ...     [][0]
+    ...     1 / 0
     Traceback (most recent call last):
-    research.catalogues.mistakes.Mistake: my.acts:f: IndexError: list index out of range
+    depthbench.research.catalogues.mistakes.Mistake: my.acts:f: ZeroDivisionError: ...
     """
     try:
         yield

@@ -8,7 +8,7 @@ inputs and outputs, also in √(out / in), which there is of the kernel's two si
 from collections.abc import Callable
 from typing import Any
 
-from research.lazy import lazily
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax

@@ -6,16 +6,16 @@ An entry says the direction of a step; its length is the learning rate times a s
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from research.catalogues import in_optax
-from research.catalogues.catalogue import Catalogue, Mistake, Own
-from research.lazy import lazily
+from depthbench.research.catalogues import in_optax
+from depthbench.research.catalogues.catalogue import Catalogue, Mistake, Own
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax
     import jax.numpy as jnp
     import optax
 
-    from research.catalogues import muon, schedules
+    from depthbench.research.catalogues import muon, schedules
 
 Transformation = Any  # optax.GradientTransformation
 BASE_WIDTH = 64  # where maximal-update parametrisation is the standard one

@@ -16,8 +16,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import NamedTuple
 
-from research.catalogues.mistakes import Mistake
-from research.files import regular
+from depthbench.research.catalogues.mistakes import Mistake
+from depthbench.research.files import regular
 
 HANDLE = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_]\w*")
 INSTALLED = {"site-packages", "dist-packages"}

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from research.catalogues.mistakes import Mistake
-from research.catalogues.modules import guarded
-from research.lazy import lazily
-from research.theory.activation import Activation
+from depthbench.research.catalogues.mistakes import Mistake
+from depthbench.research.catalogues.modules import guarded
+from depthbench.research.lazy import lazily
+from depthbench.research.theory.activation import Activation
 
 with lazily():
     import jax
     import jax.numpy as jnp
 
-    from research.theory import kinks
+    from depthbench.research.theory import kinks
 
 Sample = Callable[[Any, tuple[int, ...], Any], Any]  # (key, shape, dtype) -> array
 SIDE = 512  # of the kernels that an initialiser's variance is measured on

@@ -7,8 +7,8 @@ and so not be vmapped over.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import Catalogue, Own
-from research.lazy import lazily
+from depthbench.research.catalogues.catalogue import Catalogue, Own
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax.numpy as jnp

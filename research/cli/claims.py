@@ -3,24 +3,24 @@
 import argparse
 from pathlib import Path
 
-from research.catalogues.axes import items
-from research.catalogues.catalogue import nearest
-from research.cli import run
-from research.cli.options import SIZES, one_of, path_of_folder
-from research.engine import console, runner, runs
-from research.report import rendering, verdicts
-from research.report.rendering import FORMATS
-from research.study import forecast, plan, widening
-from research.study.claims import Claim
-from research.study.declaration import (
+from depthbench.research.catalogues.axes import items
+from depthbench.research.catalogues.catalogue import nearest
+from depthbench.research.cli import run
+from depthbench.research.cli.options import SIZES, one_of, path_of_folder
+from depthbench.research.engine import console, runner, runs
+from depthbench.research.report import rendering, verdicts
+from depthbench.research.report.rendering import FORMATS
+from depthbench.research.study import forecast, plan, widening
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import (
     SMOKE_WARNING,
     Cell,
     Study,
     chosen_values,
     grid,
 )
-from research.study.errors import USAGE, Refusal, missing
-from research.study.studies import claims, studies
+from depthbench.research.study.errors import USAGE, Refusal, missing
+from depthbench.research.study.studies import claims, studies
 
 ALLOWED = "keys and tags that `depthbench claims` lists, papers, studies, bars"
 BARS = "bars"  # our own, which nobody published

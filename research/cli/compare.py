@@ -4,16 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from research.cli.options import TABLE_OR_JSON, one_of, path
-from research.engine import console
-from research.learning.recipe import NUMBERS
-from research.report import comparison, rendering
-from research.report.comparison import LEVEL, Change, plain
-from research.report.run_folder import is_training, opened, training
-from research.store.manifest import DECIDING
-from research.study.declaration import Row
-from research.study.errors import Refusal
-from research.study.tables import Mark, Table, number
+from depthbench.research.cli.options import TABLE_OR_JSON, one_of, path
+from depthbench.research.engine import console
+from depthbench.research.learning.recipe import NUMBERS
+from depthbench.research.report import comparison, rendering
+from depthbench.research.report.comparison import LEVEL, Change, plain
+from depthbench.research.report.run_folder import is_training, opened, training
+from depthbench.research.store.manifest import DECIDING
+from depthbench.research.study.declaration import Row
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.tables import Mark, Table, number
 
 WORLD = (*DECIDING, "processor", "cores", "devices", "commit", "uncommitted", "data")
 TRAINED = "a training run"

@@ -5,10 +5,10 @@ import importlib.util
 import shutil
 from typing import Any
 
-from research.cli.options import TABLE_OR_JSON, one_of
-from research.engine import console, runner
-from research.machine import host
-from research.store import provenance
+from depthbench.research.cli.options import TABLE_OR_JSON, one_of
+from depthbench.research.engine import console, runner
+from depthbench.research.machine import host
+from depthbench.research.store import provenance
 
 OPTIONAL = {
     **dict.fromkeys(("torch", "keras", "equinox"), "pip install 'depthbench[peers]'"),
@@ -59,7 +59,7 @@ def _version(name: str) -> str | None:
 
 
 def _digits() -> int:
-    from research.datasets import DATASETS
+    from depthbench.research.datasets import DATASETS
 
     return DATASETS["digits"].load().length
 

@@ -3,15 +3,15 @@
 import sys
 from typing import NoReturn
 
-from research.engine import signals
-from research.study.errors import of_system
+from depthbench.research.engine import signals
+from depthbench.research.study.errors import of_system
 
 
 def entry() -> NoReturn:
     """The command: its exit status is the process's."""
     try:
         listener = signals.listen()
-        from research.cli.main import main
+        from depthbench.research.cli.main import main
     except (OSError, RuntimeError) as error:  # of too few files, or threads
         refusal = of_system(error)
         print(f"depthbench: {refusal}", file=sys.stderr)

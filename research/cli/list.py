@@ -1,19 +1,19 @@
 """`depthbench list`: benchmarks, experiments, and every catalogue with its sources."""
 
-from research.architectures import ARCHITECTURES
-from research.architectures.family import Family
-from research.architectures.loops import LOOPS
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import INITIALIZERS
-from research.catalogues.normalizers import NORMALIZERS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.catalogues.schedules import SCHEDULES
-from research.cli.options import TABLE_OR_JSON, one_of
-from research.datasets import DATASETS, Dataset
-from research.engine import console
-from research.report import rendering
-from research.study.studies import studies
-from research.study.tables import Table
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.family import Family
+from depthbench.research.architectures.loops import LOOPS
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import INITIALIZERS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.catalogues.schedules import SCHEDULES
+from depthbench.research.cli.options import TABLE_OR_JSON, one_of
+from depthbench.research.datasets import DATASETS, Dataset
+from depthbench.research.engine import console
+from depthbench.research.report import rendering
+from depthbench.research.study.studies import studies
+from depthbench.research.study.tables import Table
 
 CATALOGUES = {
     "activations": ACTIVATIONS,

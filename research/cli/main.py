@@ -6,11 +6,17 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
-from research.catalogues.catalogue import Mistake, nearest
-from research.cli import output, plugging, words
-from research.engine import console, signals
-from research.machine import limits
-from research.study.errors import INTERRUPTED, USAGE, Refusal, missing, of_system
+from depthbench.research.catalogues.catalogue import Mistake, nearest
+from depthbench.research.cli import output, plugging, words
+from depthbench.research.engine import console, signals
+from depthbench.research.machine import limits
+from depthbench.research.study.errors import (
+    INTERRUPTED,
+    USAGE,
+    Refusal,
+    missing,
+    of_system,
+)
 
 
 class Command(NamedTuple):
@@ -113,7 +119,7 @@ def dispatch(arguments: list[str]) -> int:
     words_left = arguments[1:]
     if command.name in plugging.COMMANDS:
         words_left = plugging.loaded(command.name, words_left)
-    module = importlib.import_module(f"research.cli.{command.name}")
+    module = importlib.import_module(f"depthbench.research.cli.{command.name}")
     parser = Parser(prog=f"depthbench {command.name}", description=command.help)
     if command.name in plugging.COMMANDS:
         plugging.flag(parser)

@@ -4,12 +4,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from research.catalogues import axes
-from research.catalogues.axes import Axis
-from research.catalogues.catalogue import nearest
-from research.datasets import tfds
-from research.store import manifest
-from research.study.errors import Refusal
+from depthbench.research.catalogues import axes
+from depthbench.research.catalogues.axes import Axis
+from depthbench.research.catalogues.catalogue import nearest
+from depthbench.research.datasets import tfds
+from depthbench.research.store import manifest
+from depthbench.research.study.errors import Refusal
 
 SIZES = ("smoke", "standard", "full")
 TABLE_OR_JSON = ("table", "json")

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from research.engine import console
-from research.study.errors import DISK
+from depthbench.research.engine import console
+from depthbench.research.study.errors import DISK
 
 ESCAPED = "backslashreplace"  # what an encoding does not have
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from importlib import metadata
 
-from research.catalogues.mistakes import Mistake
-from research.engine import console
-from research.study.errors import Refusal
+from depthbench.research.catalogues.mistakes import Mistake
+from depthbench.research.engine import console
+from depthbench.research.study.errors import Refusal
 
 # Of these, the second row reads names that are typed; the first what folders record, for
 # which no package's plugin is imported that it was not made with.
@@ -33,7 +33,7 @@ def loaded(command: str, words: Sequence[str]) -> list[str]:
     texts, left = taken(words)
     points = () if command in FOLDERS else metadata.entry_points(group=GROUP)
     if texts or points:
-        from research.study import plugins
+        from depthbench.research.study import plugins
 
         for text in texts:
             try:

@@ -5,11 +5,11 @@ It is `depthbench run own_model --model MODULE:NAME`, with a folder for each net
 
 import argparse
 
-from research.catalogues import modules
-from research.catalogues.axes import items
-from research.cli import run
-from research.study.errors import Refusal
-from research.study.studies import studies
+from depthbench.research.catalogues import modules
+from depthbench.research.catalogues.axes import items
+from depthbench.research.cli import run
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.studies import studies
 
 STUDY = "own_model"
 

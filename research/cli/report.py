@@ -1,11 +1,16 @@
 """`depthbench report [DIR]`: report and figures from rows, README and docs from the
 committed ones; without jax."""
 
-from research.cli.options import one_of, path_of_folder
-from research.engine import console
-from research.report import documents, published, study_report, training_report
-from research.report.rendering import FORMATS
-from research.report.run_folder import (
+from depthbench.research.cli.options import one_of, path_of_folder
+from depthbench.research.engine import console
+from depthbench.research.report import (
+    documents,
+    published,
+    study_report,
+    training_report,
+)
+from depthbench.research.report.rendering import FORMATS
+from depthbench.research.report.run_folder import (
     Results,
     is_training,
     load,
@@ -13,9 +18,9 @@ from research.report.run_folder import (
     shown,
     training,
 )
-from research.store import atomic
-from research.store import manifest as manifests
-from research.study.errors import Refusal
+from depthbench.research.store import atomic
+from depthbench.research.store import manifest as manifests
+from depthbench.research.study.errors import Refusal
 
 # Of a training: the settings whose entries say what a number is that was not given.
 STANDING = ("optimizer", "initializer", "activation")

@@ -4,20 +4,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import nearest
-from research.cli import run
-from research.cli.options import TABLE_OR_JSON, bytes_of_gib, one_of, path_of_folder
-from research.engine import console, runner, runs
-from research.report import documents, published, rendering, reproduction
-from research.report.published import Made
-from research.report.reproduction import Difference, Reproduction
-from research.report.run_folder import Results, opened
-from research.store import folder as folders
-from research.store.folder import Folder
-from research.study import forecast, plan
-from research.study.declaration import Cell, Study
-from research.study.errors import Refusal
-from research.study.tables import Mark, Table, number
+from depthbench.research.catalogues.catalogue import nearest
+from depthbench.research.cli import run
+from depthbench.research.cli.options import (
+    TABLE_OR_JSON,
+    bytes_of_gib,
+    one_of,
+    path_of_folder,
+)
+from depthbench.research.engine import console, runner, runs
+from depthbench.research.report import documents, published, rendering, reproduction
+from depthbench.research.report.published import Made
+from depthbench.research.report.reproduction import Difference, Reproduction
+from depthbench.research.report.run_folder import Results, opened
+from depthbench.research.store import folder as folders
+from depthbench.research.store.folder import Folder
+from depthbench.research.study import forecast, plan
+from depthbench.research.study.declaration import Cell, Study
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.tables import Mark, Table, number
 
 
 class Task(NamedTuple):

@@ -4,8 +4,8 @@ import argparse
 import time
 from typing import Any
 
-from research.catalogues.axes import integer, items
-from research.cli.options import (
+from depthbench.research.catalogues.axes import integer, items
+from depthbench.research.cli.options import (
     SIZES,
     bytes_of_gib,
     continued,
@@ -13,19 +13,19 @@ from research.cli.options import (
     one_of,
     path_of_folder,
 )
-from research.datasets.readable import Readable
-from research.engine import console, runs
-from research.engine.runs import Completed
-from research.report import study_report
-from research.report.rendering import FORMATS
-from research.store import folder as folders
-from research.store.rows import cell_id
-from research.study import forecast, plan, plugins, widening
-from research.study.axes import flag_of
-from research.study.declaration import Row, Study, chosen_values, grid
-from research.study.errors import Refusal
-from research.study.forecast import Forecast
-from research.study.studies import studies
+from depthbench.research.datasets.readable import Readable
+from depthbench.research.engine import console, runs
+from depthbench.research.engine.runs import Completed
+from depthbench.research.report import study_report
+from depthbench.research.report.rendering import FORMATS
+from depthbench.research.store import folder as folders
+from depthbench.research.store.rows import cell_id
+from depthbench.research.study import forecast, plan, plugins, widening
+from depthbench.research.study.axes import flag_of
+from depthbench.research.study.declaration import Row, Study, chosen_values, grid
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.forecast import Forecast
+from depthbench.research.study.studies import studies
 
 STATUSES = ("oom", "lost", "overflow", "no_fixed_point", "diverged")
 MOST_SHARES = 10**6

@@ -4,14 +4,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-from research.catalogues.activations import ACTIVATIONS
-from research.cli.options import TABLE_OR_JSON, number, one_of, path
-from research.engine import console, runner
-from research.report import rendering
-from research.store import atomic
-from research.study.axes import Axis
-from research.study.errors import Refusal
-from research.study.tables import Table
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.cli.options import TABLE_OR_JSON, number, one_of, path
+from depthbench.research.engine import console, runner
+from depthbench.research.report import rendering
+from depthbench.research.store import atomic
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.tables import Table
 
 MEANINGS = {
     "q_star": "fixed point of the squared length q",
@@ -44,7 +44,7 @@ def main(options) -> int:
     one_of("--format", options.format, TABLE_OR_JSON)
     figure = None if options.figure is None else picture(options.figure)
     runner.begin(packages=())
-    from research.theory import mean_field
+    from depthbench.research.theory import mean_field
 
     activation = ACTIVATIONS[name]
     theory = mean_field.theory(activation, sigma_w2, sigma_b2)
@@ -95,7 +95,7 @@ def _text(value: Any) -> str:
 
 def write_figure(path: Path, activation, sigma_w2: float, sigma_b2: float) -> None:
     """Writes the phase diagram: the sign of ln χ₁ over σ_w², σ_b², and the point."""
-    from research.report import figures
+    from depthbench.research.report import figures
 
     figure = figures.new(4.2, 3.4)
     axes = figure.subplots()

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from research.architectures import ARCHITECTURES
-from research.architectures.family import Family
-from research.catalogues import axes
-from research.catalogues.axes import Axis, flag_of
-from research.catalogues.initializers import NoCriticalPoint
-from research.catalogues.losses import LOSSES
-from research.cli.options import (
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.family import Family
+from depthbench.research.catalogues import axes
+from depthbench.research.catalogues.axes import Axis, flag_of
+from depthbench.research.catalogues.initializers import NoCriticalPoint
+from depthbench.research.catalogues.losses import LOSSES
+from depthbench.research.cli.options import (
     continued,
     existing_folder,
     integer,
@@ -20,22 +20,22 @@ from research.cli.options import (
     one_of,
     path_of_folder,
 )
-from research.datasets import Dataset, find
-from research.engine import joining, runner
-from research.lazy import lazily
-from research.learning import recipe, sharding
-from research.learning.recipe import FIELDS, NUMBERS, Field
-from research.report import trained, training_report
-from research.report.rendering import FORMATS
-from research.store import folder as folders
-from research.store.folder import Folder
-from research.study import families, plugins, trials
-from research.study.errors import Refusal
+from depthbench.research.datasets import Dataset, find
+from depthbench.research.engine import joining, runner
+from depthbench.research.lazy import lazily
+from depthbench.research.learning import recipe, sharding
+from depthbench.research.learning.recipe import FIELDS, NUMBERS, Field
+from depthbench.research.report import trained, training_report
+from depthbench.research.report.rendering import FORMATS
+from depthbench.research.store import folder as folders
+from depthbench.research.store.folder import Folder
+from depthbench.research.study import families, plugins, trials
+from depthbench.research.study.errors import Refusal
 
 with lazily():
-    from research.engine import console, trainer
-    from research.engine import order as orders
-    from research.learning import feed, supervised, training
+    from depthbench.research.engine import console, trainer
+    from depthbench.research.engine import order as orders
+    from depthbench.research.learning import feed, supervised, training
 
 
 SECONDS = Axis("", (60.0,), kind="number", low=0.1, high=1e6, single=True)
@@ -43,7 +43,10 @@ PORTS = 65535
 MOST_RUNS = 100_000  # of one training: what lists them stays small
 
 # What is run, whose code a training folder records.
-RUNS = ("research.engine.trainer:run_all", "research.cli.train:work")
+RUNS = (
+    "depthbench.research.engine.trainer:run_all",
+    "depthbench.research.cli.train:work",
+)
 
 
 def arguments(parser) -> None:

@@ -8,28 +8,34 @@ from typing import Any
 
 import numpy as np
 
-from research.cli import train
-from research.cli.options import integer, path_of_folder
-from research.datasets.record import differs
-from research.engine import console, runner, runs, signals
-from research.engine import order as orders
-from research.lazy import lazily
-from research.learning import sharding
-from research.machine import host
-from research.report import fields, trained
-from research.report.comparison import label
-from research.report.run_folder import Results, is_training, load, opened, training
-from research.report.trained import TrainingRun
-from research.store import manifest as manifests
-from research.store import rows
-from research.store.manifest import DECIDING
-from research.store.rows import Record
-from research.study import plan
-from research.study.declaration import Cell, Row, Study
-from research.study.errors import Refusal
+from depthbench.research.cli import train
+from depthbench.research.cli.options import integer, path_of_folder
+from depthbench.research.datasets.record import differs
+from depthbench.research.engine import console, runner, runs, signals
+from depthbench.research.engine import order as orders
+from depthbench.research.lazy import lazily
+from depthbench.research.learning import sharding
+from depthbench.research.machine import host
+from depthbench.research.report import fields, trained
+from depthbench.research.report.comparison import label
+from depthbench.research.report.run_folder import (
+    Results,
+    is_training,
+    load,
+    opened,
+    training,
+)
+from depthbench.research.report.trained import TrainingRun
+from depthbench.research.store import manifest as manifests
+from depthbench.research.store import rows
+from depthbench.research.store.manifest import DECIDING
+from depthbench.research.store.rows import Record
+from depthbench.research.study import plan
+from depthbench.research.study.declaration import Cell, Row, Study
+from depthbench.research.study.errors import Refusal
 
 with lazily():
-    from research.engine import trainer
+    from depthbench.research.engine import trainer
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 
-from research.study.errors import Refusal
+from depthbench.research.study.errors import Refusal
 
 # Control characters, halves of characters (bytes that are not UTF-8), ends of lines.
 UNPRINTED = {"Cc", "Cs", "Zl", "Zp"}

@@ -2,9 +2,9 @@
 
 from os import PathLike
 
-from research.catalogues.catalogue import Catalogue, Own, UnknownName
-from research.datasets import tfds, user_files
-from research.datasets.contract import (
+from depthbench.research.catalogues.catalogue import Catalogue, Own, UnknownName
+from depthbench.research.datasets import tfds, user_files
+from depthbench.research.datasets.contract import (
     Data,
     DataError,
     Dataset,

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from research.catalogues.catalogue import DataError as DataError
+from depthbench.research.catalogues.catalogue import DataError as DataError
 
 Scale = tuple[np.ndarray, np.ndarray]
 IN_MEMORY = 2 * 2**30  # bytes of x; a larger part is streamed

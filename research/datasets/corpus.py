@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from research.datasets.contract import Data, DataError, Splits
+from depthbench.research.datasets.contract import Data, DataError, Splits
 
 WINDOW = 128
 # Modules that Python 3.11 to 3.13 all have, in one file each.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from research.datasets.contract import Data
+from depthbench.research.datasets.contract import Data
 
 
 def load() -> Data:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from research.datasets.contract import Data, DataError, Splits
-from research.datasets.pixels import scale_of
+from depthbench.research.datasets.contract import Data, DataError, Splits
+from depthbench.research.datasets.pixels import scale_of
 
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
 # SHA-256 of what the files hold once unpacked: gzip's own headers differ by packager.

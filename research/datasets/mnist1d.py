@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from research.datasets.contract import Data, DataError, Splits
+from depthbench.research.datasets.contract import Data, DataError, Splits
 
 
 def load() -> Splits:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from research.datasets.contract import Data
+from depthbench.research.datasets.contract import Data
 
 
 def load() -> Data:

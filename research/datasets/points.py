@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from research.datasets.contract import Data, Splits
+from depthbench.research.datasets.contract import Data, Splits
 
 INPUTS, HIDDEN = 32, 8  # of the teacher
 TRAIN, TEST = 8192, 2048

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from research.catalogues.axes import Axis
-from research.catalogues.catalogue import Selection, UnknownName
-from research.datasets import DATASETS, FORMS, Dataset, find
-from research.datasets.contract import IN_MEMORY
+from depthbench.research.catalogues.axes import Axis
+from depthbench.research.catalogues.catalogue import Selection, UnknownName
+from depthbench.research.datasets import DATASETS, FORMS, Dataset, find
+from depthbench.research.datasets.contract import IN_MEMORY
 
 Refuses = Callable[[Dataset], str]  # why a study cannot use it; "" where it can
 

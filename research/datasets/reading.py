@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from research.datasets.contract import Dataset, Scale
-from research.datasets.images import normalised
+from depthbench.research.datasets.contract import Dataset, Scale
+from depthbench.research.datasets.images import normalised
 
 
 def reader(dataset: Dataset, scale: Scale | None) -> Callable[[Any], Any]:

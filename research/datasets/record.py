@@ -2,8 +2,14 @@
 
 from collections.abc import Mapping
 
-from research.datasets.contract import Data, Dataset, Splits, Stream, fingerprint
-from research.datasets.user_files import is_name
+from depthbench.research.datasets.contract import (
+    Data,
+    Dataset,
+    Splits,
+    Stream,
+    fingerprint,
+)
+from depthbench.research.datasets.user_files import is_name
 
 Record = dict[str, str]  # from each set's name to its fingerprint
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from research.datasets.contract import Data, Splits
+from depthbench.research.datasets.contract import Data, Splits
 
 TRAIN, TEST = 20_000, 2_000
 SPARE = 200  # drawn beyond those, as a few are drawn twice

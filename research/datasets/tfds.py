@@ -12,8 +12,8 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-from research.datasets.contract import DataError, Dataset, order
-from research.datasets.tfds_metadata import MOST, default_config, prepared
+from depthbench.research.datasets.contract import DataError, Dataset, order
+from depthbench.research.datasets.tfds_metadata import MOST, default_config, prepared
 
 PREFIX = "tfds:"
 NAME = re.compile(

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from research.datasets.contents import digest
-from research.datasets.contract import (
+from depthbench.research.datasets.contents import digest
+from depthbench.research.datasets.contract import (
     Data,
     DataError,
     Dataset,
@@ -25,9 +25,9 @@ from research.datasets.contract import (
     order,
     spread,
 )
-from research.datasets.pixels import scale_of
-from research.datasets.tfds import used
-from research.datasets.tfds_metadata import Prepared, prepared
+from depthbench.research.datasets.pixels import scale_of
+from depthbench.research.datasets.tfds import used
+from depthbench.research.datasets.tfds_metadata import Prepared, prepared
 
 AT_ONCE = 4096  # examples read at a time, at most; a stream's scale is that of so many
 BYTES_AT_ONCE = 2**28

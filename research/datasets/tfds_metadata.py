@@ -6,8 +6,8 @@ from typing import Annotated, Literal, NamedTuple, TypeVar
 
 from msgspec import Meta, Struct, field
 
-from research.datasets.contract import DataError
-from research.files import regular, schema
+from depthbench.research.datasets.contract import DataError
+from depthbench.research.files import regular, schema
 
 MOST = 2**31 - 1  # examples that int32 can number, and numbers in one of them
 MOST_CLASSES = 10**6

@@ -14,10 +14,10 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from research.catalogues import axes
-from research.catalogues.catalogue import nearest
-from research.datasets import user_parts
-from research.datasets.contract import IN_MEMORY, DataError, Dataset, Splits
+from depthbench.research.catalogues import axes
+from depthbench.research.catalogues.catalogue import nearest
+from depthbench.research.datasets import user_parts
+from depthbench.research.datasets.contract import IN_MEMORY, DataError, Dataset, Splits
 
 PIECE = 2**20  # numbers that are taken in float64 at a time
 ROW = 128  # bytes that a row takes beside its numbers, about

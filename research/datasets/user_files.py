@@ -11,10 +11,10 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
-from research.datasets import user_csv, user_images, user_npz
-from research.datasets.contract import DataError, Dataset, Splits
-from research.files import regular
-from research.files.text import visible
+from depthbench.research.datasets import user_csv, user_images, user_npz
+from depthbench.research.datasets.contract import DataError, Dataset, Splits
+from depthbench.research.files import regular
+from depthbench.research.files.text import visible
 
 PREFIXES = ("npz:", "csv:", "images:")
 NAMES = "npz:FILE, csv:FILE:LABEL or images:DIR"

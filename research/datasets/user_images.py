@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.datasets import user_parts
-from research.datasets.contents import BLOCK
-from research.datasets.contract import (
+from depthbench.research.datasets import user_parts
+from depthbench.research.datasets.contents import BLOCK
+from depthbench.research.datasets.contract import (
     Data,
     DataError,
     Dataset,
@@ -27,9 +27,9 @@ from research.datasets.contract import (
     Stream,
     spread,
 )
-from research.datasets.pixels import scale_of
-from research.files import regular
-from research.lazy import lazily
+from depthbench.research.datasets.pixels import scale_of
+from depthbench.research.files import regular
+from depthbench.research.lazy import lazily
 
 with lazily():
     import PIL.Image as pillow

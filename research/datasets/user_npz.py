@@ -9,11 +9,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from research.datasets import user_parts
-from research.datasets.contract import IN_MEMORY, DataError, Dataset, Splits
-from research.datasets.pixels import scale_of
-from research.datasets.tfds_metadata import MOST_CLASSES
-from research.files import arrays
+from depthbench.research.datasets import user_parts
+from depthbench.research.datasets.contract import IN_MEMORY, DataError, Dataset, Splits
+from depthbench.research.datasets.pixels import scale_of
+from depthbench.research.datasets.tfds_metadata import MOST_CLASSES
+from depthbench.research.files import arrays
 
 ONE, TWO = ("x", "y"), ("x_train", "y_train", "x_test", "y_test")
 RENUMBERED = "np.unique(y, return_inverse=True)[1] numbers labels from 0 without gaps"

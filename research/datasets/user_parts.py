@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from research.datasets.contract import Data, DataError, Scale, Splits, order
-from research.files.text import visible
+from depthbench.research.datasets.contract import Data, DataError, Scale, Splits, order
+from depthbench.research.files.text import visible
 
 AT_ONCE = 4096  # examples that are taken in float64 at a time
 LEVELS = 256  # that a column has in float32, at least, between its ends

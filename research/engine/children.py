@@ -10,8 +10,8 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from research.engine import signals
-from research.store import provenance
+from depthbench.research.engine import signals
+from depthbench.research.store import provenance
 
 
 def run(

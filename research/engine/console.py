@@ -9,8 +9,8 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from research.engine import signals
-from research.files.text import visible
+from depthbench.research.engine import signals
+from depthbench.research.files.text import visible
 
 NARROWEST = 20  # columns that anything is laid out for
 

@@ -6,15 +6,15 @@ import sys
 import threading
 from pathlib import Path
 
-from research.engine import console, relay, runner
-from research.lazy import lazily
-from research.learning import sharding
-from research.learning.sharding import Processes
-from research.machine import start
-from research.study.errors import LATER
+from depthbench.research.engine import console, relay, runner
+from depthbench.research.lazy import lazily
+from depthbench.research.learning import sharding
+from depthbench.research.learning.sharding import Processes
+from depthbench.research.machine import start
+from depthbench.research.study.errors import LATER
 
 with lazily():
-    from research.engine import processes as running
+    from depthbench.research.engine import processes as running
 
 EVERY = 5.0  # seconds between two lines
 WAIT = 300.0  # seconds: a cluster may start its processes minutes apart

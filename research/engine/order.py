@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from research.datasets.record import differs
-from research.engine import console, runner
-from research.learning import sharding
-from research.machine import host
-from research.store import folder as folders
-from research.store import manifest as manifests
-from research.store import provenance, reports
-from research.store.folder import Folder
-from research.store.manifest import Event, Manifest
-from research.study import plugins
-from research.study.errors import Refusal
+from depthbench.research.datasets.record import differs
+from depthbench.research.engine import console, runner
+from depthbench.research.learning import sharding
+from depthbench.research.machine import host
+from depthbench.research.store import folder as folders
+from depthbench.research.store import manifest as manifests
+from depthbench.research.store import provenance, reports
+from depthbench.research.store.folder import Folder
+from depthbench.research.store.manifest import Event, Manifest
+from depthbench.research.study import plugins
+from depthbench.research.study.errors import Refusal
 
 LAYOUT = 3  # of states and reports on disk
 
@@ -33,7 +33,7 @@ class Order(NamedTuple):
     checkpoint_seconds: float
     accept: bool
     mesh: sharding.Shape | None = None
-    module: str = "research.cli.train"
+    module: str = "depthbench.research.cli.train"
 
     @property
     def steps(self) -> int:

@@ -16,10 +16,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from research.engine import console
-from research.learning import checkpoints, sharding
-from research.learning.forms import is_key
-from research.study.errors import LATER, Refusal
+from depthbench.research.engine import console
+from depthbench.research.learning import checkpoints, sharding
+from depthbench.research.learning.forms import is_key
+from depthbench.research.study.errors import LATER, Refusal
 
 HUNG = 900.0  # seconds, with compilation, that a turn of under a second cannot take
 

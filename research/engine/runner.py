@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from research.datasets.record import differs
-from research.engine import console
-from research.engine.signals import supervise
-from research.machine import host, precision, settings, start
-from research.store import manifest, provenance, rows
-from research.store.folder import Folder
-from research.store.manifest import Event, Manifest
-from research.store.rows import Record, cell_id
-from research.study import plan, plugins
-from research.study.declaration import Cell, Measured, Study, Unit
-from research.study.errors import Refusal
-from research.study.plan import grouped
+from depthbench.research.datasets.record import differs
+from depthbench.research.engine import console
+from depthbench.research.engine.signals import supervise
+from depthbench.research.machine import host, precision, settings, start
+from depthbench.research.store import manifest, provenance, rows
+from depthbench.research.store.folder import Folder
+from depthbench.research.store.manifest import Event, Manifest
+from depthbench.research.store.rows import Record, cell_id
+from depthbench.research.study import plan, plugins
+from depthbench.research.study.declaration import Cell, Measured, Study, Unit
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.plan import grouped
 
 JOINED = ("code", "data")  # of a manifest: further cells add to them
 

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from research.engine import console, runner
-from research.machine import host
-from research.store import folder as folders
-from research.store import manifest
-from research.store.folder import Folder
-from research.store.manifest import Event, Manifest
-from research.study import families, plan, plugins, widening
-from research.study.declaration import Cell, Study, Unit
+from depthbench.research.engine import console, runner
+from depthbench.research.machine import host
+from depthbench.research.store import folder as folders
+from depthbench.research.store import manifest
+from depthbench.research.store.folder import Folder
+from depthbench.research.store.manifest import Event, Manifest
+from depthbench.research.study import families, plan, plugins, widening
+from depthbench.research.study.declaration import Cell, Study, Unit
 
 
 class Request(NamedTuple):
@@ -165,7 +165,7 @@ def data_of(cells: Sequence[Cell], data_dir: str) -> Mapping[str, str]:
     """The record of the data set that the cells are fed with, if any; notes are said."""
     if not isinstance(cells[0].get("dataset"), str):
         return {}
-    from research.datasets.record import notes, record
+    from depthbench.research.datasets.record import notes, record
 
     dataset = families.read_by(plan.placed(cells[:1], data_dir)[0])
     whole = dataset.load()

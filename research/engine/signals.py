@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from research.study.errors import INTERRUPTED, TERMINATED
+from depthbench.research.study.errors import INTERRUPTED, TERMINATED
 
 GRACE = 3.5  # seconds from SIGTERM to leaving, whatever is still running
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -19,18 +19,18 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from research.engine import console, processes, runner
-from research.engine.order import Order, prepare, settings_of
-from research.engine.signals import supervise
-from research.learning import checkpoints, sharding, sweeps
-from research.learning.feed import Source
-from research.learning.system import System, diverged_at
-from research.machine import host
-from research.store import folder as folders
-from research.store import manifest, reports
-from research.store.folder import Folder
-from research.store.manifest import Event
-from research.study.errors import DISK, TERMINATED, Refusal
+from depthbench.research.engine import console, processes, runner
+from depthbench.research.engine.order import Order, prepare, settings_of
+from depthbench.research.engine.signals import supervise
+from depthbench.research.learning import checkpoints, sharding, sweeps
+from depthbench.research.learning.feed import Source
+from depthbench.research.learning.system import System, diverged_at
+from depthbench.research.machine import host
+from depthbench.research.store import folder as folders
+from depthbench.research.store import manifest, reports
+from depthbench.research.store.folder import Folder
+from depthbench.research.store.manifest import Event
+from depthbench.research.study.errors import DISK, TERMINATED, Refusal
 
 CHUNK_SECONDS = 0.5  # one call of the compiled loop: how soon a signal is heard
 

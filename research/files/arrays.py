@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from research.files import regular
+from depthbench.research.files import regular
 
 MOST = 2**28  # bytes: of 1,000 runs of 10,000 layers with three profiles each, twice
 DIRECTORY = (

@@ -29,7 +29,7 @@ def decoded(content: bytes, type: type[T], strict: bool = True) -> T:
     Point(x=[1])
     >>> decoded(b'{"x": [1, "a"]}', Point)
     Traceback (most recent call last):
-    research.files.schema.Malformed: x[1]: expected `int`, got `str`
+    depthbench.research.files.schema.Malformed: x[1]: expected `int`, got `str`
     """
     return _checked(msgspec.json.decode, content, type, strict)
 

@@ -5,8 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from research.files import schema
-from research.files.schema import Malformed
+from depthbench.research.files import schema
+from depthbench.research.files.schema import Malformed
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def opened(content: bytes, type: type[T]) -> T:
     {'a': 1}
     >>> opened(packed({"a": 1}).replace(b"1", b"2", 1), dict[str, int])
     Traceback (most recent call last):
-    research.files.schema.Malformed: checksum does not match
+    depthbench.research.files.schema.Malformed: checksum does not match
     """
     body = schema.decoded(content, dict[str, Any])
     checksum = body.pop("checksum", None)

@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from research.lazy import lazily
-from research.learning import sharding
-from research.learning.forms import Form, is_key
+from depthbench.research.lazy import lazily
+from depthbench.research.learning import sharding
+from depthbench.research.learning.forms import Form, is_key
 
 with lazily():
     import orbax.checkpoint as ocp

@@ -33,8 +33,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from research.learning import arrays_on_disk, restoring, seals, sharding, shards
-from research.learning.forms import (
+from depthbench.research.learning import (
+    arrays_on_disk,
+    restoring,
+    seals,
+    sharding,
+    shards,
+)
+from depthbench.research.learning.forms import (
     Mismatch,
     digest_of,
     forms_of,
@@ -42,8 +48,8 @@ from research.learning.forms import (
     named_arrays,
     on_host,
 )
-from research.learning.forms import digest as digest
-from research.learning.seals import PART, Seal
+from depthbench.research.learning.forms import digest as digest
+from depthbench.research.learning.seals import PART, Seal
 
 
 class NotSaved(OSError):

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from research.architectures.contract import Tree
-from research.learning.system import Batch
+from depthbench.research.architectures.contract import Tree
+from depthbench.research.learning.system import Batch
 
 # From (parameters, statistics, batch, key) to measures of each example [batch], of which
 # `loss` is descended, and new statistics.

@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from research.datasets import Data, DataError, Dataset, Splits, Stream, find
-from research.datasets import record as records
-from research.datasets.contract import spread
-from research.learning.recipe import Recipe
-from research.learning.system import Batch
+from depthbench.research.datasets import Data, DataError, Dataset, Splits, Stream, find
+from depthbench.research.datasets import record as records
+from depthbench.research.datasets.contract import spread
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.system import Batch
 
 EVALUATED = 4096  # examples, at most, of a training set or of one not in memory
 

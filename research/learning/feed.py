@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.datasets import Splits, Stream
-from research.datasets.record import record
-from research.learning import examples, sharding, system
-from research.learning.recipe import Recipe
-from research.learning.system import Batch, Key, State
+from depthbench.research.datasets import Splits, Stream
+from depthbench.research.datasets.record import record
+from depthbench.research.learning import examples, sharding, system
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.system import Batch, Key, State
 
 PROBED = 64  # examples that a gradient's profile is taken on
 READ = 4096  # examples, at most, that are read from disk at once

@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from research.learning import system as systems
-from research.learning.feed import Feeds
-from research.learning.system import Batch, Hyper, State, System
-from research.signal import probes
+from depthbench.research.learning import system as systems
+from depthbench.research.learning.feed import Feeds
+from depthbench.research.learning.system import Batch, Hyper, State, System
+from depthbench.research.signal import probes
 
 Log = dict[str, Any]  # each step's measures [capacity]; nan beyond the last step
 Measures = dict[str, Any]  # means over examples

@@ -11,18 +11,18 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from research.architectures import ARCHITECTURES
-from research.architectures.family import ANY_DEPTH, Family
-from research.architectures.loops import LOOPS
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.axes import Axis, flag_of
-from research.catalogues.catalogue import Catalogue, choices
-from research.catalogues.initializers import INITIALIZERS
-from research.catalogues.losses import LOSSES
-from research.catalogues.normalizers import NORMALIZERS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.catalogues.schedules import SCHEDULES
-from research.datasets import DATASETS, FORMS, Dataset
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.family import ANY_DEPTH, Family
+from depthbench.research.architectures.loops import LOOPS
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.axes import Axis, flag_of
+from depthbench.research.catalogues.catalogue import Catalogue, choices
+from depthbench.research.catalogues.initializers import INITIALIZERS
+from depthbench.research.catalogues.losses import LOSSES
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.catalogues.schedules import SCHEDULES
+from depthbench.research.datasets import DATASETS, FORMS, Dataset
 
 DTYPES = choices("dtype", float32="as the state is kept", bfloat16="8 bits of 24")
 AUGMENTATIONS = choices(

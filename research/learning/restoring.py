@@ -6,9 +6,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from research.learning import arrays_on_disk, seals, sharding, shards
-from research.learning.forms import Form, Mismatch, compare, digest_of, forms_of, placed
-from research.learning.seals import DamagedCheckpoint, Seal
+from depthbench.research.learning import arrays_on_disk, seals, sharding, shards
+from depthbench.research.learning.forms import (
+    Form,
+    Mismatch,
+    compare,
+    digest_of,
+    forms_of,
+    placed,
+)
+from depthbench.research.learning.seals import DamagedCheckpoint, Seal
 
 WRONG_STATE = "its state does not match its SHA-256"
 

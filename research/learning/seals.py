@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import structs
 
-from research.files import regular, sealed
-from research.files.schema import Malformed
-from research.learning.forms import Form
+from depthbench.research.files import regular, sealed
+from depthbench.research.files.schema import Malformed
+from depthbench.research.learning.forms import Form
 
 WHOLE = 1  # schema: one process wrote all, and `digest` is `forms.digest`
 SHARDS = 2  # each process wrote its own, and `digest` is `shards.digest`

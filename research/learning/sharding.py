@@ -17,9 +17,9 @@ arXiv:1910.02054.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from research.catalogues.axes import integer, items
-from research.catalogues.catalogue import Mistake, nearest
-from research.lazy import lazily
+from depthbench.research.catalogues.axes import integer, items
+from depthbench.research.catalogues.catalogue import Mistake, nearest
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from research.learning import arrays_on_disk, seals, sharding
-from research.learning.forms import Form, is_key
-from research.learning.seals import Seal
+from depthbench.research.learning import arrays_on_disk, seals, sharding
+from depthbench.research.learning.forms import Form, is_key
+from depthbench.research.learning.seals import Seal
 
 CUTS = 16  # of an axis, at most: shards of up to 16 devices along it are whole blocks
 SUMS = 2**256

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from research.architectures import ARCHITECTURES
-from research.architectures.contract import (
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.contract import (
     Architecture,
     Settings,
     Tree,
@@ -18,28 +18,28 @@ from research.architectures.contract import (
     divide,
     unite,
 )
-from research.architectures.contract import init as draw
-from research.architectures.loops import LOOPS
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import DRAWS, INITIALIZERS, Rule
-from research.catalogues.losses import LOSSES, Loss
-from research.catalogues.normalizers import NORMALIZERS
-from research.catalogues.optimizers import (
+from depthbench.research.architectures.contract import init as draw
+from depthbench.research.architectures.loops import LOOPS
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS, Rule
+from depthbench.research.catalogues.losses import LOSSES, Loss
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.catalogues.optimizers import (
     OPTIMIZERS,
     Hyper,
     Optimizer,
     length,
     transformation,
 )
-from research.catalogues.optimizers import rate as rate_of
-from research.catalogues.schedules import SCHEDULES, Schedule
-from research.datasets.images import cropped, flipped
-from research.datasets.reading import reader
-from research.learning import descent, examples, sharding
-from research.learning.descent import Learner
-from research.learning.recipe import Recipe
-from research.learning.system import Batch, Probed, System
-from research.signal.ensembles import Member
+from depthbench.research.catalogues.optimizers import rate as rate_of
+from depthbench.research.catalogues.schedules import SCHEDULES, Schedule
+from depthbench.research.datasets.images import cropped, flipped
+from depthbench.research.datasets.reading import reader
+from depthbench.research.learning import descent, examples, sharding
+from depthbench.research.learning.descent import Learner
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.system import Batch, Probed, System
+from depthbench.research.signal.ensembles import Member
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 BORDER = 8  # a crop moves an image by up to an eighth of its side

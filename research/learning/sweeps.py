@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from research.learning import examples, feed, loop, sharding, supervised
-from research.learning import system as systems
-from research.learning.feed import Feeds
-from research.learning.loop import Log, Measures
-from research.learning.recipe import Recipe
-from research.learning.system import ONGOING, Batch, Hyper, System
+from depthbench.research.learning import examples, feed, loop, sharding, supervised
+from depthbench.research.learning import system as systems
+from depthbench.research.learning.feed import Feeds
+from depthbench.research.learning.loop import Log, Measures
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.system import ONGOING, Batch, Hyper, System
 
 
 class Run(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from research.architectures.contract import Architecture, Tree, Variables
+from depthbench.research.architectures.contract import Architecture, Tree, Variables
 
 Key = jax.Array  # [] typed
 Hyper = Any  # a pytree of numbers, which may be traced

@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from research.catalogues.initializers import NoCriticalPoint
-from research.catalogues.losses import SHARES
-from research.catalogues.optimizers import OPTIMIZERS, Hyper, tried
-from research.learning import recipe as recipes
-from research.learning import selection, sweeps
-from research.learning.curves import smooth
-from research.learning.recipe import NUMBERS
-from research.learning.supervised import Numbers
-from research.learning.sweeps import Run, Trained
-from research.learning.system import LARGEST
-from research.signal import interval, measurement, profiles
-from research.signal.measured import Measured
+from depthbench.research.catalogues.initializers import NoCriticalPoint
+from depthbench.research.catalogues.losses import SHARES
+from depthbench.research.catalogues.optimizers import OPTIMIZERS, Hyper, tried
+from depthbench.research.learning import recipe as recipes
+from depthbench.research.learning import selection, sweeps
+from depthbench.research.learning.curves import smooth
+from depthbench.research.learning.recipe import NUMBERS
+from depthbench.research.learning.supervised import Numbers
+from depthbench.research.learning.sweeps import Run, Trained
+from depthbench.research.learning.system import LARGEST
+from depthbench.research.signal import interval, measurement, profiles
+from depthbench.research.signal.measured import Measured
 
 PARTS = ("train", "test")
 WINDOW = 20  # steps whose batches are taken together when a target is looked for

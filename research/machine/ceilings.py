@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from research.machine import timing
+from depthbench.research.machine import timing
 
 
 class Load(NamedTuple):

@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from research.machine import limits, settings
+from depthbench.research.machine import limits, settings
 
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 

@@ -2,7 +2,7 @@
 
 import resource
 
-from research.catalogues.catalogue import Mistake
+from depthbench.research.catalogues.catalogue import Mistake
 
 GIB = 2**30
 SPACE = 0.5 * GIB  # numpy, scipy and matplotlib, which are loaded to read and to draw

@@ -13,8 +13,8 @@ import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
-from research.catalogues.catalogue import Mistake
-from research.machine import host, limits, settings
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.machine import host, limits, settings
 
 SECONDS = 120  # that a trial of XLA_FLAGS may take
 VALUES = "https://docs.jax.dev/en/latest/config_options.html"

@@ -4,9 +4,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from research.catalogues.catalogue import Mistake
-from research.lazy import lazily
-from research.models.taken import Tree, shapes, tried
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.lazy import lazily
+from depthbench.research.models.taken import Tree, shapes, tried
 
 with lazily():
     import jax

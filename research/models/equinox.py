@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from research.catalogues.catalogue import Mistake
-from research.lazy import lazily
-from research.models.taken import Parts, Taken, Tree, called, line_of, shapes
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.lazy import lazily
+from depthbench.research.models.taken import Parts, Taken, Tree, called, line_of, shapes
 
 with lazily():
     import jax

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import Mistake
-from research.lazy import lazily
-from research.models import batch as batches
-from research.models import equinox, haiku, linen, nnx, parameters
-from research.models.parameters import Arrays
-from research.models.taken import Taken, Tree, called, shapes, tried
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.lazy import lazily
+from depthbench.research.models import batch as batches
+from depthbench.research.models import equinox, haiku, linen, nnx, parameters
+from depthbench.research.models.parameters import Arrays
+from depthbench.research.models.taken import Taken, Tree, called, shapes, tried
 
 with lazily():
     import jax

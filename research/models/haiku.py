@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from research.lazy import lazily
-from research.models.taken import Taken, Tree, called, shapes, tried
+from depthbench.research.lazy import lazily
+from depthbench.research.models.taken import Taken, Tree, called, shapes, tried
 
 with lazily():
     import jax

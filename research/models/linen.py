@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from research.lazy import lazily
-from research.models.taken import Taken, Tree, called, shapes, tried
+from depthbench.research.lazy import lazily
+from depthbench.research.models.taken import Taken, Tree, called, shapes, tried
 
 with lazily():
     import flax.linen as nn

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from research.lazy import lazily
-from research.models.taken import Parts, Taken, Tree, called
+from depthbench.research.lazy import lazily
+from depthbench.research.models.taken import Parts, Taken, Tree, called
 
 with lazily():
     from flax import nnx

@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import Mistake, nearest
-from research.lazy import lazily
-from research.models import restored
-from research.models.taken import Taken, Tree, line_of
+from depthbench.research.catalogues.catalogue import Mistake, nearest
+from depthbench.research.lazy import lazily
+from depthbench.research.models import restored
+from depthbench.research.models.taken import Taken, Tree, line_of
 
 with lazily():
     import jax

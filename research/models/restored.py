@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from research.catalogues.catalogue import Mistake
-from research.lazy import lazily
-from research.models.taken import line_of
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.lazy import lazily
+from depthbench.research.models.taken import line_of
 
 with lazily():
     import jax

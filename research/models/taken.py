@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from research.catalogues.catalogue import Mistake
+from depthbench.research.catalogues.catalogue import Mistake
 
 Tree = Any  # a pytree of arrays
 LONGEST = 240  # letters that are given of another library's message

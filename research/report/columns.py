@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from research.lazy import lazily
-from research.study.tables import Mark, Table
+from depthbench.research.lazy import lazily
+from depthbench.research.study.tables import Mark, Table
 
 with lazily():
     from rich import cells

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.lazy import lazily
-from research.learning.recipe import NUMBERS
-from research.report import training_report
-from research.report.trained import TrainingRun
-from research.study.declaration import Row
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import NUMBERS
+from depthbench.research.report import training_report
+from depthbench.research.report.trained import TrainingRun
+from depthbench.research.study.declaration import Row
 
 with lazily():
     from scipy import special

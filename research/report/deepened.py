@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.report import notebook
-from research.report.notebook import Text
-from research.report.probed import Report
-from research.signal import profiles
-from research.study.tables import Mark, Table, with_error
+from depthbench.research.report import notebook
+from depthbench.research.report.notebook import Text
+from depthbench.research.report.probed import Report
+from depthbench.research.signal import profiles
+from depthbench.research.study.tables import Mark, Table, with_error
 
 TONES = {"survives": "good", "vanishes": "bad", "explodes": "bad"}
 

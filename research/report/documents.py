@@ -14,11 +14,11 @@ import ast
 import re
 from pathlib import Path
 
-from research.report import entries, gallery, published, rendering
-from research.report.published import Made
-from research.store.provenance import ROOT as SOURCE
-from research.study.declaration import Study
-from research.study.studies import studies
+from depthbench.research.report import entries, gallery, published, rendering
+from depthbench.research.report.published import Made
+from depthbench.research.store.provenance import ROOT as SOURCE
+from depthbench.research.study.declaration import Study
+from depthbench.research.study.studies import studies
 
 ROOT = SOURCE  # where the documents are
 README = "README.md"

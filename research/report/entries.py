@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
-from research.architectures import ARCHITECTURES
-from research.architectures.family import Family
-from research.datasets import DATASETS, Dataset
-from research.report import markdown
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.family import Family
+from depthbench.research.datasets import DATASETS, Dataset
+from depthbench.research.report import markdown
 
 READS = {"vector": "anything", "image": "images", "sequence": "sequences"}
 

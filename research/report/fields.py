@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from research.files.text import visible
+from depthbench.research.files.text import visible
 
 MARK = "'"
 FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", MARK)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.files.text import visible
+from depthbench.research.files.text import visible
 
 STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -203,7 +203,7 @@ def phase_diagram(axes: Any, activation: Any, point: tuple[float, float]) -> Non
 
     Every length q on the line is a point (σ_w², σ_b²) = (1/E[φ′²], q − σ_w² E[φ²]).
     """
-    from research.theory import mean_field
+    from depthbench.research.theory import mean_field
 
     q = np.logspace(-4, 3, 400)
     line = mean_field.critical_line(activation, q)
@@ -232,7 +232,7 @@ def _least(values: np.ndarray, otherwise: float) -> float:
 
 def _shade(axes: Any, activation: Any, right: float, top: float) -> None:
     """Colours the plane by log10 χ₁ at the fixed point: red vanishes, blue explodes."""
-    from research.theory import mean_field
+    from depthbench.research.theory import mean_field
 
     weights = (np.arange(24) + 0.5) / 24 * right
     biases = (np.arange(12) + 0.5) / 12 * top

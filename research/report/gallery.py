@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from research.report import markdown, published, rendering, study_report
-from research.report.published import Made
-from research.study import headlines
-from research.study.claims import Verdict
-from research.study.declaration import Study
-from research.study.studies import studies
+from depthbench.research.report import markdown, published, rendering, study_report
+from depthbench.research.report.published import Made
+from depthbench.research.study import headlines
+from depthbench.research.study.claims import Verdict
+from depthbench.research.study.declaration import Study
+from depthbench.research.study.studies import studies
 
 FOLDERS = ("propagation", "training", "benchmarks")
 PLURAL = {"holds": "hold", "fails": "fail"}
@@ -19,8 +19,10 @@ RESULTS = PurePath("..", "benchmarks", "results", published.CPU)
 
 def members(folder: str) -> list[Study]:
     """The studies declared below a folder: one of experiments/, or benchmarks/."""
-    package = folder if folder == "benchmarks" else f"experiments.{folder}"
-    return [s for s in studies().values() if s.module.startswith(f"{package}.")]
+    inner = folder if folder == "benchmarks" else f"experiments.{folder}"
+    return [
+        s for s in studies().values() if s.module.startswith(f"depthbench.{inner}.")
+    ]
 
 
 def index(folder: str) -> str:

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.catalogues.catalogue import Mistake
-from research.report import figures, notebook
-from research.signal import profiles
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.report import figures, notebook
+from depthbench.research.signal import profiles
 
 TAG = "depthbench/log10_gradient"
 

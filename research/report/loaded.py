@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.report import notebook, study_report, training_report
-from research.report.notebook import Text
-from research.report.run_folder import Results
-from research.report.trained import TrainingRun
-from research.store import rows as stored
-from research.study import headlines
-from research.study.declaration import Row
-from research.study.tables import Table
+from depthbench.research.report import notebook, study_report, training_report
+from depthbench.research.report.notebook import Text
+from depthbench.research.report.run_folder import Results
+from depthbench.research.report.trained import TrainingRun
+from depthbench.research.store import rows as stored
+from depthbench.research.study import headlines
+from depthbench.research.study.declaration import Row
+from depthbench.research.study.tables import Table
 
 
 class Loaded(NamedTuple):

@@ -7,7 +7,7 @@ What would be structure is written as a character reference, which never is stru
 import re
 from collections.abc import Sequence
 
-from research.files.text import visible
+from depthbench.research.files.text import visible
 
 # Only where it would act: numbers, intervals and names read as they are.
 _ACTS = re.compile(

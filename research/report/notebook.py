@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from research.catalogues.catalogue import Mistake
-from research.engine.console import width_of
-from research.files.text import visible
-from research.report import figures, page, rendering
-from research.study.tables import Table
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.engine.console import width_of
+from depthbench.research.files.text import visible
+from depthbench.research.report import figures, page, rendering
+from depthbench.research.study.tables import Table
 
 NARROW = 80  # columns where no terminal says how many it has
 PLAIN: Any = {"markup": False, "highlight": False, "emoji": False}

@@ -7,10 +7,10 @@ import base64
 import html
 from collections.abc import Iterable, Sequence
 
-from research.files.text import visible
-from research.report.rendering import text_of
-from research.study.declaration import Headline
-from research.study.tables import Mark, Table
+from depthbench.research.files.text import visible
+from depthbench.research.report.rendering import text_of
+from depthbench.research.study.declaration import Headline
+from depthbench.research.study.tables import Mark, Table
 
 LONG = 40  # letters of an entry that is broken into lines rather than widens its table
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.report import notebook, probed_figure, probed_table
-from research.report.notebook import Text
-from research.signal import profiles
+from depthbench.research.report import notebook, probed_figure, probed_table
+from depthbench.research.report.notebook import Text
+from depthbench.research.signal import profiles
 
 TINY = math.log10(float(np.finfo(np.float32).tiny))
 HUGE = math.log10(float(np.finfo(np.float32).max))

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from research.report import figures, notebook
-from research.signal.profiles import SURVIVES
+from depthbench.research.report import figures, notebook
+from depthbench.research.signal.profiles import SURVIVES
 
 BAND = "within a factor of 1,000 of the last"
 NAMES = 9  # states that are named below the picture

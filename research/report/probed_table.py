@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from research.report.notebook import decades
-from research.signal.profiles import SURVIVES
-from research.study.tables import Mark, Table
+from depthbench.research.report.notebook import decades
+from depthbench.research.signal.profiles import SURVIVES
+from depthbench.research.study.tables import Mark, Table
 
 MANY = 24  # lines of a table in a terminal
 FEW = 16  # in a notebook, beside a picture

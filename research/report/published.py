@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from research.files import regular, schema
-from research.files.schema import Malformed, Scalar
-from research.report import fields, study_report
-from research.store import manifest as manifests
-from research.store.atomic import write_atomically
-from research.store.folder import Folder
-from research.store.manifest import Manifest
-from research.store.provenance import ROOT
-from research.store.rows import Record
-from research.study.declaration import Row, Study
-from research.study.errors import Refusal
+from depthbench.research.files import regular, schema
+from depthbench.research.files.schema import Malformed, Scalar
+from depthbench.research.report import fields, study_report
+from depthbench.research.store import manifest as manifests
+from depthbench.research.store.atomic import write_atomically
+from depthbench.research.store.folder import Folder
+from depthbench.research.store.manifest import Manifest
+from depthbench.research.store.provenance import ROOT
+from depthbench.research.store.rows import Record
+from depthbench.research.study.declaration import Row, Study
+from depthbench.research.study.errors import Refusal
 
 RESULTS = ROOT / "benchmarks" / "results"
 CPU = "cpu"

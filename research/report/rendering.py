@@ -5,11 +5,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from research.engine.console import width_of
-from research.files.text import visible, writable
-from research.report import columns, fields, markdown
-from research.study.declaration import Headline
-from research.study.tables import Mark, Table
+from depthbench.research.engine.console import width_of
+from depthbench.research.files.text import visible, writable
+from depthbench.research.report import columns, fields, markdown
+from depthbench.research.study.declaration import Headline
+from depthbench.research.study.tables import Mark, Table
 
 FORMATS = ("table", "csv", "json", "markdown")
 NOTHING = Headline("")  # to say above tables

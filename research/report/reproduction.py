@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from research.report import comparison, study_report
-from research.report.comparison import is_number, label, plain
-from research.report.published import Made
-from research.study.declaration import Row, Study
+from depthbench.research.report import comparison, study_report
+from depthbench.research.report.comparison import is_number, label, plain
+from depthbench.research.report.published import Made
+from depthbench.research.study.declaration import Row, Study
 
 HARDWARE = ("platform", "device", "processor", "cores")
 RESOLUTION = 1e-6  # of a column's largest number: what is less is 0 at its scale

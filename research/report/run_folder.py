@@ -7,21 +7,21 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import UnknownName
-from research.catalogues.origins import Origin
-from research.engine import console
-from research.report import published, trained
-from research.report.trained import TrainingRun
-from research.store import folder as folders
-from research.store import manifest as manifests
-from research.store.folder import Folder
-from research.store.manifest import Manifest
-from research.store.rows import Record
-from research.study import plugins
-from research.study.axes import Axis
-from research.study.declaration import Cell, Row, Study
-from research.study.errors import Refusal
-from research.study.studies import studies
+from depthbench.research.catalogues.catalogue import UnknownName
+from depthbench.research.catalogues.origins import Origin
+from depthbench.research.engine import console
+from depthbench.research.report import published, trained
+from depthbench.research.report.trained import TrainingRun
+from depthbench.research.store import folder as folders
+from depthbench.research.store import manifest as manifests
+from depthbench.research.store.folder import Folder
+from depthbench.research.store.manifest import Manifest
+from depthbench.research.store.rows import Record
+from depthbench.research.study import plugins
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Cell, Row, Study
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.studies import studies
 
 
 class Results(NamedTuple):

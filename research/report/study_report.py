@@ -4,14 +4,19 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from research.report import figures, markdown, page, rendering
-from research.store import atomic, rows
-from research.store.folder import Folder
-from research.store.rows import Record
-from research.study import headlines
-from research.study.claims import Verdict, judge
-from research.study.declaration import SMOKE_WARNING, Row, Study, of_smoke_size
-from research.study.tables import Mark, Table, number
+from depthbench.research.report import figures, markdown, page, rendering
+from depthbench.research.store import atomic, rows
+from depthbench.research.store.folder import Folder
+from depthbench.research.store.rows import Record
+from depthbench.research.study import headlines
+from depthbench.research.study.claims import Verdict, judge
+from depthbench.research.study.declaration import (
+    SMOKE_WARNING,
+    Row,
+    Study,
+    of_smoke_size,
+)
+from depthbench.research.study.tables import Mark, Table, number
 
 NAMED = ("key", "claim", "source")  # of claims' tables; one column in a terminal
 SHOWN = ("verdict", "allowed", "ours", "90 % interval", "range", "n", "points")

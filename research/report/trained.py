@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.learning import recipe
-from research.learning.recipe import NUMBERS
-from research.store import folder as folders
-from research.store import reports, rows
-from research.store.folder import Folder
-from research.store.manifest import Manifest
-from research.study.errors import Refusal
+from depthbench.research.learning import recipe
+from depthbench.research.learning.recipe import NUMBERS
+from depthbench.research.store import folder as folders
+from depthbench.research.store import reports, rows
+from depthbench.research.store.folder import Folder
+from depthbench.research.store.manifest import Manifest
+from depthbench.research.study.errors import Refusal
 
 STUDY = reports.STUDY
 PARTS = ("train", "test")

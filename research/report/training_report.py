@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from research.engine import console
-from research.learning import selection
-from research.learning.recipe import FIELDS, NUMBERS
-from research.report import figures, markdown, page, rendering, study_report
-from research.report.trained import (
+from depthbench.research.engine import console
+from depthbench.research.learning import selection
+from depthbench.research.learning.recipe import FIELDS, NUMBERS
+from depthbench.research.report import figures, markdown, page, rendering, study_report
+from depthbench.research.report.trained import (
     PARTS,
     STUDY,
     TrainingRun,
@@ -18,10 +18,10 @@ from research.report.trained import (
     members,
     values,
 )
-from research.signal import profiles
-from research.store import atomic
-from research.study.declaration import Headline
-from research.study.tables import Mark, Table, number, ranged
+from depthbench.research.signal import profiles
+from depthbench.research.store import atomic
+from depthbench.research.study.declaration import Headline
+from depthbench.research.study.tables import Mark, Table, number, ranged
 
 SHOWN = ("architecture", "depth", "width", "activation", "initializer", "normalizer")
 RECIPE = ("dataset", "optimizer", "schedule", "batch", "steps", "dtype")

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from research.engine import console
-from research.report import published, run_folder, study_report
-from research.report.published import Made
-from research.store import folder as folders
-from research.store.folder import Folder
-from research.study import widening
-from research.study.claims import Verdict, stated
-from research.study.declaration import Study, chosen_values, grid
-from research.study.errors import Refusal
-from research.study.tables import Mark, Table, number
+from depthbench.research.engine import console
+from depthbench.research.report import published, run_folder, study_report
+from depthbench.research.report.published import Made
+from depthbench.research.store import folder as folders
+from depthbench.research.store.folder import Folder
+from depthbench.research.study import widening
+from depthbench.research.study.claims import Verdict, stated
+from depthbench.research.study.declaration import Study, chosen_values, grid
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.tables import Mark, Table, number
 
 KEYS = (
     *"key kind tag says protocol differs source published allowed ours low high".split(),

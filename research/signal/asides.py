@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from research.signal.equations import Equation, Listing
-from research.signal.liveness import Flow
+from depthbench.research.signal.equations import Equation, Listing
+from depthbench.research.signal.liveness import Flow
 
 # Equations that take a part of what they read.
 PARTS = {"slice", "dynamic_slice", "gather", "split", "squeeze", "reshape"}

@@ -14,17 +14,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.architectures import ARCHITECTURES, contract
-from research.architectures.contract import Settings, Variables, Weights, init
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import DRAWS, Rule
-from research.catalogues.losses import LOSSES
-from research.catalogues.normalizers import NORMALIZERS
-from research.datasets import Data, Dataset, Stream, find
-from research.datasets.contract import spread
-from research.datasets.reading import reader
-from research.signal import probes
-from research.theory.activation import steepest, value_and_slope
+from depthbench.research.architectures import ARCHITECTURES, contract
+from depthbench.research.architectures.contract import (
+    Settings,
+    Variables,
+    Weights,
+    init,
+)
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import DRAWS, Rule
+from depthbench.research.catalogues.losses import LOSSES
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.datasets import Data, Dataset, Stream, find
+from depthbench.research.datasets.contract import spread
+from depthbench.research.datasets.reading import reader
+from depthbench.research.signal import probes
+from depthbench.research.theory.activation import steepest, value_and_slope
 
 SATURATED = 0.01  # a slope below this share of the activation's steepest is saturated
 

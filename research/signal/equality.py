@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from research.signal.equations import (
+from depthbench.research.signal.equations import (
     CUSTOM,
     Equation,
     body_of,

@@ -7,7 +7,7 @@ Of a mean, Student's. Of a share, which lies in [0, 1] and so must its interval,
 import math
 from typing import NamedTuple
 
-from research.lazy import lazily
+from depthbench.research.lazy import lazily
 
 with lazily():
     import scipy.special as special

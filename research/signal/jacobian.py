@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from research.architectures import walk
-from research.architectures.contract import of_links
-from research.architectures.walk import Link, Tree
+from depthbench.research.architectures import walk
+from depthbench.research.architectures.contract import of_links
+from depthbench.research.architectures.walk import Link, Tree
 
 EXACT_WIDTH = 256  # states up to this size are done exactly unless asked otherwise
 TOP = 8  # singular values by iteration, by default

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from jax.extend import core
 from jax.extend.core import primitives
 
-from research.signal.equality import is_float
-from research.signal.equations import Iteration, Listing, consts_and_carry
+from depthbench.research.signal.equality import is_float
+from depthbench.research.signal.equations import Iteration, Listing, consts_and_carry
 
 # Their derivative is 0 wherever there is one.
 FLAT = {"stop_gradient", "sign", "floor", "ceil", "round", "nextafter"}

@@ -11,16 +11,20 @@ from typing import Any
 import jax
 import numpy as np
 
-from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import INITIALIZERS, NoCriticalPoint, Rule
-from research.datasets import Dataset, find
-from research.signal import ensembles, profiles
-from research.signal.ensembles import Member, Program, signals
-from research.signal.measured import Measured
-from research.signal.probes import Signal
-from research.theory import mean_field, trajectories
-from research.theory.activation import kinked_at_zero
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import (
+    INITIALIZERS,
+    NoCriticalPoint,
+    Rule,
+)
+from depthbench.research.datasets import Dataset, find
+from depthbench.research.signal import ensembles, profiles
+from depthbench.research.signal.ensembles import Member, Program, signals
+from depthbench.research.signal.measured import Measured
+from depthbench.research.signal.probes import Signal
+from depthbench.research.theory import mean_field, trajectories
+from depthbench.research.theory.activation import kinked_at_zero
 
 CellSettings = Mapping[str, Any]
 

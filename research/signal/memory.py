@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from research.signal.equations import Listing
+from depthbench.research.signal.equations import Listing
 
 
 def peak(

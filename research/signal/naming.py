@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Collection
 
-from research.signal.segments import Network, Segment
+from depthbench.research.signal.segments import Network, Segment
 
 STEP = re.compile(r"step_\d+(:\d+)?")
 

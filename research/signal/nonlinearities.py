@@ -15,9 +15,15 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from research.signal.equality import is_float
-from research.signal.equations import CUSTOM, GROUPS, Equation, Listing, body_of
-from research.signal.liveness import Flow
+from depthbench.research.signal.equality import is_float
+from depthbench.research.signal.equations import (
+    CUSTOM,
+    GROUPS,
+    Equation,
+    Listing,
+    body_of,
+)
+from depthbench.research.signal.liveness import Flow
 
 BENDS = set(
     "tanh logistic erf erfc sin cos atan asinh max min clamp abs log1p expm1 sign floor "

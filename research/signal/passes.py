@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from research.signal import readings
-from research.signal.scaled import Scaled, scaled, total
-from research.signal.segments import LiveSet, Network, Segment
+from depthbench.research.signal import readings
+from depthbench.research.signal.scaled import Scaled, scaled, total
+from depthbench.research.signal.segments import LiveSet, Network, Segment
 
 Tree = Any
 Values = dict[int, Any]  # arrays, by the numbers of the list's values

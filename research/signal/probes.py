@@ -6,7 +6,7 @@ gradient of 10^-6290 is a number like any other.
 
 Of a list of layer functions of your own, (params, h) -> h, in plain JAX, Linen or NNX:
 
->>> from research.architectures.walk import Link
+>>> from depthbench.research.architectures.walk import Link
 >>> layer = lambda w, h: jnp.tanh(h @ w)
 >>> weights = [jnp.eye(4) / 2] * 160
 >>> links = [Link(f"layer {n}", layer, w) for n, w in enumerate(weights)]
@@ -26,10 +26,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from research.architectures import walk
-from research.architectures.contract import of_links
-from research.architectures.walk import Link, Tree
-from research.theory.activation import value_and_slope
+from depthbench.research.architectures import walk
+from depthbench.research.architectures.contract import of_links
+from depthbench.research.architectures.walk import Link, Tree
+from depthbench.research.theory.activation import value_and_slope
 
 Loss = Callable[[Any], jax.Array]  # outputs [batch, …] -> scalar
 

@@ -14,10 +14,18 @@ import jax.numpy as jnp
 from jax.extend import core
 from jax.extend.core import primitives
 
-from research.signal import readings
-from research.signal.equality import Key, holds_same
-from research.signal.equations import holds
-from research.signal.scaled import ALL, NONE, Scaled, is_lost, scaled, times, together
+from depthbench.research.signal import readings
+from depthbench.research.signal.equality import Key, holds_same
+from depthbench.research.signal.equations import holds
+from depthbench.research.signal.scaled import (
+    ALL,
+    NONE,
+    Scaled,
+    is_lost,
+    scaled,
+    times,
+    together,
+)
 
 FEW = 16  # cotangents that a program brings to one scale itself
 TRUE = 40  # binary places beside 1 within which a rule is given true cotangents

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from research.signal import nonlinearities, probes
+from depthbench.research.signal import nonlinearities, probes
 
 COLUMNS = ("log10_length", "decorrelation", "saturated", "dead")
 

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.signal import passes
-from research.signal.passes import Back, Tree, Values
-from research.signal.runs import Origin, Place, Repeats, key_of, pieces
-from research.signal.scaled import Scaled, log10_norms, total, zero
-from research.signal.segments import LiveSet, Network
+from depthbench.research.signal import passes
+from depthbench.research.signal.passes import Back, Tree, Values
+from depthbench.research.signal.runs import Origin, Place, Repeats, key_of, pieces
+from depthbench.research.signal.scaled import Scaled, log10_norms, total, zero
+from depthbench.research.signal.segments import LiveSet, Network
 
 
 class _Known(dict):

@@ -9,7 +9,7 @@ stacked.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from research.signal.segments import Network, Segment
+from depthbench.research.signal.segments import Network, Segment
 
 LEAST = 4  # turns, below which segments are written out
 PERIODS = range(1, 9)  # segments of a turn

@@ -4,8 +4,8 @@ import functools
 import itertools
 from collections.abc import Sequence
 
-from research.signal import liveness
-from research.signal.equations import Equation
+from depthbench.research.signal import liveness
+from depthbench.research.signal.equations import Equation
 
 
 def names(parts: Sequence[Sequence[Equation]]) -> list[str]:

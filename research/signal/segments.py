@@ -35,12 +35,19 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from research.signal import asides, equations, liveness, memory, programs, scopes
-from research.signal.equality import Equality
-from research.signal.equations import Equation, Listing, Tree
-from research.signal.liveness import Flow
-from research.signal.nonlinearities import Nonlinearity, nonlinearities
-from research.signal.programs import Elementwise, Function, SegmentProgram
+from depthbench.research.signal import (
+    asides,
+    equations,
+    liveness,
+    memory,
+    programs,
+    scopes,
+)
+from depthbench.research.signal.equality import Equality
+from depthbench.research.signal.equations import Equation, Listing, Tree
+from depthbench.research.signal.liveness import Flow
+from depthbench.research.signal.nonlinearities import Nonlinearity, nonlinearities
+from depthbench.research.signal.programs import Elementwise, Function, SegmentProgram
 
 
 class LiveSet(NamedTuple):

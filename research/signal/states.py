@@ -24,10 +24,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.signal import passes, readings, rolled, wide
-from research.signal.passes import Gradients, Values
-from research.signal.scaled import Scaled, log10_norm
-from research.signal.segments import Network, Segment
+from depthbench.research.signal import passes, readings, rolled, wide
+from depthbench.research.signal.passes import Gradients, Values
+from depthbench.research.signal.scaled import Scaled, log10_norm
+from depthbench.research.signal.segments import Network, Segment
 
 Tree = Any
 Progress = Callable[[int, int], None]  # (segments gone through, all of them)

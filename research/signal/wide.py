@@ -17,9 +17,9 @@ import numpy as np
 from jax.extend import core
 from jax.extend.core import primitives
 
-from research.signal.equality import alone, derivative, is_float
-from research.signal.equations import CUSTOM, GROUPS, Equation, body_of
-from research.signal.scaled import NONE, Scaled
+from depthbench.research.signal.equality import alone, derivative, is_float
+from depthbench.research.signal.equations import CUSTOM, GROUPS, Equation, body_of
+from depthbench.research.signal.scaled import NONE, Scaled
 
 # Parameters of equations that say which dtype is computed in.
 DTYPES = ("new_dtype", "preferred_element_type", "dtype")

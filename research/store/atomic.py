@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from research.study.errors import DISK, Refusal
+from depthbench.research.study.errors import DISK, Refusal
 
 TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")  # a killed process leaves it behind
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-PACKAGES = ("research", "experiments", "benchmarks")
+PACKAGE, PARTS = "depthbench", ("research", "experiments", "benchmarks")
 WHOLE = "*"  # in place of a name: all of the module
 LOOSE = ""  # in place of a name: what binds none
 HANDLE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
@@ -82,9 +82,11 @@ class Sources:
         """
         if name in self.others:
             return str(self.others[name])
-        base = name.replace(".", "/")
+        package, _, inner = name.partition(".")
+        ours = package == PACKAGE and inner.partition(".")[0] in PARTS
+        base = (inner if ours else name).replace(".", "/")
         paths = (f"{base}.py", f"{base}/__init__.py")
-        if name.partition(".")[0] in PACKAGES:
+        if ours:
             return next((p for p in paths if (self.root / p).is_file()), None)
         beside = (folder / path for folder in self.folders for path in paths)
         return next((str(file) for file in beside if file.is_file()), None)
@@ -138,9 +140,10 @@ class Sources:
         apart = self.module(place.module)
         for text in apart.listed.get(place.name, ()) if apart else ():
             pattern, _, name = text.partition(":")
-            for path in sorted(self.root.glob(f"{pattern.replace('.', '/')}.py")):
-                inner = path.relative_to(self.root).with_suffix("").parts
-                yield Place(".".join(inner), name)
+            inner = pattern.removeprefix(f"{PACKAGE}.").replace(".", "/")
+            for path in sorted(self.root.glob(f"{inner}.py")):
+                parts = path.relative_to(self.root).with_suffix("").parts
+                yield Place(".".join((PACKAGE, *parts)), name)
 
 
 def _folder(module: str, file: Path) -> Path:

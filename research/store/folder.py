@@ -21,11 +21,11 @@ from typing import IO, Any, NamedTuple
 
 from msgspec.structs import replace
 
-from research.files import regular
-from research.store import atomic, manifest, rows
-from research.store.manifest import Event, Manifest
-from research.store.rows import DamagedRow, Record
-from research.study.errors import LATER, Refusal
+from depthbench.research.files import regular
+from depthbench.research.store import atomic, manifest, rows
+from depthbench.research.store.manifest import Event, Manifest
+from depthbench.research.store.rows import DamagedRow, Record
+from depthbench.research.study.errors import LATER, Refusal
 
 PARTS = ("cells", "reports", "checkpoints", "quarantine")
 LOCK = re.compile(r"\.lock(-[\w.-]+)?")

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from research.catalogues.origins import Origin
-from research.files import regular, schema, sealed
-from research.files.schema import Malformed, Scalar
-from research.machine import host
-from research.store import atomic
-from research.study.errors import Refusal
+from depthbench.research.catalogues.origins import Origin
+from depthbench.research.files import regular, schema, sealed
+from depthbench.research.files.schema import Malformed, Scalar
+from depthbench.research.machine import host
+from depthbench.research.store import atomic
+from depthbench.research.study.errors import Refusal
 
 SCHEMA = 3  # of run.json; 1 had the hashes of whole files, 2 no checksum
 NAMES = ("run.json", ".run.json")

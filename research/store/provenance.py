@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from research.store.closure import PACKAGES, Reached, Sources, named, reached
+from depthbench.research.store.closure import PACKAGE, Reached, Sources, named, reached
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,8 +22,8 @@ SHOWN = frozenset(
 )
 
 EVERY_ROW: list[ast.AST] = [  # what rows are measured in
-    ast.Constant("research.machine.precision:exact"),
-    ast.Constant("research.machine.settings:pin"),
+    ast.Constant("depthbench.research.machine.precision:exact"),
+    ast.Constant("depthbench.research.machine.settings:pin"),
 ]
 
 
@@ -100,7 +100,7 @@ def _texts(sources: Sources, definitions: Reached) -> dict[str, list[str]]:
     """The source of definitions, by file, in an order that the reading does not decide."""
     texts: dict[str, list[str]] = {}
     for place in sorted(definitions):
-        if place.module.partition(".")[0] not in PACKAGES:
+        if place.module.partition(".")[0] != PACKAGE:
             continue
         path = str(sources.file(place.module))
         texts.setdefault(path, []).extend(map(ast.unparse, definitions[place]))

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from research.files.sealed import digest
-from research.store import folder as folders
-from research.store import rows
-from research.store.folder import Folder
-from research.store.manifest import Manifest
-from research.store.rows import Record
-from research.study.declaration import Measured
+from depthbench.research.files.sealed import digest
+from depthbench.research.store import folder as folders
+from depthbench.research.store import rows
+from depthbench.research.store.folder import Folder
+from depthbench.research.store.manifest import Manifest
+from depthbench.research.store.rows import Record
+from depthbench.research.study.declaration import Measured
 
 STUDY = "train"
 

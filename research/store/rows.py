@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from research.files import arrays, regular, sealed
-from research.files.schema import Malformed, Scalar
-from research.files.sealed import digest
-from research.store import atomic
-from research.study.declaration import Cell, Measured, Row
-from research.study.errors import Refusal
+from depthbench.research.files import arrays, regular, sealed
+from depthbench.research.files.schema import Malformed, Scalar
+from depthbench.research.files.sealed import digest
+from depthbench.research.store import atomic
+from depthbench.research.study.declaration import Cell, Measured, Row
+from depthbench.research.study.errors import Refusal
 
 SCHEMA = 1
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from research.catalogues.axes import Axis, Value, flag_of
-from research.catalogues.catalogue import nearest
-from research.study.errors import Refusal
+from depthbench.research.catalogues.axes import Axis, Value, flag_of
+from depthbench.research.catalogues.catalogue import nearest
+from depthbench.research.study.errors import Refusal
 
 __all__ = ["Axis", "Value", "check_names", "flag_of"]
 

@@ -12,9 +12,9 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from research.catalogues.catalogue import Catalogue
-from research.study import estimates
-from research.study.estimates import LEVEL, Allowed, Estimate
+from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.study import estimates
+from depthbench.research.study.estimates import LEVEL, Allowed, Estimate
 
 BARS = "depthbench"  # whose claims are bars of our own
 KEY = re.compile(

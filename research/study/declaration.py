@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from research.signal.measured import Measured as Measured
-from research.study.axes import Axis, Value
-from research.study.claims import Claim
-from research.study.errors import Refusal
-from research.study.tables import Table
+from depthbench.research.signal.measured import Measured as Measured
+from depthbench.research.study.axes import Axis, Value
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.tables import Table
 
 Cell = dict[str, Value]  # one point of the grid: a value for every axis
 Size = Literal["smoke", "standard", "full"]

@@ -22,7 +22,7 @@ DISKS = (
     *(errno.ENOSPC, errno.EIO, errno.EROFS, errno.EDQUOT, errno.EFBIG),
     *(errno.ENXIO, errno.ENODEV, errno.ESTALE),
 )
-OURS = ("research", "benchmarks", "experiments")  # what is missing there is a mistake
+OURS = "depthbench"  # what is missing there is a mistake
 # Where the module's name is not the package's.
 PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow"}
 
@@ -30,7 +30,7 @@ PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow"}
 def missing(error: ModuleNotFoundError) -> Refusal:
     """What to install. Raises the error again where no package would help."""
     module = str(error.name).partition(".")[0]
-    if module in OURS:
+    if module == OURS:
         raise error
     package = PACKAGES.get(module, module)
     return Refusal(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from research.lazy import lazily
+from depthbench.research.lazy import lazily
 
 with lazily():
     from scipy import special

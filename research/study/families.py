@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
-from research.architectures import ARCHITECTURES
-from research.architectures.family import ANY_DEPTH, Family
-from research.catalogues.losses import LOSSES
-from research.datasets import DATASETS, Dataset, find
-from research.study.declaration import Cell
-from research.study.errors import Refusal
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.family import ANY_DEPTH, Family
+from depthbench.research.catalogues.losses import LOSSES
+from depthbench.research.datasets import DATASETS, Dataset, find
+from depthbench.research.study.declaration import Cell
+from depthbench.research.study.errors import Refusal
 
 
 class NetworkCost(NamedTuple):

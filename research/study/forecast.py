@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from research.machine import host
-from research.study.declaration import Study, Unit
+from depthbench.research.machine import host
+from depthbench.research.study.declaration import Study, Unit
 
 STARTING = 3.0  # seconds: of imports, tables and figures
 

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from research.study.claims import same_columns
-from research.study.declaration import Headline, Row, Study
+from depthbench.research.study.claims import same_columns
+from depthbench.research.study.declaration import Headline, Row, Study
 
 UNMEASURED = "No row has been measured yet."
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
-from research.study.declaration import Cell, Measured, Study, Unit
-from research.study.studies import studies
+from depthbench.research.study.declaration import Cell, Measured, Study, Unit
+from depthbench.research.study.studies import studies
 
 
 def units(study: Study, cells: Sequence[Cell], data_dir: str = "") -> list[Unit]:

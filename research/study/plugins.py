@@ -10,21 +10,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from research.architectures import ARCHITECTURES
-from research.architectures.family import Family
-from research.catalogues import modules, origins
-from research.catalogues.activations import ACTIVATIONS, Activation
-from research.catalogues.catalogue import Catalogue, Mistake
-from research.catalogues.initializers import INITIALIZERS, Initializer
-from research.catalogues.losses import LOSSES, Loss
-from research.catalogues.normalizers import NORMALIZERS, Normalizer
-from research.catalogues.optimizers import OPTIMIZERS, Optimizer
-from research.catalogues.origins import Origin
-from research.catalogues.schedules import SCHEDULES, Schedule
-from research.datasets import DATASETS, Dataset
-from research.study import studies
-from research.study.declaration import Cell, Study, flaw
-from research.study.errors import Refusal
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.family import Family
+from depthbench.research.catalogues import modules, origins
+from depthbench.research.catalogues.activations import ACTIVATIONS, Activation
+from depthbench.research.catalogues.catalogue import Catalogue, Mistake
+from depthbench.research.catalogues.initializers import INITIALIZERS, Initializer
+from depthbench.research.catalogues.losses import LOSSES, Loss
+from depthbench.research.catalogues.normalizers import NORMALIZERS, Normalizer
+from depthbench.research.catalogues.optimizers import OPTIMIZERS, Optimizer
+from depthbench.research.catalogues.origins import Origin
+from depthbench.research.catalogues.schedules import SCHEDULES, Schedule
+from depthbench.research.datasets import DATASETS, Dataset
+from depthbench.research.study import studies
+from depthbench.research.study.declaration import Cell, Study, flaw
+from depthbench.research.study.errors import Refusal
 
 LIST = "ENTRIES"
 CATALOGUES: dict[type, Catalogue] = {

@@ -4,15 +4,15 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from research.catalogues.optimizers import tried
-from research.lazy import lazily
-from research.learning import recipe
-from research.learning.recipe import DEFAULTS as DEFAULTS
-from research.study import families
-from research.study.declaration import Cell, Cost, Measured, Plan, Unit
+from depthbench.research.catalogues.optimizers import tried
+from depthbench.research.lazy import lazily
+from depthbench.research.learning import recipe
+from depthbench.research.learning.recipe import DEFAULTS as DEFAULTS
+from depthbench.research.study import families
+from depthbench.research.study.declaration import Cell, Cost, Measured, Plan, Unit
 
 with lazily():
-    from research.learning import training
+    from depthbench.research.learning import training
 
 COPIES = 5  # of the parameters: themselves, gradient, step, two averages
 

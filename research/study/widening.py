@@ -10,9 +10,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from research.learning import selection
-from research.study.declaration import Cell, Row, Study
-from research.study.plan import grouped
+from depthbench.research.learning import selection
+from depthbench.research.study.declaration import Cell, Row, Study
+from depthbench.research.study.plan import grouped
 
 MOST = selection.MOST
 

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from research.lazy import lazily
+from depthbench.research.lazy import lazily
 
 with lazily():
     import jax
@@ -41,7 +41,7 @@ def value_and_slope(phi: Callable, x: Any) -> tuple[Any, Any]:
 def steepest(activation: Activation) -> float:
     """The largest |φ′| on [-8, 8], the yardstick for what counts as saturated.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(steepest(ACTIVATIONS["sigmoid"]), 4)
     0.25
     """
@@ -53,7 +53,7 @@ def steepest(activation: Activation) -> float:
 def kinked_at_zero(activation: Activation) -> bool:
     """Whether φ′ jumps at 0: a state that underflows then has another gradient.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> [kinked_at_zero(ACTIVATIONS[name]) for name in ("relu", "elu")]
     [True, False]
     """

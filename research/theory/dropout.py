@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from research.theory.activation import Activation
-from research.theory.mean_field import depth_scale, fixed_point
-from research.theory.quadrature import moments, pair
+from depthbench.research.theory.activation import Activation
+from depthbench.research.theory.mean_field import depth_scale, fixed_point
+from depthbench.research.theory.quadrature import moments, pair
 
 
 class DropoutLayer(NamedTuple):
@@ -34,7 +34,7 @@ def layer(
 ) -> DropoutLayer:
     """The DropoutLayer at its length's fixed point. ValueError unless keep is in (0, 1].
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
     >>> round(at.q, 9)  # of q = 0.5 q / 0.8 + 0.5
     1.333333333
@@ -48,7 +48,7 @@ def layer(
 def following(at: DropoutLayer, gap: float) -> float:
     """1 - c after the layer, of two passes whose correlation was c = 1 - gap.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
     >>> round(following(at, 0.0), 9)  # 0.5 (1 / 0.8 - 1)
     0.125
@@ -64,7 +64,7 @@ def following(at: DropoutLayer, gap: float) -> float:
 def fixed_gap(at: DropoutLayer) -> float:
     """1 - c*: where two passes' correlation goes; 0 in an ordered net without dropout.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
     >>> round(fixed_gap(at), 9)  # of γ = 0.5 γ + 0.125
     0.25
@@ -84,7 +84,7 @@ def fixed_gap(at: DropoutLayer) -> float:
 def rate(at: DropoutLayer) -> float:
     """χ_c = sigma_w2 E[φ′(u)φ′(v)] at c*: a difference from c* falls by it a layer.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
     >>> round(rate(at), 9)
     0.5
@@ -99,7 +99,7 @@ def scale(at: DropoutLayer) -> float:
     1. Near the edge, with ε = sigma_w2 (1/keep - 1) E[φ²] / q and a smooth φ, to leading
     order ξ_c = (2 ε sigma_w2 q E[φ″²])^-½.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
     >>> round(scale(at), 6)  # 1 / ln 2
     1.442695
@@ -110,7 +110,7 @@ def scale(at: DropoutLayer) -> float:
 def gaps(at: DropoutLayer, gap: float, depth: int) -> np.ndarray:
     """1 - c of every state [depth + 1].
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
     >>> gaps(at, 1.0, 2).round(9).tolist()
     [1.0, 0.625, 0.4375]
@@ -126,7 +126,7 @@ def longest(
 ) -> tuple[float, float]:
     """(ξ_c, sigma_w2) where ξ_c is longest on a grid of sigma_w2.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> xi_c, at = longest(ACTIVATIONS["linear"], 0.5, 0.8, np.array([0.3, 0.5]))
     >>> round(xi_c, 6), at
     (1.442695, 0.5)
@@ -139,7 +139,7 @@ def longest(
 def small_noise_scale(at: DropoutLayer, curvature: float) -> float:
     """ξ_c on the edge to leading order in 1 - keep; curvature: E[φ″²] at q.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
     >>> round(small_noise_scale(at, curvature=1.5), 9)
     2.0

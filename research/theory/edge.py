@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
-from research.theory.activation import Activation, value_and_slope
-from research.theory.mean_field import length_map
-from research.theory.quadrature import evaluate, moments, pair
+from depthbench.research.theory.activation import Activation, value_and_slope
+from depthbench.research.theory.mean_field import length_map
+from depthbench.research.theory.quadrature import evaluate, moments, pair
 
 LEAST = 1e-12  # 1 - c where the tabulated map begins
 
@@ -31,7 +31,7 @@ class Decay(NamedTuple):
 def slope_of(activation: Activation) -> Activation:
     """φ′ as an Activation; its own slope is φ″ away from the kinks.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(float(moments(slope_of(ACTIVATIONS["relu"]), 1.0).phi2), 9)  # of a step
     0.5
     """
@@ -45,7 +45,7 @@ def slope_of(activation: Activation) -> Activation:
 def jumps(activation: Activation) -> np.ndarray:
     """How far φ′ jumps at each kink [kinks]; 0 where only φ″ does.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> jumps(ACTIVATIONS["relu"]).round(9).tolist()
     [1.0]
     """
@@ -65,7 +65,7 @@ def decay(activation: Activation, sigma_w2: float, q: float) -> Decay:
     the density of N(0, q). Integrated over c it is the map's term k γ^(3/2), and γ ~
     4/(k l)²: 9π²/2 / l² for ReLU. Elsewhere k = sigma_w2 q E[φ″²] / 2, γ ~ 1/(k l).
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(decay(ACTIVATIONS["relu"], 2.0, 1.0).constant / (9 * math.pi**2 / 2), 9)
     1.0
     """
@@ -91,7 +91,7 @@ def correlations(
 
     The map is tabulated: it is smooth in ln(1 - c), where thousands of layers are sums.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> path = correlations(ACTIVATIONS["relu"], 2.0, 0.0, q=1.0, gap=1.0, depth=1)
     >>> path.round(6).tolist()  # 1 - 1/π
     [1.0, 0.68169]

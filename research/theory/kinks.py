@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from research.theory.activation import Activation
-from research.theory.edge import slope_of
-from research.theory.panels import evaluate
+from depthbench.research.theory.activation import Activation
+from depthbench.research.theory.edge import slope_of
+from depthbench.research.theory.panels import evaluate
 
 REACH, CELLS = 16.0, 4096  # kinks are looked for in -REACH to REACH, one in a cell
 HALVINGS = 44
@@ -20,7 +20,7 @@ def kinks(phi: Callable[[Any], Any]) -> tuple[float, ...]:
     Each cell of a grid is halved towards the larger change, down to the last digits: what
     changes still is a jump.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> [kinks(ACTIVATIONS[name].phi) for name in ("relu6", "elu", "tanh")]
     [(0.0, 6.0), (0.0,), ()]
     """

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.theory.activation import Activation
-from research.theory.panels import Unresolved, evaluate, halved
+from depthbench.research.theory.activation import Activation
+from depthbench.research.theory.panels import Unresolved, evaluate, halved
 
 REACH = 13.5  # above 9√2: 9 deviations of each of the two Gaussians
 FINEST = 2**20  # points
@@ -62,7 +62,7 @@ def pair(activation: Activation, q: float, gap: float, order: int) -> float:
 
     Raises Unresolved.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(pair(ACTIVATIONS["sin"], 1e4, 1e-4, order=1), 9)  # e⁻¹ / 2
     0.183939721
     """

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from research.theory.activation import Activation
-from research.theory.panels import Unresolved
-from research.theory.quadrature import HUGE, TINY, moments, tabulated
+from depthbench.research.theory.activation import Activation
+from depthbench.research.theory.panels import Unresolved
+from depthbench.research.theory.quadrature import HUGE, TINY, moments, tabulated
 
 NOISE = 1e-12  # ln V(q) / q below this has no sign
 
@@ -43,7 +43,7 @@ and sigma_b2 = -0.5
 def length_map(activation: Activation, sigma_w2: float, sigma_b2: float, q: Any) -> Any:
     """V(q) = sigma_w2 E[φ(√q z)²] + sigma_b2 [as q]: the next layer's length.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(float(length_map(ACTIVATIONS["linear"], 1.5, 0.25, 2.0)), 12)
     3.25
     """
@@ -151,7 +151,7 @@ def fixed_point(
 ) -> FixedPoint:
     """The attracting q* = V(q*) that a unit input, q = sigma_w2 + sigma_b2, reaches.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> fixed = fixed_point(ACTIVATIONS["relu"], 1.0)
     >>> fixed.q_star, round(fixed.chi_1, 9), fixed.kind
     (0.0, 0.5, 'zero')

@@ -27,8 +27,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from research.theory.activation import Activation
-from research.theory.lengths import (
+from depthbench.research.theory.activation import Activation
+from depthbench.research.theory.lengths import (
     NOISE,
     FixedPoint,
     check,
@@ -36,8 +36,8 @@ from research.theory.lengths import (
     length_map,
     root_of,
 )
-from research.theory.panels import Unresolved
-from research.theory.quadrature import Moments, moments, pair, tabulated
+from depthbench.research.theory.panels import Unresolved
+from depthbench.research.theory.quadrature import Moments, moments, pair, tabulated
 
 MARGINAL = 1e-9  # a rate this near 1 counts as 1; the quadrature is good to 1e-12
 
@@ -45,7 +45,7 @@ MARGINAL = 1e-9  # a rate this near 1 counts as 1; the quadrature is good to 1e-
 def chi_1(activation: Activation, sigma_w2: float, q: Any) -> Any:
     """χ₁ = sigma_w2 E[φ′(√q z)²] [as q].
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(float(chi_1(ACTIVATIONS["relu"], 1.5, 2.0)), 12)
     0.75
     """
@@ -59,7 +59,7 @@ def correlation_map(
 
     It is (sigma_w2 E[φ(u)φ(v)] + sigma_b2) / V(q): at q* the map of Poole et al.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> float(correlation_map(ACTIVATIONS["relu"], 2.0, 0.0, 1.0, 0.0).round(9))  # 1/π
     0.318309886
     """
@@ -72,7 +72,7 @@ def correlation_map(
 def chi_c(activation: Activation, sigma_w2: float, q: float, c: Any) -> np.ndarray:
     """χ_c = sigma_w2 E[φ′(u)φ′(v)] [as c]: the c map's slope at q*, c in [0, 1].
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> chi_c(ACTIVATIONS["relu"], 2.0, 1.0, [0.0, 1.0]).round(9).tolist()
     [0.5, 1.0]
     """
@@ -101,7 +101,7 @@ def correlation_fixed_point(
     ReLU's is the arc-cosine kernel, with slope 1 at c = 1, at every sigma_w2. A linear
     map, as of tanh near 0, keeps every c: its c* is 1. nan without a finite χ₁.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> correlation_fixed_point(ACTIVATIONS["relu"], 3.0)[:3]  # χ₁ is 1.5
     (1.0, 0.0, 1.0)
     """
@@ -172,7 +172,7 @@ def depth_scales(
     vanish or grow, the correlations' rate is their map's own, not χ₁: a ReLU net's
     inputs become alike as 1 / depth², so that ξ_c is inf, whatever sigma_w2 is.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> depth_scales(ACTIVATIONS["relu"], 1.0).xi_c
     inf
     """
@@ -186,7 +186,7 @@ def depth_scales(
 def phase(activation: Activation, sigma_w2: float, sigma_b2: float = 0.0) -> str:
     """ "ordered", "critical" or "chaotic" by χ₁, or "no fixed point".
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> [phase(ACTIVATIONS["tanh"], sigma_w2, 0.05) for sigma_w2 in (1.0, 3.0)]
     ['ordered', 'chaotic']
     """
@@ -212,7 +212,7 @@ class CriticalLine(NamedTuple):
 def critical_line(activation: Activation, q: Any) -> CriticalLine:
     """The line of χ₁ = 1, parametrised by the length q.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(float(critical_line(ACTIVATIONS["erf"], 0.5).sigma_w2), 9)  # √3 π/4
     1.360349523
     """
@@ -244,7 +244,7 @@ def _scale_free(activation: Activation) -> bool:
 def critical_sigma_w2(activation: Activation, sigma_b2: float = 0.0) -> CriticalPoint:
     """The point with this sigma_b2 on the critical line that a unit input reaches.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> critical_sigma_w2(ACTIVATIONS["relu"], 0.05).exists
     False
     """
@@ -283,7 +283,7 @@ def critical_point(activation: Activation) -> CriticalPoint:
     Half-stable points, where dV/dq is 1 too, are those of Roberts, Yaida & Hanin 2022,
     The Principles of Deep Learning Theory, chapter 5 (GELU, SWISH).
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> point = critical_point(ACTIVATIONS["relu"])
     >>> round(point.sigma_w2, 9), point.sigma_b2
     (2.0, 0.0)
@@ -338,7 +338,7 @@ class Theory(NamedTuple):
 def theory(activation: Activation, sigma_w2: float, sigma_b2: float = 0.0) -> Theory:
     """All of the theory at one point; `fixed_point` alone is the cheap part of it.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> theory(ACTIVATIONS["sin"], 1e4).phase
     'chaotic'
     """

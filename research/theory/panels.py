@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.lazy import lazily
-from research.theory.activation import Activation, value_and_slope
+from depthbench.research.lazy import lazily
+from depthbench.research.theory.activation import Activation, value_and_slope
 
 with lazily():
     import jax
@@ -34,7 +34,7 @@ def _program(activation: Activation, order: int) -> Callable:
 def evaluate(activation: Activation, x: np.ndarray, order: int = 1) -> tuple:
     """(φ(x), …, its derivatives up to `order` 0 or 1), float64, each of x's shape.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> phi, slope = evaluate(ACTIVATIONS["relu"], [-1.0, 2.0])
     >>> phi.tolist(), slope.tolist()
     ([0.0, 2.0], [0.0, 1.0])
@@ -128,7 +128,7 @@ def halved(
 
     breaks: [panels + 1]. None where that takes too many panels, or does not end.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(halved(ACTIVATIONS["sin"], 100.0, np.linspace(-10, 10, 9), 16).phi2, 9)
     0.5
     """

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
-from research.theory import lattice
-from research.theory.activation import Activation
-from research.theory.panels import evaluate, halved, rule, tail
+from depthbench.research.theory import lattice
+from depthbench.research.theory.activation import Activation
+from depthbench.research.theory.panels import evaluate, halved, rule, tail
 
 # Panels end where the normal density is 8e-23 (one Gaussian) and 3e-18 (two); φ of a
 # catalogue grows as a power, so nothing is lost beyond.
@@ -65,7 +65,7 @@ def moments(activation: Activation, q: Any, order: int = ORDER) -> Moments:
     So q = 0 and q = ∞ give the limits of dphi2 and curvature. Relative accuracy is
     about 1e-13; nan where φ oscillates too fast for it, as sin does above q = 1e7.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(float(moments(ACTIVATIONS["relu"], 3.0).phi2), 12)
     1.5
     """
@@ -160,7 +160,7 @@ def pair(activation: Activation, q: float, gap: float, order: int = 0) -> float:
     z of a variance, or a square of a mean, over w: no cancellation.
     Raises ValueError for another gap, Unresolved where φ oscillates too fast.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(pair(ACTIVATIONS["relu"], 2.0, 1.0, order=1), 12)  # E[φ′]², independent
     0.25
     """
@@ -205,7 +205,7 @@ def tabulated(activation: Activation) -> MomentTable:
 
     Threads that ask for the same one wait for it: it takes up to two seconds.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(float(np.exp(tabulated(ACTIVATIONS["relu"]).ln_phi2(np.log(3.0)))), 9)
     1.5
     """

@@ -10,8 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.theory.activation import Activation
-from research.theory.quadrature import HUGE, TINY, evaluate, moments, tabulated
+from depthbench.research.theory.activation import Activation
+from depthbench.research.theory.quadrature import (
+    HUGE,
+    TINY,
+    evaluate,
+    moments,
+    tabulated,
+)
 
 SETTLED = 1e-15  # a relative change of q below this ends the iteration
 
@@ -40,7 +46,7 @@ def batch_norm_rate(activation: Activation, batch: int | None = None) -> float:
     normalised values are then a uniform direction among those that sum to 0, and their
     gradient loses that direction and its sum: (B - 2) / (B - 3) for a linear net.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(batch_norm_rate(ACTIVATIONS["linear"], 8), 9)
     1.2
     """
@@ -126,7 +132,7 @@ def trajectory(
     infinite batch, from the second layer on that of every net; not with a skip.
     nan where φ oscillates too fast for its moments. Raises ValueError.
 
-    >>> from research.catalogues.activations import ACTIVATIONS
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> trajectory(ACTIVATIONS["relu"], 1.0, 0.0, 8.0, 2).length.round(9).tolist()
     [8.0, 4.0, 2.0]
     """

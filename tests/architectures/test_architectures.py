@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from research.architectures.contract import (
+from depthbench.research.architectures.contract import (
     INPUTS,
     Architecture,
     Fed,
@@ -16,8 +16,8 @@ from research.architectures.contract import (
     init,
     layer_at,
 )
-from research.catalogues.normalizers import NORMALIZERS
-from research.signal import jacobian, probes
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.signal import jacobian, probes
 from tests.conftest import dense_families
 
 KEY = jax.random.key(0)

@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures import ARCHITECTURES
-from research.architectures.attention import rotate, sinusoids
-from research.architectures.contract import apply, divide, init, unite
-from research.architectures.convolutional.feedforward import (
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.attention import rotate, sinusoids
+from depthbench.research.architectures.contract import apply, divide, init, unite
+from depthbench.research.architectures.convolutional.feedforward import (
     average_pool,
     local_response,
 )
-from research.catalogues.losses import LOSSES
-from research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.catalogues.losses import LOSSES
+from depthbench.research.catalogues.normalizers import NORMALIZERS
 from tests.architectures.test_families import KEY, small
 
 COARSE = ("bfloat16", "float16")
@@ -133,7 +133,7 @@ def test_losses_count_in_float32(name, dtype):
 @pytest.mark.parametrize("name", [n for n, e in NORMALIZERS.items() if e.statistics])
 def test_statistics_of_many_are_those_of_float32(name, dtype):
     """A mean of 30 times the spread, over 20,000 examples: 8 bits would lose it."""
-    from research.architectures.layers import Norm
+    from depthbench.research.architectures.layers import Norm
 
     h = 30 + np.random.default_rng(0).standard_normal((20_000, 4))
     h = jnp.asarray(h, dtype)

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures import convolution
-from research.architectures.convolution import convolve
+from depthbench.research.architectures import convolution
+from depthbench.research.architectures.convolution import convolve
 
 # size, channels, features, groups, stride, padding
 CASES = {

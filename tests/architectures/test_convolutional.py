@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures import ARCHITECTURES
-from research.architectures.contract import apply, call, init
-from research.architectures.convolution import convolve
-from research.architectures.convolutional.feedforward import local_response
-from research.catalogues.initializers import DRAWS
-from research.signal import jacobian, probes
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.contract import apply, call, init
+from depthbench.research.architectures.convolution import convolve
+from depthbench.research.architectures.convolutional.feedforward import local_response
+from depthbench.research.catalogues.initializers import DRAWS
+from depthbench.research.signal import jacobian, probes
 
 # depth, width, shape of an example: the smallest that each net can read, or so
 SMALL = {

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures import ARCHITECTURES
-from research.architectures.contract import apply
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.contract import apply
 from tests.conftest import dense_families
 from tests.differences import check_gradient
 from tests.entries import KEY, normal

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures import ARCHITECTURES
-from research.architectures.contract import apply, init
-from research.architectures.family import fixed, multiples
-from research.catalogues.activations import ACTIVATIONS
-from research.signal import probes
-from research.study import families
-from research.study.errors import Refusal
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.contract import apply, init
+from depthbench.research.architectures.family import fixed, multiples
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.signal import probes
+from depthbench.research.study import families
+from depthbench.research.study.errors import Refusal
 from tests.autodiff import assert_log_gradients
 from tests.conftest import dense_families
 

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures.contract import (
+from depthbench.research.architectures.contract import (
     apply,
     divide,
     init,
     unite,
 )
-from research.architectures.loops import LOOPS, rematerialised, unrolled
+from depthbench.research.architectures.loops import LOOPS, rematerialised, unrolled
 
 KEY = jax.random.key(0)
 SEQUENCE = np.random.default_rng(0).standard_normal((3, 5, 4)).astype(np.float32)

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures import ARCHITECTURES
-from research.architectures.contract import apply, call, init
-from research.architectures.recurrent import cells
-from research.signal import probes
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.contract import apply, call, init
+from depthbench.research.architectures.recurrent import cells
+from depthbench.research.signal import probes
 
 KEY = jax.random.key(0)
 TIME, WIDTH = 5, 8

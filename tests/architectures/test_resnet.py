@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures import ARCHITECTURES
-from research.architectures.contract import (
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.contract import (
     Variables,
     apply,
     call,
@@ -14,8 +14,8 @@ from research.architectures.contract import (
     layer_at,
     links,
 )
-from research.catalogues.normalizers import EPSILON
-from research.signal import probes
+from depthbench.research.catalogues.normalizers import EPSILON
+from depthbench.research.signal import probes
 
 SMALL = ("plain_cnn", "resnet", "resnet_v2")
 UNNORMALIZED = ("resnet_fixup", "resnet_skipinit", "resnet_rezero")

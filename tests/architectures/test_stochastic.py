@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from research.architectures.contract import apply, init
-from research.architectures.loops import LOOPS
-from research.architectures.residual import stochastic
+from depthbench.research.architectures.contract import apply, init
+from depthbench.research.architectures.loops import LOOPS
+from depthbench.research.architectures.residual import stochastic
 
 DEPTH = 14  # six blocks, two of which change the shape
 X = np.random.default_rng(0).standard_normal((3, 8, 8, 1)).astype(np.float32)

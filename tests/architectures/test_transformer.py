@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures import ARCHITECTURES, attention
-from research.architectures.contract import call, layer_at
-from research.architectures.transformer import transformer
-from research.catalogues.normalizers import EPSILON
+from depthbench.research.architectures import ARCHITECTURES, attention
+from depthbench.research.architectures.contract import call, layer_at
+from depthbench.research.architectures.transformer import transformer
+from depthbench.research.catalogues.normalizers import EPSILON
 
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).standard_normal((3, 5, 4)).astype(np.float32)

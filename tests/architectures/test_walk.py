@@ -7,8 +7,8 @@ import pytest
 from flax import linen as nn
 from flax import nnx
 
-from research.architectures.contract import apply, links
-from research.architectures.walk import (
+from depthbench.research.architectures.contract import apply, links
+from depthbench.research.architectures.walk import (
     Fed,
     Layer,
     Link,
@@ -20,7 +20,7 @@ from research.architectures.walk import (
     parts,
     through,
 )
-from research.signal import jacobian, probes
+from depthbench.research.signal import jacobian, probes
 from tests.architectures.test_families import KINDS, small
 
 X = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)

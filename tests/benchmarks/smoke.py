@@ -2,8 +2,8 @@
 
 import json
 
-from research.cli.main import main
-from research.report.rendering import as_markdown
+from depthbench.research.cli.main import main
+from depthbench.research.report.rendering import as_markdown
 
 
 def run(capsys, *arguments: str) -> list[dict]:

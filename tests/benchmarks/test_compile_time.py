@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import compile_time
-from research.study import headlines
+from depthbench.benchmarks import compile_time
+from depthbench.research.study import headlines
 from tests.benchmarks.smoke import assert_readable, run
 
 

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks.convolution_forms import study
-from benchmarks.convolution_forms.study import FORMS, PLACES
-from research.report.rendering import as_markdown
-from research.study import headlines, plan
+from depthbench.benchmarks.convolution_forms import study
+from depthbench.benchmarks.convolution_forms.study import FORMS, PLACES
+from depthbench.research.report.rendering import as_markdown
+from depthbench.research.study import headlines, plan
 
 CELL = {"channels": 128, "batch": 2, "layers": 2, "seeds": 2, "rounds": 1}
 

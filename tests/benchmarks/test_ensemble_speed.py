@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks import ensemble_speed
-from benchmarks.peers import torch_loop
+from depthbench.benchmarks import ensemble_speed
+from depthbench.benchmarks.peers import torch_loop
 from tests.benchmarks.smoke import assert_readable, run
 
 # Rounding: a sum of a few hundred float32 terms differs by some 1e-6; the sums of eight

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from benchmarks.gradient_flow import pictures
-from benchmarks.gradient_flow import show as gradient_flow_report
-from research.cli.run import STATUSES
-from research.report import figures
-from research.report.rendering import as_markdown
+from depthbench.benchmarks.gradient_flow import pictures
+from depthbench.benchmarks.gradient_flow import show as gradient_flow_report
+from depthbench.research.cli.run import STATUSES
+from depthbench.research.report import figures
+from depthbench.research.report.rendering import as_markdown
 
 
 def row(architecture, depth, ratio, **changed):

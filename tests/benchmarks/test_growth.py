@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.growth import Growth, growth
-from benchmarks.throughput import show as throughput_report
-from research.report.rendering import text_of
+from depthbench.benchmarks.growth import Growth, growth
+from depthbench.benchmarks.throughput import show as throughput_report
+from depthbench.research.report.rendering import text_of
 
 SQUARES = (9, 16, 36, 64)
 

@@ -3,8 +3,8 @@
 import pytest
 from matplotlib.colors import to_rgba
 
-from benchmarks.max_trainable_depth import show
-from research.report import published
+from depthbench.benchmarks.max_trainable_depth import show
+from depthbench.research.report import published
 
 
 @pytest.mark.parametrize("fate", show.COLOURS)

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.own_model import names, nets, show
-from benchmarks.own_model.study import STUDY, measure
-from research.cli import probe
-from research.cli.main import main
-from research.report import figures
-from research.store import rows as stored
-from research.study import headlines
-from research.study.errors import Refusal
+from depthbench.benchmarks.own_model import names, nets, show
+from depthbench.benchmarks.own_model.study import STUDY, measure
+from depthbench.research.cli import probe
+from depthbench.research.cli.main import main
+from depthbench.research.report import figures
+from depthbench.research.store import rows as stored
+from depthbench.research.study import headlines
+from depthbench.research.study.errors import Refusal
 from tests.benchmarks import nets_of_ones_own as own
 
 HERE = "tests.benchmarks.nets_of_ones_own"

@@ -9,11 +9,18 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks.peers import case, comparison, in_jax, in_keras, study, torch_loop
-from benchmarks.peers import show as report
-from benchmarks.peers.cases import CASES
-from research.cli.main import main
-from research.report.rendering import as_markdown
+from depthbench.benchmarks.peers import (
+    case,
+    comparison,
+    in_jax,
+    in_keras,
+    study,
+    torch_loop,
+)
+from depthbench.benchmarks.peers import show as report
+from depthbench.benchmarks.peers.cases import CASES
+from depthbench.research.cli.main import main
+from depthbench.research.report.rendering import as_markdown
 
 # Rounding: a sum of a few hundred float32 terms differs by some 1e-6; the sums of eight
 # layers with batch norm over 75 pixels by ten times that.

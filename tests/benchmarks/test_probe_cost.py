@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks import probe_cost
-from research.study import headlines
+from depthbench.benchmarks import probe_cost
+from depthbench.research.study import headlines
 from tests.benchmarks.smoke import assert_readable, run
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmarks import scaling
-from research.cli.main import main
+from depthbench.benchmarks import scaling
+from depthbench.research.cli.main import main
 
 
 @pytest.mark.exhaustive

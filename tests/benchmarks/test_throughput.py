@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from benchmarks.throughput import programs as throughput_programs
-from benchmarks.throughput import show as throughput_report
-from benchmarks.throughput import study as throughput
-from research.cli.main import main
-from research.machine import ceilings
-from research.report.rendering import as_markdown
-from research.study.claims import judge
+from depthbench.benchmarks.throughput import programs as throughput_programs
+from depthbench.benchmarks.throughput import show as throughput_report
+from depthbench.benchmarks.throughput import study as throughput
+from depthbench.research.cli.main import main
+from depthbench.research.machine import ceilings
+from depthbench.research.report.rendering import as_markdown
+from depthbench.research.study.claims import judge
 
 
 @pytest.fixture(autouse=True)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from benchmarks.max_trainable_depth import study as searching
-from benchmarks.max_trainable_depth.search import ladder
-from benchmarks.trainability import study as sweeping
-from research.study import trials
-from research.study.declaration import chosen_values, grid
+from depthbench.benchmarks.max_trainable_depth import study as searching
+from depthbench.benchmarks.max_trainable_depth.search import ladder
+from depthbench.benchmarks.trainability import study as sweeping
+from depthbench.research.study import trials
+from depthbench.research.study.declaration import chosen_values, grid
 
 
 def standard(study, **given):

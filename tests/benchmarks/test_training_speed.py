@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.peers import torch_loop
-from benchmarks.training_speed import study as training_speed
+from depthbench.benchmarks.peers import torch_loop
+from depthbench.benchmarks.training_speed import study as training_speed
 from tests.benchmarks.smoke import assert_readable, run
 
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.catalogues.activations import ACTIVATIONS
-from research.theory.quadrature import evaluate
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.theory.quadrature import evaluate
 from tests.entries import DTYPES, over
 
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from research.architectures import ARCHITECTURES
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.catalogue import Catalogue, UnknownName
-from research.catalogues.initializers import INITIALIZERS
-from research.catalogues.losses import LOSSES
-from research.catalogues.normalizers import NORMALIZERS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.catalogues.schedules import SCHEDULES
-from research.datasets import DATASETS
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.catalogue import Catalogue, UnknownName
+from depthbench.research.catalogues.initializers import INITIALIZERS
+from depthbench.research.catalogues.losses import LOSSES
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.catalogues.schedules import SCHEDULES
+from depthbench.research.datasets import DATASETS
 
 CATALOGUES = (
     *(ACTIVATIONS, INITIALIZERS, NORMALIZERS, ARCHITECTURES, DATASETS),

@@ -11,16 +11,16 @@ import optax
 import pytest
 from optax._src import alias
 
-from research.catalogues import in_optax
-from research.catalogues.mistakes import Mistake
-from research.catalogues.optimizers import (
+from depthbench.research.catalogues import in_optax
+from depthbench.research.catalogues.mistakes import Mistake
+from depthbench.research.catalogues.optimizers import (
     OPTIMIZERS,
     Hyper,
     length,
     rate,
     transformation,
 )
-from research.catalogues.schedules import SCHEDULES
+from depthbench.research.catalogues.schedules import SCHEDULES
 from tests.plugged import restored, written
 
 REFUSED = {

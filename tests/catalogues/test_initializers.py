@@ -8,12 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures.contract import Weights, apply, call, init
-from research.architectures.layers import Dense
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import DRAWS, INITIALIZERS, NoCriticalPoint
-from research.theory import mean_field
-from research.theory.quadrature import evaluate
+from depthbench.research.architectures.contract import Weights, apply, call, init
+from depthbench.research.architectures.layers import Dense
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import (
+    DRAWS,
+    INITIALIZERS,
+    NoCriticalPoint,
+)
+from depthbench.research.theory import mean_field
+from depthbench.research.theory.quadrature import evaluate
 from tests.entries import DTYPES, KEY, normal, over
 
 TANH = ACTIVATIONS["tanh"]

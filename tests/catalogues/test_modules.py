@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from research.catalogues import modules, origins
-from research.catalogues.mistakes import Mistake
-from research.catalogues.origins import Origin
+from depthbench.research.catalogues import modules, origins
+from depthbench.research.catalogues.mistakes import Mistake
+from depthbench.research.catalogues.origins import Origin
 from tests.plugged import restored, written
 
 # Each leaves a mark where it is imported.
@@ -159,7 +159,7 @@ def test_nothing_of_a_results_folder_is_run(part, folder):
 
 
 def test_handles_are_seen_from_where_they_stand(folder):
-    from research.architectures.family import Family
+    from depthbench.research.architectures.family import Family
 
     nets = "def build(s): ..."
     written(folder, {"my/__init__": "", "my/nets": nets, "my/other": ""})

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from research.architectures.layers import Norm
-from research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.architectures.layers import Norm
+from depthbench.research.catalogues.normalizers import NORMALIZERS
 from tests.differences import check_gradient
 from tests.entries import DTYPES, KEY, normal, over
 

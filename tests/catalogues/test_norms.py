@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flax import errors
 
-from research.architectures.layers import Norm
-from research.catalogues.normalizers import EPSILON, NORMALIZERS
+from depthbench.research.architectures.layers import Norm
+from depthbench.research.catalogues.normalizers import EPSILON, NORMALIZERS
 
 FEATURES = 5
 random = np.random.default_rng(0)

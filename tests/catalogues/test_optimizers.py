@@ -5,10 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures.contract import Variables
-from research.catalogues.catalogue import Mistake
-from research.catalogues.optimizers import OPTIMIZERS, Hyper, rate, transformation
-from research.catalogues.schedules import SCHEDULES
+from depthbench.research.architectures.contract import Variables
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.catalogues.optimizers import (
+    OPTIMIZERS,
+    Hyper,
+    rate,
+    transformation,
+)
+from depthbench.research.catalogues.schedules import SCHEDULES
 
 RANDOM = np.random.default_rng(0)
 SHAPES = {"kernel": (3, 6, 4), "bias": (3, 4)}  # a stage of three layers

@@ -4,16 +4,16 @@ import jax
 import numpy as np
 import pytest
 
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.catalogue import UnknownName
-from research.catalogues.initializers import DRAWS, INITIALIZERS, Rule
-from research.catalogues.mistakes import Mistake
-from research.catalogues.normalizers import NORMALIZERS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.catalogues.schedules import SCHEDULES
-from research.datasets import DATASETS
-from research.theory import mean_field
-from research.theory.kinks import kinks
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.catalogue import UnknownName
+from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS, Rule
+from depthbench.research.catalogues.mistakes import Mistake
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.catalogues.schedules import SCHEDULES
+from depthbench.research.datasets import DATASETS
+from depthbench.research.theory import mean_field
+from depthbench.research.theory.kinks import kinks
 from tests.plugged import ACTS, restored, written
 
 KEY = jax.random.key(1)

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures.contract import Variables
-from research.catalogues.optimizers import OPTIMIZERS, rate, transformation
-from research.catalogues.schedules import SCHEDULES
+from depthbench.research.architectures.contract import Variables
+from depthbench.research.catalogues.optimizers import OPTIMIZERS, rate, transformation
+from depthbench.research.catalogues.schedules import SCHEDULES
 
 STEPS, DEPTH = 4, 3
 # Larger than what is published, so that each counts in every digit that is compared; the

@@ -24,12 +24,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from research.catalogues.axes import Axis, flag_of
-from research.cli import plugging, probe, run, theory
-from research.cli.main import COMMANDS, Parser, main
-from research.learning.recipe import FIELDS
-from research.report import published
-from research.study.studies import studies
+from depthbench.research.catalogues.axes import Axis, flag_of
+from depthbench.research.cli import plugging, probe, run, theory
+from depthbench.research.cli.main import COMMANDS, Parser, main
+from depthbench.research.learning.recipe import FIELDS
+from depthbench.research.report import published
+from depthbench.research.study.studies import studies
 
 HEAVY = ("jax", "jaxlib", "flax", "optax", "orbax", "scipy", "matplotlib", "sklearn")
 
@@ -76,7 +76,12 @@ PAIRS = 200  # for each command, and each study of `run`
 # What a command line has beside the flag that is tried.
 BEFORE = {
     "theory": ["tanh"],
-    "probe": ["benchmarks.own_model.example:make", "--dry-run", "--size", "smoke"],
+    "probe": [
+        "depthbench.benchmarks.own_model.example:make",
+        "--dry-run",
+        "--size",
+        "smoke",
+    ],
     "compare": [str(published.folders()["digits"]), "nowhere"],
     "verify": ["nowhere"],
     "report": ["nowhere"],
@@ -121,7 +126,9 @@ def actions(subject: list[str]) -> list[argparse.Action]:
     if subject[0] == "run":
         run.arguments(parser, studies()[subject[1]])
     else:
-        importlib.import_module(f"research.cli.{subject[0]}").arguments(parser)
+        importlib.import_module(f"depthbench.research.cli.{subject[0]}").arguments(
+            parser
+        )
     if subject[0] in plugging.COMMANDS:
         plugging.flag(parser)
     return [a for a in parser._actions if a.dest != "help"]

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from research.catalogues.activations import ACTIVATIONS
-from research.cli.main import main
-from research.report import figures
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.cli.main import main
+from depthbench.research.report import figures
 from tests import forged
 
 SMALL = (
@@ -239,7 +239,7 @@ def test_compare_and_verify_agree_with_themselves(finished, tmp_path, capsys):
 
 
 def test_compare_names_what_changed(finished, tmp_path, capsys):
-    from research.store import rows
+    from depthbench.research.store import rows
 
     cells = shutil.copytree(finished, tmp_path / "b") / "cells"
     path = sorted(cells.glob("*.json"))[0]
@@ -256,7 +256,7 @@ def test_compare_names_what_changed(finished, tmp_path, capsys):
 
 
 def test_verify_sees_a_forged_row(finished, tmp_path, capsys):
-    from research.store import rows
+    from depthbench.research.store import rows
 
     cells = shutil.copytree(finished, tmp_path / "run") / "cells"
     path = sorted(cells.glob("*.json"))[0]
@@ -293,7 +293,7 @@ def test_theory_draws_a_phase_diagram(tmp_path, suffix, capsys):
 def test_list_names_every_entry_and_source(capsys):
     assert main(["list", "--format", "json"]) == 0
     catalogues = json.loads(capsys.readouterr().out)
-    from research.catalogues.activations import ACTIVATIONS
+    from depthbench.research.catalogues.activations import ACTIVATIONS
 
     assert [e["name"] for e in catalogues["activations"]] == list(ACTIVATIONS)
     assert {"gradient_flow", "edge_of_chaos", "gradient_rate"} <= {
@@ -324,7 +324,7 @@ QUIET = [
 def test_quick_answers_do_not_import_jax(tmp_path):
     code = (
         "import json, sys\n"
-        "from research.cli.main import main\n"
+        "from depthbench.research.cli.main import main\n"
         "for arguments in json.loads(sys.argv[1]):\n"
         "    try:\n        main(arguments)\n    except SystemExit:\n        pass\n"
         "    heavy = {'jax', 'sklearn'} & set(sys.modules)\n"
@@ -370,8 +370,8 @@ def test_the_module_does_the_same_as_the_command(capsys):
 def test_brackets_in_a_table_are_text_and_not_markup(capsys):
     from rich.console import Console
 
-    from research.report.rendering import show
-    from research.study.tables import Table
+    from depthbench.research.report.rendering import show
+    from depthbench.research.study.tables import Table
 
     table = Table("install [peers]", ("[way]",), (("depthbench[peers]",),))
     show(table, Console(width=80))

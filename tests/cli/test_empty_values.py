@@ -5,11 +5,11 @@ import importlib
 
 import pytest
 
-from research.cli import run
-from research.cli.main import COMMANDS, Parser, main
-from research.learning.recipe import FIELDS
-from research.study.axes import flag_of
-from research.study.studies import studies
+from depthbench.research.cli import run
+from depthbench.research.cli.main import COMMANDS, Parser, main
+from depthbench.research.learning.recipe import FIELDS
+from depthbench.research.study.axes import flag_of
+from depthbench.research.study.studies import studies
 
 BEFORE = {
     "theory": ["tanh"],
@@ -28,7 +28,7 @@ def parser_of(line):
     if line[0] == "run":
         run.arguments(parser, studies()[line[1]])
     else:
-        importlib.import_module(f"research.cli.{line[0]}").arguments(parser)
+        importlib.import_module(f"depthbench.research.cli.{line[0]}").arguments(parser)
     return parser
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from research.catalogues import axes
-from research.cli import words
-from research.cli.options import existing_folder, path, path_of_folder
-from research.study.errors import Refusal
+from depthbench.research.catalogues import axes
+from depthbench.research.cli import words
+from depthbench.research.cli.options import existing_folder, path, path_of_folder
+from depthbench.research.study.errors import Refusal
 
 
 def test_a_tilde_at_the_beginning_is_home(monkeypatch, tmp_path):

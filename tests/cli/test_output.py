@@ -14,11 +14,11 @@ import termios
 
 import pytest
 
-from research.cli import output
-from research.cli.main import COMMANDS, main
-from research.engine import console
-from research.report import figures
-from research.report.rendering import FORMATS, PIPED
+from depthbench.research.cli import output
+from depthbench.research.cli.main import COMMANDS, main
+from depthbench.research.engine import console
+from depthbench.research.report import figures
+from depthbench.research.report.rendering import FORMATS, PIPED
 from tests.cli.test_command import SMALL, run_small
 from tests.cli.test_results import trained
 
@@ -219,7 +219,7 @@ def test_a_message_that_cannot_be_written_stops_nothing(command, monkeypatch, ca
 
 LIBRARY = """
 import os, sys
-from research.cli import output
+from depthbench.research.cli import output
 
 def command():
     os.write(1, b"[Gloo] Rank 0\\n")
@@ -234,7 +234,7 @@ sys.exit(output.guarded(command))
 def shell(line, environment, root):
     """The status of a line of bash, its standard output and standard error."""
     done = subprocess.run(
-        ["bash", "-c", line.replace("depthbench", f"{sys.executable} -m research.cli")],
+        ["bash", "-c", line.replace("depthbench", f"{sys.executable} -m depthbench")],
         cwd=root,
         env=environment,
         capture_output=True,

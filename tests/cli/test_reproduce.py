@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 
-from research.cli.main import main
-from research.report import figures, published, reproduction
-from research.report.published import Made
-from research.report.run_folder import opened
-from research.study.studies import studies
+from depthbench.research.cli.main import main
+from depthbench.research.report import figures, published, reproduction
+from depthbench.research.report.published import Made
+from depthbench.research.report.run_folder import opened
+from depthbench.research.study.studies import studies
 
 NAME = "edge_of_chaos"
 GRID = "--activation tanh,relu --sigma-b2 0.05 --depth 8 --width 16 --seeds 3".split()

@@ -6,11 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
-from research.cli.main import main
-from research.report import comparison, figures, published
-from research.report.run_folder import opened
-from research.store import rows
-from research.study.studies import studies
+from depthbench.research.cli.main import main
+from depthbench.research.report import comparison, figures, published
+from depthbench.research.report.run_folder import opened
+from depthbench.research.store import rows
+from depthbench.research.study.studies import studies
 from tests import forged
 from tests.cli.test_command import run_small
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from depthbench.command import IMPORTS
-from research.study import studies
-from research.study.errors import Refusal
+from depthbench.research.study import studies
+from depthbench.research.study.errors import Refusal
 
 WITNESS = "import pathlib\npathlib.Path(__file__).with_name('imported').touch()\n"
 SCRIPT = ["-P", "-c", "from depthbench.command import entry; entry()"]
@@ -48,21 +48,24 @@ def command(words, folder, environment, *paths):
     return done
 
 
-@pytest.mark.parametrize("module", ["research.cli", "depthbench"])
-def test_what_is_in_the_current_folder_is_not_ours(
-    module, strange, clean_environment, root
-):
-    names = ("experiments", "benchmarks", "numpy.py", "argparse.py", "rich")
-    names += ("research",) if module == "depthbench" else ()
-    done = command(["-m", module], strange(*names), clean_environment, root)
+OURS = ("research", "experiments", "benchmarks", "tests")
+
+
+def test_what_is_in_the_current_folder_is_not_ours(strange, clean_environment, root):
+    folder = strange(*OURS, "numpy.py", "argparse.py", "rich")
+    done = command(["-m", "depthbench"], folder, clean_environment, root)
     assert (done.returncode, done.stderr) == (0, "")
     listed = [study["name"] for study in json.loads(done.stdout)["studies"]]
     assert listed == list(studies.studies())
 
 
-@pytest.mark.parametrize(
-    "name", ["research", "research.py", "experiments", "benchmarks", "numpy.py", "rich"]
-)
+def test_folders_named_as_ours_hide_nothing(strange, clean_environment, root):
+    folder = strange(*OURS)
+    done = command(SCRIPT, folder, clean_environment, folder, root)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["numpy.py", "rich"])
 def test_what_hides_ours_is_named(name, strange, clean_environment, root):
     folder = strange(name)
     done = command(SCRIPT, folder, clean_environment, folder, root)
@@ -72,20 +75,11 @@ def test_what_hides_ours_is_named(name, strange, clean_environment, root):
     assert name.removesuffix(".py") in done.stderr.replace(str(folder), "")
 
 
-def test_a_folder_that_is_no_package_hides_nothing(strange, clean_environment, root):
-    folder = strange("research", "experiments")
-    for name in ("research", "experiments"):
-        (folder / name / "__init__.py").unlink()
-    done = command(SCRIPT, folder, clean_environment, folder, root)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("module", ["research.cli", "depthbench"])
-def test_a_current_folder_that_is_gone_is_none(module, clean_environment, tmp_path):
+def test_a_current_folder_that_is_gone_is_none(clean_environment, tmp_path):
     gone = (
         "import os, sys; os.rmdir(os.getcwd()); os.execv(sys.executable, sys.argv[1:])"
     )
-    words = [sys.executable, "-c", gone, sys.executable, "-m", module, *LIST]
+    words = [sys.executable, "-c", gone, sys.executable, "-m", "depthbench", *LIST]
     (tmp_path / "gone").mkdir()
     done = subprocess.run(
         words,
@@ -106,8 +100,8 @@ def test_all_that_a_command_needs_is_looked_for(root):
 
 
 SOUND = (
-    "from research.study.declaration import Study\n"
-    "from research.study.axes import Axis\n"
+    "from depthbench.research.study.declaration import Study\n"
+    "from depthbench.research.study.axes import Axis\n"
     "STUDY = Study('one', 'benchmark', '?', '', {'n': Axis('', (1,))}, {}, 'a:b', ())"
 )
 BROKEN = {
@@ -150,14 +144,17 @@ def test_a_sound_study_is_taken(tmp_path, monkeypatch):
 
 
 def test_two_files_of_one_study_are_named(tmp_path, monkeypatch):
-    files = {"benchmarks.one": tmp_path, "experiments.copy": tmp_path}
+    files = {
+        "depthbench.benchmarks.one": tmp_path,
+        "depthbench.experiments.copy": tmp_path,
+    }
     study = studies.studies()["rezero"]
     monkeypatch.setattr(studies, "declaring", lambda: files)
     monkeypatch.setattr(
         studies, "declared", lambda name, _: study._replace(module=name)
     )
     with pytest.raises(
-        Refusal, match=r"experiments\.copy and benchmarks\.one are both"
+        Refusal, match=r"experiments\.copy and depthbench\.benchmarks\.one are both"
     ):
         studies.studies.__wrapped__()
 
@@ -167,4 +164,4 @@ def test_files_of_editors_are_no_studies(tmp_path, monkeypatch):
     (tmp_path / "benchmarks" / "inner").mkdir(parents=True)
     (tmp_path / "benchmarks" / ".#one.py").symlink_to("nobody@nowhere")
     (tmp_path / "benchmarks" / "inner" / "one.py").write_text(SOUND)
-    assert list(studies.declaring()) == ["benchmarks.inner.one"]
+    assert list(studies.declaring()) == ["depthbench.benchmarks.inner.one"]

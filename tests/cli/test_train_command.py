@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from research.cli.main import main
-from research.report import figures
+from depthbench.research.cli.main import main
+from depthbench.research.report import figures
 from tests import forged
 
 SMALL = (
@@ -135,10 +135,10 @@ def test_a_mistake_is_one_line_and_writes_nothing(more, words, tmp_path, capsys)
 
 
 def test_what_is_not_given_is_as_published():
-    from research.architectures import ARCHITECTURES
-    from research.cli.train import published
-    from research.datasets import DATASETS
-    from research.learning.recipe import FIELDS
+    from depthbench.research.architectures import ARCHITECTURES
+    from depthbench.research.cli.train import published
+    from depthbench.research.datasets import DATASETS
+    from depthbench.research.learning.recipe import FIELDS
 
     def of(name, dataset):
         family = ARCHITECTURES[name]
@@ -209,8 +209,8 @@ def test_each_kind_of_task_is_trained_and_reported(more, tmp_path, no_pictures):
 @pytest.fixture
 def from_disk(monkeypatch):
     """A function after which the digits are read step by step, not kept in memory."""
-    from research.datasets import DATASETS, Splits, Stream
-    from research.learning import examples
+    from depthbench.research.datasets import DATASETS, Splits, Stream
+    from depthbench.research.learning import examples
 
     splits = DATASETS["digits"].split()
 

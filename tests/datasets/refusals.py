@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from research.datasets import DataError, find
+from depthbench.research.datasets import DataError, find
 
 X, Y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
 PIXELS = np.arange(20 * 6 * 5, dtype=np.uint8).reshape(20, 6, 5)

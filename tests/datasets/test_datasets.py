@@ -13,9 +13,9 @@ import jax
 import numpy as np
 import pytest
 
-from research.catalogues.catalogue import UnknownName
-from research.cli.main import main
-from research.datasets import (
+from depthbench.research.catalogues.catalogue import UnknownName
+from depthbench.research.cli.main import main
+from depthbench.research.datasets import (
     DATASETS,
     Data,
     DataError,
@@ -463,7 +463,7 @@ def pictures(count=8, channels=3):
 
 
 def test_normalised_images_have_mean_0_and_deviation_1():
-    from research.datasets.pixels import scale_of
+    from depthbench.research.datasets.pixels import scale_of
 
     x = pictures(64)
     x[..., 1] //= 3

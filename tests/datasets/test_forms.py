@@ -4,12 +4,12 @@ import jax
 import numpy as np
 import pytest
 
-from research.catalogues.losses import LOSSES
-from research.cli.main import main
-from research.datasets import Data, DataError, Dataset, Splits, digits
-from research.datasets.contract import check_batch
-from research.learning import examples, sweeps
-from research.learning.recipe import Recipe
+from depthbench.research.catalogues.losses import LOSSES
+from depthbench.research.cli.main import main
+from depthbench.research.datasets import Data, DataError, Dataset, Splits, digits
+from depthbench.research.datasets.contract import check_batch
+from depthbench.research.learning import examples, sweeps
+from depthbench.research.learning.recipe import Recipe
 
 COUNT, CLASSES = 40, 10
 LABELS = np.arange(COUNT, dtype=np.int32) % CLASSES

@@ -6,14 +6,20 @@ import io
 import numpy as np
 import pytest
 
-from research.catalogues.catalogue import Mistake
-from research.cli.main import main
-from research.datasets import DATASETS, DataError, contract, fashion_mnist, find
-from research.datasets.readable import Readable
-from research.learning import supervised
-from research.learning.recipe import Recipe
-from research.signal import ensembles
-from research.study.studies import studies
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.cli.main import main
+from depthbench.research.datasets import (
+    DATASETS,
+    DataError,
+    contract,
+    fashion_mnist,
+    find,
+)
+from depthbench.research.datasets.readable import Readable
+from depthbench.research.learning import supervised
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.signal import ensembles
+from depthbench.research.study.studies import studies
 from tests.datasets import prepared
 
 STUDIES = {name: study for name, study in studies().items() if "dataset" in study.axes}

@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 
-from research.cli.main import main
-from research.datasets import contract
-from research.datasets.record import differs
-from research.engine import trainer
-from research.learning import examples
-from research.report import figures
-from research.signal import ensembles
+from depthbench.research.cli.main import main
+from depthbench.research.datasets import contract
+from depthbench.research.datasets.record import differs
+from depthbench.research.engine import trainer
+from depthbench.research.learning import examples
+from depthbench.research.report import figures
+from depthbench.research.signal import ensembles
 from tests.datasets import prepared
 
 pytest.importorskip("tensorflow_datasets")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research.datasets import (
+from depthbench.research.datasets import (
     DataError,
     Stream,
     contract,
@@ -226,7 +226,7 @@ class Refused(socket.socket):
         raise AssertionError("the network was asked")
 
 socket.socket = Refused
-from research.datasets import DataError, find
+from depthbench.research.datasets import DataError, find
 try:
     find("tfds:cifar10", sys.argv[1])
 except DataError as error:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from research.datasets import DataError, find
+from depthbench.research.datasets import DataError, find
 from tests.datasets import prepared
 
 WRONG = [None, True, 5, -1, 1.5, 10**30, "", "abc", "-3", "9" * 30, "nan", [], {}]

@@ -6,11 +6,18 @@ import shlex
 import numpy as np
 import pytest
 
-from research.cli.main import main
-from research.datasets import Data, DataError, Stream, contract, find, fingerprint
-from research.datasets.contract import spread
-from research.learning import examples, feed
-from research.learning.recipe import Recipe
+from depthbench.research.cli.main import main
+from depthbench.research.datasets import (
+    Data,
+    DataError,
+    Stream,
+    contract,
+    find,
+    fingerprint,
+)
+from depthbench.research.datasets.contract import spread
+from depthbench.research.learning import examples, feed
+from depthbench.research.learning.recipe import Recipe
 from tests.datasets import prepared
 
 pytest.importorskip("tensorflow_datasets")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from research.datasets import user_csv
+from depthbench.research.datasets import user_csv
 from tests.datasets.refusals import ROWS, refused, table, with_row
 
 CSV = {

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from research.datasets import Stream, contract, find, fingerprint
-from research.datasets.contract import order
-from research.datasets.reading import reader
-from research.datasets.record import described, notes, record
-from research.datasets.user_parts import scale_of_floats
+from depthbench.research.datasets import Stream, contract, find, fingerprint
+from depthbench.research.datasets.contract import order
+from depthbench.research.datasets.reading import reader
+from depthbench.research.datasets.record import described, notes, record
+from depthbench.research.datasets.user_parts import scale_of_floats
 from tests.datasets.refusals import PIXELS, X, Y
 
 TRAIN, TEST = order(20)

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from research.catalogues.catalogue import UnknownName
-from research.cli.main import main
-from research.datasets import DataError, find, user_csv, user_files
-from research.files import regular
+from depthbench.research.catalogues.catalogue import UnknownName
+from depthbench.research.cli.main import main
+from depthbench.research.datasets import DataError, find, user_csv, user_files
+from depthbench.research.files import regular
 from tests.datasets.refusals import (
     ROWS,
     X,
@@ -136,7 +136,7 @@ def test_a_command_ends_with_one_line(command, tmp_path, capsys, monkeypatch):
 
 def test_a_process_ends_with_one_line(tmp_path, clean_environment, root):
     (tmp_path / "a.csv").write_text(with_row(7, "1,x,a"))
-    command = [sys.executable, "-m", "research.cli", "train", "--dataset"]
+    command = [sys.executable, "-m", "depthbench", "train", "--dataset"]
     done = subprocess.run(
         [*command, f"csv:{tmp_path / 'a.csv'}:kind", "--out", str(tmp_path / "out")],
         cwd=root,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from research.datasets import find, user_images
+from depthbench.research.datasets import find, user_images
 from tests.datasets.refusals import PIXELS, refused
 
 

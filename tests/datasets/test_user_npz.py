@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from research.datasets import find, user_npz
+from depthbench.research.datasets import find, user_npz
 from tests.datasets.refusals import PIXELS, X, Y, changed, refused
 
 FOUR = {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y}

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from research.cli.main import main
-from research.datasets import user_files, user_images
-from research.engine import trainer
-from research.learning import examples
-from research.report import figures
-from research.signal import ensembles
+from depthbench.research.cli.main import main
+from depthbench.research.datasets import user_files, user_images
+from depthbench.research.engine import trainer
+from depthbench.research.learning import examples
+from depthbench.research.report import figures
+from depthbench.research.signal import ensembles
 from tests.datasets.refusals import PIXELS, ROWS, X, Y, line_of, table
 
 TRAIN = "train --depth 1 --width 4 --steps 4 --batch 4 --report-every 2".split()

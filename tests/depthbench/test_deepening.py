@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 import depthbench as db
-from research.report import deepened, probed
+from depthbench.research.report import deepened, probed
 from tests.depthbench.models import WIDTH, Sigmoids, X, rotations
 
 

@@ -5,7 +5,7 @@ import runpy
 
 import pytest
 
-from research.report import documents
+from depthbench.research.report import documents
 
 BLOCKS = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+\.\d+")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import depthbench as db
-from research.report import notebook, probed
+from depthbench.research.report import notebook, probed
 from tests.depthbench.models import WIDTH, Sigmoids, W, X, plain, rotations
 
 

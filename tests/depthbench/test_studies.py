@@ -8,7 +8,7 @@ import pytest
 
 import depthbench as db
 from depthbench import studies
-from research.study.studies import studies as declared
+from depthbench.research.study.studies import studies as declared
 
 SMALL = {"size": "smoke", "depth": (2, 3), "activation": "tanh", "architecture": "mlp"}
 
@@ -123,7 +123,7 @@ def test_no_axis_of_a_study_has_the_name_of_an_argument():
 def test_theory_is_the_commands(capsys):
     import json
 
-    from research.cli.main import main
+    from depthbench.research.cli.main import main
 
     main(
         [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import depthbench as db
-from research.report.history import History
+from depthbench.research.report.history import History
 from tests.depthbench.models import Sigmoids, W, X, plain
 
 NET = Sigmoids(2)

@@ -7,18 +7,18 @@ import sys
 
 import pytest
 
-from research.cli.main import main
-from research.engine import processes, relay
-from research.engine.processes import lost
-from research.study.errors import LATER
+from depthbench.research.cli.main import main
+from depthbench.research.engine import processes, relay
+from depthbench.research.engine.processes import lost
+from depthbench.research.study.errors import LATER
 from tests.engine.test_signals import begun, check, strike
 from tests.without_jax import without_jax
 
 WORDS = "train --depth 1 --width 8 --steps 9 --batch 16 --mesh data=2 --num-processes 2"
 HURRIED = """
 import sys
-from research.cli.main import main
-from research.engine import joining
+from depthbench.research.cli.main import main
+from depthbench.research.engine import joining
 joining.EVERY, joining.WAIT = 0.5, 1.5
 sys.exit(main(sys.argv[1:]))
 """

@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 import pytest
 
-from research.cli.main import main
-from research.store import rows
+from depthbench.research.cli.main import main
+from depthbench.research.store import rows
 from tests import checkpoint_loop
 from tests.learning.test_sharding import alike, curves
 
@@ -91,7 +91,7 @@ class Work(NamedTuple):
 
 
 def command(*arguments: str) -> Callable[[Path], list[list[str]]]:
-    module = [sys.executable, "-m", "research.cli", *arguments]
+    module = [sys.executable, "-m", "depthbench", *arguments]
     return lambda folder: [[*module, "--out", str(folder)]]
 
 

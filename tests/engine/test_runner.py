@@ -5,13 +5,13 @@ import threading
 
 import pytest
 
-from research.engine import runner
-from research.engine.console import Progress
-from research.store import folder as folders
-from research.store.folder import Folder
-from research.store.rows import cell_id
-from research.study import plan
-from research.study.declaration import Measured, Plan, Study
+from depthbench.research.engine import runner
+from depthbench.research.engine.console import Progress
+from depthbench.research.store import folder as folders
+from depthbench.research.store.folder import Folder
+from depthbench.research.store.rows import cell_id
+from depthbench.research.study import plan
+from depthbench.research.study.declaration import Measured, Plan, Study
 
 CELLS = [{"net": net, "n": n} for net in ("plain", "residual") for n in range(3)]
 STUDY = Study(

@@ -15,10 +15,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from research.cli.main import main
-from research.engine import console
-from research.report import figures
-from research.store import rows
+from depthbench.research.cli.main import main
+from depthbench.research.engine import console
+from depthbench.research.report import figures
+from depthbench.research.store import rows
 from tests import forged
 from tests.cli.test_command import SMALL, run_small
 
@@ -48,7 +48,7 @@ def start():
     """Begins a run of many cells in a process of its own."""
 
     def begin(out, **streams):
-        command = [sys.executable, "-m", "research.cli", "run", "gradient_flow"]
+        command = [sys.executable, "-m", "depthbench", "run", "gradient_flow"]
         streams = streams or {
             "stdout": subprocess.DEVNULL,
             "stderr": subprocess.PIPE,
@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_a_row_and_the_rest_goes_on(tmp_path, capsys):
 
 def test_running_out_of_memory_is_a_row(tmp_path, capsys, monkeypatch):
     """The error that jax raises when an allocation fails, from inside the call."""
-    from research.signal import measurement
+    from depthbench.research.signal import measurement
 
     real = measurement.measure
 

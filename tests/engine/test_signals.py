@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import pytest
 
-from research.engine import children, signals
-from research.engine.signals import Listener
+from depthbench.research.engine import children, signals
+from depthbench.research.engine.signals import Listener
 
 # Seconds; an idle machine takes hundredths of the first two.
 HEARD, SECOND, LATEST = 1.0, 1.0, 5.0
@@ -63,7 +63,7 @@ def caught(process: int) -> int:
 def begun(arguments, folder, environment) -> subprocess.Popen:
     """A command, from the first moment at which it listens."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "research.cli", *arguments],
+        [sys.executable, "-m", "depthbench", *arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -143,7 +143,7 @@ def place(once, tmp_path):
     """A folder with a finished run in it."""
 
     def make(out):
-        from research.cli.main import main
+        from depthbench.research.cli.main import main
 
         words = f"run gradient_flow {SETTINGS} --initializer he_normal --seeds 2"
         assert main([*words.split(), "--out", str(out)]) == 0
@@ -208,7 +208,7 @@ def test_signals_at_random_moments(command, number, twice, anew, place):
 LEADER = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "research.cli", *sys.argv[1:]])
+os.execv(sys.executable, [sys.executable, "-m", "depthbench", *sys.argv[1:]])
 """
 
 
@@ -362,7 +362,7 @@ def test_children_end_with_a_process_that_leaves(tmp_path):
     note = tmp_path / "child"
     program = f"""
 import os, sys
-from research.engine import children, signals
+from depthbench.research.engine import children, signals
 signals.listen()
 children.run([sys.executable, "-c", {child!r}, {str(note)!r}], os.environ, 600)
 """

@@ -11,9 +11,9 @@ import zlib
 import numpy as np
 import pytest
 
-from research.files import arrays
-from research.store import rows
-from research.study.errors import Refusal
+from depthbench.research.files import arrays
+from depthbench.research.store import rows
+from depthbench.research.study.errors import Refusal
 
 FORMS = (
     np.zeros((0, 3)),

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from research.files import regular
+from depthbench.research.files import regular
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from research.files.schema import Malformed, decoded
+from depthbench.research.files.schema import Malformed, decoded
 
 
 class Point(msgspec.Struct):

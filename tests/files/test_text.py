@@ -3,7 +3,7 @@
 import sys
 import unicodedata
 
-from research.files.text import UNSEEN, visible, writable
+from depthbench.research.files.text import UNSEEN, visible, writable
 
 
 def test_every_unseen_character_is_escaped_and_no_other():

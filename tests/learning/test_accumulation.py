@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.catalogues.losses import LOSSES
-from research.catalogues.normalizers import NORMALIZERS
-from research.catalogues.optimizers import OPTIMIZERS
-from research.catalogues.schedules import SCHEDULES
-from research.learning import descent, supervised
-from research.learning.recipe import FIELDS
-from research.learning.supervised import Components
+from depthbench.research.catalogues.losses import LOSSES
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.catalogues.schedules import SCHEDULES
+from depthbench.research.learning import descent, supervised
+from depthbench.research.learning.recipe import FIELDS
+from depthbench.research.learning.supervised import Components
 
 DRAW = np.random.default_rng(0).standard_normal
 X = DRAW((24, 6)).astype(np.float32)

@@ -18,8 +18,8 @@ import optax
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from research.learning import arrays_on_disk, checkpoints
-from research.learning.checkpoints import Mismatch, NotSaved, digest
+from depthbench.research.learning import arrays_on_disk, checkpoints
+from depthbench.research.learning.checkpoints import Mismatch, NotSaved, digest
 
 
 class State(NamedTuple):

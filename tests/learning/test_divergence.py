@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.max_trainable_depth.trainer import Trainer
-from research.learning import examples, sweeps, training
-from research.learning import system as systems
-from research.learning.sweeps import Problem, Run
-from research.learning.system import LARGEST, ONGOING, System
+from depthbench.benchmarks.max_trainable_depth.trainer import Trainer
+from depthbench.research.learning import examples, sweeps, training
+from depthbench.research.learning import system as systems
+from depthbench.research.learning.sweeps import Problem, Run
+from depthbench.research.learning.system import LARGEST, ONGOING, System
 
 NEVER = 99
 
@@ -83,7 +83,7 @@ class Planted(Trainer):
 
 @pytest.mark.parametrize("at", [0, 7])
 def test_a_search_for_a_depth_counts_it_and_sees_no_test_data(at, monkeypatch):
-    from research.learning import recipe
+    from depthbench.research.learning import recipe
 
     monkeypatch.setattr(examples, "batches", lambda recipe: (DATA, None))
     monkeypatch.setattr(sweeps, "grouped", lambda runs, at_a_time: [runs])

@@ -4,19 +4,19 @@ import jax
 import numpy as np
 import pytest
 
-from research.architectures import ARCHITECTURES
-from research.catalogues.axes import flag_of
-from research.catalogues.catalogue import Mistake
-from research.catalogues.initializers import INITIALIZERS
-from research.catalogues.optimizers import OPTIMIZERS, rate
-from research.catalogues.schedules import SCHEDULES
-from research.cli.main import Parser, main
-from research.cli.train import arguments, check
-from research.datasets import DATASETS, DataError, find
-from research.learning import recipe, supervised, training
-from research.learning.recipe import DEFAULTS, FIELDS, NUMBERS
-from research.study import families
-from research.study.errors import Refusal
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.axes import flag_of
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.catalogues.initializers import INITIALIZERS
+from depthbench.research.catalogues.optimizers import OPTIMIZERS, rate
+from depthbench.research.catalogues.schedules import SCHEDULES
+from depthbench.research.cli.main import Parser, main
+from depthbench.research.cli.train import arguments, check
+from depthbench.research.datasets import DATASETS, DataError, find
+from depthbench.research.learning import recipe, supervised, training
+from depthbench.research.learning.recipe import DEFAULTS, FIELDS, NUMBERS
+from depthbench.research.study import families
+from depthbench.research.study.errors import Refusal
 
 RULE = ("learning_rate", "momentum", "decay", "epsilon", "weight_decay", "clip")
 

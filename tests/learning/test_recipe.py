@@ -8,11 +8,11 @@ from typing import get_args
 
 import pytest
 
-from research.cli.main import Parser
-from research.cli.train import arguments, check
-from research.learning import recipe
-from research.learning.recipe import DEFAULTS, FIELDS, NUMBERS, Recipe
-from research.report import trained
+from depthbench.research.cli.main import Parser
+from depthbench.research.cli.train import arguments, check
+from depthbench.research.learning import recipe
+from depthbench.research.learning.recipe import DEFAULTS, FIELDS, NUMBERS, Recipe
+from depthbench.research.report import trained
 
 # What somebody would add: a setting that compiles another step, one that draws another
 # net, and a number.
@@ -23,10 +23,10 @@ ADDED = """
 """
 PROGRAM = """
 import json
-from research.cli import train
-from research.cli.main import Parser
-from research.learning import recipe, supervised, training
-from research.report import trained
+from depthbench.research.cli import train
+from depthbench.research.cli.main import Parser
+from depthbench.research.learning import recipe, supervised, training
+from depthbench.research.report import trained
 
 parser = Parser()
 train.arguments(parser)
@@ -60,7 +60,8 @@ def added(tmp_path_factory, root, clean_environment):
     """What a source tree knows whose recipe has three lines more."""
     tree = tmp_path_factory.mktemp("tree")
     leave = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(root / "research", tree / "research", ignore=leave)
+    for name in ("depthbench", "research"):
+        shutil.copytree(root / name, tree / name, symlinks=True, ignore=leave)
     path = tree / "research" / "learning" / "recipe.py"
     before, mark, after = path.read_text().partition("    learning_rate: ")
     path.write_text(before + ADDED.lstrip("\n") + mark + after)

@@ -6,8 +6,14 @@ import random
 
 import pytest
 
-from research.learning import selection
-from research.learning.selection import Outcome, at_edge, best, merit, outcome
+from depthbench.research.learning import selection
+from depthbench.research.learning.selection import (
+    Outcome,
+    at_edge,
+    best,
+    merit,
+    outcome,
+)
 
 QUESTIONS = ("steps", "loss", "accuracy", "trained")
 BETTER = {

@@ -10,10 +10,10 @@ import jax
 import numpy as np
 import pytest
 
-from research.catalogues import optimizers
-from research.cli.main import main
-from research.learning import examples, sharding, supervised, sweeps
-from research.learning.recipe import Recipe
+from depthbench.research.catalogues import optimizers
+from depthbench.research.cli.main import main
+from depthbench.research.learning import examples, sharding, supervised, sweeps
+from depthbench.research.learning.recipe import Recipe
 
 # Momentum's steps are as small as gradients are: Adam makes steps of the rounding errors
 # that are left of gradients which are 0, such as those of a bias before batch norm.
@@ -118,8 +118,8 @@ def test_depth_is_not_split():
 EIGHT = """
 import json, sys
 import jax
-from research.engine import processes
-from research.learning import forms, sharding
+from depthbench.research.engine import processes
+from depthbench.research.learning import forms, sharding
 from tests.learning import test_sharding as t
 
 wanted = t.trained(t.RECIPE, None, 1)

@@ -14,8 +14,8 @@ import jax
 import numpy as np
 import pytest
 
-from research.learning import checkpoints, forms, seals, shards
-from research.learning.shards import Part
+from depthbench.research.learning import checkpoints, forms, seals, shards
+from depthbench.research.learning.shards import Part
 from tests import shards_loop
 
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures import ARCHITECTURES
-from research.architectures.contract import apply, call, init, layer_at
-from research.signal import probes
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.contract import apply, call, init, layer_at
+from depthbench.research.signal import probes
 
 KEY = jax.random.key(0)
 SEQUENCE = np.random.default_rng(0).standard_normal((3, 4, 3)).astype(np.float32)

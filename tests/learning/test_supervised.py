@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.catalogues.losses import LOSSES
-from research.catalogues.optimizers import OPTIMIZERS
-from research.catalogues.schedules import SCHEDULES
-from research.learning import feed, loop, supervised
-from research.learning import system as systems
-from research.learning.supervised import Components, Numbers, system_of
-from research.learning.system import ONGOING
+from depthbench.research.catalogues.losses import LOSSES
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.catalogues.schedules import SCHEDULES
+from depthbench.research.learning import feed, loop, supervised
+from depthbench.research.learning import system as systems
+from depthbench.research.learning.supervised import Components, Numbers, system_of
+from depthbench.research.learning.system import ONGOING
 
 X = np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32)
 Y = (X[:, 0] + X[:, 1] > 0).astype(np.int32) + (X[:, 2] > 0).astype(np.int32)
@@ -262,11 +262,16 @@ def test_nets_that_give_the_input_are_asked_for_it(network, start):
 @pytest.mark.parametrize("name", ["transformer_decoder", "stacked_lstm"])
 def test_every_step_of_a_sequence_can_be_asked(network, name):
     """And none of them sees what comes after it."""
-    from research.architectures import ARCHITECTURES
-    from research.architectures.contract import Settings, Weights, apply, init
-    from research.catalogues.activations import ACTIVATIONS
-    from research.catalogues.initializers import DRAWS
-    from research.catalogues.normalizers import NORMALIZERS
+    from depthbench.research.architectures import ARCHITECTURES
+    from depthbench.research.architectures.contract import (
+        Settings,
+        Weights,
+        apply,
+        init,
+    )
+    from depthbench.research.catalogues.activations import ACTIVATIONS
+    from depthbench.research.catalogues.initializers import DRAWS
+    from depthbench.research.catalogues.normalizers import NORMALIZERS
 
     family = ARCHITECTURES[name]
     weights = Weights(DRAWS["normal"], lambda fan_in, fan_out: (1.0, 0.0))

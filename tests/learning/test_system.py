@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.engine import trainer
-from research.engine.order import Order
-from research.learning import feed, forms, loop, sharding, sweeps
-from research.learning import system as systems
-from research.learning.feed import Source
-from research.learning.system import LARGEST, ONGOING, System
-from research.study.errors import Refusal
+from depthbench.research.engine import trainer
+from depthbench.research.engine.order import Order
+from depthbench.research.learning import feed, forms, loop, sharding, sweeps
+from depthbench.research.learning import system as systems
+from depthbench.research.learning.feed import Source
+from depthbench.research.learning.system import LARGEST, ONGOING, System
+from depthbench.research.study.errors import Refusal
 from tests import forged
 
 

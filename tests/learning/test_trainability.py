@@ -6,26 +6,26 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import fresh_gradients
-from benchmarks.fresh_gradients import Fresh
-from benchmarks.max_trainable_depth import step_cost
-from benchmarks.max_trainable_depth import study as max_trainable_depth
-from benchmarks.max_trainable_depth.search import Ladder, ladder, search
-from benchmarks.trainability import study as trainability
-from research.architectures import ARCHITECTURES
-from research.catalogues.losses import LOSSES, SHARES
-from research.catalogues.optimizers import OPTIMIZERS
-from research.learning import recipe, supervised, sweeps
-from research.learning import training as core
-from research.learning.curves import POINTS, smooth
-from research.learning.sweeps import Trained
-from research.report.rendering import as_markdown, text_of
-from research.signal import interval
-from research.signal.measured import Measured
-from research.study import plan
-from research.study.claims import judge
-from research.study.declaration import chosen_values, grid
-from research.study.errors import Refusal
+from depthbench.benchmarks import fresh_gradients
+from depthbench.benchmarks.fresh_gradients import Fresh
+from depthbench.benchmarks.max_trainable_depth import step_cost
+from depthbench.benchmarks.max_trainable_depth import study as max_trainable_depth
+from depthbench.benchmarks.max_trainable_depth.search import Ladder, ladder, search
+from depthbench.benchmarks.trainability import study as trainability
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.losses import LOSSES, SHARES
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.learning import recipe, supervised, sweeps
+from depthbench.research.learning import training as core
+from depthbench.research.learning.curves import POINTS, smooth
+from depthbench.research.learning.sweeps import Trained
+from depthbench.research.report.rendering import as_markdown, text_of
+from depthbench.research.signal import interval
+from depthbench.research.signal.measured import Measured
+from depthbench.research.study import plan
+from depthbench.research.study.claims import judge
+from depthbench.research.study.declaration import chosen_values, grid
+from depthbench.research.study.errors import Refusal
 
 ANY = ladder(lambda depth: True, 256)
 

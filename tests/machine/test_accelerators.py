@@ -10,17 +10,17 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks.peers import torch_loop
-from benchmarks.throughput import programs as throughput_programs
-from benchmarks.throughput import study as throughput
-from research.architectures import ARCHITECTURES, attention
-from research.catalogues import initializers, optimizers
-from research.engine import runner
-from research.learning import examples, supervised, sweeps
-from research.learning.recipe import Recipe
-from research.signal import ensembles, measurement
-from research.study import plan
-from research.study.declaration import Cost, Unit
+from depthbench.benchmarks.peers import torch_loop
+from depthbench.benchmarks.throughput import programs as throughput_programs
+from depthbench.benchmarks.throughput import study as throughput
+from depthbench.research.architectures import ARCHITECTURES, attention
+from depthbench.research.catalogues import initializers, optimizers
+from depthbench.research.engine import runner
+from depthbench.research.learning import examples, supervised, sweeps
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.signal import ensembles, measurement
+from depthbench.research.study import plan
+from depthbench.research.study.declaration import Cost, Unit
 
 FUSED = ("__cudnn$fmhaSoftmax", "__cudnn$fmhaSoftmaxBackward")
 

@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from research.cli import claims
-from research.cli.main import main
-from research.datasets import DATASETS
-from research.study.studies import studies
+from depthbench.research.cli import claims
+from depthbench.research.cli.main import main
+from depthbench.research.datasets import DATASETS
+from depthbench.research.study.studies import studies
 from tests.test_layering import IMPORTS, NAMES, PACKAGES
 
 # scipy comes with jax, rich with flax, Pillow with matplotlib, numpy with all of them.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from research.machine import ceilings
+from depthbench.research.machine import ceilings
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.architectures.contract import apply, init
-from research.machine import operations
+from depthbench.research.architectures.contract import apply, init
+from depthbench.research.machine import operations
 
 
 def counted(function, *args, once=False):

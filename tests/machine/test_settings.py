@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from research.cli.main import main
-from research.machine import settings
-from research.report import figures
+from depthbench.research.cli.main import main
+from depthbench.research.machine import settings
+from depthbench.research.report import figures
 from tests.cli.test_command import SMALL
 
 # Another value than the pinned one, for each.
@@ -84,7 +84,7 @@ def test_the_generators_of_the_environment_are_not_followed(
         "JAX_RANDOM_SEED_OFFSET": "3",
     }
     for name, more in (("plain", {}), ("set", variables)):
-        command = [sys.executable, "-m", "research.cli", *RUN]
+        command = [sys.executable, "-m", "depthbench", *RUN]
         subprocess.run(
             [*command, "--out", str(tmp_path / name)],
             env={**clean_environment, **more},

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from research.cli import main as cli
-from research.cli.main import main
-from research.machine import host, limits
-from research.report import figures
-from research.store import atomic
-from research.study.errors import of_system
+from depthbench.research.cli import main as cli
+from depthbench.research.cli.main import main
+from depthbench.research.machine import host, limits
+from depthbench.research.report import figures
+from depthbench.research.store import atomic
+from depthbench.research.study.errors import of_system
 from tests.cli.test_command import SMALL, run_small
 
 GIB = 2**30
@@ -73,7 +73,7 @@ def done(words, folder, environment, limit=""):
     """A command that has ended, of a process with these variables, and that `ulimit`."""
     shell = ["bash", "-c", f'ulimit {limit} && exec "$@"', "bash"] if limit else []
     return subprocess.run(
-        [*shell, sys.executable, "-m", "research.cli", *words.split()],
+        [*shell, sys.executable, "-m", "depthbench", *words.split()],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -147,7 +147,8 @@ NEEDLESS = {
     "TMPDIR": "/nowhere",
 }
 DRAWN = (
-    "from research.report import figures; print(len(figures.as_svg(figures.new(2, 1))))"
+    "from depthbench.research.report import figures; "
+    "print(len(figures.as_svg(figures.new(2, 1))))"
 )
 
 
@@ -256,7 +257,7 @@ def test_a_read_only_mount_is_a_line(
         mount = f"mount --bind -o ro {folders}/finished {folder}"
         within = [*within[:-2], f'{mount} && exec "$@"', "sh"]
     result = subprocess.run(
-        [*within, sys.executable, "-m", "research.cli", *words.split()],
+        [*within, sys.executable, "-m", "depthbench", *words.split()],
         env=clean_environment,
         capture_output=True,
         text=True,
@@ -296,7 +297,7 @@ def test_what_the_system_refuses_is_a_line(error, status, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("a bug"), ImportError("a bug", name="research.x")]
+    "error", [RuntimeError("a bug"), ImportError("a bug", name="depthbench.research.x")]
 )
 def test_a_bug_is_no_line(error):
     with pytest.raises(type(error), match="a bug"):
@@ -328,7 +329,7 @@ def test_memory_is_not_beyond_the_shells_limit(monkeypatch):
 
 TRIED = """
 import os
-from research.machine import start
+from depthbench.research.machine import start
 jax = start.imported()
 start._try_flags(jax, "none at all")
 jax.devices = lambda: os._exit(3)  # as XLA ends a process

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.machine import timing
+from depthbench.research.machine import timing
 
 pytestmark = pytest.mark.usefixtures("compiled_anew")
 

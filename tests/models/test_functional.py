@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from research.catalogues.catalogue import Mistake
-from research.models.functional import functional
-from research.models.taken import line_of, shapes
+from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.models.functional import functional
+from depthbench.research.models.taken import line_of, shapes
 
 WIDTH = 6
 X = np.random.default_rng(0).standard_normal((4, WIDTH)).astype(np.float32)

@@ -14,8 +14,8 @@ import sys
 import numpy
 import scipy
 
-from research.report import documents, published
-from research.study.studies import studies
+from depthbench.research.report import documents, published
+from depthbench.research.study.studies import studies
 
 LARGE = ("jax", "jaxlib", "flax", "optax", "orbax", "sklearn", "matplotlib", "torch")
 

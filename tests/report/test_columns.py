@@ -5,11 +5,17 @@ import io
 import pytest
 from rich.console import Console
 
-from research.files.text import writable
-from research.report import columns, published, rendering, study_report, verdicts
-from research.report.rendering import text_of
-from research.study.studies import studies
-from research.study.tables import Mark, Table
+from depthbench.research.files.text import writable
+from depthbench.research.report import (
+    columns,
+    published,
+    rendering,
+    study_report,
+    verdicts,
+)
+from depthbench.research.report.rendering import text_of
+from depthbench.research.study.studies import studies
+from depthbench.research.study.tables import Mark, Table
 
 WIDTHS = (60, 80, 100)
 STACKS = (*verdicts.STACKS, study_report.SHOWN)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from research.catalogues.activations import ACTIVATIONS
-from research.cli import main, run, train
-from research.datasets import DataError
-from research.datasets.user_files import PREFIXES
-from research.report import documents, published
-from research.study.declaration import Row
-from research.study.errors import Refusal
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.cli import main, run, train
+from depthbench.research.datasets import DataError
+from depthbench.research.datasets.user_files import PREFIXES
+from depthbench.research.report import documents, published
+from depthbench.research.study.declaration import Row
+from depthbench.research.study.errors import Refusal
 
 ROOT = documents.ROOT
 PAGES = [
@@ -118,7 +118,7 @@ def check(arguments: list[str]) -> None:
     known = [command.name for command in main.COMMANDS]
     if name not in known:
         raise Refusal(f"unknown command {name!r}")
-    module = importlib.import_module(f"research.cli.{name}")
+    module = importlib.import_module(f"depthbench.research.cli.{name}")
     take = getattr(module, "take", None) or main._take
     try:
         options = take(main.Parser(prog=f"depthbench {name}"), module, rest)

@@ -12,10 +12,10 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from research.cli.main import main
-from research.engine import console
-from research.files.text import visible
-from research.report import (
+from depthbench.research.cli.main import main
+from depthbench.research.engine import console
+from depthbench.research.files.text import visible
+from depthbench.research.report import (
     fields,
     figures,
     markdown,
@@ -23,11 +23,11 @@ from research.report import (
     published,
     rendering,
 )
-from research.store import folder as folders
-from research.store import manifest, reports
-from research.store.folder import Folder
-from research.study.declaration import Headline
-from research.study.tables import Mark, Table
+from depthbench.research.store import folder as folders
+from depthbench.research.store import manifest, reports
+from depthbench.research.store.folder import Folder
+from depthbench.research.study.declaration import Headline
+from depthbench.research.study.tables import Mark, Table
 from tests import forged
 from tests.cli.test_command import run_small
 from tests.cli.test_results import trained

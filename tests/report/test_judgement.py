@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from research.cli import claims as claims_command
-from research.cli.main import main
-from research.report import rendering, verdicts
-from research.store import manifest, rows
-from research.study.declaration import SMOKE_WARNING
-from research.study.studies import claims as all_claims
-from research.study.studies import studies
+from depthbench.research.cli import claims as claims_command
+from depthbench.research.cli.main import main
+from depthbench.research.report import rendering, verdicts
+from depthbench.research.store import manifest, rows
+from depthbench.research.study.declaration import SMOKE_WARNING
+from depthbench.research.study.studies import claims as all_claims
+from depthbench.research.study.studies import studies
 from tests import forged
 
 KEYS = "key kind tag says protocol differs source published allowed ours low".split()

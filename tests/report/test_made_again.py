@@ -12,8 +12,8 @@ import sys
 import numpy as np
 import pytest
 
-from research import lazy
-from research.report import published
+from depthbench.research import lazy
+from depthbench.research.report import published
 from tests.report import made_again
 from tests.without_jax import NeedsJax, needs_jax, without_jax
 
@@ -60,20 +60,20 @@ def test_what_needs_jax_is_found_out():
     with lazy.lazily():
         import jax.numpy as jnp
 
-        from research.signal import measurement, profiles
+        from depthbench.research.signal import measurement, profiles
     with without_jax():
         assert profiles.verdict(0.0) == "survives"
         for ask in (
             lambda: measurement.member,
             lambda: jnp.zeros,
             lambda: __import__("jax"),
-            lambda: __import__("research.learning", fromlist=["training"]),
+            lambda: __import__("depthbench.research.learning", fromlist=["training"]),
         ):
             with pytest.raises(NeedsJax):
                 ask()
     assert measurement.member and jnp.zeros
-    assert needs_jax("research.learning.sweeps")
-    assert not needs_jax("research.learning.curves")
+    assert needs_jax("depthbench.research.learning.sweeps")
+    assert not needs_jax("depthbench.research.learning.curves")
 
 
 COMMANDS = (
@@ -89,8 +89,8 @@ COMMANDS = (
 def test_commands_that_read_import_no_jax(clean_environment, root, tmp_path, arguments):
     program = (
         "import sys\nfrom pathlib import Path\n"
-        "from research.cli.main import main\n"
-        "from research.report import documents\n"
+        "from depthbench.research.cli.main import main\n"
+        "from depthbench.research.report import documents\n"
         "documents.paths = lambda: []\n"  # nothing of the checkout is written
         f"status = main({arguments.split()!r})\n"
         f"print(*(n for n in {made_again.LARGE!r} if n in sys.modules), file=sys.stderr)\n"

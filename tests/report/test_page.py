@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from research.report import figures as drawing
-from research.report import page, published, rendering, study_report
-from research.study import headlines
-from research.study.declaration import Headline
-from research.study.studies import studies
-from research.study.tables import Mark, Table
+from depthbench.research.report import figures as drawing
+from depthbench.research.report import page, published, rendering, study_report
+from depthbench.research.study import headlines
+from depthbench.research.study.declaration import Headline
+from depthbench.research.study.studies import studies
+from depthbench.research.study.tables import Mark, Table
 from tests.report import browser
 
 WIDTHS = (1280, 390)

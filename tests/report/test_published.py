@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from research.architectures import ARCHITECTURES
-from research.cli.main import main
-from research.datasets import DATASETS
-from research.report import documents, gallery, published, rendering
-from research.study.studies import studies
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.cli.main import main
+from depthbench.research.datasets import DATASETS
+from depthbench.research.report import documents, gallery, published, rendering
+from depthbench.research.study.studies import studies
 
 PUBLISHED = [(d, name) for d in published.devices() for name in published.folders(d)]
 

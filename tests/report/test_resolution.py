@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from research.report import documents, published
-from research.signal import profiles
-from research.signal.profiles import EPSILON
-from research.study.tables import number, with_error
+from depthbench.research.report import documents, published
+from depthbench.research.signal import profiles
+from depthbench.research.signal.profiles import EPSILON
+from depthbench.research.study.tables import number, with_error
 
 # Columns and tables' headers with numbers below float32's resolution of 1: why, and
 # where these end.

@@ -2,16 +2,16 @@
 
 import pytest
 
-from research.cli.main import main
-from research.report import published, study_report
-from research.study import headlines
-from research.study.declaration import (
+from depthbench.research.cli.main import main
+from depthbench.research.report import published, study_report
+from depthbench.research.study import headlines
+from depthbench.research.study.declaration import (
     SMOKE_WARNING,
     chosen_values,
     grid,
     of_smoke_size,
 )
-from research.study.studies import studies
+from depthbench.research.study.studies import studies
 
 COMMITTED = published.folders()
 WORLD = {"dtype": "float32", "matmul_precision": "highest"}

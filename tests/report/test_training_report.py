@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from research.catalogues.axes import flag_of
-from research.cli.main import Parser
-from research.cli.train import arguments, check
-from research.learning.recipe import FIELDS, NUMBERS
-from research.report import trained, training_report
-from research.report.rendering import text_of
-from research.study.tables import Mark, number
+from depthbench.research.catalogues.axes import flag_of
+from depthbench.research.cli.main import Parser
+from depthbench.research.cli.train import arguments, check
+from depthbench.research.learning.recipe import FIELDS, NUMBERS
+from depthbench.research.report import trained, training_report
+from depthbench.research.report.rendering import text_of
+from depthbench.research.study.tables import Mark, number
 
 
 def settings_of(*words):
@@ -78,7 +78,7 @@ def test_the_number_is_what_the_entry_is_published_with(words, shown):
 
 
 def test_the_figure_names_rates_by_their_numbers():
-    from research.report import figures
+    from depthbench.research.report import figures
 
     settings = settings_of("--learning-rate", "default,0,0.1")
     history = history_of(settings)

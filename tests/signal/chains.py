@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.signal import segments, states
+from depthbench.research.signal import segments, states
 
 
 def loss(outputs):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.signal import segments, states
+from depthbench.research.signal import segments, states
 from tests.signal.chains import log10_norm, loss, wide
 from tests.signal.test_states import WIDTH, X, matrices
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from research.signal import segments, states
+from depthbench.research.signal import segments, states
 from tests.signal.chains import assert_equal, composed, log10_norm, loss, norms, wide
 from tests.signal.test_flax_states import (
     Block,

@@ -6,13 +6,13 @@ import numpy as np
 import optax
 import pytest
 
-from research.architectures.contract import init
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import Rule
-from research.datasets import DATASETS
-from research.signal import ensembles, probes
-from research.signal.ensembles import Member, Program, signals
-from research.theory.activation import steepest
+from depthbench.research.architectures.contract import init
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import Rule
+from depthbench.research.datasets import DATASETS
+from depthbench.research.signal import ensembles, probes
+from depthbench.research.signal.ensembles import Member, Program, signals
+from depthbench.research.theory.activation import steepest
 
 PROGRAM = Program("mlp", "none", ("tanh",), 8, 6, 4, "noise")
 DEPTH, SEEDS = 4, range(2)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from research.signal import segments, states
+from depthbench.research.signal import segments, states
 from tests.signal.chains import assert_equal, log10_norm, loss
 
 WIDTH = 8

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from research.signal import interval
+from depthbench.research.signal import interval
 
 SHARES = (0.0, 1e-9, 1 / 1797, 0.1, 0.5, 0.9, 1 - 1e-9, 1.0)
 

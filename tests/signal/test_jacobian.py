@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from research.architectures.contract import (
+from depthbench.research.architectures.contract import (
     Architecture,
     Stage,
     Variables,
@@ -14,7 +14,7 @@ from research.architectures.contract import (
     layer_at,
     links,
 )
-from research.signal.jacobian import isometry, singular_values
+from depthbench.research.signal.jacobian import isometry, singular_values
 from tests.conftest import dense_families
 
 X = np.random.default_rng(0).standard_normal((2, 6)).astype(np.float32)

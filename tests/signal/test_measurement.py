@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from research.catalogues.initializers import NoCriticalPoint
-from research.signal import measurement
+from depthbench.research.catalogues.initializers import NoCriticalPoint
+from depthbench.research.signal import measurement
 
 
 def test_critical_nets_of_a_given_length():

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from research.signal import naming, segments
+from depthbench.research.signal import naming, segments
 
 WIDTH = 4
 X = np.random.default_rng(0).standard_normal((3, WIDTH)).astype(np.float32)

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.catalogues.activations import ACTIVATIONS
-from research.signal import segments, states
-from research.theory.activation import steepest, value_and_slope
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.signal import segments, states
+from depthbench.research.theory.activation import steepest, value_and_slope
 from tests.signal.chains import composed, loss
 from tests.signal.test_states import WIDTH, matrices
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.special import digamma
 
-from research.architectures.contract import apply, call, links
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.normalizers import NORMALIZERS
-from research.signal import probes, profiles
-from research.theory import mean_field
+from depthbench.research.architectures.contract import apply, call, links
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.signal import probes, profiles
+from depthbench.research.theory import mean_field
 from tests.autodiff import assert_log_gradients
 from tests.conftest import dense_families
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.signal import profiles, programs, segments, states
+from depthbench.research.signal import profiles, programs, segments, states
 from tests.signal.chains import assert_equal, composed, log10_norm, loss, norms, wide
 
 WIDTH = 6

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from research.signal import runs, segments, states
+from depthbench.research.signal import runs, segments, states
 from tests.signal.chains import composed, loss
 from tests.signal.test_states import WIDTH, X, layers, matrices
 

@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
-from research.store.atomic import write_atomically, write_in_order
-from research.study.errors import DISK, Refusal
+from depthbench.research.store.atomic import write_atomically, write_in_order
+from depthbench.research.study.errors import DISK, Refusal
 
 
 def test_the_file_and_then_its_folder_are_synced(tmp_path, monkeypatch):

@@ -1,18 +1,19 @@
 """What code a measurement runs, read from the source."""
 
 import ast
+import os
 import sys
 import textwrap
 import threading
 
 import pytest
 
-from research.engine import runner
-from research.store import provenance
-from research.store.closure import PACKAGES, Sources, named, reached
-from research.study import plan
-from research.study.declaration import chosen_values, grid
-from research.study.studies import studies
+from depthbench.research.engine import runner
+from depthbench.research.store import provenance
+from depthbench.research.store.closure import PARTS, Sources, named, reached
+from depthbench.research.study import plan
+from depthbench.research.study.declaration import chosen_values, grid
+from depthbench.research.study.studies import studies
 
 TREE = {
     "research/__init__.py": "",
@@ -23,29 +24,29 @@ TREE = {
             Entry("one", "sums:of_one"),
             Entry("two", "sums:of_two"),
             Entry("three", "sums:through"),
-            *listed("research.more_*:ENTRIES"),
+            *listed("depthbench.research.more_*:ENTRIES"),
         ]
     """,
     "research/sums.py": """
         import math
-        from research.deep import inner as core, whole
+        from depthbench.research.deep import inner as core, whole
         LIMIT = 3
         print("when imported")
         def of_one(x):
             '''Adds.'''
             return x + LIMIT  # a comment
         def of_two(x):
-            from research import late
+            from depthbench.research import late
             return late.doubled(math.sqrt(x)) + core.value
         def beside():
             return whole
         def through():
-            from research.deep import deepest
+            from depthbench.research.deep import deepest
             return deepest
     """,
     "research/deep/__init__.py": """
-        from research.deep import inner as below
-        from research.deep.inner import value as whole
+        from depthbench.research.deep import inner as below
+        from depthbench.research.deep.inner import value as whole
         deepest = below
     """,
     "research/deep/inner.py": """
@@ -70,9 +71,9 @@ TREE = {
     """,
     "experiments/__init__.py": "",
     "experiments/asked.py": """
-        from research.lazy import lazily
+        from depthbench.research.lazy import lazily
         with lazily():
-            from research import catalogue
+            from depthbench.research import catalogue
         def measure(cell):
             return catalogue.ENTRIES[cell["entry"]]
         def shown(rows):
@@ -90,7 +91,7 @@ def tree(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
 
-    def code(names=(), module="experiments.asked", **replaced):
+    def code(names=(), module="depthbench.experiments.asked", **replaced):
         changed = {}
         for name, (old, new) in replaced.items():
             path = next(p for p in TREE if p.endswith(f"{name}.py"))
@@ -185,7 +186,7 @@ def of_study(name, size="smoke", changed=None):
 @pytest.mark.parametrize("name", studies())
 def test_no_study_depends_on_what_only_shows_rows(name):
     study, _, code = of_study(name)
-    path = study.module.replace(".", "/") + ".py"
+    path = study.module.removeprefix("depthbench.").replace(".", "/") + ".py"
     shows = ("research/report/", "research/cli/", "show.py")
     assert path in code
     assert not [file for file in code if any(part in file for part in shows)]
@@ -214,8 +215,8 @@ def test_all_that_a_measurement_calls_is_in_its_closure(name):
     def note(frame, event, _):
         code = frame.f_code
         function = code.co_flags & 1  # CO_OPTIMIZED, which bodies of classes are not
-        path = code.co_filename.removeprefix(f"{provenance.ROOT}/")
-        if event == "call" and function and path.partition("/")[0] in PACKAGES:
+        path = os.path.realpath(code.co_filename).removeprefix(f"{provenance.ROOT}/")
+        if event == "call" and function and path.partition("/")[0] in PARTS:
             called.add((path, code.co_qualname.split(".")[0]))
 
     before = sys.getprofile()

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import pytest
 
-from research.cli.main import main
-from research.report import figures
+from depthbench.research.cli.main import main
+from depthbench.research.report import figures
 
 pytestmark = pytest.mark.slow
 

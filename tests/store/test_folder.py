@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from research.cli.main import main
-from research.engine import runner, trainer
-from research.report import published
-from research.store import folder as folders
+from depthbench.research.cli.main import main
+from depthbench.research.engine import runner, trainer
+from depthbench.research.report import published
+from depthbench.research.store import folder as folders
 from tests.store.test_damage import KINDS, in_time, made, no_pictures
 
 __all__ = ["in_time", "no_pictures"]  # fixtures

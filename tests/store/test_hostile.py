@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from research.cli.main import main
+from depthbench.research.cli.main import main
 from tests import forged
 from tests.store.test_damage import in_time, made, no_pictures, seen
 

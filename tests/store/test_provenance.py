@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-PARTS = ("research", "benchmarks", "experiments")
+PARTS = ("depthbench", "research", "benchmarks", "experiments")
 RUN = ("run", "rezero", "--size", "smoke", "--seeds", "2")
 BATCH = 'batch: int = field(_count("examples per step", 64'
 CHANGES = {
@@ -35,13 +35,13 @@ def checkout(tmp_path_factory, root):
     copy = tmp_path_factory.mktemp("checkout")
     for part in PARTS:
         leave = shutil.ignore_patterns("__pycache__", "results")
-        shutil.copytree(root / part, copy / part, ignore=leave)
+        shutil.copytree(root / part, copy / part, symlinks=True, ignore=leave)
     return copy
 
 
 def run(checkout, environment, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "research.cli", *arguments],
+        [sys.executable, "-m", "depthbench", *arguments],
         cwd=checkout,
         env={**environment, "PYTHONPATH": str(checkout)},
         capture_output=True,

@@ -9,13 +9,13 @@ import math
 import numpy as np
 import pytest
 
-from research.learning import sweeps
-from research.learning.sweeps import Trained
-from research.report.rendering import text_of
-from research.study import plan
-from research.study.declaration import chosen_values, grid
-from research.study.studies import studies
-from research.study.tables import number
+from depthbench.research.learning import sweeps
+from depthbench.research.learning.sweeps import Trained
+from depthbench.research.report.rendering import text_of
+from depthbench.research.study import plan
+from depthbench.research.study.declaration import chosen_values, grid
+from depthbench.research.study.studies import studies
+from depthbench.research.study.tables import number
 
 OWN_TRAINING = ("max_trainable_depth", "deep_linear")  # which see no test data at all
 # Shows every rate by itself, and its claims are of the smallest: none is its best.

@@ -4,11 +4,18 @@ import math
 
 import pytest
 
-from research.study import claims
-from research.study.claims import Claim, judge
-from research.study.estimates import Allowed, about, above, exact, mean, share
-from research.study.studies import claims as all_claims
-from research.study.studies import studies
+from depthbench.research.study import claims
+from depthbench.research.study.claims import Claim, judge
+from depthbench.research.study.estimates import (
+    Allowed,
+    about,
+    above,
+    exact,
+    mean,
+    share,
+)
+from depthbench.research.study.studies import claims as all_claims
+from depthbench.research.study.studies import studies
 
 
 def claim(**more):

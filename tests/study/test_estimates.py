@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from research.study import estimates
-from research.study.estimates import about, above, below, exact, interval, mean, share
+from depthbench.research.study import estimates
+from depthbench.research.study.estimates import (
+    about,
+    above,
+    below,
+    exact,
+    interval,
+    mean,
+    share,
+)
 
 MEANS = [mean(0.3, 0.1, 3), mean(-2.0, 0.5, 5), mean(1e-9, 1e-3, 2)]
 SHARES = [share(p, n) for n in (3, 5, 20) for p in (0.0, 1 / n, 1.0)]

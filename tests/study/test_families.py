@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from research.architectures import ARCHITECTURES
-from research.architectures.contract import init
-from research.study import families
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures.contract import init
+from depthbench.research.study import families
 
 
 @pytest.mark.parametrize("name", ("mlp", "cnn", "cnn_1d", "highway_mlp"))

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from research.study.fixed_points import arrived
-from research.study.studies import claims
+from depthbench.research.study.fixed_points import arrived
+from depthbench.research.study.studies import claims
 
 ROW = {"log10_length_theory": 0.1, "q_star": 1.0, "depth": 64}
 

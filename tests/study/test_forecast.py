@@ -2,9 +2,15 @@
 
 import pytest
 
-from research.study import forecast, plan
-from research.study.declaration import Plan, Study, chosen_values, fixed, grid
-from research.study.studies import studies
+from depthbench.research.study import forecast, plan
+from depthbench.research.study.declaration import (
+    Plan,
+    Study,
+    chosen_values,
+    fixed,
+    grid,
+)
+from depthbench.research.study.studies import studies
 
 CELLS = [{"net": net, "n": n} for net in ("plain", "residual", "highway") for n in "ab"]
 

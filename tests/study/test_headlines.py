@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from research.report import published
-from research.study import declaration, headlines
-from research.study.declaration import Headline
-from research.study.studies import studies
+from depthbench.research.report import published
+from depthbench.research.study import declaration, headlines
+from depthbench.research.study.declaration import Headline
+from depthbench.research.study.studies import studies
 
 MEASURED = {
     name: published.made(name).rows for name in studies() if name in published.folders()

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from research.datasets import DataError
-from research.study import plan
-from research.study.declaration import (
+from depthbench.research.datasets import DataError
+from depthbench.research.study import plan
+from depthbench.research.study.declaration import (
     Cost,
     Plan,
     Study,
@@ -18,7 +18,7 @@ from research.study.declaration import (
     fixed,
     grid,
 )
-from research.study.studies import studies
+from depthbench.research.study.studies import studies
 
 SIZES = ("smoke", "standard", "full")
 each_study = pytest.mark.parametrize("study", studies().values(), ids=lambda s: s.name)
@@ -170,9 +170,9 @@ def test_cells_that_differ_in_their_variances_alone_are_trained_together():
 
 ELSEWHERE = """
 import json, sys
-from research.store.rows import record_of
-from research.study import plan
-from research.study.studies import studies
+from depthbench.research.store.rows import record_of
+from depthbench.research.study import plan
+from depthbench.research.study.studies import studies
 name, cells, first = json.load(sys.stdin)
 for unit in plan.units(studies()[name], cells)[first:]:
     for cell, got in zip(unit.cells, plan.measure(unit, 2**30), strict=True):

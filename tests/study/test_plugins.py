@@ -9,22 +9,22 @@ from importlib import metadata
 
 import pytest
 
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.mistakes import Mistake
-from research.catalogues.schedules import SCHEDULES
-from research.cli.main import main
-from research.report import figures
-from research.study import plugins
-from research.study.axes import Axis
-from research.study.studies import studies
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.mistakes import Mistake
+from depthbench.research.catalogues.schedules import SCHEDULES
+from depthbench.research.cli.main import main
+from depthbench.research.report import figures
+from depthbench.research.study import plugins
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.studies import studies
 from tests.conftest import ROOT
 from tests.plugged import ACTS, restored, written
 
 # A plugin of every kind: what is in it is CONTRIBUTING's, in one file.
 STUDY = """
-from research.catalogues.activations import ACTIVATIONS, Activation
-from research.study.axes import Axis
-from research.study.declaration import Headline, Measured, Study
+from depthbench.research.catalogues.activations import ACTIVATIONS, Activation
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Headline, Measured, Study
 
 def measure(cells, shared, memory):
     return [Measured("ok", "", {"doubled": 2.0 * cell["width"]}) for cell in cells]
@@ -121,7 +121,8 @@ BAD = {
     "text": ("ENTRIES = 'relu'", "is a str as ENTRIES"),
     "other": ("ENTRIES = [1]", r"ENTRIES\[0\] is a int; must be one of Activation"),
     "class_": (
-        "from research.catalogues.activations import Activation\nENTRIES = [Activation]",
+        "from depthbench.research.theory.activation import Activation\n"
+        "ENTRIES = [Activation]",
         r"ENTRIES\[0\] is a type; must be one of",
     ),
     "taken": (

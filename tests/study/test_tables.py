@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from research.study.tables import RESOLUTION, number, ranged
+from depthbench.research.study.tables import RESOLUTION, number, ranged
 
 DRAWS = 400
 

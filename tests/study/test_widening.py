@@ -4,15 +4,15 @@ import math
 
 import pytest
 
-from research.cli import run as run_command
-from research.cli.main import main
-from research.report import verdicts
-from research.store import folder as folders
-from research.store.folder import Folder
-from research.study import widening
-from research.study.axes import Axis
-from research.study.declaration import Study, Sweep, chosen_values, grid
-from research.study.studies import studies
+from depthbench.research.cli import run as run_command
+from depthbench.research.cli.main import main
+from depthbench.research.report import verdicts
+from depthbench.research.store import folder as folders
+from depthbench.research.store.folder import Folder
+from depthbench.research.study import widening
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Study, Sweep, chosen_values, grid
+from depthbench.research.study.studies import studies
 
 RATES = (0.01, 0.02, 0.04)
 STUDY = Study(

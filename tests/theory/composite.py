@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from research.theory.quadrature import evaluate
+from depthbench.research.theory.quadrature import evaluate
 
 
 def composite(activation, q):

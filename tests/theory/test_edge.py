@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from research.catalogues.activations import ACTIVATIONS
-from research.theory import edge, mean_field
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.theory import edge, mean_field
 
 
 def at(name):

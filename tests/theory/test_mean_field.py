@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from research.catalogues.activations import ACTIVATIONS
-from research.theory.mean_field import (
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.theory.mean_field import (
     chi_1,
     chi_c,
     correlation_fixed_point,
@@ -21,8 +21,8 @@ from research.theory.mean_field import (
     phase,
     theory,
 )
-from research.theory.quadrature import evaluate, moments, pair
-from research.theory.trajectories import trajectory
+from depthbench.research.theory.quadrature import evaluate, moments, pair
+from depthbench.research.theory.trajectories import trajectory
 from tests.theory.composite import composite
 
 EVERY = list(ACTIVATIONS.values())

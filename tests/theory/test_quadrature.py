@@ -10,11 +10,17 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from research.catalogues.activations import ACTIVATIONS
-from research.theory import quadrature
-from research.theory.activation import Activation
-from research.theory.panels import Unresolved
-from research.theory.quadrature import HUGE, evaluate, moments, pair, tabulated
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.theory import quadrature
+from depthbench.research.theory.activation import Activation
+from depthbench.research.theory.panels import Unresolved
+from depthbench.research.theory.quadrature import (
+    HUGE,
+    evaluate,
+    moments,
+    pair,
+    tabulated,
+)
 
 EVERY = list(ACTIVATIONS.values())
 LENGTHS = (1e-6, 0.5, 12.6, 300.0)

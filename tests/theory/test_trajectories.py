@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from research.catalogues.activations import ACTIVATIONS
-from research.theory.quadrature import evaluate
-from research.theory.trajectories import batch_norm_rate, trajectory
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.theory.quadrature import evaluate
+from depthbench.research.theory.trajectories import batch_norm_rate, trajectory
 from tests.theory.composite import composite
 
 EVERY = list(ACTIVATIONS.values())

@@ -1,6 +1,6 @@
 """Nets that give their input again, or a number for each of its pixels."""
 
-from research.architectures.family import Family, fixed, multiples
+from depthbench.research.architectures.family import Family, fixed, multiples
 
 FAMILIES = (
     Family(

@@ -13,16 +13,21 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import (
+from depthbench.research.architectures.contract import (
+    Architecture,
+    Settings,
+    Stage,
+    Weights,
+)
+from depthbench.research.architectures.layers import (
     Conv,
     Dense,
     Norm,
     as_image,
     pre_activation_ends,
 )
-from research.catalogues.initializers import DRAWS
-from research.catalogues.normalizers import Normalizer
+from depthbench.research.catalogues.initializers import DRAWS
+from depthbench.research.catalogues.normalizers import Normalizer
 
 
 class Layer(nn.Module):

@@ -14,10 +14,15 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures.autoencoder.bottleneck import ImageHead, doubled
-from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import Conv, Norm, as_image, identity
-from research.catalogues.normalizers import NORMALIZERS, Normalizer
+from depthbench.research.architectures.autoencoder.bottleneck import ImageHead, doubled
+from depthbench.research.architectures.contract import (
+    Architecture,
+    Settings,
+    Stage,
+    Weights,
+)
+from depthbench.research.architectures.layers import Conv, Norm, as_image, identity
+from depthbench.research.catalogues.normalizers import NORMALIZERS, Normalizer
 
 State = dict[str, Any]
 

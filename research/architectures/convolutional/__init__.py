@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from research.architectures.family import Family, fixed, no_skip
+from depthbench.research.architectures.family import Family, fixed, no_skip
 
 # Each layer is of a size of its own.
 _published = partial(Family, takes="image", repeats=False)

@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from research.architectures.contract import Architecture, Settings, Stage
-from research.architectures.convolutional.feedforward import (
+from depthbench.research.architectures.contract import Architecture, Settings, Stage
+from depthbench.research.architectures.convolutional.feedforward import (
     DROPOUT,
     Connected,
     Convolved,
@@ -12,7 +12,7 @@ from research.architectures.convolutional.feedforward import (
     local_response,
     max_pool,
 )
-from research.architectures.layers import identity, linear_head
+from depthbench.research.architectures.layers import identity, linear_head
 
 LENET_SMALLEST = 16
 SMALLEST = 64

@@ -12,11 +12,16 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.convolution import Padding
-from research.architectures.dense import mlp
-from research.architectures.dense.highway import GATE_BIAS
-from research.architectures.layers import (
+from depthbench.research.architectures.contract import (
+    Architecture,
+    Settings,
+    Stage,
+    Weights,
+)
+from depthbench.research.architectures.convolution import Padding
+from depthbench.research.architectures.dense import mlp
+from depthbench.research.architectures.dense.highway import GATE_BIAS
+from depthbench.research.architectures.layers import (
     Conv,
     Head,
     Norm,

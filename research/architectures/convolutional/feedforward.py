@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from research.architectures.contract import Weights
-from research.architectures.convolution import Padding
-from research.architectures.layers import (
+from depthbench.research.architectures.contract import Weights
+from depthbench.research.architectures.convolution import Padding
+from depthbench.research.architectures.layers import (
     Conv,
     Dense,
     Norm,
@@ -17,7 +17,7 @@ from research.architectures.layers import (
     exact,
     identity,
 )
-from research.catalogues.normalizers import Normalizer
+from depthbench.research.catalogues.normalizers import Normalizer
 
 Map = Callable[[jax.Array], jax.Array]
 DROPOUT = 0.5  # of both hidden dense layers, in AlexNet and VGG

@@ -1,13 +1,13 @@
 """VGG: 3×3 convolutions in five blocks, each at half the resolution of the last."""
 
-from research.architectures.contract import Architecture, Settings, Stage
-from research.architectures.convolutional.feedforward import (
+from depthbench.research.architectures.contract import Architecture, Settings, Stage
+from depthbench.research.architectures.convolutional.feedforward import (
     DROPOUT,
     Connected,
     Convolved,
     max_pool,
 )
-from research.architectures.layers import identity, linear_head
+from depthbench.research.architectures.layers import identity, linear_head
 
 SMALLEST = 32  # halved five times
 CHANNELS = (64, 128, 256, 512, 512)

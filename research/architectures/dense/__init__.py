@@ -1,6 +1,6 @@
 """Nets of dense layers, and what reads any example as a vector."""
 
-from research.architectures.family import Branch, Family, no_skip
+from depthbench.research.architectures.family import Branch, Family, no_skip
 
 FAMILIES = (
     Family(

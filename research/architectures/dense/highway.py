@@ -7,9 +7,9 @@ from −1 to −10.
 import jax
 from flax import linen as nn
 
-from research.architectures.contract import Architecture, Settings, Stage
-from research.architectures.dense import mlp
-from research.architectures.layers import Dense, Head, Norm, Stem, identity
+from depthbench.research.architectures.contract import Architecture, Settings, Stage
+from depthbench.research.architectures.dense import mlp
+from depthbench.research.architectures.layers import Dense, Head, Norm, Stem, identity
 
 GATE_BIAS = -2.0  # the gates start mostly closed: the signal is carried
 CLOSED = -4.0  # and these carry more

@@ -9,10 +9,15 @@ from collections.abc import Callable
 import jax
 from flax import linen as nn
 
-from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import Dense, Norm, pre_activation_ends
-from research.catalogues.normalizers import Normalizer
-from research.catalogues.optimizers import BASE_WIDTH
+from depthbench.research.architectures.contract import (
+    Architecture,
+    Settings,
+    Stage,
+    Weights,
+)
+from depthbench.research.architectures.layers import Dense, Norm, pre_activation_ends
+from depthbench.research.catalogues.normalizers import Normalizer
+from depthbench.research.catalogues.optimizers import BASE_WIDTH
 
 
 class Layer(nn.Module):

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures.contract import Architecture, Settings, Stage
-from research.architectures.dense import mlp
-from research.architectures.layers import (
+from depthbench.research.architectures.contract import Architecture, Settings, Stage
+from depthbench.research.architectures.dense import mlp
+from depthbench.research.architectures.layers import (
     Dense,
     Head,
     Norm,

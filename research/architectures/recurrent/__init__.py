@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from research.architectures.family import Family
+from depthbench.research.architectures.family import Family
 
 # Averages over batches differ by time step (Cooijmans et al. 2016, arXiv:1603.09025),
 # and a tied layer keeps one for all.

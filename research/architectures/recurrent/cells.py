@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures.contract import Tree, Weights
-from research.architectures.layers import Affine, drawn, exact, product
-from research.catalogues.initializers import Draw
+from depthbench.research.architectures.contract import Tree, Weights
+from depthbench.research.architectures.layers import Affine, drawn, exact, product
+from depthbench.research.catalogues.initializers import Draw
 
 Phi = Callable[[jax.Array], jax.Array]
 INPUT_GATE = 0

@@ -9,18 +9,23 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import Dense, Norm, as_sequence, identity
-from research.architectures.recurrent import cells
-from research.architectures.recurrent.cells import (
+from depthbench.research.architectures.contract import (
+    Architecture,
+    Settings,
+    Stage,
+    Weights,
+)
+from depthbench.research.architectures.layers import Dense, Norm, as_sequence, identity
+from depthbench.research.architectures.recurrent import cells
+from depthbench.research.architectures.recurrent.cells import (
     Cell,
     Projection,
     Recurrent,
     by_gate,
     over_time,
 )
-from research.architectures.recurrent.tied import Last
-from research.catalogues.normalizers import Normalizer
+from depthbench.research.architectures.recurrent.tied import Last
+from depthbench.research.catalogues.normalizers import Normalizer
 
 
 class Features(nn.Module):

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures.contract import (
+from depthbench.research.architectures.contract import (
     Architecture,
     Fed,
     Settings,
@@ -20,10 +20,21 @@ from research.architectures.contract import (
     Tree,
     Weights,
 )
-from research.architectures.layers import Head, Norm, as_sequence, identity, product
-from research.architectures.recurrent import cells
-from research.architectures.recurrent.cells import Cell, Projection, Recurrent, by_gate
-from research.catalogues.normalizers import Normalizer
+from depthbench.research.architectures.layers import (
+    Head,
+    Norm,
+    as_sequence,
+    identity,
+    product,
+)
+from depthbench.research.architectures.recurrent import cells
+from depthbench.research.architectures.recurrent.cells import (
+    Cell,
+    Projection,
+    Recurrent,
+    by_gate,
+)
+from depthbench.research.catalogues.normalizers import Normalizer
 
 
 class Reader(nn.Module):

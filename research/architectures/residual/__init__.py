@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from research.architectures.family import Family, fixed, multiples
+from depthbench.research.architectures.family import Family, fixed, multiples
 
 # Section 4.2 of the residual-net paper: 6n + 2 layers; 20, 56, 110 and 1202 are its own.
 _cifar = partial(

@@ -9,9 +9,9 @@ paper's take it in the first 1×1.
 import jax
 from flax import linen as nn
 
-from research.architectures.contract import Architecture, Settings
-from research.architectures.layers import Conv, Norm, as_image
-from research.architectures.residual.resnet import (
+from depthbench.research.architectures.contract import Architecture, Settings
+from depthbench.research.architectures.layers import Conv, Norm, as_image
+from depthbench.research.architectures.residual.resnet import (
     ResidualUnit,
     Stem,
     average_head,

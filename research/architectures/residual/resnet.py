@@ -12,9 +12,20 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import Conv, Norm, as_image, identity, linear_head
-from research.catalogues.normalizers import NORMALIZERS, Normalizer
+from depthbench.research.architectures.contract import (
+    Architecture,
+    Settings,
+    Stage,
+    Weights,
+)
+from depthbench.research.architectures.layers import (
+    Conv,
+    Norm,
+    as_image,
+    identity,
+    linear_head,
+)
+from depthbench.research.catalogues.normalizers import NORMALIZERS, Normalizer
 
 
 def shortcut(h: jax.Array, widen: int) -> jax.Array:

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from research.architectures.contract import Architecture, Settings
-from research.architectures.layers import Norm
-from research.architectures.residual.resnet import (
+from depthbench.research.architectures.contract import Architecture, Settings
+from depthbench.research.architectures.layers import Norm
+from depthbench.research.architectures.residual.resnet import (
     ResidualUnit,
     Stem,
     average_head,

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures.contract import Architecture, Settings, Weights
-from research.architectures.layers import Conv, Dense, as_image, scaled
-from research.architectures.residual.resnet import (
+from depthbench.research.architectures.contract import Architecture, Settings, Weights
+from depthbench.research.architectures.layers import Conv, Dense, as_image, scaled
+from depthbench.research.architectures.residual.resnet import (
     Head,
     LinearStem,
     ResidualUnit,

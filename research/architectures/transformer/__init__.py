@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from research.architectures.family import Family, multiples
+from depthbench.research.architectures.family import Family, multiples
 
 # Transformers are defined by a normaliser of single steps: one over the batch would let
 # a step see later ones.

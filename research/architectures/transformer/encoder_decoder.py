@@ -12,10 +12,15 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures import attention
-from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import Dense, as_sequence
-from research.architectures.transformer.transformer import (
+from depthbench.research.architectures import attention
+from depthbench.research.architectures.contract import (
+    Architecture,
+    Settings,
+    Stage,
+    Weights,
+)
+from depthbench.research.architectures.layers import Dense, as_sequence
+from depthbench.research.architectures.transformer.transformer import (
     POST_LN,
     Block,
     Placement,
@@ -23,7 +28,7 @@ from research.architectures.transformer.transformer import (
     head_of,
     last_step,
 )
-from research.catalogues.normalizers import Normalizer
+from depthbench.research.catalogues.normalizers import Normalizer
 
 State = dict[str, jax.Array]
 

@@ -10,16 +10,21 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from research.architectures import attention
-from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import Dense, Norm
-from research.architectures.transformer.transformer import (
+from depthbench.research.architectures import attention
+from depthbench.research.architectures.contract import (
+    Architecture,
+    Settings,
+    Stage,
+    Weights,
+)
+from depthbench.research.architectures.layers import Dense, Norm
+from depthbench.research.architectures.transformer.transformer import (
     PRE_LN,
     Embedding,
     head_of,
     mean_over_time,
 )
-from research.catalogues.normalizers import Normalizer
+from depthbench.research.catalogues.normalizers import Normalizer
 
 
 class Block(nn.Module):

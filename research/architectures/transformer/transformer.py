@@ -13,9 +13,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures import attention
-from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import (
+from depthbench.research.architectures import attention
+from depthbench.research.architectures.contract import (
+    Architecture,
+    Settings,
+    Stage,
+    Weights,
+)
+from depthbench.research.architectures.layers import (
     Dense,
     Head,
     Norm,
@@ -23,7 +28,7 @@ from research.architectures.layers import (
     identity,
     scaled,
 )
-from research.catalogues.normalizers import NORMALIZERS, Normalizer
+from depthbench.research.catalogues.normalizers import NORMALIZERS, Normalizer
 
 POSITION_SIZE = 0.02  # the standard deviation of learned positions, as in BERT and ViT
 

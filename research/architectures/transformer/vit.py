@@ -9,9 +9,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from research.architectures.contract import Architecture, Settings, Stage, Weights
-from research.architectures.layers import Conv, as_image
-from research.architectures.transformer.transformer import (
+from depthbench.research.architectures.contract import (
+    Architecture,
+    Settings,
+    Stage,
+    Weights,
+)
+from depthbench.research.architectures.layers import Conv, as_image
+from depthbench.research.architectures.transformer.transformer import (
     PRE_LN,
     block_of,
     head_of,

@@ -2,9 +2,13 @@ import math
 
 import pytest
 
-from experiments.propagation.batchnorm_explosion import STUDY, spread, trainable_depth
-from research.catalogues.activations import ACTIVATIONS
-from research.cli.main import main
+from depthbench.experiments.propagation.batchnorm_explosion import (
+    STUDY,
+    spread,
+    trainable_depth,
+)
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.cli.main import main
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from experiments.propagation.born_dead import bounds, dead_from
-from research.cli.main import main
+from depthbench.experiments.propagation.born_dead import bounds, dead_from
+from depthbench.research.cli.main import main
 
 
 def test_the_bounds_are_those_of_rays_that_die_together_or_apart():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.propagation import branch_scale
+from depthbench.experiments.propagation import branch_scale
 
 
 def test_ratios_are_those_of_standard_deviations():

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from experiments.propagation.correlation_decay import power, sampled
-from research.cli.main import main
+from depthbench.experiments.propagation.correlation_decay import power, sampled
+from depthbench.research.cli.main import main
 
 
 def test_the_power_is_that_of_the_last_layers():

@@ -6,9 +6,9 @@ import numpy as np
 import optax
 import pytest
 
-from experiments.propagation import deepnorm_update, transformers
-from research.architectures import contract
-from research.architectures.contract import apply
+from depthbench.experiments.propagation import deepnorm_update, transformers
+from depthbench.research.architectures import contract
+from depthbench.research.architectures.contract import apply
 from tests.experiments.propagation.test_transformers import (
     DEPTH,
     inputs,

@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from experiments.propagation import dropout_depth
-from research.catalogues.activations import ACTIVATIONS
-from research.cli.main import main
-from research.theory import dropout
+from depthbench.experiments.propagation import dropout_depth
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.cli.main import main
+from depthbench.research.theory import dropout
 
 
 def test_the_rate_of_a_mean_and_its_error():

@@ -9,10 +9,10 @@ import math
 import numpy as np
 import pytest
 
-from experiments.propagation import dynamical_isometry, ten_thousand_layers
-from research.catalogues.activations import ACTIVATIONS
-from research.cli.main import main
-from research.report.rendering import as_markdown
+from depthbench.experiments.propagation import dynamical_isometry, ten_thousand_layers
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.cli.main import main
+from depthbench.research.report.rendering import as_markdown
 
 STUDIES = {m.STUDY.name: m.STUDY for m in (dynamical_isometry, ten_thousand_layers)}
 

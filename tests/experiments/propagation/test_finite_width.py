@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments.propagation import finite_width
-from research.signal.measured import Measured
+from depthbench.experiments.propagation import finite_width
+from depthbench.research.signal.measured import Measured
 
 
 def test_the_variances_error_is_that_of_repeated_samples():

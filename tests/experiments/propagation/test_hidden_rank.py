@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.propagation import hidden_rank
-from research.catalogues.normalizers import NORMALIZERS
-from research.cli.main import main
+from depthbench.experiments.propagation import hidden_rank
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.cli.main import main
 
 
 def test_soft_ranks():

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from experiments.propagation import linear_regions
-from research.cli.main import main
+from depthbench.experiments.propagation import linear_regions
+from depthbench.research.cli.main import main
 
 
 def patterns(layers, x):

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.propagation import rank_collapse, transformers
-from research.architectures import attention, contract, walk
+from depthbench.experiments.propagation import rank_collapse, transformers
+from depthbench.research.architectures import attention, contract, walk
 
 WIDTH, DEPTH = 64, 3  # two heads
 CELL = {"width": WIDTH, "depth": DEPTH, "batch": 4, "seeds": 1}

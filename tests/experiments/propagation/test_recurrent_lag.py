@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from experiments.propagation import recurrent_lag
-from experiments.propagation.recurrent_lag import STUDY, norms_by_lag
-from experiments.propagation.recurrent_nets import DRAWN, LAGS, drawn, lags_to, program
-from research.report.rendering import as_markdown
+from depthbench.experiments.propagation import recurrent_lag
+from depthbench.experiments.propagation.recurrent_lag import STUDY, norms_by_lag
+from depthbench.experiments.propagation.recurrent_nets import (
+    DRAWN,
+    LAGS,
+    drawn,
+    lags_to,
+    program,
+)
+from depthbench.research.report.rendering import as_markdown
 
 CELL = {
     "architecture": "rnn",

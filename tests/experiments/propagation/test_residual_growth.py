@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments.propagation import residual_growth
-from research.signal.measured import Measured
+from depthbench.experiments.propagation import residual_growth
+from depthbench.research.signal.measured import Measured
 
 
 def finished(lengths):

@@ -5,21 +5,25 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.propagation import gradient_pairs
-from experiments.propagation.gradient_pairs import NETS, correlations, measure
-from experiments.propagation.shattered_gradients import (
+from depthbench.experiments.propagation import gradient_pairs
+from depthbench.experiments.propagation.gradient_pairs import (
+    NETS,
+    correlations,
+    measure,
+)
+from depthbench.experiments.propagation.shattered_gradients import (
     STUDY,
     autocorrelation,
     fit,
     limit,
     seen,
 )
-from research.architectures import Branch
-from research.architectures.contract import init
-from research.architectures.family import PLAIN
-from research.catalogues.activations import ACTIVATIONS
-from research.cli.main import main
-from research.theory.quadrature import pair
+from depthbench.research.architectures import Branch
+from depthbench.research.architectures.contract import init
+from depthbench.research.architectures.family import PLAIN
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.cli.main import main
+from depthbench.research.theory.quadrature import pair
 
 RELU = ACTIVATIONS["relu"]
 

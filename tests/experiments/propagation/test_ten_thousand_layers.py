@@ -9,13 +9,13 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.propagation import nets, ten_thousand_layers
-from research.architectures.convolution import convolve
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import DRAWS
-from research.signal import measurement
-from research.study import families, plan
-from research.theory import mean_field
+from depthbench.experiments.propagation import nets, ten_thousand_layers
+from depthbench.research.architectures.convolution import convolve
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import DRAWS
+from depthbench.research.signal import measurement
+from depthbench.research.study import families, plan
+from depthbench.research.theory import mean_field
 from tests.experiments.propagation.test_dynamical_isometry import STUDIES, rows_of
 
 

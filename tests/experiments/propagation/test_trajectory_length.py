@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.propagation import trajectory_length
-from research.architectures import contract, walk
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import Rule
-from research.cli.main import main
-from research.signal import ensembles
+from depthbench.experiments.propagation import trajectory_length
+from depthbench.research.architectures import contract, walk
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import Rule
+from depthbench.research.cli.main import main
+from depthbench.research.signal import ensembles
 
 
 def net(name, width, depth, sigma_w2):

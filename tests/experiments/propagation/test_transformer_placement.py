@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.propagation import transformer_placement, transformers
-from research.architectures import contract
-from research.architectures.contract import Variables, apply
-from research.signal import probes
+from depthbench.experiments.propagation import transformer_placement, transformers
+from depthbench.research.architectures import contract
+from depthbench.research.architectures.contract import Variables, apply
+from depthbench.research.signal import probes
 from tests.experiments.propagation.test_transformers import (
     DEPTH,
     inputs,

@@ -5,11 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.propagation import deepnorm_update, transformer_placement, transformers
-from research.architectures.contract import init
-from research.catalogues.initializers import Draw
-from research.report.rendering import as_markdown
-from research.study import plan
+from depthbench.experiments.propagation import (
+    deepnorm_update,
+    transformer_placement,
+    transformers,
+)
+from depthbench.research.architectures.contract import init
+from depthbench.research.catalogues.initializers import Draw
+from depthbench.research.report.rendering import as_markdown
+from depthbench.research.study import plan
 
 CELL = {"width": 8, "depth": 4, "batch": 3, "seeds": 3}
 

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from experiments.propagation import uneven_widths
-from research.cli.main import main
+from depthbench.experiments.propagation import uneven_widths
+from depthbench.research.cli.main import main
 
 
 @pytest.mark.parametrize("shape", uneven_widths.SHAPES)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from experiments.training import deep_linear, linear_nets
+from depthbench.experiments.training import deep_linear, linear_nets
 
 
 @pytest.fixture

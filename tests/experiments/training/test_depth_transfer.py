@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.training import depth_transfer
-from research.architectures import contract, walk
-from research.catalogues.optimizers import OPTIMIZERS, transformation
-from research.study.claims import judge
-from research.study.declaration import Measured, chosen_values, grid
-from research.study.errors import Refusal
+from depthbench.experiments.training import depth_transfer
+from depthbench.research.architectures import contract, walk
+from depthbench.research.catalogues.optimizers import OPTIMIZERS, transformation
+from depthbench.research.study.claims import judge
+from depthbench.research.study.declaration import Measured, chosen_values, grid
+from depthbench.research.study.errors import Refusal
 
 STUDY = depth_transfer.STUDY
 CLAIMS = {claim.key: claim for claim in STUDY.claims}

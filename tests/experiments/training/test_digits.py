@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.training import (
+from depthbench.experiments.training import (
     digits,
 )
-from research.study.claims import judge
+from depthbench.research.study.claims import judge
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.training import identity_recurrence
-from research.datasets import sequences
-from research.learning import recipe, supervised, training
-from research.study.claims import judge
+from depthbench.experiments.training import identity_recurrence
+from depthbench.research.datasets import sequences
+from depthbench.research.learning import recipe, supervised, training
+from depthbench.research.study.claims import judge
 
 LEARNS, AS_LSTM = identity_recurrence.STUDY.claims
 

@@ -4,9 +4,13 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.training import mup_verdicts
-from research.architectures.contract import apply, divide, init
-from research.catalogues.optimizers import BASE_WIDTH, OPTIMIZERS, transformation
+from depthbench.experiments.training import mup_verdicts
+from depthbench.research.architectures.contract import apply, divide, init
+from depthbench.research.catalogues.optimizers import (
+    BASE_WIDTH,
+    OPTIMIZERS,
+    transformation,
+)
 
 
 @pytest.fixture

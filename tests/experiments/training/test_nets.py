@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from experiments.training import nets
-from research.learning import recipe, sweeps
-from research.signal.measured import Measured
-from research.study import trials
+from depthbench.experiments.training import nets
+from depthbench.research.learning import recipe, sweeps
+from depthbench.research.signal.measured import Measured
+from depthbench.research.study import trials
 
 
 def result(reached, steps, accuracy):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from experiments.training import (
+from depthbench.experiments.training import (
     pairs,
 )
-from research.study import claims
+from depthbench.research.study import claims
 
 
 def row(kind, rate, loss, diverged=0.0, seeds=3, se=0.1, steps=100):

@@ -8,14 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.training import path_lengths, path_nets, paths, residual_paths
-from research.architectures import ARCHITECTURES, contract, walk
-from research.catalogues.activations import ACTIVATIONS
-from research.catalogues.initializers import DRAWS
-from research.catalogues.normalizers import NORMALIZERS
-from research.study.claims import judge
-from research.study.declaration import chosen_values, grid
-from research.study.errors import Refusal
+from depthbench.experiments.training import (
+    path_lengths,
+    path_nets,
+    paths,
+    residual_paths,
+)
+from depthbench.research.architectures import ARCHITECTURES, contract, walk
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.initializers import DRAWS
+from depthbench.research.catalogues.normalizers import NORMALIZERS
+from depthbench.research.study.claims import judge
+from depthbench.research.study.declaration import chosen_values, grid
+from depthbench.research.study.errors import Refusal
 
 # Architecture, normaliser, layers, blocks; images have blocks that change the shape.
 NETS = [

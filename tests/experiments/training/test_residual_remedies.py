@@ -2,10 +2,10 @@
 
 import pytest
 
-from experiments.training import residual_remedies
-from research.study.claims import judge
-from research.study.declaration import chosen_values, grid
-from research.study.errors import Refusal
+from depthbench.experiments.training import residual_remedies
+from depthbench.research.study.claims import judge
+from depthbench.research.study.declaration import chosen_values, grid
+from depthbench.research.study.errors import Refusal
 
 CLAIMS = {claim.key: claim for claim in residual_remedies.STUDY.claims}
 

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.training import rezero
-from research.study import trials
-from research.study.claims import judge
-from research.study.declaration import chosen_values, grid
+from depthbench.experiments.training import rezero
+from depthbench.research.study import trials
+from depthbench.research.study.claims import judge
+from depthbench.research.study.declaration import chosen_values, grid
 
 
 @pytest.mark.parametrize("name", ["residual", "rezero"])

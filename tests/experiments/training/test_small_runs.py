@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from research.cli.main import main
+from depthbench.research.cli.main import main
 
 SMALL = {
     "activation_fix": "--remedy sigmoid --depth 2 --rates 1",

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from experiments.training import trainable_depth
-from research.study.claims import judge
+from depthbench.experiments.training import trainable_depth
+from depthbench.research.study.claims import judge
 
 
 def verdicts(accuracy, depth_over, rate=trainable_depth.SLOW, **more):

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.training import understanding_difficulty as difficulty
+from depthbench.experiments.training import understanding_difficulty as difficulty
 
 
 def test_mean_stretch_of_a_wide_layer():

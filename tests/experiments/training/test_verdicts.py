@@ -11,7 +11,7 @@ from types import SimpleNamespace as Namespace
 import numpy as np
 import pytest
 
-from experiments.training import (
+from depthbench.experiments.training import (
     degradation,
     depth_transfer,
     digits,
@@ -21,12 +21,12 @@ from experiments.training import (
     residual_remedies,
     rezero,
 )
-from research.catalogues.optimizers import OPTIMIZERS
-from research.learning import supervised, sweeps, training
-from research.report.rendering import as_markdown
-from research.study import plan
-from research.study.claims import judge
-from research.study.declaration import chosen_values, grid
+from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.learning import supervised, sweeps, training
+from depthbench.research.report.rendering import as_markdown
+from depthbench.research.study import plan
+from depthbench.research.study.claims import judge
+from depthbench.research.study.declaration import chosen_values, grid
 
 STUDIES = [
     module.STUDY
