@@ -105,6 +105,17 @@ def test_a_history_shows_its_decades_and_one_map(watch):
     assert len(history.to_pandas()) == len(history.rows)
 
 
+def test_a_map_of_many_steps_and_states_has_even_labels():
+    names = ("input", *(f"layer_{i}" for i in range(20)), "head")
+    steps, columns = tuple(range(0, 501, 50)), {"log10_gradient": np.zeros((11, 22))}
+    axes, _ = History(names, steps, columns).figure().axes
+    shown = [label.get_text() for label in axes.get_xticklabels()]
+    assert shown == ["0", "100", "200", "300", "400", "500"]
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    odd = [f"layer_{i}" for i in range(1, 19, 2)]
+    assert shown == ["input", *odd, "head"]
+
+
 def test_a_watch_that_saw_nothing_says_so():
     watch = db.every(5, plain, X, params=W)
     watch(3, W)
