@@ -233,6 +233,8 @@ WRONG = [
     (f"{HERE}", (), "must be module:name"),
     (f"{HERE}:number", (), "model: 4 is none: give a Flax"),
     (f"{HERE}:odd", ("--depth", "3,4"), "the depth must be odd (/"),
+    (f"{HERE}:leaving", (), "at depth 4: SystemExit: it leaves (/"),
+    (f"{HERE}:twice", (), "argument: 'more'\n"),  # and no line of ours
     (f"{HERE}:Linen", ("--depth", "0"), "--depth 0"),
     (f"{HERE}:lone", ("--depth", "4"), "takes no depth"),
     (f"{HERE}:chain", ("--input", "4,x"), "--input '4,x'"),
