@@ -84,6 +84,13 @@ def test_parameters_of_another_form_are_refused(watch):
         watch.arrays({"params": {}})
 
 
+def test_a_step_that_is_no_number_or_traced_is_refused(watch):
+    with pytest.raises(db.Mistake, match="step: 'a': must be a whole number"):
+        watch("a", variables(0))
+    with pytest.raises(db.Mistake, match=r"inside there is watch\.arrays"):
+        jax.jit(watch)(10, variables(0))
+
+
 def test_what_diverges_is_collected():
     watch = db.every(1, plain, X, params=W)
     watch(0, W)
