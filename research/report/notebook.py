@@ -71,9 +71,7 @@ STYLE = """
 body[data-jp-theme-light="false"] .depthbench, .vscode-dark .depthbench,
 html[theme="dark"] .depthbench { --bad: #ff8a7a; --warning: #e3b341; --good: #6fcf8e; }
 body[data-jp-theme-light="false"] .depthbench img, .vscode-dark .depthbench img,
-html[theme="dark"] .depthbench figure { margin: 0; }
-.depthbench h3 { font-size: 1em; margin: .6em 0 0; }
-.depthbench img { filter: invert(.9) hue-rotate(180deg); }
+html[theme="dark"] .depthbench img { filter: invert(.9) hue-rotate(180deg); }
 @media (prefers-color-scheme: dark) {
   body:not([data-jp-theme-light="true"]) .depthbench { --bad: #e06c5c; --good: #3fa667; }
 }
