@@ -198,8 +198,8 @@ def _where(error: BaseException) -> str:
         frame
         for frame in frames
         if "site-packages" not in frame.filename
-        and not Path(frame.filename).is_relative_to(OURS / "research")
-        and not Path(frame.filename).is_relative_to(OURS / "benchmarks")
+        and not Path(frame.filename).resolve().is_relative_to(OURS / "research")
+        and not Path(frame.filename).resolve().is_relative_to(OURS / "benchmarks")
         and Path(frame.filename).is_file()
     ]
     return f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
