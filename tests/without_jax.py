@@ -37,17 +37,25 @@ def _at_once(body: list[ast.stmt]) -> Iterator[str]:
 
 
 @functools.cache
-def needs_jax(name: str) -> bool:
-    """Whether importing a module imports jax."""
-    if name.partition(".")[0] in JAX:
-        return True
+def imports(name: str) -> frozenset[str]:
+    """What a module of ours imports when it is imported; nothing of any other."""
     path = ROOT / name.replace(".", "/")
     files = [path.with_suffix(".py"), path / "__init__.py"]
     file = next((file for file in files if file.is_file()), None)
     if file is None:
-        return False
-    body = ast.parse(file.read_text(encoding="utf-8")).body
-    return any(needs_jax(other) for other in _at_once(body) if other != name)
+        return frozenset()
+    return frozenset(_at_once(ast.parse(file.read_text(encoding="utf-8")).body))
+
+
+@functools.cache
+def needs_jax(name: str) -> bool:
+    """Whether importing a module imports jax."""
+    reached, todo = {name}, [name]
+    while todo:
+        fresh = imports(todo.pop()) - reached
+        reached |= fresh
+        todo += fresh
+    return any(each.partition(".")[0] in JAX for each in reached)
 
 
 @contextlib.contextmanager

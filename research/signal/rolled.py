@@ -9,7 +9,7 @@ import numpy as np
 
 from depthbench.research.signal import passes
 from depthbench.research.signal.passes import Back, Tree, Values
-from depthbench.research.signal.runs import Origin, Place, Repeats, key_of, pieces
+from depthbench.research.signal.runs import Place, Provider, Repeats, key_of, pieces
 from depthbench.research.signal.scaled import Scaled, log10_norms, total, zero
 from depthbench.research.signal.segments import LiveSet, Network
 
@@ -116,7 +116,7 @@ class _Logs:
 def _outside(run: Repeats, known: Values) -> list[list[Any]]:
     """What each place reads of outside: an array, a stack of one for each turn, or None."""
 
-    def given(source: Origin) -> Any:
+    def given(source: Provider) -> Any:
         if source.kind == "fixed":
             return known[source.values[0]]
         if source.kind == "varying":
@@ -294,7 +294,7 @@ class _Backward:
         keys = [key_of(self.run_of, 0, value) for value in state.values]
         return jnp.stack([pulled[key].size for key in keys])
 
-    def _needed(self, source: Origin, g: Scaled) -> Any:
+    def _needed(self, source: Provider, g: Scaled) -> Any:
         """A parameter's size alone, if nothing else reads it."""
         names, readers = self.back.names, self.back.readers
         alone = all(v in names and readers[v] == 1 for v in source.values)

@@ -16,7 +16,7 @@ PERIODS = range(1, 9)  # segments of a turn
 Place = tuple[int, int]  # which of a turn's segments, and which of what it writes
 
 
-class Origin(NamedTuple):
+class Provider(NamedTuple):
     """Where what is read comes from: this turn, the one before, or outside.
 
     values: by turn, of what comes from outside; of "before" the first alone.
@@ -31,7 +31,7 @@ class Repeats(NamedTuple):
     """turns: [turns][period] segments; sources: [period][reads and beside]."""
 
     turns: tuple[tuple[Segment, ...], ...]
-    sources: tuple[tuple[Origin, ...], ...]
+    sources: tuple[tuple[Provider, ...], ...]
 
     def handed(self) -> dict[Place, int]:
         """What one turn hands to the next, and the value that the first one is given."""
@@ -94,16 +94,16 @@ def _source(values: Sequence[int], writer: dict[int, tuple[int, Place]]):
     written = [writer.get(value) for value in values]
     if not any(written):
         kind = "fixed" if len({*values}) == 1 else "varying"
-        return Origin(kind, None, tuple(values))
+        return Provider(kind, None, tuple(values))
     places = {at[1] for at in written[1:] if at}
     if len(places) != 1 or not all(written[1:]):
         return None
     (place,) = places
     ages = {i - at[0] for i, at in enumerate(written) if at}
     if ages == {0} and written[0]:
-        return Origin("here", place, ())
+        return Provider("here", place, ())
     if ages == {1} and not written[0]:
-        return Origin("before", place, tuple(values[:1]))
+        return Provider("before", place, tuple(values[:1]))
     return None
 
 

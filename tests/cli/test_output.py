@@ -31,6 +31,8 @@ LINES = [
     "run gradient_flow --help",
     "run gradient_flow --dry-run",
     *(f"run gradient_flow {' '.join(SMALL)} --out R --format {f}" for f in FORMATS),
+    "probe --help",
+    "probe depthbench.benchmarks.own_model.example:make --dry-run",
     "train --help",
     "train --depth 2 --width 16 --dataset digits --steps 24 --batch 8 --report-every 8 "
     "--seeds 3 --out T",
@@ -53,6 +55,7 @@ LINES = [
 SAMPLE = [
     "run --help",
     "run gradient_flow --dry-run",
+    "probe depthbench.benchmarks.own_model.example:make --dry-run",
     "train --help",
     "claims --only he2015 --out none --format table",
     "theory tanh --format json",
@@ -299,6 +302,7 @@ def test_nothing_else_prints(root):
         "engine/joining.py",
         "engine/signals.py",
         "engine/relay.py",
+        "report/notebook.py",  # asks how wide the terminal is
         "catalogues/modules.py",  # what a user's module prints, to standard error
     )
     writers -= set(apart)  # words of our own, before or below what a console can do

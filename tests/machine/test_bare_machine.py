@@ -21,6 +21,8 @@ THERE |= {"msgspec", "PIL"}
 ALLOWED = {
     "research.datasets.mnist1d": {"mnist1d"},
     "research.datasets.tfds_examples": {"tensorflow_datasets"},
+    "research.report.history": {"tensorboardX", "torch"},
+    "research.report.notebook": {"pandas"},
     "experiments.training.digits": {"sklearn"},
 }
 

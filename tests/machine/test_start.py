@@ -43,6 +43,7 @@ SOME = ("JAX_PLATFORMS=foo", "JAX_ENABLE_X64=maybe", "XLA_FLAGS=--nonsense")
 COMMANDS = {
     "theory": "theory tanh",
     "run": f"run gradient_flow {' '.join(SMALL)} --out made",
+    "probe": "probe depthbench.benchmarks.own_model.example:make --out made",
     "train": "train --depth 2 --width 8 --steps 4 --out made",
     "claims": "claims --run --only he2015 --size smoke --out made",
     "verify": "verify finished",
