@@ -1,10 +1,12 @@
 """A watch on a user's own training loop: the states at every k-th step."""
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from depthbench import measuring
+from depthbench.research.catalogues.catalogue import Mistake
 from depthbench.research.models.functional import Functional
 from depthbench.research.report.history import History
 from depthbench.research.signal import readings, states
@@ -30,13 +32,20 @@ class Watch:
         """Probes with these parameters if it is the turn of this step.
 
         A step that comes again, as after a restart, takes the place of the earlier one.
-        Raises Mistake where the parameters are not of the model's form.
+        Raises Mistake where the parameters are not of the model's form, and within jit.
         """
+        try:
+            step = operator.index(step)
+        except TypeError:
+            raise Mistake(
+                f"step: {step!r:.60}: must be a whole number, and the watch be called "
+                "outside of jit; inside there is watch.arrays(params)"
+            ) from None
         if step % self._k == 0:
             placed = self._fn.placed(params)
             with measuring.out_of_memory():
                 measured = states.measured(self._network, placed, self._fn.x)
-            self._collected[int(step)] = {n: getattr(measured, n) for n in COLUMNS}
+            self._collected[step] = {n: getattr(measured, n) for n in COLUMNS}
 
     def arrays(self, params: Tree) -> StatesArrays:
         """The same as arrays [states], of these parameters: log10_gradient, log10_length,

@@ -7,9 +7,7 @@ import contextlib
 import functools
 import inspect
 import json
-import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -28,7 +26,6 @@ from depthbench.research.study.declaration import Cell
 from depthbench.research.study.errors import Refusal
 
 RANDOM = ("key", "seed", "rngs")  # names of the argument that parameters are drawn from
-OURS = Path(__file__).resolve().parents[2]
 
 
 class OutOfMemory(MemoryError):
@@ -180,7 +177,7 @@ def blamed(what: str) -> Iterator[None]:
         yield
     except (Refusal, MemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if any(word in str(error) for word in ("RESOURCE_EXHAUSTED", "MemoryError")):
             raise OutOfMemory(str(error)) from error
         raise Refusal(f"{what}: {_why(error)}{_where(error)}") from error
@@ -191,18 +188,9 @@ def _why(error: Exception) -> str:
 
 
 def _where(error: BaseException) -> str:
-    """The last line of code that is neither ours nor a package's."""
+    """The user's file and line; of a Mistake of ours, those of what it was made of."""
     cause = error.__context__ if isinstance(error, Mistake) else error
-    frames = traceback.extract_tb(cause.__traceback__ if cause else None)
-    theirs = [
-        frame
-        for frame in frames
-        if "site-packages" not in frame.filename
-        and not Path(frame.filename).resolve().is_relative_to(OURS / "research")
-        and not Path(frame.filename).resolve().is_relative_to(OURS / "benchmarks")
-        and Path(frame.filename).is_file()
-    ]
-    return f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
+    return "" if cause is None else modules.place(cause)
 
 
 def measured(net: Functional, network: segments.Network) -> StatesMeasured:

@@ -41,7 +41,7 @@ EXAMPLE = "depthbench.benchmarks.own_model.example:make"
 AXES = {
     "model": Axis("the net, or what makes it: module:name", (EXAMPLE,), kind="text"),
     "depth": Axis(
-        "of the net, given to what makes it; 4,16,64 where that takes one",
+        "of the net, given to what makes it; 4, 16, 64 of one that takes a depth",
         (None,),
         kind="integer",
         low=1,
@@ -101,6 +101,7 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
                 raise Refusal(
                     f"{flag_of(name)} {value}: must be module:name, such as my.module:make"
                 )
+    _check_input(cells, typed)
     plain: Cell = {
         "input": typed_of.inputs(str(cells[0]["input"])),
         "kwargs": typed_of.keywords(cells[0]["kwargs"]),
@@ -113,6 +114,16 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
             fitting.setdefault(tuple(each.values()), each)
     tried = [_tried(group, typed) for group in grouped(fitting.values(), _net).values()]
     return list(itertools.chain(*tried)), []
+
+
+def _check_input(cells: Sequence[Cell], typed: Set[str]) -> None:
+    """Raises Refusal where the inputs of a user's net would be the example's."""
+    own = [cell["model"] for cell in cells if cell["model"] != EXAMPLE]
+    if own and "input" not in typed:
+        raise Refusal(
+            f"--input is missing: the shape of what {own[0]} takes, the batch first, such "
+            "as --input 16,784"
+        )
 
 
 def _net(cell: Cell) -> tuple:

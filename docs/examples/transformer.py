@@ -70,7 +70,7 @@ def main(small=False, picture="transformer.png"):
         left.plot(np.linspace(0, 1, len(gradient)), gradient - gradient[-1])
         results[kind] = slope, report
     left.set(title=f"log10 gradient by state, L = {depths[-1]}", xlabel="embed to head")
-    right.set(title="log10 gradient of the last matrix", xlabel="log2 of layers L")
+    right.set(title="log10 grad, last matrix", xlabel="log2 L", xticks=np.log2(depths))
     right.legend(frameon=False)
     figure.savefig(picture, dpi=120)
     return results

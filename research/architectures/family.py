@@ -6,6 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
+from depthbench.research.catalogues.mistakes import Mistake
+from depthbench.research.catalogues.modules import guarded
+
+OURS = __name__.partition(".")[0]
+
 
 class Branch(NamedTuple):
     """A layer h' = skip × h + scale × f(h), as mean-field theory sees it."""
@@ -116,9 +121,11 @@ class Family(NamedTuple):
         return self._replace(builder=f"{package}.{self.builder}")
 
     def build(self, settings: Any) -> Any:
-        """The `contract.Architecture` of these settings."""
+        """The `contract.Architecture` of these settings. Raises Mistake for a user's."""
         module, function = self.builder.split(":")
-        return getattr(importlib.import_module(module), function)(settings)
+        builder = getattr(importlib.import_module(module), function)
+        ours = module.startswith(f"{OURS}.")
+        return builder(settings) if ours else _built(self.name, builder, settings)
 
     @property
     def published_normalizer(self) -> str:
@@ -175,5 +182,29 @@ class Family(NamedTuple):
 
 
 def of_builder(name: str, builder: Callable[[Any], Any]) -> Family:
-    """The entry of a builder that is named "module:function": of any depth, no theory."""
+    """The entry of a builder that is named "module:function": of any depth, no theory.
+
+    Raises Mistake where it is none: a function of depth, say, that makes a model.
+    """
+    from depthbench.research.architectures.contract import Settings, Weights
+    from depthbench.research.catalogues.initializers import DRAWS
+    from depthbench.research.catalogues.normalizers import NORMALIZERS
+
+    weights = Weights(DRAWS["normal"], lambda fan_in, fan_out: (1.0, 0.0))
+    rest = (abs, weights, NORMALIZERS["none"], 10, 4)
+    _built(name, builder, Settings(64, 4, *rest))
     return Family(name, name, name.partition(":")[0])
+
+
+def _built(name: str, builder: Callable[[Any], Any], settings: Any) -> Any:
+    """What a user's builder gives. Raises Mistake where that is no Architecture."""
+    from depthbench.research.architectures.contract import Architecture
+
+    with guarded(name):
+        built = builder(settings)
+    if not isinstance(built, Architecture):
+        raise Mistake(
+            f"{name}: makes {type(built).__name__} of Settings, and no Architecture, as "
+            "CONTRIBUTING shows; depthbench probe takes any other model as it is"
+        )
+    return built

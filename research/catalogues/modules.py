@@ -10,7 +10,9 @@ import importlib
 import importlib.util
 import re
 import sys
+import sysconfig
 import threading
+import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +27,9 @@ NAME = re.compile(
 )
 MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 LIBRARIES = ("jax", "flax", "optax")  # whose names may be written with dots alone
+LIBRARY = sysconfig.get_path("stdlib")
+ROOT = Path(__file__).resolve().parents[2]
+OURS = [ROOT / name for name in ("depthbench", "research", "benchmarks", "experiments")]
 HANDLES = ("builder", "loader", "measure", "draw")  # entries' fields "module:function"
 
 _ONE_IMPORT = threading.RLock()
@@ -85,7 +90,7 @@ def module(name: str) -> ModuleType:
     with guarded(name):
         there = origins.of_module(name)
     if there is None:
-        raise Mistake(f"{name}: no such module, here or installed")
+        raise Mistake(_no_module(name))
     origins.serve(there)
     with _importing(name):
         imported = importlib.import_module(name)
@@ -203,14 +208,44 @@ def guarded(name: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         if name == error.name or name.startswith(f"{error.name}."):
-            raise Mistake(f"{name}: no such module, here or installed") from None
+            raise Mistake(_no_module(name)) from None
         raise Mistake(f"{name}: {error}") from error
     except OSError as error:
         raise Mistake(f"{name}: {error.strerror or error}") from error
     except (Exception, SystemExit) as error:
         text = " ".join(str(error).split())[:300]
         colon = ": " if text else ""
-        raise Mistake(f"{name}: {type(error).__name__}{colon}{text}") from error
+        kind = type(error).__name__
+        raise Mistake(f"{name}: {kind}{colon}{text}{place(error)}") from error
+
+
+def _no_module(name: str) -> str:
+    """
+    >>> _no_module("my.nets.py")
+    'my.nets.py: no such module, here or installed; the file my/nets.py is module my.nets'
+    """
+    stem = name.removesuffix(".py")
+    file = f"{stem.replace('.', '/')}.py"
+    hint = f"; the file {file} is module {stem}" if stem != name else ""
+    return f"{name}: no such module, here or installed{hint}"
+
+
+def place(error: BaseException) -> str:
+    """Where an error is in the user's code, " (FILE, line N)": the last line that is
+    neither ours nor a package's; "" where there is none.
+
+    >>> place(ValueError("raised by nobody"))
+    ''
+    """
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "site-packages" not in frame.filename
+        and not frame.filename.startswith(LIBRARY)
+        and not any(Path(frame.filename).resolve().is_relative_to(p) for p in OURS)
+        and Path(frame.filename).is_file()
+    ]
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
 
 
 @contextlib.contextmanager

@@ -21,7 +21,8 @@ def arguments(parser) -> None:
         help="module:name of the net, or of the function of depth that makes it; "
         "several with commas between them",
     )
-    run.arguments(parser, studies()[STUDY], apart="model", out="runs/probe/MODEL")
+    own = studies()[STUDY]
+    run.arguments(parser, own, apart="model", needed="input", out="runs/probe/MODEL")
 
 
 def main(options: argparse.Namespace) -> int:

@@ -93,6 +93,8 @@ def named(name: str) -> list[str]:
         if documents.tables(path)
     }
     committed = list(published.folders())
+    if not committed:
+        raise Refusal(f"{name}: published rows are part of the source tree")
     if name in committed:
         return [name]
     stem = name.removeprefix("docs/").removesuffix(".md")

@@ -21,7 +21,7 @@ from depthbench.research.report.rendering import FORMATS
 from depthbench.research.store import folder as folders
 from depthbench.research.store.rows import cell_id
 from depthbench.research.study import forecast, plan, plugins, widening
-from depthbench.research.study.axes import flag_of
+from depthbench.research.study.axes import Axis, flag_of
 from depthbench.research.study.declaration import Row, Study, chosen_values, grid
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.forecast import Forecast
@@ -50,25 +50,21 @@ def take(parser, module, argv: list[str]) -> argparse.Namespace:
     return options
 
 
-def arguments(parser, study: Study, apart: str = "", out: str = "") -> None:
+def arguments(
+    parser, study: Study, apart: str = "", needed: str = "", out: str = ""
+) -> None:
     """Adds the flags of a study's axes, and those of every run.
 
-    apart: an axis that has another argument. out: in words, the folder where none is
-    typed; without them, a folder of the study's name.
+    apart: an axis that has another argument. needed: one that must be typed. out: in
+    words, the folder where none is typed; without them, a folder of the study's name.
     """
     for name, axis in study.axes.items():
-        if name == apart:
-            continue
-        values = ", ".join("default" if v is None else str(v) for v in axis.values)
-        values = values if len(values) < 60 else f"all {len(axis.values)}"
-        every = "" if axis.single else ", or all"
-        names = ", ".join(axis.choices or ())
-        allowed = f"one of {names}{every}; " if axis.choices else ""
-        parser.add_argument(
-            flag_of(name),
-            metavar="VALUE" if axis.single else "A,B,…",
-            help=f"{axis.help}; {allowed}default: {values}".replace("%", "%%"),
-        )
+        if name != apart:
+            parser.add_argument(
+                flag_of(name),
+                metavar="VALUE" if axis.single else "A,B,…",
+                help=_help(axis, name == needed).replace("%", "%%"),
+            )
     parser.add_argument(
         "--size", default="standard", metavar="SIZE", help=", ".join(SIZES)
     )
@@ -108,6 +104,18 @@ def arguments(parser, study: Study, apart: str = "", out: str = "") -> None:
         action="store_true",
         help="resume a folder begun by other code or on another machine",
     )
+
+
+def _help(axis: Axis, needed: bool) -> str:
+    """What an axis is, its names, and its values where none is typed; an axis that has
+    none says itself what happens."""
+    values = ", ".join(str(v) for v in axis.values if v is not None)
+    values = values if len(values) < 60 else f"all {len(axis.values)}"
+    every = "" if axis.single else ", or all"
+    names = ", ".join(axis.choices or ())
+    allowed = f"; one of {names}{every}" if axis.choices else ""
+    default = f"; default: {values}" if values and not needed else ""
+    return f"{axis.help}{allowed}{'; needed' if needed else default}"
 
 
 def main(options: argparse.Namespace) -> int:

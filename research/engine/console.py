@@ -54,11 +54,13 @@ def width_of(stream: Any) -> int | None:
 
 
 def broken(line: str) -> str:
-    """The line in as many as a terminal needs; elsewhere as it is."""
+    """The line in as many as a terminal needs; elsewhere as it is. What goes on stands
+    below its column, where the line is a name and what it means."""
     width = width_of(sys.stdout)
     if width is None or len(line) <= width:
         return line
-    indent = " " * min(len(line) - len(line.lstrip()), width // 2)
+    column = re.match(r" *\S+ {2,}", line) or re.match(" *", line)
+    indent = " " * min(column.end() if column else 0, width // 2)
     return textwrap.fill(
         line,
         width,

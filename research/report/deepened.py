@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from depthbench.research.report.notebook import Text
 from depthbench.research.report.probed import Report
 from depthbench.research.signal import profiles
 from depthbench.research.study.tables import Mark, Table, with_error
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TONES = {"survives": "good", "vanishes": "bad", "explodes": "bad"}
 
@@ -45,7 +48,7 @@ class DepthsReport(NamedTuple):
         """The answer, and a line a depth; fits a width: the terminal's, or 80."""
         return notebook.text(self.answer, [_table(self)], self.notes, width)
 
-    def figure(self) -> Any:
+    def figure(self) -> "Figure":
         """A matplotlib Figure: the profile of each depth, and decades by depth."""
         return notebook.drawn(7.2, 3.0, lambda figure: _draw(figure, self))
 

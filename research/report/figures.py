@@ -52,6 +52,17 @@ def literal_row(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def labelled(count: int, most: int) -> list[int]:
+    """Which of many ticks in a row have a label: one in so many, and the last.
+
+    >>> labelled(22, 12)
+    [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 21]
+    """
+    every = max(1, -(-(count - 1) // max(most - 1, 1)))
+    places = [*range(0, count - every, every)]
+    return [*places, count - 1] if count else []
+
+
 def new(width: float, height: float) -> Any:
     """An empty matplotlib Figure, in inches, without any global state."""
     # Figures are files: a screen's backend is not asked for, nor where fonts are kept.

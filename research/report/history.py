@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from depthbench.research.catalogues.catalogue import Mistake
 from depthbench.research.report import figures, notebook
 from depthbench.research.signal import profiles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TAG = "depthbench/log10_gradient"
 
@@ -54,7 +57,7 @@ class History(NamedTuple):
             f"`{self.names[0]}`: {', '.join(at)}."
         )
 
-    def figure(self) -> Any:
+    def figure(self) -> "Figure":
         """A matplotlib Figure: one heat map, step × state. Raises Mistake if empty."""
         if not self.steps:
             raise Mistake("figure: no step was probed yet")
@@ -118,17 +121,12 @@ def _draw(figure: Any, history: History) -> None:
         _edges(history.steps), edges, shown, cmap="RdBu", vmin=-limit, vmax=limit
     )
     axes.set_facecolor("#9a9a9a")
-    count = len(history.names)
-    places = sorted({round(p) for p in np.linspace(0, count - 1, min(count, 12))})
+    places = figures.labelled(len(history.names), 12)
     axes.set_yticks(places, [figures.literal(history.names[p]) for p in places])
     axes.invert_yaxis()
     axes.tick_params(length=0, labelsize=7)
-    steps = len(history.steps)
-    shown_steps = sorted({round(p) for p in np.linspace(0, steps - 1, min(steps, 9))})
-    axes.set_xticks(
-        [history.steps[p] for p in shown_steps],
-        [f"{history.steps[p]:,}" for p in shown_steps],
-    )
+    steps = [history.steps[p] for p in figures.labelled(len(history.steps), 9)]
+    axes.set_xticks(steps, [f"{step:,}" for step in steps])
     axes.set_xlabel("step")
     axes.set_title(
         "log10 ‖gradient‖ beside the last state's: red vanishes, blue explodes",

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from depthbench.research.report import notebook, probed_figure, probed_table
 from depthbench.research.report.notebook import Text
 from depthbench.research.signal import profiles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TINY = math.log10(float(np.finfo(np.float32).tiny))
 HUGE = math.log10(float(np.finfo(np.float32).max))
@@ -74,7 +77,7 @@ class Report(NamedTuple):
         table = probed_table.states(self.rows, _flags(self))
         return notebook.text(self.answer, [table], notes(self), width)
 
-    def figure(self) -> Any:
+    def figure(self) -> "Figure":
         """A matplotlib Figure: gradient and length by state, the gradient's band grey."""
         return probed_figure.profile(self.rows, self.first_bad, self.answer)
 

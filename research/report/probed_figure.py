@@ -37,7 +37,7 @@ def profile(
         upper.set_title(figures.literal_lines(textwrap.fill(title, 92)), loc="left")
         _line(lower, _column(rows, "log10_length"), "#5b7f3a")
         lower.set_ylabel("log10 mean h²")
-        shown = _ticks(len(names))
+        shown = figures.labelled(len(names), NAMES)
         lower.set_xticks(shown, [figures.literal(_short(names[p])) for p in shown])
         lower.tick_params("x", labelrotation=30)
         for label in lower.get_xticklabels():
@@ -56,10 +56,6 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
 def _line(axes: Any, values: np.ndarray, colour: str) -> None:
     few = values.size <= 40
     axes.plot(values, color=colour, lw=1.5, marker="." if few else None, ms=4)
-
-
-def _ticks(count: int) -> list[int]:
-    return sorted({round(p) for p in np.linspace(0, count - 1, min(count, NAMES))})
 
 
 def _short(name: str) -> str:

@@ -94,6 +94,14 @@ def odd(depth):
     return Linen(depth)
 
 
+def twice(depth, more):
+    """Takes what it is not given."""
+
+
+def leaving(depth):
+    raise SystemExit("it leaves")
+
+
 def complex_net(depth, key):
     return lambda p, x: (x * p).real, 1j * jnp.ones(WIDTH)
 

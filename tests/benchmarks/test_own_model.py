@@ -154,7 +154,7 @@ def test_seeds_are_one_where_nothing_is_drawn():
         ("chain", set(), 3),
     ):
         cells = [{**axes, **changed, "model": f"{HERE}:{name}"}]
-        (fitted,), _ = STUDY.fit(cells, typed)
+        (fitted,), _ = STUDY.fit(cells, {"input", *typed})
         assert fitted["seeds"] == seeds
 
 
@@ -233,6 +233,8 @@ WRONG = [
     (f"{HERE}", (), "must be module:name"),
     (f"{HERE}:number", (), "model: 4 is none: give a Flax"),
     (f"{HERE}:odd", ("--depth", "3,4"), "the depth must be odd (/"),
+    (f"{HERE}:leaving", (), "at depth 4: SystemExit: it leaves (/"),
+    (f"{HERE}:twice", (), "argument: 'more'\n"),  # and no line of ours
     (f"{HERE}:Linen", ("--depth", "0"), "--depth 0"),
     (f"{HERE}:lone", ("--depth", "4"), "takes no depth"),
     (f"{HERE}:chain", ("--input", "4,x"), "--input '4,x'"),
@@ -273,6 +275,17 @@ def test_what_is_wrong_is_one_line_and_leaves_nothing(
     assert line.startswith("depthbench: ") and line.count("\n") == 1
     assert words in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_inputs_of_ones_own_net_are_asked_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words in (["probe", "no.where:net"], ["run", STUDY.name, "--model", "no:net"]):
+        assert main(words) == 2
+        assert "--input is missing: the shape of what no" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert main(["probe", "--help"]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "between them; needed --tokens" in words and "default: default" not in words
 
 
 def test_the_users_own_line_is_named():

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.catalogues.catalogue import UnknownName
 from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS, Rule
@@ -55,12 +56,15 @@ def test_a_function_is_an_activation_with_theory():
         (ACTIVATIONS, "acts:shared", "acts:shared: is not elementwise"),
         (ACTIVATIONS, "acts:halved", r"acts:halved: gives float32 \[2, 16\] of"),
         (ACTIVATIONS, "acts:rooted", "acts:rooted: is nan at -"),
-        (ACTIVATIONS, "acts:broken", "acts:broken: RuntimeError: no such thing"),
+        (ACTIVATIONS, "acts:broken", r"thing \(/.*acts.py, line \d+\)$"),
         (ACTIVATIONS, "acts:jnp", "activation acts:jnp: is a module; must be Activ"),
         (ACTIVATIONS, "acts:bend", "acts:bend: acts has no bend: did you mean bent"),
         (INITIALIZERS, "acts:bent", "acts:bent: TypeError"),
         (INITIALIZERS, "jax.nn.initializers:ones", "ones: its weights' variance is 1"),
         (OPTIMIZERS, "acts:bent", "acts:bent: has no parameter learning_rate"),
+        (ARCHITECTURES, "acts:bent", "acts:bent: TypeError"),
+        (ARCHITECTURES, "builtins:id", "makes int of Settings, and no Architecture"),
+        (NORMALIZERS, "acts.py:bent", "acts.py: .* the file acts.py is module acts"),
         (NORMALIZERS, "acts:bent", "normalizer acts:bent: is a function; must be Norm"),
         (SCHEDULES, "acts:bent", "schedule acts:bent: is a function; must be Schedule"),
         (DATASETS, "acts:BENT", "dataset acts:BENT: is a Activation; must be Dataset"),

@@ -1,6 +1,7 @@
 """The report of a probe: right numbers, the answer first, and nothing lost on the way."""
 
 import math
+import re
 from html.parser import HTMLParser
 
 import flax.linen as nn
@@ -203,6 +204,13 @@ def test_a_notebook_sees_the_answer_first_and_no_tags_of_names():
     assert "<script>" not in html and "&lt;script&gt;" in html
     assert notebook_text(html).startswith("The gradient vanishes: 9.0 decades")
     assert html.index('class="answer"') < html.index("<img") < html.index("<table")
+
+
+def test_a_picture_is_turned_over_in_a_dark_notebook_alone():
+    rules = re.findall(r"([^{}]+)\{([^{}]*)\}", notebook.STYLE)
+    (selectors,) = [names for names, body in rules if "filter:" in body]
+    for selector in selectors.split(","):
+        assert "dark" in selector or 'light="false"' in selector, selector
 
 
 def test_pictures_change_no_settings_of_the_users(vanishing, monkeypatch):

@@ -84,6 +84,13 @@ def test_parameters_of_another_form_are_refused(watch):
         watch.arrays({"params": {}})
 
 
+def test_a_step_that_is_no_number_or_traced_is_refused(watch):
+    with pytest.raises(db.Mistake, match="step: 'a': must be a whole number"):
+        watch("a", variables(0))
+    with pytest.raises(db.Mistake, match=r"inside there is watch\.arrays"):
+        jax.jit(watch)(10, variables(0))
+
+
 def test_what_diverges_is_collected():
     watch = db.every(1, plain, X, params=W)
     watch(0, W)
@@ -103,6 +110,17 @@ def test_a_history_shows_its_decades_and_one_map(watch):
     np.testing.assert_allclose(image.get_array(), relative.T)
     assert history._repr_html_().index("Decades") < history._repr_html_().index("<img")
     assert len(history.to_pandas()) == len(history.rows)
+
+
+def test_a_map_of_many_steps_and_states_has_even_labels():
+    names = ("input", *(f"layer_{i}" for i in range(20)), "head")
+    steps, columns = tuple(range(0, 501, 50)), {"log10_gradient": np.zeros((11, 22))}
+    axes, _ = History(names, steps, columns).figure().axes
+    shown = [label.get_text() for label in axes.get_xticklabels()]
+    assert shown == ["0", "100", "200", "300", "400", "500"]
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    odd = [f"layer_{i}" for i in range(1, 19, 2)]
+    assert shown == ["input", *odd, "head"]
 
 
 def test_a_watch_that_saw_nothing_says_so():
