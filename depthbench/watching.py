@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import jax
 import numpy as np
+from jax.core import Tracer
 
 from depthbench import measuring
+from depthbench.research.catalogues.catalogue import Mistake
 from depthbench.research.models.functional import Functional
 from depthbench.research.report.history import History
 from depthbench.research.signal import readings, states
@@ -30,11 +33,16 @@ class Watch:
         """Probes with these parameters if it is the turn of this step.
 
         A step that comes again, as after a restart, takes the place of the earlier one.
-        Raises Mistake where the parameters are not of the model's form.
+        Raises Mistake where the parameters are not of the model's form, and within jit.
         """
+        if any(isinstance(a, Tracer) for a in (step, *jax.tree.leaves(params))):
+            raise Mistake(
+                "step: a watch is called outside of jit; within it, watch.arrays(params) "
+                "gives the same as arrays"
+            )
         if step % self._k == 0:
-            placed = self._fn.placed(params)
-            with measuring.out_of_memory():
+            placed = self._placed(params)
+            with measuring.undisturbed():
                 measured = states.measured(self._network, placed, self._fn.x)
             self._collected[int(step)] = {n: getattr(measured, n) for n in COLUMNS}
 
@@ -45,7 +53,19 @@ class Watch:
         A pure function of arrays: for jit, scan, and vmap over seeds. What a call on the
         host would find in float64 is nan, and marked in `lost`.
         """
-        return states.arrays(self._network, self._fn.placed(params), self._fn.x)
+        return states.arrays(self._network, self._placed(params), self._fn.x)
+
+    def _placed(self, params: Tree) -> dict[str, Any]:
+        """The parameters in their places. Raises Mistake."""
+        placed = self._fn.placed(params)
+        for name, array in placed.items():
+            own = self._fn.params[name].dtype
+            if array.dtype != own:
+                raise Mistake(
+                    f"params: {name} is of {array.dtype}, and {own} when the watch was "
+                    "made: give it such, every(…, params=…)"
+                )
+        return placed
 
     @property
     def history(self) -> History:

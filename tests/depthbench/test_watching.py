@@ -84,6 +84,30 @@ def test_parameters_of_another_form_are_refused(watch):
         watch.arrays({"params": {}})
 
 
+def test_parameters_of_another_dtype_are_refused(watch):
+    half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), variables(0))
+    line = "params: Dense_0/bias is of bfloat16, and float32"
+    for probe in (lambda: watch(30, half), lambda: watch.arrays(half)):
+        with pytest.raises(db.Mistake, match=line):
+            probe()
+
+
+def test_within_jit_a_call_is_refused(watch):
+    for run in (lambda s, v: watch(s, v), lambda s, v: watch(10, v)):
+        with pytest.raises(db.Mistake, match=r"step: .* watch\.arrays\(params\)"):
+            jax.jit(run)(10, variables(0))
+
+
+def test_settings_of_the_users_for_finding_bugs_are_none_of_ours(watch):
+    """Whose nan is a mark of what cannot be measured."""
+    given, before = variables(10), watch.history.log10_gradient[1]
+    with jax.debug_nans(True):
+        db.probe(plain, X, params=W)
+        with jax.transfer_guard("disallow"):
+            watch(10, given)
+    assert np.array_equal(watch.history.log10_gradient[1], before)
+
+
 def test_what_diverges_is_collected():
     watch = db.every(1, plain, X, params=W)
     watch(0, W)
