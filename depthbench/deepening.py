@@ -15,6 +15,7 @@ from depthbench.research.models.functional import functional
 from depthbench.research.models.taken import tried
 from depthbench.research.report import deepened
 from depthbench.research.report.deepened import DepthsReport
+from depthbench.research.signal import profiles
 
 Make = Callable[..., Any]
 DRAWS = ("key", "seed", "rngs")
@@ -127,4 +128,5 @@ def _theory(activation: str | None, sigma_w2: float | None, sigma_b2: float) -> 
         lacking = "activation" if activation is None else "sigma_w2"
         raise Mistake(f"{lacking}: theory wants activation= and sigma_w2= both")
     chi_1 = theory(activation, sigma_w2, sigma_b2).chi_1
-    return 0.5 * math.log10(chi_1) if chi_1 > 0 else math.nan
+    slope = 0.5 * math.log10(chi_1) if chi_1 > 0 else math.nan
+    return profiles.resolved(slope) if math.isfinite(slope) else math.nan

@@ -5,6 +5,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import jax
+
 from depthbench.research.catalogues.catalogue import Mistake
 from depthbench.research.engine import console
 from depthbench.research.machine import host
@@ -45,7 +47,7 @@ def report(fn: Functional) -> Report:
             f"the states take {console.size(needed)} (free: "
             f"{console.size(host.available_memory())}); a smaller batch takes less"
         )
-    with out_of_memory():
+    with undisturbed():
         measured = states.measured(net, fn.params, fn.x, _told_if_long())
     return of_measured(fn, measured)
 
@@ -76,10 +78,12 @@ def _told_if_long() -> Progress:
 
 
 @contextlib.contextmanager
-def out_of_memory() -> Iterator[None]:
-    """Within the block a lack of memory is a Mistake."""
+def undisturbed() -> Iterator[None]:
+    """Within the block a lack of memory is a Mistake, and jax's settings for finding bugs
+    are off: a nan is our mark of what cannot be measured, and not the user's."""
     try:
-        yield
+        with jax.debug_nans(False), jax.debug_infs(False), jax.transfer_guard("allow"):
+            yield
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
             raise Mistake(f"batch: out of memory: {line_of(error)}") from None

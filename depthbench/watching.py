@@ -3,7 +3,9 @@
 import operator
 from typing import Any
 
+import jax
 import numpy as np
+from jax.core import Tracer
 
 from depthbench import measuring
 from depthbench.research.catalogues.catalogue import Mistake
@@ -37,13 +39,17 @@ class Watch:
         try:
             step = operator.index(step)
         except TypeError:
+            traced = True
+        else:
+            traced = any(isinstance(a, Tracer) for a in jax.tree.leaves(params))
+        if traced:
             raise Mistake(
                 f"step: {step!r:.60}: must be a whole number, and the watch be called "
                 "outside of jit; inside there is watch.arrays(params)"
             ) from None
         if step % self._k == 0:
-            placed = self._fn.placed(params)
-            with measuring.out_of_memory():
+            placed = self._placed(params)
+            with measuring.undisturbed():
                 measured = states.measured(self._network, placed, self._fn.x)
             self._collected[step] = {n: getattr(measured, n) for n in COLUMNS}
 
@@ -54,7 +60,19 @@ class Watch:
         A pure function of arrays: for jit, scan, and vmap over seeds. What a call on the
         host would find in float64 is nan, and marked in `lost`.
         """
-        return states.arrays(self._network, self._fn.placed(params), self._fn.x)
+        return states.arrays(self._network, self._placed(params), self._fn.x)
+
+    def _placed(self, params: Tree) -> dict[str, Any]:
+        """The parameters in their places. Raises Mistake."""
+        placed = self._fn.placed(params)
+        for name, array in placed.items():
+            own = self._fn.params[name].dtype
+            if array.dtype != own:
+                raise Mistake(
+                    f"params: {name} is of {array.dtype}, and {own} when the watch was "
+                    "made: give it such, every(…, params=…)"
+                )
+        return placed
 
     @property
     def history(self) -> History:

@@ -6,7 +6,7 @@ from typing import Any
 
 from depthbench.research.catalogues.catalogue import Mistake
 from depthbench.research.lazy import lazily
-from depthbench.research.models.taken import Tree, shapes, tried
+from depthbench.research.models.taken import Tree, placed_freely, shapes, tried
 
 with lazily():
     import jax
@@ -108,7 +108,7 @@ def _array(argument: str, leaf: Any) -> Any:
         row = np.argwhere(np.isnan(host))[0]
         place = f"at {row.tolist()}" if row.size else "there"
         raise Mistake(f"{argument}: has NaN in it, first {place}")
-    return jnp.asarray(leaf)
+    return placed_freely(argument, jnp.asarray(leaf))
 
 
 def _kind(batch: Any) -> str:

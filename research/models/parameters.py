@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from depthbench.research.catalogues.catalogue import Mistake, nearest
 from depthbench.research.lazy import lazily
 from depthbench.research.models import restored
-from depthbench.research.models.taken import Taken, Tree, line_of
+from depthbench.research.models.taken import Taken, Tree, line_of, placed_freely
 
 with lazily():
     import jax
@@ -64,7 +64,7 @@ def named(tree: Tree) -> Arrays:
 def array(name: str, leaf: Any) -> Any:
     """A leaf of params as an array. Raises Mistake."""
     if isinstance(leaf, jax.Array):
-        return leaf
+        return placed_freely(f"params: {name}", leaf)
     root = type(leaf).__module__.partition(".")[0]
     if not isinstance(leaf, np.ndarray | np.generic | float | int):
         what = (

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
+from jax.core import Tracer
+from jax.sharding import AxisType, NamedSharding
 
 from depthbench.research.catalogues.catalogue import Mistake
 
@@ -69,6 +71,22 @@ def shapes(tree: Tree) -> str:
 def _name(path: tuple) -> str:
     names = [str(key.key) for key in path if hasattr(key, "key")]
     return "/".join(names) + " " if names else ""
+
+
+def placed_freely(argument: str, array: jax.Array) -> jax.Array:
+    """The array. Raises Mistake where it is in shards of a mesh of explicit axes, in
+    which each product is to be told what becomes of them."""
+    sharding = None if isinstance(array, Tracer) else array.sharding
+    if (
+        isinstance(sharding, NamedSharding)
+        and AxisType.Explicit in sharding.mesh.axis_types
+        and any(sharding.spec)
+    ):
+        raise Mistake(
+            f"{argument}: is in shards of a mesh of explicit axes: put it into one of "
+            "jax.sharding.AxisType.Auto, or on one device"
+        )
+    return array
 
 
 def line_of(error: BaseException) -> str:

@@ -15,6 +15,7 @@ FLAT = {"stop_gradient", "sign", "floor", "ceil", "round", "nextafter"}
 # Each output depends on many inputs; so do those of reduce_…, cum… and arg….
 MIXING = {"dot_general", "conv_general_dilated", "ragged_dot", "fft", "sort", "scan"}
 MIXING |= {"ragged_dot_general", "pallas_call", "ffi_call", "while", "triangular_solve"}
+COMPLEX = 2**20  # as many values a complex one counts as
 MOST = 50_000  # equations of unrolled scans
 
 
@@ -170,11 +171,11 @@ class _Alive:
     def counts(self) -> list[int]:
         """How many values are alive behind 0, 1, … of the equations.
 
-        A complex one counts as two: it is no state, where that can be helped.
+        A complex one counts as many: it is no state, where that can be helped.
         """
         change = [0] * (self.end + 2)
         for value in self.values:
-            weight = 1 + self.is_complex(value)
+            weight = COMPLEX if self.is_complex(value) else 1
             change[self.first[value]] += weight
             change[self.last[value] + 1] -= weight
         return list(itertools.accumulate(change))[:-1]
@@ -227,7 +228,9 @@ def cuts(listing: Listing, flow: Flow, main: Sequence[int]) -> list[Cut]:
     again = {
         a for a, b in itertools.pairwise(found) if a.values == b.values and a.after
     }
-    return [cut for cut in found if cut not in again]
+    first = found[:1] if found and not found[0].after else []
+    again |= {cut for cut in found if first and cut.values == first[0].values}
+    return [*first, *(cut for cut in found if cut not in again)]
 
 
 def _fewest(counts: Sequence[int], low: int, high: int, around: int) -> Iterator[int]:
@@ -239,6 +242,8 @@ def _fewest(counts: Sequence[int], low: int, high: int, around: int) -> Iterator
     if not inner or (min(inner) > 1 and 2 * (high - low) < around):
         return
     fewest = min(inner)
+    if fewest >= COMPLEX:
+        return
     places = [i for i in range(low + 1, high) if counts[i] == fewest]
     yield from places
     inside = around if fewest == 1 else high - low

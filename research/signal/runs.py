@@ -9,6 +9,10 @@ stacked.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
+from jax.extend.core import primitives
+
+from depthbench.research.signal.equations import holds
 from depthbench.research.signal.segments import Network, Segment
 
 LEAST = 4  # turns, below which segments are written out
@@ -46,11 +50,24 @@ class Repeats(NamedTuple):
 def pieces(network: Network) -> list[Segment | Repeats]:
     """The segments in order, those that repeat as runs."""
     segments, made, place = network.segments, [], 0
+    if _slow_in_loops(segments):
+        return [*segments]
     while place < len(segments):
         run = _longest(segments[place:])
         made.append(run or segments[place])
         place += len(run.turns) * len(run.turns[0]) if run else 1
     return made
+
+
+def _slow_in_loops(segments: Sequence[Segment]) -> bool:
+    """Whether a loop of these costs ten times as much: of convolutions on CPUs."""
+    if jax.default_backend() != "cpu":
+        return False
+    programs = {segment.program for segment in segments}
+    return any(
+        holds(program.closed.jaxpr, primitives.conv_general_dilated_p)
+        for program in programs
+    )
 
 
 def _longest(segments: Sequence[Segment]) -> Repeats | None:

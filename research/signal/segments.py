@@ -179,7 +179,7 @@ class _Cutter:
         cuts = liveness.cuts(self.listing, self.flow, main)
         edges = [0, *(cut.after for cut in cuts if cut.after), len(main)]
         places = [main[a:b] for a, b in itertools.pairwise(edges) if b > a]
-        parts = [[self.listing.equations[p] for p in part] for part in places]
+        parts = [self._moved(part) for part in places]
         ends = [LiveSet("", cut.values) for cut in cuts if cut.after]
         pairs = zip(ends, scopes.names(parts), strict=False)
         named = [state._replace(name=name) for state, name in pairs]
@@ -192,12 +192,19 @@ class _Cutter:
         start = LiveSet("input", cuts[0].values) if begins else None
         return start, made, [self.segment(group, None) for group in others]
 
+    def _moved(self, places: list[int]) -> list[Equation]:
+        """The equations that give a part its name: not what a mask of the next is of."""
+        part = [self.listing.equations[p] for p in places]
+        moving = self.flow.moving
+        return [e for e in part if not moving.isdisjoint(e.writes)] or part
+
     def _taken_in(
         self, parts: list[list[int]], groups: list[list[int]]
     ) -> list[list[int]]:
         """The groups but for those, which are added to it, that one part alone reads.
 
-        What takes long is not: a part's inside is computed twice.
+        What takes long is not: a part's inside is computed twice. What is complex is, as
+        it can be no part's own.
         """
         part_of = {place: i for i, part in enumerate(parts) for place in part}
         remaining = []
@@ -206,11 +213,21 @@ class _Cutter:
             readers = {p for e in equations for v in e.writes for p in self._by(v)}
             where = [part_of.get(place) for place in readers - {*group}]
             one = where[0] if len({*where}) == 1 else None
-            if one is not None and not any(map(_long, equations)):
+            apart = any(map(_long, equations)) and not self._is_complex(group)
+            if one is not None and not apart:
                 parts[one][:] = sorted((*parts[one], *group))
             else:
                 remaining.append(group)
         return remaining
+
+    def _is_complex(self, group: list[int]) -> bool:
+        """Whether a gradient would be handed on of something complex."""
+        writes = (v for place in group for v in self.listing.equations[place].writes)
+        return any(
+            self.listing.avals[v].dtype.kind == "c"
+            for v in writes
+            if v in self.flow.moving
+        )
 
     def _by(self, value: int) -> set[int]:
         return self.readers.get(value, set())

@@ -267,3 +267,15 @@ def test_without_pandas_a_line_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(db.Mistake, match="pip install pandas"):
         report.to_pandas()
+
+
+def test_shards_of_explicit_axes_are_a_line():
+    """Whose products would want to be told what becomes of them."""
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Explicit,))
+    place = lambda a: jax.device_put(
+        a, jax.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    )
+    with pytest.raises(db.Mistake, match="batch: is in shards of a mesh of explicit"):
+        db.probe(plain, place(X), params=W)
+    with pytest.raises(db.Mistake, match="params: w: is in shards"):
+        db.probe(plain, X, params=jax.tree.map(place, W))

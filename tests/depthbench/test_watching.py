@@ -84,11 +84,33 @@ def test_parameters_of_another_form_are_refused(watch):
         watch.arrays({"params": {}})
 
 
-def test_a_step_that_is_no_number_or_traced_is_refused(watch):
+def test_a_step_that_is_no_number_is_refused(watch):
     with pytest.raises(db.Mistake, match="step: 'a': must be a whole number"):
         watch("a", variables(0))
-    with pytest.raises(db.Mistake, match=r"inside there is watch\.arrays"):
-        jax.jit(watch)(10, variables(0))
+
+
+def test_parameters_of_another_dtype_are_refused(watch):
+    half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), variables(0))
+    line = "params: Dense_0/bias is of bfloat16, and float32"
+    for probe in (lambda: watch(30, half), lambda: watch.arrays(half)):
+        with pytest.raises(db.Mistake, match=line):
+            probe()
+
+
+def test_within_jit_a_call_is_refused(watch):
+    for run in (lambda s, v: watch(s, v), lambda s, v: watch(10, v)):
+        with pytest.raises(db.Mistake, match=r"step: .* watch\.arrays\(params\)"):
+            jax.jit(run)(10, variables(0))
+
+
+def test_settings_of_the_users_for_finding_bugs_are_none_of_ours(watch):
+    """Whose nan is a mark of what cannot be measured."""
+    given, before = variables(10), watch.history.log10_gradient[1]
+    with jax.debug_nans(True):
+        db.probe(plain, X, params=W)
+        with jax.transfer_guard("disallow"):
+            watch(10, given)
+    assert np.array_equal(watch.history.log10_gradient[1], before)
 
 
 def test_what_diverges_is_collected():

@@ -175,6 +175,18 @@ def fourier_layers(p, h):
     return h
 
 
+@function(W[:1])
+def one_fourier_layer(p, h):
+    """Of which what is complex is half."""
+    return jnp.real(jnp.fft.fft2(jnp.tanh(h @ p[0])))
+
+
+@function(W[:2])
+def filters_of_real_weights(p, h):
+    h = jnp.fft.rfft(jnp.tanh(h @ p[0])) * jnp.fft.rfft(p[1])[:1]
+    return jnp.tanh(jnp.fft.irfft(h, WIDTH))
+
+
 @function(W)
 def complex_filters(p, h):
     for w in p:

@@ -77,3 +77,16 @@ def test_a_block_of_several_modules_has_the_first_and_the_last():
 
     named = ["up…down", "up…down:2", "up…down:3"]
     assert names(f, {"up": W, "down": W}) == ["input", *named]
+
+
+def test_what_the_next_layer_chooses_by_is_no_part_of_a_name():
+    """A branch, or a mask, that is computed of a layer's end; nor is it a state."""
+
+    def layer(h, w):
+        return jax.lax.cond(
+            jnp.sum(h) > 0, lambda: jnp.tanh(h @ w), lambda: h @ w
+        ), None
+
+    f = lambda params, h: jax.lax.scan(layer, h, params["w"])[0]
+    params = {"w": np.stack([W] * 4)}
+    assert names(f, params) == ["input", *(f"scan[{i}]" for i in range(4))]

@@ -109,3 +109,17 @@ def test_a_learned_slope_is_one_for_all_elements():
     assert shares(f, params)["step_1"] == pytest.approx((dead, dead))
     params["slope"] = np.float32(0.1)
     assert shares(f, params)["step_1"] == (0, 0)
+
+
+@jax.custom_vjp
+def _clipped_back(h):
+    return h
+
+
+_clipped_back.defvjp(lambda h: (h, None), lambda _, g: (jnp.clip(g, -1e-3, 1e-3),))
+
+
+def test_a_rule_that_clips_gradients_saturates_nothing():
+    layer = lambda p, h: _clipped_back(jnp.tanh(0.01 * h @ p))
+    measured = shares(composed([layer] * 3), matrices(1)[0])
+    assert list(measured.values())[1:] == [(0, 0)] * 3

@@ -87,6 +87,16 @@ def test_arrays_are_what_is_measured(name):
     assert_as_measured(*NETS[name][:3], turns=NETS[name][3])
 
 
+def test_convolutions_are_written_out_where_loops_of_them_are_slow(monkeypatch):
+    convolved = lambda p, h: jax.lax.conv(h[None], p, (1,), "SAME")[0]
+    layer = lambda p, h: jnp.tanh(convolved(p, h))
+    kernel = 0.1 * np.ones((4, 4, 3), np.float32)
+    network = segments.network(composed([layer] * 8), kernel, X, loss)
+    assert len(runs.pieces(network)) == 9
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert len(runs.pieces(network)) == 4
+
+
 def test_over_seeds_in_a_loop_and_under_a_condition():
     """As in a training loop: every second step, of three nets at once."""
     f, depth = composed(layers(6)), 6
