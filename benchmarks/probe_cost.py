@@ -259,27 +259,23 @@ def _estimate(row: Seen, name: str) -> Estimate:
     return mean(row[name], 0.93 * quartiles / row["n"] ** 0.5, row["n"])
 
 
+def _claim(key: str, column: str, how: str) -> Claim:
+    """Our own bar for one way of measuring."""
+    return Claim(
+        f"depthbench.{key}",
+        f"the signal at every state of repeated blocks costs at most {BOUND:g} × the "
+        f"gradient, {how}",
+        "depthbench's own bar",
+        estimate=lambda row: _estimate(row, column),
+        allows=below(BOUND),
+        scope=lambda row: True,
+        label=("net", "depth", "width", "batch"),
+    )
+
+
 CLAIMS = (
-    Claim(
-        "depthbench.states-cost-two-gradients",
-        f"the signal at every state of repeated blocks costs at most {BOUND:g} × the "
-        "gradient, segment by segment",
-        "depthbench's own bar",
-        estimate=lambda row: _estimate(row, "measured_ratio"),
-        allows=below(BOUND),
-        scope=lambda row: True,
-        label=("net", "depth", "width", "batch"),
-    ),
-    Claim(
-        "depthbench.probe-in-jit-costs-twice",
-        f"the signal at every state of repeated blocks costs at most {BOUND:g} × the "
-        "gradient, within a compiled program",
-        "depthbench's own bar",
-        estimate=lambda row: _estimate(row, "arrays_ratio"),
-        allows=below(BOUND),
-        scope=lambda row: True,
-        label=("net", "depth", "width", "batch"),
-    ),
+    _claim("states-cost-two-gradients", "measured_ratio", "segment by segment"),
+    _claim("probe-in-jit-costs-twice", "arrays_ratio", "within a compiled program"),
 )
 
 STUDY = Study(

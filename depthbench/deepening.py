@@ -1,24 +1,21 @@
 """`deepen(make, depths=…)`: one model at several depths, several seeds of each."""
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-import jax
 
 from depthbench import measuring
 from depthbench.measuring import Tree
 from depthbench.networks import theory
 from depthbench.research.catalogues.catalogue import Mistake
 from depthbench.research.models.functional import functional
+from depthbench.research.models.makers import Maker, draws_later, made, maker
 from depthbench.research.models.taken import tried
 from depthbench.research.report import deepened
 from depthbench.research.report.deepened import DepthsReport
 from depthbench.research.signal import profiles
 
 Make = Callable[..., Any]
-DRAWS = ("key", "seed", "rngs")
 
 
 def deepen(
@@ -50,19 +47,18 @@ def deepen(
     >>> deepen(make, depths=(2, 16), batch=jnp.eye(4, 8), seeds=2).deepest
     2
     """
-    _check(make, depths, seeds)
+    how = _checked(make, depths, seeds)
     expected = _theory(activation, sigma_w2, sigma_b2)
-    argument = _draw_argument(make)
     probed, notes = {}, []
     for depth in sorted(dict.fromkeys(depths)):
         reports = []
         for seed in range(seeds):
-            what = f"make({depth}{f', {argument}=…' * bool(argument)})"
+            what = f"make({depth}{f', {how.random}=…' * bool(how.random)})"
             with tried("make", what):
-                model = make(depth, **_drawn(argument, seed))
+                model = made(how, depth, seed)
             fn = functional(model, batch, loss, seed=seed, kwargs=kwargs)
             reports.append(measuring.report(fn))
-            if seeds > 1 and not argument and not _drawn_by_seed(model):
+            if seeds > 1 and not how.random and not draws_later(model):
                 notes = [
                     "One draw: make takes no key, seed or rngs to draw others with."
                 ]
@@ -71,7 +67,8 @@ def deepen(
     return deepened.report(probed, expected, notes)
 
 
-def _check(make: Any, depths: Any, seeds: Any) -> None:
+def _checked(make: Any, depths: Any, seeds: Any) -> Maker:
+    """How a model is made of a depth. Raises Mistake."""
     if not callable(make):
         raise Mistake(f"make: a {type(make).__name__} is no function of depth")
     if isinstance(depths, int | str) or not len(depths):
@@ -81,43 +78,13 @@ def _check(make: Any, depths: Any, seeds: Any) -> None:
             raise Mistake(f"depths: {depth!r}: must be whole numbers of at least 1")
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise Mistake(f"seeds: {seeds!r}: must be a whole number of at least 1")
-
-
-def _draw_argument(make: Make) -> str:
-    """The name of the argument that make draws with; "" if it has none. Raises Mistake."""
-    built = isinstance(make, type)  # whose metaclass may say nothing of its arguments
-    try:
-        signature = inspect.signature(make.__init__ if built else make)
-    except (TypeError, ValueError):
-        return ""
-    parameters = dict([*signature.parameters.items()][built:])
-    empty, every = inspect.Parameter.empty, (2, 4)  # *args and **kwargs
-    others = [
-        name
-        for name, parameter in [*parameters.items()][1:]
-        if parameter.default is empty and parameter.kind not in every
-    ]
-    if not parameters or [n for n in others if n not in DRAWS]:
+    how = maker(make, of_depth=True)
+    if not how.depth or how.needs:
         raise Mistake(
             "make: takes depth, and key, seed or rngs where it draws parameters; its "
-            f"arguments are {', '.join(parameters) or 'none'}"
+            f"arguments are {', '.join(how.arguments) or 'none'}"
         )
-    return next((name for name in parameters if name in DRAWS), "")
-
-
-def _drawn(argument: str, seed: int) -> dict[str, Any]:
-    if argument == "rngs":
-        from depthbench.research.models import nnx
-
-        return {"rngs": nnx.rngs(seed)}
-    return {"key": {"key": jax.random.key(seed)}, "seed": {"seed": seed}}.get(
-        argument, {}
-    )
-
-
-def _drawn_by_seed(model: Any) -> bool:
-    """Whether the model's parameters are drawn when it is probed: Linen, Haiku."""
-    return hasattr(model, "init") and hasattr(model, "apply")
+    return how
 
 
 def _theory(activation: str | None, sigma_w2: float | None, sigma_b2: float) -> float:

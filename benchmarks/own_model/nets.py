@@ -4,11 +4,9 @@ What is wrong with it is one line with the flag, or with the user's own file and
 """
 
 import contextlib
-import functools
-import inspect
 import json
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,70 +15,17 @@ from depthbench.benchmarks.own_model import typed
 from depthbench.research.catalogues import modules
 from depthbench.research.catalogues.catalogue import Mistake
 from depthbench.research.models import batch as batches
-from depthbench.research.models import nnx
 from depthbench.research.models.functional import Functional, functional
+from depthbench.research.models.makers import draws_later, made, maker
 from depthbench.research.models.taken import line_of
 from depthbench.research.signal import segments, states
 from depthbench.research.signal.states import StatesMeasured
 from depthbench.research.study.declaration import Cell
 from depthbench.research.study.errors import Refusal
 
-RANDOM = ("key", "seed", "rngs")  # names of the argument that parameters are drawn from
-
 
 class OutOfMemory(MemoryError):
     """A host or a device has no memory left."""
-
-
-class Maker(NamedTuple):
-    """How a model is made of what the user has named.
-
-    depth: the argument that takes it; "" for one that has no depth.
-    random: the argument that parameters are drawn from; "" for one that draws none.
-    """
-
-    target: Any
-    calls: bool
-    depth: str
-    random: str
-
-
-def maker(target: Any) -> Maker:
-    """A function, or a class with a `depth`, is called with it; a model is as it is."""
-    core, bound = target, 0
-    given: set[str] = set()
-    while isinstance(core, functools.partial):
-        bound, given = bound + len(core.args), given | {*core.keywords}
-        core = core.func
-    if not (inspect.isclass(core) or inspect.isroutine(core)):
-        return Maker(target, False, "", "")
-    names = [name for name in _arguments(core)[bound:] if name not in given]
-    random = next((name for name in RANDOM if name in names), "")
-    others = [name for name in names if name not in RANDOM]
-    if inspect.isclass(core):  # of whose fields one may be it
-        others = [name for name in others if name == "depth"]
-    return Maker(target, True, others[0] if others else "", random)
-
-
-def _arguments(core: Callable) -> list[str]:
-    """Names of a function's arguments, or of a class's as its own code has them."""
-    own = inspect.isclass(core) and inspect.isfunction(core.__init__)
-    names = list(inspect.signature(core.__init__ if own else core).parameters)
-    return names[1:] if own else names
-
-
-def made(maker: Maker, depth: Any, seed: int) -> Any:
-    """The model, or a pair of it and its parameters."""
-    given: dict[str, Any] = {maker.depth: depth} if maker.depth else {}
-    if maker.random:
-        given[maker.random] = _random(maker.random, seed)
-    return maker.target(**given) if maker.calls else maker.target
-
-
-def _random(name: str, seed: int) -> Any:
-    if name == "seed":
-        return seed
-    return nnx.rngs(seed) if name == "rngs" else jax.random.key(seed)
 
 
 def inputs(cell: Cell) -> Any:
@@ -120,11 +65,7 @@ def draws(cell: Cell) -> bool:
     how = maker(modules.named(str(cell["model"])))
     with blamed(name_of(cell)):
         model = made(how, cell["depth"], 0)
-    return bool(how.random) or _is_linen(model)
-
-
-def _is_linen(model: Any) -> bool:
-    return hasattr(model, "init") and hasattr(model, "apply")
+    return bool(how.random) or draws_later(model)
 
 
 def cast(net: Functional, dtype: str) -> Functional:
@@ -157,7 +98,7 @@ def check(cell: Cell, whole: bool) -> None:
         modules.named(str(cell["loss"]))
     with blamed(name_of(cell)):
         model = made(how, cell["depth"], 0)
-    if _is_linen(model) and not whole:  # whose parameters any program may draw
+    if draws_later(model) and not whole:  # whose parameters any program may draw
         x = inputs(cell)
         jax.eval_shape(lambda: net(cell, 0, x).params)
         return

@@ -29,6 +29,7 @@ from depthbench.research.study.plan import grouped
 
 with lazily():
     from depthbench.benchmarks.own_model import nets, rows
+    from depthbench.research.models import makers
 
 DTYPES = choices(
     "dtype",
@@ -132,7 +133,7 @@ def _net(cell: Cell) -> tuple:
 
 def _depths(cell: Cell, typed: Set[str]) -> tuple:
     """The depths to make a net of; of one that takes none, None."""
-    takes = nets.maker(modules.named(str(cell["model"]))).depth
+    takes = makers.maker(modules.named(str(cell["model"]))).depth
     if not takes and cell["depth"] is not None and "depth" in typed:
         raise Refusal(
             f"--depth {cell['depth']}: {cell['model']} takes no depth; leave --depth out"

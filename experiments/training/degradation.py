@@ -155,7 +155,7 @@ STUDY = Study(
         "depth": whole("layers, 6n + 2", (20, 56), low=8, single=False),
         "learning_rate": rates((0.01, 0.03, 0.1)),
         "width": whole("channels at first", (8,)),
-        "dataset": readable.axis(readable.classified),
+        "dataset": readable.axis(readable.pictured),
         "batch": whole("examples per step", (16,), low=2),
         "steps": whole("steps", (400,)),
         "seeds": whole("runs per cell", (3,)),

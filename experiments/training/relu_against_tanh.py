@@ -191,7 +191,7 @@ STUDY = Study(
         "learning_rate": rates((0.003, 0.01, 0.03, 0.1, 0.3, 1.0)),
         "width": whole("channels", (16,)),
         "batch": whole("examples per step", (16,)),
-        "dataset": readable.axis(readable.classified),
+        "dataset": readable.axis(readable.pictured),
         "steps": whole("steps", (800,), low=20),
         "seeds": whole("runs per cell", (5,)),
     },

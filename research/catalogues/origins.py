@@ -12,7 +12,13 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ModuleSpec,
+    PathFinder,
+)
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +28,11 @@ from depthbench.research.files import regular
 HANDLE = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_]\w*")
 INSTALLED = {"site-packages", "dist-packages"}
 DIGITS = 16  # of a hash
+SUFFIXES = [
+    *EXTENSION_SUFFIXES,
+    *SOURCE_SUFFIXES,
+    *BYTECODE_SUFFIXES,
+]  # as Python looks
 
 
 class Origin(NamedTuple):
@@ -155,7 +166,10 @@ def _folder_of(spec: ModuleSpec) -> Path:
 
 
 def _reached(folder: Path, first: list[Path]) -> dict[str, Path]:
-    """Files below a folder, by their paths there: the first, and all that they import."""
+    """Files below a folder, by their paths there: the first, and all that they import.
+
+    Raises Mistake, OSError.
+    """
     files: dict[str, Path] = {}
     todo = list(first)
     while todo:
@@ -173,7 +187,7 @@ def _elsewhere(root: str, folder: Path) -> bool:
     """Whether Python finds a module of no dots in another folder first."""
     if root in sys.stdlib_module_names:
         return True
-    if not any((folder / name).exists() for name in (root, f"{root}.py")):
+    if not (folder / root).exists() and _first(folder / root) is None:
         return False
     spec = PathFinder.find_spec(root)
     return spec is not None and _folder_of(spec) != folder
@@ -210,17 +224,28 @@ def _files(folder: Path, module: str) -> Iterator[Path]:
     """The files that importing a module runs, as far as they are below the folder."""
     place = folder
     for part in module.split("."):
-        package, file = place / part / "__init__.py", place / f"{part}.py"
-        if package.is_file():
+        package, file = (_first(place / name) for name in (f"{part}/__init__", part))
+        if package is not None:
             yield package
-        elif file.is_file():
+        elif file is not None:
             yield file
             return
         place /= part
 
 
+def _first(stem: Path) -> Path | None:
+    """The file of a module that Python takes, of those with one stem: compiled ones too."""
+    files = (stem.with_name(f"{stem.name}{suffix}") for suffix in SUFFIXES)
+    return next((file for file in files if file.is_file()), None)
+
+
 def _imports(folder: Path, path: Path) -> Iterator[str]:
-    """The modules that a file's source names: in imports, and in "module:function"."""
+    """The modules that a file's source names: in imports, and in "module:function".
+
+    Raises Mistake for bytecode: what that imports would be run, and in no hash.
+    """
+    if path.suffix in BYTECODE_SUFFIXES:
+        raise Mistake(f"{shown(path)}: has no source, whose hash would be kept")
     try:
         tree = ast.parse(regular.read(path.resolve()))
     except (SyntaxError, ValueError, RecursionError, MemoryError):

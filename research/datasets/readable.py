@@ -67,3 +67,10 @@ def classified(dataset: Dataset) -> str:
     if dataset.task != "classes":
         return f"asks for {dataset.task}; this study asks for classes"
     return too_large(dataset)
+
+
+def pictured(dataset: Dataset) -> str:
+    """Of a study that trains classifiers of images."""
+    if len(dataset.shape) == 3 or dataset.task != "classes":
+        return classified(dataset)
+    return f"is of shape {dataset.shape}; this study reads images"

@@ -6,7 +6,6 @@ tensorflow_datasets is imported only here, when examples are read.
 import contextlib
 import hashlib
 import importlib
-import logging
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from depthbench.research.datasets.contract import (
 from depthbench.research.datasets.pixels import scale_of
 from depthbench.research.datasets.tfds import used
 from depthbench.research.datasets.tfds_metadata import Prepared, prepared
+from depthbench.research.files.quiet import quietly
 
 AT_ONCE = 4096  # examples read at a time, at most; a stream's scale is that of so many
 BYTES_AT_ONCE = 2**28
@@ -44,7 +44,7 @@ def load(name: str, folder: str, named: str | None) -> Splits:
     dataset = Dataset(
         name, "", info.shape, info.classes, folder, stored=info.stored
     )  # source: the folder, for messages
-    with _quiet():
+    with quietly():
         if named is None and len(parts) == 2 and _unlabelled(dataset, info, parts[1]):
             parts, note = _labelled(name, info.splits, parts)
         sources = {part: _source(name, folder, part) for part in parts}
@@ -157,15 +157,3 @@ def _said(name: str, folder: str) -> Iterator[None]:
     except Exception as error:
         line = " ".join(str(error).split())
         raise DataError(f"{name}: {folder} cannot be read: {line}") from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps back the advice of tensorflow_datasets to install yet another package."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

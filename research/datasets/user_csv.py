@@ -22,6 +22,7 @@ from depthbench.research.datasets.contract import IN_MEMORY, DataError, Dataset,
 PIECE = 2**20  # numbers that are taken in float64 at a time
 ROW = 128  # bytes that a row takes beside its numbers, about
 TEXT = 4 * IN_MEMORY  # bytes of a file, at most: of numbers with some seven digits
+LONGEST = 200  # characters of a label: names of classes are said, and int() has a limit
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -214,6 +215,8 @@ class _Table:
         label = row.pop(self.place).strip()
         if not label:
             return "has no label"
+        if len(label) > LONGEST:
+            return f"has a label of {len(label):,} characters, of {LONGEST} at most"
         joined = "".join(row)
         try:
             # Python also reads 1_000 and digits of other scripts.

@@ -113,7 +113,6 @@ def _inputs(name: str, label: str, x: np.ndarray) -> np.ndarray:
             "x.astype('float32') makes numbers of integers"
         )
     _whole(name, label, x, 0)
-    _whole(name, label, x, 0)
     return x.astype(np.int32)
 
 
@@ -175,7 +174,7 @@ def _declared(
     tokens = x.dtype == np.int32
     vocabulary = max(int(part[0].max()) for part in parts) + 1 if tokens else 0
     shape = (x.shape[1], vocabulary) if tokens else x.shape[1:]
-    dataset = Dataset(name, "", shape, 0, "a file of yours", stored=_stored(x))
+    dataset = Dataset(name, "", shape, 0, "a file of yours", stored=str(x.dtype))
     if y.dtype == np.float32:
         return dataset._replace(task="numbers", classes=y.shape[1]), parts
     if y.ndim == 2:
@@ -199,10 +198,6 @@ def _declared(
         )
     user_parts.one_class(name, [str(number) for number in range(count)])
     return dataset._replace(classes=count), parts
-
-
-def _stored(x: np.ndarray) -> Any:
-    return str(x.dtype)
 
 
 def _next(x: np.ndarray, y: np.ndarray) -> bool:

@@ -1,13 +1,12 @@
 """Arrays that Orbax has written: the newest step of a folder, or one of its items."""
 
-import contextlib
-import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.files.quiet import quietly
 from depthbench.research.lazy import lazily
 from depthbench.research.models.taken import line_of
 
@@ -28,7 +27,7 @@ def tree(path: str | os.PathLike[str]) -> Any:
     if not folder.is_dir():
         raise Mistake(f"params: {path}: no such folder")
     try:
-        with _quiet():
+        with quietly():
             return _read(_item(folder))
     except Exception as error:  # Orbax may raise anything
         raise Mistake(
@@ -44,18 +43,6 @@ def _read(folder: Path) -> Any:
     # As NumPy's, on whatever devices the arrays were.
     plain = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item.tree)
     return reader.restore(folder, restore_args=plain)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the warnings that Orbax logs of each file that it tries."""
-    logger = logging.getLogger("absl")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _item(folder: Path) -> Path:

@@ -122,15 +122,11 @@ def _measured(
     states[np.logical_or.accumulate(~finite[::-1])[::-1]] = np.nan
     parameters = {name: log10_norm([size]) for name, size in got.parameters.items()}
     logs = (*zip(names, states, strict=True), *parameters.items())
-    length, apart, saturated, dead = read.T
     return StatesMeasured(
         value=value,
         names=names,
         log10_gradient=states,
-        log10_length=length,
-        decorrelation=apart,
-        saturated=saturated,
-        dead=dead,
+        **dict(zip(readings.COLUMNS, read.T, strict=True)),
         log10_parameter_gradient=parameters,
         without_gradient=network.without_gradient,
         zeros=tuple(name for name, log in logs if np.isneginf(log)),
@@ -148,14 +144,10 @@ def arrays(network: Network, params: Tree, x: Tree) -> StatesArrays:
     # A state that is not finite, and all before it.
     broken = jnp.cumsum(~readings.is_finite(profiles)[::-1])[::-1] > 0
     states = jnp.where(broken, jnp.nan, states)
-    length, apart, saturated, dead = profiles.T
     return StatesArrays(
         value=value,
         log10_gradient=states,
-        log10_length=length,
-        decorrelation=apart,
-        saturated=saturated,
-        dead=dead,
+        **dict(zip(readings.COLUMNS, profiles.T, strict=True)),
         log10_parameter_gradient=parameters,
         lost=jnp.isnan(states),
         lost_parameters=jnp.isnan(parameters),

@@ -12,6 +12,7 @@ from depthbench.benchmarks.own_model import names, nets, show
 from depthbench.benchmarks.own_model.study import STUDY, measure
 from depthbench.research.cli import probe
 from depthbench.research.cli.main import main
+from depthbench.research.models.makers import maker
 from depthbench.research.report import figures
 from depthbench.research.store import rows as stored
 from depthbench.research.study import headlines
@@ -142,7 +143,7 @@ def test_nets_of_all_kinds_are_made_and_their_seeds_drawn():
         assert not all(map(np.array_equal, one, other)), name
         assert nets.draws(cell(name)), name
     assert not nets.draws(cell("fixed"))
-    assert nets.maker(own.Linen).depth == "depth" and not nets.maker(own.lone).depth
+    assert maker(own.Linen).depth == "depth" and not maker(own.lone).depth
 
 
 def test_seeds_are_one_where_nothing_is_drawn():

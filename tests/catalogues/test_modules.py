@@ -1,6 +1,8 @@
 """Modules of the user's: what is named is imported, nothing else, and is told by hash."""
 
+import py_compile
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
 
@@ -173,3 +175,15 @@ def test_handles_are_seen_from_where_they_stand(folder):
         assert modules.entry(Family("own", text, "a test"), home).builder == whole
     with pytest.raises(Mistake, match="nets has no lost"):
         modules.entry(Family("own", ":lost", "a test"), home)
+
+
+def test_what_is_compiled_is_in_the_hash_or_refused(folder):
+    written(folder, {"my/__init__": "", "my/acts": "from my import inner, fast"})
+    (folder / "my" / f"fast{EXTENSION_SUFFIXES[0]}").write_bytes(b"no source")
+    there = origins.of_module("my.acts")
+    assert there is not None and f"my/fast{EXTENSION_SUFFIXES[0]}" in there.files
+    written(folder, {"my/inner": "value = 1"})
+    py_compile.compile(str(folder / "my/inner.py"), str(folder / "my/inner.pyc"))
+    (folder / "my/inner.py").unlink()
+    with pytest.raises(Mistake, match=r"my/inner.pyc: has no source"):
+        modules.named("my.acts:inner")

@@ -79,6 +79,11 @@ CSV = {
         "kind",
         r"line 4: has nothing, the first line 3",
     ),
+    "a long label": (
+        with_row(5, f"1,2,{'7' * 5000}"),
+        "kind",
+        r"line 5: has a label of 5,000 characters, of 200 at most",
+    ),
     "no label": (with_row(5, "1,2,"), "kind", r"line 5: has no label"),
     "several": (
         with_row(5, "1,2,").replace("\n9,4", "\n,4"),
