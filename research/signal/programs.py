@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.extend import core
 from jax.extend.core import primitives
 
-from depthbench.research.signal import readings
+from depthbench.research.signal import readings, slopes
 from depthbench.research.signal.equality import Key, holds_same
 from depthbench.research.signal.equations import holds
 from depthbench.research.signal.scaled import (
@@ -70,7 +70,7 @@ class SegmentProgram:
         self.activations = tuple(activations)
         inner = sum(len(a.reads) for a in self.activations)
         self._writes = len(closed.jaxpr.outvars) - inner
-        self._run = core.jaxpr_as_fun(closed)
+        self._run = slopes.with_slopes(closed)
         self._ruled = holds(closed.jaxpr, primitives.custom_vjp_call_p)
         self.forward = jax.jit(self._forward)
         self._back = jax.jit(self._backward)

@@ -17,6 +17,7 @@ import numpy as np
 from jax.extend import core
 from jax.extend.core import primitives
 
+from depthbench.research.signal import slopes
 from depthbench.research.signal.equality import alone, derivative, is_float
 from depthbench.research.signal.equations import CUSTOM, GROUPS, Equation, body_of
 from depthbench.research.signal.scaled import NONE, Scaled
@@ -87,6 +88,8 @@ def _pull(e: Equation, known: dict, pulled: dict, moving: frozenset[int]) -> Non
 def _cotangents(
     eqn: core.JaxprEqn, reads: list, places: list[int], cotangents: list
 ) -> list:
+    if (slope := slopes.of(eqn)) is not None:
+        return [cotangents[0] * slope(reads[0])]
     if eqn.primitive in CUSTOM:
         floats = [i for i, a in enumerate(reads) if is_float(a)]
         out = _run(derivative_of(eqn), [*reads, *cotangents])

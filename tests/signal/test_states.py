@@ -396,6 +396,37 @@ def test_depth_costs_no_compiling(compilations):
     assert counted(24) == 1  # the array of 24 keys
 
 
+EXACT = {
+    jnp.tanh: lambda x: np.cosh(x) ** -2.0,
+    jax.nn.sigmoid: lambda x: np.cosh(x / 2) ** -2.0 / 4,
+}
+
+
+@pytest.mark.parametrize("phi", EXACT, ids=["tanh", "sigmoid"])
+@pytest.mark.parametrize("gain", [10.0, 30.0])
+def test_saturated_units_have_the_slopes_that_float32_rounds_to_0(phi, gain):
+    """Against 1/cosh² in float64, at float32's own states: a product of 6 terms as large
+    as 50 is known to 2e-5, which is what its slope, e^−2x, is known to."""
+    params = list(matrices(8, gain))
+    f = composed(layers(8, phi))
+    measured, network = states_of(f, params)
+    known = [X]
+    for w in params:
+        known.append(np.asarray(phi(known[-1] @ w)))
+    g, logs = np.asarray(jax.grad(loss)(known[-1]), np.float64), []
+    for h, w in zip(known[-2::-1], params[::-1], strict=True):
+        w = w.astype(np.float64)
+        g = (g * EXACT[phi](h.astype(np.float64) @ w)) @ w.T
+        logs.append(log10_norm(g))
+    expected = np.array(logs[::-1])
+    np.testing.assert_allclose(measured.log10_gradient[:-1], expected, 0, 1e-4)
+    arrays = states.arrays(network, params, X)
+    np.testing.assert_allclose(arrays.log10_gradient[:-1], expected, 0, 1e-4)
+    if phi is jnp.tanh and gain == 30:
+        plain = jax.grad(lambda x: loss(f(params, x)))(X)
+        assert abs(log10_norm(plain) - expected[0]) > 0.5
+
+
 def test_networks_of_equal_layers_share_their_programs(compilations):
     """Of other depths and seeds, traced anew from a function that is made anew."""
 
