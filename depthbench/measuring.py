@@ -14,33 +14,17 @@ from depthbench.research.models.functional import Functional
 from depthbench.research.models.taken import line_of
 from depthbench.research.report import probed
 from depthbench.research.report.probed import Report
-from depthbench.research.signal import naming, segments, states
-from depthbench.research.signal.segments import Network
-from depthbench.research.signal.states import Progress, StatesMeasured
+from depthbench.research.signal import model_states, states
+from depthbench.research.signal.states import Progress
 
 Tree = Any
 PATIENCE = 5.0  # seconds without a line
 LARGE = 2**30  # bytes of states that are said before
 
 
-def network(fn: Functional) -> Network:
-    """The function in segments. Raises Mistake."""
-    try:
-        net = segments.network(fn.f, fn.params, fn.x, fn.loss)
-    except ValueError as error:
-        text = str(error)
-        if "not depend" in text or "constant" in text:
-            raise Mistake(
-                "loss: no gradient of it reaches the batch: it does not depend on the "
-                "model's outputs, or they not on the inputs"
-            ) from None
-        raise Mistake(f"model: {text}") from None
-    return naming.by_parameters(net, fn.rest)
-
-
 def report(fn: Functional) -> Report:
     """The report of a function. Raises Mistake."""
-    net = network(fn)
+    net = model_states.network(fn)
     needed = net.memory()
     if needed >= LARGE:
         console.say(
@@ -48,18 +32,12 @@ def report(fn: Functional) -> Report:
             f"{console.size(host.available_memory())}); a smaller batch takes less"
         )
     with undisturbed():
-        measured = states.measured(net, fn.params, fn.x, _told_if_long())
-    return of_measured(fn, measured)
-
-
-def of_measured(fn: Functional, measured: StatesMeasured) -> Report:
-    """The report of what was measured, without what is no parameter."""
-    names = {*fn.rest} - {*measured.names}
+        measured = model_states.measured(fn, net, _told_if_long())
     return probed.report(
         rows=list(states.rows(measured)),
-        parameters=fn.parameters(measured.log10_parameter_gradient),
-        zeros=[name for name in measured.zeros if name not in names],
-        without_gradient=fn.parameters(measured.without_gradient),
+        parameters=measured.log10_parameter_gradient,
+        zeros=measured.zeros,
+        without_gradient=measured.without_gradient,
         loss=measured.value,
     )
 

@@ -8,6 +8,7 @@ from depthbench.measuring import Tree
 from depthbench.research.catalogues.catalogue import Mistake
 from depthbench.research.models.functional import functional
 from depthbench.research.report.probed import Report
+from depthbench.research.signal import model_states
 from depthbench.watching import Watch
 
 Loss = Callable[..., Any]
@@ -88,7 +89,7 @@ class Probe:
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise Mistake(f"k: {k!r}: must be a whole number of steps of at least 1")
         fn = functional(model, batch, loss, params, seed, kwargs)
-        return Watch(k, fn, measuring.network(fn))
+        return Watch(k, fn, model_states.network(fn))
 
 
 probe = Probe()

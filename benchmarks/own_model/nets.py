@@ -18,8 +18,7 @@ from depthbench.research.models import batch as batches
 from depthbench.research.models.functional import Functional, functional
 from depthbench.research.models.makers import draws_later, made, maker
 from depthbench.research.models.taken import line_of
-from depthbench.research.signal import segments, states
-from depthbench.research.signal.states import StatesMeasured
+from depthbench.research.signal import model_states
 from depthbench.research.study.declaration import Cell
 from depthbench.research.study.errors import Refusal
 
@@ -52,12 +51,15 @@ def net(cell: Cell, seed: int, x: Any = None) -> Functional:
     loss = modules.named(str(cell["loss"])) if cell["loss"] else None
     x = inputs(cell) if x is None else x
     keywords = json.loads(str(cell["kwargs"])) if cell["kwargs"] else None
-    ended = f", --loss {cell['loss']}" if loss is not None else ""
-    with blamed(f"{name_of(cell)}, on inputs {cell['input']}{ended}"):
+    with blamed(f"{name_of(cell)}, on inputs {cell['input']}{_loss_of(cell)}"):
         # A loss of two arguments compares outputs with the inputs, as language models do.
         batch = (x, x) if callable(loss) and batches.arguments(loss) == 2 else x
         whole = functional(model, batch, loss, seed=seed, kwargs=keywords)
     return whole if cell["dtype"] is None else cast(whole, str(cell["dtype"]))
+
+
+def _loss_of(cell: Cell) -> str:
+    return f", --loss {cell['loss']}" if cell["loss"] else ""
 
 
 def draws(cell: Cell) -> bool:
@@ -104,8 +106,8 @@ def check(cell: Cell, whole: bool) -> None:
         return
     given = net(cell, 0)
     if whole:
-        with blamed(name_of(cell)):
-            network(given)
+        with blamed(f"{name_of(cell)}{_loss_of(cell)}"):
+            model_states.network(given)
 
 
 @contextlib.contextmanager
@@ -132,19 +134,3 @@ def _where(error: BaseException) -> str:
     """The user's file and line; of a Mistake of ours, those of what it was made of."""
     cause = error.__context__ if isinstance(error, Mistake) else error
     return "" if cause is None else modules.place(cause)
-
-
-def measured(net: Functional, network: segments.Network) -> StatesMeasured:
-    """What is measured of the net; of its statistics and keys nothing."""
-    found = states.measured(network, net.params, net.x)
-    others = {*net.rest} - {*found.names}
-    return found._replace(
-        log10_parameter_gradient=net.parameters(found.log10_parameter_gradient),
-        without_gradient=net.parameters(found.without_gradient),
-        zeros=tuple(name for name in found.zeros if name not in others),
-    )
-
-
-def network(net: Functional) -> segments.Network:
-    """The net in segments."""
-    return segments.network(net.f, net.params, net.x, net.loss)

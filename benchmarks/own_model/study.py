@@ -30,6 +30,7 @@ from depthbench.research.study.plan import grouped
 with lazily():
     from depthbench.benchmarks.own_model import nets, rows
     from depthbench.research.models import makers
+    from depthbench.research.signal import model_states
 
 DTYPES = choices(
     "dtype",
@@ -98,7 +99,7 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     """
     for name in ("model", "loss"):
         for value in dict.fromkeys(cell[name] for cell in cells):
-            if value is not None and not modules.is_name(str(value)):
+            if value is not None and not modules.is_name(modules.spelled(str(value))):
                 raise Refusal(
                     f"{flag_of(name)} {value}: must be module:name, such as my.module:make"
                 )
@@ -165,12 +166,12 @@ def _measured(cell: Cell, memory: int) -> Measured:
     for seed in range(int(cell["seeds"] or 1)):
         net = nets.net(cell, seed)
         with nets.blamed(nets.name_of(cell)):
-            network = nets.network(net)
+            network = model_states.network(net)
         need = network.memory()
         if need > memory:
             sizes = console.size(need), console.size(memory)
             return Measured("oom", f"needs {sizes[0]}, and {sizes[1]} may be used", {})
-        seeds.append(nets.measured(net, network))
+        seeds.append(model_states.measured(net, network))
     return rows.row(seeds)
 
 

@@ -57,12 +57,12 @@ def spelled(text: str) -> str:
 
 
 def named(text: str) -> Any:
-    """What "module:name" names. Raises Mistake.
+    """What "module:name" names, or "optax.name". Raises Mistake.
 
     >>> named("math:sqrt")(4.0)
     2.0
     """
-    match = NAME.fullmatch(text)
+    match = NAME.fullmatch(spelled(text))
     if match is None:
         raise Mistake(f"{text}: must be module:name, such as my.module:make")
     value: Any = module(match[1])
@@ -185,7 +185,8 @@ def imported(texts: Iterable[Any]) -> dict[str, Origin]:
     >>> named("math:sqrt") and list(imported(["math:sqrt", "tanh", "no:module", 3]))
     ['math:sqrt']
     """
-    matches = {text: NAME.fullmatch(text) for text in texts if isinstance(text, str)}
+    texts = [text for text in texts if isinstance(text, str)]
+    matches = {text: NAME.fullmatch(spelled(text)) for text in texts}
     return {
         text: IMPORTED[match[1]]
         for text, match in matches.items()

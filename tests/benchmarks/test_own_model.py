@@ -14,6 +14,7 @@ from depthbench.research.cli import probe
 from depthbench.research.cli.main import main
 from depthbench.research.models.makers import maker
 from depthbench.research.report import figures
+from depthbench.research.signal import model_states
 from depthbench.research.store import rows as stored
 from depthbench.research.study import headlines
 from depthbench.research.study.errors import Refusal
@@ -221,7 +222,7 @@ def test_statistics_are_neither_cast_nor_parameters():
     assert any("mean" in name for name in net.rest)
     assert all(dtypes[name] != "bfloat16" for name in net.rest)
     assert all(dtypes[name] == "bfloat16" for name in {*dtypes} - net.rest)
-    found = nets.measured(net, nets.network(net))
+    found = model_states.measured(net, model_states.network(net))
     named = {*found.log10_parameter_gradient, *found.without_gradient, *found.zeros}
     assert named and not named & net.rest
     (result,) = measure([asked], {}, 2**30)
@@ -257,7 +258,7 @@ WRONG = [
     (f"{HERE}:chain", ("--dtype", "float7"), "did you mean"),
     (f"{HERE}:chain", ("--kwargs", "train"), "--kwargs train: must be"),
     (f"{HERE}:chain", ("--kwargs", '{"train": true}'), "argument 'train'"),
-    (f"{HERE}:deaf", (), "does not depend on the input"),
+    (f"{HERE}:deaf", (), "loss: no gradient of it reaches the batch"),
     (f"{HERE}:complex_net", (), "complex"),
     (f"{HERE}:language", ("--input", "2,5"), "integer"),
 ]
