@@ -1,9 +1,11 @@
 """csv:FILE:LABEL: every wrong table is one line with the line that is wrong in it."""
 
+import re
+
 import pytest
 
 from depthbench.research.datasets import user_csv
-from tests.datasets.refusals import ROWS, refused, table, with_row
+from tests.datasets.refusals import ROWS, refusal, table, with_row
 
 CSV = {
     "no such column": (
@@ -155,13 +157,17 @@ def test_wrong_tables(case, tmp_path):
     content, label, says = CSV[case]
     content = content if isinstance(content, bytes) else content.encode()
     (tmp_path / "a.csv").write_bytes(content)
-    refused(f"csv:{tmp_path / 'a.csv'}:{label}", says)
+    assert re.search(says, refusal(f"csv:{tmp_path / 'a.csv'}:{label}"))
 
 
 def test_tables_that_are_too_large(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text(table(*ROWS))
     monkeypatch.setattr(user_csv, "TEXT", 99)
-    refused(f"csv:{tmp_path / 'a.csv'}:kind", r"takes more than 2 GiB")
+    assert re.search(
+        r"takes more than 2 GiB", refusal(f"csv:{tmp_path / 'a.csv'}:kind")
+    )
     monkeypatch.setattr(user_csv, "TEXT", 10**6)
     monkeypatch.setattr(user_csv, "IN_MEMORY", 999)
-    refused(f"csv:{tmp_path / 'a.csv'}:kind", r"takes more than .* GiB")
+    assert re.search(
+        r"takes more than .* GiB", refusal(f"csv:{tmp_path / 'a.csv'}:kind")
+    )

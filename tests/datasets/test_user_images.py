@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import zlib
 
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from depthbench.research.datasets import find, user_images
-from tests.datasets.refusals import PIXELS, refused
+from tests.datasets.refusals import PIXELS, refusal
 
 
 def png(array, mode=None, **more):
@@ -132,20 +133,22 @@ def write(folder, files):
 @pytest.mark.parametrize("case", IMAGES)
 def test_wrong_pictures(case, tmp_path):
     files, says = IMAGES[case]
-    refused(f"images:{write(tmp_path, files)}", says)
+    assert re.search(says, refusal(f"images:{write(tmp_path, files)}"))
 
 
 def test_pictures_are_only_what_is_in_their_folder(tmp_path):
     folder = write(tmp_path / "pics", TREE)
     (tmp_path / "other.png").write_bytes(GREY)
     (folder / "cat/z.png").symlink_to(tmp_path / "other.png")
-    refused(f"images:{folder}", r"z\.png in cat is a link, which is not followed")
+    assert re.search(
+        r"z\.png in cat is a link, which is not followed", refusal(f"images:{folder}")
+    )
     (folder / "cat/z.png").unlink()
     os.mkfifo(folder / "cat/z.png")
-    refused(f"images:{folder}", r"z\.png in cat is a pipe")
+    assert re.search(r"z\.png in cat is a pipe", refusal(f"images:{folder}"))
     (folder / "cat/z.png").unlink()
     (folder / "eel").symlink_to(folder / "cat")
-    refused(f"images:{folder}", r"eel in pics is a link")
+    assert re.search(r"eel in pics is a link", refusal(f"images:{folder}"))
     (folder / "eel").unlink()
     (tmp_path / "link").symlink_to(folder)  # the folder itself may be anywhere
     assert find(f"images:{tmp_path / 'link'}").split().train.length == 12
@@ -154,7 +157,7 @@ def test_pictures_are_only_what_is_in_their_folder(tmp_path):
 def test_bounds_of_pictures(tmp_path, monkeypatch):
     folder = write(tmp_path, TREE)
     monkeypatch.setattr(user_images, "MOST_IMAGES", 15)
-    refused(f"images:{folder}", r"has 16 images; at most 15")
+    assert re.search(r"has 16 images; at most 15", refusal(f"images:{folder}"))
     monkeypatch.undo()
     monkeypatch.setattr(user_images, "MOST_BYTES", 20)
-    refused(f"images:{folder}", r"has more than 0 MiB")
+    assert re.search(r"has more than 0 MiB", refusal(f"images:{folder}"))

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import zipfile
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from depthbench.research.datasets import find, user_npz
-from tests.datasets.refusals import PIXELS, X, Y, changed, refused
+from tests.datasets.refusals import PIXELS, X, Y, changed, refusal
 
 FOUR = {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y}
 NPZ = {
@@ -148,14 +149,14 @@ BYTES = {
 def test_wrong_arrays(case, tmp_path):
     arrays, says = NPZ[case]
     np.savez(tmp_path / "a.npz", **arrays)
-    refused(f"npz:{tmp_path / 'a.npz'}", says)
+    assert re.search(says, refusal(f"npz:{tmp_path / 'a.npz'}"))
 
 
 @pytest.mark.parametrize("case", BYTES)
 def test_files_that_are_no_npz(case, tmp_path):
     content, says = BYTES[case]
     (tmp_path / "a.npz").write_bytes(content)
-    refused(f"npz:{tmp_path / 'a.npz'}", says)
+    assert re.search(says, refusal(f"npz:{tmp_path / 'a.npz'}"))
 
 
 def test_nothing_is_unpickled(tmp_path):
@@ -171,11 +172,13 @@ def test_nothing_is_unpickled(tmp_path):
         if "more" in arrays:
             assert find(f"npz:{tmp_path / 'a.npz'}").split().train.length == 16
         else:
-            refused(f"npz:{tmp_path / 'a.npz'}", "never unpickled")
+            assert re.search("never unpickled", refusal(f"npz:{tmp_path / 'a.npz'}"))
     assert not (tmp_path / "sprung").exists()
 
 
 def test_memory_is_bounded(tmp_path, monkeypatch):
     np.savez(tmp_path / "a.npz", x=X, y=Y)
     monkeypatch.setattr(user_npz, "IN_MEMORY", 100)
-    refused(f"npz:{tmp_path / 'a.npz'}", r"unpacks to \d+ bytes, more than the 100")
+    assert re.search(
+        r"unpacks to \d+ bytes, more than the 100", refusal(f"npz:{tmp_path / 'a.npz'}")
+    )
