@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from depthbench.research.catalogues.mistakes import Mistake
-from depthbench.research.catalogues.modules import guarded
+from depthbench.research.catalogues.modules import guarded, named
 
 OURS = __name__.partition(".")[0]
 
@@ -123,9 +123,21 @@ class Family(NamedTuple):
     def build(self, settings: Any) -> Any:
         """The `contract.Architecture` of these settings. Raises Mistake for a user's."""
         module, function = self.builder.split(":")
-        builder = getattr(importlib.import_module(module), function)
-        ours = module.startswith(f"{OURS}.")
-        return builder(settings) if ours else _built(self.name, builder, settings)
+        if not module.startswith(f"{OURS}."):
+            return _built(self.name, named(self.builder), settings)
+        return getattr(importlib.import_module(module), function)(settings)
+
+    def look(self) -> None:
+        """Builds it once, small. Raises Mistake where a user's builder is none."""
+        from depthbench.research.architectures.contract import Settings, Weights
+        from depthbench.research.catalogues.initializers import DRAWS
+        from depthbench.research.catalogues.normalizers import NORMALIZERS
+
+        weights = Weights(DRAWS["normal"], lambda fan_in, fan_out: (1.0, 0.0))
+        norm = NORMALIZERS[self.published_normalizer]
+        width, depth = self.width or 64 * self.step, self.depths.examples[1:2]
+        depth = (*depth, *self.depths.examples)[0]
+        self.build(Settings(width, depth, abs, weights, norm, 10, depth))
 
     @property
     def published_normalizer(self) -> str:
@@ -186,14 +198,9 @@ def of_builder(name: str, builder: Callable[[Any], Any]) -> Family:
 
     Raises Mistake where it is none: a function of depth, say, that makes a model.
     """
-    from depthbench.research.architectures.contract import Settings, Weights
-    from depthbench.research.catalogues.initializers import DRAWS
-    from depthbench.research.catalogues.normalizers import NORMALIZERS
-
-    weights = Weights(DRAWS["normal"], lambda fan_in, fan_out: (1.0, 0.0))
-    rest = (abs, weights, NORMALIZERS["none"], 10, 4)
-    _built(name, builder, Settings(64, 4, *rest))
-    return Family(name, name, name.partition(":")[0])
+    family = Family(name, name, name.partition(":")[0])
+    family.look()
+    return family
 
 
 def _built(name: str, builder: Callable[[Any], Any], settings: Any) -> Any:

@@ -14,7 +14,7 @@ from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.architectures.family import Family
 from depthbench.research.catalogues import modules, origins
 from depthbench.research.catalogues.activations import ACTIVATIONS, Activation
-from depthbench.research.catalogues.catalogue import Catalogue, Mistake
+from depthbench.research.catalogues.catalogue import OURS, Catalogue, Mistake
 from depthbench.research.catalogues.initializers import INITIALIZERS, Initializer
 from depthbench.research.catalogues.losses import LOSSES, Loss
 from depthbench.research.catalogues.normalizers import NORMALIZERS, Normalizer
@@ -254,7 +254,12 @@ def looked_at(axes: Mapping[str, Any], cells: Iterable[Cell]) -> None:
     pairs = {(name, cell[name]) for cell in cells for name in axes if name in cell}
     for name, value in sorted(pairs, key=str):
         choices = axes[name].choices
-        if choices is not None and choices.own and modules.is_name(str(value)):
+        if choices is None:
+            continue
+        named = choices.own is not None and modules.is_name(str(value))
+        if named or choices.place(str(value)) != OURS:
             entry = choices[value]
             if isinstance(entry, Optimizer):
                 entry.direction(entry.hyper(), ())
+            if isinstance(entry, Family) and not named:  # those have been
+                entry.look()

@@ -144,6 +144,20 @@ BAD = {
 }
 
 
+def test_a_builder_that_fails_is_a_line_and_leaves_no_folder(folder, capsys):
+    (folder / "nets.py").write_text(
+        "from depthbench.research.architectures.family import Family\n"
+        "def build(settings):\n    return settings.no_such\n"
+        "ENTRIES = [Family('own_net', ':build', 'a test')]\n"
+    )
+    words = ("--plugin", "nets.py", "--architecture", "own_net", "--depth", "4")
+    for command in (("run", "gradient_flow", "--activation", "tanh"), ("train",)):
+        status, out, err = run(capsys, *command, *words, "--out", "out")
+        assert (status, out) == (2, "") and err.count("\n") == 1, err
+        assert err.startswith("depthbench: own_net: AttributeError")
+        assert "nets.py, line 3)" in err and not (folder / "out").exists()
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_plugin_that_is_none_is_one_line_and_adds_nothing(name, folder, capsys):
     source, line = BAD[name]
