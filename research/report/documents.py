@@ -78,8 +78,7 @@ def _content(kind: str, name: str, position: str | None, device: str | None) -> 
         where = f" on {device}" if device else ""
         raise ValueError(f"no committed rows of {name}{where}")
     if kind == "beside":
-        table = devices.beside(studies()[name])
-        return f"{table.title}:\n\n{rendering.as_markdown(table._replace(title=''))}"
+        return beside(studies()[name])
     if kind == "compared":
         cpu = published.made(name)
         assert cpu is not None
@@ -92,6 +91,14 @@ def measured(study: Study, committed: Made, position: int = 1) -> str:
     table = study.tables(committed.rows)[position - 1]
     shown = rendering.as_markdown(table._replace(title=""))
     return f"{table.title}:\n\n{shown}\n{origin(committed)}"
+
+
+def beside(study: Study) -> str:
+    """A study's first table on every device, and where each was made."""
+    table = devices.beside(study)
+    shown = rendering.as_markdown(table._replace(title=""))
+    made = "; ".join(map(origin, published.of_devices(study.name).values()))
+    return f"{table.title}:\n\n{shown}\n{made.replace('.;', ';')}"
 
 
 def code(name: str) -> str:

@@ -53,6 +53,23 @@ def devices() -> list[str]:
     return sorted(names, key=lambda name: name != CPU)
 
 
+def names() -> dict[str, Path]:
+    """All folders of committed rows: STUDY, of the CPU's, DEVICE/STUDY, of another's."""
+    others = {
+        f"{device}/{name}": path
+        for device in devices()
+        if device != CPU
+        for name, path in folders(device).items()
+    }
+    return {**folders(), **others}
+
+
+def name_of(path: Path) -> str | None:
+    """What a folder of committed rows is called; None of any other."""
+    here = path.resolve()
+    return next((name for name, folder in names().items() if folder == here), None)
+
+
 def made(name: str, device: str = CPU) -> Made | None:
     """A study's committed rows; None if there are none."""
     folder = folders(device).get(name)
