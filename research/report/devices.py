@@ -133,7 +133,9 @@ def _apart(name: str, pairs: Sequence[tuple[Row, Row]], settings) -> Apart | Non
     both = [(a, b) for a, b in pairs if is_number(a[name]) and is_number(b[name])]
     if not any(_beyond_rounding(a[name], b[name]) for a, b in both):
         return None
-    missing = sum((plain(a[name]) is None) != (plain(b[name]) is None) for a, b in pairs)
+    missing = sum(
+        (plain(a[name]) is None) != (plain(b[name]) is None) for a, b in pairs
+    )
     error = f"{name}_se"
     known = (error in pairs[0][0]) == (error in pairs[0][1])
     beyond = sum(not comparison.alike(a, b, name) for a, b in both) if known else None

@@ -147,7 +147,7 @@ class Verdict(NamedTuple):
 
     @property
     def word(self) -> str:
-        """holds, fails, undecided; or untested, without a row in scope that says anything."""
+        """holds, fails, undecided; or untested, where no row in scope says anything."""
         words = {point.word for point in self.points}
         return next(
             (word for word in ("fails", "undecided", "holds") if word in words),
