@@ -183,7 +183,7 @@ def show(outcomes: Sequence[Reproduction]) -> None:
         rendering.show(Table(f"Verdicts that differ{more}", columns, lines), terminal)
     for o in outcomes:
         for words, names in (
-            ("left out, on other hardware", o.left_out),
+            ("left out, of other hardware or columns", o.left_out),
             ("only in one of both", o.added),
         ):
             if names:

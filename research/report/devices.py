@@ -91,7 +91,7 @@ def _sentence(outcome: reproduction.Reproduction, here: Made, there: Made) -> st
     )
     return (
         f"{sides}: equal verdicts of {equal['rows']:,} of {total['rows']:,} cells and of "
-        f"{equal['claims']} of {total['claims']} claims:"
+        f"{equal['claims']} of {total['claims']} claims that both judge:"
     )
 
 

@@ -5,7 +5,12 @@ import json
 import pytest
 
 from depthbench.research.cli.main import main
-from depthbench.research.report import documents, gallery, published
+from depthbench.research.report import (
+    documents,
+    gallery,
+    published,
+    reproduction,
+)
 from depthbench.research.report.devices import beside, compared
 from depthbench.research.report.published import Made
 from depthbench.research.study.studies import studies
@@ -65,6 +70,11 @@ def test_what_differs_between_devices_is_counted_and_named():
     lacking = [{k: v for k, v in r.items() if k != "log10_length_se"} for r in cpu.rows]
     text = compared(study, cpu, cpu._replace(rows=lacking))
     assert "| untested: rows made before there was a column 'log10_length_se' |" in text
+    assert "3 of 3 claims that both judge" in text
+    outcome = reproduction.of(study, cpu._replace(rows=lacking), cpu)
+    assert outcome.others == [] and outcome.verdicts["claims"] == 3
+    (left_out,) = outcome.left_out
+    assert left_out.startswith("klambauer2017.selu-keeps-length (rows made before")
 
 
 def test_the_gallery_says_what_other_devices_gave():
