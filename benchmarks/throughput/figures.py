@@ -46,6 +46,8 @@ def _draw_costs(rows: Sequence[Row]):
         name, depths = label(line[0], rows), [row["depth"] for row in line]
         dash = "-" if line[0]["loop"] != "remat" else (0, (3, 2))
         style = {"color": colours[name], "ls": dash, "marker": "o", "ms": 3, "lw": 1.3}
+        if dash != "-" and len(line) == 1:  # no line shows that it is dashed
+            style["mfc"] = "white"
         if line[0]["mode"] == costliest:
             legend = name if line[0]["loop"] != "remat" else None
             time.plot(depths, [row["step_ms"] for row in line], label=legend, **style)

@@ -160,7 +160,7 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     the machine."""
     if not done(rows):
         return _not_run(rows)
-    shown = [_summary(rows), _growth(rows), _costs(rows), _compiling(rows)]
+    shown = [_summary(rows), *_growth(rows), _costs(rows), _compiling(rows)]
     return [*shown, _machine(rows), *_miscounted(rows), *_not_run(rows)]
 
 
@@ -184,6 +184,11 @@ def _rate(value: float) -> str:
     return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else number(value)
 
 
+def _memory(gib: float | None) -> str:
+    """MiB, to three figures."""
+    return "-" if gib is None else _rate(1024 * gib)
+
+
 def _mib(gib: float | None) -> float | None:
     return None if gib is None else 1024 * gib
 
@@ -203,6 +208,7 @@ def _summary(rows: Sequence[Row]) -> Table:
     """Each net's costliest mode at its deepest, and its exponents."""
     body = []
     costliest = max((row["mode"] for row in done(rows)), key=rank)
+    one = len({row["batch"] for row in done(rows)}) == 1
     nets: dict[tuple, list[list[Row]]] = {}
     for line in lines(rows):
         net = [line[0][name] for name in SAME if name not in ("mode", "loop")]
@@ -223,9 +229,10 @@ def _summary(rows: Sequence[Row]) -> Table:
             (
                 label(deep, done(rows)),
                 number(deep["depth"]),
+                *([] if one else [number(deep["batch"])]),
                 number(deep["step_ms"]),
                 _rate(deep["examples_per_s"]),
-                number(_mib(deep["peak_gib"])),
+                _memory(deep["peak_gib"]),
                 _share(deep),
                 _exponent(grown(line, "step_ms")),
                 scratch.get(line[0]["loop"], "-"),
@@ -235,13 +242,15 @@ def _summary(rows: Sequence[Row]) -> Table:
     word = {"step": "A training step", "gradient": "A gradient"}.get(
         costliest, "Outputs"
     )
-    first = done(rows)[0]
+    batch = f" of {done(rows)[0]['batch']} examples" if one else ""
     title = (
-        f"{word} of {first['batch']} examples at the deepest net: share of what the "
+        f"{word}{batch} at the deepest net: share of what the "
         "machine's own rates allow; then exponents of depth: of its time, and of a "
         "gradient's scratch memory, all kept or √depth states"
     )
     headers = "net depth ms examples/s MiB share time∝ memory∝ with√".split()
+    if not one:
+        headers.insert(2, "batch")
     return Table(title, tuple(headers), tuple(body))
 
 
@@ -254,7 +263,7 @@ def _mode(row: Row) -> str:
     return row["mode"] + WORD[row["loop"]]
 
 
-def _growth(rows: Sequence[Row]) -> Table:
+def _growth(rows: Sequence[Row]) -> list[Table]:
     body = []
     for line in lines(rows):
         time, memory = grown(line, "step_ms"), grown(line, "scratch_gib")
@@ -278,7 +287,7 @@ def _growth(rows: Sequence[Row]) -> Table:
         "ms, and MiB of scratch memory: fixed + rate × depth ^ exponent, each ± its "
         "standard error (√: √depth states kept)"
     )
-    return Table(title, headers, tuple(body))
+    return [Table(title, headers, tuple(body))] if body else []
 
 
 def _loaded(row: Row) -> bool:
@@ -298,7 +307,7 @@ def _costs(rows: Sequence[Row]) -> Table:
                 _mode(row),
                 Mark(step + " †", "warning") if _loaded(row) else step,
                 _rate(row["tokens_per_s"] or row["examples_per_s"]),
-                number(_mib(row["peak_gib"])),
+                _memory(row["peak_gib"]),
                 share._replace(text=f"{share.text} {row['bound']}"),
             )
         )
@@ -375,7 +384,7 @@ def _machine(rows: Sequence[Row]) -> Table:
 
 def _range(rows: Sequence[Row], column: str) -> str:
     values = [row[column] for row in rows]
-    return f"{min(values):.3g}–{max(values):.3g}"
+    return f"{_rate(min(values))}–{_rate(max(values))}"
 
 
 def _not_run(rows: Sequence[Row]) -> list[Table]:

@@ -38,7 +38,8 @@ def arguments(parser) -> None:
     parser.add_argument(
         "table",
         metavar="TABLE",
-        help="a study with committed rows, or README or a page of docs/: its tables",
+        help="a study with committed rows, or README or a page of docs/: its tables; "
+        "DEVICE/STUDY, or its folder: of another device than the CPU",
     )
     parser.add_argument(
         "--out",
@@ -86,17 +87,21 @@ def main(options) -> int:
 
 
 def named(name: str) -> list[str]:
-    """The studies of a table, or of a page's tables. Raises Refusal, with the nearest."""
+    """The committed rows of a table, or of a page's, by name.
+
+    Raises Refusal, with the nearest.
+    """
     pages = {
         path.stem: list(dict.fromkeys(documents.tables(path)))
         for path in documents.paths()
         if documents.tables(path)
     }
-    committed = list(published.folders())
+    committed = published.names()
     if not committed:
         raise Refusal(f"{name}: published rows are part of the source tree")
-    if name in committed:
-        return [name]
+    folder = published.name_of(Path(name))
+    if name in committed or folder:
+        return [folder or name]
     stem = name.removeprefix("docs/").removesuffix(".md")
     if stem in pages:
         return pages[stem]
@@ -105,10 +110,11 @@ def named(name: str) -> list[str]:
 
 def task(name: str, out: Path) -> Task:
     """What is to be made again of a study. Raises Refusal for rows of another version."""
-    folders.look(out / name, name)
-    committed = opened(published.folders()[name])
+    committed = opened(published.names()[name])
+    study = committed.study
+    folders.look(out / study.name, study.name)
     cells = [committed.cell(row) for row in committed.rows]
-    return Task(committed.study, committed, cells, out / name)
+    return Task(study, committed, cells, out / study.name)
 
 
 def announce(tasks: Sequence[Task], memory: int | None) -> None:
@@ -124,6 +130,16 @@ def announce(tasks: Sequence[Task], memory: int | None) -> None:
     names = ", ".join(each.study.name for each in tasks)
     took = f"about {console.duration(seconds)}" if cells else "all are there"
     console.say(f"{names}: {cells} cells to run, {took}")
+    devices = dict.fromkeys(
+        str(each.committed.stamp.get("device"))
+        for each in tasks
+        if each.committed.stamp.get("platform") != published.CPU
+    )
+    if devices:
+        console.say(
+            f"rows of {', '.join(devices)}: verdicts and numbers are compared on any "
+            "device, timings and claims on them on the same hardware alone"
+        )
 
 
 def again(task: Task, request: runs.Request) -> Reproduction:
@@ -169,7 +185,7 @@ def show(outcomes: Sequence[Reproduction]) -> None:
         rendering.show(Table(f"Verdicts that differ{more}", columns, lines), terminal)
     for o in outcomes:
         for words, names in (
-            ("left out, on other hardware", o.left_out),
+            ("left out, of other hardware or columns", o.left_out),
             ("only in one of both", o.added),
         ):
             if names:

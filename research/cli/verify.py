@@ -16,7 +16,7 @@ from depthbench.research.engine import order as orders
 from depthbench.research.lazy import lazily
 from depthbench.research.learning import sharding
 from depthbench.research.machine import host
-from depthbench.research.report import fields, trained
+from depthbench.research.report import fields, published, trained
 from depthbench.research.report.comparison import label
 from depthbench.research.report.run_folder import (
     Results,
@@ -75,7 +75,7 @@ def verify_rows(results: Results, count: int, seed: int) -> int:
     manifest = manifests.of(results.folder.path)
     data_dir = manifest.data_dir or ""
     runner.pin()
-    warn(results.stamp)
+    warn(results.folder.path, results.stamp)
     if study.timings:
         console.say(f"timings are left out: {', '.join(study.timings)}")
     kept = {record.id: record for record in results.records}
@@ -96,9 +96,23 @@ def verify_rows(results: Results, count: int, seed: int) -> int:
     return 1 if wrong or results.lacking else 0
 
 
-def warn(world: dict[str, Any]) -> None:
-    """Says what of this machine is another than results were made with."""
+def warn(path: Path, world: dict[str, Any]) -> None:
+    """Says what of this machine is another than results were made with.
+
+    Raises Refusal where the device is: no two kinds add up in the same order.
+    """
     environment = host.environment()
+    if world.get("device") != environment["device"]:
+        name = published.name_of(path)
+        how = (
+            f"`depthbench reproduce {name}` compares verdicts and numbers"
+            if name
+            else "run the same here, and `depthbench compare` both"
+        )
+        raise Refusal(
+            f"{path}: made on {world.get('device')}, whose bits no {environment['device']} "
+            f"has; {how}"
+        )
     moved = [n for n in DECIDING if world.get(n) != environment.get(n)]
     if moved:
         console.say(
@@ -155,7 +169,7 @@ def verify_training(kept: TrainingRun, count: int) -> int:
         raise Refusal(
             f"{kept.folder.path}: begun by a version whose states are laid out otherwise"
         )
-    warn(manifest.environment)
+    warn(kept.folder.path, manifest.environment)
     before = dict(kept.history[:count])
     recipe = {
         name: tuple(v) if isinstance(v, list) else v

@@ -1,6 +1,9 @@
 """README.md and docs/*.md: what stands between markers is made from rows and source.
 
-    <!-- table: STUDY -->          the first of a study's tables; STUDY 2: the second
+    <!-- table: STUDY -->          the first of a study's tables; STUDY 2: the second;
+                                   STUDY on DEVICE: of a device's rows, not of the CPU's
+    <!-- beside: STUDY -->         the first columns of it, on every device
+    <!-- compared: STUDY on DEVICE -->  how a device's rows differ from the CPU's
     <!-- experiments: FOLDER -->   the studies of a folder, and how many claims hold
     <!-- gallery: FOLDER -->       each one's picture, the answer in words, and its verdicts
     <!-- modules: FOLDER -->       what each module of a package says that it is for
@@ -14,7 +17,13 @@ import ast
 import re
 from pathlib import Path
 
-from depthbench.research.report import entries, gallery, published, rendering
+from depthbench.research.report import (
+    devices,
+    entries,
+    gallery,
+    published,
+    rendering,
+)
 from depthbench.research.report.published import Made
 from depthbench.research.store.provenance import ROOT as SOURCE
 from depthbench.research.study.declaration import Study
@@ -22,23 +31,25 @@ from depthbench.research.study.studies import studies
 
 ROOT = SOURCE  # where the documents are
 README = "README.md"
+PEERS = "benchmarks/peers/README.md"  # a page, where what it is about lies
 BLOCK = re.compile(
-    r"<!-- (table|experiments|gallery|modules|entries|code): ([\w/]+)(?: (\d+))? -->\n"
-    r".*?<!-- end -->",
+    r"<!-- (table|beside|compared|experiments|gallery|modules|entries|code): ([\w/]+)"
+    r"(?: (\d+))?(?: on (\w+))? -->\n.*?<!-- end -->",
     re.DOTALL,
 )
 
 
 def paths() -> list[Path]:
-    """README and the pages of docs/, where the source tree has them."""
-    candidates = (ROOT / README, *sorted((ROOT / "docs").glob("*.md")))
+    """README, the pages of docs/ and the peers', where the source tree has them."""
+    pages = sorted((ROOT / "docs").glob("*.md"))
+    candidates = (ROOT / README, *pages, ROOT / PEERS)
     return [path for path in candidates if path.is_file()]
 
 
 def tables(path: Path) -> list[str]:
-    """The studies whose tables a document has, in order."""
+    """The studies whose tables of the CPU's rows a document has, in order."""
     blocks = BLOCK.finditer(path.read_text(encoding="utf-8"))
-    return [block[2] for block in blocks if block[1] == "table"]
+    return [block[2] for block in blocks if block[1] == "table" and not block[4]]
 
 
 def filled(text: str) -> str:
@@ -46,12 +57,12 @@ def filled(text: str) -> str:
 
     def made(block: re.Match) -> str:
         opening = block[0].partition("\n")[0]
-        return f"{opening}\n{_content(block[1], block[2], block[3])}\n<!-- end -->"
+        return f"{opening}\n{_content(*block.groups())}\n<!-- end -->"
 
     return BLOCK.sub(made, text)
 
 
-def _content(kind: str, name: str, position: str | None) -> str:
+def _content(kind: str, name: str, position: str | None, device: str | None) -> str:
     if kind == "experiments":
         return gallery.index(name)
     if kind == "gallery":
@@ -62,9 +73,16 @@ def _content(kind: str, name: str, position: str | None) -> str:
         return entries.TABLES[name]()
     if kind == "code":
         return code(name)
-    committed = published.made(name)
+    committed = published.made(name, device or published.CPU)
     if committed is None:
-        raise ValueError(f"no committed rows of {name}")
+        where = f" on {device}" if device else ""
+        raise ValueError(f"no committed rows of {name}{where}")
+    if kind == "beside":
+        return beside(studies()[name])
+    if kind == "compared":
+        cpu = published.made(name)
+        assert cpu is not None
+        return devices.compared(studies()[name], cpu, committed)
     return measured(studies()[name], committed, int(position or 1))
 
 
@@ -73,6 +91,14 @@ def measured(study: Study, committed: Made, position: int = 1) -> str:
     table = study.tables(committed.rows)[position - 1]
     shown = rendering.as_markdown(table._replace(title=""))
     return f"{table.title}:\n\n{shown}\n{origin(committed)}"
+
+
+def beside(study: Study) -> str:
+    """A study's first table on every device, and where each was made."""
+    table = devices.beside(study)
+    shown = rendering.as_markdown(table._replace(title=""))
+    made = "; ".join(map(origin, published.of_devices(study.name).values()))
+    return f"{table.title}:\n\n{shown}\n{made.replace('.;', ';')}"
 
 
 def code(name: str) -> str:

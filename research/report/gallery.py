@@ -14,7 +14,8 @@ from depthbench.research.study.studies import studies
 FOLDERS = ("propagation", "training", "benchmarks")
 PLURAL = {"holds": "hold", "fails": "fail"}
 # From a page in docs/ to the committed rows.
-RESULTS = PurePath("..", "benchmarks", "results", published.CPU)
+RESULTS = PurePath("..", "benchmarks", "results")
+CPU = RESULTS / published.CPU
 
 
 def members(folder: str) -> list[Study]:
@@ -73,14 +74,28 @@ def _section(study: Study, committed: Made) -> Iterator[str]:
         shown = rendering.as_markdown(first._replace(title="")).rstrip("\n")
         yield f"{first.title}:\n\n{shown}"
     for figure in study.figures(committed.rows, lambda row: {}):
-        path = RESULTS / study.name / f"{figure.name}.svg"
+        path = CPU / study.name / f"{figure.name}.svg"
         yield f"![{study.question}]({path.as_posix()})\n\n{figure.caption}"
-    claims = f"Claims: {summary(verdicts)}. " if verdicts else ""
-    report = (RESULTS / study.name / "report.md").as_posix()
-    yield (
-        f"{claims}Source: {study.source}. [All tables]({report}), made on "
-        f"{committed.device}, {committed.date}."
-    )
+    yield f"{_claims(verdicts)}Source: {study.source}. {_made(study, published.CPU)}."
+    for device, other in published.of_devices(study.name).items():
+        if device != published.CPU:
+            judged = study_report.verdicts(study, other.rows)
+            said = " ".join(filter(None, headlines.of(study, other.rows)))
+            yield (
+                f"On {other.device}: {said} {_claims(judged)}{_made(study, device)}."
+            )
+
+
+def _claims(verdicts: Sequence[Verdict]) -> str:
+    return f"Claims: {summary(verdicts)}. " if verdicts else ""
+
+
+def _made(study: Study, device: str) -> str:
+    """A link to a device's report, and where and when its rows were made."""
+    committed = published.made(study.name, device)
+    assert committed is not None
+    report = (RESULTS / device / study.name / "report.md").as_posix()
+    return f"[All tables]({report}), made on {committed.device}, {committed.date}"
 
 
 def answer(verdicts: Sequence[Verdict]) -> str:

@@ -16,7 +16,7 @@ from depthbench.research.files.schema import Malformed, Scalar
 from depthbench.research.report import fields, study_report
 from depthbench.research.store import manifest as manifests
 from depthbench.research.store.atomic import write_atomically
-from depthbench.research.store.folder import Folder
+from depthbench.research.store.folder import STAMP, Folder
 from depthbench.research.store.manifest import Manifest
 from depthbench.research.store.provenance import ROOT
 from depthbench.research.store.rows import Record
@@ -28,11 +28,12 @@ CPU = "cpu"
 
 
 class Made(NamedTuple):
-    """Rows, where they were made, and the day that it ended."""
+    """Rows, where they were made, the day that it ended, and the code's commit."""
 
     rows: list[Row]
     environment: dict[str, Any]
     date: str | None
+    commit: str | None = None
 
     @property
     def device(self) -> str | None:
@@ -52,13 +53,37 @@ def devices() -> list[str]:
     return sorted(names, key=lambda name: name != CPU)
 
 
+def names() -> dict[str, Path]:
+    """All folders of committed rows: STUDY, of the CPU's, DEVICE/STUDY, of another's."""
+    others = {
+        f"{device}/{name}": path
+        for device in devices()
+        if device != CPU
+        for name, path in folders(device).items()
+    }
+    return {**folders(), **others}
+
+
+def name_of(path: Path) -> str | None:
+    """What a folder of committed rows is called; None of any other."""
+    here = path.resolve()
+    return next((name for name, folder in names().items() if folder == here), None)
+
+
 def made(name: str, device: str = CPU) -> Made | None:
     """A study's committed rows; None if there are none."""
     folder = folders(device).get(name)
     if folder is None:
         return None
-    manifest = manifests.of(folder)
-    return Made(read_csv(folder / "rows.csv"), manifest.environment, ended(manifest))
+    manifest, stamp = manifests.of(folder), read_stamp(folder / STAMP)
+    rows = read_csv(folder / "rows.csv")
+    return Made(rows, manifest.environment, ended(manifest), stamp.get("commit"))
+
+
+def of_devices(name: str) -> dict[str, Made]:
+    """A study's committed rows on each device that there are any of; the CPU first."""
+    every = ((device, made(name, device)) for device in devices())
+    return {device: rows for device, rows in every if rows is not None}
 
 
 def ended(manifest: Manifest) -> str | None:
@@ -97,7 +122,7 @@ def read_stamp(path: Path) -> dict[str, Any]:
 def made_again(study: Study, device: str = CPU) -> str:
     """A published study_report.md, made from its committed rows."""
     folder = folders(device)[study.name]
-    stamp = read_stamp(folder / "stamp.json")
+    stamp = read_stamp(folder / STAMP)
     return as_committed(study, read_csv(folder / "rows.csv"), stamp)
 
 
@@ -119,7 +144,7 @@ def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
     manifest = replace(manifests.of(folder.path), cells=[], data_dir=None)
     write_atomically(target / "run.json", manifests.content(manifest))
     text = json.dumps(stamp, indent=1, sort_keys=True) + "\n"
-    write_atomically(target / "stamp.json", text.encode())
+    write_atomically(target / STAMP, text.encode())
     write_atomically(target / "report.md", made_again(study, device).encode())
     return target
 

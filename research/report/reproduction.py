@@ -28,7 +28,8 @@ class Reproduction(NamedTuple):
 
     A row's verdict is its status and, where it has one, its column `verdict`.
     others: (what is judged, the committed verdict, ours), where they differ.
-    left_out: timings and the claims that read them, on other hardware.
+    left_out: timings and the claims that read them, on other hardware; and claims that
+      one side's rows say nothing of, as they lack a column.
     added: columns that only one side has.
     """
 
@@ -92,6 +93,8 @@ def judged(study: Study, before: Sequence[Row], after: Sequence[Row], apart: Seq
         one = study._replace(claims=(was.claim,))
         if apart and needs(one, before, apart):
             left_out.append(was.claim.key)
+        elif bool(was.lacking) != bool(now.lacking):
+            left_out.append(f"{was.claim.key} ({was.lacking or now.lacking})")
         else:
             lines.append((was.claim.key, was.word, now.word))
     return lines, left_out

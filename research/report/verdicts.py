@@ -19,7 +19,7 @@ from depthbench.research.study.tables import Mark, Table, number
 
 KEYS = (
     *"key kind tag says protocol differs source published allowed ours low high".split(),
-    *"lowest highest n points verdict seen size device date".split(),
+    *"lowest highest n points verdict seen size platform device date".split(),
 )
 # A column each, in a terminal:
 STACKS = (
@@ -33,10 +33,20 @@ TITLES = {"claim": "published claim", "bar": "bar of our own"}
 
 
 def verdict_lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any]]:
-    """One line a claim, by KEYS, from the rows of a size that are in a folder."""
-    run = rows_of_size(study, path, size)
-    if run is None and size == "standard":
-        run = published.made(study.name)
+    """One line a claim, by KEYS, from the rows of a size that are in a folder.
+
+    Where there are none, from the committed ones: one line for each device.
+    """
+    runs = [run] if (run := rows_of_size(study, path, size)) is not None else []
+    if not runs and size == "standard":
+        runs = list(published.of_devices(study.name).values())
+    for each in runs or [None]:
+        yield from _lines(study, path, size, each)
+
+
+def _lines(
+    study: Study, path: Path, size: str, run: Made | None
+) -> Iterator[dict[str, Any]]:
     try:
         with run_folder.shown(path, study):
             judged = study_report.verdicts(study, run.rows if run else [])
@@ -49,6 +59,7 @@ def verdict_lines(study: Study, path: Path, size: str) -> Iterator[dict[str, Any
             "verdict": verdict.word if run else "not run",
             "seen": verdict.sentence() if run else f"depthbench run {study.name}",
             "size": size,
+            "platform": run and run.environment.get("platform"),
             "device": run and run.device,
             "date": run and run.date,
         }
@@ -121,9 +132,26 @@ def _finite(value: float | None) -> float | None:
 
 
 def verdicts_tables(judged: Sequence[dict[str, Any]]) -> list[Table]:
-    """The published claims, then the bars of our own; a line each."""
-    kinds = {kind: [line for line in judged if line["kind"] == kind] for kind in TITLES}
-    return [_table(kind, lines) for kind, lines in kinds.items() if lines]
+    """The published claims, then the bars of our own; a line each.
+
+    What an accelerator gave is in tables of its own, for each kind of it.
+    """
+    places = dict.fromkeys([None, *map(_accelerator, judged)])
+    tables = {
+        (place, kind): [
+            line
+            for line in judged
+            if line["kind"] == kind and _accelerator(line) == place
+        ]
+        for place in places
+        for kind in TITLES
+    }
+    return [_table(kind, lines) for (_, kind), lines in tables.items() if lines]
+
+
+def _accelerator(line: dict[str, Any]) -> str | None:
+    """The device of a verdict; None of a CPU's, and where nothing was run."""
+    return None if line["platform"] in (None, published.CPU) else line["device"]
 
 
 def _table(kind: str, judged: Sequence[dict[str, Any]]) -> Table:
@@ -147,12 +175,11 @@ def _table(kind: str, judged: Sequence[dict[str, Any]]) -> Table:
         )
     counts = {word: sum(line["verdict"] == word for line in judged) for word in TONES}
     tally = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
-    origins = {
-        (line["device"], line["date"] or "not finished")
-        for line in judged
-        if line["device"]
-    }
-    where = "; ".join(f"{device}, {date}" for device, date in sorted(origins))
+    days: dict[str, set[str]] = {}
+    for line in judged:
+        if line["device"]:
+            days.setdefault(line["device"], set()).add(line["date"] or "not finished")
+    where = "; ".join(", ".join((name, *sorted(days[name]))) for name in sorted(days))
     plural = "s" if len(judged) != 1 else ""
     name = (
         TITLES[kind].replace("claim", f"claim{plural}").replace("bar", f"bar{plural}")

@@ -23,6 +23,7 @@ KEY = re.compile(
 )
 LONGEST = 40  # letters of a key, which tables do not break
 EDGE = "best rate at the edge of its grid"
+UNMEASURED = "not measured"
 UNFINISHED = "still learning when its steps ended"
 
 Seen = Mapping[str, Any]  # a row, to be judged
@@ -135,14 +136,18 @@ class Point(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """A claim, and its points in the rows' order."""
+    """A claim, and its points in the rows' order.
+
+    lacking: why there are none, where rows in scope lack what is judged.
+    """
 
     claim: Claim
     points: tuple[Point, ...] = ()
+    lacking: str = ""
 
     @property
     def word(self) -> str:
-        """holds, fails, undecided; or untested, without a row in scope."""
+        """holds, fails, undecided; or untested, where no row in scope says anything."""
         words = {point.word for point in self.points}
         return next(
             (word for word in ("fails", "undecided", "holds") if word in words),
@@ -209,7 +214,7 @@ class Verdict(NamedTuple):
     def sentence(self) -> str:
         """The verdict in words, with the worst three points of each kind."""
         if not self.points:
-            return "untested: no row in scope"
+            return f"untested: {self.lacking or 'no row in scope'}"
         holding = len(self.having("holds"))
         parts = [f"holds at {holding} of {len(self.points)} points in scope"]
         if failing := self.having("fails"):
@@ -259,7 +264,8 @@ def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
     A point holds where both one-sided tests at `LEVEL` say that it lies within what the
     claim allows. It fails where one of them says that it lies outside, at that level for
     all points together (Holm 1979). That all hold needs no such correction: each must
-    (Berger 1982). A row that did not end well, or is in doubt, is undecided.
+    (Berger 1982). A row that did not end well, or is in doubt, is undecided. Rows that
+    all lack what the claim is about leave it untested.
     """
     rows = same_columns(rows)
     try:
@@ -269,7 +275,10 @@ def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
             if (estimate := _estimate(claim, row)) is not None
         ]
     except KeyError as column:  # rows of an earlier version
-        seen = [("all rows", None, f"made before there was a column {column}")]
+        return Verdict(claim, lacking=f"rows made before there was a column {column}")
+    if seen and all(doubt == UNMEASURED for _, _, doubt in seen):
+        rows_in_scope = f"{len(seen)} row{'s' * (len(seen) > 1)} in scope"
+        return Verdict(claim, lacking=f"{UNMEASURED} in {rows_in_scope}")
     sure = [
         1.0 if value is None or doubt else estimates.outside(value, claim.allows)
         for _, value, doubt in seen
@@ -297,7 +306,7 @@ def _estimate(claim: Claim, row: Seen) -> tuple[Estimate | None, str] | None:
         return None, f"{ended}: {row['reason']}" if row.get("reason") else ended
     value = claim.estimate(row)
     if math.isnan(value.value):
-        return None, "not measured"
+        return None, UNMEASURED
     return value, claim.doubt(row)
 
 

@@ -9,6 +9,7 @@ from depthbench.benchmarks.throughput import show as throughput_report
 from depthbench.benchmarks.throughput import study as throughput
 from depthbench.research.cli.main import main
 from depthbench.research.machine import ceilings
+from depthbench.research.report import published
 from depthbench.research.report.rendering import as_markdown
 from depthbench.research.study.claims import judge
 
@@ -92,3 +93,17 @@ def test_an_examples_shape_follows_the_net():
     assert shape(cell(architecture="alexnet")) == (64, 64, 3)
     assert shape(cell(architecture="transformer_decoder", length=9)) == (9, 64)
     assert shape(cell(architecture="lstm", depth=7, length=9)) == (7, 64)
+
+
+def test_rows_of_one_depth_and_several_batches_are_shown():
+    """As an accelerator's are: without a table of growths, each with its batch."""
+    study, device = throughput.STUDY, "nvidia_h100_80gb_hbm3"
+    rows = published.made(study.name, device).rows
+    first, *others = study.tables(rows)
+    assert all(table.rows for table in others)
+    assert first.title.startswith("A training step at the deepest net")
+    batches = {row["architecture"]: str(row["batch"]) for row in rows}
+    place = first.headers.index("batch")
+    assert {row[0]: row[place] for row in first.rows} == batches
+    whole = study.tables([row for row in rows if row["batch"] == 8])[0]
+    assert "batch" not in whole.headers and "of 8 examples" in whole.title

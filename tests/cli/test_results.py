@@ -10,7 +10,6 @@ from depthbench.research.cli.main import main
 from depthbench.research.report import comparison, figures, published
 from depthbench.research.report.run_folder import opened
 from depthbench.research.store import rows
-from depthbench.research.study.studies import studies
 from tests import forged
 from tests.cli.test_command import run_small
 
@@ -73,11 +72,12 @@ def refused(capsys, *command):
     return stderr
 
 
-@pytest.mark.parametrize("name", published.folders())
+@pytest.mark.parametrize("name", published.names())
 def test_every_studys_committed_rows_are_read_and_equal_themselves(name, capsys):
     """Settings are read back as they were chosen, and nothing differs from itself."""
-    path = published.folders()[name]
-    results, study = opened(path), studies()[name]
+    path = published.names()[name]
+    results = opened(path)
+    study = results.study
     for row in results.rows:
         for axis, value in results.cell(row).items():
             if study.axes[axis].choices is not None:

@@ -22,8 +22,10 @@ STACKS = (*verdicts.STACKS, study_report.SHOWN)
 
 
 def tables_of(name):
-    """A study's tables as a terminal has them."""
-    study, rows = studies()[name], published.made(name).rows
+    """A study's tables as a terminal has them; name: STUDY or DEVICE/STUDY."""
+    device, _, study_name = f"{published.CPU}/{name}".rpartition("/")
+    study = studies()[study_name]
+    rows = published.made(study_name, device.rpartition("/")[2]).rows
     for table in [*study.tables(rows), *study_report.judgement(study, rows)]:
         groups = [g for g in STACKS if set(g) <= set(table.headers)]
         yield rendering.stacked(table, *groups)
@@ -50,7 +52,7 @@ def marked(table):
 def test_no_number_of_a_study_is_broken(width):
     """Nor is a line longer than the terminal, nor a column left out in silence."""
     left_out = 0
-    for name in published.folders():
+    for name in published.names():
         for table in tables_of(name):
             text, fit = drawn(table, width), columns.fit(table, width)
             assert max(map(len, text.splitlines())) <= width, name

@@ -19,13 +19,20 @@ from depthbench.research.study.studies import studies
 from tests import forged
 
 KEYS = "key kind tag says protocol differs source published allowed ours low".split()
-KEYS += "high lowest highest n points verdict seen size device date".split()
+KEYS += "high lowest highest n points verdict seen size platform device date".split()
 WORDS = ("holds", "fails", "undecided", "untested")
 
 
 def asked(capsys, *more):
     assert main(["claims", "--format", "json", *more]) == 0
     return json.loads(capsys.readouterr().out)
+
+
+def unique(lines):
+    """Keys in order; each device that has committed rows gives a line of them."""
+    places = [(line["key"], line["device"]) for line in lines]
+    assert len(places) == len(set(places))
+    return list(dict.fromkeys(key for key, _ in places))
 
 
 def test_what_was_never_run_is_said_and_how_to_run_it(tmp_path, capsys):
@@ -47,7 +54,8 @@ def test_committed_rows_are_judged_where_there_are_no_others(tmp_path, capsys):
     }
     for line in lines:
         assert line["verdict"] in WORDS
-        assert line["points"] >= 1 and line["date"] and line["device"]
+        assert (line["points"] >= 1) != (line["verdict"] == "untested")
+        assert line["date"] and line["device"] and line["platform"]
         if line["low"] is not None:
             assert line["low"] <= line["ours"] <= line["high"]
         if line["lowest"] is not None:
@@ -57,7 +65,7 @@ def test_committed_rows_are_judged_where_there_are_no_others(tmp_path, capsys):
 def test_claims_are_asked_for_by_key_tag_paper_and_study(tmp_path, capsys):
     def keys(*names):
         more = ["--only", ",".join(names), "--out", str(tmp_path)]
-        return [line["key"] for line in asked(capsys, *more)]
+        return unique(asked(capsys, *more))
 
     every = all_claims().values()
     assert keys("he2015.gradient-kept") == ["he2015.gradient-kept"]
@@ -235,14 +243,19 @@ def test_whatever_is_found_in_place_of_a_run_is_no_traceback(
 def test_bars_are_asked_for_by_one_name_and_stand_apart(tmp_path, capsys):
     bars = asked(capsys, "--only", "bars", "--out", str(tmp_path))
     keys = [key for key in all_claims() if key.startswith("depthbench.")]
-    assert [line["key"] for line in bars] == sorted(keys)
+    assert unique(bars) == sorted(keys)
     assert {line["kind"] for line in bars} == {"bar"}
     every = asked(capsys, "--out", str(tmp_path))
     assert {line["key"] for line in every if line["kind"] == "bar"} == set(keys)
     assert main(["claims", "--out", str(tmp_path), "--format", "markdown"]) == 0
-    first, second = capsys.readouterr().out.split("\n### ")
+    first, second, *others = capsys.readouterr().out.split("\n### ")
     assert "published claims" in first and "of our own" in second
     assert not any(key in first for key in keys) and all(key in second for key in keys)
+    accelerators = {line["device"] for line in every if line["platform"] == "gpu"}
+    assert accelerators and not any(name in first + second for name in accelerators)
+    for table in others:
+        title = table.partition("\n")[0]
+        assert sum(name in title for name in accelerators) == 1, title
 
 
 def test_what_is_missing_is_run_and_its_time_is_said_before(

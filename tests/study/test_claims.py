@@ -78,14 +78,20 @@ def test_a_row_that_did_not_end_well_is_named():
     assert verdict.word == "undecided" and len(verdict.points) == 2
     assert "deep (overflow: at layer 3)" in verdict.sentence()
     assert judge(claim(), [row(2.0), lost]).word == "fails"
-    assert judge(claim(), [row(None, name="b")]).sentence().endswith("b (not measured)")
+    part = judge(claim(), [row(0.1), row(None, name="b")])
+    assert part.word == "undecided" and part.sentence().endswith("b (not measured)")
 
 
-def test_rows_of_an_earlier_version_are_undecided():
+def test_rows_that_lack_what_is_judged_leave_it_untested():
+    """Those of an earlier version, and those of which nothing was measured."""
     older = {name: value for name, value in row(0.1).items() if name != "error"}
     verdict = judge(claim(), [older, older])
-    assert verdict.word == "undecided"
-    assert "all rows (made before there was a column 'error')" in verdict.sentence()
+    assert (verdict.word, verdict.points) == ("untested", ())
+    says = "untested: rows made before there was a column 'error'"
+    assert verdict.sentence() == says
+    verdict = judge(claim(), [row(None), row(None)])
+    assert verdict.word == "untested"
+    assert verdict.sentence() == "untested: not measured in 2 rows in scope"
 
 
 def test_a_row_that_gave_nothing_has_its_columns_empty():

@@ -1,0 +1,116 @@
+"""Rows of several devices: which device a number, a verdict or a table is of."""
+
+import json
+
+import pytest
+
+from depthbench.research.cli.main import main
+from depthbench.research.report import (
+    documents,
+    gallery,
+    published,
+    reproduction,
+)
+from depthbench.research.report.devices import beside, compared
+from depthbench.research.report.published import Made
+from depthbench.research.study.studies import studies
+from depthbench.research.study.tables import number
+
+OTHERS = [device for device in published.devices() if device != published.CPU]
+PAIRS = [(d, n) for d in OTHERS for n in published.folders(d)]
+
+
+def filled(marker):
+    return documents.filled(f"<!-- {marker} -->\n<!-- end -->")
+
+
+@pytest.mark.parametrize(("device", "name"), PAIRS)
+def test_a_table_names_its_device(device, name):
+    made = published.made(name, device)
+    text = filled(f"table: {name} on {device}")
+    assert text.startswith(f"<!-- table: {name} on {device} -->\n")
+    assert f"{made.device}, " in text and text != filled(f"table: {name}")
+    with pytest.raises(ValueError, match=f"no committed rows of {name} on nothing"):
+        filled(f"table: {name} on nothing")
+
+
+def test_a_page_is_reproduced_from_the_cpus_tables(root):
+    assert documents.tables(root / "docs" / "cost.md") == ["throughput", "peers"]
+
+
+def test_a_table_of_all_devices_has_the_lines_of_each():
+    study = studies()["peers"]
+    table, whole = beside(study), published.of_devices("peers")
+    firsts = [study.tables(made.rows)[0] for made in whole.values()]
+    assert len(table.headers) == 1 + 3 * len(firsts) and len(firsts) > 1
+    assert len(table.rows) == min(len(first.rows) for first in firsts)
+    for row in table.rows:
+        both = [next(r for r in f.rows if r[0] == row[0]) for f in firsts]
+        assert row[1:] == tuple(entry for r in both for entry in r[1:4])
+
+
+def changed(rows, **values):
+    return [{**rows[0], **values}, *rows[1:]]
+
+
+def test_what_differs_between_devices_is_counted_and_named():
+    study, cpu = studies()["gradient_flow"], published.made("gradient_flow")
+    label = f"{cpu.rows[0]['architecture']} {cpu.rows[0]['activation']} "
+    same = compared(study, cpu, cpu)
+    assert "1,512 of 1,512 cells" in same and "4 of 4 claims" in same
+    assert "|" not in same
+    other = Made(changed(cpu.rows, verdict="explodes", log10_ratio=7.5), {"jax": 1}, "")
+    verdicts, numbers = compared(study, cpu, other).split("\n\n")[1:]
+    assert label in verdicts and "explodes" in verdicts
+    last = numbers.splitlines()[-1].replace(" ", "")
+    apart = number(7.5 - cpu.rows[0]["log10_ratio"])
+    count = sum(row["log10_ratio"] is not None for row in cpu.rows)
+    assert last.startswith(f"|log10_ratio|{count:,}|1|0|{apart}|")
+    assert label.replace(" ", "") in last
+    lacking = [{k: v for k, v in r.items() if k != "log10_length_se"} for r in cpu.rows]
+    text = compared(study, cpu, cpu._replace(rows=lacking))
+    assert "| untested: rows made before there was a column 'log10_length_se' |" in text
+    assert "3 of 3 claims that both judge" in text
+    outcome = reproduction.of(study, cpu._replace(rows=lacking), cpu)
+    assert outcome.others == [] and outcome.verdicts["claims"] == 3
+    (left_out,) = outcome.left_out
+    assert left_out.startswith("klambauer2017.selu-keeps-length (rows made before")
+
+
+def test_the_gallery_says_what_other_devices_gave():
+    text = "".join(gallery.pictures(folder) for folder in gallery.FOLDERS)
+    for device, name in PAIRS:
+        section = text.partition(f"### {name}\n")[2].partition("\n### ")[0]
+        last = section.rstrip("\n").split("\n\n")[-1]
+        assert last.startswith(f"On {published.made(name, device).device}: ")
+        assert f"/{device}/{name}/report.md" in last
+
+
+@pytest.mark.parametrize("device", OTHERS)
+def test_another_devices_rows_are_compared_and_not_verified(device, tmp_path, capsys):
+    folder = published.folders(device)["gradient_flow"]
+    for name in (f"{device}/gradient_flow", str(folder)):
+        out = str(tmp_path / "again")
+        assert main(["reproduce", name, "--out", out, "--dry-run"]) == 0
+        first, second = capsys.readouterr().err.splitlines()
+        made = published.made("gradient_flow", device)
+        assert "1512 cells to run" in first and f"rows of {made.device}: " in second
+    assert main(["verify", str(folder)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"made on {made.device}" in line
+    assert f"`depthbench reproduce {device}/gradient_flow`" in line
+
+
+def test_every_verdict_has_its_device(tmp_path, capsys):
+    command = ["claims", "--only", "gradient_flow", "--out", str(tmp_path)]
+    assert main([*command, "--format", "json"]) == 0
+    lines = json.loads(capsys.readouterr().out)
+    whole = published.of_devices("gradient_flow")
+    for key in {line["key"] for line in lines}:
+        devices = [line["device"] for line in lines if line["key"] == key]
+        assert devices == [made.device for made in whole.values()]
+    assert main([*command, "--format", "markdown"]) == 0
+    titles = capsys.readouterr().out.split("### ")[1:]
+    assert len(titles) == len(whole)
+    for title, made in zip(titles, whole.values(), strict=True):
+        assert title.partition("\n")[0].endswith(f"{made.device}, {made.date}")
