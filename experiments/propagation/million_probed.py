@@ -2,7 +2,7 @@
 
 import functools
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from depthbench.research.catalogues.initializers import DRAWS
 from depthbench.research.lazy import lazily
@@ -18,6 +18,7 @@ with lazily():
 
 BATCH = 4
 LOOKED_AT = 1000  # matrices whose singular values are taken
+OVER_DEPTH, PAIRS = 100, 3  # what compile times are compared with, and how often
 
 
 def drawn(draw: str, depth: int, width: int, seed: int) -> Any:
@@ -60,39 +61,49 @@ def probe(weights, first, cotangent, rules):
     """
     (stem, _), (sigma_w, sigma_b) = rules
 
-    def layer(params, z):
-        kernel, bias = (a.astype(z.dtype) for a in params)
-        return sigma_w * (jnp.tanh(z) @ kernel) + sigma_b * bias
+    def layer(params, z, kernel, bias):
+        kernel, bias = kernel.astype(z.dtype), bias.astype(z.dtype)
+        return sigma_w * (jnp.tanh(z) @ kernel) + sigma_b * bias[None]
 
-    link = walk.Link("layer", layer, weights, repeats=len(weights[0]))
+    # Nothing is learned of the weights: their own gradients are not asked for.
+    given = dict(zip(("kernel", "bias"), weights, strict=True))
+    link = walk.Link("layer", layer, (), repeats=len(weights[0]), keywords=given)
     with jax.default_matmul_precision("highest"):
         signal = probes.signal([link], stem * first, lambda z: jnp.vdot(cotangent, z))
     # What is left out of the program's results is not worked out.
     return signal._replace(log10_parameter_gradient=None)
 
 
-class Compiled(NamedTuple):
-    """The program of one net: its seconds in the compiler, and the bytes it plans."""
-
-    call: Any
-    seconds: float
-    peak: int | None
-
-
-def compiled(*arguments: Any) -> Compiled:
-    """`probe` compiled anew for arguments of these shapes."""
-    fresh = jax.jit(lambda *a: probe(*a))  # jit knows a function again
+def compiled(draw: str, depth: int, width: int) -> tuple[Any, float]:
+    """`probe` compiled anew for nets of this shape, and the seconds that it took."""
+    weights = jax.eval_shape(_sampler(draw, depth, width), jax.random.key(0))
+    states = jax.ShapeDtypeStruct((BATCH, width), jnp.float32)
+    rules = ((jax.ShapeDtypeStruct((), jnp.float32),) * 2,) * 2
+    fresh = jax.jit(lambda *arguments: probe(*arguments))  # jit knows a function again
     began = time.perf_counter()
-    program = fresh.lower(*arguments).compile()
-    plan = timing.planned(program)
-    return Compiled(program, time.perf_counter() - began, plan and plan.peak)
+    program = fresh.lower(weights, states, states, rules).compile()
+    return program, time.perf_counter() - began
 
 
-@functools.cache
-def warm_up():
-    """Compiles a net of two layers: a process's first program takes longer."""
-    rules = ((1.0, 0.0), (1.0, 0.0))
-    return compiled(drawn("normal", 2, 2, 0), *ends(2, 0), rules).seconds
+def compilation(draw: str, depth: int, width: int) -> tuple[Any, dict[str, Any]]:
+    """A net's program, and what it costs to compile beside one of OVER_DEPTH layers.
+
+    They are compiled in turn, PAIRS times: what slows the machine slows both.
+    """
+    compiled(draw, 2, 2)  # a process's first program takes longer
+    ours, ratios = [], []
+    for _ in range(PAIRS):
+        under = compiled(draw, OVER_DEPTH, width)[1]
+        program, seconds = compiled(draw, depth, width)
+        ours.append(seconds)
+        ratios.append(seconds / under)
+    plan, ratio = timing.planned(program), profiles.over_seeds(np.array(ratios))
+    return program, {
+        "compile_s": float(np.median(ours)),
+        "compile_ratio": ratio.mean,
+        "compile_ratio_se": ratio.error,
+        "peak_mib": plan and plan.peak / 2**20,
+    }
 
 
 @functools.cache

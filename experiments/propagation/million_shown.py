@@ -2,6 +2,7 @@
 
 import functools
 
+from depthbench.experiments.propagation.million_probed import OVER_DEPTH
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.signal.profiles import EPSILON, SURVIVES
@@ -12,6 +13,7 @@ from depthbench.research.study.tables import Mark, Table, number, with_error
 with lazily():
     import numpy as np
 
+LEAST_DECADES = 1e-3  # that a logarithmic axis shows
 LEAST = EPSILON**2  # of 1 − c, that float32 tells from 0
 NAMES = {
     "orthogonal": "orthogonal, q* = 1/L",
@@ -33,15 +35,30 @@ def headline(rows):
         counted(deep[0]["depth"], "layer"),
         counted(deep[0]["width"], "unit"),
     )
-    sizes = [f"{name(row)} ({row['log10_ratio']:+,.5g} decades)" for row in deep]
-    parts = [f"survives with {listed(sizes[: len(kept)])}"] if kept else []
+    best = [f"{weights(row)} ({changed(row)} decades)" for row in kept]
+    parts = [f"survives with {listed(best)}"] if kept else []
     if lost:
-        critical = [row for row in lost if row["recipe"] == "gaussian"] or lost
-        parts.append(f"is lost with {sizes[deep.index(critical[0])]}")
+        critical = next((row for row in lost if row["recipe"] == "gaussian"), lost[0])
+        theory = critical.get("log10_ratio_theory")
+        wide = "" if theory is None else f", {number(theory)} in wide nets"
+        parts.append(
+            f"is lost with {weights(critical)} ({changed(critical)} decades{wide})"
+        )
     return Headline(
         f"Through {layers} of {units} the gradient {', and '.join(parts)}.",
-        f"Worst: {sizes[-1]}.",
+        f"Worst: {weights(deep[-1])}, {changed(deep[-1])} decades.",
     )
+
+
+def changed(row):
+    """The decades of a row, as a sentence has them."""
+    value = row["log10_ratio"]
+    return f"{value:+,.0f}" if abs(value) >= 100 else f"{value:+.2g}"
+
+
+def weights(row):
+    """A recipe in a sentence."""
+    return name(row).replace(", ", " weights at ", 1)
 
 
 def name(row):
@@ -107,7 +124,7 @@ def inputs(rows):
 
 def lost(row):
     how, at = row.get("signal_lost_how"), row.get("signal_lost_at")
-    return Mark(f"{how} from {at:,}", "bad") if how else "kept"
+    return Mark(f"{how} at {at:,}", "bad") if how else "kept"
 
 
 def precision(rows):
@@ -139,13 +156,22 @@ def costs(rows):
             number(width),
             f"{depth:,}",
             spread([row["compile_s"] for row in some]),
+            spread([row["compile_ratio"] for row in some]),
             spread([row["layer_us"] for row in some]),
             spread([row["layer_us"] * depth / 1e6 for row in some]),
             number(max(row["peak_mib"] or 0 for row in some) or None),
         )
         for (width, depth), some in sorted(by_depth.items())
     ]
-    headers = ("width", "depth", "compile_s", "layer_us", "seconds a net", "peak_mib")
+    headers = (
+        "width",
+        "depth",
+        "compile_s",
+        f"over {OVER_DEPTH}",
+        "layer_us",
+        "s a net",
+    )
+    headers += ("peak_mib",)
     return Table("Cost: least to most over recipes", headers, tuple(body))
 
 
@@ -157,7 +183,7 @@ def spread(values):
 def draw_figures(rows, profiles):
     caption = (
         "Left: decades by which the gradient's norm changes from the last layer to the "
-        "first, up or down; below the line it survives (a factor of 1,000). Right: 1 − "
+        "first, up or down; in the band it survives (a factor of 1,000). Right: 1 − "
         "correlation of two inputs by layer of the deepest nets, down to what float32 "
         "tells from 0. Dashed: theory of infinite width, which is the same for orthogonal "
         "and Gaussian weights. Dotted: a product of Gaussian matrices of this width."
@@ -166,19 +192,22 @@ def draw_figures(rows, profiles):
 
 
 def _draw(rows, profiles):
-    figure = figures.new(9, 3.6)
+    from matplotlib.lines import Line2D
+
+    figure = figures.new(9, 3.8)
     left, right = figure.subplots(1, 2)
     widest = max(row["width"] for row in rows)
     rows = [row for row in measured(rows) if row["width"] == widest]
     labels = [label for label, _ in nets(rows)]
-    for place, (_, at) in enumerate(nets(rows)):
+    # The first, which are kept best, on top.
+    for place, (_, at) in reversed(list(enumerate(nets(rows)))):
         some = sorted(at.values(), key=lambda row: row["depth"])
         _draw_decades(left, some, figures.colour(place))
-    left.axhline(SURVIVES, color="#1e8449", lw=0.8)
-    left.set_title(f"decades, up or down; {widest} units", loc="left")
+    left.axhspan(left.get_ylim()[0] / 10, SURVIVES, color="#1e8449", alpha=0.08, lw=0)
+    left.set_title(f"decades that the gradient changes by; {widest} units", loc="left")
     left.set_xlabel("layers of the net")
     deep = dict(nets(of_deepest(rows)))
-    for label, at in deep.items():
+    for label, at in reversed(deep.items()):
         (row,) = at.values()
         _draw_apart(right, profiles(row), figures.colour(labels.index(label)))
     layers = of_deepest(rows)[0]["depth"]
@@ -190,13 +219,19 @@ def _draw(rows, profiles):
     for axes in (left, right):
         axes.set_yscale("log")
         axes.grid(alpha=0.25, lw=0.5)
-    figures.legend_lines(figure, labels)
+    handles = [
+        Line2D([], [], color=figures.colour(place), label=label)
+        for place, label in enumerate(labels)
+    ]
+    where = {"loc": "outside upper center", "ncols": 3, "frameon": False}
+    figure.legend(handles=handles, **where)
     return figure
 
 
 def _draw_decades(axes, rows, ink):
     depths = [row["depth"] for row in rows]
     sizes = [abs(row["log10_ratio"]) for row in rows]
+    sizes = [max(size, LEAST_DECADES) for size in sizes]
     axes.plot(depths, sizes, "o-", color=ink, lw=1.5, ms=3)
     for column, style in (("log10_ratio_theory", "--"), ("log10_ratio_product", ":")):
         theory = [(r["depth"], abs(r[column])) for r in rows if r.get(column)]
