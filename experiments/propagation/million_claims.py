@@ -2,7 +2,7 @@
 
 import math
 
-from depthbench.experiments.propagation.million_probed import OVER_DEPTH, PAIRS
+from depthbench.experiments.propagation.million_probed import DEEP, OVER_DEPTH, PAIRS
 from depthbench.research.signal.profiles import SURVIVES
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.estimates import about, above, below, exact, mean
@@ -136,7 +136,7 @@ CLAIMS = (
     ),
     Claim(
         "depthbench.million-layers-compile-alike",
-        f"compile time does not grow with depth: 10,000 and more over {OVER_DEPTH} "
+        f"compile time does not grow with depth: {DEEP:,} and more over {OVER_DEPTH} "
         f"layers at most {COMPILE_BOUND}",
         "depthbench's own bar: depth is a scan",
         tag="C1",
@@ -145,7 +145,7 @@ CLAIMS = (
         allows=below(COMPILE_BOUND),
         # One recipe of each draw: all of a draw have one program.
         scope=lambda row: (
-            row["recipe"] in ("orthogonal", "gaussian") and row["depth"] >= 10_000
+            row["recipe"] in ("orthogonal", "gaussian") and row["depth"] >= DEEP
         ),
         label=("recipe", "depth", "width"),
     ),

@@ -18,7 +18,8 @@ with lazily():
 
 BATCH = 4
 LOOKED_AT = 1000  # matrices whose singular values are taken
-OVER_DEPTH, PAIRS = 100, 3  # what compile times are compared with, and how often
+# From which depth on compile times are compared, with which depth's, and how often.
+DEEP, OVER_DEPTH, PAIRS = 10_000, 100, 3
 
 
 def drawn(draw: str, depth: int, width: int, seed: int) -> Any:
@@ -86,24 +87,31 @@ def compiled(draw: str, depth: int, width: int) -> tuple[Any, float]:
 
 
 def compilation(draw: str, depth: int, width: int) -> tuple[Any, dict[str, Any]]:
-    """A net's program, and what it costs to compile beside one of OVER_DEPTH layers.
+    """A net's program, and what it costs to compile.
 
-    They are compiled in turn, PAIRS times: what slows the machine slows both.
+    A deep one is compiled in turn with one of OVER_DEPTH layers, PAIRS times: what slows
+    the machine slows both.
     """
-    compiled(draw, 2, 2)  # a process's first program takes longer
+    _warm_up()
     ours, ratios = [], []
-    for _ in range(PAIRS):
-        under = compiled(draw, OVER_DEPTH, width)[1]
+    for _ in range(PAIRS if depth >= DEEP else 1):
         program, seconds = compiled(draw, depth, width)
         ours.append(seconds)
-        ratios.append(seconds / under)
+        if depth >= DEEP:
+            ratios.append(seconds / compiled(draw, OVER_DEPTH, width)[1])
     plan, ratio = timing.planned(program), profiles.over_seeds(np.array(ratios))
     return program, {
         "compile_s": float(np.median(ours)),
-        "compile_ratio": ratio.mean,
-        "compile_ratio_se": ratio.error,
+        "compile_ratio": ratio.mean if ratios else None,
+        "compile_ratio_se": ratio.error if ratios else None,
         "peak_mib": plan and plan.peak / 2**20,
     }
+
+
+@functools.cache
+def _warm_up() -> float:
+    """A process's first program takes longer to compile than those after it."""
+    return compiled("normal", 2, 2)[1]
 
 
 @functools.cache

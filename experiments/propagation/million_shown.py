@@ -176,6 +176,9 @@ def costs(rows):
 
 
 def spread(values):
+    values = [value for value in values if value is not None]
+    if not values:
+        return "-"
     low, high = number(min(values)), number(max(values))
     return low if low == high else f"{low} – {high}"
 

@@ -51,7 +51,8 @@ def test_the_command(tmp_path, capsys):
     assert [row["status"] for row in rows] == ["ok"] * 6
     at = {(row["recipe"], row["depth"]): row for row in rows}
     ours = at["orthogonal", 32]
-    absent = {"reason", "log10_ratio_product", "signal_lost_at", "signal_lost_how"}
+    absent = {"compile_ratio", "compile_ratio_se"}  # of deep nets alone
+    absent |= {"reason", "log10_ratio_product", "signal_lost_at", "signal_lost_how"}
     assert {name for name in STUDY.columns if ours[name] in (None, "")} == absent
     # Kernels keep norms and slopes are at most 1: σ_w a layer at most (float32: 1e-4).
     point = measurement.at_length({"activation": "tanh", "q_star": 1 / 32}).hidden
@@ -175,5 +176,20 @@ def test_what_does_not_fit_is_a_row_that_says_so():
     assert costs["peak_mib"] is None or (
         costs["peak_mib"] * 2**20 < planned.memory - 2**28
     )
-    # One of the same depth is the same program; how fast it is, is not tested.
-    assert costs["compile_s"] > 0 and costs["compile_ratio"] > 0
+
+
+def test_deep_programs_are_compiled_beside_a_shallow_one(monkeypatch):
+    seconds = iter([9.0, 3.0, 2.0, 4.0, 2.0, 5.0, 2.0])  # the first of all warms up
+    called = []
+
+    def compiled(draw, depth, width):
+        called.append(depth)
+        return None, next(seconds)
+
+    million_probed._warm_up.cache_clear()
+    monkeypatch.setattr(million_probed, "compiled", compiled)
+    monkeypatch.setattr(million_probed.timing, "planned", lambda program: None)
+    _, costs = million_probed.compilation("normal", 10_000, 4)
+    assert called == [2, *[10_000, 100] * 3]
+    assert (costs["compile_s"], costs["compile_ratio"]) == (4.0, 2.0)
+    assert costs["compile_ratio_se"] == pytest.approx(0.5 / 3**0.5)
