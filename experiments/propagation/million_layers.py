@@ -234,7 +234,7 @@ STUDY = Study(
         ),
         "width": Axis("units", (16,), kind="integer", low=2, high=4096),
         "seeds": Axis(
-            "networks per cell", (3,), kind="integer", low=1, high=999, single=True
+            "networks per cell", (4,), kind="integer", low=1, high=999, single=True
         ),
     },
     sizes={

@@ -19,7 +19,7 @@ with lazily():
 BATCH = 4
 LOOKED_AT = 1000  # matrices whose singular values are taken
 # From which depth on compile times are compared, with which depth's, and how often.
-DEEP, OVER_DEPTH, PAIRS = 10_000, 100, 3
+DEEP, OVER_DEPTH, PAIRS = 1_000_000, 100, 7
 
 
 def drawn(draw: str, depth: int, width: int, seed: int) -> Any:

@@ -179,7 +179,7 @@ def test_what_does_not_fit_is_a_row_that_says_so():
 
 
 def test_deep_programs_are_compiled_beside_a_shallow_one(monkeypatch):
-    seconds = iter([9.0, 3.0, 2.0, 4.0, 2.0, 5.0, 2.0])  # the first of all warms up
+    seconds = iter([9.0, *[3.0, 2.0, 4.0, 2.0, 5.0, 2.0] * 3])  # the first warms up
     called = []
 
     def compiled(draw, depth, width):
@@ -188,8 +188,9 @@ def test_deep_programs_are_compiled_beside_a_shallow_one(monkeypatch):
 
     million_probed._warm_up.cache_clear()
     monkeypatch.setattr(million_probed, "compiled", compiled)
+    monkeypatch.setattr(million_probed, "PAIRS", 3)
     monkeypatch.setattr(million_probed.timing, "planned", lambda program: None)
-    _, costs = million_probed.compilation("normal", 10_000, 4)
-    assert called == [2, *[10_000, 100] * 3]
+    _, costs = million_probed.compilation("normal", 10**6, 4)
+    assert called == [2, *[10**6, 100] * 3]
     assert (costs["compile_s"], costs["compile_ratio"]) == (4.0, 2.0)
     assert costs["compile_ratio_se"] == pytest.approx(0.5 / 3**0.5)
