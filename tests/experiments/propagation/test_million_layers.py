@@ -18,6 +18,7 @@ from depthbench.experiments.propagation import (
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.cli.main import main
 from depthbench.research.engine import runner
+from depthbench.research.report import published
 from depthbench.research.report.rendering import as_markdown
 from depthbench.research.signal import measurement, profiles
 from depthbench.research.study import headlines, plan
@@ -194,3 +195,15 @@ def test_deep_programs_are_compiled_beside_a_shallow_one(monkeypatch):
     assert called == [2, *[10**6, 100] * 3]
     assert (costs["compile_s"], costs["compile_ratio"]) == (4.0, 2.0)
     assert costs["compile_ratio_se"] == pytest.approx(0.5 / 3**0.5)
+
+
+def test_readme_says_what_the_rows_say(root):
+    """README's sentence above the picture: change it with the rows."""
+    made = published.made("million_layers")
+    assert made is not None
+    at = {row["recipe"]: row for row in made.rows if row["depth"] == 10**6}
+    text = " ".join((root / "README.md").read_text().split())
+    kept, lost = (at[name]["log10_ratio"] for name in ("orthogonal", "gaussian"))
+    assert f"1,000,000 layers keeps its gradient ({kept:+.2g} decades)" in text
+    assert f"lose {-lost:,.0f} decades, where theory of wide nets says 0" in text
+    assert [at[n]["log10_ratio_theory"] for n in ("orthogonal", "gaussian")] == [0, 0]
