@@ -121,16 +121,21 @@ def decorrelations(activation, sigma_w2, sigma_b2, q, start, depth):
 
     Source: Poole et al. 2016, arXiv:1606.05340.
     """
-    # (1 − c′)/(1 − c) is smooth in √(1 − c), for kinked φ as well, and χ₁ at 0.
-    roots = (1 - np.cos(np.pi * (np.arange(32) + 0.5) / 32)) / 2
-    length = float(mean_field.length_map(activation, sigma_w2, sigma_b2, q))
-    after = [sigma_w2 * quadrature.pair(activation, q, root**2) for root in roots]
-    ratios = np.asarray(after) / (length * roots**2)
-    rate = np.polynomial.Chebyshev.fit(roots, ratios, 31, domain=(0, 1))
+    rate = shrinkage(activation, sigma_w2, sigma_b2, q)
     apart = [start]
     for _ in range(depth):
         apart.append(apart[-1] * float(rate(apart[-1] ** 0.5)))
     return np.asarray(apart)
+
+
+def shrinkage(activation, sigma_w2, sigma_b2, q):
+    """(1 − c′)/(1 − c) of the c map at length q, a Chebyshev series in √(1 − c)."""
+    # It is smooth in √(1 − c), for kinked φ as well, and χ₁ at 0.
+    roots = (1 - np.cos(np.pi * (np.arange(32) + 0.5) / 32)) / 2
+    length = float(mean_field.length_map(activation, sigma_w2, sigma_b2, q))
+    after = [sigma_w2 * quadrature.pair(activation, q, root**2) for root in roots]
+    ratios = np.asarray(after) / (length * roots**2)
+    return np.polynomial.Chebyshev.fit(roots, ratios, 31, domain=(0, 1))
 
 
 @functools.cache
