@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from depthbench.research.cli.main import main
+from depthbench.research.machine import host
 from depthbench.research.report import comparison, figures, published
 from depthbench.research.report.run_folder import opened
 from depthbench.research.store import rows
@@ -134,6 +135,16 @@ def test_a_training_is_verified_up_to_its_first_reports(training, tmp_path, caps
     stdout = capsys.readouterr().out
     assert "step 16: DIFFERENT: test_loss" in stdout
     assert "2 of 3 reports are identical" in stdout
+
+
+@pytest.mark.slow
+def test_a_training_of_another_device_is_not_verified(training, monkeypatch, capsys):
+    here = host.environment()
+    monkeypatch.setattr(host, "environment", lambda: {**here, "device": "NVIDIA H100"})
+    assert main(["verify", str(training)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"made on {here['device']}, whose bits no NVIDIA H100 has" in line
+    assert "`depthbench compare` both" in line
 
 
 @pytest.mark.slow

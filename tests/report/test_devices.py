@@ -1,6 +1,7 @@
 """Rows of several devices: which device a number, a verdict or a table is of."""
 
 import json
+import re
 
 import pytest
 
@@ -47,6 +48,42 @@ def test_a_table_of_all_devices_has_the_lines_of_each():
     for row in table.rows:
         both = [next(r for r in f.rows if r[0] == row[0]) for f in firsts]
         assert row[1:] == tuple(entry for r in both for entry in r[1:4])
+
+
+def of_h100(study):
+    return published.made(study, "nvidia_h100_80gb_hbm3").rows
+
+
+def test_where_pytorch_is_ahead_is_what_rows_and_the_quoted_table_say(root):
+    """Sentences of README and docs/cost.md: change them with the rows."""
+    pages = [(root / name).read_text() for name in ("README.md", "docs/cost.md")]
+    readme, cost = (" ".join(text.split()) for text in pages)
+    lines = re.findall(r"^\| (ResNet-50|pre-LN).*\|$", pages[1], re.MULTILINE)
+    assert lines == ["ResNet-50", "pre-LN"]
+    ratios, ours = [], []
+    for line in re.findall(r"^\| (?:ResNet-50|pre-LN).*\|$", pages[1], re.MULTILINE):
+        *_, compiled, here, ratio = (e.split()[0] for e in line.strip("| ").split("|"))
+        quotient = float(compiled) / float(here.strip(","))
+        assert abs(float(ratio) - quotient) <= 0.006  # times are rounded, as it is
+        ratios.append(ratio)
+        ours.append(float(here.strip(",")))
+    times = {
+        row["peer"]: row["step_ms"]
+        for row in of_h100("peers")
+        if row["case"] == "lstm" and row["peer"] in ("depthbench", "torch")
+    }
+    lstm = f"{times['torch'] / times['depthbench']:.2f}"
+    assert f"it {ratios[0]} of our time in ResNet-50, {ratios[1]} in a" in readme
+    assert f"and {lstm} in the LSTM" in readme and f"takes {lstm} of our time" in cost
+    assert f"{ratios[0]} in ResNet-50, {ratios[1]} in a Transformer" in cost
+    rows = {
+        row["architecture"]: row["step_ms"]
+        for row in of_h100("throughput")
+        if (row["mode"], row["loop"]) == ("step", "scan")
+    }
+    steps = [rows["resnet_imagenet"], rows["transformer_decoder"]]
+    assert all(abs(a / b - 1) < 0.02 for a, b in zip(steps, ours, strict=True))
+    assert f"from other runs, are {steps[0]:.1f} and {steps[1]:.0f} ms" in cost
 
 
 def changed(rows, **values):
