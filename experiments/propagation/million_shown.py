@@ -15,6 +15,7 @@ with lazily():
 
 LEAST_DECADES = 1e-3  # that a logarithmic axis shows
 LEAST = EPSILON**2  # of 1 − c, that float32 tells from 0
+NOTHING_APART = 1e-9  # of 1 − c in a table: digits below are those of rounding
 NAMES = {
     "orthogonal": "orthogonal, q* = 1/L",
     "orthogonal_q1": "orthogonal, q* = 1",
@@ -111,7 +112,7 @@ def inputs(rows):
             with_error(row["log10_ratio"], row["log10_ratio_se"], "+,.4g"),
             number(row.get("log10_ratio_theory")),
             number(row.get("log10_ratio_product"), 6),
-            Mark(f"{row['apart']:.2g}", "" if row["apart"] > 0.01 else "bad"),
+            correlation(row["apart"]),
             number(row.get("apart_theory")),
             lost(row),
         )
@@ -120,6 +121,12 @@ def inputs(rows):
     headers = ("net", "decades", "wide", "product", "1 − c", "c map", "states")
     title = "The deepest nets: theory of wide nets, of Gaussian products; two inputs"
     return Table(title, headers, tuple(body))
+
+
+def correlation(apart):
+    """1 − c; no digits where rounding alone is left of it."""
+    text = f"{apart:.2g}" if apart >= NOTHING_APART else f"< {NOTHING_APART:.0e}"
+    return Mark(text, "" if apart > 0.01 else "bad")
 
 
 def lost(row):

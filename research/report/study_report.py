@@ -58,13 +58,10 @@ def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) 
 
 
 def columns(study: Study, ordered: Sequence[Row]) -> list[str]:
-    """The study's columns, then whatever else a row has.
-
-    Without those that no row has: what rows of an earlier version lack is not empty.
-    """
-    there = dict.fromkeys(name for row in ordered for name in row)
-    first = [name for name in study.columns if name in there or not ordered]
-    return [*first, *(n for n in there if n not in first and n != "id")]
+    """The study's columns, then whatever else a row has."""
+    first = list(study.columns)
+    others = dict.fromkeys(name for row in ordered for name in row)
+    return [*first, *(n for n in others if n not in first and n != "id")]
 
 
 def verdicts(study: Study, ordered: Sequence[Row]) -> list[Verdict]:

@@ -306,7 +306,7 @@ def _estimate(claim: Claim, row: Seen) -> tuple[Estimate | None, str] | None:
         return None, f"{ended}: {row['reason']}" if row.get("reason") else ended
     value = claim.estimate(row)
     if math.isnan(value.value):
-        return None, UNMEASURED
+        return None, claim.doubt(row) or UNMEASURED
     return value, claim.doubt(row)
 
 
