@@ -17,6 +17,7 @@ SQUARED = ("half a squared distance, which float32 knows to its square", EPSILON
 TINY = {
     "decorrelation": SQUARED,
     "apart": SQUARED,
+    "1 − c": SQUARED,
     "1 − c at last (c map)": SQUARED,
     "variance": ("a variance", 100 * EPSILON**2),
     "sigma_b2_used": ("a setting: a variance as it was asked for", 0.0),
