@@ -1,5 +1,6 @@
 """The parts that architectures share: dense maps, normalisers, stems and heads."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from flax import linen as nn
 
 from depthbench.research.architectures.contract import Settings, Weights
 from depthbench.research.architectures.convolution import Padding, convolve
+from depthbench.research.architectures.remaking import moments, remade
 from depthbench.research.catalogues.initializers import DRAWS
 from depthbench.research.catalogues.normalizers import (
     EPSILON,
@@ -143,7 +145,10 @@ def exact(dtype: Any) -> Any:
 
 
 class Norm(nn.Module):
-    """A normaliser with its learned scale and shift; in float32 where h is coarser."""
+    """A normaliser with its learned scale and shift; in float32 where h is coarser.
+
+    The gradient keeps h as it came and its moments; all else is made again.
+    """
 
     normalizer: Normalizer
     momentum: float = 0.9
@@ -156,45 +161,65 @@ class Norm(nn.Module):
         shape = (1,) * (h.ndim - 1) + h.shape[-1:]
         scale = parameter(self, "scale", nn.initializers.ones, shape, h.dtype)
         shift = parameter(self, "shift", nn.initializers.zeros, shape, h.dtype)
-        coarse = h.dtype
-        h, scale, shift = (a.astype(exact(coarse)) for a in (h, scale, shift))
         if self.normalizer.running:
-            h = self.over_batch(statistics, h, scale, shift, train)
-        else:
-            mean, variance = statistics(h)
-            h = (h - mean) * jax.lax.rsqrt(variance + EPSILON) * scale + shift
-        return h.astype(coarse)
+            return self.over_batch(statistics, h, scale, shift, train)
+        return remade(functools.partial(_by_itself, statistics))(h, scale, shift)
 
     def over_batch(
         self, statistics: Statistics, h: jax.Array, scale, shift, train: bool
     ) -> jax.Array:
         """h normalised by its batch's mean and variance, or by those that were kept.
 
-        Of h − c the result is the same for any constant c, so that c = mean needs no
-        gradient, and what rounding leaves of the mean goes with a second one. The way
-        back is two sums over the batch, of g and of g (h − c). What other forms take on
+        Of h − c the result is the same for any constant c, which needs no gradient. The
+        batch's mean leaves nothing but its own rounding to a second mean. Where h is
+        coarser than its sums, the first example's saves that pass over h: it is less
+        than √batch deviations from the batch's, by Cauchy and Schwarz, which costs sums
+        of squares no more than batch roundings of float32. What other forms take on
         CPUs, and how exact they are: benchmarks/peers/README.md.
         """
+        wide = exact(h.dtype)
         running = self.variable(
             "statistics",
             "kept",
-            lambda: (jnp.zeros(scale.shape, h.dtype), jnp.ones(scale.shape, h.dtype)),
+            lambda: (jnp.zeros(scale.shape, wide), jnp.ones(scale.shape, wide)),
         )
         c, variance = running.value
-        if train:
-            c = jax.lax.stop_gradient(statistics(h)[0])
-        h = h - c
-        mean = jnp.zeros_like(c)
-        if train:
-            mean, variance = statistics(h)
-            if not self.is_initializing():
-                running.value = jax.tree.map(
-                    lambda old, new: self.momentum * old + (1 - self.momentum) * new,
-                    running.value,
-                    (c + mean, variance),
-                )
-        gain = jax.lax.rsqrt(variance + EPSILON) * scale
-        return h * gain + (shift - mean * gain)
+        if not train:
+            form = functools.partial(_about, lambda h: (jnp.zeros_like(c), variance))
+            return remade(form)(h, c, scale, shift)[0]
+        some = h if h.dtype == wide else h[:1].astype(wide)
+        c = jax.lax.stop_gradient(moments(statistics, some)[0])
+        form = functools.partial(_about, statistics)
+        h, mean, variance = remade(form)(h, c, scale, shift)
+        if not self.is_initializing():
+            running.value = jax.tree.map(
+                lambda old, new: self.momentum * old + (1 - self.momentum) * new,
+                running.value,
+                (c + mean, variance),
+            )
+        return h
+
+
+def _by_itself(statistics: Statistics, h: jax.Array, scale, shift) -> jax.Array:
+    """h normalised by moments of its own."""
+    coarse = h.dtype
+    h, scale, shift = (a.astype(exact(coarse)) for a in (h, scale, shift))
+    mean, variance = moments(statistics, h)
+    h = (h - mean) * jax.lax.rsqrt(variance + EPSILON) * scale + shift
+    return h.astype(coarse)
+
+
+def _about(statistics: Statistics, h: jax.Array, c, scale, shift):
+    """(h normalised, mean and variance): by the moments of h − c.
+
+    The way back is two sums over the batch, of g and of g (h − c).
+    """
+    coarse = h.dtype
+    h, scale, shift = (a.astype(exact(coarse)) for a in (h, scale, shift))
+    h = h - c
+    mean, variance = moments(statistics, h)
+    gain = jax.lax.rsqrt(variance + EPSILON) * scale
+    return (h * gain + (shift - mean * gain)).astype(coarse), mean, variance
 
 
 def as_image(x: jax.Array) -> jax.Array:

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from depthbench.research.architectures import remaking
+
 Tree = Any  # a pytree of arrays
-PRODUCTS = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
 NOTHING: Mapping[str, Tree] = MappingProxyType({})
 
 
@@ -262,7 +263,7 @@ def _applied(link: Link, h: Tree) -> tuple[Tree, Tree]:
         return Layer(link.name, link.apply, params, keywords).result(params, h)
 
     if link.frugal:
-        run = jax.checkpoint(run, policy=PRODUCTS, prevent_cse=False)
+        run = remaking.frugal(run)
     if link.repeats is None:
         return run(h, link.params, dict(link.keywords))
 

@@ -143,4 +143,5 @@ def test_statistics_of_many_are_those_of_float32(name, dtype):
     np.testing.assert_allclose(
         np.asarray(found, np.float32), expected, atol=4 * float(jnp.finfo(dtype).eps)
     )
-    jax.tree.map(np.testing.assert_array_equal, kept, rows)
+    # Sums about the first example, which is a few deviations from the mean.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 2e-6), kept, rows)

@@ -10,11 +10,16 @@ from depthbench.research.architectures.contract import (
     Variables,
     apply,
     call,
+    divide,
     init,
     layer_at,
     links,
+    unite,
 )
+from depthbench.research.architectures.loops import LOOPS
+from depthbench.research.architectures.remaking import CONVOLUTIONS
 from depthbench.research.catalogues.normalizers import EPSILON
+from depthbench.research.machine import operations
 from depthbench.research.signal import probes
 
 SMALL = ("plain_cnn", "resnet", "resnet_v2")
@@ -130,6 +135,41 @@ def test_batch_statistics_are_kept_and_used_later(network, filled):
     # Each example alone: the same sums in another order.
     alone = later(variables, np.concatenate([X[:1], 3 - 2 * X[1:]]))
     np.testing.assert_allclose(alone[0], later(variables, X)[0], rtol=1e-5, atol=1e-6)
+
+
+def convolved_bytes(jaxpr):
+    """Bytes of what all convolutions return; in a loop, of every round."""
+    total = 0
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name in CONVOLUTIONS:
+            total += sum(v.aval.size * v.aval.dtype.itemsize for v in eqn.outvars)
+        often = eqn.params["length"] if eqn.primitive.name == "scan" else 1
+        inner = sum(convolved_bytes(body) for body in operations.bodies(eqn))
+        total += often * inner
+    return total
+
+
+@pytest.mark.parametrize("loop", ("scan", "unrolled"))
+@pytest.mark.parametrize(
+    "name, depth", [(name, 20) for name in SMALL] + [("resnet_imagenet", 50)]
+)
+def test_the_gradient_keeps_convolutions_and_what_blocks_read(
+    name, depth, loop, network
+):
+    """In their own dtype, and no mask, centred copy or activation beside them."""
+    net = network(name, "relu", "batch", width=16, depth=depth, outputs=10)
+    net = LOOPS[loop].change(net)
+    x = jax.ShapeDtypeStruct((64, 64, 64, 3), jnp.bfloat16)
+    params, statistics = divide(shapes_of(net, jnp.zeros(x.shape)))
+    params = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, x.dtype), params)
+
+    def outputs(params, statistics, x):
+        return apply(net, unite(params, statistics), x)[0]
+
+    traced = jax.make_jaxpr(outputs)(params, statistics, x).jaxpr
+    # Blocks read half as much as their convolutions return; the stem keeps three states.
+    found = operations.kept(outputs, params, fixed=(statistics, x))
+    assert found <= 2 * convolved_bytes(traced)
 
 
 def torch_resnet(torch, n, width):

@@ -158,10 +158,10 @@ def groups(
     stages = []
     for opening, count in zip(openings, blocks, strict=True):
         if opening is not None:
-            stages.append(Stage(opening, 1))
+            stages.append(Stage(opening, 1, frugal=True))
             count -= 1
         if count:
-            stages.append(Stage(block, count))
+            stages.append(Stage(block, count, frugal=True))
     return tuple(stages)
 
 
