@@ -17,8 +17,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from depthbench.research.architectures import kernels
+
 Tree = Any  # a pytree of arrays
-PRODUCTS = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+PRODUCTS = jax.checkpoint_policies.save_from_both_policies(
+    jax.checkpoint_policies.dots_with_no_batch_dims_saveable, kernels.fused
+)
 NOTHING: Mapping[str, Tree] = MappingProxyType({})
 
 
