@@ -1,0 +1,64 @@
+"""A Transformer's step as it is compiled for an H100, where jax's plugin for one is."""
+
+import jax
+import pytest
+
+from depthbench.benchmarks.throughput import planned
+from depthbench.research.machine.traffic import Kernel
+
+STEP = "jit(step)/transpose(jvp())/while/body/closed_call/checkpoint/Block/"
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "part"),
+    (
+        ("product", f"{STEP}wide/dot_general", "products"),
+        ("attention", f"{STEP}attention/dot_product_attention_fwd", "fused attention"),
+        ("move", f"{STEP}wide", "a loop's stacks: filled with zeros, written, read"),
+        ("loop", f"{STEP}norm_attention/add_any", "normalisers"),
+        ("loop", f"{STEP}attention/transpose", "attention's heads and positions"),
+        ("loop", f"{STEP}wide/reduce_sum", "feed-forward net: bias and activation"),
+        ("loop", "jit(step)/sub", "optimizer"),
+        (
+            "loop",
+            "jit(step)/jvp()/convert_element_type",
+            "parameters in the products' dtype",
+        ),
+        ("loop", f"{STEP}add", "sums of the residual stream, and the rest"),
+    ),
+)
+def test_a_kernel_is_counted_where_its_operation_is(kind, source, part):
+    assert planned.part(Kernel(kind, "any", 1, 1, 1, source)) == part
+
+
+CELL = {name: axis.values[0] for name, axis in planned.AXES.items()} | planned.CELL
+SMALL = {"depth": 2, "width": 128, "length": 128, "batch": 2}
+
+
+@pytest.mark.parametrize("loop", ("scan", "unrolled"))
+def test_a_step_is_compiled_for_a_device_that_is_not_here(loop):
+    try:
+        planned.place()
+    except RuntimeError as error:
+        pytest.skip(f"jax's CUDA plugin is not installed: {error}")
+    text = planned.table(CELL | SMALL | {"loop": loop}, "triton")
+    rows = (row.strip("| ").split(" | ") for row in text.splitlines() if "|" in row)
+    kernels = {name: count for name, count, *_ in rows}
+    assert kernels["fused attention"] == "4"  # of two layers, both ways
+    stacks = kernels["a loop's stacks: filled with zeros, written, read"]
+    assert (int(stacks) > 50) == (loop == "scan")
+
+
+def test_without_the_plugin_it_says_what_is_missing(monkeypatch):
+    def none(*arguments, **keywords):
+        raise RuntimeError("topology not implemented for cuda")
+
+    monkeypatch.setattr(planned.topologies, "get_topology_desc", none)
+    cached = jax.config.jax_enable_compilation_cache
+    try:
+        with pytest.raises(
+            SystemExit, match=r"^depthbench: .* needs jax's CUDA plugin"
+        ):
+            planned.main(["--depth", "2"])
+    finally:
+        jax.config.update("jax_enable_compilation_cache", cached)
