@@ -7,15 +7,16 @@ timing. VERSION is that of jax:
     pip install --no-deps --target plugin jax-cuda13-{plugin,pjrt}==VERSION
     JAX_PLATFORMS=cpu PYTHONPATH=plugin python -m benchmarks.throughput.planned
     JAX_PLATFORMS=cpu PYTHONPATH=plugin python -m benchmarks.throughput.planned \\
-        --loop unrolled --products cublas
+        --loop scan,unrolled --products triton,cublas
 """
 
 import argparse
 import contextlib
+import itertools
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import jax
@@ -69,6 +70,11 @@ PARTS = (
     ("optimizer", r"^jit\(step\)/[a-z_]+$"),
 )
 
+FUSED, REST = "fused attention", "sums of the residual stream, and the rest"
+STACKS = "a loop's stacks: filled with zeros, written, read"
+KINDS = {"product": "products", "attention": FUSED, "move": STACKS}
+NAMES = (STACKS, *(name for name, _ in PARTS), REST)  # which are copies
+
 
 @contextlib.contextmanager
 def there() -> Iterator[None]:
@@ -119,46 +125,59 @@ def compiled(cell: dict[str, Any], products: str) -> tuple[Any, float]:
 
 def part(kernel: traffic.Kernel) -> str:
     """The row of the table that a kernel is counted in."""
-    if kernel.kind == "product":
-        return "products"
-    if kernel.kind == "attention":
-        return "fused attention"
-    if kernel.kind == "move":
-        return "a loop's stacks: filled with zeros, written, read"
+    if kernel.kind in KINDS:
+        return KINDS[kernel.kind]
     for name, pattern in PARTS:
         if re.search(pattern, kernel.source):
             return name
-    return "sums of the residual stream, and the rest"
+    return REST
 
 
-def table(cell: dict[str, Any], products: str) -> str:
-    """The kernels of a step by what they are of, and what the plan comes to."""
+class Plan(NamedTuple):
+    """What a form of a step is compiled to. name: its loop, and whose its products are.
+
+    flops: that it needs. parts: its kernels by `part`. memory: bytes, of the state and
+    beside it.
+    """
+
+    name: str
+    flops: float
+    parts: dict[str, list[traffic.Kernel]]
+    memory: tuple[int, int]
+
+    def ms(self, name: str) -> float:
+        """Of a part: its bytes at the device's rate of copies."""
+        return 1e3 * traffic.total(self.parts.get(name, [])) / COPY
+
+
+def plan(cell: dict[str, Any], products: str) -> Plan:
+    """A cell's Plan. products: of PRODUCTS. Raises RuntimeError as `place`."""
     program, flops = compiled(cell, products)
-    found = traffic.kernels(program.as_text())
-    lines = ["| part | kernels | GiB moved | ms |", "| --- | --- | --- | --- |"]
-    by_part: dict[str, list[traffic.Kernel]] = {}
-    for kernel in found:
-        by_part.setdefault(part(kernel), []).append(kernel)
-    copies = 0.0
-    for name, kernels in sorted(by_part.items(), key=lambda p: -traffic.total(p[1])):
-        moved = traffic.total(kernels)
-        often = sum(kernel.times for kernel in kernels)
-        ms = f"{1e3 * moved / COPY:.1f}"
-        if name == "products":
-            ms = f"{1e3 * flops / PRODUCT:.0f} (of {flops / 1e12:.1f} TFLOP)"
-        elif name == "fused attention":
-            ms = "with the products"
-        else:
-            copies += moved
-        lines.append(f"| {name} | {often:,} | {moved / GIB:.1f} | {ms} |")
+    parts: dict[str, list[traffic.Kernel]] = {}
+    for kernel in traffic.kernels(program.as_text()):
+        parts.setdefault(part(kernel), []).append(kernel)
     memory = program.memory_analysis()
-    held = memory.argument_size_in_bytes + memory.temp_size_in_bytes
-    lines.append(
-        f"\n{cell['loop']}, {products}: {1e3 * flops / PRODUCT:.0f} ms of products and "
-        f"{1e3 * copies / COPY:.0f} ms of copies; {held / GIB:.1f} GiB, of them "
-        f"{memory.temp_size_in_bytes / GIB:.1f} beside the state"
-    )
-    return "\n".join(lines)
+    sizes = (memory.argument_size_in_bytes, memory.temp_size_in_bytes)
+    return Plan(f"{cell['loop']}, {products}", flops, parts, sizes)
+
+
+def table(plans: Sequence[Plan]) -> str:
+    """Copies by what they are of, in ms, and what they come to, a column for each plan."""
+    names = [name for name in NAMES if any(plan.parts.get(name) for plan in plans)]
+    lines: list[list[str]] = [["copies, ms", *(plan.name for plan in plans)]]
+    lines.append(["---"] * len(lines[0]))
+    for name in names:
+        lines.append([name, *(f"{plan.ms(name):.1f}" for plan in plans)])
+    lines.append(["**all**", *(f"{sum(map(plan.ms, NAMES)):.1f}" for plan in plans)])
+    at_best = (f"{1e3 * plan.flops / PRODUCT:.0f}" for plan in plans)
+    lines.append(["products at their best rate, ms", *at_best])
+    runs = (sum(k.times for k in plan.parts.get(FUSED, ())) for plan in plans)
+    lines.append(["kernels of fused attention", *map(str, runs)])
+    whole = (f"{sum(plan.memory) / GIB:.1f}" for plan in plans)
+    lines.append(["GiB planned", *whole])
+    beside = (f"{plan.memory[1] / GIB:.1f}" for plan in plans)
+    lines.append(["of them beside the state", *beside])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -168,13 +187,15 @@ def main(words: Sequence[str] | None = None) -> None:
     for name, value in usual.items():
         kind = int if value is None else type(value)
         parser.add_argument(f"--{name}", type=kind, default=value)
-    parser.add_argument("--products", choices=PRODUCTS, default="triton")
+    parser.add_argument("--products", default="triton", help=", ".join(PRODUCTS))
     cell = vars(parser.parse_args(words))
+    loops, products = (cell.pop(name).split(",") for name in ("loop", "products"))
     jax.config.update(
         "jax_enable_compilation_cache", False
     )  # a device's client reads it
     try:
-        print(table(cell, cell.pop("products")))
+        forms = itertools.product(loops, products)
+        print(table([plan({**cell, "loop": loop}, kind) for loop, kind in forms]))
     except RuntimeError as error:
         sys.exit(f"depthbench: {error}; this needs jax's CUDA plugin, as its text says")
 

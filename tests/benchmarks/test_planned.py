@@ -13,8 +13,8 @@ STEP = "jit(step)/transpose(jvp())/while/body/closed_call/checkpoint/Block/"
     ("kind", "source", "part"),
     (
         ("product", f"{STEP}wide/dot_general", "products"),
-        ("attention", f"{STEP}attention/dot_product_attention_fwd", "fused attention"),
-        ("move", f"{STEP}wide", "a loop's stacks: filled with zeros, written, read"),
+        ("attention", f"{STEP}attention/dot_product_attention_fwd", planned.FUSED),
+        ("move", f"{STEP}wide", planned.STACKS),
         ("loop", f"{STEP}norm_attention/add_any", "normalisers"),
         ("loop", f"{STEP}attention/transpose", "attention's heads and positions"),
         ("loop", f"{STEP}wide/reduce_sum", "feed-forward net: bias and activation"),
@@ -24,7 +24,7 @@ STEP = "jit(step)/transpose(jvp())/while/body/closed_call/checkpoint/Block/"
             "jit(step)/jvp()/convert_element_type",
             "parameters in the products' dtype",
         ),
-        ("loop", f"{STEP}add", "sums of the residual stream, and the rest"),
+        ("loop", f"{STEP}add", planned.REST),
     ),
 )
 def test_a_kernel_is_counted_where_its_operation_is(kind, source, part):
@@ -41,12 +41,13 @@ def test_a_step_is_compiled_for_a_device_that_is_not_here(loop):
         planned.place()
     except RuntimeError as error:
         pytest.skip(f"jax's CUDA plugin is not installed: {error}")
-    text = planned.table(CELL | SMALL | {"loop": loop}, "triton")
-    rows = (row.strip("| ").split(" | ") for row in text.splitlines() if "|" in row)
-    kernels = {name: count for name, count, *_ in rows}
-    assert kernels["fused attention"] == "4"  # of two layers, both ways
-    stacks = kernels["a loop's stacks: filled with zeros, written, read"]
-    assert (int(stacks) > 50) == (loop == "scan")
+    plan = planned.plan(CELL | SMALL | {"loop": loop}, "triton")
+    kernels = {name: sum(k.times for k in part) for name, part in plan.parts.items()}
+    assert kernels[planned.FUSED] == 4  # of two layers, both ways
+    assert (kernels[planned.STACKS] > 50) == (loop == "scan")
+    rows = planned.table([plan]).splitlines()
+    assert rows[0] == f"| copies, ms | {loop}, triton |"
+    assert "| kernels of fused attention | 4 |" in rows
 
 
 def test_without_the_plugin_it_says_what_is_missing(monkeypatch):
