@@ -96,17 +96,18 @@ def sinusoids(time: int, width: int, dtype) -> jax.Array:
 def rotate(x: jax.Array) -> jax.Array:
     """x [batch, heads, time, d], each pair of units turned by its position's angle.
 
-    Products of a query and a key then depend on the difference of their positions.
+    Products of a query and a key then depend on the difference of their positions. The
+    pairs are turned as a whole: gradients of even and odd units by themselves would be
+    filled up with zeros and added.
     Raises ValueError where d is odd.
     """
     *_, time, size = x.shape
     if size % 2:
         raise ValueError(f"rotary positions turn pairs of units: a head has {size}")
-    angles = _angles(time, size // 2, x.dtype)[None, None]
+    angles = _angles(time, size // 2, x.dtype)[None, None, ..., None]
     pairs = x.astype(angles.dtype).reshape(*x.shape[:-1], size // 2, 2)
-    even, odd = pairs[..., 0], pairs[..., 1]
-    cosine, sine = jnp.cos(angles), jnp.sin(angles)
-    turned = jnp.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1)
+    sine = jnp.concatenate([-jnp.sin(angles), jnp.sin(angles)], axis=-1)
+    turned = pairs * jnp.cos(angles) + jnp.flip(pairs, axis=-1) * sine
     return turned.reshape(x.shape).astype(x.dtype)
 
 

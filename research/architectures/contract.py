@@ -77,9 +77,9 @@ class Stage(NamedTuple):
       it); called as `layer(h, train)`.
     tied: all repetitions share one set of variables (depth is time). A stem that
       returns Fed gives each of them its own input.
-    frugal: `apply` keeps only products, convolutions and moments for the gradient, and
-      makes the rest again: half the memory of a Transformer or ResNet, and on a CPU a
-      tenth less time.
+    frugal: in a loop `apply` keeps only products, convolutions, fused kernels and moments
+      for the gradient, and makes the rest again: half the memory of a Transformer or
+      ResNet, and less time, as what is kept is copied into a stack and out of it.
     segment: `apply` keeps the state before every so many layers alone, and makes what
       is between again for the gradient. None: it keeps all that the gradient needs.
     before: how many layers of one stack the stages before this one have, where it was

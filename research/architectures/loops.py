@@ -45,8 +45,10 @@ def unrolled(net: Architecture) -> Architecture:
 
     In a scan a layer's variables are copied out of the stack on both ways, and its
     gradient into another: with wide layers a third of a training step on a CPU. Here
-    nothing is copied, and compile time grows with depth. Stages whose layers share
-    variables stay as they are: there is nothing to copy.
+    nothing is copied, and compile time grows with depth. Nothing is made again either:
+    XLA finds that it was made before, and products lose the bias and the activation that
+    they end with. Stages whose layers share variables stay as they are: there is nothing
+    to copy.
     """
     return net._replace(
         stages=tuple(one for stage in net.stages for one in _apart(stage))
@@ -59,6 +61,7 @@ def _apart(stage: Stage) -> list[Stage]:
     return [
         stage._replace(
             depth=1,
+            frugal=False,
             segment=None,
             before=stage.before + index,
             fed=None if stage.fed is None else stage.fed[index : index + 1],

@@ -1,7 +1,7 @@
 """What the gradient keeps of the way forward, and what is made again on the way back.
 
-What takes a pass over all of a layer's inputs is kept: products, convolutions, and the
-moments that normalisers divide by. The rest is arithmetic number by number: where it is
+What takes a pass over all of a layer's inputs is kept: products, convolutions, kernels of
+a device's library, and the moments that normalisers divide by. The rest is arithmetic number by number: where it is
 made again, in the loop that reads it, it takes no memory and hardly any time.
 Source: Chen et al. 2016, arXiv:1604.06174, section 3.
 """
@@ -15,6 +15,9 @@ from jax.ad_checkpoint import checkpoint_name
 
 MOMENTS = "moments"
 CONVOLUTIONS = ("conv_general_dilated", "ordered_convolution")
+# jax's names of cuDNN's attention, forwards: its results are as large as its inputs.
+# What a softmax's scores would be, [time, time], is nowhere.
+ATTENTION = ("dot_product_attention_fwd", "dot_product_attention_fwd_wrapper")
 
 _products = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
 _moments = jax.checkpoint_policies.save_only_these_names(MOMENTS)
@@ -37,7 +40,7 @@ def remade(function: Callable) -> Callable:
 
 
 def frugal(function: Callable) -> Callable:
-    """The function, of which its arguments, products, convolutions and moments are kept.
+    """The function, of which arguments, products, convolutions, attention and moments stay.
 
     Where no loop is in the way, XLA finds what is made twice, and chooses itself.
     """
@@ -49,12 +52,12 @@ def frugal(function: Callable) -> Callable:
         finally:
             _within.reset(token)
 
-    return jax.checkpoint(run, policy=_dear, prevent_cse=False)
+    return jax.checkpoint(run, policy=_kept, prevent_cse=False)
 
 
-def _dear(primitive: Any, *operands: Any, **params: Any) -> Any:
+def _kept(primitive: Any, *operands: Any, **params: Any) -> Any:
     return (
-        primitive.name in CONVOLUTIONS
+        primitive.name in (*CONVOLUTIONS, *ATTENTION)
         or _products(primitive, *operands, **params)
         or _moments(primitive, *operands, **params)
     )

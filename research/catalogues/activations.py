@@ -8,7 +8,7 @@ with lazily():
     import jax
     import jax.numpy as jnp
 
-    from depthbench.research.catalogues import plain
+    from depthbench.research.catalogues import plain, rectifier
 
 
 # Klambauer et al. 2017: a unit Gaussian keeps mean 0 and variance 1.
@@ -68,7 +68,7 @@ ACTIVATIONS: Catalogue[Activation] = Catalogue(
         ),
         Activation(
             "relu",
-            lambda x: jax.nn.relu(x),
+            lambda x: rectifier.relu(x),
             "Nair & Hinton 2010, ICML; Glorot, Bordes & Bengio 2011, AISTATS",
             kinks=(0.0,),
         ),
@@ -86,7 +86,7 @@ ACTIVATIONS: Catalogue[Activation] = Catalogue(
         ),
         Activation(
             "relu_squared",
-            lambda x: jnp.square(jax.nn.relu(x)),
+            lambda x: jnp.square(rectifier.relu(x)),
             "So et al. 2021, Primer, arXiv:2109.08668",
             kinks=(0.0,),
         ),

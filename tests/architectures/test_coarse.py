@@ -103,6 +103,32 @@ def test_positions_are_those_of_float64(dtype, time):
 
 
 @coarse
+def test_the_gradient_of_a_rotation_is_one_back(dtype):
+    """Rounded once: half a unit of its last place, as the rotation itself."""
+    x, g = np.random.default_rng(1).standard_normal((2, 2, 3, 100, 16))
+    x, g = jnp.asarray(x, dtype), jnp.asarray(g, dtype)
+    turned = np.asarray(jax.vjp(rotate, x)[1](g)[0], np.float64)
+    frequency = 10_000.0 ** -(np.arange(8) / 8)
+    angle = np.arange(100)[:, None] * frequency
+    even, odd = np.moveaxis(np.asarray(g, np.float64).reshape(2, 3, 100, 8, 2), -1, 0)
+    pairs = (
+        even * np.cos(angle) + odd * np.sin(angle),
+        odd * np.cos(angle) - even * np.sin(angle),
+    )
+    expected = np.stack(pairs, -1).reshape(x.shape)
+    bound = float(jnp.finfo(dtype).eps) / 2 * np.abs(expected) + 1e-4
+    assert np.all(np.abs(turned - expected) < bound)
+
+
+def test_the_gradient_of_a_rotation_fills_nothing_up_with_zeros():
+    """As that of even and odd units apart would: passes over all of q and k."""
+    x = jnp.ones((2, 3, 4, 8))
+    program = jax.make_jaxpr(lambda x: jax.vjp(rotate, x)[1](x))(x)
+    names = [equation.primitive.name for equation in equations(program.jaxpr)]
+    assert "pad" not in names and "scatter-add" not in names
+
+
+@coarse
 def test_sums_over_neighbours_do_not_overflow(dtype):
     """float16 ends at 65,504: what is squared or summed first would be infinite."""
     x = np.linspace(20_000, 60_000, 64).reshape(1, 4, 4, 4)

@@ -12,6 +12,7 @@ from depthbench.research.architectures.contract import (
     unite,
 )
 from depthbench.research.architectures.loops import LOOPS, rematerialised, unrolled
+from depthbench.research.machine import operations
 
 KEY = jax.random.key(0)
 SEQUENCE = np.random.default_rng(0).standard_normal((3, 5, 4)).astype(np.float32)
@@ -105,6 +106,28 @@ def test_layers_apart_are_drawn_and_trained_as_in_the_stack(network, filled):
         lambda a, b: close(a, b, 2e-5, 1e-6), plain, (outputs, joined(net, after))
     )
     jax.tree.map(lambda a, b: close(a, b, 2e-4, 2e-6), gradient, joined(net, other))
+
+
+@pytest.mark.parametrize("name", ("transformer_pre_ln", "transformer_decoder"))
+def test_layers_apart_make_nothing_again(name, network):
+    """XLA would find that it was made before, and lose what products end with."""
+    net = network(name, "relu", "layer", depth=3, width=8)
+
+    def products(net):
+        x = jax.ShapeDtypeStruct((2, 16, 4), jnp.float32)
+        shapes = jax.eval_shape(lambda x: init(KEY, net, x), x)
+        loss = lambda variables, x: jnp.mean(apply(net, variables, x)[0] ** 2)
+        counts = (
+            operations.count(jax.make_jaxpr(f)(shapes, x).jaxpr).products
+            for f in (loss, jax.grad(loss))
+        )
+        forward, both = counts
+        return both / forward
+
+    # All products but the first layer's, which reads no state, have two factors'
+    # gradients: at most three times those of the way there. In a loop scores are made
+    # again.
+    assert 2.9 < products(unrolled(net)) < 3 < products(net)
 
 
 def test_time_steps_share_their_parameters_in_any_loop(network):

@@ -18,6 +18,7 @@ from depthbench.research.catalogues import initializers, optimizers
 from depthbench.research.engine import runner
 from depthbench.research.learning import examples, supervised, sweeps
 from depthbench.research.learning.recipe import Recipe
+from depthbench.research.machine import operations
 from depthbench.research.signal import ensembles, measurement
 from depthbench.research.study import plan
 from depthbench.research.study.declaration import Cost, Unit
@@ -56,12 +57,12 @@ def lowered(function, *arguments, platform):
     return function.trace(*arguments).lower(lowering_platforms=(platform,)).as_text()
 
 
-def program_of(architecture, dtype, mode):
+def program_of(architecture, dtype, mode, **more):
     """(program, shapes of what it holds, of a batch) of a small net in throughput."""
     family = ARCHITECTURES[architecture]
     cell = {name: axis.values[0] for name, axis in throughput.AXES.items()}
     cell |= {"architecture": architecture, "dtype": dtype, "mode": mode, "batch": 2}
-    cell |= {"depth": family.depths.examples[0], "width": family.width or 16}
+    cell |= {"depth": family.depths.examples[0], "width": family.width or 16} | more
     data = throughput_programs.keyed_batches(cell)
     start = throughput_programs.start(cell)
     state = jax.eval_shape(start, jax.random.key(0), data[0][0]["inputs"])
@@ -94,6 +95,46 @@ def test_programs_lower_with_the_kernel_that_is_there(
 ):
     elsewhere(platform)
     assert len(kernels(architecture, dtype, mode, platform)) == fused
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    ("transformer_pre_ln", "transformer_decoder", "transformer_deepnorm", "attention"),
+)
+@pytest.mark.parametrize("loop", ("scan", "unrolled"))
+def test_attention_is_not_run_again_for_the_gradient(architecture, loop, elsewhere):
+    """Of the fused kernel nothing of [time, time] would be kept: its results are."""
+    elsewhere("cuda")
+    program = program_of(architecture, "bfloat16", "step", loop=loop, depth=2)
+    with jax.numpy_dtype_promotion("standard"):
+        text = lowered(
+            jax.jit(program.function), program.held, program.batches[0], platform="cuda"
+        )
+    written = {"scan": 1, "unrolled": 2}[loop]
+    assert [text.count(f"@{name}(") for name in FUSED] == [written, written]
+
+
+def test_a_looped_layer_keeps_products_and_the_kernels_results(elsewhere):
+    """Of bfloat16: h, q, k, v, attention before and after its product, and the widest
+    state; of attention the logarithms that its shares are divided by. Nothing else."""
+    elsewhere("cuda")
+    width, time, batch = 32, 64, 2
+
+    def kept(depth):
+        more = {"width": width, "length": time, "batch": batch, "depth": depth}
+        program = program_of("transformer_decoder", "bfloat16", "gradient", **more)
+        params, stats = program.held
+        with jax.numpy_dtype_promotion("standard"):
+            return operations.kept(
+                program.loss, params, fixed=(stats, program.batches[0])
+            )
+
+    # The layers' parameters in bfloat16 are kept too, of all layers in one cast; but for
+    # the last bias, on which nothing depends that is made again.
+    weights = 2 * (12 * width**2 + 12 * width)
+    tokens, heads = time * batch, attention.heads_of(width)
+    states = 2 * tokens * width * (1 + 3 + 1 + 1 + 4) + 4 * tokens * heads
+    assert (kept(6) - kept(2)) / 4 == weights + states
 
 
 @pytest.mark.exhaustive
