@@ -7,7 +7,7 @@ import pytest
 
 from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.architectures.contract import apply, call, init
-from depthbench.research.architectures.recurrent import cells
+from depthbench.research.architectures.recurrent import cells, sequence
 from depthbench.research.signal import probes
 
 KEY = jax.random.key(0)
@@ -252,34 +252,50 @@ def test_cells_are_their_papers_equations():
     np.testing.assert_allclose(out, (1 - f) * h + f * n, **close)
 
 
-def test_the_scan_with_a_derivative_of_its_own_is_a_plain_one():
+@pytest.mark.parametrize(
+    ("name", "form", "time"),
+    [
+        ("LSTM", "by step", 6),
+        ("LSTM", "in blocks", 6),  # two turns of the loop
+        ("LSTM", "in blocks", 5),  # one, and a rest
+        ("GRU", "in blocks", 6),
+        ("RNN", "in blocks", 6),
+    ],
+)
+def test_the_scan_with_a_derivative_of_its_own_is_a_plain_one(
+    name, form, time, monkeypatch
+):
     """Values, pushed tangents and gradients, in both directions of time."""
+    monkeypatch.setattr(sequence, "form", lambda: form)
+    monkeypatch.setattr(sequence, "BLOCK", 4)
+    cell = getattr(cells, name)
+    columns = 3 * cell.gates
     random = np.random.default_rng(2)
     draw = lambda *shape: random.standard_normal(shape).astype(np.float32)
     arguments = (
-        0.5 * draw(3, 12),
-        draw(12),
-        0.5 * draw(5, 12),
-        draw(12),
-        draw(6, 2, 5),
+        0.5 * draw(3, columns),
+        draw(columns),
+        0.5 * draw(5, columns),
+        draw(columns),
+        draw(time, 2, 5),
     )
     along = tuple(map(np.cos, arguments))
-    weights = draw(6, 2, 3)
+    weights = draw(time, 2, 3)
 
     def plain(kernel, bias, into, shift, x, reverse):
         inputs = x @ into + shift[None, None]
 
         def body(state, now):
             times = lambda h: h @ kernel + bias[None]
-            state = cells.LSTM.step(times, state, now, jnp.tanh)
-            return state, state[0]
+            state = cell.step(times, state, now, jnp.tanh)
+            return state, cell.read(state)
 
-        start = cells.LSTM.start(2, 3, jnp.float32)
+        start = cell.start(2, 3, jnp.float32)
         return jax.lax.scan(body, start, inputs, reverse=reverse)[1]
 
     def custom(kernel, bias, into, shift, x, reverse):
         pairs = (kernel, bias), (into, shift)
-        return cells.over_time(cells.LSTM, jnp.tanh, *pairs, x, reverse)
+        return sequence.over_time(cell, jnp.tanh, *pairs, x, reverse)
 
     for reverse in (False, True):
 
