@@ -255,7 +255,7 @@ def test_cells_are_their_papers_equations():
 @pytest.mark.parametrize(
     ("name", "form", "time"),
     [
-        ("LSTM", "by step", 6),
+        ("LSTM", "step by step", 6),
         ("LSTM", "in blocks", 6),  # two turns of the loop
         ("LSTM", "in blocks", 5),  # one, and a rest
         ("GRU", "in blocks", 6),

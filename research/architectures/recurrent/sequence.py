@@ -35,14 +35,14 @@ def over_time(
     recurrent: (kernel, bias) of products with the state. inputs: of those with
       x [time, batch, features]. reverse: from the last step to the first.
     """
-    run = _by_step if form() == "by step" else _in_blocks
+    run = _by_step if form() == "step by step" else _in_blocks
     start = cell.start(x.shape[1], recurrent[0].shape[0], x.dtype)
     return run(cell, phi, recurrent, inputs, start, x, reverse)
 
 
 def form() -> str:
-    """How a sequence is gone through here: "by step" or "in blocks"."""
-    return "by step" if jax.default_backend() == "cpu" else "in blocks"
+    """How a sequence is gone through here: "step by step" or "in blocks"."""
+    return "step by step" if jax.default_backend() == "cpu" else "in blocks"
 
 
 def block(time: int) -> int:
@@ -94,7 +94,7 @@ def _held(cell: Cell, state: Tree) -> Tree:
 
     Within a block XLA would work c out again from the block's first, at every step.
     """
-    if not cell.memory or form() == "by step":
+    if not cell.memory or form() == "step by step":
         return state
     h, c = state
     return h, jax.lax.optimization_barrier(c)
