@@ -101,7 +101,9 @@ def by_gate(weights: Weights, gates: int) -> Weights:
             block = (*shape[:-1], shape[-1] // gates)
             # Side by side: each draw that is written out takes XLA half a second.
             draws = jax.vmap(lambda key: sample(key, block, dtype))
-            return jnp.moveaxis(draws(jax.random.split(key, gates)), 0, -2).reshape(shape)
+            return jnp.moveaxis(draws(jax.random.split(key, gates)), 0, -2).reshape(
+                shape
+            )
 
         return draw
 
