@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures import ARCHITECTURES, walk
 from depthbench.research.architectures.contract import apply, call, init
 from depthbench.research.architectures.recurrent import cells, sequence
 from depthbench.research.signal import probes
@@ -253,21 +253,21 @@ def test_cells_are_their_papers_equations():
 
 
 @pytest.mark.parametrize(
-    ("name", "form", "time"),
+    ("name", "backend", "time"),
     [
-        ("LSTM", "step by step", 6),
-        ("LSTM", "in blocks", 6),  # two turns of the loop
-        ("LSTM", "in blocks", 5),  # one, and a rest
-        ("GRU", "in blocks", 6),
-        ("RNN", "in blocks", 6),
+        ("LSTM", "cpu", 6),
+        ("LSTM", "gpu", 6),  # two turns of the loop
+        ("LSTM", "gpu", 5),  # one, and a rest
+        ("GRU", "gpu", 6),
+        ("RNN", "gpu", 6),
     ],
 )
 def test_the_scan_with_a_derivative_of_its_own_is_a_plain_one(
-    name, form, time, monkeypatch
+    name, backend, time, monkeypatch
 ):
     """Values, pushed tangents and gradients, in both directions of time."""
-    monkeypatch.setattr(sequence, "form", lambda: form)
-    monkeypatch.setattr(sequence, "BLOCK", 4)
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    monkeypatch.setattr(walk, "BLOCK", 4)
     cell = getattr(cells, name)
     columns = 3 * cell.gates
     random = np.random.default_rng(2)
@@ -314,6 +314,27 @@ def test_the_scan_with_a_derivative_of_its_own_is_a_plain_one(
             results,
             expected,
         )
+
+
+@pytest.mark.parametrize("name", ["lstm", "stacked_gru"])
+def test_an_accelerators_loop_computes_what_a_cpus_does(name, network, monkeypatch):
+    """Of a whole net, depth being steps or layers; of several runs side by side too."""
+    depth = {"lstm": 11, "stacked_gru": 2}[name]  # a turn of eight steps, and a rest
+    net = network(name, depth=depth, width=WIDTH, activation="tanh")
+    variables = jax.vmap(lambda key: init(key, net, X))(jax.random.split(KEY, 2))
+
+    def results(backend):
+        monkeypatch.setattr(jax, "default_backend", lambda: backend)
+        cost = lambda variables: loss(apply(net, variables, X)[0])
+        traced = jax.jit(jax.vmap(jax.value_and_grad(cost))).trace(variables)
+        return traced, traced.lower().compile()(variables)
+
+    (few, one), (many, other) = results("gpu"), results("cpu")
+    assert "unroll=8" in str(few.jaxpr) or "unroll=5" in str(few.jaxpr)
+    assert "unroll=1" in str(many.jaxpr) and "unroll=8" not in str(many.jaxpr)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), one, other
+    )
 
 
 def test_two_directions_need_an_even_width():

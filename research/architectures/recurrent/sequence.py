@@ -14,11 +14,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from depthbench.research.architectures import walk
 from depthbench.research.architectures.contract import Tree
 from depthbench.research.architectures.layers import product
 from depthbench.research.architectures.recurrent.cells import Cell, Phi
 
-BLOCK = 8  # steps in a turn of an accelerator's loop, at most
 Pair = tuple[jax.Array, jax.Array]  # kernel, bias
 
 
@@ -43,15 +43,6 @@ def over_time(
 def form() -> str:
     """How a sequence is gone through here: "step by step" or "in blocks"."""
     return "step by step" if jax.default_backend() == "cpu" else "in blocks"
-
-
-def block(time: int) -> int:
-    """Steps in a turn of the loop: a divisor of `time` where one is near BLOCK.
-
-    A rest would be compiled beside the loop, one step after another.
-    """
-    divisors = [n for n in range(BLOCK // 2, BLOCK + 1) if time % n == 0]
-    return max(divisors, default=min(time, BLOCK))
 
 
 def _step(cell: Cell, phi: Phi, state: Tree, part: jax.Array, now: Any = 0.0) -> Tree:
@@ -139,10 +130,10 @@ def _by_step(cell, phi, recurrent, inputs, start, x, reverse):
 
 def _in_blocks(cell, phi, recurrent, inputs, start, x, reverse):
     """States alone leave the loop: what a gradient needs of them is one product more."""
-    turn = block(len(x))
+    unroll = walk.turn(len(x))
 
     def scan(body, start, steps):
-        return jax.lax.scan(body, start, steps, reverse=reverse, unroll=turn)[1]
+        return jax.lax.scan(body, start, steps, reverse=reverse, unroll=unroll)[1]
 
     def states(recurrent, start, now):
         kernel, bias = recurrent
