@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend import core
 
 from depthbench.research.architectures import ARCHITECTURES, walk
 from depthbench.research.architectures.contract import apply, call, init
@@ -335,6 +336,19 @@ def test_an_accelerators_loop_computes_what_a_cpus_does(name, network, monkeypat
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), one, other
     )
+
+
+@pytest.mark.parametrize("sigma_b, draws", [(0.0, 4), (0.5, 6)])
+def test_fresh_weights_are_few_draws(sigma_b, draws, network):
+    """Gates side by side, and no bias that is zero: stem, both kernels of a layer, head."""
+    net = network("stacked_lstm", sigma_w=1.3, sigma_b=sigma_b)
+
+    def drawn(jaxpr):
+        inner = [j for e in jaxpr.eqns for j in core.jaxprs_in_params(e.params)]
+        names = [equation.primitive.name for equation in jaxpr.eqns]
+        return names.count("random_bits") + sum(map(drawn, inner))
+
+    assert drawn(jax.make_jaxpr(lambda key: init(key, net, X))(KEY).jaxpr) == draws
 
 
 def test_two_directions_need_an_even_width():
