@@ -140,10 +140,11 @@ def _mistakes() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _settings() -> Iterator[None]:
-    """jax's settings that rows pin are the user's again after the block."""
+    """jax's settings that `pin` changes are the user's again after the block."""
     import jax
 
-    before = {name: jax.config.values[name] for name in settings.PINNED}
+    changed = (*settings.PINNED, *settings.CHOSEN)
+    before = {name: jax.config.values[name] for name in changed}
     try:
         yield
     finally:

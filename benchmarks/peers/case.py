@@ -114,6 +114,7 @@ class Peer(NamedTuple):
     side: from a model and the task to what trains it; ours alone has none.
     leaves: a model's parameters, in the order of its side's gradients.
     absent: why it cannot here; "" if it can.
+    asked: it is run where it is named, and not otherwise.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Peer(NamedTuple):
     side: Callable[[Model, Problem], Side] | None = None
     leaves: Callable[[Model], Sequence[np.ndarray]] = lambda model: []
     absent: Callable[[], str] = lambda: ""
+    asked: bool = False
 
 
 def missing(module: str) -> str:

@@ -15,6 +15,7 @@ with lazily():
     import jax
 
     from depthbench.benchmarks.peers import in_depthbench
+    from depthbench.research.architectures.recurrent import sequence
     from depthbench.research.machine import timing
 
 BASE = "depthbench"
@@ -66,6 +67,8 @@ def start(case: Case, task: Problem, peers: Mapping[str, Peer]) -> dict[str, Tri
     gradients = case.arrange(jax.device_get(our_side.gradients()))
     ours = [outputs, _losses(first.result, our_side.step)]
     form = f"training.step of {case.architecture}"
+    if case.form == "lstm":
+        form = f"{form}, {sequence.form()}"
     trials = {BASE: Trial(our_side.step, form, first.total_s, 0.0, True)}
     for name, peer in peers.items():
         assert peer.side is not None  # ours, which is started above

@@ -46,7 +46,11 @@ def _size(says: str) -> Axis:
 
 AXES = {
     "case": Axis("the net", tuple(CASES), CASES),
-    "peer": Axis("the library that trains it", tuple(PEERS), PEERS),
+    "peer": Axis(
+        "the library that trains it",
+        tuple(name for name in PEERS if not PEERS[name].asked),
+        PEERS,
+    ),
     "batch": _size("examples"),
     "length": _size("steps of a sequence, an image's side, numbers of a vector"),
     "width": _size("units, or first channels"),

@@ -59,9 +59,19 @@ def drawn(layer: Any, shape: tuple[int, ...], dtype: Any, with_bias: bool = True
     if not with_bias:
         return kernel, 0.0, sigma_w
     bias = parameter(
-        layer, "bias", lambda *a: inner()[1] * draw.bias(*a), shape[-1:], dtype
+        layer, "bias", lambda *a: _sized(inner()[1], draw.bias, *a), shape[-1:], dtype
     )
     return kernel, bias if sigma_b is None else sigma_b * bias, sigma_w
+
+
+def _sized(sigma: Any, draw: Callable, key: Any, shape: tuple, dtype: Any) -> jax.Array:
+    """σ times a draw; zeros without one where σ is the number 0, as most biases' is.
+
+    Draws are most of what a program of fresh weights takes to compile.
+    """
+    if isinstance(sigma, int | float) and sigma == 0:
+        return jnp.zeros(shape, dtype)
+    return sigma * draw(key, shape, dtype)
 
 
 class Dense(nn.Module):

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from depthbench.research.architectures import remaking
 
 Tree = Any  # a pytree of arrays
+BLOCK = 8  # steps in a turn of an accelerator's loop, at most
 NOTHING: Mapping[str, Tree] = MappingProxyType({})
 
 
@@ -272,8 +273,23 @@ def _applied(link: Link, h: Tree) -> tuple[Tree, Tree]:
         return run(h, layer.params, layer.keywords)
 
     if link.segment is None:
-        return jax.lax.scan(step, h, _stacked(link), length=link.repeats)
+        unroll = turn(link.repeats) if link.tied else 1
+        stacked = _stacked(link)
+        return jax.lax.scan(step, h, stacked, length=link.repeats, unroll=unroll)
     return _in_segments(step, h, _stacked(link), link.repeats, link.segment)
+
+
+def turn(steps: int) -> int:
+    """How many steps in time a loop takes at a turn, where their weights are the same.
+
+    On an accelerator the loop is bound by the start of kernels, and what several steps
+    keep is written by one. A divisor where one is near: a rest is compiled beside the
+    loop. On a CPU one.
+    """
+    if jax.default_backend() == "cpu":
+        return 1
+    divisors = [n for n in range(BLOCK // 2, BLOCK + 1) if steps % n == 0]
+    return max(divisors, default=min(steps, BLOCK))
 
 
 def _in_segments(

@@ -192,11 +192,14 @@ class Rule(NamedTuple):
     def gains(self, fan_in: int, fan_out: int) -> tuple[Any, Any]:
         """(σ_w, σ_b) of a layer of these fans: what `contract.Weights` asks for.
 
+        A σ_b that is the number 0 stays it, so that nobody draws what it multiplies.
+
         >>> [float(gain) for gain in fan_in(4.0).gains(10, 20)]
         [2.0, 0.0]
         """
         sigma_w2, sigma_b2 = self(fan_in, fan_out)
-        return jnp.sqrt(sigma_w2), jnp.sqrt(sigma_b2)
+        none = isinstance(sigma_b2, int | float) and sigma_b2 == 0
+        return jnp.sqrt(sigma_w2), 0.0 if none else jnp.sqrt(sigma_b2)
 
 
 def fan_in(sigma_w2: float, sigma_b2: float = 0.0) -> Rule:
@@ -311,7 +314,7 @@ def _in(sample: Sample, key: Any, shape: tuple[int, ...], dtype: Any, gain: Any)
     """What is drawn, times a gain; of a short dtype, drawn in float32 and rounded once."""
     dtype = jnp.dtype(dtype or jnp.float32)
     wide = dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
-    return (sample(key, shape, wide) * gain.astype(wide)).astype(dtype)
+    return (sample(key, shape, wide) * jnp.asarray(gain, wide)).astype(dtype)
 
 
 class NoCriticalPoint(ValueError):

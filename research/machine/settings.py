@@ -18,7 +18,10 @@ PINNED = {
     "jax_random_seed_offset": 0,
     "jax_threefry_partitionable": True,
 }
-HARMLESS = frozenset(
+# Ours where the environment has no other: the same bits. On a GPU the generator is then a
+# kernel of jax's; written out by XLA it is most of what a fresh net takes to compile.
+CHOSEN = {"jax_threefry_gpu_kernel_lowering": True}
+HARMLESS = frozenset(CHOSEN) | frozenset(
     # What is refused, and when: an error, or the same numbers.
     """check_vma jax_check_proxy_envs jax_check_static_indices jax_check_tracer_leaks
     jax_debug_key_reuse jax_disable_vmap_shmap_error jax_disallow_mesh_context_manager
@@ -65,7 +68,10 @@ BELOW = ("CUBLAS_WORKSPACE_CONFIG", "LIBTPU_INIT_ARGS", "NVIDIA_TF32_OVERRIDE")
 
 
 def pin() -> list[str]:
-    """Gives the pinned settings their values; a line on each that had another."""
+    """Gives the pinned settings their values; a line on each that had another.
+
+    And those that are chosen here, where the environment has none.
+    """
     import jax
 
     lines = []
@@ -76,6 +82,9 @@ def pin() -> list[str]:
             lines.append(
                 f"{name.upper()}={before} is not followed: rows are made with {value}"
             )
+    for name, value in CHOSEN.items():
+        if name.upper() not in os.environ:
+            jax.config.update(name, value)
     return lines
 
 

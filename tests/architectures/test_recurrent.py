@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend import core
 
-from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures import ARCHITECTURES, walk
 from depthbench.research.architectures.contract import apply, call, init
-from depthbench.research.architectures.recurrent import cells
+from depthbench.research.architectures.recurrent import cells, sequence
 from depthbench.research.signal import probes
 
 KEY = jax.random.key(0)
@@ -252,34 +253,50 @@ def test_cells_are_their_papers_equations():
     np.testing.assert_allclose(out, (1 - f) * h + f * n, **close)
 
 
-def test_the_scan_with_a_derivative_of_its_own_is_a_plain_one():
+@pytest.mark.parametrize(
+    ("name", "backend", "time"),
+    [
+        ("LSTM", "cpu", 6),
+        ("LSTM", "gpu", 6),  # two turns of the loop
+        ("LSTM", "gpu", 5),  # one, and a rest
+        ("GRU", "gpu", 6),
+        ("RNN", "gpu", 6),
+    ],
+)
+def test_the_scan_with_a_derivative_of_its_own_is_a_plain_one(
+    name, backend, time, monkeypatch
+):
     """Values, pushed tangents and gradients, in both directions of time."""
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    monkeypatch.setattr(walk, "BLOCK", 4)
+    cell = getattr(cells, name)
+    columns = 3 * cell.gates
     random = np.random.default_rng(2)
     draw = lambda *shape: random.standard_normal(shape).astype(np.float32)
     arguments = (
-        0.5 * draw(3, 12),
-        draw(12),
-        0.5 * draw(5, 12),
-        draw(12),
-        draw(6, 2, 5),
+        0.5 * draw(3, columns),
+        draw(columns),
+        0.5 * draw(5, columns),
+        draw(columns),
+        draw(time, 2, 5),
     )
     along = tuple(map(np.cos, arguments))
-    weights = draw(6, 2, 3)
+    weights = draw(time, 2, 3)
 
     def plain(kernel, bias, into, shift, x, reverse):
         inputs = x @ into + shift[None, None]
 
         def body(state, now):
             times = lambda h: h @ kernel + bias[None]
-            state = cells.LSTM.step(times, state, now, jnp.tanh)
-            return state, state[0]
+            state = cell.step(times, state, now, jnp.tanh)
+            return state, cell.read(state)
 
-        start = cells.LSTM.start(2, 3, jnp.float32)
+        start = cell.start(2, 3, jnp.float32)
         return jax.lax.scan(body, start, inputs, reverse=reverse)[1]
 
     def custom(kernel, bias, into, shift, x, reverse):
         pairs = (kernel, bias), (into, shift)
-        return cells.over_time(cells.LSTM, jnp.tanh, *pairs, x, reverse)
+        return sequence.over_time(cell, jnp.tanh, *pairs, x, reverse)
 
     for reverse in (False, True):
 
@@ -298,6 +315,40 @@ def test_the_scan_with_a_derivative_of_its_own_is_a_plain_one():
             results,
             expected,
         )
+
+
+@pytest.mark.parametrize("name", ["lstm", "stacked_gru"])
+def test_an_accelerators_loop_computes_what_a_cpus_does(name, network, monkeypatch):
+    """Of a whole net, depth being steps or layers; of several runs side by side too."""
+    depth = {"lstm": 11, "stacked_gru": 2}[name]  # a turn of eight steps, and a rest
+    net = network(name, depth=depth, width=WIDTH, activation="tanh")
+    variables = jax.vmap(lambda key: init(key, net, X))(jax.random.split(KEY, 2))
+
+    def results(backend):
+        monkeypatch.setattr(jax, "default_backend", lambda: backend)
+        cost = lambda variables: loss(apply(net, variables, X)[0])
+        traced = jax.jit(jax.vmap(jax.value_and_grad(cost))).trace(variables)
+        return traced, traced.lower().compile()(variables)
+
+    (few, one), (many, other) = results("gpu"), results("cpu")
+    assert "unroll=8" in str(few.jaxpr) or "unroll=5" in str(few.jaxpr)
+    assert "unroll=1" in str(many.jaxpr) and "unroll=8" not in str(many.jaxpr)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), one, other
+    )
+
+
+@pytest.mark.parametrize("sigma_b, draws", [(0.0, 4), (0.5, 6)])
+def test_fresh_weights_are_few_draws(sigma_b, draws, network):
+    """Gates side by side, and no bias that is zero: stem, both kernels of a layer, head."""
+    net = network("stacked_lstm", sigma_w=1.3, sigma_b=sigma_b)
+
+    def drawn(jaxpr):
+        inner = [j for e in jaxpr.eqns for j in core.jaxprs_in_params(e.params)]
+        names = [equation.primitive.name for equation in jaxpr.eqns]
+        return names.count("random_bits") + sum(map(drawn, inner))
+
+    assert drawn(jax.make_jaxpr(lambda key: init(key, net, X))(KEY).jaxpr) == draws
 
 
 def test_two_directions_need_an_even_width():

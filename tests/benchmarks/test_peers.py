@@ -62,7 +62,7 @@ ONE_NET = [
         marks=pytest.mark.exhaustive if peer in LONG else (),
     )
     for peer in study.PEERS
-    if peer != comparison.BASE
+    if peer != comparison.BASE and not study.PEERS[peer].asked
 ]
 
 

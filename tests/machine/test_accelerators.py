@@ -9,6 +9,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from jax.extend import core
 
 from depthbench.benchmarks.peers import torch_loop
 from depthbench.benchmarks.throughput import programs as throughput_programs
@@ -166,6 +167,40 @@ def test_several_runs_at_once_lower_with_the_fused_kernel(elsewhere):
     data = jax.eval_shape(lambda: examples.batches(recipe)[0])
     text = lowered(programs.advance, state, hyper, data, np.int32(1), platform="cuda")
     assert all(name in text for name in FUSED)
+
+
+def loops(jaxpr):
+    """The scans of a program, those in others included."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "scan":
+            yield equation
+        for inner in core.jaxprs_in_params(equation.params):
+            yield from loops(inner)
+
+
+def products(scan):
+    """How many products of matrices a step of it makes."""
+    body = str(scan.params["jaxpr"])
+    return body.count("dot_general[")
+
+
+@pytest.mark.parametrize("platform, unroll, forwards", [("cuda", 8, 1), ("cpu", 1, 2)])
+def test_a_step_in_time_is_one_product_on_an_accelerator(
+    platform, unroll, forwards, elsewhere
+):
+    """That with the state; eight steps are one turn of a loop that keeps states alone."""
+    elsewhere(platform)
+    program = program_of("stacked_lstm", "float32", "step")
+    traced = jax.jit(program.function).trace(program.held, program.batches[0])
+    time = program.batches[0][0]["inputs"].shape[1]
+    forth, back = [
+        scan for scan in loops(traced.jaxpr.jaxpr) if scan.params["length"] == time
+    ]
+    assert (forth.params["unroll"], back.params["unroll"]) == (unroll, unroll)
+    assert (products(forth), products(back)) == (forwards, 1)
+    columns = [out.aval.shape[-1] for out in forth.outvars[2:]]  # after h and c
+    width = forth.outvars[0].aval.shape[-1]
+    assert (4 * width in columns) == (platform == "cpu")
 
 
 def test_the_fused_kernel_is_asked_for_where_it_exists(elsewhere):

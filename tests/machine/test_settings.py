@@ -116,6 +116,28 @@ def test_the_settings_would_move_bits_if_they_were_not_pinned():
     assert drawn() == before
 
 
+@pytest.mark.parametrize("of_the_user", [None, "0"])
+def test_random_numbers_are_one_kernel_on_a_gpu(of_the_user, monkeypatch):
+    """Unless the environment says otherwise; and there alone."""
+    (name,) = settings.CHOSEN
+    before = jax.config.values[name]
+    if of_the_user is not None:
+        monkeypatch.setenv(name.upper(), of_the_user)
+    try:
+        jax.config.update(name, False)
+        settings.pin()
+        draw = jax.jit(lambda key: jax.random.normal(key, (3, 4)))
+        traced = draw.trace(jax.random.key(0))
+        kernels = {
+            platform: "threefry2x32_ffi"
+            in traced.lower(lowering_platforms=(platform,)).as_text()
+            for platform in ("cuda", "tpu", "cpu")
+        }
+    finally:
+        jax.config.update(name, before)
+    assert kernels == {"cuda": of_the_user is None, "tpu": False, "cpu": False}
+
+
 @pytest.mark.parametrize("name", [*RECORDED, *settings.BELOW, "JAX_OF_THE_FUTURE"])
 def test_every_other_variable_is_recorded(name, monkeypatch):
     assert settings.recorded() is None

@@ -1,11 +1,10 @@
-"""Recurrent cells as pure steps, what they are drawn from, and a scan of them.
+"""Recurrent cells as pure steps, and what they are drawn from.
 
 A cell's product with the input is handed in as `now`; that with the state is made by
 `times`. Columns of kernels are blocks of `width`, a gate each.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from depthbench.research.architectures.contract import Tree, Weights
-from depthbench.research.architectures.layers import Affine, drawn, exact, product
+from depthbench.research.architectures.layers import Affine, drawn, exact
 from depthbench.research.catalogues.initializers import Draw
 
 Phi = Callable[[jax.Array], jax.Array]
@@ -100,8 +99,11 @@ def by_gate(weights: Weights, gates: int) -> Weights:
     def blocks(sample):
         def draw(key, shape, dtype):
             block = (*shape[:-1], shape[-1] // gates)
-            keys = jax.random.split(key, gates)
-            return jnp.concatenate([sample(k, block, dtype) for k in keys], axis=-1)
+            # Side by side: each draw that is written out takes XLA half a second.
+            draws = jax.vmap(lambda key: sample(key, block, dtype))
+            return jnp.moveaxis(draws(jax.random.split(key, gates)), 0, -2).reshape(
+                shape
+            )
 
         return draw
 
@@ -203,87 +205,3 @@ class Projection(nn.Module):
             "chrono", lambda *a: parameter(jax.random.uniform(*a)), (self.width,), dtype
         )
         return opened(chrono) if ntk else chrono
-
-
-def _step(cell: Cell, phi: Phi, state: Tree, part: jax.Array, now: Any = 0.0) -> Tree:
-    """The state after a step; part: the product with h, or its sum with `now`."""
-    return cell.step(lambda h: part, state, now, phi)
-
-
-def _advance(cell: Cell, phi: Phi, recurrent, inputs, state: Tree, x: jax.Array):
-    """(the state after reading x [batch, features], the operands of its step)."""
-    (kernel, bias), (into, shift) = recurrent, inputs
-    part = cell.read(state) @ kernel + bias[None]
-    operands = cell.joined(part, x @ into + shift[None])
-    return _step(cell, phi, state, *operands), operands
-
-
-def _push(
-    cell: Cell, phi: Phi, state: Tree, operands, d_state: Tree, d_operands
-) -> Tree:
-    """The tangent of a step's state."""
-    step = partial(_step, cell, phi)
-    return jax.jvp(step, (state, *operands), (d_state, *d_operands))[1]
-
-
-def _mapped(x: jax.Array, maps: tuple[jax.Array, jax.Array]) -> jax.Array:
-    kernel, bias = maps
-    return product(x, kernel) + bias[None, None]
-
-
-def over_time(
-    cell: Cell,
-    phi: Phi,
-    recurrent: tuple[jax.Array, jax.Array],
-    inputs: tuple[jax.Array, jax.Array],
-    x: jax.Array,
-    reverse: bool = False,
-) -> jax.Array:
-    """h [time, batch, width] of a cell whose product with h is one, from zeros.
-
-    recurrent: (kernel, bias) of products with the state. inputs: of those with
-      x [time, batch, features]. reverse: from the last step to the first.
-
-    The derivative is written out so that a kernel's gradient is one product over all
-    steps: a plain scan adds up one for each step, which takes longer than all the rest.
-    And little is kept for it, since on a CPU new memory costs more than a sigmoid: the
-    input's part is made step by step, and the cell's own part again on the way back.
-    """
-    advance = partial(_advance, cell, phi)
-    push = jax.checkpoint(partial(_push, cell, phi), prevent_cse=False)
-
-    def scan(body, start, steps):
-        return jax.lax.scan(body, start, steps, reverse=reverse)[1]
-
-    @jax.custom_jvp
-    def run(recurrent, inputs, start, x):
-        def body(state, x):
-            state, _ = advance(recurrent, inputs, state, x)
-            return state, cell.read(state)
-
-        return scan(body, start, x)
-
-    @run.defjvp
-    def _(primals, tangents):
-        recurrent, inputs, start, x = primals
-        d_recurrent, d_inputs, d_start, d_x = tangents
-
-        def body(state, x):
-            after, operands = advance(recurrent, inputs, state, x)
-            return after, (cell.read(after), state, operands)
-
-        after, before, operands = scan(body, start, x)
-        d_product = _mapped(cell.read(before), d_recurrent)
-        d_now = _mapped(x, d_inputs) + product(d_x, inputs[0])
-
-        def push_on(d_state, steps):
-            before, operands, (d_first, *rest) = steps
-            d_first = d_first + cell.read(d_state) @ recurrent[0]
-            d_state = push(before, operands, d_state, (d_first, *rest))
-            return d_state, cell.read(d_state)
-
-        d_operands = cell.joined(d_product, d_now)
-        return after, scan(push_on, d_start, (before, operands, d_operands))
-
-    width = recurrent[0].shape[0]
-    return run(recurrent, inputs, cell.start(x.shape[1], width, x.dtype), x)

@@ -22,8 +22,8 @@ from depthbench.research.architectures.recurrent.cells import (
     Projection,
     Recurrent,
     by_gate,
-    over_time,
 )
+from depthbench.research.architectures.recurrent.sequence import over_time
 from depthbench.research.architectures.recurrent.tied import Last
 from depthbench.research.catalogues.normalizers import Normalizer
 
