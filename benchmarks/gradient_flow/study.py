@@ -15,7 +15,7 @@ from depthbench.research.catalogues.initializers import INITIALIZERS
 from depthbench.research.catalogues.normalizers import NORMALIZERS
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
-from depthbench.research.study import families, fixed_points
+from depthbench.research.study import dtypes, families, fixed_points
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, Seen
 from depthbench.research.study.declaration import (
@@ -68,6 +68,7 @@ AXES = {
         low=0,
         high=1e6,
     ),
+    "dtype": dtypes.axis(),
     "seeds": Axis(
         "networks per cell", (3,), kind="integer", low=1, high=10**5, single=True
     ),
@@ -119,7 +120,10 @@ def shared(alike: Sequence[Cell], run: Sequence[Cell]) -> dict[str, Any]:
 def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
     cell, one = cells[0], families.cost(cells[0], shared["capacity"])
     seconds = cell["seeds"] * cell["depth"] * one.layer_seconds + 0.01
-    return Cost(one.memory, one.memory * cell["seeds"], len(cells) * seconds)
+    # Beside the exact gradient: weights of their own, and both passes again in a dtype.
+    dtyped = 3 if any("dtype" in cell for cell in cells) else 1
+    memory = dtyped * one.memory
+    return Cost(memory, memory * cell["seeds"], dtyped * len(cells) * seconds)
 
 
 def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
@@ -244,6 +248,7 @@ STUDY = Study(
             "width",
             "batch",
             "dataset",
+            "dtype",
             "seeds",
             "status",
             "reason",
@@ -274,6 +279,7 @@ STUDY = Study(
             "xi_c",
             "trainable_depth",
             "theory_reason",
+            *dtypes.COLUMNS,
         ]
     ),
     claims=CLAIMS,

@@ -37,7 +37,7 @@ def pairs(axis: str, plain: str, other: str, rows: Sequence[Seen]) -> list[Seen]
     times as deep they train."""
 
     def rest(row: Seen) -> tuple:
-        return tuple(row[name] for name in AXES if name != axis)
+        return tuple(row.get(name) for name in AXES if name != axis)
 
     base = {rest(row): row for row in rows if row[axis] == plain}
     others = [row for row in rows if row[axis] == other and rest(row) in base]
