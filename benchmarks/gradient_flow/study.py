@@ -7,6 +7,7 @@ theory beside every measurement.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from depthbench.benchmarks import kept_by_dtype
 from depthbench.benchmarks.gradient_flow import pictures
 from depthbench.benchmarks.gradient_flow import show as gradient_flow_report
 from depthbench.research.architectures import ARCHITECTURES
@@ -175,6 +176,7 @@ CLAIMS = (
         published="½ log10 χ₁: gap 0",
         allows=about(0.0, within=WITHIN),
         scope=lambda r: _plain(r) and fixed_points.arrived(r),
+        of=kept_by_dtype.of_one,
     ),
     Claim(
         "de2020.relu-block-doubles-gradient",
@@ -191,6 +193,7 @@ CLAIMS = (
             and r["normalizer"] == "none"
             and _case(r, "relu", "he_normal")
         ),
+        of=kept_by_dtype.of_one,
     ),
     Claim(
         "klambauer2017.selu-keeps-length",
@@ -206,6 +209,7 @@ CLAIMS = (
             _plain(r)
             and (_case(r, "selu", "glorot_normal") or _case(r, "selu", "lecun_normal"))
         ),
+        of=kept_by_dtype.of_one,
     ),
     Claim(
         "he2015.xavier-halves-gradient",
@@ -218,6 +222,7 @@ CLAIMS = (
         published="−½ log10 2 = −0.151: gap 0",
         allows=about(0.0, within=WITHIN),
         scope=lambda r: _plain(r) and _case(r, "relu", "glorot_normal"),
+        of=kept_by_dtype.of_one,
     ),
 )
 

@@ -184,7 +184,7 @@ NORMALISED = (
     "grid of rates"
 )
 RESIDUAL = "convolutional nets on CIFAR-10 and ImageNet, 64,000 steps, one rate"
-LABEL = ("activation", "initializer", "normalizer", "optimizer", "depth")
+LABEL = ("activation", "initializer", "normalizer", "optimizer", "depth", "dtype")
 CLAIMS = (
     Claim(
         "schoenholz2017.deep-fails-by-initializer",

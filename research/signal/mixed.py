@@ -93,7 +93,7 @@ def columns(measured: Rounded) -> dict[str, Any]:
         "lost_how": how,
         **_both("half_layers", _layers(half)),
         **_both("log10_entry", measured.log10_entry[:, 0]),
-        "zeros": float(np.mean(zeros, dtype=np.float64)),
+        "zero_share": float(np.mean(zeros, dtype=np.float64)),
         **_both("cosine", cosine),
         "log2_scale": float(np.mean(measured.log2_scale, dtype=np.float64)),
     }

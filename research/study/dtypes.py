@@ -6,7 +6,14 @@ from depthbench.research.study.axes import Axis
 STANDARD = "float32"  # of a row that names none, and has none of the columns
 COLUMNS = (
     *("kept_layers", "kept_layers_se", "lost_how", "half_layers", "half_layers_se"),
-    *("log10_entry", "log10_entry_se", "zeros", "cosine", "cosine_se", "log2_scale"),
+    *(
+        "log10_entry",
+        "log10_entry_se",
+        "zero_share",
+        "cosine",
+        "cosine_se",
+        "log2_scale",
+    ),
 )
 
 

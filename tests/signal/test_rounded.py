@@ -148,7 +148,7 @@ def test_every_kind_of_net_has_the_columns(architecture):
     )
     assert set(typed.values) - set(plain.values) == set(dtypes.COLUMNS)
     assert {n: typed.values[n] for n in plain.values} == plain.values
-    assert typed.values["log2_scale"] > 0 and typed.values["zeros"] < 0.5
+    assert typed.values["log2_scale"] > 0 and typed.values["zero_share"] < 0.5
     exact = typed.profiles["log10_exact_of_dtype"]
     np.testing.assert_allclose(exact, plain.profiles["log10_gradient"], atol=2e-3)
 
