@@ -106,7 +106,7 @@ def log_gradients(
 
 def _run(run, program: Program, activation: str, draw: str, depth, members, seeds):
     """The compiled program's results, on the host."""
-    variables = _drawn(program, draw, seeds)
+    variables = drawn(program, draw, seeds)
     x, y = batches(program, seeds)
     rules = jax.tree.map(lambda *a: np.asarray(a, np.float32), *members)
     threshold = np.float32(SATURATED * steepest(ACTIVATIONS[activation]))
@@ -117,7 +117,7 @@ def _run(run, program: Program, activation: str, draw: str, depth, members, seed
 
 def inputs(program: Program, draw: str, seeds: range):
     """(variables of unit size, x, y), all [seeds, …]: what `signals` runs on."""
-    return _drawn(program, draw, seeds), *batches(program, seeds)
+    return drawn(program, draw, seeds), *batches(program, seeds)
 
 
 def build(
@@ -206,35 +206,36 @@ class _LastDraw(threading.local):
 
     A worker's calls follow each other by draw, and drawing takes longer than most of
     them; of two workers each has a program, and so a draw, of its own. More than one
-    draw for each would not leave the memory that a unit may use.
+    draw for each would not leave the memory that a unit may use: of unit size, and,
+    where a dtype's cells count on it, of a member's.
     """
 
-    request: tuple | None = None
-    variables: Variables | None = None
+    def __init__(self) -> None:
+        self.last: dict[bool, tuple[tuple, Variables]] = {}
 
 
 _LAST = _LastDraw()
-
-
-def _drawn(program: Program, draw: str, seeds: range) -> Variables:
-    """Variables of unit size, stacked [seeds, …]."""
-    request = (program._replace(activations=()), draw, seeds)
-    variables = _LAST.variables
-    if variables is None or _LAST.request != request:
-        # Freed before the next is made.
-        variables = _LAST.request = _LAST.variables = None
-        variables = jax.block_until_ready(drawn(program, draw, seeds, UNIT))
-        _LAST.request, _LAST.variables = request, variables
-    return variables
-
-
 UNIT = Member(Rule(1.0, 1.0), Rule(1.0, 1.0))
 
 
 def drawn(
-    program: Program, draw: str, seeds: range, member: Member, ntk: bool = True
+    program: Program, draw: str, seeds: range, member: Member = UNIT, ntk: bool = True
 ) -> Variables:
-    """Fresh variables, stacked [seeds, …]: of unit size, or without `ntk` a member's.
+    """Fresh variables, stacked [seeds, …]: of unit size, or without `ntk` a member's."""
+    request = (program._replace(activations=()), draw, seeds, member)
+    last, variables = _LAST.last.get(ntk, (None, None))
+    if variables is None or last != request:
+        last = variables = None
+        _LAST.last.pop(ntk, None)  # freed before the next is made
+        variables = jax.block_until_ready(_draw(*request, ntk))
+        _LAST.last[ntk] = request, variables
+    return variables
+
+
+def _draw(
+    program: Program, draw: str, seeds: range, member: Member, ntk: bool
+) -> Variables:
+    """Fresh variables, as `drawn` keeps them.
 
     Not one jitted program: the samplers are compiled by shape, and so serve every
     architecture; a program for each would take longer to compile than to run.
