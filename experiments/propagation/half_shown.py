@@ -17,22 +17,24 @@ def headline(rows: Sequence[Row]) -> Headline:
     """What float16, its scaling and bfloat16 keep of the deepest nets, and what worst."""
     deep = of_deepest(measured(rows))
     depth = deep[0]["depth"]
-    kept = [f"{name(kind)} {counted(of_kind)}" for kind, of_kind in kinds(deep).items()]
-    lost = [row for row in deep if row["kept_layers"] < depth]
-    worst = min(deep, key=lambda row: row["kept_layers"])
-    if not lost:
+    kept = [f"{counted(group)} in {name(kind)}" for kind, group in kinds(deep).items()]
+    worst = min(deep, key=lambda row: row["half_layers"])
+    if worst["half_layers"] < depth:
+        what = "inf" if worst["lost_how"] == "overflow" else "half 0"
+        end = f"is {what} after {worst['half_layers']:.3g} layers"
+    else:
         worst = min(deep, key=lambda row: row["cosine"])
         end = f"is off its direction most: cosine {worst['cosine']:.2f}"
-    else:
-        end = f"is lost after {worst['kept_layers']:g} layers, to {worst['lost_how']}"
     return Headline(
-        f"Some of the gradient of {depth:,} layers is left in {listed(kept, 9)} nets.",
+        f"Half of the gradient or more is left through {depth:,} layers of "
+        f"{listed(kept, 9)}.",
         f"Worst: {worst['net']}'s in {name((worst['dtype'], worst['scale']))} {end}.",
     )
 
 
 def counted(rows: Sequence[Row]) -> str:
-    return f"in {sum(r['kept_layers'] >= r['depth'] for r in rows)} of {len(rows)}"
+    nets = "nets" if len(rows) > 1 else "net"
+    return f"{sum(r['half_layers'] >= r['depth'] for r in rows)} of {len(rows)} {nets}"
 
 
 def kinds(rows: Sequence[Row]) -> dict[tuple, list[Row]]:

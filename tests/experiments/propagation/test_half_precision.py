@@ -114,7 +114,7 @@ def test_tables_and_pictures_show_what_is_lost():
     text = "\n".join(as_markdown(table) for table in shown.tables(rows))
     assert "9 (128)" in text and "lost" in text and "float16 × 2^8" in text
     answer, worst = shown.headline(rows)
-    assert "float16 in 0 of 1" in answer and "lost after 10 layers" in worst
+    assert "0 of 1 net in float16" in answer and "half 0 after 9 layers" in worst
     line = np.linspace(-9, -2, 129, dtype=np.float32)
     plain = np.where(line < -7, -np.inf, line)
     arrays = {"exact": line, "plain": plain}
