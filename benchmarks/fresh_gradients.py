@@ -10,6 +10,7 @@ import numpy as np
 from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.lazy import lazily
+from depthbench.research.study import dtypes
 from depthbench.research.study.declaration import Cell, Shared
 
 with lazily():
@@ -29,8 +30,9 @@ COLUMNS = (
 
 
 class Fresh(NamedTuple):
-    """columns: COLUMNS. decades: log10 ‖∂loss/∂h_0‖ − log10 ‖∂loss/∂h_l‖, the mean over
-    seeds, for every state l [states]; empty where there is none."""
+    """columns: COLUMNS, and those of a dtype where one is named. decades: log10
+    ‖∂loss/∂h_0‖ − log10 ‖∂loss/∂h_l‖, the mean over seeds, for every state l [states];
+    empty where there is none."""
 
     columns: dict[str, Any]
     decades: np.ndarray
@@ -51,6 +53,7 @@ def measure(cell: Mapping[str, Any], depth: int, shared: Shared) -> Fresh:
     (measured,) = measurement.measure([settings], program, cell["seeds"])
     values = {**dict.fromkeys(COLUMNS), **measured.values}
     columns: dict[str, Any] = {name: values[name] for name in COLUMNS}
+    columns |= {name: values[name] for name in dtypes.COLUMNS if name in values}
     columns["gradient"] = values.get("verdict")
     columns["theory_depth"] = theory_depth(cell, values)
     profile = measured.profiles.get("log10_gradient")

@@ -45,7 +45,7 @@ def run(
         typed = _typed(declared, axes, place)
         chosen = chosen_values(declared, size, typed)
         cells, _ = declared.fit(plan.placed(grid(declared, chosen), ""), set(typed))
-        cells = [{name: cell[name] for name in declared.axes} for cell in cells]
+        cells = [declared.cell(cell) for cell in cells]
         request = runs.Request(widens=widening.widens(declared, size, set(typed)))
         with _settings(), runs.completed(declared, cells, place, request) as completed:
             if completed.stopped:

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Sequence
 
+from depthbench.benchmarks import kept_by_dtype
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Profiles, Row
@@ -23,6 +24,7 @@ INSTEAD = {
 
 def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:
     """Maps of decades in all and per layer; profiles of every architecture by layer."""
+    by_dtype, rows = kept_by_dtype.pictures(rows), kept_by_dtype.of_one(rows)
     many = len({row["architecture"] for row in rows}) > MANY
     first = rows[0]
     same = ("normalizer", "width", "sigma_w2", "sigma_b2")
@@ -48,6 +50,7 @@ def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:
     return [
         Figure("figure", maps, functools.partial(drawn, rows)),
         Figure("profiles", curves, functools.partial(_draw_profiles, rows, profiles)),
+        *by_dtype,
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from depthbench.benchmarks import kept_by_dtype
 from depthbench.benchmarks.gradient_flow.pictures import MANY, deepest, groups
 from depthbench.research.study.declaration import Headline, Row
 from depthbench.research.study.headlines import listed, out_of
@@ -13,6 +14,7 @@ NET = ("architecture", "activation", "initializer", "normalizer", "width")
 def headline(rows: Sequence[Row]) -> Headline:
     """How deep most activations keep their gradient, how many do at the deepest, and
     the cells that end worst: whose signal overflows first, and with most decades."""
+    kept, rows = kept_by_dtype.sentence(rows), kept_by_dtype.of_one(rows)
     kinds = groups(rows, "architecture", "normalizer", "width", "initializer", "depth")
     counts = [(key, _kept(group), group) for key, group in kinds]
     most = [count for count in counts if 2 * count[1] > len(count[2])]
@@ -31,7 +33,7 @@ def headline(rows: Sequence[Row]) -> Headline:
         good = good.removesuffix(" activations")
         answer += f"; at most {good} do through {last:,}, in {net}"
         answer += f", and none in {listed(map(_kind, none), 2)}" * bool(none)
-    return Headline(f"{answer}.", _worst_of(rows))
+    return Headline(f"{answer}.{kept}", _worst_of(rows))
 
 
 def _kept(rows: Sequence[Row]) -> int:
@@ -81,9 +83,10 @@ def tables(rows: Sequence[Row]) -> list[Table]:
 
     Of many architectures, which share neither depth nor width, one table of them all.
     """
+    by_dtype, rows = kept_by_dtype.tables(rows), kept_by_dtype.of_one(rows)
     if _many(rows):
-        return [_families(rows), _worst(rows)]
-    shown = [_survivors(rows), _worst(rows)]
+        return [_families(rows), *by_dtype, _worst(rows)]
+    shown = [_survivors(rows), *by_dtype, _worst(rows)]
     for keys, group in groups(rows, "architecture", "normalizer", "width", "sigma_w2"):
         shown.append(_decades(keys, group))
     return shown

@@ -7,6 +7,7 @@ theory beside every measurement.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from depthbench.benchmarks import kept_by_dtype
 from depthbench.benchmarks.gradient_flow import pictures
 from depthbench.benchmarks.gradient_flow import show as gradient_flow_report
 from depthbench.research.architectures import ARCHITECTURES
@@ -15,7 +16,7 @@ from depthbench.research.catalogues.initializers import INITIALIZERS
 from depthbench.research.catalogues.normalizers import NORMALIZERS
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
-from depthbench.research.study import families, fixed_points
+from depthbench.research.study import dtypes, families, fixed_points
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, Seen
 from depthbench.research.study.declaration import (
@@ -68,6 +69,7 @@ AXES = {
         low=0,
         high=1e6,
     ),
+    "dtype": dtypes.axis(),
     "seeds": Axis(
         "networks per cell", (3,), kind="integer", low=1, high=10**5, single=True
     ),
@@ -119,7 +121,10 @@ def shared(alike: Sequence[Cell], run: Sequence[Cell]) -> dict[str, Any]:
 def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
     cell, one = cells[0], families.cost(cells[0], shared["capacity"])
     seconds = cell["seeds"] * cell["depth"] * one.layer_seconds + 0.01
-    return Cost(one.memory, one.memory * cell["seeds"], len(cells) * seconds)
+    # Beside the exact gradient: weights of their own, and both passes again in a dtype.
+    dtyped = 3 if any("dtype" in cell for cell in cells) else 1
+    memory = dtyped * one.memory
+    return Cost(memory, memory * cell["seeds"], dtyped * len(cells) * seconds)
 
 
 def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured]:
@@ -171,6 +176,7 @@ CLAIMS = (
         published="½ log10 χ₁: gap 0",
         allows=about(0.0, within=WITHIN),
         scope=lambda r: _plain(r) and fixed_points.arrived(r),
+        of=kept_by_dtype.of_one,
     ),
     Claim(
         "de2020.relu-block-doubles-gradient",
@@ -187,6 +193,7 @@ CLAIMS = (
             and r["normalizer"] == "none"
             and _case(r, "relu", "he_normal")
         ),
+        of=kept_by_dtype.of_one,
     ),
     Claim(
         "klambauer2017.selu-keeps-length",
@@ -202,6 +209,7 @@ CLAIMS = (
             _plain(r)
             and (_case(r, "selu", "glorot_normal") or _case(r, "selu", "lecun_normal"))
         ),
+        of=kept_by_dtype.of_one,
     ),
     Claim(
         "he2015.xavier-halves-gradient",
@@ -214,6 +222,7 @@ CLAIMS = (
         published="−½ log10 2 = −0.151: gap 0",
         allows=about(0.0, within=WITHIN),
         scope=lambda r: _plain(r) and _case(r, "relu", "glorot_normal"),
+        of=kept_by_dtype.of_one,
     ),
 )
 
@@ -244,6 +253,7 @@ STUDY = Study(
             "width",
             "batch",
             "dataset",
+            "dtype",
             "seeds",
             "status",
             "reason",
@@ -274,6 +284,7 @@ STUDY = Study(
             "xi_c",
             "trainable_depth",
             "theory_reason",
+            *dtypes.COLUMNS,
         ]
     ),
     claims=CLAIMS,

@@ -7,6 +7,7 @@ from depthbench.research.catalogues.initializers import INITIALIZERS
 from depthbench.research.catalogues.normalizers import NORMALIZERS
 from depthbench.research.catalogues.optimizers import OPTIMIZERS
 from depthbench.research.datasets import readable
+from depthbench.research.study import dtypes
 from depthbench.research.study.axes import Axis
 
 AXES = {
@@ -67,6 +68,7 @@ AXES = {
         high=20,
         single=True,
     ),
+    "dtype": dtypes.axis(),
     "seeds": Axis(
         "networks, most of which must train",
         (3,),

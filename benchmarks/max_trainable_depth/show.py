@@ -4,12 +4,16 @@ import functools
 import math
 from collections.abc import Sequence
 
+from depthbench.benchmarks import kept_by_dtype
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline, Profiles, Row
 from depthbench.research.study.headlines import counted, listed, measured, out_of
 from depthbench.research.study.tables import Mark, Table, number
 
-NAMED = ("activation", "initializer", "optimizer", "width", "steps", "batch", "rates")
+NAMED = (
+    *("activation", "initializer", "optimizer", "width", "steps", "batch", "rates"),
+    "dtype",
+)
 
 
 def headline(rows: Sequence[Row]) -> Headline:
@@ -48,7 +52,9 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     """Worst and best of each kind of net, every net, and which of the two goes first."""
     if not rows:
         return []
-    return [_extremes(rows), _joined(rows), _agreement(rows)]
+    at_cap = [{**row, "depth": row["cap"]} for row in rows]
+    kept = kept_by_dtype.tables(at_cap)
+    return [_extremes(rows), _joined(rows), *kept, _agreement(rows)]
 
 
 def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -62,7 +68,7 @@ def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 def name(row: Row, rows: Sequence[Row]) -> str:
     """What a row's net differs in from the others of all groups."""
-    shown = [n for n in NAMED if len({r[n] for r in rows}) > 1]
+    shown = [n for n in NAMED if len({r.get(n) for r in rows}) > 1]
     return " ".join(str(row[n]) for n in shown or ("activation",))
 
 

@@ -20,7 +20,7 @@ from depthbench.benchmarks.max_trainable_depth.verdicts import CLAIMS
 from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.catalogues.initializers import INITIALIZERS, NoCriticalPoint
 from depthbench.research.lazy import lazily
-from depthbench.research.study import families, trials
+from depthbench.research.study import dtypes, families, trials
 from depthbench.research.study.declaration import (
     Cell,
     Cost,
@@ -128,6 +128,7 @@ def searched(
             cell["architecture"], deepest, steps.grid[-1], SURVIVES
         ),
         "gradient_at_cap": deepest.columns["gradient"],
+        **{n: v for n, v in deepest.columns.items() if n in dtypes.COLUMNS},
         **_cost(trainer, shown),
     }
     tries = trainer.tries.values()
@@ -189,11 +190,12 @@ STUDY = Study(
     columns=(
         *("architecture", "activation", "initializer", "normalizer", "optimizer"),
         *("width", "dataset", "cap", "steps", "batch", "rates", "target", "start"),
-        "patience",
+        *("patience", "dtype"),
         *("seeds", "status", "reason", "max_depth", "fails_at", "capped", "steady"),
         *("log2_depth", "log2_depth_se", "rate_at_edge", "unfinished"),
         *("probed", "runs", "best_rate", "train_accuracy", "diverged"),
         *("gradient_depth", "gradient_at_cap", *fresh_gradients.COLUMNS),
+        *dtypes.COLUMNS,
         *COST,
     ),
     claims=CLAIMS,

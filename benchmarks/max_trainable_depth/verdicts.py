@@ -37,7 +37,7 @@ def pairs(axis: str, plain: str, other: str, rows: Sequence[Seen]) -> list[Seen]
     times as deep they train."""
 
     def rest(row: Seen) -> tuple:
-        return tuple(row[name] for name in AXES if name != axis)
+        return tuple(row.get(name) for name in AXES if name != axis)
 
     base = {rest(row): row for row in rows if row[axis] == plain}
     others = [row for row in rows if row[axis] == other and rest(row) in base]
@@ -87,7 +87,7 @@ CLAIMS = (
         protocol=PROTOCOL,
         differs="MNIST, 300 units, one small rate",
         scope=lambda r: _bounded(r, "none"),
-        label=("activation", "initializer", "optimizer"),
+        label=("activation", "initializer", "optimizer", "dtype"),
         published="log2 of depth / 6 ξ_c: at most 0",
     ),
     Claim(
@@ -101,7 +101,7 @@ CLAIMS = (
         protocol=PROTOCOL,
         differs="MNIST and CIFAR-10, 10 to 50 epochs, rates from 1e-6",
         scope=lambda r: _bounded(r, "batch"),
-        label=("activation", "initializer", "optimizer"),
+        label=("activation", "initializer", "optimizer", "dtype"),
         published="log2 of depth × ln(rate) / 16: at most 0",
     ),
     Claim(
@@ -115,7 +115,7 @@ CLAIMS = (
         protocol=PROTOCOL,
         differs="convolutional nets on CIFAR-10, two depths, 64,000 steps, one rate",
         scope=lambda r: r["normalizer"] == "batch",  # as all nets of the paper
-        label=("activation", "initializer", "optimizer"),
+        label=("activation", "initializer", "optimizer", "dtype"),
         of=functools.partial(pairs, "architecture", "mlp", "residual_mlp"),
         published="log2 of the depths' ratio: above 0",
     ),
@@ -130,7 +130,7 @@ CLAIMS = (
         protocol=PROTOCOL,
         differs="convolutional nets on CIFAR-10, two depths, 64,000 steps, one rate",
         scope=lambda r: r["architecture"] == "mlp",
-        label=("activation", "initializer", "optimizer"),
+        label=("activation", "initializer", "optimizer", "dtype"),
         of=functools.partial(pairs, "normalizer", "none", "batch"),
         published="log2 of the depths' ratio: above 0",
     ),

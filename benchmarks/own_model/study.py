@@ -12,7 +12,7 @@ from collections.abc import Sequence, Set
 from depthbench.benchmarks.own_model import pictures, show
 from depthbench.benchmarks.own_model import typed as typed_of
 from depthbench.research.catalogues import modules
-from depthbench.research.catalogues.catalogue import choices
+from depthbench.research.catalogues.dtypes import CAST
 from depthbench.research.engine import console, runner
 from depthbench.research.lazy import lazily
 from depthbench.research.study.axes import Axis, flag_of
@@ -32,12 +32,6 @@ with lazily():
     from depthbench.research.models import makers
     from depthbench.research.signal import model_states
 
-DTYPES = choices(
-    "dtype",
-    float32="IEEE 754, binary32",
-    bfloat16="the upper half of float32",
-    float16="IEEE 754, binary16",
-)
 DEPTHS = (4, 16, 64)  # of a net that takes a depth, where none is typed
 EXAMPLE = "depthbench.benchmarks.own_model.example:make"
 AXES = {
@@ -79,7 +73,7 @@ AXES = {
     "dtype": Axis(
         "of parameters and inputs, which are cast; without it, as the net has them",
         (None,),
-        DTYPES,
+        CAST,
     ),
     "seeds": Axis(
         "nets drawn per cell", (3,), kind="integer", low=1, high=10**5, single=True

@@ -9,6 +9,7 @@ from depthbench.research.architectures.family import Family
 from depthbench.research.architectures.loops import LOOPS
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.catalogues.dtypes import DTYPES
 from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS
 from depthbench.research.catalogues.normalizers import NORMALIZERS
 from depthbench.research.catalogues.optimizers import OPTIMIZERS
@@ -24,54 +25,11 @@ with lazily():
     from depthbench.research.catalogues import losses
     from depthbench.research.learning import supervised
     from depthbench.research.learning import system as systems
-    from depthbench.research.machine import ceilings, operations
+    from depthbench.research.machine import operations
 
 FEATURES = 64  # of a step of a sequence
 SIDE, LENGTH = 16, 64  # of an image and of a sequence, where no other is asked for
 BATCHES = 4  # that are read in turn, so that no call has what the last one had
-
-
-class Dtype(NamedTuple):
-    """What products are computed in. absent: why they cannot be here; "" if they can."""
-
-    name: str
-    source: str
-    array: str
-    matmul: str
-    absent: Callable[[], str] = lambda: ""
-
-    @property
-    def precision(self) -> Any:
-        return ceilings.Precision(getattr(jnp, self.array), self.matmul)
-
-
-def _no_tf32() -> str:
-    device = jax.devices()[0]
-    capability = getattr(device, "compute_capability", None)
-    if capability is not None and float(capability) >= 8:
-        return ""
-    return f"{device.device_kind} has no TF32"
-
-
-DTYPES: Catalogue[Dtype] = Catalogue(
-    "dtype",
-    [
-        Dtype("float32", "IEEE 754; products at jax's highest", "float32", "highest"),
-        Dtype(
-            "tf32",
-            "NVIDIA Ampere: factors of products rounded to 10 bits; jax's default there",
-            "float32",
-            "tensorfloat32",
-            _no_tf32,
-        ),
-        Dtype(
-            "bfloat16",
-            "factors, activations and their gradients; the training state is float32",
-            "bfloat16",
-            "default",
-        ),
-    ],
-)
 
 
 class Kind(NamedTuple):
@@ -134,7 +92,7 @@ def parts(cell: dict[str, Any], exact: bool = False) -> Any:
     float32 with nothing computed twice."""
     family: Family = ARCHITECTURES[cell["architecture"]]
     activation = ACTIVATIONS[cell["activation"]]
-    he = INITIALIZERS["he_normal"]
+    he, dtype = INITIALIZERS["he_normal"], DTYPES[cell["dtype"]]
     net = family.build(
         contract.Settings(
             width=cell["width"],
@@ -156,7 +114,8 @@ def parts(cell: dict[str, Any], exact: bool = False) -> Any:
         loss=losses.LOSSES[family.task("classes")],
         optimizer=OPTIMIZERS[cell["optimizer"]],
         schedule=SCHEDULES["constant"],
-        dtype=jnp.float32 if exact else DTYPES[cell["dtype"]].precision.dtype,
+        dtype=jnp.float32 if exact else dtype.dtype,
+        scaled=dtype.scaled,
     )
 
 

@@ -12,10 +12,11 @@ from typing import Any
 from depthbench.benchmarks.throughput import figures as throughput_figures
 from depthbench.benchmarks.throughput import programs as throughput_programs
 from depthbench.benchmarks.throughput import show as throughput_report
-from depthbench.benchmarks.throughput.programs import DTYPES, MODES
+from depthbench.benchmarks.throughput.programs import MODES
 from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.architectures.loops import LOOPS
 from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.dtypes import DTYPES
 from depthbench.research.catalogues.optimizers import OPTIMIZERS
 from depthbench.research.lazy import lazily
 from depthbench.research.study import families
@@ -137,9 +138,7 @@ def _numbers(cell: dict[str, Any]) -> tuple[float, float]:
 def memory_of(cell: dict[str, Any]) -> int:
     """Bytes, about: weights, their averages and gradients, states, the copies' arrays."""
     weights, states = _numbers(cell)
-    return (
-        int(20 * weights + (2 if cell["dtype"] == "bfloat16" else 4) * states) + 2**30
-    )
+    return int(20 * weights + DTYPES[cell["dtype"]].bytes * states) + 2**30
 
 
 def _seconds(cell: dict[str, Any]) -> float:
@@ -161,13 +160,14 @@ def measure(
     if why:
         return [Measured("absent", why, {})] * len(cells)
     with jax.default_matmul_precision(dtype.matmul):
-        first = ceilings.ceilings(dtype.precision)
+        precision = ceilings.Precision(dtype.dtype, dtype.matmul)
+        first = ceilings.ceilings(precision)
         measured: dict[int, Measured] = {}
         for depth in dict.fromkeys(cell["depth"] for cell in cells):
             depth_cells = {n: c for n, c in enumerate(cells) if c["depth"] == depth}
             rows = _at_depth(list(depth_cells.values()), memory)
             measured |= dict(zip(depth_cells, rows, strict=True))
-        last = ceilings.ceilings(dtype.precision)
+        last = ceilings.ceilings(precision)
     return [_judged(measured[number], first, last) for number in range(len(cells))]
 
 

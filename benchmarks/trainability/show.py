@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from depthbench.benchmarks import kept_by_dtype
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline, Profiles, Row
 from depthbench.research.study.headlines import counted, listed, of_deepest, out_of
 from depthbench.research.study.tables import Mark, Table, number
 
-NET = ("architecture", "normalizer", "activation", "initializer", "width")
+NET = ("architecture", "normalizer", "activation", "initializer", "width", "dtype")
 ENDS = {"diverged": "diverged", "no_fixed_point": "no fixed point"}
 
 
@@ -46,13 +47,15 @@ def _trained(row: Row) -> bool:
 
 
 def _named(row: Row) -> str:
-    return " ".join(str(row[n]) for n in (*NET[:1], *NET[2:4], "optimizer"))
+    named = (*NET[:1], *NET[2:4], "optimizer", "dtype")
+    return " ".join(str(row[n]) for n in named if row.get(n))
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
     """Accuracy by depth, a table for each optimizer; then which gradients train."""
     shown = [_accuracies(name, rows) for name in _optimizers(rows)]
-    return [*shown, _gradients(rows), _rates(rows)] if rows else []
+    kept = kept_by_dtype.tables(rows)
+    return [*shown, *kept, _gradients(rows), _rates(rows)] if rows else []
 
 
 def _optimizers(rows: Sequence[Row]) -> list[str]:
@@ -61,7 +64,7 @@ def _optimizers(rows: Sequence[Row]) -> list[str]:
 
 def _nets(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Rows by their net's name: what it differs in from the others."""
-    shown = [n for n in NET if n == "architecture" or len({r[n] for r in rows}) > 1]
+    shown = [n for n in NET if n == "architecture" or len({r.get(n) for r in rows}) > 1]
     shown += [] if "activation" in shown else ["activation"]
     nets: dict[str, list[Row]] = {}
     for row in rows:

@@ -18,7 +18,7 @@ from depthbench.research.catalogues.normalizers import NORMALIZERS
 from depthbench.research.catalogues.optimizers import OPTIMIZERS
 from depthbench.research.datasets import readable
 from depthbench.research.learning import selection
-from depthbench.research.study import trials
+from depthbench.research.study import dtypes, trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cell, Measured, Shared, Study
@@ -60,6 +60,7 @@ AXES = {
         high=1.0,
         single=True,
     ),
+    "dtype": dtypes.axis(),
     "seeds": Axis(
         "networks per cell", (3,), kind="integer", low=1, high=10**5, single=True
     ),
@@ -144,7 +145,7 @@ def deeper(architecture: str, rows: Sequence[Seen]) -> list[Seen]:
     """
 
     def rest(row: Seen) -> tuple:
-        return tuple(row[name] for name in AXES if name != "depth")
+        return tuple(row.get(name) for name in AXES if name != "depth")
 
     of_kind = [row for row in rows if row["architecture"] == architecture]
     shallow: dict[tuple, Seen] = {}
@@ -183,7 +184,7 @@ NORMALISED = (
     "grid of rates"
 )
 RESIDUAL = "convolutional nets on CIFAR-10 and ImageNet, 64,000 steps, one rate"
-LABEL = ("activation", "initializer", "normalizer", "optimizer", "depth")
+LABEL = ("activation", "initializer", "normalizer", "optimizer", "depth", "dtype")
 CLAIMS = (
     Claim(
         "schoenholz2017.deep-fails-by-initializer",
@@ -244,13 +245,15 @@ STUDY = Study(
     measure="depthbench.benchmarks.trainability.study:measure",
     columns=(
         *("architecture", "activation", "initializer", "normalizer", "depth", "width"),
-        *("optimizer", "dataset", "steps", "batch", "rates", "target", "seeds"),
+        *("optimizer", "dataset", "steps", "batch", "rates", "target", "dtype"),
+        "seeds",
         *("status", "reason", "best_rate"),
         *(f"train_accuracy{end}" for end in OVER_SEEDS),
         *(f"test_accuracy{end}" for end in OVER_SEEDS),
         *("steps_to_target", "reached", "trained", "unfinished", "rate_at_edge"),
         *("rates_diverged", "diverged", "diverged_at"),
         *("first_loss", "train_loss", "test_loss", *fresh_gradients.COLUMNS),
+        *dtypes.COLUMNS,
     ),
     claims=CLAIMS,
     headline=trainability_report.headline,

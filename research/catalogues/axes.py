@@ -16,6 +16,8 @@ class Axis(NamedTuple):
     bounds do, of which `low` and `high` are allowed themselves, `above` and `below` are
     not; text may be any. A single axis takes one value in a run. None
     among the values stands for "not set", typed as "default".
+    implied: the value of a cell that names none: of an axis that came after there were
+    rows, whose names, columns and reports stay as they were.
     """
 
     help: str
@@ -27,6 +29,7 @@ class Axis(NamedTuple):
     above: float = -math.inf
     below: float = math.inf
     single: bool = False
+    implied: Value = None
 
     def parse(self, flag: str, text: str) -> tuple[Value, ...]:
         """The values typed as "a,b,c", in order and without repeats.

@@ -98,14 +98,14 @@ def side(path: Path) -> Side:
             {},
         )
     results = opened(path, bare=True)
-    axes = tuple(results.study.axes)
+    axes, named = tuple(results.study.axes), results.study.named
     return Side(
         path,
         f"rows of {results.study.name}",
-        results.rows,
+        list(map(named, results.rows)),
         axes,
         results.stamp,
-        {comparison.key(axes, r.settings): r.profiles for r in results.records},
+        {comparison.key(axes, named(r.settings)): r.profiles for r in results.records},
         results.study.timings,
     )
 

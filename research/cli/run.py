@@ -127,7 +127,7 @@ def main(options: argparse.Namespace) -> int:
     memory = bytes_of_gib(options.memory)
     typed = {name for name in study.axes if getattr(options, name) is not None}
     fitting, left_out = study.fit(plan.placed(grid(study, chosen), data_dir), typed)
-    cells = [{name: cell[name] for name in study.axes} for cell in fitting]
+    cells = [study.cell(cell) for cell in fitting]
     for line in left_out:
         console.say(line)
     request = runs.Request(
@@ -233,4 +233,5 @@ def requested(study: Study, run: Completed) -> list[Row]:
     """The folder's rows of the run's cells, in order."""
     ids = {cell_id(study.name, cell, run.stamp["data"]) for cell in run.cells}
     have, _ = folders.records(run.folder)
-    return sorted((r.row for r in have if r.id in ids), key=study.order)
+    rows = sorted((r.row for r in have if r.id in ids), key=study.order)
+    return study.alike(rows)

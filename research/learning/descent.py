@@ -39,17 +39,19 @@ def gradients(
     key: Any,
     parts: int = 1,
     place: Callable[[Batch], Batch] = lambda batch: batch,
+    scale: Any = None,
 ) -> tuple[Tree, tuple[dict[str, jax.Array], Tree]]:
     """(gradient of the mean loss, (mean measures, new statistics)) of a batch.
 
     parts: that the batch is taken in, one after the other, to save memory.
-    place: puts a part on devices.
+    place: puts a part on devices. scale: the gradient is that of so many times the loss.
     """
 
     def mean(params, stats, batch, key):
         each, stats = objective(params, stats, batch, key)
         means = jax.tree.map(jnp.mean, each)
-        return means["loss"], (means, stats)
+        loss = means["loss"] if scale is None else scale * means["loss"]
+        return loss, (means, stats)
 
     if parts == 1:
         return jax.grad(mean, has_aux=True)(params, stats, batch, key)

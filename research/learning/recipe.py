@@ -17,6 +17,7 @@ from depthbench.research.architectures.loops import LOOPS
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.catalogues.axes import Axis, flag_of
 from depthbench.research.catalogues.catalogue import Catalogue, choices
+from depthbench.research.catalogues.dtypes import ACTIVE
 from depthbench.research.catalogues.initializers import INITIALIZERS
 from depthbench.research.catalogues.losses import LOSSES
 from depthbench.research.catalogues.normalizers import NORMALIZERS
@@ -24,7 +25,6 @@ from depthbench.research.catalogues.optimizers import OPTIMIZERS
 from depthbench.research.catalogues.schedules import SCHEDULES
 from depthbench.research.datasets import DATASETS, FORMS, Dataset
 
-DTYPES = choices("dtype", float32="as the state is kept", bfloat16="8 bits of 24")
 AUGMENTATIONS = choices(
     "augmentation", flip="left and right", crop="moved by up to an eighth of a side"
 )
@@ -160,7 +160,9 @@ class Recipe:
     batch: int = field(_count("examples per step", 64, 10**6), "step")
     steps: int = field(_count("number of steps", 2000), "length")
     seeds: int = field(_count("runs per setting", 3, 10**4), "runs", typed=1)
-    dtype: str = field(_name("dtype of matrix products", "float32", DTYPES), "step")
+    dtype: str = field(
+        _name("what activations and products are computed in", "float32", ACTIVE)
+    )
     accumulate: int = field(
         _count(
             "parts that a batch is split into, to save memory; batch norm then has "

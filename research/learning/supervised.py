@@ -21,6 +21,7 @@ from depthbench.research.architectures.contract import (
 from depthbench.research.architectures.contract import init as draw
 from depthbench.research.architectures.loops import LOOPS
 from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.catalogues.dtypes import ACTIVE
 from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS, Rule
 from depthbench.research.catalogues.losses import LOSSES, Loss
 from depthbench.research.catalogues.normalizers import NORMALIZERS
@@ -35,13 +36,12 @@ from depthbench.research.catalogues.optimizers import rate as rate_of
 from depthbench.research.catalogues.schedules import SCHEDULES, Schedule
 from depthbench.research.datasets.images import cropped, flipped
 from depthbench.research.datasets.reading import reader
-from depthbench.research.learning import descent, examples, sharding
+from depthbench.research.learning import descent, examples, loss_scale, sharding
 from depthbench.research.learning.descent import Learner
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.system import Batch, Probed, System
 from depthbench.research.signal.ensembles import Member
 
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 BORDER = 8  # a crop moves an image by up to an eighth of its side
 UNIT = Member(Rule(1.0), Rule(1.0))
 
@@ -64,7 +64,8 @@ class Components(NamedTuple):
     read: from a batch's inputs as they are kept to what the net reads: float32
       [batch, …].
     augment: (key, inputs as read) -> inputs, in training alone.
-    dtype: what products are computed in; the state is float32 whatever it is.
+    dtype: what is computed in; the state is float32 whatever it is.
+    scaled: whether the loss is scaled, by `loss_scale`.
     accumulate: parts that a batch is taken in, one after the other, to save memory.
     """
 
@@ -76,12 +77,14 @@ class Components(NamedTuple):
     augment: Callable[[jax.Array, jax.Array], jax.Array] | None = None
     dtype: Any = jnp.float32
     accumulate: int = 1
+    scaled: bool = False
 
 
 def rule_of(parts: Components, hyper: Hyper) -> Any:
     """The update rule's direction, as an optax transformation."""
     tied = tuple(stage.tied for stage in parts.net.stages)
-    return transformation(parts.optimizer, hyper, tied)
+    rule = transformation(parts.optimizer, hyper, tied)
+    return loss_scale.scaling(rule) if parts.scaled else rule
 
 
 def learner(parts: Components, variables: Variables, hyper: Hyper) -> Learner:
@@ -136,15 +139,19 @@ def gradients(
     batch: Batch,
     key: Any,
     mesh: Any = None,
+    scale: Any = None,
 ) -> tuple[Tree, tuple[dict[str, jax.Array], Tree]]:
-    """(gradient of the mean loss, (mean measures, new statistics)) of a batch."""
+    """(gradient of the mean loss, (mean measures, new statistics)) of a batch.
+
+    scale: of the loss that the gradient is of.
+    """
 
     def objective(params, stats, batch, key):
         return measures(parts, params, stats, batch, True, key)
 
     place = functools.partial(sharding.split, mesh) if mesh else lambda batch: batch
     count = parts.accumulate
-    return descent.gradients(objective, params, stats, batch, key, count, place)
+    return descent.gradients(objective, params, stats, batch, key, count, place, scale)
 
 
 def probed(parts: Components, tree: Learner, batch: Batch) -> Probed:
@@ -169,7 +176,10 @@ def system_of(
 
     def step(tree, hyper, batch, moment):
         learned = tree.params, tree.stats
-        gradient, (means, stats) = gradients(parts, *learned, batch, moment.key, mesh)
+        scale = tree.opt.scale if parts.scaled else None
+        gradient, (means, stats) = gradients(
+            parts, *learned, batch, moment.key, mesh, scale
+        )
         rate = rate_of(parts.schedule, hyper.rule, moment.step)
         rule = rule_of(parts, hyper.rule._replace(learning_rate=rate))
         step_length = length(parts.optimizer, rate)
@@ -225,7 +235,8 @@ def parts(recipe: Recipe, weights: Member = UNIT) -> Components:
         schedule=SCHEDULES[recipe.schedule],
         read=reader(dataset, examples.splits(recipe).train.scale),
         augment=_augmented(recipe.augment) if recipe.augment else None,
-        dtype=DTYPES[recipe.dtype],
+        dtype=ACTIVE[recipe.dtype].dtype,
+        scaled=ACTIVE[recipe.dtype].scaled,
         accumulate=recipe.accumulate,
     )
 

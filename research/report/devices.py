@@ -79,7 +79,7 @@ def _markdown(table: Table) -> str:
 
 
 def _several(name: str, rows: Sequence[Row]) -> bool:
-    return len({row[name] for row in rows}) > 1
+    return len({row.get(name) for row in rows}) > 1
 
 
 def _sentence(outcome: reproduction.Reproduction, here: Made, there: Made) -> str:

@@ -40,7 +40,7 @@ class Results(NamedTuple):
 
     def cell(self, row: Row) -> Cell:
         """The settings of a row."""
-        return {name: row[name] for name in self.study.axes}
+        return self.study.cell(row)
 
 
 def is_training(path: Path) -> bool:
@@ -88,7 +88,7 @@ def opened(path: Path, bare: bool = False) -> Results:
             raise Refusal(
                 f"{path}: {record.id}.json is not a row of {study.name}: {why}"
             )
-    ordered = sorted((record.row for record in records), key=study.order)
+    ordered = study.alike(sorted((r.row for r in records), key=study.order))
     return Results(study, folder, ordered, records[0].stamp, records, lacking)
 
 
@@ -128,10 +128,12 @@ def wrong(study: Study, record: Record, strange: Container[Any] = ()) -> str:
     """
     if record.study != study.name:
         return f"its study is {record.study}"
-    if other := set(record.settings) ^ set(study.axes):
+    if other := set(study.named(record.settings)) ^ set(study.axes):
         return f"settings.{min(other)}"
-    for name, axis in study.axes.items():
-        value = record.settings[name]
+    for name, value in record.settings.items():
+        axis = study.axes[name]
+        if (name, value) in study.implied.items():
+            return f"settings.{name}: {value!r}: is implied"
         if value not in strange and (why := axis.wrong(value)):
             return f"settings.{name}: {why}"
     return ""
@@ -169,7 +171,9 @@ def _committed(study: Study, folder: Folder, manifest: Manifest) -> Results:
     except (ValueError, csv.Error) as error:
         raise Refusal(f"{folder.path}: damaged: {error}") from None
     lacking = [
-        name for name in (*study.axes, "status") if name not in (rows or [{}])[0]
+        name
+        for name in (*study.axes, "status")
+        if name not in (rows or [{}])[0] and name not in study.implied
     ]
     if lacking:
         raise Refusal(

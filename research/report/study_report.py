@@ -25,7 +25,7 @@ TONES = {"holds": "good", "fails": "bad", "undecided": "warning", "untested": "d
 
 def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) -> None:
     """Writes rows.csv, report.md, report.html and the figures from the records."""
-    ordered = sorted((r.row for r in records), key=study.order)
+    ordered = study.alike(sorted((r.row for r in records), key=study.order))
     with_profiles = {record.id for record in records if record.profiles}
 
     @functools.cache

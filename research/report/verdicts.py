@@ -89,7 +89,7 @@ def rows_of_size(study: Study, path: Path, size: str) -> Made | None:
     ]
     if not whole:
         return None
-    ordered = sorted((record.row for record in whole), key=study.order)
+    ordered = study.alike(sorted((r.row for r in whole), key=study.order))
     return Made(ordered, whole[0].stamp, published.ended(manifest))
 
 

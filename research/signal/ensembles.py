@@ -78,8 +78,8 @@ def signals(
     """
     host = _run(_compiled(program), program, activation, draw, depth, members, seeds)
     # Where depth is a loop bound, what lies beyond it was not run.
-    states = depth + 1 if _repeats(program) else None
-    layers = depth if _repeats(program) else None
+    states = depth + 1 if repeats(program) else None
+    layers = depth if repeats(program) else None
     trimmed = probes.Signal(
         log10_length=host.log10_length[..., :states],
         decorrelation=host.decorrelation[..., :states],
@@ -101,13 +101,13 @@ def log_gradients(
     """log10 gradient norms [members, seeds, states]: those of `signals`, sooner."""
     run = _compiled(program, gradients_alone=True)
     host = _run(run, program, activation, draw, depth, members, seeds)
-    return host[..., : depth + 1] if _repeats(program) else host
+    return host[..., : depth + 1] if repeats(program) else host
 
 
 def _run(run, program: Program, activation: str, draw: str, depth, members, seeds):
     """The compiled program's results, on the host."""
-    variables = _drawn(program, draw, seeds)
-    x, y = _batches(program, seeds)
+    variables = drawn(program, draw, seeds)
+    x, y = batches(program, seeds)
     rules = jax.tree.map(lambda *a: np.asarray(a, np.float32), *members)
     threshold = np.float32(SATURATED * steepest(ACTIVATIONS[activation]))
     index = np.int32(program.activations.index(activation))
@@ -117,14 +117,17 @@ def _run(run, program: Program, activation: str, draw: str, depth, members, seed
 
 def inputs(program: Program, draw: str, seeds: range):
     """(variables of unit size, x, y), all [seeds, …]: what `signals` runs on."""
-    return _drawn(program, draw, seeds), *_batches(program, seeds)
+    return drawn(program, draw, seeds), *batches(program, seeds)
 
 
-def build(program: Program, activation: Any, draw: str, rules: Member, depth: Any):
-    """The program's network for one activation; rules and depth may be traced."""
-    weights = Weights(
-        DRAWS[draw], rules.hidden.gains, ntk=True, first=rules.first.gains
-    )
+def build(
+    program: Program, activation: Any, draw: str, rules: Member, depth: Any, ntk=True
+):
+    """The program's network for one activation; rules and depth may be traced.
+
+    ntk: as of `contract.Weights`.
+    """
+    weights = Weights(DRAWS[draw], rules.hidden.gains, ntk, first=rules.first.gains)
     family, dataset = ARCHITECTURES[program.architecture], program.data
     settings = Settings(
         width=program.width,
@@ -139,28 +142,22 @@ def build(program: Program, activation: Any, draw: str, rules: Member, depth: An
     return family.build(settings)
 
 
-def _repeats(program: Program) -> bool:
+def repeats(program: Program) -> bool:
     return ARCHITECTURES[program.architecture].repeats
 
 
 @functools.cache
 def _compiled(program: Program, gradients_alone: bool = False):
     phis = tuple(ACTIVATIONS[name].phi for name in program.activations)
-    family = ARCHITECTURES[program.architecture]
-    asked = LOSSES[family.task(program.data.task)]
 
     def one(variables, x, y, rules, index, threshold, depth):
         def activation(z):
-            return _one_of(phis, index, z)
-
-        def loss(outputs):
-            if asked.name == "reconstruction":  # one sum: published rows have its bits
-                return jnp.mean(jnp.square(outputs - x.reshape(outputs.shape)))
-            return jnp.mean(asked.loss(outputs, {"inputs": x, "targets": y}))
+            return one_of(phis, index, z)
 
         net = build(program, activation, "normal", rules, depth)
-        depths = (depth,) if _repeats(program) else None
+        depths = (depth,) if repeats(program) else None
         links = contract.links(net, variables, depths=depths)
+        loss = functools.partial(mean_loss, program, x, y)
         measured = probes.signal(links, x, loss, threshold=threshold)
         # What is left out of the program's results is not worked out.
         if gradients_alone:
@@ -177,8 +174,16 @@ def _compiled(program: Program, gradients_alone: bool = False):
     return jax.jit(run)
 
 
+def mean_loss(program: Program, x: jax.Array, y: jax.Array, outputs: jax.Array):
+    """The mean loss of a batch, by the task of the program's network and data."""
+    asked = LOSSES[ARCHITECTURES[program.architecture].task(program.data.task)]
+    if asked.name == "reconstruction":  # one sum: published rows have its bits
+        return jnp.mean(jnp.square(outputs - x.reshape(outputs.shape)))
+    return jnp.mean(asked.loss(outputs, {"inputs": x, "targets": y}))
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _one_of(phis: tuple, index: jax.Array, z: jax.Array) -> jax.Array:
+def one_of(phis: tuple, index: jax.Array, z: jax.Array) -> jax.Array:
     """φ(z) of the activation at `index`.
 
     Its derivative is another switch. Left to itself, jax would carry from the forward
@@ -188,7 +193,7 @@ def _one_of(phis: tuple, index: jax.Array, z: jax.Array) -> jax.Array:
     return jax.lax.switch(index, phis, z)
 
 
-@_one_of.defjvp
+@one_of.defjvp
 def _slope_of_one(phis: tuple, primals, tangents):
     index, z = primals
     slopes = [functools.partial(value_and_slope, phi) for phi in phis]
@@ -201,37 +206,42 @@ class _LastDraw(threading.local):
 
     A worker's calls follow each other by draw, and drawing takes longer than most of
     them; of two workers each has a program, and so a draw, of its own. More than one
-    draw for each would not leave the memory that a unit may use.
+    draw for each would not leave the memory that a unit may use: of unit size, and,
+    where a dtype's cells count on it, of a member's.
     """
 
-    request: tuple | None = None
-    variables: Variables | None = None
+    def __init__(self) -> None:
+        self.last: dict[bool, tuple[tuple, Variables]] = {}
 
 
 _LAST = _LastDraw()
+UNIT = Member(Rule(1.0, 1.0), Rule(1.0, 1.0))
 
 
-def _drawn(program: Program, draw: str, seeds: range) -> Variables:
-    """Variables of unit size, stacked [seeds, …]."""
-    request = (program._replace(activations=()), draw, seeds)
-    variables = _LAST.variables
-    if variables is None or _LAST.request != request:
-        # Freed before the next is made.
-        variables = _LAST.request = _LAST.variables = None
-        variables = jax.block_until_ready(_draw(program, draw, seeds))
-        _LAST.request, _LAST.variables = request, variables
+def drawn(
+    program: Program, draw: str, seeds: range, member: Member = UNIT, ntk: bool = True
+) -> Variables:
+    """Fresh variables, stacked [seeds, …]: of unit size, or without `ntk` a member's."""
+    request = (program._replace(activations=()), draw, seeds, member)
+    last, variables = _LAST.last.get(ntk, (None, None))
+    if variables is None or last != request:
+        last = variables = None
+        _LAST.last.pop(ntk, None)  # freed before the next is made
+        variables = jax.block_until_ready(_draw(*request, ntk))
+        _LAST.last[ntk] = request, variables
     return variables
 
 
-def _draw(program: Program, draw: str, seeds: range) -> Variables:
-    """Fresh variables, stacked [seeds, …].
+def _draw(
+    program: Program, draw: str, seeds: range, member: Member, ntk: bool
+) -> Variables:
+    """Fresh variables, as `drawn` keeps them.
 
     Not one jitted program: the samplers are compiled by shape, and so serve every
     architecture; a program for each would take longer to compile than to run.
     """
     zeros = jnp.zeros((program.batch, *program.data.shape), jnp.float32)
-    unit = Member(Rule(1.0, 1.0), Rule(1.0, 1.0))
-    net = build(program, lambda z: z, draw, unit, program.capacity)
+    net = build(program, lambda z: z, draw, member, program.capacity, ntk)
 
     def one(seed):
         return init(jax.random.fold_in(jax.random.key(seed), 1), net, zeros)
@@ -253,13 +263,13 @@ def mean_square(dataset: Dataset) -> float:
     return 1.0 if abs(square - 1) < 0.02 else square
 
 
-def _batches(program: Program, seeds: range) -> tuple[np.ndarray, np.ndarray]:
+def batches(program: Program, seeds: range) -> tuple[np.ndarray, np.ndarray]:
     """(x [seeds, batch, *shape], y [seeds, batch]): another batch for each seed."""
     dataset = program.data
     data = _data(dataset)
-    batches = [
+    read = [
         data.read(np.random.default_rng(seed).choice(data.length, program.batch, False))
         for seed in seeds
     ]
-    x, y = (np.stack(arrays) for arrays in zip(*batches, strict=True))
+    x, y = (np.stack(arrays) for arrays in zip(*read, strict=True))
     return np.asarray(reader(dataset, data.scale)(x)), y

@@ -19,7 +19,7 @@ from depthbench.research.catalogues.initializers import (
     Rule,
 )
 from depthbench.research.datasets import Dataset, find
-from depthbench.research.signal import ensembles, profiles
+from depthbench.research.signal import ensembles, mixed, profiles
 from depthbench.research.signal.ensembles import Member, Program, signals
 from depthbench.research.signal.measured import Measured
 from depthbench.research.signal.probes import Signal
@@ -154,8 +154,38 @@ def _measure(
         for position, number in enumerate(runnable):
             of_seeds = [part[position] for part in parts]
             joined = jax.tree.map(lambda *arrays: np.concatenate(arrays), *of_seeds)
-            results[number] = result(cells[number], runnable[number], joined)
+            one = result(cells[number], runnable[number], joined)
+            if "dtype" in cells[number]:
+                numbers = cells[number], program, runnable[number], seeds_at_a_time
+                one = in_dtype(one, *numbers)
+            results[number] = one
     return [results[number] for number in range(len(cells))]
+
+
+def in_dtype(
+    exact: Measured,
+    settings: CellSettings,
+    program: Program,
+    member: Member,
+    seeds_at_a_time: int,
+) -> Measured:
+    """A cell's result, and beside it what its dtype keeps of the gradient."""
+    draw, seeds = INITIALIZERS[settings["initializer"]].draw, settings["seeds"]
+    net = program, settings["activation"], draw, settings["depth"], member
+    parts = [
+        mixed.gradients(
+            *net,
+            range(first, min(first + seeds_at_a_time, seeds)),
+            settings["dtype"],
+            settings.get("log2_scale"),
+        )
+        for first in range(0, seeds, seeds_at_a_time)
+    ]
+    measured = jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
+    values = {**exact.values, **mixed.columns(measured)}
+    names = ("log10_exact", "log10_plain", "log10_entry", "zeros", "cosine")
+    arrays = {f"{name}_of_dtype": getattr(measured, name) for name in names}
+    return exact._replace(values=values, profiles={**exact.profiles, **arrays})
 
 
 def result(settings: CellSettings, member: Member, signal: Signal) -> Measured:

@@ -76,8 +76,8 @@ def signal(
     walked = [(link, f.states) for link, f in zip(layers, passes, strict=True)]
     _, log10_gradient, log10_parameters = _back(walked, head, h, loss)
     return Signal(
-        log10_length=_chain([f.log10_length for f in passes]),
-        decorrelation=_chain([f.decorrelation for f in passes]),
+        log10_length=chain([f.log10_length for f in passes]),
+        decorrelation=chain([f.decorrelation for f in passes]),
         log10_gradient=log10_gradient,
         log10_parameter_gradient=log10_parameters,
         saturated=jnp.concatenate([f.saturated for f in passes]),
@@ -117,13 +117,13 @@ def _back(walked, head: Sequence[Link], h: Tree, loss: Loss):
     """
     value, pull = jax.vjp(lambda h: loss(walk.fold(head, h)[0]), h)
     (cotangent,) = pull(jnp.ones_like(value))
-    cotangent, log10 = _unit(cotangent)
+    cotangent, log10 = unit(cotangent)
     log10_gradient, log10_parameters = [], []
     for link, before in reversed(walked):
         cotangent, log10, states, parameters = _backward(link, before, cotangent, log10)
         log10_gradient.insert(0, states)
         log10_parameters.insert(0, parameters)
-    return value, _chain(log10_gradient), jnp.concatenate(log10_parameters)
+    return value, chain(log10_gradient), jnp.concatenate(log10_parameters)
 
 
 class _Pass(NamedTuple):
@@ -188,7 +188,7 @@ def _backward(link: Link, before: Tree, cotangent, log10):
         _, pull = jax.vjp(layer.at, layer.params, h)
         of_parameters, of_state = pull(cotangent)
         parameters = parameters.at[index].set(log10 + _log10_norm(of_parameters))
-        cotangent, more = _unit(of_state)
+        cotangent, more = unit(of_state)
         log10 = log10 + more
         return cotangent, log10, states.at[index].set(log10), parameters
 
@@ -241,7 +241,7 @@ def _log10_norm(tree: Tree) -> jax.Array:
     return jnp.log10(scale) + jnp.log10(root)
 
 
-def _unit(tree: Tree) -> tuple[Tree, jax.Array]:
+def unit(tree: Tree) -> tuple[Tree, jax.Array]:
     """The pytree scaled to norm 1, and log10 of its norm; zero stays zero (−inf)."""
     tree, scale, root = _scaled(tree)
     inverse = 1 / jnp.where(root > 0, root, 1)
@@ -274,6 +274,6 @@ def _scale(*arrays: jax.Array) -> jax.Array:
     return jnp.clip(total, 1e-30, 1e30)
 
 
-def _chain(profiles: list[jax.Array]) -> jax.Array:
+def chain(profiles: list[jax.Array]) -> jax.Array:
     """Links' profiles joined; a link's first state is the last of the one before."""
     return jnp.concatenate([profiles[0], *(p[1:] for p in profiles[1:])])

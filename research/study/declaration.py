@@ -164,11 +164,35 @@ class Study(NamedTuple):
             for name, axis in self.axes.items()
             if axis.choices is not None
             for cell in cells
+            if name in cell
         }
+
+    @property
+    def implied(self) -> dict[str, Value]:
+        """What a cell that does not name an axis has there, by axis."""
+        axes = self.axes.items()
+        return {n: axis.implied for n, axis in axes if axis.implied is not None}
+
+    def cell(self, row: Mapping[str, Any]) -> Cell:
+        """The settings of a row, but for those that are implied."""
+        named = self.named(row)
+        implied = self.implied.items()
+        return {n: named[n] for n in self.axes if (n, named[n]) not in implied}
+
+    def named(self, row: Mapping[str, Any]) -> Row:
+        """The row with what is implied in it; None is no value of such an axis."""
+        more = {n: v for n, v in self.implied.items() if row.get(n) is None}
+        return {**row, **more}
+
+    def alike(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows, of which all name an axis where one does: as a table needs them."""
+        some = any(row.get(name) is not None for row in rows for name in self.implied)
+        return [self.named(row) for row in rows] if some else list(rows)
 
     def order(self, row: Row) -> tuple:
         """A sort key: rows in the order of the axes, names as in their catalogue."""
-        return tuple(_place(axis, row[name]) for name, axis in self.axes.items())
+        named = self.named(row)
+        return tuple(_place(axis, named[name]) for name, axis in self.axes.items())
 
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -230,7 +254,7 @@ def grid(study: Study, chosen: Mapping[str, tuple[Value, ...]]) -> list[Cell]:
         listed = " × ".join(length for length in lengths if not length.startswith("1 "))
         raise Refusal(f"{count:,} cells ({listed}): a run has at most {MOST_CELLS:,}")
     return [
-        dict(zip(study.axes, values, strict=True))
+        study.cell(dict(zip(study.axes, values, strict=True)))
         for values in itertools.product(*(chosen[name] for name in study.axes))
     ]
 

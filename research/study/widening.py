@@ -56,14 +56,14 @@ def _ran(row: Row) -> bool:
 
 
 def _key(study: Study, settings: Mapping[str, Any]) -> str:
-    return json.dumps([settings[name] for name in study.axes])
+    return json.dumps([settings.get(name) for name in study.axes])
 
 
 def _lines(study: Study, cells: Sequence[Mapping[str, Any]]) -> dict[Any, list[Any]]:
     """Cells, or rows, that differ in the swept axis alone."""
     assert study.sweep
     names = [name for name in study.axes if name != study.sweep.axis]
-    return grouped(cells, lambda cell: tuple(cell[name] for name in names))
+    return grouped(cells, lambda cell: tuple(cell.get(name) for name in names))
 
 
 def _beyond(study: Study, cells: Sequence[Cell], rows: Sequence[Row]) -> list[Cell]:
@@ -84,5 +84,5 @@ def _beyond(study: Study, cells: Sequence[Cell], rows: Sequence[Row]) -> list[Ce
         of_line = [selection.outcome(row) for row in line]
         beyond = selection.beyond(grid, tried, of_line, choose, MOST)
         if beyond is not None:
-            further.append({name: best[name] for name in study.axes} | {axis: beyond})
+            further.append(study.cell(best) | {axis: beyond})
     return further

@@ -60,7 +60,7 @@ def test_what_cannot_be_measured_is_a_row():
     ):
         for mode in ("gradient", "step"):
             cells = [cell(**settings, mode=mode)]
-            if status == "absent" and not throughput_programs.DTYPES["tf32"].absent():
+            if status == "absent" and not throughput.DTYPES["tf32"].absent():
                 continue  # where there is one
             (row,) = throughput.measure(cells, {}, memory)
             assert row.status == status and row.reason

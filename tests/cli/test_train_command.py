@@ -115,7 +115,7 @@ MISTAKES = [
     ),
     (["--augment", "flop"], ["flop", "flip"]),
     (["--augment", "flip", "--dataset", "two_spirals"], ["needs images"]),
-    (["--dtype", "float16"], ["float16", "bfloat16"]),
+    (["--dtype", "float8"], ["float8", "float16"]),
     (["--report-every", "25"], ["25", "from 1 to 24"]),
     (["--checkpoint-seconds", "0"], ["--checkpoint-seconds 0"]),
     (["--initializer", "critical", "--activation", "softplus"], ["critical"]),
