@@ -40,7 +40,11 @@ def orthonormal(a: jax.Array) -> jax.Array:
 
 def kernel(key: jax.Array, shape: tuple[int, ...], dtype, scale: float) -> jax.Array:
     """A (semi-)orthogonal kernel [*space, in, out]: jax's own initialiser of the same
-    scale, but for rounding."""
+    scale, but for rounding.
+
+    >>> kernel(jax.random.key(0), (3, 3, 2, 7), jnp.float32, 1.0).shape
+    (3, 3, 2, 7)
+    """
     fan_out = shape[-1]
     fan_in = 1
     for size in shape[:-1]:

@@ -41,7 +41,12 @@ def value_and_slope(phi: Callable, x: Any) -> tuple[Any, Any]:
 @contextlib.contextmanager
 def on_host() -> Iterator[Any]:
     """In the block, and of it, the CPU: theory is no work for an accelerator, which would
-    compile each of its small programs at length."""
+    compile each of its small programs at length.
+
+    >>> with on_host() as cpu:
+    ...     cpu.platform, jnp.ones(2).device == cpu
+    ('cpu', True)
+    """
     try:
         device = jax.devices("cpu")[0]
     except RuntimeError:  # of JAX_PLATFORMS, which names an accelerator alone
