@@ -28,9 +28,16 @@ def headline(rows: Sequence[Row]) -> Headline:
     ]
     least = min(others, key=lambda row: row["ratio"])
     ahead = "is ahead of" if least["ratio"] < 1 else "comes nearest to"
+    few = [row for row in others if row.get("timed", row["cells"]) < row["cells"]]
+    some = (
+        f" Net by net {few[0]['timed']} of {few[0]['cells']:,} nets were timed, which "
+        "stand for all."
+        if few
+        else ""
+    )
     return Headline(
         "Beside the time of one program for the whole grid, the same nets take "
-        f"{listed(times, 6)}.",
+        f"{listed(times, 6)}.{some}",
         f"Worst for us: {least['way']} {ahead} one program, {least['ratio']:.2f} times "
         "its time.",
     )

@@ -29,6 +29,7 @@ GRID = ("tanh", "relu", "gelu")  # one program: the activation is an argument
 SIGMA_W2 = (1.0, 1.5, 2.0, 2.5)
 SIGMA_B2 = 0.05
 WORKERS = 2  # as many as the runner has on two cores
+ALONE = 3  # seeds of each setting that are run net by net, where the grid has more
 
 
 class Grid(NamedTuple):
@@ -55,17 +56,27 @@ class Grid(NamedTuple):
     def count(self) -> int:
         return len(GRID) * len(SIGMA_W2) * len(self.seeds)
 
+    def alone(self) -> list[int]:
+        """The places in `nets` of those that are run net by net: of every setting some.
+
+        A net takes as long as any other of its shape, so that the time of all follows.
+        """
+        nets = enumerate(self.nets())
+        return [number for number, (_, _, place) in nets if place < ALONE]
+
 
 class Ready(NamedTuple):
     """A way with its arguments in place.
 
     call: runs all nets; what it returns can be waited for.
     read: from that, log10 gradient norms [nets, states].
+    nets: the places of those that a call runs, in the order of `Grid.nets`.
     """
 
     call: Callable[[], Any]
     read: Callable[[Any], np.ndarray]
     threads: int
+    nets: Sequence[int]
 
 
 class GridWay(NamedTuple):
@@ -102,7 +113,7 @@ def _by_workers(grid: Grid, function: Callable, orders: Sequence[tuple], read) -
         with jax.transfer_guard("allow"):
             return list(pool.map(run, orders))
 
-    return Ready(call, read, WORKERS)
+    return Ready(call, read, WORKERS, range(grid.count))
 
 
 def _ensemble(grid: Grid) -> Ready:
@@ -140,17 +151,19 @@ def _one_by_one(grid: Grid) -> Ready:
         return jax.jit(gradients)
 
     members = dict(zip(SIGMA_W2, _members(), strict=True))
-    arguments = []
-    for activation, sigma_w2, place in grid.nets():
+    arguments, nets = [], list(grid.nets())
+    for activation, sigma_w2, place in (nets[number] for number in grid.alone()):
         weights = jax.tree.map(lambda a, p=place: a[p], grid.variables)
         rules = jax.tree.map(np.float32, members[sigma_w2])
         put = jax.device_put((weights, grid.x[place], grid.y[place], rules))
         arguments.append((program(activation), put))
-    return Ready(lambda: [run(*put) for run, put in arguments], np.stack, 1)
+    call = lambda: [run(*put) for run, put in arguments]
+    return Ready(call, np.stack, 1, grid.alone())
 
 
 def _torch(grid: Grid, threads: int) -> Ready:
     """PyTorch's eager loop; which number of threads is faster depends on the machine."""
+    of_grid = list(grid.nets())
     nets = [
         torch_loop.net(
             activation,
@@ -160,7 +173,7 @@ def _torch(grid: Grid, threads: int) -> Ready:
             grid.y[place],
             grid.depth,
         )
-        for activation, sigma_w2, place in grid.nets()
+        for activation, sigma_w2, place in (of_grid[number] for number in grid.alone())
     ]
 
     def call():
@@ -168,7 +181,19 @@ def _torch(grid: Grid, threads: int) -> Ready:
             return torch_loop.all_of(nets)
 
     read = lambda results: np.stack([result.cpu().numpy() for result in results])
-    return Ready(call, read, threads)
+    return Ready(call, read, threads, grid.alone())
+
+
+def _on_cpu(architecture: str) -> str:
+    """Why a way that is of a CPU's cores is not run on an accelerator."""
+    backend = jax.default_backend()
+    return (
+        "" if backend == "cpu" else f"is a way for a CPU's cores, not for a {backend}"
+    )
+
+
+def _torch_threads_absent(architecture: str) -> str:
+    return _torch_absent(architecture) or _on_cpu(architecture)
 
 
 def _torch_absent(architecture: str) -> str:
@@ -193,6 +218,7 @@ WAYS: Catalogue[GridWay] = Catalogue(
             "by_variance",
             "all profiles, a variance a call: what the runner does on a CPU",
             lambda task: _profiles(task, together=False),
+            _on_cpu,
         ),
         GridWay("one_by_one", "one jitted program, called net by net", _one_by_one),
         *(
@@ -200,7 +226,7 @@ WAYS: Catalogue[GridWay] = Catalogue(
                 "torch" if threads == 1 else "torch_threads",
                 f"PyTorch's eager autograd, net by net, threads: {threads}",
                 functools.partial(_torch, threads=threads),
-                _torch_absent,
+                _torch_absent if threads == 1 else _torch_threads_absent,
             )
             for threads in (1, WORKERS)
         ),

@@ -31,7 +31,7 @@ with lazily():
     import jax.nn.initializers as initializers
     import jax.numpy as jnp
 
-    from depthbench.research.catalogues import plain
+    from depthbench.research.catalogues import orthonormal, plain
     from depthbench.research.theory import mean_field
 
 Sample = Callable[[Any, tuple[int, ...], Any], Any]  # (key, shape, dtype) -> array
@@ -74,7 +74,9 @@ def _orthogonal_sampler(shape: tuple[int, ...], dtype: Any):
     stretch = max(1.0, shape[-1] / math.prod(shape[:-1])) ** 0.5
 
     def sample(key):
-        return initializers.orthogonal(stretch)(key, shape, dtype)
+        if jax.default_backend() == "cpu":
+            return initializers.orthogonal(stretch)(key, shape, dtype)
+        return orthonormal.kernel(key, shape, dtype, stretch)
 
     return jax.jit(_one_at_a_time(sample))
 

@@ -2,12 +2,13 @@
 
 import importlib.metadata
 import importlib.util
+import os
 import shutil
 from typing import Any
 
 from depthbench.research.cli.options import TABLE_OR_JSON, one_of
 from depthbench.research.engine import console, runner
-from depthbench.research.machine import host
+from depthbench.research.machine import compiled, host
 from depthbench.research.store import provenance
 
 OPTIONAL = {
@@ -44,6 +45,7 @@ def findings() -> dict[str, Any]:
         **environment,
         "memory": console.size(host.available_memory()) + " free",
         "disk": console.size(shutil.disk_usage(".").free) + " free here",
+        "compiled programs": _kept(),
         "denormals": "flushed to zero" if denormals_flushed() else "kept",
         "data digits": f"{_digits()} examples",
         "commit": commit["commit"] or "not a git checkout",
@@ -56,6 +58,26 @@ def _version(name: str) -> str | None:
     if importlib.util.find_spec(name) is None:
         return None
     return importlib.metadata.version(name)
+
+
+def _kept() -> str:
+    """Where compiled programs are kept, how many, and what of a disk they take."""
+    named = os.environ.get(compiled.VARIABLE, "")
+    if "://" in named:
+        return named
+    try:
+        folder = compiled.where()
+    except RuntimeError as error:
+        return f"not kept: {error}"
+    if folder is None:
+        return "not kept: JAX_ENABLE_COMPILATION_CACHE is off"
+    count, taken = compiled.size(folder)
+    kept = f"{count:,}, {console.size(taken)} in {folder}"
+    if named:
+        return kept
+    every = console.size(compiled.size(folder.parent).bytes)
+    most = console.size(compiled.BOUND)
+    return f"{kept} (with other devices' and versions' {every}, at most {most})"
 
 
 def _digits() -> int:

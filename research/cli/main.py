@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
 from depthbench.research.catalogues.catalogue import Mistake, nearest
-from depthbench.research.cli import output, plugging, words
+from depthbench.research.cli import caching, output, plugging, words
 from depthbench.research.engine import console, signals
 from depthbench.research.machine import limits
 from depthbench.research.study.errors import (
@@ -123,8 +123,12 @@ def dispatch(arguments: list[str]) -> int:
     parser = Parser(prog=f"depthbench {command.name}", description=command.help)
     if command.name in plugging.COMMANDS:
         plugging.flag(parser)
+    if command.name in caching.COMMANDS:
+        caching.flag(parser)
     take: Callable = getattr(module, "take", None) or _take
-    return module.main(take(parser, module, words_left))
+    options = take(parser, module, words_left)
+    with caching.kept(command.name, options):
+        return module.main(options)
 
 
 def _take(parser: Parser, module, arguments: list[str]) -> argparse.Namespace:

@@ -156,6 +156,8 @@ def main(options: argparse.Namespace) -> int:
         console.say(
             f"ran in {took[0]}, reported in {took[1]}: {run.folder.path}/report.html"
         )
+        if run.shares:
+            console.say(run.shares)
     return 0
 
 

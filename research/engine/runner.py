@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from depthbench.research.datasets.record import differs
 from depthbench.research.engine import console
 from depthbench.research.engine.signals import supervise
-from depthbench.research.machine import host, precision, settings, start
+from depthbench.research.machine import host, precision, settings, shares, start
 from depthbench.research.store import manifest, provenance, rows
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.manifest import Event, Manifest
@@ -35,13 +35,15 @@ class RunSummary(NamedTuple):
 
 
 class Job(NamedTuple):
-    """The work of a run: the whole plan, the missing cells, their stamp, and memory."""
+    """The work of a run: the whole plan, the missing cells, their stamp, the bytes that
+    each worker may use, and how many work."""
 
     study: Study
     units: Sequence[Unit]
     missing: frozenset[str]
     stamp: dict[str, Any]
     memory: int
+    workers: int
 
 
 def budget(memory: int | None) -> int:
@@ -127,7 +129,9 @@ def execute(
                 if unit is None:
                     return
                 progress.begin(describe(unit))
-                written = _write(job, unit, submit(unit, job.memory), folder)
+                measured = submit(unit, job.memory)
+                with shares.spent(shares.WRITING):
+                    written = _write(job, unit, measured, folder)
                 with lock:
                     done[0] += written
                 progress.advance(written)
@@ -137,7 +141,7 @@ def execute(
 
     threads = [
         threading.Thread(target=work, args=(n,), daemon=True)
-        for n in range(workers(job.study))
+        for n in range(job.workers)
     ]
     status = supervise(threads, stop)
     if not failures.empty():
@@ -146,13 +150,25 @@ def execute(
     return RunSummary(done[0], remaining, time.perf_counter() - started, status)
 
 
-def workers(study: Study) -> int:
-    """How many units run at a time."""
+IN_FLIGHT = 4  # units: an accelerator has one, while others are compiled or written
+
+
+def workers(study: Study, units: Sequence[Unit], memory: int) -> int:
+    """How many units run at a time, with so many bytes for all.
+
+    On an accelerator as many as have room beside each other at their largest: it runs
+    one, while the host traces, compiles and draws for others, works out their theory and
+    writes their rows. Where a clock is read, one.
+    """
     if study.threads:
         return study.threads
-    import jax  # an accelerator is kept busy by one
+    import jax
 
-    return host.cores() if jax.default_backend() == "cpu" else 1
+    if jax.default_backend() == "cpu":
+        return host.cores()
+    largest = max((unit.cost.peak for unit in units), default=memory)
+    room = 1 if study.timings else memory // max(1, largest)
+    return max(1, min(IN_FLIGHT, host.cores(), room))
 
 
 def _wanted(job: Job, unit: Unit) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from depthbench.research.engine import console, runner
-from depthbench.research.machine import host
+from depthbench.research.machine import compiled, host, shares
 from depthbench.research.store import folder as folders
 from depthbench.research.store import manifest
 from depthbench.research.store.folder import Folder
@@ -35,7 +35,8 @@ class Request(NamedTuple):
 class Completed(NamedTuple):
     """What a run came to. stamp: of its rows. stopped: the exit status, 0 if it ended.
 
-    cells: the grid's, and those beyond its edges.
+    cells: the grid's, and those beyond its edges. shares: what its time went to, in
+    words; of the last pass, where a grid was made wider.
     """
 
     folder: Folder
@@ -43,6 +44,7 @@ class Completed(NamedTuple):
     seconds: float
     stopped: int
     cells: list[Cell]
+    shares: str
 
 
 class Ready(NamedTuple):
@@ -52,6 +54,7 @@ class Ready(NamedTuple):
     units: list[Unit]
     stamp: dict[str, Any]
     memory: int
+    workers: int
     manifest: Manifest
 
 
@@ -114,13 +117,15 @@ def _ready(study: Study, cells: Sequence[Cell], request: Request) -> Ready:
     plugins.looked_at(study.axes, cells)
     units = plan.units(study, cells, request.data_dir)
     environment = host.environment()
-    memory = runner.budget(request.memory) // runner.workers(study)
+    whole = runner.budget(request.memory)
+    workers = runner.workers(study, units, whole)
+    memory = whole // workers
     runner.check_fits(units, memory)
     data = data_of(cells, request.data_dir)
     stamp = runner.make_stamp(next(iter(data.values()), "none"), environment)
     fresh = runner.fresh_manifest(study, cells, stamp, environment, data)
     fresh.data_dir = request.data_dir or None  # for `verify`; no part of any row
-    return Ready(study, units, stamp, memory, fresh)
+    return Ready(study, units, stamp, memory, workers, fresh)
 
 
 def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
@@ -140,13 +145,19 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
     share = runner.share(ready.units, request.shard)
     wanted = [cell for unit in share for cell in unit.cells]
     missing = runner.missing_ids(study, wanted, have, stamp["data"], request.retry)
-    job = runner.Job(study, share, missing, stamp, ready.memory)
+    job = runner.Job(study, share, missing, stamp, ready.memory, ready.workers)
     started = manifest.now()
     if len(wanted) > len(missing) and missing:
         console.say(
             f"{len(wanted) - len(missing)} of {len(wanted)} cells are already done"
         )
-    with console.progress(len(missing)) as shown:
+    # Where a clock is read, what compiling takes is in what it says.
+    programs = compiled.anew() if study.timings else contextlib.nullcontext()
+    with (
+        programs,
+        shares.counted() as spent,
+        console.progress(len(missing)) as shown,
+    ):
         summary = runner.execute(job, runner.attempt, folder, shown)
     seconds = round(summary.seconds, 3)
     times = {"started": started, "ended": manifest.now(), "seconds": seconds}
@@ -158,7 +169,8 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
             f"stopped: {saved} of {len(wanted)} cells are saved in {folder.path}; "
             "the same command resumes from there"
         )
-    return Completed(folder, stamp, summary.seconds, summary.stopped, [])
+    shown = shares.described(spent, ready.workers, summary.seconds)
+    return Completed(folder, stamp, summary.seconds, summary.stopped, [], shown)
 
 
 def data_of(cells: Sequence[Cell], data_dir: str) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from depthbench.research.machine import limits, settings
+from depthbench.research.machine import lapack, limits, settings
 
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
 
@@ -33,6 +33,21 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+# Lines of /proc/cpuinfo that say which instructions there are, and which are preferred.
+MODEL = ("vendor_id", "cpu family", "model", "stepping", "flags")
+ARM = ("Features", "CPU implementer", "CPU architecture", "CPU variant", "CPU part")
+
+
+def instructions() -> str:
+    """What decides the machine code for the CPU: its model, and all that it can do."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    wanted = {line for line in lines if line.partition("\t")[0].strip() in MODEL + ARM}
+    return "\n".join([platform.machine(), platform.processor(), *sorted(wanted)])
+
+
 def cores() -> int:
     """The CPU cores this process may use."""
     try:
@@ -56,6 +71,7 @@ def environment() -> dict[str, Any]:
         "cores": cores(),
         "xla_flags": os.environ.get("XLA_FLAGS"),
         "settings": settings.recorded(),
+        "lapack": lapack.named() if device.platform == "cpu" else None,
         "matmul_precision": "highest",
         "dtype": "float32",
     }

@@ -8,13 +8,11 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import warnings
-from pathlib import Path
 from typing import Any, NoReturn
 
 from depthbench.research.catalogues.catalogue import Mistake
-from depthbench.research.machine import host, limits, settings
+from depthbench.research.machine import compiled, host, limits, settings
 
 SECONDS = 120  # that a trial of XLA_FLAGS may take
 VALUES = "https://docs.jax.dev/en/latest/config_options.html"
@@ -56,13 +54,14 @@ def begin() -> list[str]:
     global _begun
     jax = imported()
     if _begun:
+        compiled.begin(jax)  # another command may keep programs, or none
         return []
     try:
         jax.devices()
     except Exception as error:  # of many kinds: whatever a backend fails with
         raise Mistake(_refused(error)) from None
     _begun = True
-    return [line for line in (_cache(jax.config.jax_compilation_cache_dir),) if line]
+    return compiled.begin(jax)
 
 
 # Of a message that has the variable's value at most: what it is about.
@@ -147,21 +146,3 @@ def _why(stderr: str) -> str:
     raised = re.findall(r"^[\w.]+: (.+)", stderr, re.MULTILINE)
     sentence = logged[1] if logged else (raised[-1] if raised else "")
     return f"jax does not begin with it: {sentence[:200].strip() or 'it ends unsaid'}"
-
-
-def _cache(folder: str | None) -> str:
-    """What keeps compiled programs from being kept; "" for nothing."""
-    if not folder or "://" in folder:
-        return ""
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return ""
-    except OSError as error:
-        # jax goes on without, and would say so of each program, with a path of its own.
-        message = "Error (reading|writing) persistent compilation cache entry"
-        warnings.filterwarnings("ignore", message=message)
-        return (
-            f"JAX_COMPILATION_CACHE_DIR={folder}: {error.strerror}; what is compiled is "
-            "not kept there"
-        )

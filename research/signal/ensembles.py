@@ -28,6 +28,7 @@ from depthbench.research.catalogues.normalizers import NORMALIZERS
 from depthbench.research.datasets import Data, Dataset, Stream, find
 from depthbench.research.datasets.contract import spread
 from depthbench.research.datasets.reading import reader
+from depthbench.research.machine import shares
 from depthbench.research.signal import probes
 from depthbench.research.theory.activation import steepest, value_and_slope
 
@@ -112,7 +113,8 @@ def _run(run, program: Program, activation: str, draw: str, depth, members, seed
     threshold = np.float32(SATURATED * steepest(ACTIVATIONS[activation]))
     index = np.int32(program.activations.index(activation))
     result = run(variables, x, y, rules, index, threshold, np.int32(depth))
-    return jax.device_get(result)
+    with shares.spent(shares.WAITING):
+        return jax.device_get(result)
 
 
 def inputs(program: Program, draw: str, seeds: range):
@@ -202,7 +204,7 @@ def _slope_of_one(phis: tuple, primals, tangents):
 
 
 class _LastDraw(threading.local):
-    """What the thread drew last, which is its own and is freed when it ends.
+    """What the thread drew and read last, its own, which is freed when it ends.
 
     A worker's calls follow each other by draw, and drawing takes longer than most of
     them; of two workers each has a program, and so a draw, of its own. More than one
@@ -212,6 +214,8 @@ class _LastDraw(threading.local):
 
     def __init__(self) -> None:
         self.last: dict[bool, tuple[tuple, Variables]] = {}
+        self.fed: tuple | None = None
+        self.batches: tuple[np.ndarray, np.ndarray] | None = None
 
 
 _LAST = _LastDraw()
@@ -227,7 +231,9 @@ def drawn(
     if variables is None or last != request:
         last = variables = None
         _LAST.last.pop(ntk, None)  # freed before the next is made
-        variables = jax.block_until_ready(_draw(*request, ntk))
+        variables = _draw(*request, ntk)
+        with shares.spent(shares.WAITING):
+            jax.block_until_ready(variables)
         _LAST.last[ntk] = request, variables
     return variables
 
@@ -265,6 +271,13 @@ def mean_square(dataset: Dataset) -> float:
 
 def batches(program: Program, seeds: range) -> tuple[np.ndarray, np.ndarray]:
     """(x [seeds, batch, *shape], y [seeds, batch]): another batch for each seed."""
+    fed = (program.dataset, program.data_dir, program.batch, seeds)
+    if _LAST.batches is None or _LAST.fed != fed:
+        _LAST.fed, _LAST.batches = fed, _read(program, seeds)
+    return _LAST.batches
+
+
+def _read(program: Program, seeds: range) -> tuple[np.ndarray, np.ndarray]:
     dataset = program.data
     data = _data(dataset)
     read = [

@@ -23,7 +23,10 @@ MISSING = "it is missing"
 FOREIGN = "is not depthbench's"
 VERSION = "is of another version of depthbench, which can go on with it"
 # What decides bits: a change of any of these is a change of the rows.
-DECIDING = ("python", *host.LIBRARIES, "platform", "device", "xla_flags", "settings")
+DECIDING = (
+    *("python", *host.LIBRARIES, "platform", "device", "xla_flags", "settings"),
+    "lapack",
+)
 
 
 class Event(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -151,7 +154,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     too, or the one has cells of entries that the other has not.
     """
     changes = []
-    for name in DECIDING:
+    for name in (n for n in DECIDING if n in old.environment):
         before, after = old.environment.get(name), new.environment.get(name)
         if before != after:
             changes.append(f"{name} was {before}, is {after}")

@@ -1,7 +1,8 @@
 """An activation as the theory uses it: φ, where it is not smooth, and its slope."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from depthbench.research.lazy import lazily
@@ -37,6 +38,23 @@ def value_and_slope(phi: Callable, x: Any) -> tuple[Any, Any]:
     return jax.jvp(phi, (x,), (jnp.ones_like(x),))
 
 
+@contextlib.contextmanager
+def on_host() -> Iterator[Any]:
+    """In the block, and of it, the CPU: theory is no work for an accelerator, which would
+    compile each of its small programs at length.
+
+    >>> with on_host() as cpu:
+    ...     cpu.platform, jnp.ones(2).device == cpu
+    ('cpu', True)
+    """
+    try:
+        device = jax.devices("cpu")[0]
+    except RuntimeError:  # of JAX_PLATFORMS, which names an accelerator alone
+        device = jax.devices()[0]
+    with jax.default_device(device):
+        yield device
+
+
 @functools.cache
 def steepest(activation: Activation) -> float:
     """The largest |φ′| on [-8, 8], the yardstick for what counts as saturated.
@@ -45,8 +63,9 @@ def steepest(activation: Activation) -> float:
     >>> round(steepest(ACTIVATIONS["sigmoid"]), 4)
     0.25
     """
-    x = jnp.linspace(-8.0, 8.0, 1601) + 0.0025  # no grid point on a kink
-    return float(jnp.max(jnp.abs(value_and_slope(activation.phi, x)[1])))
+    with on_host():
+        x = jnp.linspace(-8.0, 8.0, 1601) + 0.0025  # no grid point on a kink
+        return float(jnp.max(jnp.abs(value_and_slope(activation.phi, x)[1])))
 
 
 @functools.cache
@@ -57,6 +76,7 @@ def kinked_at_zero(activation: Activation) -> bool:
     >>> [kinked_at_zero(ACTIVATIONS[name]) for name in ("relu", "elu")]
     [True, False]
     """
-    near = jnp.array([-1e-3, 1e-3], jnp.float32)
-    left, right = value_and_slope(activation.phi, near)[1]
-    return bool(jnp.abs(left - right) > 0.1)
+    with on_host():
+        near = jnp.array([-1e-3, 1e-3], jnp.float32)
+        left, right = value_and_slope(activation.phi, near)[1]
+        return bool(jnp.abs(left - right) > 0.1)

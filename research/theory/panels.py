@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from depthbench.research.lazy import lazily
-from depthbench.research.theory.activation import Activation, value_and_slope
+from depthbench.research.theory.activation import Activation, on_host, value_and_slope
 
 with lazily():
     import jax
@@ -42,8 +42,7 @@ def evaluate(activation: Activation, x: np.ndarray, order: int = 1) -> tuple:
     x = np.asarray(x, np.float64)
     flat, parts = x.ravel(), []
     program = _program(activation, order)
-    cpu = jax.devices("cpu")[0]
-    with jax.enable_x64(True), jax.default_device(cpu):
+    with jax.enable_x64(True), on_host() as cpu:
         for start in range(0, max(flat.size, 1), LARGEST):
             piece = flat[start : start + LARGEST]
             size = SMALLEST if piece.size <= SMALLEST else LARGEST

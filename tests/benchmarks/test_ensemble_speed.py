@@ -3,6 +3,7 @@
 import pytest
 
 from depthbench.benchmarks import ensemble_speed
+from depthbench.benchmarks import ensemble_ways as ways
 from depthbench.benchmarks.peers import torch_loop
 from tests.benchmarks.smoke import assert_readable, run
 
@@ -44,3 +45,44 @@ def test_a_missing_torch_is_a_row_with_the_reason(monkeypatch):
 def test_torch_runs_plain_nets_only():
     pytest.importorskip("torch", reason="the [peers] extra is not installed")
     assert "plain nets" in ensemble_speed.WAYS["torch"].absent("highway_mlp")
+
+
+def test_of_a_large_grid_some_nets_stand_for_all(monkeypatch, tmp_path, capsys):
+    """Each way has a row of its own as soon as it is timed; the fast ones come first."""
+    order, measure = [], ensemble_speed.measure
+    monkeypatch.setattr(
+        ensemble_speed,
+        "measure",
+        lambda cells, *_: order.append([c["way"] for c in cells]) or measure(cells, *_),
+    )
+    flags = ("--seeds", "32", "--way", "ensemble,one_by_one", "--out", f"{tmp_path}")
+    rows = {row["way"]: row for row in run(capsys, "ensemble_speed", *flags)}
+    assert order == [["ensemble"], ["one_by_one"]]
+    whole, alone = rows["ensemble"], rows["one_by_one"]
+    assert (whole["timed"], alone["timed"], alone["cells"]) == (384, 36, 384)
+    assert alone["agrees"] and alone["largest_difference"] < CLOSE
+    (table, _) = ensemble_speed.STUDY.tables(list(rows.values()))
+    assert [line[3] for line in table.rows] == ["384", "36 of 384"]
+    assert (
+        "36 of 384 nets were timed"
+        in ensemble_speed.STUDY.headline([*rows.values()])[0]
+    )
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 5])
+def test_the_nets_that_stand_for_all_are_of_every_setting(seeds):
+    grid = ways.Grid("mlp", 8, 2, 3, range(seeds), None, None, None, None)
+    nets = list(grid.nets())
+    alone = [nets[number] for number in grid.alone()]
+    settings = {net[:2] for net in nets}
+    assert {net[:2] for net in alone} == settings
+    assert len(alone) == len(settings) * min(seeds, ways.ALONE)
+
+
+def test_ways_of_a_cpu_are_absent_elsewhere(monkeypatch):
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    for way in ("by_variance", "torch_threads"):
+        assert ways.WAYS[way].absent("mlp")
+    assert not ways.WAYS["ensemble"].absent("mlp")
+    monkeypatch.undo()
+    assert not ways.WAYS["by_variance"].absent("mlp")

@@ -11,7 +11,7 @@ from depthbench.research.store import folder as folders
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.rows import cell_id
 from depthbench.research.study import plan
-from depthbench.research.study.declaration import Measured, Plan, Study
+from depthbench.research.study.declaration import Cost, Measured, Plan, Study
 
 CELLS = [{"net": net, "n": n} for net in ("plain", "residual") for n in range(3)]
 STUDY = Study(
@@ -32,7 +32,7 @@ SILENT = Progress(lambda what: None, lambda cells: None)
 def order(missing=CELLS):
     ids = frozenset(cell_id(STUDY.name, cell, "none") for cell in missing)
     units = plan.units(STUDY, CELLS)
-    return runner.Job(STUDY, units, ids, {"data": "none"}, 2**20)
+    return runner.Job(STUDY, units, ids, {"data": "none"}, 2**20, STUDY.threads)
 
 
 def new(path):
@@ -94,3 +94,23 @@ def test_an_error_elsewhere_is_raised_here_and_rows_stay(tmp_path):
         runner.execute(order(), submit, folder, SILENT)
     records, _ = folders.records(folder)
     assert records and all(r.settings["n"] < 2 for r in records)
+
+
+def test_an_accelerator_has_as_many_units_in_flight_as_there_is_room_for(monkeypatch):
+    study = STUDY._replace(threads=0)
+    units = [
+        unit._replace(cost=Cost(memory=10, peak=peak, seconds=1.0))
+        for unit, peak in zip(plan.units(study, CELLS), (40, 100), strict=False)
+    ]
+    monkeypatch.setattr(runner.host, "cores", lambda: 16)
+    assert runner.workers(study, units, 100) == 16, "each core of a CPU has one"
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    counts = {
+        memory: runner.workers(study, units, memory) for memory in (1, 250, 10**6)
+    }
+    assert counts == {1: 1, 250: 2, 10**6: runner.IN_FLIGHT}
+    assert 250 // counts[250] >= 100, "each has room at its largest"
+    assert runner.workers(study._replace(timings=("ms",)), units, 10**6) == 1
+    assert runner.workers(STUDY, units, 10**6) == STUDY.threads
+    monkeypatch.setattr(runner.host, "cores", lambda: 2)
+    assert runner.workers(study, units, 10**6) == 2
