@@ -50,6 +50,7 @@ class Problem(NamedTuple):
 
     weights: the variables as the peers get them.
     x: [batch, …]. y: labels [batch].
+    loop: how our layers are gone through.
     """
 
     net: Any
@@ -57,6 +58,7 @@ class Problem(NamedTuple):
     weights: Weights
     x: np.ndarray
     y: np.ndarray
+    loop: str = "scan"
 
 
 class Case(NamedTuple):

@@ -15,7 +15,7 @@ from depthbench.benchmarks.peers.case import (
     settings,
 )
 from depthbench.research.architectures import ARCHITECTURES
-from depthbench.research.architectures.loops import LOOPS
+from depthbench.research.architectures.loops import AUTO, chosen
 from depthbench.research.catalogues.catalogue import Catalogue
 from depthbench.research.lazy import lazily
 
@@ -38,11 +38,19 @@ def mlp_weights(variables: Any) -> Weights:
     return {"stem": stem, "layers": layers, "head": _head(variables)}
 
 
-def mlp(shape: CaseSize, loop: str = "scan") -> Problem:
+def mlp(shape: CaseSize, loop: str = AUTO) -> Problem:
     """tanh and orthogonal kernels: critical, so that no depth makes denormals."""
     net = ARCHITECTURES["mlp"].build(settings(shape, "tanh", "orthogonal"))
-    net = LOOPS[loop].change(net)
-    return drawn(net, gaussian(shape.batch, shape.length), mlp_weights)
+    return _looped(loop, net, gaussian(shape.batch, shape.length), mlp_weights)
+
+
+def _looped(
+    loop: str, net: Any, x: np.ndarray, arrange: Callable[[Any], Weights]
+) -> Problem:
+    """The task of a net whose layers are gone through in a loop of this name."""
+    taken = chosen(loop, net, x)
+    shown = loop if loop == taken.name else f"{loop}: {taken.name}"
+    return drawn(taken.change(net), x, arrange)._replace(loop=shown)
 
 
 def lstm_weights(variables: Any) -> Weights:
@@ -128,9 +136,8 @@ def resnet_weights(variables: Any) -> Weights:
 def resnet(shape: CaseSize, loop: str = "scan") -> Problem:
     """Blocks with batch norm."""
     wanted = settings(shape, "relu", "he_normal", "batch")
-    net = LOOPS[loop].change(ARCHITECTURES["resnet"].build(wanted))
     x = gaussian(shape.batch, shape.length, shape.length, 3)
-    return drawn(net, x, resnet_weights)
+    return _looped(loop, ARCHITECTURES["resnet"].build(wanted), x, resnet_weights)
 
 
 def alexnet_weights(variables: Any) -> Weights:

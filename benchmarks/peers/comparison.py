@@ -65,7 +65,7 @@ def start(case: Case, task: Problem, peers: Mapping[str, Peer]) -> dict[str, Tri
     first = _first(our_side)
     gradients = case.arrange(jax.device_get(our_side.gradients()))
     ours = [outputs, _losses(first.result, our_side.step)]
-    form = f"training.step of {case.architecture}"
+    form = f"training.step of {case.architecture}, {task.loop}"
     trials = {BASE: Trial(our_side.step, form, first.total_s, 0.0, True)}
     for name, peer in peers.items():
         assert peer.side is not None  # ours, which is started above

@@ -23,7 +23,9 @@ MISSING = "it is missing"
 FOREIGN = "is not depthbench's"
 VERSION = "is of another version of depthbench, which can go on with it"
 # What decides bits: a change of any of these is a change of the rows.
-DECIDING = ("python", *host.LIBRARIES, "platform", "device", "xla_flags", "settings")
+DECIDING = (
+    *("python", *host.LIBRARIES, "platform", "device", "xla_flags", "settings", "loop"),
+)
 
 
 class Event(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
