@@ -39,8 +39,7 @@ def lines(rows: Sequence[Row]) -> list[list[Row]]:
     """Rows that differ in depth alone, shallow to deep."""
     by_settings: dict[tuple, list[Row]] = {}
     for row in done(rows):
-        settings = (*(row[name] for name in SAME), unrolled(row))
-        by_settings.setdefault(settings, []).append(row)
+        by_settings.setdefault((*map(row.get, SAME), unrolled(row)), []).append(row)
     return [sorted(line, key=lambda row: row["depth"]) for line in by_settings.values()]
 
 
@@ -174,8 +173,7 @@ def label(row: Row, rows: Sequence[Row]) -> str:
     """The architecture, and what differs between its rows and no name says."""
     alike = [r for r in rows if r["architecture"] == row["architecture"]]
     more = [str(row[n]) for n in LABELLED if len({r[n] for r in alike}) > 1]
-    if unrolled(row):
-        more.append("unrolled")
+    more += ["unrolled"] * unrolled(row)
     return " ".join([str(row["architecture"]), *more])
 
 

@@ -39,7 +39,7 @@ from depthbench.research.datasets.reading import reader
 from depthbench.research.learning import descent, examples, sharding
 from depthbench.research.learning.descent import Learner
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.system import Batch, Form, Probed, System
+from depthbench.research.learning.system import Arrangement, Batch, Probed, System
 from depthbench.research.signal.ensembles import Member
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -202,10 +202,10 @@ def _system(recipe: Recipe, mesh: Any) -> System:
     system = system_of(kept, _init(recipe.drawn), mesh)
     loop = _loop(recipe, kept, mesh)
     changed = kept._replace(net=loop.change(kept.net))
-    form = Form(loop.name)
+    form = Arrangement(loop.name)
     if loop.name == "unrolled":
         one = functools.partial(stacks.apart, kept.net)
-        form = Form(loop.name, one, functools.partial(stacks.together, kept.net))
+        form = Arrangement(loop.name, one, functools.partial(stacks.together, kept.net))
     return system._replace(step=system_of(changed, mesh=mesh).step, form=form)
 
 

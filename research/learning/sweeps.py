@@ -22,8 +22,8 @@ from depthbench.research.learning.loop import Log, Measures
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.system import (
     ONGOING,
+    Arrangement,
     Batch,
-    Form,
     Hyper,
     State,
     System,
@@ -148,10 +148,10 @@ def _placed(mesh: Any, several: bool) -> tuple[Callable, Callable]:
 
 
 def _reformed(
-    form: Form, several: bool, settled: Callable
+    form: Arrangement, several: bool, settled: Callable
 ) -> tuple[Callable, Callable]:
     """What opens a state, and what closes it: copies, where they lie in another form."""
-    if form.opened is Form().opened:
+    if form.opened is Arrangement().opened:
         return (lambda state: state,) * 2
 
     def change(tree_of: Callable) -> Callable:

@@ -42,7 +42,7 @@ def _same(tree: Tree) -> Tree:
     return tree
 
 
-class Form(NamedTuple):
+class Arrangement(NamedTuple):
     """How a tree lies while steps are taken, where that is not how it is drawn and kept.
 
     name: what it is called. opened: the same numbers as steps take them. closed: back.
@@ -70,7 +70,7 @@ class System(NamedTuple):
     measure: Callable[[Tree, Batch], dict[str, jax.Array]]
     nets: Callable[[Tree, Batch], dict[str, Probed]] = lambda tree, batch: {}
     watch: str = "loss"
-    form: Form = Form()
+    form: Arrangement = Arrangement()
 
 
 class State(NamedTuple):
