@@ -119,7 +119,7 @@ CASES: Catalogue[Case] = Catalogue(
             arrange=nets.resnet_weights,
             form="resnet50",
             parameters=lambda s: 6300 * s.width**2,
-            states=lambda s: 4 * s.batch * s.length**2 * s.width,
+            states=lambda s: 6 * s.batch * s.length**2 * s.width,
         ),
         _large(
             "decoder_2048",

@@ -124,8 +124,9 @@ def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
     case, shape = CASES[cells[0]["case"]], shape_of(cells[0])
     states, parameters = case.states(shape), case.parameters(shape)
     # Of each side weights and momentum; gradients and activations of one at a time.
-    sides = 1 if case.large else len(cells)
-    floats = parameters * (2 * sides + 6) + 6 * states
+    floats = parameters * (2 * len(cells) + 6) + 6 * states
+    if case.large:  # one side at a time, its activations in half precision
+        floats = 4 * parameters + states
     memory = int(4 * floats) + 2**29
     work = 6 * shape.batch * parameters + 50 * states  # operations, roughly
     seconds = (cells[0]["rounds"] + 4) * len(cells) * work / 3e10

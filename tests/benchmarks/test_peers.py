@@ -31,7 +31,8 @@ OTHER = {
     "resnet20_scan": SMALL._replace(length=8, width=4, depth=8),
     "resnet20_unrolled": SMALL._replace(length=8, width=4, depth=14),
     "alexnet": case.CaseSize(batch=2, length=67, width=12, depth=8),
-    "resnet50": SMALL._replace(length=64, width=4, depth=50, batch=2),
+    # Of two examples' last units one that rounding puts on ReLU's other side is a third.
+    "resnet50": SMALL._replace(length=64, width=4, depth=50, batch=8),
     "decoder_2048": SMALL._replace(length=6, width=16),
     "lstm_1024": SMALL,
     "alexnet_1024": case.CaseSize(batch=2, length=67, width=12, depth=8),
@@ -131,7 +132,7 @@ def test_a_large_case_is_the_same_net_on_all_sides(name, monkeypatch):
         trials = comparison.start(small, task, peers)
     assert len(trials) == 1 + len(peers)
     largest = {n: trial.largest for n, trial in trials.items()}
-    # Batch norm over 4 pixels of 2 examples makes ten times more of rounding.
+    # Batch norm over 4 pixels of 8 examples makes more of rounding.
     assert max(largest.values()) < (1e-3 if name == "resnet50" else CLOSE), largest
 
 
