@@ -31,7 +31,6 @@ OTHER = {
     "resnet20_scan": SMALL._replace(length=8, width=4, depth=8),
     "resnet20_unrolled": SMALL._replace(length=8, width=4, depth=14),
     "alexnet": case.CaseSize(batch=2, length=67, width=12, depth=8),
-    # Of two examples' last units one that rounding puts on ReLU's other side is a third.
     "resnet50": SMALL._replace(length=64, width=4, depth=50, batch=8),
     "decoder_2048": SMALL._replace(length=6, width=16),
     "lstm_1024": SMALL,
@@ -132,8 +131,9 @@ def test_a_large_case_is_the_same_net_on_all_sides(name, monkeypatch):
         trials = comparison.start(small, task, peers)
     assert len(trials) == 1 + len(peers)
     largest = {n: trial.largest for n, trial in trials.items()}
-    # Batch norm over 4 pixels of 8 examples makes more of rounding.
-    assert max(largest.values()) < (1e-3 if name == "resnet50" else CLOSE), largest
+    # As ResNet-20's tolerance: one input of ReLU that rounding has on its other side is
+    # 0.035 of a gradient here, and 0.3 with 2 examples; without one it is 2e-5.
+    assert max(largest.values()) < (0.05 if name == "resnet50" else CLOSE), largest
 
 
 @every_large
