@@ -22,6 +22,7 @@ with lazily():
     import jax
 
     from depthbench.research.architectures import attention, contract
+    from depthbench.research.machine import timing
 
 OUTPUTS = 10
 RATE, MOMENTUM = 0.01, 0.9  # of the SGD that every side trains with
@@ -50,6 +51,7 @@ class Problem(NamedTuple):
 
     weights: the variables as the peers get them.
     x: [batch, …]. y: labels [batch].
+    loop: how our layers are gone through. dtype: of products; the state is float32.
     """
 
     net: Any
@@ -57,6 +59,8 @@ class Problem(NamedTuple):
     weights: Weights
     x: np.ndarray
     y: np.ndarray
+    loop: str = "scan"
+    dtype: str = "float32"
 
 
 class Case(NamedTuple):
@@ -69,6 +73,8 @@ class Case(NamedTuple):
     parameters, states: roughly how many numbers a net of a shape has, and a batch's
       activations.
     tolerance: how far outputs, gradients and losses may be from ours, beside their size.
+    large: at an accelerator's size, where no two sides fit in memory together: the
+      seconds after which no further side is begun. 0: sides take turns.
     """
 
     name: str
@@ -81,6 +87,7 @@ class Case(NamedTuple):
     parameters: Callable[[CaseSize], float]
     states: Callable[[CaseSize], float]
     tolerance: float = TOLERANCE
+    large: float = 0.0
 
 
 class Model(NamedTuple):
@@ -101,10 +108,12 @@ class Side(NamedTuple):
 
     step: one training step; returns (loss, outputs) of before the update.
     gradients: those of the first step, to be asked for before the second.
+    peak: bytes that a step needs at most, where it is known, after the first.
     """
 
     step: Callable[[], tuple[Any, Any]]
     gradients: Callable[[], Any]
+    peak: Callable[[], int | None] = lambda: None
 
 
 class Peer(NamedTuple):
@@ -115,6 +124,7 @@ class Peer(NamedTuple):
     leaves: a model's parameters, in the order of its side's gradients.
     absent: why it cannot here; "" if it can.
     asked: it is run where it is named, and not otherwise.
+    outside: of jax: it has its own memory on the device.
     """
 
     name: str
@@ -124,6 +134,7 @@ class Peer(NamedTuple):
     leaves: Callable[[Model], Sequence[np.ndarray]] = lambda model: []
     absent: Callable[[], str] = lambda: ""
     asked: bool = False
+    outside: bool = False
 
 
 def missing(module: str) -> str:
@@ -150,7 +161,30 @@ def held(
         current[0], results = program(current[0], *batch)
         return results
 
-    return Side(step, lambda: gradients(current[0]))
+    peak = getattr(program, "peak", lambda: None)
+    return Side(step, lambda: gradients(current[0]), peak)
+
+
+def program_of(task: Problem, function: Any) -> Any:
+    """The jitted function; in half precision, at large sizes, its memory is known too."""
+    return function if task.dtype == "float32" else Planned(function)
+
+
+class Planned:
+    """A jitted function that is compiled once, and whose memory is then known."""
+
+    def __init__(self, function: Any):
+        self._function, self._compiled = function, None
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._compiled is None:
+            self._compiled = self._function.lower(*arguments).compile()
+        return self._compiled(*arguments)
+
+    def peak(self) -> int | None:
+        """Bytes as XLA plans them; None before it is compiled, or where it does not say."""
+        plan = self._compiled and timing.planned(self._compiled)
+        return plan.peak if plan else None
 
 
 def settings(
@@ -170,11 +204,16 @@ def settings(
     )
 
 
-def drawn(net: Any, x: np.ndarray, arrange: Callable[[Any], Weights]) -> Problem:
+def drawn(
+    net: Any,
+    x: np.ndarray,
+    arrange: Callable[[Any], Weights],
+    outputs: int = OUTPUTS,
+) -> Problem:
     """The task of a net on inputs x, with fresh weights and random labels."""
     variables = jax.jit(lambda key, x: contract.init(key, net, x))(jax.random.key(0), x)
     variables = jax.device_get(variables)
-    y = np.random.default_rng(1).integers(0, OUTPUTS, len(x)).astype(np.int32)
+    y = np.random.default_rng(1).integers(0, outputs, len(x)).astype(np.int32)
     return Problem(net, variables, arrange(variables), x, y)
 
 

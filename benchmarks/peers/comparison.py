@@ -1,5 +1,6 @@
 """Sides of one task: started, found to compute the same, and timed in turn."""
 
+import gc
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from depthbench.benchmarks.peers import torch_loop
 from depthbench.benchmarks.peers.case import Case, Peer, Problem, Side
 from depthbench.research.lazy import lazily
 from depthbench.research.study.tables import number
@@ -56,6 +58,82 @@ def compare(
     return {name: _values(name, one, seconds, firsts) for name, one in trials.items()}
 
 
+def compare_large(
+    case: Case, task: Problem, peers: Mapping[str, Peer], rounds: int
+) -> dict[str, dict[str, Any] | str]:
+    """The same, each side alone and gone before the next; or why one was not timed.
+
+    PyTorch's come first: what it gives back the device has, and what jax took it keeps.
+    Ours is next, so that any other has what it is compared with when time runs out.
+    """
+    began = time.monotonic()
+    seen: dict[str, Alone | str] = {}
+    for name in sorted([BASE, *peers], key=lambda name: _rank(name, peers)):
+        if name != BASE and time.monotonic() - began > case.large:
+            seen[name] = f"not begun: the case's {case.large:g} s were over"
+            continue
+        with lenient(), jax.default_matmul_precision("default"):
+            seen[name] = _alone(case, task, peers.get(name), rounds)
+        gc.collect()
+        jax.clear_caches()
+        if not torch_loop.absent():
+            torch_loop.forget_peak()
+    ours = seen[BASE]
+    if isinstance(ours, str):
+        return {name: ours for name in seen}
+    return {
+        name: one if isinstance(one, str) else _large_values(case, name, one, ours)
+        for name, one in seen.items()
+    }
+
+
+def _rank(name: str, peers: Mapping[str, Peer]) -> int:
+    if name == BASE:
+        return 1
+    return 0 if peers[name].outside else 2
+
+
+class Alone(NamedTuple):
+    """A side that is gone. losses: of its first steps. peak: bytes, where known."""
+
+    form: str
+    first_s: float
+    losses: np.ndarray
+    seconds: np.ndarray
+    peak: int | None
+
+
+def _alone(case: Case, task: Problem, peer: Peer | None, rounds: int) -> Alone | str:
+    """A side's losses, times and memory; or why it has none."""
+    form = f"training.step of {case.architecture}, {task.loop}"
+    try:
+        if peer is None:
+            side = in_depthbench.side(task)
+        else:
+            assert peer.side is not None
+            build = peer.nets[case.form]
+            form = (build.__doc__ or "").partition("\n")[0]
+            side = peer.side(build(task.weights, task.x.shape[1:]), task)
+        first = _first(side)
+        losses = _losses(first.result, side.step)
+        seconds = timing.interleaved({form: side.step}, rounds)[form]
+        return Alone(form, first.total_s, losses, seconds, side.peak())
+    except RuntimeError as error:  # of jax and of PyTorch
+        if not any(word in str(error) for word in ("RESOURCE_EXHAUSTED", "of memory")):
+            raise
+        return f"out of memory: {str(error).splitlines()[0]}"
+
+
+def _large_values(case: Case, name: str, one: Alone, ours: Alone) -> dict[str, Any]:
+    # Of the first loss: two steps of a ResNet-50 make 5 % of it of a millionth.
+    far = apart([one.losses[:1]], [ours.losses[:1]])
+    agrees = far <= case.tolerance and bool(np.all(np.isfinite(one.losses)))
+    trial = Trial(lambda: None, one.form, one.first_s, far, agrees)
+    seconds = {name: one.seconds, BASE: ours.seconds}
+    values = _values(name, trial, seconds, ours.first_s)
+    return {**values, "peak_gib": one.peak and one.peak / 2**30}
+
+
 def start(case: Case, task: Problem, peers: Mapping[str, Peer]) -> dict[str, Trial]:
     """Ours and the peers' sides, each after its first steps, compared with ours.
 
@@ -66,7 +144,7 @@ def start(case: Case, task: Problem, peers: Mapping[str, Peer]) -> dict[str, Tri
     first = _first(our_side)
     gradients = case.arrange(jax.device_get(our_side.gradients()))
     ours = [outputs, _losses(first.result, our_side.step)]
-    form = f"training.step of {case.architecture}"
+    form = f"training.step of {case.architecture}, {task.loop}"
     if case.form == "lstm":
         form = f"{form}, {sequence.form()}"
     trials = {BASE: Trial(our_side.step, form, first.total_s, 0.0, True)}

@@ -3,7 +3,14 @@
 import functools
 from typing import Any
 
-from depthbench.benchmarks.peers.case import MOMENTUM, RATE, Peer, Problem, Side
+from depthbench.benchmarks.peers.case import (
+    MOMENTUM,
+    RATE,
+    Peer,
+    Problem,
+    Side,
+    program_of,
+)
 from depthbench.research.lazy import lazily
 
 with lazily():
@@ -21,7 +28,11 @@ def side(task: Problem) -> Side:
     """One jitted step; the state is donated. gradients: Variables of parameters."""
     rule = optimizers.OPTIMIZERS["momentum"]
     parts = supervised.Components(
-        task.net, losses.LOSSES["classes"], rule, schedules.SCHEDULES["constant"]
+        task.net,
+        losses.LOSSES["classes"],
+        rule,
+        schedules.SCHEDULES["constant"],
+        dtype=jnp.dtype(task.dtype),
     )
     numbers = rule.hyper(learning_rate=RATE, momentum=MOMENTUM)
     numbers = supervised.Numbers(supervised.UNIT, numbers)
@@ -31,7 +42,7 @@ def side(task: Problem) -> Side:
     current = [systems.start(learner, jax.random.key(0))]
     batch = jax.device_put({"inputs": task.x, "targets": task.y})
     step_of = functools.partial(systems.step, supervised.system_of(parts))
-    program = jax.jit(step_of, donate_argnums=0)
+    program = program_of(task, jax.jit(step_of, donate_argnums=0))
 
     def step():
         current[0], means = program(current[0], hyper, batch)
@@ -41,7 +52,7 @@ def side(task: Problem) -> Side:
         """SGD's momentum, which starts at zero, is the gradient after one step."""
         return optax.tree_utils.tree_get(current[0].tree.opt, "trace")
 
-    return Side(step, gradients)
+    return Side(step, gradients, getattr(program, "peak", lambda: None))
 
 
 def outputs(task: Problem) -> Any:

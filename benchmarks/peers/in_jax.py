@@ -20,6 +20,7 @@ from depthbench.benchmarks.peers.case import (
     each,
     held,
     positions,
+    program_of,
 )
 from depthbench.research.lazy import lazily
 
@@ -37,8 +38,11 @@ KEPT = 0.9  # of a batch norm's running statistics
 def side(model: Model, task: Problem) -> Side:
     """SGD with momentum in two lines, one program, its state donated."""
 
+    coarse = lambda tree: jax.tree.map(lambda a: a.astype(task.dtype), tree)
+
     def cost(params, statistics, x, y):
-        outputs, statistics = model.forward(params, statistics, x)
+        outputs, statistics = model.forward(coarse(params), statistics, coarse(x))
+        outputs = outputs.astype(jnp.float32)
         picked = jnp.take_along_axis(outputs, y[:, None], 1)[:, 0]
         loss = jnp.mean(jax.nn.logsumexp(outputs, 1) - picked)
         return loss, (outputs, statistics)
@@ -54,7 +58,7 @@ def side(model: Model, task: Problem) -> Side:
     params, statistics = jax.tree.map(jnp.array, model.net)
     state = (params, jax.tree.map(jnp.zeros_like, params), statistics)
     batch = jax.device_put((task.x, task.y))
-    program = jax.jit(step, donate_argnums=0)
+    program = program_of(task, jax.jit(step, donate_argnums=0))
     return held(program, state, batch, lambda state: jax.tree.leaves(state[1]))
 
 
@@ -104,7 +108,7 @@ def lstm(weights: Weights, shape: Sizes) -> Model:
             h = jax.nn.sigmoid(o) * jnp.tanh(c)
             return (h, c), h
 
-        zeros = jnp.zeros(h.shape[1:])
+        zeros = jnp.zeros(h.shape[1:], h.dtype)
         return lax.scan(step, (zeros, zeros), _linear(params, h))[1]
 
     layers = each(weights["layers"])
@@ -119,23 +123,42 @@ def lstm(weights: Weights, shape: Sizes) -> Model:
 
 
 def _layer_norm(norm: Weights, h: Any) -> Any:
-    mean = jnp.mean(h, -1, keepdims=True)
-    variance = jnp.mean(jnp.square(h - mean), -1, keepdims=True)
-    return (h - mean) * lax.rsqrt(variance + EPSILON) * norm["scale"] + norm["shift"]
+    wide = h.astype(jnp.float32)
+    mean = jnp.mean(wide, -1, keepdims=True)
+    variance = jnp.mean(jnp.square(wide - mean), -1, keepdims=True)
+    h = (wide - mean) * lax.rsqrt(variance + EPSILON) * norm["scale"] + norm["shift"]
+    return h.astype(norm["scale"].dtype)
 
 
-def _mixed(params: Weights, h: Any, heads: int) -> Any:
+def _mixed(params: Weights, h: Any, heads: int, decodes: bool) -> Any:
     """Attention; queries, keys and values are made by one product, divided last."""
     batch, time, width = h.shape
     parts = _linear(params["mixed"], h).reshape(batch, time, 3, heads, width // heads)
     query, key, value = jnp.transpose(parts, (2, 0, 3, 1, 4))
+    if decodes:
+        query, key = attention.rotate(query), attention.rotate(key)
+        return _linear(params["output"], _causal(query, key, value).reshape(h.shape))
     scores = (query * (width // heads) ** -0.5) @ jnp.swapaxes(key, 2, 3)
     shares = jnp.exp(scores - lax.stop_gradient(jnp.max(scores, -1, keepdims=True)))
     attended = (shares @ value) / jnp.sum(shares, -1, keepdims=True)
     return _linear(params["output"], jnp.swapaxes(attended, 1, 2).reshape(h.shape))
 
 
-def transformer(weights: Weights, shape: Sizes) -> Model:
+def _causal(*parts: Any) -> Any:
+    """[batch, time, heads, d] of queries, keys and values [batch, heads, time, d].
+
+    cuDNN's fused kernel where jax has it: on a GPU, in half precision, from 64 steps on.
+    """
+    fused = parts[0].dtype == jnp.bfloat16 and parts[0].shape[2] >= 64
+    on_gpu = fused and jax.default_backend() == "gpu"
+    time_first = (jnp.swapaxes(a, 1, 2) for a in parts)
+    form = "cudnn" if on_gpu else "xla"
+    return jax.nn.dot_product_attention(
+        *time_first, is_causal=True, implementation=form
+    )
+
+
+def transformer(weights: Weights, shape: Sizes, decodes: bool = False) -> Model:
     """A scan over blocks that keeps nothing but products for the way back.
 
     On two cores written out it took 1.2 times longer.
@@ -144,10 +167,11 @@ def transformer(weights: Weights, shape: Sizes) -> Model:
     three = [layers.pop(name) for name in ("query", "key", "value")]
     layers["mixed"] = jax.tree.map(lambda *a: np.concatenate(a, axis=-1), *three)
     width = len(weights["stem"]["bias"])
-    heads, places = attention.heads_of(width), positions(shape[0], width)
+    heads = attention.heads_of(width)
+    places = 0 if decodes else positions(shape[0], width)
 
     def block(h, params):
-        h = h + _mixed(params, _layer_norm(params["norm_attention"], h), heads)
+        h = h + _mixed(params, _layer_norm(params["norm_attention"], h), heads, decodes)
         wide = _linear(params["wide"], _layer_norm(params["norm_feed"], h))
         return h + _linear(params["narrow"], jax.nn.relu(wide)), None
 
@@ -156,10 +180,16 @@ def transformer(weights: Weights, shape: Sizes) -> Model:
 
     def forward(params, statistics, x):
         h, _ = lax.scan(frugal, _linear(params["stem"], x) + places, params["layers"])
-        h = jnp.mean(_layer_norm(params["norm"], h), axis=1)
-        return _linear(params["head"], h), statistics
+        h = _layer_norm(params["norm"], h)
+        read = h[:, -1] if decodes else jnp.mean(h, axis=1)
+        return _linear(params["head"], read), statistics
 
     return Model(({**weights, "layers": layers}, None), forward)
+
+
+def decoder(weights: Weights, shape: Sizes) -> Model:
+    """The same, causal and with rotary positions."""
+    return transformer(weights, shape, decodes=True)
 
 
 def _convolution(kernel: Any, x: Any, strides: int, edge: int) -> Any:
@@ -180,22 +210,45 @@ def _convolution(kernel: Any, x: Any, strides: int, edge: int) -> Any:
 
 def _normalized(params: Weights, running: Any, x: Any, strides: int = 1):
     """(a convolution after batch norm, the norm's new running statistics)."""
-    z = _convolution(params["kernel"], x, strides, 1)
+    z = _convolution(params["kernel"], x, strides, len(params["kernel"]) // 2)
+    coarse, z = z.dtype, z.astype(jnp.float32)
     mean = jnp.mean(z, (0, 1, 2))
     variance = jnp.mean(jnp.square(z - mean), (0, 1, 2))
     running = jax.tree.map(
         lambda old, new: KEPT * old + (1 - KEPT) * new, running, (mean, variance)
     )
     z = (z - mean) * lax.rsqrt(variance + EPSILON) * params["scale"] + params["shift"]
-    return z, running
+    return z.astype(coarse), running
 
 
-def resnet(weights: Weights, shape: Sizes) -> Model:
-    """Blocks one after another: XLA's convolutions are slow within a loop on CPUs."""
+def _residual(weights: Weights, block: Any, pooled: int = 0) -> Model:
+    """A net of blocks. pooled: its stem's stride, and a maximum behind it; 0: neither."""
 
     def fresh(params):
         width = len(params["scale"])
         return (np.zeros(width, np.float32), np.ones(width, np.float32))
+
+    def forward(params, statistics, x):
+        h, stem = _normalized(params["stem"], statistics["stem"], x, pooled or 1)
+        h, running = jax.nn.relu(h), []
+        if pooled:
+            h = _pooled(h, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        pairs = zip(params["blocks"], statistics["blocks"], strict=True)
+        for block_params, old in pairs:
+            h, new = block(block_params, old, h)
+            running.append(new)
+        outputs = _linear(params["head"], jnp.mean(h, (1, 2)))
+        return outputs, {"stem": stem, "blocks": running}
+
+    blocks = [
+        {name: fresh(params) for name, params in one.items()}
+        for one in weights["blocks"]
+    ]
+    return Model((weights, {"stem": fresh(weights["stem"]), "blocks": blocks}), forward)
+
+
+def resnet(weights: Weights, shape: Sizes) -> Model:
+    """Blocks one after another: XLA's convolutions are slow within a loop on CPUs."""
 
     def block(params, running, x):
         strides = len(params["first"]["scale"]) // x.shape[3]
@@ -206,21 +259,24 @@ def resnet(weights: Weights, shape: Sizes) -> Model:
             x = jnp.pad(x[:, ::strides, ::strides], [(0, 0)] * 3 + [(0, more)])
         return jax.nn.relu(x + y), {"first": first, "second": second}
 
-    def forward(params, statistics, x):
-        h, stem = _normalized(params["stem"], statistics["stem"], x)
-        h, running = jax.nn.relu(h), []
-        pairs = zip(params["blocks"], statistics["blocks"], strict=True)
-        for block_params, old in pairs:
-            h, new = block(block_params, old, h)
-            running.append(new)
-        outputs = _linear(params["head"], jnp.mean(h, (1, 2)))
-        return outputs, {"stem": stem, "blocks": running}
+    return _residual(weights, block)
 
-    blocks = [
-        {name: fresh(params) for name, params in block.items()}
-        for block in weights["blocks"]
-    ]
-    return Model((weights, {"stem": fresh(weights["stem"]), "blocks": blocks}), forward)
+
+def resnet50(weights: Weights, shape: Sizes) -> Model:
+    """Bottlenecks one after another; strides are in their 3 × 3 convolutions."""
+
+    def block(params, running, x):
+        strides = 2 if len(params["third"]["scale"]) == 2 * x.shape[3] else 1
+        new, y = {}, x
+        for name, step in (("first", 1), ("second", strides), ("third", 1)):
+            y, new[name] = _normalized(params[name], running[name], y, step)
+            y = y if name == "third" else jax.nn.relu(y)
+        if "shortcut" in params:
+            last = (params["shortcut"], running["shortcut"])
+            x, new["shortcut"] = _normalized(*last, x, strides)
+        return jax.nn.relu(x + y), new
+
+    return _residual(weights, block, pooled=2)
 
 
 def local_response(h: Any, axis: int) -> Any:
@@ -228,15 +284,15 @@ def local_response(h: Any, axis: int) -> Any:
     window = [1] * h.ndim
     window[axis] = 5
     total = lax.reduce_window(
-        jnp.square(h), np.float32(0), lax.add, window, [1] * h.ndim, "SAME"
+        jnp.square(h), np.zeros((), h.dtype), lax.add, window, [1] * h.ndim, "SAME"
     )
     return h * (2 + 1e-4 * total) ** -0.75
 
 
-def _pooled(h: Any) -> Any:
+def _pooled(h: Any, around: Any = "VALID") -> Any:
     """The largest of windows of 3 × 3, two pixels apart."""
-    window, strides = (1, 3, 3, 1), (1, 2, 2, 1)
-    return lax.reduce_window(h, -np.inf, lax.max, window, strides, "VALID")
+    window, strides, least = (1, 3, 3, 1), (1, 2, 2, 1), np.array(-np.inf, h.dtype)
+    return lax.reduce_window(h, least, lax.max, window, strides, around)
 
 
 def alexnet(weights: Weights, shape: Sizes) -> Model:
@@ -266,7 +322,9 @@ NETS = {
     "deep_mlp": deep_mlp,
     "lstm": lstm,
     "transformer": transformer,
+    "decoder": decoder,
     "resnet": resnet,
+    "resnet50": resnet50,
     "alexnet": alexnet,
 }
 

@@ -46,12 +46,17 @@ def side(model: Model, task: Problem, transform: Callable = lambda cost: cost) -
     optimizer = torch.optim.SGD(parameters, lr=RATE, momentum=MOMENTUM, fused=True)
     x, y = torch_loop.placed(model.lay(task.x)), torch_loop.placed(task.y).long()
     cross_entropy = torch.nn.functional.cross_entropy
+    half = {"device_type": x.device.type, "dtype": torch.bfloat16}
+    coarse = torch.autocast(**half, enabled=task.dtype != "float32")
 
     def cost(x, y):
-        outputs = model.forward(x)
+        with coarse:
+            outputs = model.forward(x)
+        outputs = outputs.float()
         return cross_entropy(outputs, y), outputs
 
     run = transform(cost)
+    torch_loop.forget_peak()
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -61,7 +66,8 @@ def side(model: Model, task: Problem, transform: Callable = lambda cost: cost) -
         torch_loop.wait()
         return loss.detach(), outputs.detach()
 
-    return Side(step, lambda: [p.grad.cpu().numpy().copy() for p in parameters])
+    gradients = lambda: [p.grad.cpu().numpy().copy() for p in parameters]
+    return Side(step, gradients, torch_loop.peak)
 
 
 def compiled(model: Model, task: Problem) -> Side:
@@ -148,6 +154,22 @@ class Block(NamedTuple):
         return h + self.narrow(self.wide(self.norm_feed(h)).relu())
 
 
+def _causal(time: int, size: int) -> Callable:
+    """PyTorch's fused attention, causal, of queries and keys turned by their positions."""
+    attend = torch.nn.functional.scaled_dot_product_attention
+    frequency = attention.BASE ** -(np.arange(size // 2) / (size // 2))
+    angles = (np.arange(time)[:, None] * frequency).astype(np.float32)
+    cosine, sine = map(torch_loop.placed, (np.cos(angles), np.sin(angles)))
+    stack = torch.stack
+
+    def turned(a):
+        even, odd = a.unflatten(-1, (-1, 2)).unbind(-1)
+        both = (even * cosine - odd * sine, even * sine + odd * cosine)
+        return stack(both, -1).flatten(-2).to(a.dtype)
+
+    return lambda q, k, v: attend(turned(q), turned(k), v, is_causal=True)
+
+
 def _layer_norm(norm: Weights) -> Any:
     module = torch.nn.LayerNorm(len(norm["scale"]), EPSILON)
     return _filled(module, weight=norm["scale"], bias=norm["shift"])
@@ -168,18 +190,31 @@ def _block(params: Weights) -> Block:
 
 def transformer(weights: Weights, shape: Sizes) -> Model:
     """Modules for all but attention, which is PyTorch's fused function."""
+    places = torch_loop.placed(positions(shape[0], len(weights["stem"]["bias"])))
+    attend = torch.nn.functional.scaled_dot_product_attention
+    return _of_blocks(weights, attend, lambda h: h + places, lambda h: h.mean(1))
+
+
+def decoder(weights: Weights, shape: Sizes) -> Model:
+    """The same, causal and with rotary positions."""
+    width = len(weights["stem"]["bias"])
+    attend = _causal(shape[0], width // attention.heads_of(width))
+    return _of_blocks(weights, attend, lambda h: h, lambda h: h[:, -1])
+
+
+def _of_blocks(
+    weights: Weights, attend: Callable, place: Callable, read: Callable
+) -> Model:
     stem, head = linear(weights["stem"]), linear(weights["head"])
     blocks = [_block(params) for params in each(weights["layers"])]
-    norm, width = _layer_norm(weights["norm"]), len(weights["stem"]["bias"])
-    heads = attention.heads_of(width)
-    places = torch_loop.placed(positions(shape[0], width))
-    attend = torch.nn.functional.scaled_dot_product_attention
+    norm = _layer_norm(weights["norm"])
+    heads = attention.heads_of(len(weights["stem"]["bias"]))
 
     def forward(x):
-        h = stem(x) + places
+        h = place(stem(x))
         for block in blocks:
             h = block(h, heads, attend)
-        return head(norm(h).mean(1))
+        return head(read(norm(h)))
 
     parts = [stem, *(module for block in blocks for module in block), norm, head]
     return Model(torch.nn.ModuleList(parts), forward)
@@ -199,8 +234,9 @@ def _convolution(
 def _normalized(params: Weights, strides: int = 1) -> Any:
     """A convolution without bias, and batch norm."""
     norm = torch.nn.BatchNorm2d(len(params["scale"]), EPSILON)
+    edge = len(params["kernel"]) // 2
     return torch.nn.Sequential(
-        _convolution(params, strides, 1, bias=False),
+        _convolution(params, strides, edge, bias=False),
         _filled(norm, weight=params["scale"], bias=params["shift"]),
     )
 
@@ -226,6 +262,27 @@ def _residual(params: Weights) -> Any:
     return Residual()
 
 
+def _bottleneck(params: Weights) -> Any:
+    """relu(shortcut + layers), the stride in the 3 × 3 convolution, as torchvision's."""
+    inputs, features = params["first"]["kernel"].shape[2], len(params["third"]["scale"])
+    strides, opens = 2 if features == 2 * inputs else 1, "shortcut" in params
+
+    class Bottleneck(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = _normalized(params["first"])
+            self.second = _normalized(params["second"], strides)
+            self.third = _normalized(params["third"])
+            if opens:
+                self.shortcut = _normalized(params["shortcut"], strides)
+
+        def forward(self, x):
+            y = self.third(self.second(self.first(x).relu()).relu())
+            return ((self.shortcut(x) if opens else x) + y).relu()
+
+    return Bottleneck()
+
+
 def _images(parts: list[Any]) -> Model:
     """Channels last, which is faster than first; x is seen as [batch, channel, …]."""
     net = torch.nn.Sequential(*parts).to(memory_format=torch.channels_last).train()
@@ -238,6 +295,15 @@ def resnet(weights: Weights, shape: Sizes) -> Model:
     blocks = [_residual(params) for params in weights["blocks"]]
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(weights["head"])]
     return _images([_normalized(weights["stem"]), nn.ReLU(), *blocks, *head])
+
+
+def resnet50(weights: Weights, shape: Sizes) -> Model:
+    """He et al.'s net of bottlenecks, of torch.nn modules."""
+    nn = torch.nn
+    stem = [_normalized(weights["stem"], 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    blocks = [_bottleneck(params) for params in weights["blocks"]]
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear(weights["head"])]
+    return _images([*stem, *blocks, *head])
 
 
 def alexnet(weights: Weights, shape: Sizes) -> Model:
@@ -262,7 +328,9 @@ NETS = {
     "deep_mlp": mlp,
     "lstm": lstm,
     "transformer": transformer,
+    "decoder": decoder,
     "resnet": resnet,
+    "resnet50": resnet50,
     "alexnet": alexnet,
 }
 
@@ -274,6 +342,7 @@ PEERS = [
         side,
         leaves,
         torch_loop.absent,
+        outside=True,
     ),
     Peer(
         "torch_compiled",
@@ -282,5 +351,6 @@ PEERS = [
         compiled,
         leaves,
         torch_loop.absent,
+        outside=True,
     ),
 ]

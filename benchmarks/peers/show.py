@@ -106,13 +106,15 @@ def _ratio(value: float, text: str = "") -> Mark:
 
 def _every(rows: Sequence[Row]) -> Table:
     """One line a peer; times beside ours."""
-    headers = "case peer step_ms first_s first_ratio ratio n"
+    headers = "case peer step_ms first_s first_ratio ratio n".split()
+    known = any(row.get("peak_gib") for row in rows)
     body = []
     for row in rows:
         label = (row["case"], row["peer"])
+        memory = [number(row.get("peak_gib"))] if known else []
         if row["status"] != "ok":
             tone = "dim" if row["status"] == "absent" else "bad"
-            body.append((*label, *[""] * 3, Mark(row["status"], tone), ""))
+            body.append((*label, *[""] * 3, Mark(row["status"], tone), "", *memory))
             continue
         quartiles = row["ratio_low"], row["ratio_high"]
         text = ranged(row["ratio"], *quartiles, digits=2, form="f")
@@ -120,9 +122,12 @@ def _every(rows: Sequence[Row]) -> Table:
         ratio = Mark(text, "dim") if is_base else _ratio(row["ratio"], text)
         first = Mark("1.00", "dim") if is_base else _ratio(row["first_ratio"])
         times = (number(row["step_ms"]), number(row["first_step_s"], 2))
-        body.append((*label, *times, first, ratio, number(row["n"])))
+        body.append((*label, *times, first, ratio, number(row["n"]), *memory))
     title = f"A training step; ratio: the peer's time over {BASE}'s (quartiles)"
-    return Table(title, tuple(headers.split()), tuple(body))
+    if known:
+        headers.append("GiB")
+        title += "; GiB: the most that a step needs"
+    return Table(title, tuple(headers), tuple(body))
 
 
 def draw_figures(rows: Sequence[Row], profiles: Any) -> list[Figure]:

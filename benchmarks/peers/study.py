@@ -36,8 +36,12 @@ PEERS: Catalogue[Peer] = Catalogue(
     "peer", listed("depthbench.benchmarks.peers.in_*:PEERS")
 )
 
-# 25 layers take torch.compile 11 seconds, 1,000 of them forty times as long.
-SLOW = {("mlp_1000", "torch_compiled")}
+# 25 layers take torch.compile 11 seconds, 1,000 of them forty times as long; and an LSTM
+# it leaves to cuDNN as it is.
+SLOW = {("mlp_1000", "torch_compiled"), ("lstm_1024", "torch_compiled")}
+
+
+LARGE = ("jax", "torch", "torch_compiled")  # what large nets are written in
 
 
 def _size(says: str) -> Axis:
@@ -79,22 +83,45 @@ def shape_of(cell: Cell) -> CaseSize:
 
 
 def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
-    """All cells, but for slow compilers that were not asked for by name.
+    """The cases that are of this device's size, and no compiler that has nothing to gain,
+    unless they are asked for by name.
 
     Raises Refusal where a net has no such depth or width.
     """
+    lines = []
+    if "case" not in typed:
+        cells, lines = _of_device(cells, host.accelerator())
     for cell in cells:
         family, shape = ARCHITECTURES[CASES[cell["case"]].architecture], shape_of(cell)
         normalizer = family.published_normalizer
         why = family.refuses(shape.depth, "relu", normalizer, shape.width, shape.length)
         if why:
             raise Refusal(f"--case {cell['case']}: {why}")
+    if "peer" in typed:
+        return list(cells), lines
     slow = [cell for cell in cells if (cell["case"], cell["peer"]) in SLOW]
-    if "peer" in typed or not slow:
-        return list(cells), []
-    names = {f"{cell['case']} in {cell['peer']}": None for cell in slow}
-    says = f"not run unless --peer names it: {', '.join(names)}, minutes to compile"
-    return [cell for cell in cells if cell not in slow], [says]
+    if slow:
+        names = {f"{cell['case']} in {cell['peer']}": None for cell in slow}
+        why = "no faster, or minutes to compile"
+        lines.append(f"not run unless --peer names it: {', '.join(names)}, {why}")
+    return [cell for cell in cells if cell not in slow and _has_net(cell)], lines
+
+
+def _of_device(
+    cells: Sequence[Cell], accelerated: bool
+) -> tuple[Sequence[Cell], list[str]]:
+    """The cells of large cases on an accelerator, and else of the others; and a line."""
+    fitting = [c for c in cells if bool(CASES[c["case"]].large) == accelerated]
+    left = dict.fromkeys(c["case"] for c in cells if c not in fitting)
+    size = "a CPU's" if accelerated else "an accelerator's"
+    says = f"not run unless --case names them, {size} size: {', '.join(left)}"
+    return fitting, [says] if left else []
+
+
+def _has_net(cell: Cell) -> bool:
+    """Whether a large case's net is there in a peer; others say it in a row."""
+    case, peer = CASES[cell["case"]], PEERS[cell["peer"]]
+    return not case.large or peer.name in (BASE, *LARGE)
 
 
 def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
@@ -102,9 +129,13 @@ def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
     states, parameters = case.states(shape), case.parameters(shape)
     # Of each side weights and momentum; gradients and activations of one at a time.
     floats = parameters * (2 * len(cells) + 6) + 6 * states
+    if case.large:  # one side at a time, its activations in half precision
+        floats = 4 * parameters + states
     memory = int(4 * floats) + 2**29
     work = 6 * shape.batch * parameters + 50 * states  # operations, roughly
     seconds = (cells[0]["rounds"] + 4) * len(cells) * work / 3e10
+    if case.large and shape == case.shape:  # of an H100, most of it compiling
+        seconds = case.large
     return Cost(memory, memory, seconds)
 
 
@@ -118,7 +149,8 @@ def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured
     with contextlib.ExitStack() as stack:
         if not torch_loop.absent():
             stack.enter_context(torch_loop.configured(threads))
-        values = comparison.compare(case, task, others, cells[0]["rounds"])
+        compare = comparison.compare_large if case.large else comparison.compare
+        values = compare(case, task, others, cells[0]["rounds"])
     return [
         _measured(reasons[cell["peer"]], values.get(cell["peer"]), threads)
         for cell in cells
@@ -132,9 +164,13 @@ def _absent(peer: Peer, case: Case) -> str:
     return peer.absent()
 
 
-def _measured(absent: str, values: Mapping[str, Any] | None, threads: int) -> Measured:
+def _measured(
+    absent: str, values: Mapping[str, Any] | str | None, threads: int
+) -> Measured:
     if absent or values is None:
         return Measured("absent", absent, {})
+    if isinstance(values, str):
+        return Measured("oom" if "memory" in values else "absent", values, {})
     values = {**values, "threads": threads, "load": os.getloadavg()[0]}
     if values["agrees"]:
         return Measured("ok", "", values)
@@ -208,7 +244,7 @@ STUDY = Study(
     columns=tuple(
         "case peer batch length width depth rounds status reason step_ms first_step_s "
         "ratio ratio_low ratio_high first_ratio agrees largest_difference step_ms_low "
-        "step_ms_high n threads load form".split()
+        "step_ms_high n threads load form peak_gib".split()
     ),
     claims=CLAIMS,
     headline=report.headline,

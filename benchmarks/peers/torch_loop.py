@@ -71,16 +71,17 @@ def wait() -> None:
 
 @contextlib.contextmanager
 def configured(threads: int) -> Iterator[None]:
-    """PyTorch's threads set, denormals flushed and convolutions exact, as our rows are;
-    put back afterwards."""
-    before, rounded = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    """PyTorch's threads set, denormals flushed, convolutions exact, as our rows are, and
+    cuDNN's fastest tried out; put back afterwards."""
+    cudnn = torch.backends.cudnn
+    before, rounded, tried = torch.get_num_threads(), cudnn.allow_tf32, cudnn.benchmark
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-    torch.backends.cudnn.allow_tf32 = False
+    cudnn.allow_tf32, cudnn.benchmark = False, True
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = rounded
+        cudnn.allow_tf32, cudnn.benchmark = rounded, tried
         torch.set_flush_denormal(False)
         torch.set_num_threads(before)
 
@@ -116,6 +117,18 @@ def net(
         placed(x.reshape(len(x), -1)),
         placed(y).long(),
     )
+
+
+def forget_peak() -> None:
+    """What was held before counts no longer in `peak`, but for what is held still."""
+    if device() == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak() -> int | None:
+    """Bytes that PyTorch has held at most; None on a CPU, where it does not count them."""
+    return torch.cuda.max_memory_allocated() if device() == "cuda" else None
 
 
 def placed(array: np.ndarray) -> Any:

@@ -59,7 +59,8 @@ def mlp(variables: Any) -> Any:
 
 def linear(dense: Any) -> Any:
     """torch.nn.Linear with our kernel [in, out] and bias."""
-    module = torch.nn.Linear(*dense["kernel"].shape)
+    # Without PyTorch's own weights, which take seconds to draw where they are many.
+    module = torch.nn.utils.skip_init(torch.nn.Linear, *dense["kernel"].shape)
     with torch.no_grad():
         module.weight.copy_(torch.from_numpy(np.array(dense["kernel"].T)))
         module.bias.copy_(torch.from_numpy(np.array(dense["bias"])))

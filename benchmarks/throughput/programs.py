@@ -1,12 +1,13 @@
 """What throughput times: a net's outputs, its gradient or a whole training step."""
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.architectures.family import Family
-from depthbench.research.architectures.loops import LOOPS
+from depthbench.research.architectures.loops import Loop, chosen
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.catalogues.catalogue import Catalogue
 from depthbench.research.catalogues.dtypes import DTYPES
@@ -21,7 +22,7 @@ with lazily():
     import jax.numpy as jnp
     import numpy as np
 
-    from depthbench.research.architectures import contract
+    from depthbench.research.architectures import contract, stacks
     from depthbench.research.catalogues import losses
     from depthbench.research.learning import supervised
     from depthbench.research.learning import system as systems
@@ -91,9 +92,34 @@ def parts(cell: dict[str, Any], exact: bool = False) -> Any:
     """What training is made of in a cell. exact: as products are counted, in plain
     float32 with nothing computed twice."""
     family: Family = ARCHITECTURES[cell["architecture"]]
+    dtype = DTYPES[cell["dtype"]]
+    if exact:
+        plain = (s._replace(frugal=False, segment=None) for s in net_of(cell).stages)
+        net = net_of(cell)._replace(stages=tuple(plain))
+    else:
+        net = loop(cell).change(net_of(cell))
+    return supervised.Components(
+        net=net,
+        loss=losses.LOSSES[family.task("classes")],
+        optimizer=OPTIMIZERS[cell["optimizer"]],
+        schedule=SCHEDULES["constant"],
+        dtype=jnp.float32 if exact else dtype.dtype,
+        scaled=dtype.scaled,
+    )
+
+
+def loop(cell: dict[str, Any]) -> Loop:
+    """How layers are gone through: of "auto", what was chosen."""
+    size = (cell["batch"], *shape(cell))
+    return chosen(cell["loop"], net_of(cell), jax.ShapeDtypeStruct(size, jnp.float32))
+
+
+def net_of(cell: dict[str, Any]) -> Any:
+    """The net as it is built, whose stages are scans."""
+    family: Family = ARCHITECTURES[cell["architecture"]]
     activation = ACTIVATIONS[cell["activation"]]
-    he, dtype = INITIALIZERS["he_normal"], DTYPES[cell["dtype"]]
-    net = family.build(
+    he = INITIALIZERS["he_normal"]
+    return family.build(
         contract.Settings(
             width=cell["width"],
             depth=cell["depth"],
@@ -103,19 +129,6 @@ def parts(cell: dict[str, Any], exact: bool = False) -> Any:
             outputs=family.outputs(shape(cell), cell["classes"]),
             active_depth=cell["depth"],
         )
-    )
-    if exact:
-        plain = (s._replace(frugal=False, segment=None) for s in net.stages)
-        net = net._replace(stages=tuple(plain))
-    else:
-        net = LOOPS[cell["loop"]].change(net)
-    return supervised.Components(
-        net=net,
-        loss=losses.LOSSES[family.task("classes")],
-        optimizer=OPTIMIZERS[cell["optimizer"]],
-        schedule=SCHEDULES["constant"],
-        dtype=jnp.float32 if exact else dtype.dtype,
-        scaled=dtype.scaled,
     )
 
 
@@ -132,8 +145,9 @@ def keyed_batches(cell: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def start(cell: dict[str, Any]) -> Callable[[Any, Any], Any]:
-    """From a key and a batch's inputs to a training state, drawn as He et al. 2015."""
-    net_parts, hyper = parts(cell), _hyper(cell)
+    """From a key and a batch's inputs to a training state, drawn as He et al. 2015; the
+    same whatever the loop."""
+    net_parts, hyper = parts({**cell, "loop": "scan"}), _hyper(cell)
 
     def state(key, x):
         key_net, key_run = jax.random.split(key)
@@ -152,6 +166,7 @@ def program(
     """What a cell times. state: as `start` makes it. Arrays may all be shapes."""
     net_parts = parts(cell, exact)
     system = supervised.system_of(net_parts)
+    state = state if exact else _opened(cell, state)
 
     def loss(params, stats, batch):
         (examples, key) = batch
@@ -191,9 +206,20 @@ def program(
 
 def _cast(tree: Any, dtype: Any) -> Any:
     """The tree with its arrays in the dtype; of shapes, shapes."""
-    cast = lambda tree: jax.tree.map(lambda a: a.astype(dtype), tree)
+    return _done(lambda tree: jax.tree.map(lambda a: a.astype(dtype), tree), tree)
+
+
+def _opened(cell: dict[str, Any], state: Any) -> Any:
+    """The state as the cell's loop takes it: layers apart where they are written out."""
+    if loop(cell).name != "unrolled":
+        return state
+    return _done(functools.partial(stacks.apart, net_of(cell)), state)
+
+
+def _done(function: Callable[[Any], Any], tree: Any) -> Any:
+    """The function of a tree of arrays, or its result's shapes, of one of shapes."""
     shapes = isinstance(jax.tree.leaves(tree)[0], jax.ShapeDtypeStruct)
-    return jax.eval_shape(cast, tree) if shapes else jax.jit(cast)(tree)
+    return jax.eval_shape(function, tree) if shapes else jax.jit(function)(tree)
 
 
 def flops(cell: dict[str, Any], state: Any, data: tuple[Any, ...]) -> float:
@@ -216,5 +242,6 @@ def moved(
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in ends)
     if timed.loss is None:
         return size
-    constants = (state.tree.stats, timed.batches[0])
-    return size + 2 * operations.kept(timed.loss, state.tree.params, fixed=constants)
+    tree = _opened(cell, state).tree
+    constants = (tree.stats, timed.batches[0])
+    return size + 2 * operations.kept(timed.loss, tree.params, fixed=constants)

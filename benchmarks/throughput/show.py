@@ -18,7 +18,7 @@ SAME = (
     *("optimizer", "dtype", "mode", "loop"),
 )
 LABELLED = ("width", "activation", "batch", "length", "classes", "optimizer", "dtype")
-WORD = {"scan": "", "remat": " √", "unrolled": ""}  # the last is part of the net's name
+WORD = {"auto": "", "scan": "", "remat": " √", "unrolled": ""}  # see `unrolled`
 LOADED = 0.15  # cores at other work: a row says so
 DRIFT = 0.1  # of the machine's rates from the start of a run to its end
 COUNTED = 0.1  # of the operations, that XLA's count may differ by
@@ -30,11 +30,16 @@ def done(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["status"] == "ok"]
 
 
+def unrolled(row: Row) -> bool:
+    """Whether its layers were written out, asked for or chosen: part of a net's name."""
+    return "unrolled" in (row["loop"], row.get("form"))
+
+
 def lines(rows: Sequence[Row]) -> list[list[Row]]:
     """Rows that differ in depth alone, shallow to deep."""
     by_settings: dict[tuple, list[Row]] = {}
     for row in done(rows):
-        by_settings.setdefault(tuple(row[name] for name in SAME), []).append(row)
+        by_settings.setdefault((*map(row.get, SAME), unrolled(row)), []).append(row)
     return [sorted(line, key=lambda row: row["depth"]) for line in by_settings.values()]
 
 
@@ -168,8 +173,7 @@ def label(row: Row, rows: Sequence[Row]) -> str:
     """The architecture, and what differs between its rows and no name says."""
     alike = [r for r in rows if r["architecture"] == row["architecture"]]
     more = [str(row[n]) for n in LABELLED if len({r[n] for r in alike}) > 1]
-    if row["loop"] == "unrolled":
-        more.append("unrolled")
+    more += ["unrolled"] * unrolled(row)
     return " ".join([str(row["architecture"]), *more])
 
 
@@ -212,8 +216,7 @@ def _summary(rows: Sequence[Row]) -> Table:
     nets: dict[tuple, list[list[Row]]] = {}
     for line in lines(rows):
         net = [line[0][name] for name in SAME if name not in ("mode", "loop")]
-        unrolled = line[0]["loop"] == "unrolled"
-        nets.setdefault((*net, unrolled), []).append(line)
+        nets.setdefault((*net, unrolled(line[0])), []).append(line)
     for alike in nets.values():
         timed = [line for line in alike if line[0]["mode"] == costliest]
         if not timed:

@@ -68,7 +68,7 @@ AXES = {
     "optimizer": Axis("the update rule", ("adam",), OPTIMIZERS),
     "dtype": Axis("dtype of matrix products", ("float32",), DTYPES),
     "mode": Axis("what is timed", tuple(MODES), MODES),
-    "loop": Axis("how the layers of a stage are looped over", ("scan", "remat"), LOOPS),
+    "loop": Axis("how the layers of a stage are looped over", ("auto", "remat"), LOOPS),
     "rounds": Axis(
         "timed calls, at least", (7,), kind="integer", low=3, high=10**5, single=True
     ),
@@ -102,7 +102,7 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     able = [
         cell
         for cell in buildable
-        if cell["loop"] == "scan"
+        if cell["loop"] in ("auto", "scan")
         or (_repeats(cell) and (cell["loop"] != "remat" or cell["mode"] in modes))
     ]
     return able or buildable, lines
@@ -225,6 +225,7 @@ def _row(cell: dict[str, Any], state: Any, data: tuple, memory: int) -> dict[str
     after, plan = _on_device(), timing.planned(staged.compiled)
     positions = _positions(cell)
     return {
+        "form": throughput_programs.loop(cell).name,
         "trace_s": staged.trace_s,
         "lower_s": staged.lower_s,
         "compile_s": staged.compile_s,
@@ -307,7 +308,7 @@ STUDY = Study(
     measure="depthbench.benchmarks.throughput.study:measure",
     columns=(
         *AXES,
-        *"status reason trace_s lower_s compile_s first_step_s step_ms step_ms_low "
+        *"status reason form trace_s lower_s compile_s first_step_s step_ms step_ms_low "
         "step_ms_high n examples_per_s tokens_per_s gflop gflops flop_ratio loops "
         "gib_moved gib_moved_xla intensity peak_gib scratch_gib device_gib "
         "product_gflops product_drift copy_gib_s copy_drift product_share share bound "

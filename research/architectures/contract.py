@@ -219,17 +219,40 @@ def links(
       the depth does.
     """
     depths = depths or (None,) * len(net.stages)
+    keys = _keys(net, key)
     stages = []
     for number, (stage, stacked, active) in enumerate(
         zip(net.stages, variables.stages, depths, strict=True)
     ):
-        keys = None  # one for each layer
-        if key is not None:
-            keys = jax.random.split(jax.random.fold_in(key, number), stage.depth)
-        link = _repeated(f"stages[{number}]", stage, stacked, train, keys)
+        link = _repeated(f"stages[{number}]", stage, stacked, train, keys[number])
         stages.append(link._replace(active=active))
     stem = _end("stem", net.stem, variables.stem, train)
     return [stem, *stages, _end("head", net.head, variables.head, train)]
+
+
+def stacks(net: Architecture) -> list[list[Stage]]:
+    """The stages that are of one stack: each alone, unless it was cut into several."""
+    found: list[list[Stage]] = []
+    for stage in net.stages:
+        if stage.before == 0:
+            found.append([])
+        found[-1].append(stage)
+    return found
+
+
+def _keys(net: Architecture, key: Any) -> list[Any]:
+    """Of each stage a key for each layer, [depth]; None where there is no key.
+
+    A stack that was cut into several stages has the keys of the whole.
+    """
+    if key is None:
+        return [None] * len(net.stages)
+    keys = []
+    for number, stack in enumerate(stacks(net)):
+        depth = sum(stage.depth for stage in stack)
+        every = jax.random.split(jax.random.fold_in(key, number), depth)
+        keys += [every[s.before : s.before + s.depth] for s in stack]
+    return keys
 
 
 def _end(name: str, module: nn.Module, variables: Tree, train: bool) -> Link:

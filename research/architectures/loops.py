@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.lazy import lazily
+
+with lazily():
+    import jax
+
+    from depthbench.research.architectures import contract
 
 if TYPE_CHECKING:  # it imports jax, which naming a loop does not
     from depthbench.research.architectures.contract import Architecture, Stage
 
 
+AUTO = "auto"
+LAYERS = 32  # at most are written out: each is compiled by itself
+LARGE = 2**20  # bytes of a layer's variables from which their copies cost more
+
+
 class Loop(NamedTuple):
-    """From a net to one of the same function whose layers are executed otherwise."""
+    """From a net to one of the same function whose layers are executed otherwise.
+
+    change: of "auto" there is none; `chosen` says which loop it is of a net and a batch.
+    """
 
     name: str
     source: str
@@ -70,9 +84,54 @@ def _apart(stage: Stage) -> list[Stage]:
     ]
 
 
+def chosen(name: str, net: Architecture, x: Any) -> Loop:
+    """The loop of a name: of "auto", the one that suits the net, the batch and the device.
+
+    On a CPU layers are written out where they are few, and each has as many bytes of
+    variables as a batch has of states, so that copies out of the stack cost much beside
+    the rest. All else is a scan. docs/cost.md has what was measured.
+
+    x: a batch of inputs, or its shape.
+    """
+    if name != AUTO:
+        return LOOPS[name]
+    return LOOPS["unrolled" if _few_and_large(net, x) else "scan"]
+
+
+def _few_and_large(net: Architecture, x: Any) -> bool:
+    stages = [s for s in net.stages if s.depth > 1 and not s.tied]
+    layers = sum(stage.depth for stage in stages)
+    if jax.default_backend() != "cpu" or not 0 < layers <= LAYERS:
+        return False
+    variables, state = jax.eval_shape(lambda x: _drawn(net, x), x)
+    stacks = [
+        v for v, s in zip(variables.stages, net.stages, strict=True) if s in stages
+    ]
+    return _bytes(stacks) >= layers * max(LARGE, _bytes(state))
+
+
+def _drawn(net: Architecture, x: Any) -> Any:
+    """(variables, the state that the first layer reads)."""
+    variables = contract.init(jax.random.key(0), net, x)
+    return variables, contract.call(net.stem, variables.stem, x)[0]
+
+
+def _bytes(tree: Any) -> int:
+    return sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(tree))
+
+
+def _undecided(net: Architecture) -> Architecture:
+    raise ValueError("which loop auto is depends on the batch and the device: chosen()")
+
+
 LOOPS: Catalogue[Loop] = Catalogue(
     "loop",
     [
+        Loop(
+            AUTO,
+            "few large layers unrolled on a CPU, where that is faster; else a scan",
+            _undecided,
+        ),
         Loop("scan", "one layer in a loop: compiles as fast at any depth", lambda n: n),
         Loop(
             "remat",

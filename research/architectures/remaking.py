@@ -1,8 +1,9 @@
 """What the gradient keeps of the way forward, and what is made again on the way back.
 
 What takes a pass over all of a layer's inputs is kept: products, convolutions, kernels of
-a device's library, and the moments that normalisers divide by. The rest is arithmetic number by number: where it is
-made again, in the loop that reads it, it takes no memory and hardly any time.
+a device's library, and the moments that normalisers divide by. The rest is arithmetic
+number by number: where it is made again, in the loop that reads it, it takes no memory and
+hardly any time.
 Source: Chen et al. 2016, arXiv:1604.06174, section 3.
 """
 

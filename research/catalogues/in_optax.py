@@ -111,7 +111,7 @@ def uphill(
     def init(params):
         if not by_layer:
             return rule.init(params)
-        return tuple(one(params) for one, params in _parts(rule.init, tied, params))
+        return _net(params, [one(p) for one, p in _parts(rule.init, tied, params)])
 
     def update(updates, state, params=None):
         if not by_layer:
@@ -121,16 +121,21 @@ def uphill(
             one(u, s, p)
             for (one, u), s, (_, p) in zip(
                 _parts(rule.update, tied, updates),
-                state,
+                (state.stem, *state.stages, state.head),
                 _parts(rule.update, tied, params),
                 strict=True,
             )
         ]
-        first, *stages, last = (jax.tree.map(jnp.negative, each[0]) for each in done)
-        state = tuple(each[1] for each in done)
-        return type(updates)(first, tuple(stages), last), state
+        uphill = [jax.tree.map(jnp.negative, each[0]) for each in done]
+        return _net(updates, uphill), _net(updates, [each[1] for each in done])
 
     return optax.GradientTransformation(init, update)
+
+
+def _net(like: Any, parts: list[Any]) -> Any:
+    """Parts in the order of `_parts`, as a net's."""
+    first, *stages, last = parts
+    return type(like)(first, tuple(stages), last)
 
 
 def _parts(function: Callable, tied: tuple[bool, ...], tree: Any) -> list[tuple]:

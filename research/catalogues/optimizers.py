@@ -46,6 +46,7 @@ class Optimizer(NamedTuple):
     direction: from Hyper, and from which stages are tied, to an optax transformation.
     decoupled: weight decay shrinks the weights themselves, and is no part of the
       gradient that the rule sees.
+    by_depth: the direction is divided by the root of a stage's number of layers.
     scaling: of the direction together with the decay, from which stages are tied.
     learning_rate, momentum, decay, epsilon: those it is published with; None where the
       rule has no such number. weight_decay: the same, where it has one of its own.
@@ -57,6 +58,7 @@ class Optimizer(NamedTuple):
     direction: Callable[[Hyper, tuple[bool, ...]], Transformation]
     source: str
     decoupled: bool = False
+    by_depth: bool = False
     scaling: Callable[[tuple[bool, ...]], Transformation] | None = None
     learning_rate: float = 1e-3
     momentum: float | None = None
@@ -127,11 +129,15 @@ _PUBLISHED = ("learning_rate", "momentum", "decay", "epsilon")
 
 
 def transformation(
-    optimizer: Optimizer, hyper: Hyper, tied: tuple[bool, ...]
+    optimizer: Optimizer,
+    hyper: Hyper,
+    tied: tuple[bool, ...],
+    depths: tuple[int, ...] | None = None,
 ) -> Transformation:
     """From gradients to the step's direction, uphill: clipped, with weight decay.
 
-    tied: of each stage, whether its layers share one set of parameters.
+    tied: of each stage, whether its layers share one set of parameters. depths: how many
+    layers the stack has that it is of, where it is a part of one.
     """
     parts = []
     if hyper.clip is not None:
@@ -141,7 +147,10 @@ def transformation(
         decayed.append(optax.add_decayed_weights(hyper.weight_decay))
     if not optimizer.decoupled:
         parts += decayed
-    parts.append(optimizer.direction(hyper, tied))
+    direction = optimizer.direction(hyper, tied)
+    if optimizer.by_depth:
+        direction = optax.chain(direction, _shorter_by_depth(tied, depths))
+    parts.append(direction)
     if optimizer.decoupled:
         parts += decayed
     if optimizer.scaling is not None:
@@ -214,23 +223,26 @@ def _adam_by_width(hyper: Hyper, tied: tuple[bool, ...]) -> Transformation:
     return optax.chain(_adam(hyper, tied), optax.stateless(scaled))
 
 
-def _adam_by_depth(hyper: Hyper, tied: tuple[bool, ...]) -> Transformation:
-    """The same, and steps of a stage's layers divided by √depth: its own number of them.
+def _shorter_by_depth(
+    tied: tuple[bool, ...], depths: tuple[int, ...] | None
+) -> Transformation:
+    """Steps of a stage's layers divided by √depth: the number of layers in its stack.
 
     Where branches are divided by √depth too, `depth` steps of one sign then move the sum
     by as much at any depth. A tied stage has one set of parameters, and its steps stay.
     """
 
     def scaled(updates, params):
+        counts = depths or (None,) * len(updates.stages)
         stages = tuple(
             stage
             if shared
-            else jax.tree.map(lambda leaf: leaf * len(leaf) ** -0.5, stage)
-            for stage, shared in zip(updates.stages, tied, strict=True)
+            else jax.tree.map(lambda a, n=count: a * (n or len(a)) ** -0.5, stage)
+            for stage, shared, count in zip(updates.stages, tied, counts, strict=True)
         )
         return type(updates)(updates.stem, stages, updates.head)
 
-    return optax.chain(_adam_by_width(hyper, tied), optax.stateless(scaled))
+    return optax.stateless(scaled)
 
 
 def _trusted(tied: tuple[bool, ...]) -> Transformation:
@@ -330,8 +342,9 @@ OPTIMIZERS: Catalogue[Optimizer] = Catalogue(
         ),
         Optimizer(  # for those whose branches are divided by √depth as well
             "adam_depth_mup",
-            _adam_by_depth,
+            _adam_by_width,
             "Yang et al. 2023, Tensor Programs VI, arXiv:2310.02244, depth-μP",
+            by_depth=True,
             momentum=0.9,
             decay=0.999,
             epsilon=1e-8,

@@ -65,14 +65,19 @@ def check(order: Order, path: Path) -> None:
             )
 
 
-def prepare(order: Order, folder: Folder, data: Mapping[str, str]) -> None:
+def prepare(
+    order: Order, folder: Folder, data: Mapping[str, str], loop: str = ""
+) -> None:
     """Writes the folder's manifest, or compares: Refusal if it is another run's.
 
-    data: what is trained on, by name and contents.
+    data: what is trained on, by name and contents. loop: that which steps take through
+    layers, where it is known: of "auto", what was chosen.
     """
     check(order, folder.path)
     environment = host.environment() | {"dtype": order.settings.get("dtype", "float32")}
     environment["matmul_precision"] = "default"
+    if loop:
+        environment["loop"] = loop
     own = plugins.used(v for v in order.settings.values() if isinstance(v, str))
     fresh = Manifest(
         schema=manifests.SCHEMA,

@@ -87,7 +87,7 @@ def main(
 
         def begun() -> Folder:
             folder = held.enter_context(folders.held(out, reports.STUDY))
-            prepare(order, folder, work.source.data)
+            prepare(order, folder, work.source.data, work.system.form.name)
             return folder
 
         folder = processes.by_first(begun) or Folder(out)
@@ -189,6 +189,7 @@ def run_all(session: Session) -> None:
     order, total = session.order, session.order.steps
     snapshot = fresh(session)
     begun, snapshot = session.keeper.restore(snapshot, lost_report(session))
+    snapshot = opened(session, snapshot)
     step = max(begun, 0)
     if sharding.leads():
         if 0 < step < total:
@@ -209,9 +210,9 @@ def run_all(session: Session) -> None:
             session.advanced(step, None if reported else float(np.nanmean(watched)))
             turn = next_turn(session, pace, step)
             if turn.save:
-                session.keeper.begin(step, snapshot)
+                session.keeper.begin(step, closed(session, snapshot))
     if step > begun:
-        session.keeper.save(step, snapshot)
+        session.keeper.save(step, closed(session, snapshot))
     processes.unwatched()
 
 
@@ -255,7 +256,7 @@ def next_turn(session: Session, pace: "Pace", step: int) -> Turn:
 
 
 def fresh(session: Session) -> Snapshot:
-    """All runs at step 0."""
+    """All runs at step 0, as they are saved."""
     states = tuple(
         programs.init(*sweeps.arguments(group))
         for programs, group in zip(session.programs, session.groups, strict=True)
@@ -263,13 +264,28 @@ def fresh(session: Session) -> Snapshot:
     return Snapshot(states, _empty(_log(session, states)))
 
 
+def opened(session: Session, snapshot: Snapshot) -> Snapshot:
+    """What was saved, as steps are taken from it."""
+    pairs = zip(session.programs, snapshot.states, strict=True)
+    states = tuple(programs.opened(state) for programs, state in pairs)
+    return snapshot._replace(states=states)
+
+
+def closed(session: Session, snapshot: Snapshot) -> Snapshot:
+    """What is saved: the same of a net's layers however steps go through them."""
+    pairs = zip(session.programs, snapshot.states, strict=True)
+    states = tuple(programs.closed(state) for programs, state in pairs)
+    return snapshot._replace(states=states)
+
+
 def _log(session: Session, states: Any) -> dict[str, np.ndarray]:
     """Room for what a report's steps measure of all runs."""
     state, group = states[0], session.groups[0]
     _, hyper = sweeps.arguments(group)
     data = session.work.source.following(state, 1)
-    advance = session.programs[0].advance
-    _, log = jax.eval_shape(advance, state, hyper, data, np.int32(0))
+    programs = session.programs[0]
+    state = jax.eval_shape(programs.opened, state)
+    _, log = jax.eval_shape(programs.advance, state, hyper, data, np.int32(0))
     room = len(session.work.runs), session.order.report_every
     return {name: np.zeros(room, np.float32) for name in log}
 

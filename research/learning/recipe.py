@@ -171,7 +171,11 @@ class Recipe:
         ),
         "step",
     )
-    loop: str = field(_name("how the layers of a stage are looped over", "scan", LOOPS))
+    loop: str = field(
+        _name("how the layers of a stage are looped over", "scan", LOOPS),
+        "step",
+        typed="auto",
+    )
     augment: tuple[str, ...] = field(
         Axis("augmentations of training images", (), AUGMENTATIONS),
         "step",

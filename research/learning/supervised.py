@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.architectures import ARCHITECTURES, stacks
 from depthbench.research.architectures.contract import (
     Architecture,
     Settings,
@@ -19,7 +19,8 @@ from depthbench.research.architectures.contract import (
     unite,
 )
 from depthbench.research.architectures.contract import init as draw
-from depthbench.research.architectures.loops import LOOPS
+from depthbench.research.architectures.contract import stacks as stacks_of
+from depthbench.research.architectures.loops import AUTO, LOOPS, Loop, chosen
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.catalogues.dtypes import ACTIVE
 from depthbench.research.catalogues.initializers import DRAWS, INITIALIZERS, Rule
@@ -39,7 +40,7 @@ from depthbench.research.datasets.reading import reader
 from depthbench.research.learning import descent, examples, loss_scale, sharding
 from depthbench.research.learning.descent import Learner
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.system import Batch, Probed, System
+from depthbench.research.learning.system import Arrangement, Batch, Probed, System
 from depthbench.research.signal.ensembles import Member
 
 BORDER = 8  # a crop moves an image by up to an eighth of its side
@@ -83,7 +84,12 @@ class Components(NamedTuple):
 def rule_of(parts: Components, hyper: Hyper) -> Any:
     """The update rule's direction, as an optax transformation."""
     tied = tuple(stage.tied for stage in parts.net.stages)
-    rule = transformation(parts.optimizer, hyper, tied)
+    depths = (
+        sum(stage.depth for stage in stack)
+        for stack in stacks_of(parts.net)
+        for _ in stack
+    )
+    rule = transformation(parts.optimizer, hyper, tied, tuple(depths))
     return loss_scale.scaling(rule) if parts.scaled else rule
 
 
@@ -201,7 +207,25 @@ def system(recipe: Recipe, mesh: Any = None) -> System:
 
 @functools.lru_cache(maxsize=64)
 def _system(recipe: Recipe, mesh: Any) -> System:
-    return system_of(parts(recipe), _init(recipe.drawn), mesh)
+    """A state is drawn, measured, probed and saved alike, whatever loop steps take."""
+    kept = parts(recipe)
+    system = system_of(kept, _init(recipe.drawn), mesh)
+    loop = _loop(recipe, kept, mesh)
+    changed = kept._replace(net=loop.change(kept.net))
+    form = Arrangement(loop.name)
+    if loop.name == "unrolled":
+        one = functools.partial(stacks.apart, kept.net)
+        form = Arrangement(loop.name, one, functools.partial(stacks.together, kept.net))
+    return system._replace(step=system_of(changed, mesh=mesh).step, form=form)
+
+
+def _loop(recipe: Recipe, kept: Components, mesh: Any) -> Loop:
+    if recipe.loop == AUTO and mesh is not None:
+        return LOOPS["scan"]  # sharded stacks are what was measured
+    one = jax.eval_shape(kept.read, examples.some(recipe))
+    size = recipe.batch // recipe.accumulate
+    x = jax.ShapeDtypeStruct((size, *one.shape[1:]), one.dtype)
+    return chosen(recipe.loop, kept.net, x)
 
 
 @functools.lru_cache(maxsize=64)
@@ -211,7 +235,9 @@ def _init(recipe: Recipe) -> Callable[[Any, Numbers], Learner]:
 
 
 def parts(recipe: Recipe, weights: Member = UNIT) -> Components:
-    """The parts that a recipe names. weights: needed for fresh parameters alone.
+    """The parts that a recipe names, whatever its loop, which `system` knows of.
+
+    weights: needed for fresh parameters alone.
 
     Raises DataError where the data set is not to be had.
     """
@@ -229,7 +255,7 @@ def parts(recipe: Recipe, weights: Member = UNIT) -> Components:
         every_step=loss.every_step,
     )
     return Components(
-        net=LOOPS[recipe.loop].change(family.build(settings)),
+        net=family.build(settings),
         loss=loss,
         optimizer=OPTIMIZERS[recipe.optimizer],
         schedule=SCHEDULES[recipe.schedule],

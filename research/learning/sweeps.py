@@ -20,7 +20,14 @@ from depthbench.research.learning import system as systems
 from depthbench.research.learning.feed import Feeds
 from depthbench.research.learning.loop import Log, Measures
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.system import ONGOING, Batch, Hyper, System
+from depthbench.research.learning.system import (
+    ONGOING,
+    Arrangement,
+    Batch,
+    Hyper,
+    State,
+    System,
+)
 
 
 class Run(NamedTuple):
@@ -61,12 +68,15 @@ class Trained(NamedTuple):
 class Programs(NamedTuple):
     """Compiled on their first call, for one run or, with a leading axis, for several.
 
-    init: (seed, hyper) -> State. advance: (state, hyper, data, steps) ->
-    (state, Log [capacity]); the state that is handed in is gone. evaluate: (state,
-    data) -> Measures. profile: (state, data) -> `loop.log_gradients`.
+    init: (seed, hyper) -> State. opened: State -> it in the system's `form`, which the
+    others take; closed: back. advance: (state, hyper, data, steps) -> (state,
+    Log [capacity]). evaluate: (state, data) -> Measures. profile: (state, data) ->
+    `loop.log_gradients`. A state that is advanced is gone.
     """
 
     init: Callable
+    opened: Callable
+    closed: Callable
     advance: Callable
     evaluate: Callable
     profile: Callable
@@ -106,20 +116,23 @@ def _programs(
 ) -> Programs:
     settled, shown = _placed(mesh, several)
     split = _split(system, mesh)
+    opened, closed = _reformed(system.form, several, settled)
 
     def advance(state, hyper, data, steps):
         state, log = loop.run(split, feeds, state, hyper, data, steps, capacity)
         return settled(state), shown(log)
 
     def evaluate(state, data):
-        return loop.evaluate(split, state, data)
+        return loop.evaluate(split, _with(system.form.closed, state), data)
 
     def profile(state, data):
-        return loop.log_gradients(split, state, data)
+        return loop.log_gradients(split, _with(system.form.closed, state), data)
 
     over = functools.partial(jax.vmap, in_axes=(0, None)) if several else lambda f: f
     return Programs(
         _init(system.init, several, mesh),
+        opened,
+        closed,
         jax.jit(advance, donate_argnums=0),
         jax.jit(lambda state, data: shown(over(evaluate)(state, data))),
         jax.jit(lambda state, data: shown(over(profile)(state, data))),
@@ -134,11 +147,29 @@ def _placed(mesh: Any, several: bool) -> tuple[Callable, Callable]:
     return settled, functools.partial(sharding.shown, mesh)
 
 
+def _reformed(
+    form: Arrangement, several: bool, settled: Callable
+) -> tuple[Callable, Callable]:
+    """What opens a state, and what closes it: copies, where they lie in another form."""
+    if form.opened is Arrangement().opened:
+        return (lambda state: state,) * 2
+
+    def change(tree_of: Callable) -> Callable:
+        one = functools.partial(_with, tree_of)
+        return lambda state: settled((jax.vmap(one) if several else one)(state))
+
+    return jax.jit(change(form.opened)), jax.jit(change(form.closed))
+
+
+def _with(tree_of: Callable, state: State) -> State:
+    return state._replace(tree=tree_of(state.tree))
+
+
 def _split(system: System, mesh: Any) -> System:
     """The system, whose batches are split over a mesh, and so is all that it computes."""
     if mesh is None:
         return system
-    _, step, measure, nets, _ = system
+    step, measure, nets = system.step, system.measure, system.nets
     split = functools.partial(sharding.split, mesh)
     return system._replace(
         step=lambda tree, hyper, batch, now: step(tree, hyper, split(batch), now),
@@ -217,7 +248,7 @@ def _train(problem: Problem, group: Sequence[Run], steps: int) -> list[Trained]:
     several = len(group) > 1
     run = programs(problem.system, problem.feeds, steps, several)
     seeds, hyper = arguments(group)
-    state = run.init(seeds, hyper)
+    state = run.opened(run.init(seeds, hyper))
     state, log = run.advance(state, hyper, problem.data, np.int32(steps))
     ends = [run.evaluate(state, part) for part in (problem.train, problem.test)]
     results = jax.device_get((log, *ends, systems.diverged_at(state.diverged)))

@@ -38,6 +38,21 @@ class Moment(NamedTuple):
     key: Key
 
 
+def _same(tree: Tree) -> Tree:
+    return tree
+
+
+class Arrangement(NamedTuple):
+    """How a tree lies while steps are taken, where that is not how it is drawn and kept.
+
+    name: what it is called. opened: the same numbers as steps take them. closed: back.
+    """
+
+    name: str = ""
+    opened: Callable[[Tree], Tree] = _same
+    closed: Callable[[Tree], Tree] = _same
+
+
 class System(NamedTuple):
     """Pure functions on a tree of arrays; equal functions share compiled programs.
 
@@ -47,6 +62,7 @@ class System(NamedTuple):
     measure: (tree, batch) -> measures of each example [batch], by name, without noise.
     nets: (tree, batch) -> what can be probed, by name.
     watch: the measure of a step that says whether a run has diverged.
+    form: that of the tree which `step` takes and returns; the others see it closed.
     """
 
     init: Callable[[Key, Hyper], Tree]
@@ -54,6 +70,7 @@ class System(NamedTuple):
     measure: Callable[[Tree, Batch], dict[str, jax.Array]]
     nets: Callable[[Tree, Batch], dict[str, Probed]] = lambda tree, batch: {}
     watch: str = "loss"
+    form: Arrangement = Arrangement()
 
 
 class State(NamedTuple):

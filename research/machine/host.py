@@ -56,6 +56,14 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
+def accelerator() -> bool:
+    """Whether jax would run on an NVIDIA GPU or a TPU, as far as it shows without jax."""
+    wanted = os.environ.get("JAX_PLATFORMS", "").partition(",")[0]
+    if wanted:
+        return wanted != "cpu"
+    return any(map(os.path.exists, ("/dev/nvidiactl", "/dev/accel0", "/dev/vfio/0")))
+
+
 def environment() -> dict[str, Any]:
     """What decides the bits of a row beside its settings; imports jax."""
     import jax

@@ -1,7 +1,7 @@
 """A study's committed rows of several devices, one beside the other."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from depthbench.research.report import (
     comparison,
@@ -35,24 +35,36 @@ class Apart(NamedTuple):
 
 
 def beside(study: Study) -> Table:
-    """The first columns of a study's first table on every device, where all have a line."""
+    """The first columns of a study's first table, a column for each device, where all
+    have a line."""
     tables = {
-        made.device: study.tables(made.rows)[0]
+        _short(str(made.device)): study.tables(made.rows)[0]
         for made in published.of_devices(study.name).values()
     }
     lines = {
-        name: {str(row[0]): row[1 : 1 + SHOWN] for row in table.rows}
+        name: {str(row[0]): _joined(row[1 : 1 + SHOWN]) for row in table.rows}
         for name, table in tables.items()
     }
     first, *others = lines.values()
     names = [name for name in first if all(name in other for other in others)]
-    body = [(name, *(e for of in lines.values() for e in of[name])) for name in names]
-    headers = [next(iter(tables.values())).headers[0]]
-    for device, table in tables.items():
-        opening, *more = table.headers[1 : 1 + SHOWN]
-        headers += [f"{device}: {opening}", *more]
-    title = next(iter(tables.values())).title
-    return Table(title, tuple(headers), tuple(body))
+    body = [(name, *(of[name] for of in lines.values())) for name in names]
+    table = next(iter(tables.values()))
+    opening, *shown = table.headers[: 1 + SHOWN]
+    title = f"{table.title}; on each device: {', '.join(shown)}"
+    return Table(title, (opening, *tables), tuple(body))
+
+
+def _joined(entries: Sequence[Any]) -> str:
+    return " ".join(map(rendering.text_of, entries))
+
+
+def _short(device: str) -> str:
+    """A device's name without what all of its maker's have.
+
+    >>> _short("Intel(R) Xeon(R) Processor")
+    'Intel Xeon'
+    """
+    return device.replace("(R)", "").removesuffix(" Processor")
 
 
 def compared(study: Study, here: Made, there: Made) -> str:

@@ -2,7 +2,7 @@
 
     <!-- table: STUDY -->          the first of a study's tables; STUDY 2: the second;
                                    STUDY on DEVICE: of a device's rows, not of the CPU's
-    <!-- beside: STUDY -->         the first columns of it, on every device
+    <!-- beside: STUDY -->         the first columns of it, as one for every device
     <!-- compared: STUDY on DEVICE -->  how a device's rows differ from the CPU's
     <!-- experiments: FOLDER -->   the studies of a folder, and how many claims hold
     <!-- gallery: FOLDER -->       each one's picture, the answer in words, and its verdicts

@@ -1,11 +1,14 @@
 """Committed rows: what was measured once, and is published with the code.
 
-They lie in benchmarks/results/DEVICE/STUDY, whatever the kind of study.
+They lie in benchmarks/results/DEVICE/STUDY, whatever the kind of study. DEVICE is an
+accelerator, or cpu; where times were taken on another processor than those that are there,
+that processor: amd_epyc.
 """
 
 import csv
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,9 +51,14 @@ def folders(device: str = CPU) -> dict[str, Path]:
 
 
 def devices() -> list[str]:
-    """The devices that there are committed rows of; the CPU first."""
+    """The devices that there are committed rows of; the CPU first, then other CPUs."""
     names = sorted(path.name for path in RESULTS.glob("*/"))
-    return sorted(names, key=lambda name: name != CPU)
+    return sorted(names, key=lambda name: (name != CPU, not _is_cpu(name)))
+
+
+def _is_cpu(device: str) -> bool:
+    stamps = (RESULTS / device).glob(f"*/{STAMP}")
+    return any(read_stamp(path).get("platform") == CPU for path in stamps)
 
 
 def names() -> dict[str, Path]:
@@ -135,7 +143,7 @@ def as_committed(study: Study, rows: list[Row], stamp: dict[str, Any]) -> str:
 def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
     """Where a run's rows, report, figures and stamps now are."""
     stamp = records[0].stamp
-    device = CPU if stamp["platform"] == CPU else _slug(str(stamp["device"]))
+    device = _place(study, stamp)
     target = RESULTS / device / study.name
     target.mkdir(parents=True, exist_ok=True)
     for path in (folder.path / "rows.csv", *folder.path.glob("*.svg")):
@@ -147,6 +155,16 @@ def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
     write_atomically(target / STAMP, text.encode())
     write_atomically(target / "report.md", made_again(study, device).encode())
     return target
+
+
+def _place(study: Study, stamp: Mapping[str, Any]) -> str:
+    """The folder of a device's rows: another CPU's times are beside, and not instead."""
+    if stamp["platform"] != CPU:
+        return _slug(str(stamp["device"]))
+    before, processor = made(study.name), str(stamp["processor"])
+    if before is None or not study.timings or before.device == processor:
+        return CPU
+    return _slug(processor)
 
 
 def _slug(name: str) -> str:

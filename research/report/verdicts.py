@@ -134,24 +134,26 @@ def _finite(value: float | None) -> float | None:
 def verdicts_tables(judged: Sequence[dict[str, Any]]) -> list[Table]:
     """The published claims, then the bars of our own; a line each.
 
-    What an accelerator gave is in tables of its own, for each kind of it.
+    What an accelerator gave, or another CPU, is in tables of its own, for each of them.
     """
-    places = dict.fromkeys([None, *map(_accelerator, judged)])
+    firsts: dict[str, str | None] = {}
+    for line in judged:
+        firsts.setdefault(line["key"], line["device"])
+
+    def place(line: dict[str, Any]) -> str | None:
+        usual = line["platform"] in (None, published.CPU)
+        first = line["device"] == firsts[line["key"]]
+        return None if usual and first else line["device"]
+
+    places = dict.fromkeys([None, *map(place, judged)])
     tables = {
-        (place, kind): [
-            line
-            for line in judged
-            if line["kind"] == kind and _accelerator(line) == place
+        (where, kind): [
+            line for line in judged if line["kind"] == kind and place(line) == where
         ]
-        for place in places
+        for where in places
         for kind in TITLES
     }
     return [_table(kind, lines) for (_, kind), lines in tables.items() if lines]
-
-
-def _accelerator(line: dict[str, Any]) -> str | None:
-    """The device of a verdict; None of a CPU's, and where nothing was run."""
-    return None if line["platform"] in (None, published.CPU) else line["device"]
 
 
 def _table(kind: str, judged: Sequence[dict[str, Any]]) -> Table:

@@ -25,7 +25,7 @@ VERSION = "is of another version of depthbench, which can go on with it"
 # What decides bits: a change of any of these is a change of the rows.
 DECIDING = (
     *("python", *host.LIBRARIES, "platform", "device", "xla_flags", "settings"),
-    "lapack",
+    *("lapack", "loop"),
 )
 
 

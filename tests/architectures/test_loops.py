@@ -5,13 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from depthbench.research.architectures import stacks
 from depthbench.research.architectures.contract import (
     apply,
     divide,
     init,
     unite,
 )
-from depthbench.research.architectures.loops import LOOPS, rematerialised, unrolled
+from depthbench.research.architectures.loops import (
+    LOOPS,
+    chosen,
+    rematerialised,
+    unrolled,
+)
 from depthbench.research.machine import operations
 
 KEY = jax.random.key(0)
@@ -72,17 +78,6 @@ def test_memory_is_that_of_root_depth_layers(network):
     assert growth(rematerialised) == pytest.approx(2, rel=0.1)
 
 
-def joined(net, variables):
-    """Variables of an unrolled net, stacked as the stages of `net` have them."""
-    rest, stages = list(variables.stages), []
-    for stage in net.stages:
-        layers = [rest.pop(0) for _ in range(1 if stage.tied else stage.depth)]
-        together = jax.tree.map(lambda *a: jnp.concatenate(a), *layers)
-        stages.append(layers[0] if stage.tied else together)
-    assert not rest
-    return variables._replace(stages=tuple(stages))
-
-
 def test_layers_apart_are_drawn_and_trained_as_in_the_stack(network, filled):
     """In a net of two stacks. Batch norm's statistics are handed on."""
     net = network("mlp", "tanh", "batch", depth=3)
@@ -90,7 +85,9 @@ def test_layers_apart_are_drawn_and_trained_as_in_the_stack(network, filled):
     apart = unrolled(net)
     assert [stage.depth for stage in apart.stages] == [1] * 5
     draw = jax.jit(lambda net: init(KEY, net, SEQUENCE), static_argnums=0)
-    jax.tree.map(np.testing.assert_array_equal, draw(net), joined(net, draw(apart)))
+    jax.tree.map(
+        np.testing.assert_array_equal, draw(net), stacks.together(net, draw(apart))
+    )
 
     def loss(variables, net):
         outputs, after = apply(net, variables, SEQUENCE)
@@ -98,14 +95,18 @@ def test_layers_apart_are_drawn_and_trained_as_in_the_stack(network, filled):
 
     variables_apart = filled(apart, SEQUENCE)
     take = jax.jit(jax.value_and_grad(loss, has_aux=True), static_argnums=1)
-    (_, plain), gradient = take(joined(net, variables_apart), net)
+    (_, plain), gradient = take(stacks.together(net, variables_apart), net)
     (_, (outputs, after)), other = take(variables_apart, apart)
     # As above: what is fused otherwise is rounded otherwise.
     close = np.testing.assert_allclose
     jax.tree.map(
-        lambda a, b: close(a, b, 2e-5, 1e-6), plain, (outputs, joined(net, after))
+        lambda a, b: close(a, b, 2e-5, 1e-6),
+        plain,
+        (outputs, stacks.together(net, after)),
     )
-    jax.tree.map(lambda a, b: close(a, b, 2e-4, 2e-6), gradient, joined(net, other))
+    jax.tree.map(
+        lambda a, b: close(a, b, 2e-4, 2e-6), gradient, stacks.together(net, other)
+    )
 
 
 @pytest.mark.parametrize("name", ("transformer_pre_ln", "transformer_decoder"))
@@ -133,4 +134,51 @@ def test_layers_apart_make_nothing_again(name, network):
 def test_time_steps_share_their_parameters_in_any_loop(network):
     net = network("lstm", "tanh")
     assert unrolled(net) == net
-    assert [loop.change(net).name for loop in LOOPS.values()] == ["lstm"] * 3
+    loops = [chosen(name, net, SEQUENCE) for name in LOOPS]
+    assert [loop.name for loop in loops] == ["scan", "scan", "remat", "unrolled"]
+    assert [loop.change(net).name for loop in loops] == ["lstm"] * 4
+
+
+@pytest.mark.parametrize(
+    ("width", "depth", "batch", "taken"),
+    (
+        (512, 2, 4, "unrolled"),
+        (512, 32, 4, "unrolled"),
+        (512, 33, 4, "scan"),  # each would be compiled by itself
+        (511, 2, 4, "scan"),  # a layer's 511 × 511 weights and biases are below 1 MiB
+        (512, 2, 513, "unrolled"),  # its biases are a row
+        (512, 2, 514, "scan"),  # states are more than variables
+    ),
+)
+def test_auto_writes_few_large_layers_out(width, depth, batch, taken, network):
+    """By shapes alone; on an accelerator, where a scan was faster, never."""
+    net = network("mlp", "tanh", width=width, depth=depth)
+    x = jax.ShapeDtypeStruct((batch, 5), jnp.float32)
+    here = taken if jax.default_backend() == "cpu" else "scan"
+    assert chosen("auto", net, x).name == here
+    with pytest.raises(ValueError, match="depends on the batch"):
+        LOOPS["auto"].change(net)
+
+
+def test_auto_is_a_scan_on_an_accelerator(network, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    net = network("mlp", "tanh", width=512, depth=2)
+    assert chosen("auto", net, np.zeros((4, 5), np.float32)).name == "scan"
+
+
+def test_layers_apart_drop_what_the_stack_drops(network, filled):
+    """Each layer has its own key, which is that of its place in the whole."""
+    net = network("resnet_stochastic", "relu", "none", width=4, depth=20)
+    x = np.random.default_rng(0).standard_normal((2, 8, 8, 1)).astype(np.float32)
+    variables = filled(net, x)
+
+    @jax.jit
+    def outputs(key):
+        cut = stacks.apart(net, variables)
+        one = apply(net, variables, x, True, key)[0]
+        return one, apply(unrolled(net), cut, x, True, key)[0]
+
+    each = [np.asarray(outputs(jax.random.key(number))) for number in range(4)]
+    assert not np.allclose(each[0][0], each[1][0], rtol=1e-2)
+    for one, other in each:
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)  # as above

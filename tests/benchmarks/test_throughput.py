@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import pytest
 
 from depthbench.benchmarks.throughput import programs as throughput_programs
@@ -79,11 +80,31 @@ def test_cells_are_those_that_differ():
         fitted, _ = throughput.fit(cells, set(typed))
         return [(c["mode"], c["loop"]) for c in fitted]
 
-    plain = [(mode, "scan") for mode in throughput.MODES]
+    plain = [(mode, "auto") for mode in throughput.MODES]
     assert pairs(architecture="alexnet") == plain  # each layer of its own size
     more = [*plain[:2], ("gradient", "remat"), *plain[2:]]
     assert pairs() == pairs(architecture="resnet") == more
     assert pairs("loop") == [*more, ("step", "remat")]
+
+
+def test_what_auto_chose_is_in_the_row_and_all_loops_begin_from_one_state():
+    """Small layers are scanned, and few large ones written out, on a CPU."""
+    settings = {"architecture": "mlp", "depth": 2, "mode": "step", "rounds": 3}
+    sizes = {"batch": 4, "length": 8}
+    cells = [
+        cell(**settings, **sizes, width=width, loop=loop)
+        for width in (8, 512)
+        for loop in ("auto", "unrolled")
+    ]
+    rows = [
+        row for n in (0, 2) for row in throughput.measure(cells[n : n + 2], {}, 2**32)
+    ]
+    assert [row.status for row in rows] == ["ok"] * 4
+    chosen = "unrolled" if jax.default_backend() == "cpu" else "scan"
+    assert [row.values["form"] for row in rows] == [
+        *("scan", "unrolled"),
+        *(chosen, "unrolled"),
+    ]
 
 
 def test_an_examples_shape_follows_the_net():

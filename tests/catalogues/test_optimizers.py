@@ -3,13 +3,17 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from flax import linen as nn
 
-from depthbench.research.architectures.contract import Variables
+from depthbench.research.architectures import stacks
+from depthbench.research.architectures.contract import Architecture, Stage, Variables
 from depthbench.research.catalogues.catalogue import Mistake
 from depthbench.research.catalogues.optimizers import (
     OPTIMIZERS,
     Hyper,
+    of_factory,
     rate,
     transformation,
 )
@@ -225,3 +229,41 @@ def test_a_number_that_a_rule_does_not_use_is_refused(name):
         changed = any(jnp.any(a != b) for a, b in zip(plain, moved, strict=True))
         # A rule may be of the gradient's sign; the formulas know of which it is not.
         assert changed or number == "clip"
+
+
+def test_every_state_comes_apart_with_the_layers_and_goes_on_alike():
+    """So training has one state, however its steps go through the layers. In one program,
+    with a rule of optax that is given layer by layer."""
+    stage = Stage(nn.Dense(4), 3)
+    net = Architecture("", nn.Dense(4), (stage,), nn.Dense(4))
+    layerwise = of_factory("optax:lars", optax.lars)
+    rules = {**OPTIMIZERS, "optax:lars": layerwise}
+    params, gradients = tree(), [tree(), tree(0.1)]
+
+    @jax.jit
+    def both(params, gradients):
+        results = {}
+        for name, entry in rules.items():
+            hyper = jax.tree.map(jnp.float32, entry.hyper())
+            ends = []
+            for cut in (lambda tree: tree, lambda tree: stacks.apart(net, tree)):
+                begun = cut(params)
+                count = len(begun.stages)
+                rule = transformation(entry, hyper, (False,) * count, (3,) * count)
+                state = rule.init(begun)
+                for gradient in gradients:
+                    direction, state = rule.update(cut(gradient), state, begun)
+                ends.append((direction, state))
+            whole, parts = ends
+            assert jax.tree.structure(parts) == jax.tree.structure(
+                stacks.apart(net, whole)
+            ), name
+            results[name] = whole, stacks.together(net, parts)
+        return results
+
+    for name, (whole, parts) in both(params, gradients).items():
+        # The same formulas of the same numbers; what is fused otherwise moves some ulp.
+        close = lambda a, b, name=name: np.testing.assert_allclose(
+            a, b, rtol=1e-5, atol=1e-6, err_msg=name
+        )
+        jax.tree.map(close, whole, parts)

@@ -160,9 +160,12 @@ def test_what_is_not_given_is_as_published():
 def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(
     tmp_path, capsys, no_pictures
 ):
-    """And the run ends as if nothing had happened."""
-    out = tmp_path / "run"
-    assert train(out, "--checkpoint-seconds", "0.1") == 0
+    """And the run ends as if nothing had happened; also where steps take layers apart,
+    whose checkpoints are those of a scan."""
+    out, more = tmp_path / "run", ["--checkpoint-seconds", "0.1", "--loop", "unrolled"]
+    assert train(out, *more) == 0
+    record = json.loads((out / "run.json").read_text())
+    assert record["environment"]["loop"] == "unrolled"
     wanted = (out / "curves.csv").read_bytes()
     newest = out / "checkpoints" / "24"
     damaged = max(
@@ -172,7 +175,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(
     content[len(content) // 2] ^= 16
     damaged.write_bytes(bytes(content))
     capsys.readouterr()
-    assert train(out, "--checkpoint-seconds", "0.1") == 0
+    assert train(out, *more) == 0
     assert "checkpoint 24 is damaged" in capsys.readouterr().err
     assert (out / "curves.csv").read_bytes() == wanted
 

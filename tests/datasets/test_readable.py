@@ -78,7 +78,7 @@ def test_prepared_sets_are_found_where_they_are_said_to_be(name, tmp_path, monke
 def test_a_study_reads_images_as_training_does():
     """Of one function: mean 0 and deviation 1, not bytes."""
     program = ensembles.Program("mlp", "none", ("tanh",), 4, 1, 64, "fashion_mnist")
-    x, y = ensembles._batches(program, range(2))
+    x, y = ensembles.batches(program, range(2))
     whole = find("fashion_mnist").load()
     read = supervised.parts(Recipe(dataset="fashion_mnist", depth=1, width=4)).read
     for seed in range(2):

@@ -1,5 +1,7 @@
 """Supervised learning: steps, runs, ensembles, and what they do not depend on."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 from depthbench.research.catalogues.losses import LOSSES
 from depthbench.research.catalogues.optimizers import OPTIMIZERS
 from depthbench.research.catalogues.schedules import SCHEDULES
-from depthbench.research.learning import feed, loop, supervised
+from depthbench.research.learning import examples, feed, loop, supervised, sweeps
 from depthbench.research.learning import system as systems
+from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.supervised import Components, Numbers, system_of
 from depthbench.research.learning.system import ONGOING
 
@@ -290,3 +293,31 @@ def test_every_step_of_a_sequence_can_be_asked(network, name):
     assert outputs.shape == (2, 6, 5)
     np.testing.assert_allclose(outputs[:, :4], moved[:, :4], atol=1e-6)
     assert np.all(np.abs(outputs[:, 4:] - moved[:, 4:]).max(axis=2) > 1e-3)
+
+
+def test_a_run_is_the_same_whatever_the_loop_of_its_steps():
+    """Its states are drawn and kept alike, to the bit; steps are equal to rounding."""
+    recipe = Recipe(depth=2, width=4, batch=8, normalizer="batch", optimizer="momentum")
+    hyper = numbers("momentum", learning_rate=0.1)
+    ends = {}
+    for loop_name in ("scan", "unrolled", "remat"):
+        one = dataclasses.replace(recipe, loop=loop_name)
+        programs = sweeps.of_recipe(one, 3)
+        assert supervised.system(one).form.name == loop_name
+        data, _ = examples.batches(one)
+        state = programs.init(np.uint32(0), hyper)
+        fresh = jax.device_get(plain(state))
+        state = programs.opened(state)
+        layers = len(state.tree.params.stages)
+        assert layers == (2 if loop_name == "unrolled" else 1)
+        state, _ = programs.advance(state, hyper, data, np.int32(3))
+        some = examples.first(examples.splits(one).test, 20)
+        loss = programs.evaluate(state, some)["loss"]
+        profile = programs.profile(state, some)["net"]
+        ends[loop_name] = fresh, plain(programs.closed(state)), loss, profile
+    for fresh, *others in ends.values():
+        jax.tree.map(np.testing.assert_array_equal, fresh, ends["scan"][0])
+        for one, other in zip(others, ends["scan"][1:], strict=True):
+            # Three steps of the same sums, fused otherwise.
+            close = lambda a, b: np.testing.assert_allclose(a, b, 2e-4, 2e-5)
+            jax.tree.map(close, one, other)
