@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # it imports jax, which naming a loop does not
 AUTO = "auto"
 LAYERS = 32  # at most are written out: each is compiled by itself
 LARGE = 2**20  # bytes of a layer's variables from which their copies cost more
+COPIED = (
+    2**25
+)  # bytes of a layer's variables and state whose copy is ten kernels' starts
 
 
 class Loop(NamedTuple):
@@ -87,9 +90,10 @@ def _apart(stage: Stage) -> list[Stage]:
 def chosen(name: str, net: Architecture, x: Any) -> Loop:
     """The loop of a name: of "auto", the one that suits the net, the batch and the device.
 
-    On a CPU layers are written out where they are few, and each has as many bytes of
-    variables as a batch has of states, so that copies out of the stack cost much beside
-    the rest. All else is a scan. docs/cost.md has what was measured.
+    Layers are written out where they are few, and copies into and out of stacks cost much
+    beside the rest: on a CPU where each has as many bytes of variables as a batch has of
+    states, on an accelerator where both are large. All else is a scan. docs/cost.md has
+    what was measured, and counted.
 
     x: a batch of inputs, or its shape.
     """
@@ -101,12 +105,14 @@ def chosen(name: str, net: Architecture, x: Any) -> Loop:
 def _few_and_large(net: Architecture, x: Any) -> bool:
     stages = [s for s in net.stages if s.depth > 1 and not s.tied]
     layers = sum(stage.depth for stage in stages)
-    if jax.default_backend() != "cpu" or not 0 < layers <= LAYERS:
+    if not 0 < layers <= LAYERS:
         return False
     variables, state = jax.eval_shape(lambda x: _drawn(net, x), x)
     stacks = [
         v for v, s in zip(variables.stages, net.stages, strict=True) if s in stages
     ]
+    if jax.default_backend() != "cpu":
+        return _bytes(stacks) + layers * _bytes(state) >= layers * COPIED
     return _bytes(stacks) >= layers * max(LARGE, _bytes(state))
 
 
@@ -129,7 +135,7 @@ LOOPS: Catalogue[Loop] = Catalogue(
     [
         Loop(
             AUTO,
-            "few large layers unrolled on a CPU, where that is faster; else a scan",
+            "few large layers unrolled, whose copies would cost much; else a scan",
             _undecided,
         ),
         Loop("scan", "one layer in a loop: compiles as fast at any depth", lambda n: n),

@@ -150,20 +150,34 @@ def test_time_steps_share_their_parameters_in_any_loop(network):
         (512, 2, 514, "scan"),  # states are more than variables
     ),
 )
-def test_auto_writes_few_large_layers_out(width, depth, batch, taken, network):
-    """By shapes alone; on an accelerator, where a scan was faster, never."""
+def test_auto_writes_few_large_layers_out(
+    width, depth, batch, taken, network, monkeypatch
+):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     net = network("mlp", "tanh", width=width, depth=depth)
     x = jax.ShapeDtypeStruct((batch, 5), jnp.float32)
-    here = taken if jax.default_backend() == "cpu" else "scan"
-    assert chosen("auto", net, x).name == here
+    assert chosen("auto", net, x).name == taken
     with pytest.raises(ValueError, match="depends on the batch"):
         LOOPS["auto"].change(net)
 
 
-def test_auto_is_a_scan_on_an_accelerator(network, monkeypatch):
+@pytest.mark.parametrize(
+    ("width", "depth", "batch", "taken"),
+    (
+        (128, 32, 64, "scan"),  # whose kernels take as long to start as its copies do
+        (512, 32, 4, "scan"),
+        (2048, 32, 2047, "unrolled"),  # half of 32 MiB are weights, half are states
+        (2048, 32, 2046, "scan"),
+        (2048, 33, 2047, "scan"),
+        (64, 2, 2**17, "unrolled"),  # states alone, as in a net of images
+    ),
+)
+def test_auto_on_an_accelerator(width, depth, batch, taken, network, monkeypatch):
+    """Large weights or large states: both are copied, which is what a step is bound by."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    net = network("mlp", "tanh", width=512, depth=2)
-    assert chosen("auto", net, np.zeros((4, 5), np.float32)).name == "scan"
+    net = network("mlp", "tanh", width=width, depth=depth)
+    x = jax.ShapeDtypeStruct((batch, 5), jnp.float32)
+    assert chosen("auto", net, x).name == taken
 
 
 def test_layers_apart_drop_what_the_stack_drops(network, filled):
