@@ -117,7 +117,8 @@ def test_attention_is_not_run_again_for_the_gradient(architecture, loop, elsewhe
 
 def test_a_looped_layer_keeps_products_and_the_kernels_results(elsewhere):
     """Of bfloat16: h, q, k, v, attention before and after its product, and the widest
-    state; of attention the logarithms that its shares are divided by. Nothing else."""
+    state; of attention the logarithms that its shares are divided by, and of two norms
+    the moments. Nothing else."""
     elsewhere("cuda")
     width, time, batch = 32, 64, 2
 
@@ -134,7 +135,7 @@ def test_a_looped_layer_keeps_products_and_the_kernels_results(elsewhere):
     # the last bias, on which nothing depends that is made again.
     weights = 2 * (12 * width**2 + 12 * width)
     tokens, heads = time * batch, attention.heads_of(width)
-    states = 2 * tokens * width * (1 + 3 + 1 + 1 + 4) + 4 * tokens * heads
+    states = 2 * tokens * width * (1 + 3 + 1 + 1 + 4) + 4 * tokens * (heads + 4)
     assert (kept(6) - kept(2)) / 4 == weights + states
 
 

@@ -14,9 +14,9 @@ from depthbench.research.datasets import DATASETS
 from depthbench.research.study.studies import studies
 from tests.test_layering import IMPORTS, NAMES, PACKAGES
 
-# scipy comes with jax, rich with flax, Pillow with matplotlib, numpy with all of them.
+# scipy and jaxlib come with jax, rich with flax, Pillow with matplotlib, numpy with all.
 THERE = {"jax", "flax", "optax", "orbax", "matplotlib", "numpy", "scipy", "rich"}
-THERE |= {"msgspec", "PIL"}
+THERE |= {"msgspec", "PIL", "jaxlib"}
 # What says in one line that it needs more: an import in a function, or by `lazy`.
 ALLOWED = {
     "research.datasets.mnist1d": {"mnist1d"},
