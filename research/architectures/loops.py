@@ -90,9 +90,9 @@ def chosen(name: str, net: Architecture, x: Any) -> Loop:
     """The loop of a name: of "auto", the one that suits the net, the batch and the device.
 
     Layers are written out where they are few, and copies into and out of stacks cost much
-    beside the rest: on a CPU where each has as many bytes of variables as a batch has of
-    states, on an accelerator where both are large. All else is a scan. docs/cost.md has
-    what was measured, and counted.
+    beside the rest: on a CPU where they have on average as many bytes of variables as a
+    batch has of states before the first, on an accelerator where both are large. All else
+    is a scan. docs/cost.md has what was measured, and counted.
 
     x: a batch of inputs, or its shape.
     """
