@@ -198,6 +198,8 @@ def main(words: Sequence[str] | None = None) -> None:
         print(table([plan({**cell, "loop": loop}, kind) for loop, kind in forms]))
     except RuntimeError as error:
         sys.exit(f"depthbench: {error}; this needs jax's CUDA plugin, as its text says")
+    except ValueError as error:  # a loop whose rounds are not known
+        sys.exit(f"depthbench: {error}")
 
 
 if __name__ == "__main__":

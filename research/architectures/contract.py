@@ -230,14 +230,14 @@ def links(
     return [stem, *stages, _end("head", net.head, variables.head, train)]
 
 
-def stacks(net: Architecture) -> list[list[Stage]]:
+def by_stack(net: Architecture) -> list[list[Stage]]:
     """The stages that are of one stack: each alone, unless it was cut into several."""
-    found: list[list[Stage]] = []
+    groups: list[list[Stage]] = []
     for stage in net.stages:
         if stage.before == 0:
-            found.append([])
-        found[-1].append(stage)
-    return found
+            groups.append([])
+        groups[-1].append(stage)
+    return groups
 
 
 def _keys(net: Architecture, key: Any) -> list[Any]:
@@ -248,7 +248,7 @@ def _keys(net: Architecture, key: Any) -> list[Any]:
     if key is None:
         return [None] * len(net.stages)
     keys = []
-    for number, stack in enumerate(stacks(net)):
+    for number, stack in enumerate(by_stack(net)):
         depth = sum(stage.depth for stage in stack)
         every = jax.random.split(jax.random.fold_in(key, number), depth)
         keys += [every[s.before : s.before + s.depth] for s in stack]

@@ -21,9 +21,8 @@ if TYPE_CHECKING:  # it imports jax, which naming a loop does not
 AUTO = "auto"
 LAYERS = 32  # at most are written out: each is compiled by itself
 LARGE = 2**20  # bytes of a layer's variables from which their copies cost more
-COPIED = (
-    2**25
-)  # bytes of a layer's variables and state whose copy is ten kernels' starts
+# Bytes of a layer's variables and state whose copy takes as long as ten kernels to start.
+COPIED = 2**25
 
 
 class Loop(NamedTuple):
@@ -91,9 +90,9 @@ def chosen(name: str, net: Architecture, x: Any) -> Loop:
     """The loop of a name: of "auto", the one that suits the net, the batch and the device.
 
     Layers are written out where they are few, and copies into and out of stacks cost much
-    beside the rest: on a CPU where each has as many bytes of variables as a batch has of
-    states, on an accelerator where both are large. All else is a scan. docs/cost.md has
-    what was measured, and counted.
+    beside the rest: on a CPU where they have on average as many bytes of variables as a
+    batch has of states before the first, on an accelerator where both are large. All else
+    is a scan. docs/cost.md has what was measured, and counted.
 
     x: a batch of inputs, or its shape.
     """
@@ -103,17 +102,20 @@ def chosen(name: str, net: Architecture, x: Any) -> Loop:
 
 
 def _few_and_large(net: Architecture, x: Any) -> bool:
-    stages = [s for s in net.stages if s.depth > 1 and not s.tied]
-    layers = sum(stage.depth for stage in stages)
+    layers = sum(stage.depth for stage in net.stages if _stacked(stage))
     if not 0 < layers <= LAYERS:
         return False
     variables, state = jax.eval_shape(lambda x: _drawn(net, x), x)
-    stacks = [
-        v for v, s in zip(variables.stages, net.stages, strict=True) if s in stages
-    ]
+    pairs = zip(net.stages, variables.stages, strict=True)
+    stacks = [stack for stage, stack in pairs if _stacked(stage)]
     if jax.default_backend() != "cpu":
         return _bytes(stacks) + layers * _bytes(state) >= layers * COPIED
     return _bytes(stacks) >= layers * max(LARGE, _bytes(state))
+
+
+def _stacked(stage: Stage) -> bool:
+    """Whether its layers' variables are copied out of a stack, one after another."""
+    return stage.depth > 1 and not stage.tied
 
 
 def _drawn(net: Architecture, x: Any) -> Any:

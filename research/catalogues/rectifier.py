@@ -22,4 +22,5 @@ def relu(x: jax.Array) -> jax.Array:
 def _relu_jvp(primals, tangents):
     y = relu(*primals)
     (tangent,) = tangents
+    # Of max(x, 0) > 0 XLA would make x > 0, and keep x. At nan it is jax's that is 0.
     return y, jnp.where(y != 0, tangent, jnp.zeros_like(tangent))

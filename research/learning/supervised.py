@@ -15,11 +15,11 @@ from depthbench.research.architectures.contract import (
     Variables,
     Weights,
     apply,
+    by_stack,
     divide,
     unite,
 )
 from depthbench.research.architectures.contract import init as draw
-from depthbench.research.architectures.contract import stacks as stacks_of
 from depthbench.research.architectures.loops import AUTO, LOOPS, Loop, chosen
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.catalogues.dtypes import ACTIVE
@@ -86,7 +86,7 @@ def rule_of(parts: Components, hyper: Hyper) -> Any:
     tied = tuple(stage.tied for stage in parts.net.stages)
     depths = (
         sum(stage.depth for stage in stack)
-        for stack in stacks_of(parts.net)
+        for stack in by_stack(parts.net)
         for _ in stack
     )
     rule = transformation(parts.optimizer, hyper, tied, tuple(depths))

@@ -78,7 +78,10 @@ def _item(kind: str) -> int:
 
 
 def kernels(text: str) -> list[Kernel]:
-    """All of them, in no order. text: `as_text()` of a compiled program."""
+    """All of them, in no order. text: `as_text()` of a compiled program.
+
+    Raises ValueError for a loop whose number of rounds the text does not have.
+    """
     computations, entry = _parsed(text)
     return list(_of(computations, entry, 1))
 
@@ -114,8 +117,10 @@ def _of(computations: Any, name: str, times: int) -> Iterator[Kernel]:
     for line in body.values():
         if line.operation == "while":
             often = re.search(r'known_trip_count":\{"n":"(\d+)"', line.rest)
-            inner = times * int(often[1]) if often else times
-            yield from _of(computations, _called(line, "body"), inner)
+            if often is None:
+                raise ValueError(f"{line.name}: how often it runs is not known")
+            body_times = times * int(often[1])
+            yield from _of(computations, _called(line, "body"), body_times)
         elif line.operation == "call":
             yield from _of(computations, _called(line, "to_apply"), times)
         elif line.operation not in FREE and not line.operation.endswith("-done"):

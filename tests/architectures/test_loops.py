@@ -180,6 +180,16 @@ def test_auto_on_an_accelerator(width, depth, batch, taken, network, monkeypatch
     assert chosen("auto", net, x).name == taken
 
 
+def test_auto_of_stages_that_differ_in_what_they_are_fed_alone(network):
+    """Which is arrays, that are not compared with ==."""
+    net = network("resnet_stochastic", "relu", "none", width=4, depth=20)
+    stage = next(stage for stage in net.stages if stage.fed is not None)
+    stage = stage._replace(depth=2, fed=stage.fed[:2])
+    net = net._replace(stages=(stage, stage._replace(fed=1 - stage.fed)))
+    x = jax.ShapeDtypeStruct((2, 8, 8, 1), jnp.float32)
+    assert chosen("auto", net, x).name == "scan"
+
+
 def test_layers_apart_drop_what_the_stack_drops(network, filled):
     """Each layer has its own key, which is that of its place in the whole."""
     net = network("resnet_stochastic", "relu", "none", width=4, depth=20)

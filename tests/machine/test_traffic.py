@@ -61,6 +61,12 @@ def test_a_loop_counts_its_slices_as_often_as_it_runs():
     assert total(kernels(LOOP)) == sum(kernel.moved for kernel in found.values())
 
 
+def test_a_loop_of_unknown_rounds_is_not_counted_as_one():
+    unknown = LOOP.replace("known_trip_count", "other")
+    with pytest.raises(ValueError, match="loop: how often it runs is not known"):
+        kernels(unknown)
+
+
 @pytest.mark.parametrize("rounds", (1, 5))
 def test_programs_of_this_machine_are_read(rounds):
     """A loop over 2 MiB in place: each round reads and writes them."""
