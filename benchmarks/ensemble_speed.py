@@ -84,7 +84,8 @@ def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
     nets = len(GRID) * len(SIGMA_W2) * cell["seeds"]
     memory = 4 * layer * cell["depth"] * nets * 3 + 2**27
     work = 6e-5 + 8 * cell["batch"] * cell["width"] ** 2 / 2.5e10  # a layer of one
-    together = min(nets, len(GRID) * len(SIGMA_W2) * ALONE) * (len(cells) - 1) + nets
+    alone = min(nets, len(GRID) * len(SIGMA_W2) * ALONE)
+    together = nets + alone * sum(cell["way"] != BASE for cell in cells)
     seconds = (cell["rounds"] + 2) * together * cell["depth"] * work
     return Cost(memory, memory, seconds)
 
@@ -111,6 +112,7 @@ def measure(cells: Sequence[Cell], shared: Shared, memory: int) -> list[Measured
     reasons = {c["way"]: WAYS[c["way"]].absent(architecture) for c in cells}
     if all(reasons.values()):
         return [Measured("absent", reasons[cell["way"]], {}) for cell in cells]
+    jax.clear_caches()  # another unit may have compiled the ensemble
     grid = prepare(cells[0])
     names = dict.fromkeys([BASE, *(way for way, why in reasons.items() if not why)])
     ready = {name: WAYS[name].ready(grid) for name in names}

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from depthbench.research.machine import compiled
 
 FLAG = "--no-cache"
-KEEPING = ("run", "probe", "train", "reproduce")
+KEEPING = ("run", "probe", "train", "claims", "reproduce")
 COMMANDS = (*KEEPING, "verify")  # which compiles anew what it compares
 
 

@@ -71,6 +71,9 @@ def _kept() -> str:
         return f"not kept: {error}"
     if folder is None:
         return "not kept: JAX_ENABLE_COMPILATION_CACHE is off"
+    why = compiled.unusable(folder, foreign=bool(named))
+    if why:
+        return f"not kept: {folder}: {why}"
     count, taken = compiled.size(folder)
     kept = f"{count:,}, {console.size(taken)} in {folder}"
     if named:

@@ -67,7 +67,7 @@ def begin(jax: Any) -> list[str]:
         return []
     named = jax.config.jax_compilation_cache_dir
     if named:
-        return _lines(Path(named), VARIABLE + "=") if "://" not in named else []
+        return _lines(Path(named), foreign=True) if "://" not in named else []
     if not _wanted or not jax.config.jax_enable_compilation_cache:
         return []
     if jax.process_count() > 1:
@@ -76,7 +76,7 @@ def begin(jax: Any) -> list[str]:
         folder = place(jax.devices()[0])
     except RuntimeError as error:
         return [f"no folder for compiled programs: {error}; none are kept"]
-    lines = _lines(folder)
+    lines = _lines(folder, foreign=False)
     if not lines:
         trim(folder.parent)
         _change(jax_compilation_cache_dir=str(folder), **_small(jax.default_backend()))
@@ -103,10 +103,17 @@ def home() -> Path:
     if os.path.isabs(given):
         return Path(given)
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
+        return _user() / "Library" / "Caches"
     if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
         return Path(os.environ["LOCALAPPDATA"])
-    return Path.home() / ".cache"
+    return _user() / ".cache"
+
+
+def _user() -> Path:
+    folder = Path.home()
+    if not folder.is_absolute():  # each folder that a command is run in would have one
+        raise RuntimeError(f"HOME={folder} is not an absolute path")
+    return folder
 
 
 def place(device: Any) -> Path:
@@ -144,12 +151,15 @@ def size(folder: Path) -> Size:
 
 
 def trim(folder: Path, bound: int = BOUND) -> None:
-    """Removes files until the rest is within the bound, those used longest ago first."""
+    """Removes files until the rest is within the bound, those used longest ago first.
+
+    And empty ones, as a full disk leaves them: jax writes no entry that is there.
+    """
     files = sorted(_files(folder))
     left = sum(size for _, size, _ in files)
     for _, size, path in files:
-        if left <= bound:
-            return
+        if size and left <= bound:
+            continue
         with contextlib.suppress(OSError):  # another process has removed it
             os.unlink(path)
         left -= size
@@ -170,15 +180,23 @@ def _files(folder: Path | str) -> list[tuple[float, int, str]]:
     return found
 
 
-def _lines(folder: Path, said: str = "") -> list[str]:
-    """What keeps programs from being kept in a folder; it is made where it is not."""
+def _lines(folder: Path, foreign: bool) -> list[str]:
+    """A line on why nothing is kept in a folder, which is made where it is not there.
+
+    foreign: it is named by the user.
+    """
     # jax goes on without an entry, and would say so of each, with a path of its own.
     warnings.filterwarnings("ignore", message=DAMAGED)
-    why = _unwritable(folder, foreign=bool(said))
-    return [f"{said}{folder}: {why}; what is compiled is not kept there"] if why else []
+    why = unusable(folder, foreign)
+    where = f"{VARIABLE}={folder}" if foreign else folder
+    return [f"{where}: {why}; what is compiled is not kept there"] if why else []
 
 
-def _unwritable(folder: Path, foreign: bool) -> str:
+def unusable(folder: Path, foreign: bool) -> str:
+    """Why nothing can be kept in a folder, which is made where it is not; or "".
+
+    foreign: it is named by the user, who may share it with others.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -10,7 +10,7 @@ from typing import Any
 EVENTS = {
     "/jax/core/compile/jaxpr_trace_duration": "tracing",
     "/jax/core/compile/jaxpr_to_mlir_module_duration": "tracing",
-    "/jax/core/compile/backend_compile_duration": "compiling",
+    "/jax/core/compile/backend_compile_duration": "compiling or reading",
 }
 WAITING, WRITING = "waiting for the device", "writing rows"
 

@@ -1,6 +1,7 @@
 """Compiled programs are kept, for this machine alone, and a kept one has the same bits."""
 
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from depthbench.research.cli.main import main
+from depthbench.research.cli import caching
+from depthbench.research.cli.main import COMMANDS, main
 from depthbench.research.engine import runner
 from depthbench.research.machine import compiled, host, lapack
 from depthbench.research.study.studies import studies
@@ -134,6 +136,24 @@ def test_a_folder_that_cannot_be_written_is_a_line(homely, monkeypatch):
         assert float(jax.jit(lambda x: x + np.float32(1))(np.float32(1))) == 2
 
 
+def test_the_doctor_says_that_nothing_can_be_kept(homely, monkeypatch, capsys):
+    homely.write_text("a file")
+    assert main(["doctor"]) == 0
+    (line,) = [
+        line for line in capsys.readouterr().out.splitlines() if "programs" in line
+    ]
+    assert "not kept: " in line and str(homely) in line and "0 B" not in line
+
+
+def test_a_relative_home_is_no_place_for_programs(homely, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "relative")
+    with compiled.kept(True):
+        (line,) = compiled.begin(jax)
+    assert "HOME=relative" in line and not Path("relative").exists()
+
+
 def test_a_folder_of_another_user_is_not_trusted(homely, monkeypatch):
     homely.mkdir()
     monkeypatch.setattr(os, "getuid", lambda: homely.stat().st_uid + 1)
@@ -169,6 +189,35 @@ def test_what_was_used_longest_ago_is_removed(tmp_path):
     assert not (tmp_path / "b/middle-cache").exists()
     compiled.trim(tmp_path, bound=100)
     assert [p.name for p in tmp_path.rglob("*-cache")] == ["old-cache"]
+
+
+def test_what_a_full_disk_left_is_written_again(homely):
+    """jax writes no entry that is there, be it empty."""
+    halve = lambda: jax.jit(lambda x: x / np.float32(2))(np.float32(3))
+    with compiled.kept(True):
+        compiled.begin(jax)
+        halve()
+        before = entries(homely)
+        for path in homely.rglob("*-cache"):
+            path.write_bytes(b"")
+        jax.clear_caches()
+        assert float(halve()) == 1.5 and not any(entries(homely).values())
+    jax.clear_caches()
+    with compiled.kept(True):
+        compiled.begin(jax)
+        halve()
+    assert entries(homely).keys() == before.keys() and all(entries(homely).values())
+
+
+def test_every_command_that_runs_nets_keeps_programs_and_has_the_flag():
+    """But for `verify`, which compiles what it compares."""
+    folder = Path(caching.__file__).parent
+    running = {
+        path.stem
+        for path in folder.glob("*.py")
+        if re.search(r"runs\.completed|run\.main|trainer\.main", path.read_text())
+    }
+    assert running & {c.name for c in COMMANDS} - {"verify"} == set(caching.KEEPING)
 
 
 TIMED = sorted(name for name, study in studies().items() if study.timings)

@@ -15,7 +15,7 @@ def test_what_others_contain_is_counted_once(compiled_anew):
         inner = jax.jit(lambda x: x * np.float32(2) + np.float32(1))
         jax.jit(lambda x: inner(inner(x)) - np.float32(3))(np.float32(1))
         passed = time.perf_counter() - began
-    assert set(seconds) == {"tracing", "compiling"}
+    assert set(seconds) == {"tracing", "compiling or reading"}
     assert 0 < sum(seconds.values()) <= passed
 
 
