@@ -128,8 +128,8 @@ def test_a_large_case_is_the_same_net_on_all_sides(name, monkeypatch):
     task = small.task(OTHER[name])._replace(dtype="float32")
     peers = {n: study.PEERS[n] for n in ("jax", "torch") if not study.PEERS[n].absent()}
     with comparison.lenient():
-        trials = comparison.start(small, task, peers)
-    assert len(trials) == 1 + len(peers)
+        trials, failures = comparison.start(small, task, peers)
+    assert len(trials) == 1 + len(peers) and not failures
     largest = {n: trial.largest for n, trial in trials.items()}
     # As ResNet-20's tolerance: one input of ReLU that rounding has on its other side is
     # 0.035 of a gradient here, and 0.3 with 2 examples; without one it is 2e-5.
@@ -175,6 +175,38 @@ def test_what_time_or_memory_leaves_out_says_why(monkeypatch):
     assert row.reason == "out of memory: RESOURCE_EXHAUSTED: 99 GiB"
 
 
+@pytest.mark.parametrize("name", ("mlp_wide", "lstm_1024"))
+def test_a_peer_that_fails_says_so_and_others_are_timed(name, monkeypatch):
+    """As torch.compile does where there is no compiler."""
+
+    def broken(model, task):
+        raise RuntimeError("backend failed: no compiler\nmore")
+
+    peer = study.PEERS["jax"]._replace(name="nnx", side=broken)
+    monkeypatch.setitem(study.PEERS._entries, "torch", peer._replace(name="torch"))
+    rows = rows_of(name, "torch", "jax")
+    reason = "failed: RuntimeError: backend failed: no compiler"
+    assert (rows["torch"].status, rows["torch"].reason) == ("failed", reason)
+    assert rows["jax"].status == rows["depthbench"].status == "ok"
+
+
+def test_nobody_trains_a_large_net_in_another_precision():
+    names = [n for n in study.PEERS if n not in study.LARGE and n != "jax_cudnn"]
+    for name, row in rows_of("lstm_1024", *names, "jax_cudnn").items():
+        if name != "depthbench":
+            assert row.status == "absent" and not row.values
+            assert row.reason.startswith(f"{name} is not trained in half precision")
+
+
+def test_where_jax_takes_the_devices_memory_a_line_says_so(monkeypatch):
+    monkeypatch.setattr(study.host, "accelerator", lambda: True)
+    sizes = dict.fromkeys(case.CaseSize._fields)
+    cells = [{"case": "lstm_1024", "peer": "torch", **sizes, "rounds": 12}]
+    for value, lines in (("true", 1), ("false", 0)):
+        monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", value)
+        assert len(study.fit(cells, {"case", "peer"})[1]) == lines
+
+
 def test_the_default_cases_are_of_the_devices_size(monkeypatch):
     sizes = dict.fromkeys(case.CaseSize._fields)
     cells = [
@@ -189,7 +221,7 @@ def test_the_default_cases_are_of_the_devices_size(monkeypatch):
         assert {bool(CASES[name].large) for name in cases} == {large}
         assert len(cases) == (len(LARGE) if large else len(CASES) - len(LARGE))
         assert "not run unless --case names them" in lines[0]
-    assert {cell["peer"] for cell in fitted} == {comparison.BASE, *study.LARGE}
+    assert {cell["peer"] for cell in fitted} == set(study.LARGE)
     assert sum(CASES[name].large for name in LARGE) <= 300  # five minutes
     both, _ = study.fit(cells, {"case", "peer"})
     assert both == cells
