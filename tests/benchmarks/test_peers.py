@@ -14,6 +14,7 @@ from depthbench.benchmarks.peers import (
     comparison,
     in_jax,
     in_keras,
+    nets,
     study,
     torch_loop,
 )
@@ -134,6 +135,21 @@ def test_a_large_case_is_the_same_net_on_all_sides(name, monkeypatch):
     # As ResNet-20's tolerance: one input of ReLU that rounding has on its other side is
     # 0.035 of a gradient here, and 0.3 with 2 examples; without one it is 2e-5.
     assert max(largest.values()) < (0.05 if name == "resnet50" else CLOSE), largest
+
+
+def test_a_large_net_is_the_same_written_out():
+    """As `auto` has the largest on an accelerator."""
+    scanned, apart = (
+        nets.decoder(OTHER["decoder_2048"], loop) for loop in ("auto", "unrolled")
+    )
+    assert (scanned.loop, apart.loop) == ("auto: scan", "unrolled")
+    assert len(apart.net.stages) == OTHER["decoder_2048"].depth
+    peers = {"jax": study.PEERS["jax"]}
+    with comparison.lenient():
+        trials, _ = comparison.start(CASES["decoder_2048"], apart, peers)
+    assert trials["jax"].largest < CLOSE
+    same = jax.tree.map(np.array_equal, scanned.weights, apart.weights)
+    assert all(jax.tree.leaves(same))
 
 
 @every_large
