@@ -3,7 +3,8 @@
 import jax
 import pytest
 
-from depthbench.benchmarks.throughput import planned
+from depthbench.benchmarks.throughput import planned, programs
+from depthbench.research.architectures.recurrent import sequence
 from depthbench.research.machine.traffic import Kernel
 
 STEP = "jit(step)/transpose(jvp())/while/body/closed_call/checkpoint/Block/"
@@ -63,3 +64,11 @@ def test_without_the_plugin_it_says_what_is_missing(monkeypatch):
             planned.main(["--depth", "2"])
     finally:
         jax.config.update("jax_enable_compilation_cache", cached)
+
+
+def test_nets_have_their_forms_of_a_gpu():
+    """Blocks of an LSTM's steps, and few large layers written out."""
+    with planned.there():
+        assert sequence.form() == "in blocks"
+        assert programs.loop(CELL | {"loop": "auto"}).name == "unrolled"
+    assert sequence.form() == "step by step" or jax.default_backend() != "cpu"
