@@ -4,6 +4,9 @@
 # again goes on with them.
 #
 #     bash benchmarks/on_an_accelerator.sh [--dry-run]
+#
+# Commands of one study fill one folder, which `depthbench report FOLDER --publish` has the
+# tables of.
 set -fu
 cd "$(dirname "$0")/.."
 
@@ -14,17 +17,17 @@ cublas=XLA_FLAGS=--xla_gpu_enable_triton_gemm=false
 
 # Seconds at most, what is set in the environment, and a command.
 commands=(
-    " 90 depthbench run throughput --architecture resnet_imagenet --depth 50 --width 64 --batch 128 $images --loop scan,unrolled --out $out/resnet50"
-    "100 depthbench run throughput $decoder --mode step --loop scan,unrolled --out $out/decoder"
-    "240 depthbench run peers --case resnet50,decoder_2048,lstm_1024 --rounds 12 --out $out/peers_large"
+    " 90 depthbench run throughput --architecture resnet_imagenet --depth 50 --width 64 --batch 128 $images --loop scan,unrolled --out $out/throughput"
+    "100 depthbench run throughput $decoder --mode step --loop scan,unrolled --out $out/throughput"
+    "240 depthbench run peers --case resnet50,decoder_2048,lstm_1024 --rounds 12 --out $out/peers"
     " 60 depthbench run ensemble_speed --size full --out $out/ensemble_speed"
     " 60 depthbench run gradient_flow --out $out/gradient_flow_cold"
     " 30 depthbench run gradient_flow --out $out/gradient_flow_warm"
-    " 40 depthbench run peers --case lstm --peer depthbench,jax,jax_cudnn,torch --out $out/peers_lstm"
+    " 40 depthbench run peers --case lstm --peer depthbench,jax,jax_cudnn,torch --out $out/peers"
     " 40 pytest -n 0 -q -m accelerator tests"
     " 50 depthbench run half_precision --out $out/half_precision"
-    " 55 $cublas depthbench run throughput $decoder --mode step --loop unrolled --out $out/decoder_cublas"
-    " 35 depthbench run throughput --architecture alexnet --depth 8 --width 96 --batch 1024 $images --out $out/alexnet"
+    " 55 $cublas depthbench run throughput $decoder --mode step --loop unrolled --out $out/throughput_cublas"
+    " 35 depthbench run throughput --architecture alexnet --depth 8 --width 96 --batch 1024 $images --out $out/throughput"
     " 75 depthbench run peers --case mlp_wide,mlp_deep,transformer,resnet20_unrolled,alexnet --peer depthbench,jax,torch --out $out/peers"
     " 25 depthbench run ten_thousand_layers --out $out/ten_thousand_layers"
 )
