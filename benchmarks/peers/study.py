@@ -92,8 +92,8 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     lines = []
     if "case" not in typed:
         cells, lines = _of_device(cells, host.accelerator())
-    if host.accelerator() and any(CASES[cell["case"]].large for cell in cells):
-        lines += _room(os.environ)
+    if host.accelerator():
+        lines += _room(cells, os.environ)
     for cell in cells:
         family, shape = ARCHITECTURES[CASES[cell["case"]].architecture], shape_of(cell)
         normalizer = family.published_normalizer
@@ -121,9 +121,11 @@ def _of_device(
     return fitting, [says] if left else []
 
 
-def _room(environment: Mapping[str, str]) -> list[str]:
+def _room(cells: Sequence[Cell], environment: Mapping[str, str]) -> list[str]:
     """A line where jax will leave PyTorch too little memory for large nets."""
-    if environment.get("XLA_PYTHON_CLIENT_PREALLOCATE", "").lower() in ("false", "0"):
+    beside = any(PEERS[c["peer"]].outside and CASES[c["case"]].large for c in cells)
+    taken = environment.get("XLA_PYTHON_CLIENT_PREALLOCATE", "").lower()
+    if not beside or taken in ("false", "0"):
         return []
     return [
         "jax takes three quarters of the device's memory for itself: with "

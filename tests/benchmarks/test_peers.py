@@ -206,6 +206,25 @@ def test_a_peer_that_fails_says_so_and_others_are_timed(name, monkeypatch):
     assert rows["jax"].status == rows["depthbench"].status == "ok"
 
 
+def test_what_failed_is_run_again_where_that_is_asked_for(tmp_path, capsys):
+    flags = ["--case", "mlp_wide", "--peer", "depthbench,jax", "--out", f"{tmp_path}"]
+    command = ["run", "peers", *flags, "--size", "smoke", "--format", "json"]
+
+    def broken(model, task):
+        raise RuntimeError("no compiler")
+
+    def statuses(*more):
+        assert main([*command, *more]) == 0
+        return [row["status"] for row in json.loads(capsys.readouterr().out)]
+
+    whole = study.PEERS["jax"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(study.PEERS._entries, "jax", whole._replace(side=broken))
+        assert statuses() == ["ok", "failed"]
+    assert statuses() == ["ok", "failed"]
+    assert statuses("--retry", "failed,absent") == ["ok", "ok"]
+
+
 def test_nobody_trains_a_large_net_in_another_precision():
     names = [n for n in study.PEERS if n not in study.LARGE and n != "jax_cudnn"]
     for name, row in rows_of("lstm_1024", *names, "jax_cudnn").items():
@@ -221,6 +240,8 @@ def test_where_jax_takes_the_devices_memory_a_line_says_so(monkeypatch):
     for value, lines in (("true", 1), ("false", 0)):
         monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", value)
         assert len(study.fit(cells, {"case", "peer"})[1]) == lines
+        ours = [{**cells[0], "peer": "jax"}]
+        assert not study.fit(ours, {"case", "peer"})[1]
 
 
 def test_the_default_cases_are_of_the_devices_size(monkeypatch):
