@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from depthbench.benchmarks.peers import torch_loop
-from depthbench.benchmarks.peers.case import Case, Peer, Problem, Side
+from depthbench.benchmarks.peers.case import Case, Peer, Problem, Side, Weights
 from depthbench.research.lazy import lazily
 from depthbench.research.study.tables import number
 
@@ -23,6 +23,7 @@ with lazily():
 BASE = "depthbench"
 SMALL = 1e-2  # gradients below this share of the whole are compared with it
 STEPS = 3  # their losses are compared: the second depends on the update
+FULL, FAILED = "out of memory", "failed"  # what reasons begin with
 REST = 0.005  # seconds: threads of one side spin for a while after its step
 
 
@@ -49,13 +50,14 @@ def lenient() -> Iterator[None]:
 
 def compare(
     case: Case, task: Problem, peers: Mapping[str, Peer], rounds: int
-) -> dict[str, dict[str, Any]]:
-    """Columns of ours and of each peer, by name."""
+) -> dict[str, dict[str, Any] | str]:
+    """Columns of ours and of each peer, by name; or why one was not timed."""
     with lenient():
-        trials = start(case, task, peers)
+        trials, failures = start(case, task, peers)
         seconds = take(trials, rounds)
     firsts = trials[BASE].first_s
-    return {name: _values(name, one, seconds, firsts) for name, one in trials.items()}
+    values = {n: _values(n, one, seconds, firsts) for n, one in trials.items()}
+    return {**values, **failures}
 
 
 def compare_large(
@@ -77,7 +79,7 @@ def compare_large(
         gc.collect()
         jax.clear_caches()
         if not torch_loop.absent():
-            torch_loop.forget_peak()
+            torch_loop.give_back()
     ours = seen[BASE]
     if isinstance(ours, str):
         return {name: ours for name in seen}
@@ -115,13 +117,26 @@ def _alone(case: Case, task: Problem, peer: Peer | None, rounds: int) -> Alone |
             form = (build.__doc__ or "").partition("\n")[0]
             side = peer.side(build(task.weights, task.x.shape[1:]), task)
         first = _first(side)
+        if peer is not None and peer.outside:
+            # What cuDNN and a compiler tried out was of the first step alone; XLA's plan
+            # has none of that either.
+            torch_loop.forget_peak()
         losses = _losses(first.result, side.step)
         seconds = timing.interleaved({form: side.step}, rounds)[form]
         return Alone(form, first.total_s, losses, seconds, side.peak())
-    except RuntimeError as error:  # of jax and of PyTorch
-        if not any(word in str(error) for word in ("RESOURCE_EXHAUSTED", "of memory")):
+    except RuntimeError as error:
+        why = _failure(error)
+        if peer is None and not why.startswith(FULL):
             raise
-        return f"out of memory: {str(error).splitlines()[0]}"
+        return why
+
+
+def _failure(error: RuntimeError) -> str:
+    """What a library, its compiler or the device says: jax's and PyTorch's errors."""
+    first = next(iter(str(error).splitlines()), "")
+    if any(word in str(error) for word in ("RESOURCE_EXHAUSTED", "of memory")):
+        return f"{FULL}: {first}"
+    return f"{FAILED}: {type(error).__name__}: {first}"
 
 
 def _large_values(case: Case, name: str, one: Alone, ours: Alone) -> dict[str, Any]:
@@ -134,8 +149,11 @@ def _large_values(case: Case, name: str, one: Alone, ours: Alone) -> dict[str, A
     return {**values, "peak_gib": one.peak and one.peak / 2**30}
 
 
-def start(case: Case, task: Problem, peers: Mapping[str, Peer]) -> dict[str, Trial]:
-    """Ours and the peers' sides, each after its first steps, compared with ours.
+def start(
+    case: Case, task: Problem, peers: Mapping[str, Peer]
+) -> tuple[dict[str, Trial], dict[str, str]]:
+    """Ours and the peers' sides, each after its first steps, compared with ours; and why
+    a peer's failed.
 
     jax's caches are cleared before each: what sides have in common, each pays.
     """
@@ -148,21 +166,31 @@ def start(case: Case, task: Problem, peers: Mapping[str, Peer]) -> dict[str, Tri
     if case.form == "lstm":
         form = f"{form}, {sequence.form()}"
     trials = {BASE: Trial(our_side.step, form, first.total_s, 0.0, True)}
+    failures = {}
     for name, peer in peers.items():
-        assert peer.side is not None  # ours, which is started above
-        build, sizes = peer.nets[case.form], task.x.shape[1:]
-        side = peer.side(build(task.weights, sizes), task)
-        first = _first(side)
-        their_gradients = jax.device_get(side.gradients())
-        expected = peer.leaves(build(gradients, sizes))
-        theirs = [_on_host(first.result[1]), _losses(first.result, side.step)]
-        largest = max(apart(their_gradients, expected), apart(theirs, ours))
-        agrees = largest <= case.tolerance
-        form = (build.__doc__ or "").partition("\n")[0]
-        trials[name] = Trial(side.step, form, first.total_s, largest, agrees)
+        try:
+            trials[name] = _started(peer, case, task, gradients, ours)
+        except RuntimeError as error:
+            failures[name] = _failure(error)
     for trial in trials.values():
         trial.step()  # compiles again what was cleared for the next one
-    return trials
+    return trials, failures
+
+
+def _started(
+    peer: Peer, case: Case, task: Problem, gradients: Weights, ours: list[np.ndarray]
+) -> Trial:
+    """A peer's side after its first steps. gradients, ours (outputs, losses): expected."""
+    assert peer.side is not None  # ours alone has none
+    build, sizes = peer.nets[case.form], task.x.shape[1:]
+    side = peer.side(build(task.weights, sizes), task)
+    first = _first(side)
+    their_gradients = jax.device_get(side.gradients())
+    expected = peer.leaves(build(gradients, sizes))
+    theirs = [_on_host(first.result[1]), _losses(first.result, side.step)]
+    largest = max(apart(their_gradients, expected), apart(theirs, ours))
+    form = (build.__doc__ or "").partition("\n")[0]
+    return Trial(side.step, form, first.total_s, largest, largest <= case.tolerance)
 
 
 def _on_host(array: Any) -> np.ndarray:

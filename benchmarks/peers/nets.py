@@ -33,10 +33,15 @@ def _head(variables: Any) -> Weights:
 
 def mlp_weights(variables: Any) -> Weights:
     """stem, layers [depth, …], head: kernel and bias each."""
-    stages = [stage["params"]["Dense_0"] for stage in variables.stages]
     stem = variables.stem["params"]["Dense_0"]
-    layers = jax.tree.map(lambda *a: np.concatenate(a), *stages)
+    layers = _stacked(variables)["Dense_0"]
     return {"stem": stem, "layers": layers, "head": _head(variables)}
+
+
+def _stacked(variables: Any) -> Weights:
+    """Parameters [depth, …] of a net's equal layers, be they one stage or many."""
+    stages = (stage["params"] for stage in variables.stages)
+    return jax.tree.map(lambda *a: np.concatenate(a), *stages)
 
 
 def mlp(shape: CaseSize, loop: str = AUTO) -> Problem:
@@ -46,12 +51,17 @@ def mlp(shape: CaseSize, loop: str = AUTO) -> Problem:
 
 
 def _looped(
-    loop: str, net: Any, x: np.ndarray, arrange: Callable[[Any], Weights]
+    loop: str,
+    net: Any,
+    x: np.ndarray,
+    arrange: Callable[[Any], Weights],
+    outputs: int = OUTPUTS,
 ) -> Problem:
     """The task of a net whose layers are gone through in a loop of this name."""
     taken = chosen(loop, net, x)
     shown = loop if loop == taken.name else f"{loop}: {taken.name}"
-    return drawn(taken.change(net), x, arrange)._replace(loop=shown)
+    task = drawn(taken.change(net), x, arrange, outputs)
+    return task._replace(loop=shown)
 
 
 def lstm_weights(variables: Any) -> Weights:
@@ -86,8 +96,7 @@ def lstm(shape: CaseSize) -> Problem:
 
 def transformer_weights(variables: Any) -> Weights:
     """stem, layers [depth, …] of norms and linear maps by name, norm, head."""
-    (stage,) = variables.stages
-    params = stage["params"]
+    params = _stacked(variables)
     layers = {name: params[name] for name in ("wide", "narrow")} | params["attention"]
     for name in ("norm_attention", "norm_feed"):
         layers[name] = _flat(params[name], leading=1)
@@ -168,20 +177,20 @@ def alexnet(shape: CaseSize, outputs: int = OUTPUTS) -> Problem:
     return drawn(net, x, alexnet_weights, outputs)
 
 
-def resnet50(shape: CaseSize) -> Problem:
+def resnet50(shape: CaseSize, loop: str = AUTO) -> Problem:
     """Bottlenecks with batch norm, and a thousand classes."""
     wanted = settings(shape, "relu", "he_normal", "batch")._replace(outputs=CLASSES)
     net = ARCHITECTURES["resnet_imagenet"].build(wanted)
     x = gaussian(shape.batch, shape.length, shape.length, 3)
-    return drawn(net, x, resnet_weights, CLASSES)
+    return _looped(loop, net, x, resnet_weights, CLASSES)
 
 
-def decoder(shape: CaseSize) -> Problem:
+def decoder(shape: CaseSize, loop: str = AUTO) -> Problem:
     """Causal blocks with ReLU and rotary positions; the head reads the last step."""
     wanted = settings(shape, "relu", "glorot_normal", "layer")
     net = ARCHITECTURES["transformer_decoder"].build(wanted)
     x = gaussian(shape.batch, shape.length, shape.width)
-    return drawn(net, x, transformer_weights)
+    return _looped(loop, net, x, transformer_weights)
 
 
 def large(task: Callable[[CaseSize], Problem]) -> Callable[[CaseSize], Problem]:

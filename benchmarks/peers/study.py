@@ -40,8 +40,9 @@ PEERS: Catalogue[Peer] = Catalogue(
 # it leaves to cuDNN as it is.
 SLOW = {("mlp_1000", "torch_compiled"), ("lstm_1024", "torch_compiled")}
 
-
-LARGE = ("jax", "torch", "torch_compiled")  # what large nets are written in
+# Who trains large nets in half precision, as ours are; others would do so in float32.
+LARGE = (BASE, "jax", "torch", "torch_compiled")
+STATUSES = {comparison.FULL: "oom", comparison.FAILED: "failed"}  # of a reason's start
 
 
 def _size(says: str) -> Axis:
@@ -91,6 +92,8 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     lines = []
     if "case" not in typed:
         cells, lines = _of_device(cells, host.accelerator())
+    if host.accelerator():
+        lines += _room(cells, os.environ)
     for cell in cells:
         family, shape = ARCHITECTURES[CASES[cell["case"]].architecture], shape_of(cell)
         normalizer = family.published_normalizer
@@ -118,10 +121,21 @@ def _of_device(
     return fitting, [says] if left else []
 
 
+def _room(cells: Sequence[Cell], environment: Mapping[str, str]) -> list[str]:
+    """A line where jax will leave PyTorch too little memory for large nets."""
+    beside = any(PEERS[c["peer"]].outside and CASES[c["case"]].large for c in cells)
+    taken = environment.get("XLA_PYTHON_CLIENT_PREALLOCATE", "").lower()
+    if not beside or taken in ("false", "0"):
+        return []
+    return [
+        "jax takes three quarters of the device's memory for itself: with "
+        "XLA_PYTHON_CLIENT_PREALLOCATE=false PyTorch's large nets have room"
+    ]
+
+
 def _has_net(cell: Cell) -> bool:
     """Whether a large case's net is there in a peer; others say it in a row."""
-    case, peer = CASES[cell["case"]], PEERS[cell["peer"]]
-    return not case.large or peer.name in (BASE, *LARGE)
+    return not CASES[cell["case"]].large or cell["peer"] in LARGE
 
 
 def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
@@ -161,6 +175,8 @@ def _absent(peer: Peer, case: Case) -> str:
     """Why a peer takes no steps here; "" where it does."""
     if peer.name != BASE and case.form not in peer.nets:
         return f"{peer.name} has no net for {case.form}"
+    if case.large and peer.name not in LARGE:
+        return f"{peer.name} is not trained in half precision here, as {case.name} is"
     return peer.absent()
 
 
@@ -170,7 +186,7 @@ def _measured(
     if absent or values is None:
         return Measured("absent", absent, {})
     if isinstance(values, str):
-        return Measured("oom" if "memory" in values else "absent", values, {})
+        return Measured(STATUSES.get(values.partition(":")[0], "absent"), values, {})
     values = {**values, "threads": threads, "load": os.getloadavg()[0]}
     if values["agrees"]:
         return Measured("ok", "", values)

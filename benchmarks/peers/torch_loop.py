@@ -7,6 +7,7 @@ denormals are flushed.
 
 import contextlib
 import importlib.util
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -124,6 +125,13 @@ def forget_peak() -> None:
     if device() == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
+
+
+def give_back() -> None:
+    """The device has again what was held for nets that are gone, compiled ones too."""
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.reset()
+    forget_peak()
 
 
 def peak() -> int | None:

@@ -8,6 +8,8 @@ timing. VERSION is that of jax:
     JAX_PLATFORMS=cpu PYTHONPATH=plugin python -m benchmarks.throughput.planned
     JAX_PLATFORMS=cpu PYTHONPATH=plugin python -m benchmarks.throughput.planned \\
         --loop scan,unrolled --products triton,cublas
+
+An axis of `throughput` is a flag here: of another net, its --architecture, --depth, ….
 """
 
 import argparse
@@ -78,11 +80,12 @@ NAMES = (STACKS, *(name for name, _ in PARTS), REST)  # which are copies
 
 @contextlib.contextmanager
 def there() -> Iterator[None]:
-    """Programs are those that a device with cuDNN is given, which is asked for its
-    version where its attention is called: 9.10."""
+    """Nets have the forms that they have on a GPU; cuDNN, which is asked for its version
+    where its attention is called, is 9.10."""
     version = "jax._src.cudnn.fused_attention_stablehlo.check_cudnn_version"
     device = mock.patch.object(attention, "_on_cuda", lambda: True)
-    with device, mock.patch(version, lambda: 91000):
+    backend = mock.patch.object(jax, "default_backend", lambda: "gpu")
+    with device, backend, mock.patch(version, lambda: 91000):
         yield
 
 
@@ -173,6 +176,15 @@ def table(plans: Sequence[Plan]) -> str:
     lines.append(["products at their best rate, ms", *at_best])
     runs = (sum(k.times for k in plan.parts.get(FUSED, ())) for plan in plans)
     lines.append(["kernels of fused attention", *map(str, runs)])
+    runs = (
+        f"{sum(k.times for kernels in plan.parts.values() for k in kernels):,}"
+        for plan in plans
+    )
+    lines.append(["kernels in all", *runs])
+    moved = (
+        f"{sum(map(traffic.total, plan.parts.values())) / 1e9:.1f}" for plan in plans
+    )
+    lines.append(["GB moved in all", *moved])
     whole = (f"{sum(plan.memory) / GIB:.1f}" for plan in plans)
     lines.append(["GiB planned", *whole])
     beside = (f"{plan.memory[1] / GIB:.1f}" for plan in plans)

@@ -27,7 +27,7 @@ from depthbench.research.study.errors import Refusal
 from depthbench.research.study.forecast import Forecast
 from depthbench.research.study.studies import studies
 
-STATUSES = ("oom", "lost", "overflow", "no_fixed_point", "diverged")
+STATUSES = ("oom", "lost", "overflow", "no_fixed_point", "diverged", "absent", "failed")
 MOST_SHARES = 10**6
 
 

@@ -63,8 +63,12 @@ def _short(device: str) -> str:
 
     >>> _short("Intel(R) Xeon(R) Processor")
     'Intel Xeon'
+    >>> _short("Intel(R) Core(TM) i7-9700K CPU @ 3.60GHz")
+    'Intel Core i7-9700K CPU @ 3.60GHz'
     """
-    return device.replace("(R)", "").removesuffix(" Processor")
+    for mark in ("(R)", "(TM)"):
+        device = device.replace(mark, "")
+    return device.removesuffix(" Processor")
 
 
 def compared(study: Study, here: Made, there: Made) -> str:

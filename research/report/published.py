@@ -168,5 +168,9 @@ def _place(study: Study, stamp: Mapping[str, Any]) -> str:
 
 
 def _slug(name: str) -> str:
-    """A device's name as a folder's: "NVIDIA H100 80GB HBM3" is nvidia_h100_80gb_hbm3."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    """A device's name as a folder's: "NVIDIA H100 80GB HBM3" is nvidia_h100_80gb_hbm3.
+
+    A name without a letter or digit of ASCII, or that is the CPU's folder, has another.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return slug if slug not in ("", CPU) else f"other_{slug}".rstrip("_")

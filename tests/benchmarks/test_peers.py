@@ -14,6 +14,7 @@ from depthbench.benchmarks.peers import (
     comparison,
     in_jax,
     in_keras,
+    nets,
     study,
     torch_loop,
 )
@@ -128,12 +129,27 @@ def test_a_large_case_is_the_same_net_on_all_sides(name, monkeypatch):
     task = small.task(OTHER[name])._replace(dtype="float32")
     peers = {n: study.PEERS[n] for n in ("jax", "torch") if not study.PEERS[n].absent()}
     with comparison.lenient():
-        trials = comparison.start(small, task, peers)
-    assert len(trials) == 1 + len(peers)
+        trials, failures = comparison.start(small, task, peers)
+    assert len(trials) == 1 + len(peers) and not failures
     largest = {n: trial.largest for n, trial in trials.items()}
     # As ResNet-20's tolerance: one input of ReLU that rounding has on its other side is
     # 0.035 of a gradient here, and 0.3 with 2 examples; without one it is 2e-5.
     assert max(largest.values()) < (0.05 if name == "resnet50" else CLOSE), largest
+
+
+def test_a_large_net_is_the_same_written_out():
+    """As `auto` has the largest on an accelerator."""
+    scanned, apart = (
+        nets.decoder(OTHER["decoder_2048"], loop) for loop in ("auto", "unrolled")
+    )
+    assert (scanned.loop, apart.loop) == ("auto: scan", "unrolled")
+    assert len(apart.net.stages) == OTHER["decoder_2048"].depth
+    peers = {"jax": study.PEERS["jax"]}
+    with comparison.lenient():
+        trials, _ = comparison.start(CASES["decoder_2048"], apart, peers)
+    assert trials["jax"].largest < CLOSE
+    same = jax.tree.map(np.array_equal, scanned.weights, apart.weights)
+    assert all(jax.tree.leaves(same))
 
 
 @every_large
@@ -175,6 +191,59 @@ def test_what_time_or_memory_leaves_out_says_why(monkeypatch):
     assert row.reason == "out of memory: RESOURCE_EXHAUSTED: 99 GiB"
 
 
+@pytest.mark.parametrize("name", ("mlp_wide", "lstm_1024"))
+def test_a_peer_that_fails_says_so_and_others_are_timed(name, monkeypatch):
+    """As torch.compile does where there is no compiler."""
+
+    def broken(model, task):
+        raise RuntimeError("backend failed: no compiler\nmore")
+
+    peer = study.PEERS["jax"]._replace(name="nnx", side=broken)
+    monkeypatch.setitem(study.PEERS._entries, "torch", peer._replace(name="torch"))
+    rows = rows_of(name, "torch", "jax")
+    reason = "failed: RuntimeError: backend failed: no compiler"
+    assert (rows["torch"].status, rows["torch"].reason) == ("failed", reason)
+    assert rows["jax"].status == rows["depthbench"].status == "ok"
+
+
+def test_what_failed_is_run_again_where_that_is_asked_for(tmp_path, capsys):
+    flags = ["--case", "mlp_wide", "--peer", "depthbench,jax", "--out", f"{tmp_path}"]
+    command = ["run", "peers", *flags, "--size", "smoke", "--format", "json"]
+
+    def broken(model, task):
+        raise RuntimeError("no compiler")
+
+    def statuses(*more):
+        assert main([*command, *more]) == 0
+        return [row["status"] for row in json.loads(capsys.readouterr().out)]
+
+    whole = study.PEERS["jax"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(study.PEERS._entries, "jax", whole._replace(side=broken))
+        assert statuses() == ["ok", "failed"]
+    assert statuses() == ["ok", "failed"]
+    assert statuses("--retry", "failed,absent") == ["ok", "ok"]
+
+
+def test_nobody_trains_a_large_net_in_another_precision():
+    names = [n for n in study.PEERS if n not in study.LARGE and n != "jax_cudnn"]
+    for name, row in rows_of("lstm_1024", *names, "jax_cudnn").items():
+        if name != "depthbench":
+            assert row.status == "absent" and not row.values
+            assert row.reason.startswith(f"{name} is not trained in half precision")
+
+
+def test_where_jax_takes_the_devices_memory_a_line_says_so(monkeypatch):
+    monkeypatch.setattr(study.host, "accelerator", lambda: True)
+    sizes = dict.fromkeys(case.CaseSize._fields)
+    cells = [{"case": "lstm_1024", "peer": "torch", **sizes, "rounds": 12}]
+    for value, lines in (("true", 1), ("false", 0)):
+        monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", value)
+        assert len(study.fit(cells, {"case", "peer"})[1]) == lines
+        ours = [{**cells[0], "peer": "jax"}]
+        assert not study.fit(ours, {"case", "peer"})[1]
+
+
 def test_the_default_cases_are_of_the_devices_size(monkeypatch):
     sizes = dict.fromkeys(case.CaseSize._fields)
     cells = [
@@ -189,7 +258,7 @@ def test_the_default_cases_are_of_the_devices_size(monkeypatch):
         assert {bool(CASES[name].large) for name in cases} == {large}
         assert len(cases) == (len(LARGE) if large else len(CASES) - len(LARGE))
         assert "not run unless --case names them" in lines[0]
-    assert {cell["peer"] for cell in fitted} == {comparison.BASE, *study.LARGE}
+    assert {cell["peer"] for cell in fitted} == set(study.LARGE)
     assert sum(CASES[name].large for name in LARGE) <= 300  # five minutes
     both, _ = study.fit(cells, {"case", "peer"})
     assert both == cells

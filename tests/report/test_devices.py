@@ -94,6 +94,8 @@ def results(tmp_path, monkeypatch):
         ("peers", None, "Intel(R) Xeon(R) Processor", "cpu"),  # its own again
         ("peers", None, "AMD EPYC", "amd_epyc"),
         ("peers", "NVIDIA H100", "AMD EPYC", "nvidia_h100"),
+        ("peers", None, "神威", "other"),
+        ("peers", None, "CPU", "other_cpu"),
         ("dropout_depth", None, "AMD Ryzen", "cpu"),  # its numbers are any CPU's
     ),
 )
