@@ -161,7 +161,9 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
         summary = runner.execute(job, runner.attempt, folder, shown)
     seconds = round(summary.seconds, 3)
     times = {"started": started, "ended": manifest.now(), "seconds": seconds}
-    event = Event(**times, cells=len(missing), done=summary.done)
+    bounds = {kind: round(s, 3) for kind, s in spent.most_common()}
+    counts = {"cells": len(missing), "done": summary.done, "workers": ready.workers}
+    event = Event(**times, **counts, spent=bounds)
     folders.note(folder, event)
     if summary.stopped:
         saved = len(wanted) - summary.remaining

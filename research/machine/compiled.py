@@ -56,6 +56,21 @@ def anew() -> Iterator[None]:
         _configure(**before)
 
 
+@contextlib.contextmanager
+def kept_in(folder: Path | str) -> Iterator[None]:
+    """In the block, all that is compiled is kept in a folder, or read from it."""
+    before = _configure(
+        jax_enable_compilation_cache=True,
+        jax_compilation_cache_dir=str(folder),
+        jax_persistent_cache_min_compile_time_secs=0.0,
+        jax_persistent_cache_min_entry_size_bytes=-1,
+    )
+    try:
+        yield
+    finally:
+        _configure(**before)
+
+
 def begin(jax: Any) -> list[str]:
     """Has jax keep what it compiles, if the command does; lines on why it cannot.
 

@@ -32,7 +32,8 @@ DECIDING = (
 class Event(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     """Something that happened to a folder. step: that a training has come to.
 
-    accepted: the changes that were. mesh: that a training was on, and is on.
+    accepted: the changes that were. mesh: that a training was on, and is on. workers, and
+    the seconds of all of them by what they went to: what bounds a run.
     """
 
     started: str | None = None
@@ -43,6 +44,8 @@ class Event(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     step: int | None = None
     accepted: list[str] = []
     mesh: list[str] = []
+    workers: int | None = None
+    spent: dict[str, float] = {}
 
 
 class Foreign(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
