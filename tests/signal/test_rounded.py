@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from depthbench.research.architectures import contract, walk
+from depthbench.research.architectures.attention import attend
 from depthbench.research.catalogues.dtypes import ACTIVE
 from depthbench.research.catalogues.initializers import Rule
 from depthbench.research.signal import ensembles, measurement, mixed, probes, rounded
@@ -164,3 +165,15 @@ def test_the_dtypes_are_those_of_training():
     assert [entry.dtype.itemsize for entry in ACTIVE.values()] == [
         entry.bytes for entry in ACTIVE.values()
     ]
+
+
+def test_attention_has_a_gradient_in_float16():
+    """On CPUs too, which lack the product that jax's own form asks for."""
+    q, k, v = jax.random.normal(jax.random.key(0), (3, 1, 2, 4, 8))
+
+    def slopes(dtype):
+        total = lambda *a: jnp.sum(attend(*a).astype(jnp.float32) ** 2)
+        return jax.grad(total, (0, 1, 2))(*(a.astype(dtype) for a in (q, k, v)))
+
+    for half, full in zip(slopes(jnp.float16), slopes(jnp.float32), strict=True):
+        np.testing.assert_allclose(half.astype(jnp.float32), full, atol=2e-2)
