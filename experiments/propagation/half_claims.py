@@ -31,9 +31,6 @@ def overflow(dtype):
     return most * LOG10_2 - LARGEST
 
 
-RANGE = MOST * LOG10_2 - underflow("float16")  # decades that fit, from the largest down
-
-
 def at_half(row):
     """The size of entries where half are 0, beside the dtype's own, in decades."""
     off = row["log10_entry_half"]
@@ -139,6 +136,10 @@ HERE = "digits, plain nets of 128 units, batches of 16, 8 drawn nets, 128 layers
 VANISHING = ("sigmoid_he", "tanh_biased", "tanh_ordered")
 NET = ("net", "dtype", "scale", "depth", "width")
 
+# How near is near was chosen after nets 1 to 8 had been looked at. With 32 nets (`--seeds
+# 32`), of which 24 were drawn later, all hold; of 8, √8 in ReLU nets is undecided. That 10
+# decades are kept, within 1, was chosen after 8 nets, whose larger scale had left out stem
+# and head; with the scale as it is 16 nets (`--seeds 16`) keep 9.7, 10.4 and 10.5.
 CLAIMS = (
     Claim(
         "depthbench.float16-lost-as-theory-says",
@@ -188,13 +189,14 @@ CLAIMS = (
         label=NET,
     ),
     Claim(
-        "depthbench.scaling-rescues-12-decades",
-        "with the largest scale that overflows nothing, float16 keeps at most 12.2 "
-        "decades below the largest gradient",
-        "our own, from 2^-25 to 2^16",
+        "depthbench.scaling-keeps-ten-decades",
+        "with the largest scale that overflows nothing, float16 keeps 10 decades below "
+        "the largest gradient of a state, within 1",
+        "our own: 12.2 from 2^-25 to 2^16, less what gradients of weights, which sum "
+        "over a batch, and the largest entries are beyond that",
         protocol=HERE + "; from the largest layer's entries to where half are 0",
         estimate=of("range"),
-        allows=below(RANGE),
+        allows=about(10.0, within=1.0),
         scope=lambda row: row["net"] in VANISHING and row["dtype"] == "float16_scaled",
         of=deepest,
         label=NET,
@@ -221,7 +223,8 @@ CLAIMS = (
         "bfloat16 keeps a vanishing gradient through as many layers as float32",
         BFLOAT,
         protocol=HERE + "; float32's layers with at most half of the entries 0 less "
-        "bfloat16's",
+        "bfloat16's, where what is below 2^-126 is 0 in both, as on CPUs: with subnormal "
+        "numbers float32 goes on to 2^-149, bfloat16 to 2^-133",
         differs="nets in training, whose losses are compared",
         estimate=of("fewer"),
         published="0: the same exponents",

@@ -5,7 +5,9 @@ gradients in the dtype, state by state beside the exact gradient, which is known
 size. float16 has 11 bits and nothing between 0 and 2^-24; bfloat16 8 bits and float32's
 exponents. Nets vanish, keep or explode at rates that infinite-width theory knows (χ₁), so
 that theory says at which layer a gradient leaves a dtype. Loss scaling multiplies the
-loss by 2^k, which moves that layer, until the largest gradient overflows.
+loss by 2^k, which moves that layer, until the largest gradient overflows. All nets are
+fresh: what a scale rescues in training is in docs/training.md. It is a loss, no accuracy:
+float16 alone trained every small net that float32 did.
 
 Sources: Micikevicius et al. 2018, arXiv:1710.03740; Kalamkar et al. 2019,
 arXiv:1905.12322; Schoenholz et al. 2017, arXiv:1611.01232.

@@ -14,7 +14,7 @@ with lazily():
     import jax
     import jax.numpy as jnp
 
-SCALING = "Micikevicius et al. 2018, arXiv:1710.03740, section 3.2"
+SCALING = "Micikevicius et al. 2018, arXiv:1710.03740, sections 3.2 and 5"
 
 
 class Dtype(NamedTuple):

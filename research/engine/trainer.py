@@ -207,7 +207,7 @@ def run_all(session: Session) -> None:
                 report(session, pool, snapshot, step)
                 snapshot = snapshot._replace(log=_empty(snapshot.log))
             watched = snapshot.log[session.work.system.watch]
-            session.advanced(step, None if reported else float(np.nanmean(watched)))
+            session.advanced(step, None if reported else _mean(watched))
             turn = next_turn(session, pace, step)
             if turn.save:
                 session.keeper.begin(step, closed(session, snapshot))
@@ -361,9 +361,16 @@ def report(session: Session, pool, snapshot: Snapshot, step: int) -> None:
     reports.save(session.folder, run, step, arrays)
 
 
+def _mean(watched: Any) -> float:
+    """The mean of what is a number; nan where nothing is, as in runs that diverge."""
+    numbers = watched[~np.isnan(watched)]
+    return float(np.mean(numbers)) if numbers.size else np.nan
+
+
 def mean(log: np.ndarray) -> np.ndarray:
     """The mean over a report's steps [runs]; nan where a run has diverged in it."""
     logged = ~np.isnan(log).all(axis=0)
+    logged |= not logged.any()  # of no step: all runs have diverged
     return np.asarray(np.mean(log[:, logged], axis=1, dtype=np.float64), np.float32)
 
 

@@ -3,8 +3,9 @@
 Too small a scale and gradients underflow; too large, and they overflow: then the step is
 skipped and the scale halved. After PERIOD steps without an overflow it is doubled.
 
-Source: Micikevicius et al. 2018, arXiv:1710.03740, section 3.2; the numbers are those of
-PyTorch's `GradScaler`. The same steps as jmp's `DynamicLossScale`, as a state of arrays.
+Source: Micikevicius et al. 2018, arXiv:1710.03740, section 3.2, where the scale is
+constant; section 5 proposes to adjust it at overflows. The numbers are those of PyTorch's
+`GradScaler`; the least scale, 1, and the steps are those of jmp's `DynamicLossScale`.
 """
 
 from typing import Any, NamedTuple

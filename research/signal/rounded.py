@@ -5,6 +5,7 @@ dtype's, and nothing is rescaled: what is too small for it is 0, what is too lar
 Beside it the same net in float32, whose gradients are known at any size.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -61,23 +62,31 @@ def rounded(
     """Both gradients of a net on one batch, state by state.
 
     log2_scale: of what the loss is multiplied by before it is propagated; None: the
-      largest power of two with which nothing overflows, where dynamic scaling ends.
+      largest power of two with which nothing overflows, where dynamic scaling ends: no
+      cotangent of a state, and no gradient of parameters, the stem's and head's among
+      them. Of a stem that feeds each step, what its first state gives alone.
     """
     exact = _exact(links, x, loss)
-    layers, h, head = walk.begin([_in(dtype, link) for link in links], cast(x, dtype))
+    typed, x = [_in(dtype, link) for link in links], cast(x, dtype)
+    layers, h, head = walk.begin(typed, x)
+    stem, _, _ = walk.parts(typed)
     walked = []
     for link, reference in zip(layers, exact, strict=True):
         h, before = walk.through(link, h)
         walked.append((link, before, reference))
 
     def plain(log2_scale):
-        outputs = lambda h: loss(cast(walk.fold(head, h)[0], jnp.float32))
-        value, pull = jax.vjp(outputs, h)
-        (cotangent,) = pull(jnp.exp2(log2_scale).astype(value.dtype))
-        readings, finite = [], _finite(cotangent)
+        outputs, pull = jax.vjp(functools.partial(_through, head), _params(head), h)
+        value, pull_loss = jax.vjp(lambda a: loss(cast(a, jnp.float32)), outputs)
+        of_head, cotangent = pull(*pull_loss(jnp.exp2(log2_scale).astype(value.dtype)))
+        readings, finite = [], _finite((of_head, cotangent))
         for one in reversed(walked):
             cotangent, read, finite = _back(*one, cotangent, log2_scale, finite)
             readings.insert(0, read)
+        made, pull = jax.vjp(lambda params: _through(stem, params, x), _params(stem))
+        if isinstance(made, Fed):
+            cotangent = Fed(cotangent, jax.tree.map(jnp.zeros_like, made.inputs))
+        finite = finite & _finite(pull(cotangent))
         return [chain(list(each)) for each in zip(*readings, strict=True)], finite
 
     if log2_scale is None:
@@ -86,6 +95,16 @@ def rounded(
     (norm, zeros, cosine), _ = plain(log2_scale)
     log10, entry = (chain([getattr(e, n) for e in exact]) for n in _Exact._fields[2:4])
     return Rounded(log10, norm, entry, zeros, cosine, log2_scale)
+
+
+def _params(links: Sequence[Link]) -> list[Tree]:
+    return [link.params for link in links]
+
+
+def _through(links: Sequence[Link], params: Sequence[Tree], h: Tree) -> Tree:
+    """What the links make of a state, with these parameters in place of their own."""
+    pairs = zip(links, params, strict=True)
+    return walk.fold([link._replace(params=one) for link, one in pairs], h)[0]
 
 
 def cast(tree: Tree, dtype: Any) -> Tree:

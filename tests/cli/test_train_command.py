@@ -45,6 +45,15 @@ def read(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_run_without_a_finite_loss_ends_quietly(tmp_path, no_pictures):
+    """Every step overflows: none is taken, the scale stays, nothing is warned of."""
+    more = ("--activation", "relu", "--sigma-w2", "1e6", "--dtype", "float16_scaled")
+    assert train(tmp_path / "out", *more) == 0
+    rows = read(tmp_path / "out" / "curves.csv")
+    assert {row["status"] for row in rows} == {"diverged"}
+
+
 @pytest.mark.slow
 def test_curves_have_a_row_for_each_report_and_run(finished):
     rows = read(finished / "curves.csv")
