@@ -145,7 +145,7 @@ CLAIMS = (
         "depthbench.float16-lost-as-theory-says",
         "float16's gradient is lost at the layer where infinite-width theory has its "
         "entries fall below 2^-25",
-        "our own, from χ₁ of Schoenholz et al. 2017, arXiv:1611.01232",
+        "depthbench's own bar, from χ₁ of Schoenholz et al. 2017, arXiv:1611.01232",
         protocol=HERE
         + "; layers with at most half of the entries 0, over theory's from "
         "the size at the last layer",
@@ -192,8 +192,8 @@ CLAIMS = (
         "depthbench.scaling-keeps-ten-decades",
         "with the largest scale that overflows nothing, float16 keeps 10 decades below "
         "the largest gradient of a state, within 1",
-        "our own: 12.2 from 2^-25 to 2^16, less what gradients of weights, which sum "
-        "over a batch, and the largest entries are beyond that",
+        "depthbench's own bar: 12.2 from 2^-25 to 2^16, less what gradients of weights, "
+        "which sum over a batch, and the largest entries are beyond that",
         protocol=HERE + "; from the largest layer's entries to where half are 0",
         estimate=of("range"),
         allows=about(10.0, within=1.0),
@@ -205,7 +205,7 @@ CLAIMS = (
         "depthbench.no-scale-mends-states",
         "where the states leave float16's range on the way forward, no scale of the loss "
         "keeps any gradient",
-        "our own",
+        "depthbench's own bar",
         protocol=HERE
         + "; ReLU nets whose states shrink or grow by more than 2^16; layers "
         "whose gradient is neither 0 nor inf, at the largest scale",
@@ -237,7 +237,7 @@ CLAIMS = (
         "depthbench.smooth-angle-by-precision",
         "in tanh nets bfloat16's gradient is off its direction by 8 times float16's "
         "angle, as its roundings are",
-        "our own: 8 bits against 11",
+        "depthbench's own bar: 8 bits against 11",
         protocol="the same, 8 to 128 layers; log2 of the angles' ratio, the loss scaled",
         estimate=of("finer"),
         allows=about(3.0, within=0.5),
@@ -249,7 +249,7 @@ CLAIMS = (
         "depthbench.relu-angle-by-root",
         "in ReLU nets it is off by √8 times float16's, as roundings switch units near "
         "their kink",
-        "our own: the share of units within a rounding of 0",
+        "depthbench's own bar: the share of units within a rounding of 0",
         protocol="the same, 8 to 32 layers: beyond them angles are large; log2 of the "
         "angles' ratio, the loss scaled",
         estimate=of("finer"),
@@ -262,7 +262,7 @@ CLAIMS = (
         "depthbench.angle-grows-as-root-of-depth",
         "the angle that bfloat16's gradient is off by grows as the root of the depth, as "
         "sums of independent roundings do",
-        "our own",
+        "depthbench's own bar",
         protocol="the same, 8 to 128 layers; the power of the depth, by least squares",
         estimate=of("power"),
         allows=about(0.5, within=0.15),

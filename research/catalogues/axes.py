@@ -17,7 +17,8 @@ class Axis(NamedTuple):
     not; text may be any. A single axis takes one value in a run. None
     among the values stands for "not set", typed as "default".
     implied: the value of a cell that names none: of an axis that came after there were
-    rows, whose names, columns and reports stay as they were.
+    rows, whose names, columns and reports stay as they were. adds: the columns that rows
+    of its other values have.
     """
 
     help: str
@@ -30,6 +31,7 @@ class Axis(NamedTuple):
     below: float = math.inf
     single: bool = False
     implied: Value = None
+    adds: tuple[str, ...] = ()
 
     def parse(self, flag: str, text: str) -> tuple[Value, ...]:
         """The values typed as "a,b,c", in order and without repeats.

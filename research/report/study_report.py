@@ -58,10 +58,19 @@ def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) 
 
 
 def columns(study: Study, ordered: Sequence[Row]) -> list[str]:
-    """The study's columns, then whatever else a row has."""
-    first = list(study.columns)
-    others = dict.fromkeys(name for row in ordered for name in row)
-    return [*first, *(n for n in others if n not in first and n != "id")]
+    """The study's columns, then whatever else a row has.
+
+    An axis that all rows imply has none, nor those that it adds.
+    """
+    there = dict.fromkeys(name for row in ordered for name in row)
+    absent = {
+        column
+        for name in study.implied
+        if name not in there
+        for column in (name, *study.axes[name].adds)
+    }
+    first = [name for name in study.columns if name not in absent]
+    return [*first, *(n for n in there if n not in first and n != "id")]
 
 
 def verdicts(study: Study, ordered: Sequence[Row]) -> list[Verdict]:

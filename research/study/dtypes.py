@@ -24,4 +24,4 @@ def axis() -> Axis:
     ('float32', 'bfloat16')
     """
     words = "what activations and their gradients are computed in"
-    return Axis(words, (STANDARD,), ACTIVE, implied=STANDARD)
+    return Axis(words, (STANDARD,), ACTIVE, implied=STANDARD, adds=COLUMNS)
