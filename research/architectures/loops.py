@@ -19,7 +19,8 @@ if TYPE_CHECKING:  # it imports jax, which naming a loop does not
 
 
 AUTO = "auto"
-LAYERS = 32  # at most are written out: each is compiled by itself
+FEW = {"cpu": 64}  # layers at most are written out: each is compiled by itself
+FEW_ELSEWHERE = 32  # as compiling takes longer there
 LARGE = 2**20  # bytes of a layer's variables from which their copies cost more
 # Bytes of a layer's variables and state whose copy takes as long as ten kernels to start.
 COPIED = 2**25
@@ -103,12 +104,13 @@ def chosen(name: str, net: Architecture, x: Any) -> Loop:
 
 def _few_and_large(net: Architecture, x: Any) -> bool:
     layers = sum(stage.depth for stage in net.stages if _stacked(stage))
-    if not 0 < layers <= LAYERS:
+    platform = jax.default_backend()
+    if not 0 < layers <= FEW.get(platform, FEW_ELSEWHERE):
         return False
     variables, state = jax.eval_shape(lambda x: _drawn(net, x), x)
     pairs = zip(net.stages, variables.stages, strict=True)
     stacks = [stack for stage, stack in pairs if _stacked(stage)]
-    if jax.default_backend() != "cpu":
+    if platform != "cpu":
         return _bytes(stacks) + layers * _bytes(state) >= layers * COPIED
     return _bytes(stacks) >= layers * max(LARGE, _bytes(state))
 

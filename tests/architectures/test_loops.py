@@ -143,8 +143,8 @@ def test_time_steps_share_their_parameters_in_any_loop(network):
     ("width", "depth", "batch", "taken"),
     (
         (512, 2, 4, "unrolled"),
-        (512, 32, 4, "unrolled"),
-        (512, 33, 4, "scan"),  # each would be compiled by itself
+        (512, 64, 4, "unrolled"),
+        (512, 65, 4, "scan"),  # each would be compiled by itself
         (511, 2, 4, "scan"),  # a layer's 511 × 511 weights and biases are below 1 MiB
         (512, 2, 513, "unrolled"),  # its biases are a row
         (512, 2, 514, "scan"),  # states are more than variables
