@@ -11,7 +11,7 @@ from rich.console import Console
 
 from depthbench.research.cli import claims as claims_command
 from depthbench.research.cli.main import main
-from depthbench.research.report import rendering, verdicts
+from depthbench.research.report import published, rendering, verdicts
 from depthbench.research.store import manifest, rows
 from depthbench.research.study.declaration import SMOKE_WARNING
 from depthbench.research.study.studies import claims as all_claims
@@ -253,9 +253,17 @@ def test_bars_are_asked_for_by_one_name_and_stand_apart(tmp_path, capsys):
     assert not any(key in first for key in keys) and all(key in second for key in keys)
     accelerators = {line["device"] for line in every if line["platform"] == "gpu"}
     assert accelerators and not any(name in first + second for name in accelerators)
+    # Of another processor there are times alone.
+    elsewhere = {
+        published.made(name, device).device
+        for device in published.devices()
+        if device != published.CPU
+        for name in published.folders(device)
+    }
+    assert accelerators < elsewhere
     for table in others:
         title = table.partition("\n")[0]
-        assert sum(name in title for name in accelerators) == 1, title
+        assert sum(name in title for name in elsewhere) == 1, title
 
 
 def test_what_is_missing_is_run_and_its_time_is_said_before(
