@@ -23,13 +23,13 @@ def named() -> str | None:
     scipy = Path(spec.origin).parent
     for path in (p for f in FOLDERS for p in (scipy / f).glob("*scipy_openblas*")):
         library = ctypes.CDLL(str(path.resolve()))  # jax has it loaded, or will
-        version = re.match(r"OpenBLAS \S+", _said(library, "scipy_openblas_get_config"))
-        kernels = _said(library, "scipy_openblas_get_corename")
+        version = re.match(r"OpenBLAS \S+", _text_of(library, "scipy_openblas_get_config"))
+        kernels = _text_of(library, "scipy_openblas_get_corename")
         return f"{version[0]} {kernels}" if version and kernels else None
     return None
 
 
-def _said(library: ctypes.CDLL, name: str) -> str:
+def _text_of(library: ctypes.CDLL, name: str) -> str:
     """What a function without arguments returns; "" where it is not there."""
     function = getattr(library, name, None)
     if function is None:
