@@ -23,7 +23,9 @@ def named() -> str | None:
     scipy = Path(spec.origin).parent
     for path in (p for f in FOLDERS for p in (scipy / f).glob("*scipy_openblas*")):
         library = ctypes.CDLL(str(path.resolve()))  # jax has it loaded, or will
-        version = re.match(r"OpenBLAS \S+", _text_of(library, "scipy_openblas_get_config"))
+        version = re.match(
+            r"OpenBLAS \S+", _text_of(library, "scipy_openblas_get_config")
+        )
         kernels = _text_of(library, "scipy_openblas_get_corename")
         return f"{version[0]} {kernels}" if version and kernels else None
     return None
