@@ -20,8 +20,8 @@ def headline(rows: Sequence[Row]) -> Headline:
     kept = [f"{counted(group)} in {name(kind)}" for kind, group in kinds(deep).items()]
     worst = min(deep, key=lambda row: row["half_layers"])
     if worst["half_layers"] < depth:
-        what = "inf" if worst["lost_how"] == "overflow" else "half 0"
-        end = f"is {what} after {worst['half_layers']:.3g} layers"
+        what = "overflows" if worst["lost_how"] == "overflow" else "is half 0"
+        end = f"{what} after {worst['half_layers']:.3g} layers"
     else:
         worst = min(deep, key=lambda row: row["cosine"])
         end = f"is off its direction most: cosine {worst['cosine']:.2f}"
