@@ -14,13 +14,15 @@ arXiv:1812.05994; Xiao et al. 2018, arXiv:1806.05393.
 
 import math
 import time
-from collections.abc import Callable
-from typing import NamedTuple
 
 from depthbench.experiments.propagation import million_probed as probed
 from depthbench.experiments.propagation import million_shown as shown
 from depthbench.experiments.propagation.million_claims import CLAIMS, ISOMETRY, PRODUCTS
-from depthbench.experiments.propagation.ten_thousand_layers import shrinkage, shrinking
+from depthbench.experiments.propagation.ten_thousand_layers import (
+    Recipe,
+    shrinkage,
+    shrinking,
+)
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.catalogues.catalogue import Catalogue
 from depthbench.research.catalogues.initializers import INITIALIZERS
@@ -36,23 +38,6 @@ with lazily():
     from depthbench.research.signal import measurement, profiles
 
 POINTS = 250  # layers that a curve keeps, from either end
-
-
-class Recipe(NamedTuple):
-    """A way to start: weights, and from the depth the length q* at which χ₁ = 1.
-
-    q_star: None where variances are the initialiser's own.
-    """
-
-    name: str
-    initializer: str
-    q_star: Callable[[int], float] | None
-    source: str
-
-    @property
-    def draw(self) -> str:
-        """How its matrices are drawn, but for their size."""
-        return INITIALIZERS[self.initializer].draw
 
 
 RECIPES = Catalogue(

@@ -53,6 +53,11 @@ class Recipe(NamedTuple):
     q_star: Callable[[int], float] | None
     source: str
 
+    @property
+    def draw(self) -> str:
+        """How its weights are drawn, but for their size."""
+        return INITIALIZERS[self.initializer].draw
+
 
 def shrinking(depth):
     """1/L: what tanh takes of the signal at each layer then adds up to a constant."""
@@ -87,8 +92,7 @@ def finish(cell, result):
     """Gradients and correlations from end to end, and a kernel's singular values."""
     names = ("q_star", "chi_1", "xi_c", "log10_slope_theory", "verdict")
     values = {name: result.values.get(name) for name in names}
-    draw = INITIALIZERS[RECIPES[cell["recipe"]].initializer].draw
-    stretch = stretches(draw, cell["width"])
+    stretch = stretches(RECIPES[cell["recipe"]].draw, cell["width"])
     values |= {"stretch_least": float(stretch[-1]), "stretch_most": float(stretch[0])}
     if result.status != "ok":
         return Measured(result.status, result.reason, values)
