@@ -25,7 +25,7 @@ from depthbench.research.study.errors import Refusal
 from depthbench.research.study.tables import Mark, Table, number
 
 
-class Task(NamedTuple):
+class Again(NamedTuple):
     """A study whose committed rows are to be made again, and where."""
 
     study: Study
@@ -108,16 +108,16 @@ def named(name: str) -> list[str]:
     raise Refusal(f"{name}: no published table; {nearest(name, [*committed, *pages])}")
 
 
-def task(name: str, out: Path) -> Task:
+def task(name: str, out: Path) -> Again:
     """What is to be made again of a study. Raises Refusal for rows of another version."""
     committed = opened(published.names()[name])
     study = committed.study
     folders.look(out / study.name, study.name)
     cells = [committed.cell(row) for row in committed.rows]
-    return Task(study, committed, cells, out / study.name)
+    return Again(study, committed, cells, out / study.name)
 
 
-def announce(tasks: Sequence[Task], memory: int | None) -> None:
+def announce(tasks: Sequence[Again], memory: int | None) -> None:
     """Says how many cells are missing, and how long they will take."""
     cells, seconds = 0, 0.0
     for each in tasks:
@@ -142,7 +142,7 @@ def announce(tasks: Sequence[Task], memory: int | None) -> None:
         )
 
 
-def again(task: Task, request: runs.Request) -> Reproduction:
+def again(task: Again, request: runs.Request) -> Reproduction:
     """Runs what is missing of a study's committed cells, and compares.
 
     Raises Refusal when it was stopped, or cannot be run here.

@@ -38,12 +38,27 @@ from depthbench.research.catalogues.schedules import SCHEDULES, Schedule
 from depthbench.research.datasets.images import cropped, flipped
 from depthbench.research.datasets.reading import reader
 from depthbench.research.learning import descent, examples, loss_scale, sharding
-from depthbench.research.learning.descent import Learner
+from depthbench.research.learning.descent import Learner, Objective
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.system import Arrangement, Batch, Probed, System
 from depthbench.research.signal.ensembles import Member
 
 BORDER = 8  # a crop moves an image by up to an eighth of its side
+
+
+class Task(NamedTuple):
+    """What a net is asked of arrays that are given, and are read as they are.
+
+    shape: of an example. outputs: how many numbers it gives. loss: its name in LOSSES.
+    change: what is made of the net that a recipe names, such as the same with dropout.
+    """
+
+    shape: tuple[int, ...]
+    outputs: int
+    loss: str = "classes"
+    change: Callable[[Architecture], Architecture] | None = None
+
+
 UNIT = Member(Rule(1.0), Rule(1.0))
 
 
@@ -146,15 +161,18 @@ def gradients(
     key: Any,
     mesh: Any = None,
     scale: Any = None,
+    objective: Objective | None = None,
 ) -> tuple[Tree, tuple[dict[str, jax.Array], Tree]]:
     """(gradient of the mean loss, (mean measures, new statistics)) of a batch.
 
-    scale: of the loss that the gradient is of.
+    scale: of the loss that the gradient is of. objective: what is descended, unless it is
+    the loss of the parts.
     """
 
-    def objective(params, stats, batch, key):
+    def loss(params, stats, batch, key):
         return measures(parts, params, stats, batch, True, key)
 
+    objective = objective or loss
     place = functools.partial(sharding.split, mesh) if mesh else lambda batch: batch
     count = parts.accumulate
     return descent.gradients(objective, params, stats, batch, key, count, place, scale)
@@ -172,19 +190,23 @@ def _given(key: Any, hyper: Any) -> Learner:
 
 
 def system_of(
-    parts: Components, init: Callable[[Any, Any], Learner] = _given, mesh: Any = None
+    parts: Components,
+    init: Callable[[Any, Any], Learner] = _given,
+    mesh: Any = None,
+    objective: Objective | None = None,
 ) -> System:
     """The system of parts that are given; its hyper is `Numbers`.
 
     init: (key, hyper) -> a fresh learner. mesh: of devices that each part of a batch is
-    split over.
+    split over. objective: what is descended in place of the loss on the batch as it is:
+    on examples that were attacked, say.
     """
 
     def step(tree, hyper, batch, moment):
         learned = tree.params, tree.stats
         scale = tree.opt.scale if parts.scaled else None
         gradient, (means, stats) = gradients(
-            parts, *learned, batch, moment.key, mesh, scale
+            parts, *learned, batch, moment.key, mesh, scale, objective
         )
         rate = rate_of(parts.schedule, hyper.rule, moment.step)
         rule = rule_of(parts, hyper.rule._replace(learning_rate=rate))
@@ -200,17 +222,20 @@ def system_of(
 # --------------------------------------------------------------------- parts by name
 
 
-def system(recipe: Recipe, mesh: Any = None) -> System:
-    """The system of a recipe; its hyper is `Numbers`. Equal programs: the same one."""
-    return _system(recipe.program, mesh)
+def system(recipe: Recipe, mesh: Any = None, task: Task | None = None) -> System:
+    """The system of a recipe; its hyper is `Numbers`. Equal programs: the same one.
+
+    task: of arrays that are given, in place of the recipe's data set.
+    """
+    return _system(recipe.program, mesh, task)
 
 
 @functools.lru_cache(maxsize=64)
-def _system(recipe: Recipe, mesh: Any) -> System:
+def _system(recipe: Recipe, mesh: Any, task: Task | None) -> System:
     """A state is drawn, measured, probed and saved alike, whatever loop steps take."""
-    kept = parts(recipe)
-    system = system_of(kept, _init(recipe.drawn), mesh)
-    loop = _loop(recipe, kept, mesh)
+    kept = parts(recipe, task=task)
+    system = system_of(kept, init_of(recipe, task), mesh)
+    loop = _loop(recipe, kept, mesh, task)
     changed = kept._replace(net=loop.change(kept.net))
     form = Arrangement(loop.name)
     if loop.name == "unrolled":
@@ -219,30 +244,54 @@ def _system(recipe: Recipe, mesh: Any) -> System:
     return system._replace(step=system_of(changed, mesh=mesh).step, form=form)
 
 
-def _loop(recipe: Recipe, kept: Components, mesh: Any) -> Loop:
+def _loop(recipe: Recipe, kept: Components, mesh: Any, task: Task | None) -> Loop:
     if recipe.loop == AUTO and mesh is not None:
         return LOOPS["scan"]  # sharded stacks are what was measured
-    one = jax.eval_shape(kept.read, examples.some(recipe))
+    one = jax.eval_shape(kept.read, _some(recipe, task))
     size = recipe.batch // recipe.accumulate
     x = jax.ShapeDtypeStruct((size, *one.shape[1:]), one.dtype)
     return chosen(recipe.loop, kept.net, x)
 
 
+def init_of(
+    recipe: Recipe, task: Task | None = None
+) -> Callable[[Any, Numbers], Learner]:
+    """What draws a fresh learner, (key, hyper) -> learner; the same for equal nets."""
+    return _init(recipe.drawn, task)
+
+
 @functools.lru_cache(maxsize=64)
-def _init(recipe: Recipe) -> Callable[[Any, Numbers], Learner]:
-    x = examples.some(recipe)
-    return lambda key, hyper: fresh(key, parts(recipe, hyper.weights), hyper.rule, x)
+def _init(recipe: Recipe, task: Task | None) -> Callable[[Any, Numbers], Learner]:
+    x = _some(recipe, task)
+
+    def begin(key, hyper):
+        return fresh(key, parts(recipe, hyper.weights, task), hyper.rule, x)
+
+    return begin
 
 
-def parts(recipe: Recipe, weights: Member = UNIT) -> Components:
+def _some(recipe: Recipe, task: Task | None) -> Any:
+    """Two inputs: what a net's shapes are made from."""
+    return jnp.zeros((2, *task.shape)) if task else examples.some(recipe)
+
+
+def parts(
+    recipe: Recipe, weights: Member = UNIT, task: Task | None = None
+) -> Components:
     """The parts that a recipe names, whatever its loop, which `system` knows of.
 
-    weights: needed for fresh parameters alone.
+    weights: needed for fresh parameters alone. task: of arrays that are given, in place
+    of the recipe's data set.
 
     Raises DataError where the data set is not to be had.
     """
-    family, dataset = ARCHITECTURES[recipe.architecture], examples.dataset(recipe)
-    loss = LOSSES[family.task(dataset.task)]
+    read = Components._field_defaults["read"]
+    if task is None:
+        family, dataset = ARCHITECTURES[recipe.architecture], examples.dataset(recipe)
+        outputs = family.outputs(dataset.shape, dataset.classes)
+        task = Task(dataset.shape, outputs, family.task(dataset.task))
+        read = reader(dataset, examples.splits(recipe).train.scale)
+    loss = LOSSES[task.loss]
     drawn = DRAWS[INITIALIZERS[recipe.initializer].draw]
     settings = Settings(
         width=recipe.width,
@@ -250,16 +299,17 @@ def parts(recipe: Recipe, weights: Member = UNIT) -> Components:
         activation=ACTIVATIONS[recipe.activation].phi,
         weights=Weights(drawn, weights.hidden.gains, first=weights.first.gains),
         normalizer=NORMALIZERS[recipe.normalizer],
-        outputs=family.outputs(dataset.shape, dataset.classes),
+        outputs=task.outputs,
         active_depth=recipe.depth,
         every_step=loss.every_step,
     )
+    net = ARCHITECTURES[recipe.architecture].build(settings)
     return Components(
-        net=family.build(settings),
+        net=task.change(net) if task.change else net,
         loss=loss,
         optimizer=OPTIMIZERS[recipe.optimizer],
         schedule=SCHEDULES[recipe.schedule],
-        read=reader(dataset, examples.splits(recipe).train.scale),
+        read=read,
         augment=_augmented(recipe.augment) if recipe.augment else None,
         dtype=ACTIVE[recipe.dtype].dtype,
         scaled=ACTIVE[recipe.dtype].scaled,

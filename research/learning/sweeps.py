@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from depthbench.research.architectures.contract import Tree
+from depthbench.research.datasets import DataError
 from depthbench.research.learning import examples, feed, loop, sharding, supervised
 from depthbench.research.learning import system as systems
 from depthbench.research.learning.feed import Feeds
@@ -252,11 +254,82 @@ def _train(problem: Problem, group: Sequence[Run], steps: int) -> list[Trained]:
     state, log = run.advance(state, hyper, problem.data, np.int32(steps))
     ends = [run.evaluate(state, part) for part in (problem.train, problem.test)]
     results = jax.device_get((log, *ends, systems.diverged_at(state.diverged)))
-    if not several:
-        return [_trained(*results)]
-    each = [jax.tree.map(lambda a, n=n: a[n], results) for n in range(len(group))]
-    return [_trained(*one) for one in each]
+    return [Trained(*ends, stopped(step)) for *ends, step in _each(results, group)]
 
 
-def _trained(log: Log, train: Measures, test: Measures, diverged: Any) -> Trained:
-    return Trained(log, train, test, None if diverged == ONGOING else int(diverged))
+class Ended(NamedTuple):
+    """A run after its last step. state: on the device, as it is drawn and kept.
+
+    log: each step's measures [steps], on the host. diverged: as of `Trained`.
+    """
+
+    state: State
+    log: Log
+    diverged: int | None
+
+
+def ended(
+    problem: Problem,
+    runs: Sequence[Run],
+    steps: int,
+    starts: Sequence[Tree] | None = None,
+    at_a_time: int = 64,
+) -> list[Ended]:
+    """Every run's last state, in order: what it has learned is there to be asked.
+
+    starts: a tree for each run to begin from, such as a pretrained one; fresh without.
+    Raises DataError where there is not one for each run.
+    """
+    if starts is not None and len(starts) != len(runs):
+        raise DataError(f"{len(starts)} starts for {len(runs)} runs; must be as many")
+    trees = dict(zip(map(id, runs), starts or (), strict=False))
+    outcomes = []
+    for group in grouped(runs, at_a_time):
+        begin = [trees[id(one)] for one in group] if starts else None
+        outcomes += _ended(problem, group, steps, begin)
+    return outcomes
+
+
+def _ended(
+    problem: Problem, group: Sequence[Run], steps: int, starts: Sequence[Tree] | None
+) -> list[Ended]:
+    several = len(group) > 1
+    run = programs(problem.system, problem.feeds, steps, several)
+    seeds, hyper = arguments(group)
+    if starts is None:
+        state = run.init(seeds, hyper)
+    else:
+        tree = starts[0] if len(starts) == 1 else jax.tree.map(_stacked, *starts)
+        state = _begun(several)(seeds, tree)
+    state, log = run.advance(run.opened(state), hyper, problem.data, np.int32(steps))
+    state = run.closed(state)
+    log, diverged = jax.device_get((log, systems.diverged_at(state.diverged)))
+    each = _each((state, log, diverged), group)
+    return [Ended(state, log, stopped(step)) for state, log, step in each]
+
+
+def _stacked(*leaves: Any) -> Any:
+    return jax.numpy.stack(leaves)
+
+
+@functools.cache
+def _begun(several: bool) -> Callable[[Any, Tree], State]:
+    """(seed, tree) -> a first state, copied: what is advanced is gone."""
+
+    def one(seed, tree):
+        _, key_run = jax.random.split(jax.random.key(seed))
+        return systems.start(tree, key_run)
+
+    return jax.jit(jax.vmap(one) if several else one)
+
+
+def _each(results: Any, group: Sequence[Run]) -> list[Any]:
+    """Each run's results: of several, those along the leading axis."""
+    if len(group) == 1:
+        return [results]
+    return [jax.tree.map(lambda a, n=n: a[n], results) for n in range(len(group))]
+
+
+def stopped(diverged: Any) -> int | None:
+    """The step since which a run has diverged, or None. diverged: of `diverged_at`."""
+    return None if diverged == ONGOING else int(diverged)

@@ -113,6 +113,31 @@ class Headline(NamedTuple):
     worst: str = ""
 
 
+class Summary(NamedTuple):
+    """A system's rows in one line: the net that serves it best, beside its baseline.
+
+    system: what it is. net, depth: chosen without test data; None of a system that no
+    net of layers makes. noun: what is scored. score, low, high: with a 95 % interval,
+    None of a single run. strong: the strong simple baseline. first_gradient: log10
+    ‖∂loss/∂θ‖ of the net's first layer before training. step_mflop: operations of a
+    training step. verdict: wins, ties or loses, of the net. form: how scores are written.
+    """
+
+    system: str
+    net: str
+    depth: int | None
+    noun: str
+    score: float
+    low: float | None
+    high: float | None
+    strong: str
+    strong_score: float | None
+    first_gradient: float | None
+    step_mflop: float | None
+    verdict: str
+    form: str = ".3f"
+
+
 Profiles = Callable[[Row], Mapping[str, np.ndarray]]  # a row's arrays, read when asked
 
 
@@ -135,6 +160,8 @@ class Study(NamedTuple):
     tables, figures: pure functions of rows (and profiles).
     compile_seconds: rough time to compile one program, for the estimate.
     timings: columns that say how fast the machine was, and are never the same twice.
+    summary: of a study of a system, its line in the table of all systems, from rows of
+      which one at least is `ok`.
     """
 
     name: str
@@ -154,6 +181,7 @@ class Study(NamedTuple):
     figures: Callable[[Sequence[Row], Profiles], Sequence[Figure]] = lambda r, p: ()
     compile_seconds: float = 1.0
     timings: tuple[str, ...] = ()
+    summary: Callable[[Sequence[Row]], Summary] | None = None
     threads: int = 0  # 0: as many as there are cores
     module: str = ""  # that declares it; known of those that `studies` found
 

@@ -1,0 +1,323 @@
+"""A system's score by depth, beside a trivial and a strong baseline: one form for all.
+
+A study of a system declares a `Scoring` and has its rows made by `values`; headline,
+table, picture and the line in the table of all systems follow. Which depth serves best is
+chosen by `valid`, a score that looked at no test data.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from depthbench.experiments.training.pairs import whole
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.activations import ACTIVATIONS
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Figure, Headline, Row, Summary
+from depthbench.research.study.estimates import Estimate, mean
+from depthbench.research.study.headlines import counted, measured
+from depthbench.research.study.tables import Mark, Table, number
+
+with lazily():
+    import numpy as np
+
+    from depthbench.research.signal import interval, profiles
+
+BASELINES = ("trivial", "strong", "strong_se", "gap", "gap_se")
+BEFOREHAND = ("first_gradient", "decades", "step_mflop")
+CHOICE = ("learning_rate", "rate_at_edge", "unfinished")
+COLUMNS = (
+    *("status", "reason", "score", "score_se", "score_low", "score_high", "valid"),
+    *(*BASELINES, *BEFOREHAND, *CHOICE),
+)
+SKIPS = ("mlp", "residual_mlp")
+TIE = "no better than"
+
+
+def axes(
+    depths: Sequence[int] = (1, 4, 16),
+    architectures: Sequence[str] = SKIPS,
+    activations: Sequence[str] = ("relu",),
+    known: Sequence[str] = SKIPS,
+) -> dict[str, Axis]:
+    """The axes that all studies of systems share: depth, skips, activation.
+
+    known: the architectures that the system can be built of.
+    """
+    buildable = ARCHITECTURES.only(
+        lambda family: family.name in known, lambda family: "is no net of this system"
+    )
+    return {
+        "architecture": Axis("with and without skips", tuple(architectures), buildable),
+        "activation": Axis("the nonlinearity", tuple(activations), ACTIVATIONS),
+        "depth": whole("hidden layers after the first", tuple(depths), single=False),
+    }
+
+
+def spread(
+    name: str, each: Sequence[float], examples: int | None = None
+) -> dict[str, Any]:
+    """A mean over seeds, its standard error and 95 % interval, by name.
+
+    examples: of a share in [0, 1], how many each seed's is of.
+    """
+    average, error = profiles.over_seeds(np.asarray(each, np.float64))
+    if examples is None:
+        low, high = interval.student(average, error, len(each))
+    else:
+        low, high = interval.of_share(average, error, len(each), examples)
+    ends = {"": average, "_se": error, "_low": low, "_high": high}
+    return {name + end: _finite(value) for end, value in ends.items()}
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def values(
+    score: Sequence[float],
+    valid: float,
+    trivial: float,
+    strong: float | Sequence[float],
+    before: Any,
+    tuned: Any = None,
+    examples: int | None = None,
+    higher: bool = True,
+) -> dict[str, Any]:
+    """The columns that all studies of systems share.
+
+    score: of the test part [seeds]. valid: what depths are chosen by, the mean over
+    seeds. strong: the strong baseline's score, of each seed where it differs.
+    before: of `fits.beforehand`. tuned: of `fits.tuned`, if a rate was chosen.
+    examples: as of `spread`. higher: whether a higher score is better.
+    """
+    strongs = np.broadcast_to(np.asarray(strong, np.float64), (len(score),))
+    gaps = (np.asarray(score, np.float64) - strongs) * (1 if higher else -1)
+    gap, strong = spread("gap", gaps), spread("strong", strongs)
+    return {
+        **spread("score", score, examples),
+        "valid": _finite(valid),
+        "trivial": float(trivial),
+        **{name: strong[name] for name in ("strong", "strong_se")},
+        **{name: gap[name] for name in ("gap", "gap_se")},
+        **{name: _finite(getattr(before, name)) for name in BEFOREHAND},
+        "learning_rate": tuned.setting if tuned else None,
+        "rate_at_edge": bool(tuned and tuned.at_edge),
+        "unfinished": bool(tuned and tuned.unfinished),
+    }
+
+
+def score(row: Mapping[str, Any]) -> Estimate:
+    """The score, as a claim estimates it."""
+    return mean(row["score"], row["score_se"], row["seeds"])
+
+
+def gap(row: Mapping[str, Any]) -> Estimate:
+    """By how much the net is better than the strong baseline, seed by seed."""
+    return mean(row["gap"], row["gap_se"], row["seeds"])
+
+
+class Scoring(NamedTuple):
+    """What a system's score is, and how it is shown.
+
+    system: what it is, in a few words. noun: what is scored, with its unit. trivial,
+    strong: what the baselines are called. by: the axes that nets of one depth differ in.
+    axis: along which they are compared. form: how a score is written.
+    """
+
+    system: str
+    noun: str
+    trivial: str
+    strong: str
+    by: tuple[str, ...] = ("architecture", "activation")
+    axis: str = "depth"
+    higher: bool = True
+    form: str = ".3f"
+    unit: str = "layer"
+
+    def better(self, one: float, other: float) -> bool:
+        return one > other if self.higher else one < other
+
+    def best(self, rows: Sequence[Row]) -> Row:
+        """The row that serves best, by what was held out of the training data."""
+        side = 1 if self.higher else -1
+        known = [row for row in rows if row["valid"] is not None] or list(rows)
+        return max(known, key=lambda row: side * (row["valid"] or 0))
+
+    def worst(self, rows: Sequence[Row]) -> Row:
+        """The row with the worst score."""
+        side = 1 if self.higher else -1
+        return min(rows, key=lambda row: side * row["score"])
+
+    def write(self, value: float | None) -> str:
+        return "-" if value is None else format(value, self.form)
+
+    def name(self, row: Row) -> str:
+        """A row's net in words: "residual_mlp relu, 16 layers"."""
+        kind = " ".join(str(row[name]) for name in self.by)
+        return f"{kind}, {counted(row[self.axis], self.unit)}".lstrip(", ")
+
+    def headline(self, rows: Sequence[Row]) -> Headline:
+        """Whether the best net beats the strong baseline, and the worst net.
+
+        Where it does not, the first words say so.
+        """
+        done = measured(rows)
+        best, worst = self.best(done), self.worst(done)
+        net = f"{self.name(best)}: {self.write(best['score'])}"
+        strong = f"{self.strong}: {self.write(best['strong'])}"
+        side = self.verdict(best)
+        if side == "wins":
+            answer = f"The net is ahead in {self.noun}: {net}; {strong}."
+        elif side == "loses":
+            answer = f"The strong baseline is ahead in {self.noun}: {strong}; {net}."
+        else:
+            answer = (
+                f"The net is {TIE} the strong baseline in {self.noun}: {net}; {strong}."
+            )
+        last = f"Worst: {self.name(worst)}, {self.write(worst['score'])}"
+        return Headline(
+            answer, f"{last}; {self.trivial}: {self.write(worst['trivial'])}."
+        )
+
+    def verdict(self, row: Row) -> str:
+        """wins or loses where the gap's 95 % interval leaves out 0, else ties."""
+        gap, error = row["gap"], row["gap_se"]
+        half = 0.0 if error is None else interval.quantile(row["seeds"]) * error
+        if error is None or math.isnan(half) or abs(gap) <= half:
+            return "ties"
+        return "wins" if gap > 0 else "loses"
+
+    def table(self, rows: Sequence[Row], title: str = "", more: Sequence[str] = ()):
+        """One line a net, baselines beside it: green above the strong one, red below the
+        trivial one, or no better.
+
+        more: further columns.
+        """
+        body = tuple(
+            (
+                *(str(row[name]) for name in (*self.by, self.axis)),
+                self._marked(row),
+                self.write(row.get("strong")),
+                self.write(row.get("trivial")),
+                number(row.get("first_gradient")),
+                number(row.get("decades")),
+                number(row.get("step_mflop")),
+                *(number(row.get(name)) for name in more),
+            )
+            for row in rows
+        )
+        headers = (*self.by, self.axis, self.noun, self.strong, self.trivial)
+        gradient = ("log10 first gradient", "decades", "Mflop")
+        return Table(title or f"{self.system}", (*headers, *gradient, *more), body)
+
+    def _marked(self, row: Row) -> str | Mark:
+        if row["status"] != "ok":
+            return Mark(row["status"].replace("_", " "), "bad")
+        text = self.write(row["score"])
+        if row.get("score_low") is not None:
+            ends = (self.write(row["score_low"]), self.write(row["score_high"]))
+            text += f" ({'–'.join(ends)})"
+        if not self.better(row["score"], row["trivial"]):
+            return Mark(text, "bad")
+        return Mark(text, "good") if self.verdict(row) == "wins" else text
+
+    def figure(
+        self, rows: Sequence[Row], caption: str = "", draw: Callable | None = None
+    ) -> Figure:
+        """The picture `figure`: score by depth beside baselines, gradient at the start.
+
+        draw: puts something of the study's own on further axes, (figure, axes), the
+        third of three panels.
+        """
+        words = (
+            f"Left: {self.noun} by {self.axis}, 95 % intervals over seeds; dashed "
+            f"{self.strong}, dotted {self.trivial}. Right: decades by which the fresh "
+            "net's gradient changes on its way from the last state to the first."
+        )
+        return Figure(
+            "figure", f"{words} {caption}".strip(), lambda: self._draw(rows, draw)
+        )
+
+    def _draw(self, rows: Sequence[Row], draw: Callable | None) -> Any:
+        count = 3 if draw else 2
+        figure = figures.new(3.6 * count, 3.4)
+        panels = figure.subplots(1, count)
+        lines = self._lines(measured(rows))
+        self.draw_scores(panels[0], lines)
+        self.draw_decades(panels[1], lines)
+        if draw:
+            draw(figure, panels[2])
+        return figure
+
+    def _lines(self, rows: Sequence[Row]) -> dict[str, list[Row]]:
+        """Rows by net, each in the order of its depth."""
+        lines: dict[str, list[Row]] = {}
+        for row in sorted(rows, key=lambda row: row[self.axis]):
+            name = " ".join(str(row[name]) for name in self.by)
+            lines.setdefault(name, []).append(row)
+        return lines
+
+    def draw_scores(self, axes: Any, lines: Mapping[str, Sequence[Row]]) -> None:
+        """Score by depth, with both baselines."""
+        for place, (name, rows) in enumerate(lines.items()):
+            at = [row[self.axis] for row in rows]
+            mean = [row["score"] for row in rows]
+            ends = [
+                [m if row[end] is None else row[end] for row, m in zip(rows, mean)]  # noqa: B905
+                for end in ("score_low", "score_high")
+            ]
+            axes.plot(at, mean, "o-", ms=3, lw=1.3, color=f"C{place}", label=name)
+            axes.fill_between(at, *ends, color=f"C{place}", alpha=0.15, lw=0)
+        every = [row for rows in lines.values() for row in rows]
+        for name, style in (("strong", "--"), ("trivial", ":")):
+            by_depth = {row[self.axis]: row[name] for row in every}
+            at = sorted(by_depth)
+            level = [by_depth[place] for place in at]
+            wide = (at, level) if len(at) > 1 else (at * 2, level * 2)
+            axes.plot(*wide, ls=style, color="black", lw=1, label=getattr(self, name))
+            if len(at) == 1:
+                axes.axhline(level[0], ls=style, color="black", lw=1)
+        self._dress(axes, self.noun, every)
+        axes.legend(fontsize=6, frameon=False)
+
+    def draw_decades(self, axes: Any, lines: Mapping[str, Sequence[Row]]) -> None:
+        """The fresh gradient's change through the net, by depth."""
+        for place, (name, rows) in enumerate(lines.items()):
+            known = [row for row in rows if row["decades"] is not None]
+            at = [row[self.axis] for row in known]
+            shown = [row["decades"] for row in known]
+            axes.plot(at, shown, "o-", ms=3, lw=1.3, color=f"C{place}", label=name)
+        axes.axhline(0, color="black", lw=0.6)
+        every = [row for rows in lines.values() for row in rows]
+        self._dress(axes, "decades of the gradient at the start", every)
+
+    def _dress(self, axes: Any, title: str, rows: Sequence[Row]) -> None:
+        places = sorted({row[self.axis] for row in rows})
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.minorticks_off()
+        axes.set_xlabel(self.axis)
+        axes.set_title(title, loc="left")
+        axes.grid(alpha=0.25, lw=0.5)
+
+    def summary(self, rows: Sequence[Row]) -> Summary:
+        """The system's line in the table of all systems."""
+        row = self.best(measured(rows))
+        return Summary(
+            system=self.system,
+            net=self.name(row),
+            depth=row[self.axis] if self.axis == "depth" else row.get("depth"),
+            noun=self.noun,
+            score=row["score"],
+            low=row["score_low"],
+            high=row["score_high"],
+            strong=self.strong,
+            strong_score=row["strong"],
+            first_gradient=row["first_gradient"],
+            step_mflop=row["step_mflop"],
+            verdict=self.verdict(row),
+            form=self.form,
+        )

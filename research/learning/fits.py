@@ -1,0 +1,325 @@
+"""Trained nets as values: their outputs, hidden states and parameters; the best of a grid.
+
+>>> import numpy as np
+>>> from depthbench.research.learning.recipe import Recipe
+>>> x = np.eye(4, dtype=np.float32)
+>>> data = {"inputs": x, "targets": np.arange(4, dtype=np.int32)}
+>>> net = Net(Recipe(depth=2, width=16, batch=4, learning_rate=1e-2), Task((4,), 4))
+>>> (fit,) = train(net, data, steps=50, rates=(1e-2,), seeds=1)
+>>> fit.outputs(x).argmax(axis=1)
+array([0, 1, 2, 3])
+>>> [state.shape for state in fit.states(x)]  # before the first layer, after each
+[(4, 16), (4, 16), (4, 16)]
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from depthbench.research.architectures import contract, walk
+from depthbench.research.architectures.contract import Variables
+from depthbench.research.learning import feed, selection, supervised, sweeps, training
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.selection import By, Outcome
+from depthbench.research.learning.supervised import Components, Learner, Task
+from depthbench.research.learning.sweeps import Ended, Problem, Run
+from depthbench.research.learning.system import Batch, System, step
+from depthbench.research.machine import operations
+
+AT_A_TIME = 512  # examples that a net is asked about in one call
+LAST = training.WINDOW  # steps whose measures are a run's at its end
+
+
+class Net(NamedTuple):
+    """A net that can be built and trained: its recipe, and the task it is given."""
+
+    recipe: Recipe
+    task: Task
+
+    @property
+    def parts(self) -> Components:
+        return _parts(self.recipe.program, self.task)
+
+    @property
+    def system(self) -> System:
+        """Supervised learning of the net, by the recipe's update rule."""
+        return supervised.system(self.recipe, task=self.task)
+
+
+@functools.lru_cache(maxsize=256)
+def _parts(recipe: Recipe, task: Task) -> Components:
+    return supervised.parts(recipe, task=task)
+
+
+class FittedNet(NamedTuple):
+    """A net with its variables, trained or not, as a value.
+
+    log: each step's measures [steps]; empty of a net that was not trained. diverged: the
+    step since which its loss has been beyond all bounds, or None. rate: it was trained at.
+    """
+
+    net: Net
+    variables: Variables
+    log: Mapping[str, Any] = MappingProxyType({})
+    diverged: int | None = None
+    seed: int = 0
+    rate: float | None = None
+
+    def outputs(self, x: Any) -> np.ndarray:
+        """[examples, outputs] of inputs [examples, …], as the net is when it is judged."""
+        return _in_parts(_outputs(self.net), self.variables, x)
+
+    def states(self, x: Any) -> list[np.ndarray]:
+        """What the first layer reads and what each returns, [examples, …] each."""
+        return _in_parts(_states(self.net), self.variables, x)
+
+    def accuracy(self, x: Any, y: Any) -> float:
+        """The share of examples whose largest output is their label's."""
+        return float(np.mean(self.outputs(x).argmax(axis=-1) == np.asarray(y)))
+
+    def learner(self, numbers: supervised.Numbers) -> Learner:
+        """The start of a further training, by the update rule of the numbers given."""
+        return supervised.learner(self.net.parts, self.variables, numbers.rule)
+
+
+def _in_parts(function: Callable, variables: Variables, x: Any) -> Any:
+    """function(variables, x [examples, …]), so many at a time; on the host.
+
+    The last part repeats its last example: one program serves any number.
+    """
+    count, x = len(x), np.asarray(x)
+    size = min(AT_A_TIME, count)
+    pieces = []
+    for first in range(0, count, size):
+        part = x[first : first + size]
+        real = len(part)
+        padded = np.concatenate([part, np.repeat(part[-1:], size - real, axis=0)])
+        piece = jax.device_get(function(variables, padded))
+        pieces.append(jax.tree.map(lambda a, n=real: a[:n], piece))
+    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *pieces)
+
+
+@functools.lru_cache(maxsize=256)
+def _outputs(net: Net) -> Callable:
+    parts = net.parts
+
+    @jax.jit
+    def outputs(variables, x):
+        return contract.apply(parts.net, variables, parts.read(x), train=False)[0]
+
+    return outputs
+
+
+@functools.lru_cache(maxsize=256)
+def _states(net: Net) -> Callable:
+    parts = net.parts
+
+    @jax.jit
+    def states(variables, x):
+        links = contract.links(parts.net, variables, train=False)
+        layers, h, _ = walk.begin(links, parts.read(x))
+        every = []
+        for link in layers:
+            h, before = walk.through(link, h)
+            every += [before[n] for n in range(link.repeats or 1)]
+        return [*every, h]
+
+    return states
+
+
+def numbers(net: Net, rate: float, steps: int) -> supervised.Numbers:
+    """What a run of the net's recipe has of numbers, at a learning rate."""
+    settings = {**vars(net.recipe), "learning_rate": rate, "steps": steps}
+    return training.numbers_of(settings)
+
+
+def fresh(net: Net, seed: int = 0) -> FittedNet:
+    """The net of a seed, before any training: that which `train` begins with."""
+    hyper = numbers(net, 0.0, 1)
+    init = sweeps.programs(net.system, feed.drawn(net.recipe.batch), 1).init
+    state = init(*sweeps.arguments([Run(seed, hyper)]))
+    return of_state(net, state)
+
+
+def of_state(net: Net, state: Any, **more: Any) -> FittedNet:
+    """A net with what a state of supervised learning has learned."""
+    tree = state.tree
+    return FittedNet(net, contract.unite(tree.params, tree.stats), **more)
+
+
+def train(
+    net: Net,
+    data: Batch,
+    steps: int,
+    rates: Sequence[float],
+    seeds: int | Sequence[int],
+    starts: Sequence[FittedNet] | None = None,
+    system: System | None = None,
+) -> list[FittedNet]:
+    """The net after so many steps on the data, for each rate its seeds, in order.
+
+    data: inputs and targets [examples, …], and whatever else the system's batches have.
+    starts: a trained net for each seed to go on from. system: another than the net's
+    own, with the same tree: another objective, or another gradient.
+    """
+    numbered = range(seeds) if isinstance(seeds, int) else seeds
+    pairs = [(rate, seed) for rate in rates for seed in numbered]
+    runs = [Run(seed, numbers(net, rate, steps)) for rate, seed in pairs]
+    trees = None
+    if starts is not None:
+        by_seed = dict(zip(numbered, starts, strict=True))
+        trees = [by_seed[run.seed].learner(run.hyper) for run in runs]
+    problem = Problem(system or net.system, feed.drawn(net.recipe.batch), data, {}, {})
+    done = sweeps.ended(problem, runs, steps, trees)
+    return [
+        of_state(net, one.state, log=one.log, diverged=one.diverged, seed=s, rate=rate)
+        for one, (rate, s) in zip(done, pairs, strict=True)
+    ]
+
+
+# ------------------------------------------------------------------ the best of a grid
+
+
+class Tuned(NamedTuple):
+    """The runs of the best setting of a grid, and whether the grid and steps were enough.
+
+    setting: the best, such as a learning rate. runs: its own, one for each seed.
+    at_edge: of what was tried. unfinished: still learning when the steps ended.
+    tried: the outcome at each setting.
+    """
+
+    setting: float
+    runs: list[Any]
+    at_edge: bool
+    unfinished: bool
+    tried: Mapping[float, Outcome]
+
+
+def tuned(
+    train: Callable[[Sequence[float]], Sequence[Sequence[Any]]],
+    grid: Sequence[float],
+    by: By = "loss",
+    outcome: Callable[[Sequence[Any]], Outcome] | None = None,
+    most: int = selection.MOST,
+) -> Tuned:
+    """The runs of the grid's best setting, by training or validation, never by a test.
+
+    train: from settings to the runs of each, one for each seed. outcome: of a setting's
+    runs; by default that of their logs. The grid is made wider at an end where the best
+    is, by up to `most` settings: see `selection.beyond`.
+    """
+    outcome = outcome or of_logs
+    runs: dict[float, Sequence[Any]] = {}
+    wanted = list(grid)
+    while wanted:
+        runs |= dict(zip(wanted, train(wanted), strict=True))
+        settings = sorted(runs)
+        outcomes = [outcome(runs[setting]) for setting in settings]
+        further = selection.beyond(grid, settings, outcomes, by, most)
+        wanted = [] if further is None else [further]
+    place = selection.best(outcomes, by)
+    return Tuned(
+        settings[place],
+        list(runs[settings[place]]),
+        selection.at_edge(settings, outcomes, by),
+        selection.unfinished(outcomes[place], by, falling(runs[settings[place]])),
+        dict(zip(settings, outcomes, strict=True)),
+    )
+
+
+def by_rate(
+    net: Net, data: Batch, steps: int, seeds: int, **more: Any
+) -> Callable[[Sequence[float]], list[list[FittedNet]]]:
+    """What `tuned` trains by: learning rates of a net. more: as of `train`."""
+
+    def trained(rates: Sequence[float]) -> list[list[FittedNet]]:
+        fits = train(net, data, steps, rates, seeds, **more)
+        return [fits[n * seeds : (n + 1) * seeds] for n in range(len(rates))]
+
+    return trained
+
+
+def of_logs(runs: Sequence[FittedNet | Ended]) -> Outcome:
+    """The outcome of runs by their logs' last steps: loss, and accuracy where it is."""
+    ended = [run for run in runs if run.diverged is None]
+    accuracies = [at_end(run, "accuracy") for run in ended if "accuracy" in run.log]
+    lost = len(ended) < len(runs)
+    return Outcome(
+        ended=len(ended) / len(runs),
+        loss=np.inf if lost else float(np.mean([at_end(run, "loss") for run in ended])),
+        accuracy=float(sum(accuracies) / len(runs)),
+    )
+
+
+def at_end(run: FittedNet | Ended, name: str) -> float:
+    """The mean of a measure over a run's last LAST steps."""
+    return float(np.mean(np.asarray(run.log[name])[-LAST:], dtype=np.float64))
+
+
+def falling(runs: Sequence[Any]) -> bool:
+    """Whether the mean training loss of runs that have a log still fell at the end."""
+    logs = [r.log["loss"] for r in runs if r.diverged is None and "loss" in r.log]
+    return bool(logs) and selection.falling(np.mean(logs, 0, dtype=np.float64))
+
+
+# ------------------------------------------------------- gradient and cost, beforehand
+
+
+class Beforehand(NamedTuple):
+    """What is measured of a net before it is trained.
+
+    first_gradient: log10 ‖∂loss/∂θ‖ of its first layer, the mean over seeds. decades:
+    log10 of the gradient at its first state over that at its last; below 0 it vanishes.
+    step_mflop: operations of a training step, in millions.
+    """
+
+    first_gradient: float | None
+    decades: float | None
+    step_mflop: float
+
+
+def beforehand(
+    net: Net, data: Batch, seeds: int = 3, system: System | None = None
+) -> Beforehand:
+    """The fresh net's gradient on some of its data, and what a step costs.
+
+    A gradient that is exactly 0 has no logarithm: None.
+    """
+    system = system or net.system
+    probe = {name: array[: feed.PROBED] for name, array in data.items()}
+    run = sweeps.programs(system, feed.drawn(net.recipe.batch), 1)
+    hyper = numbers(net, 0.0, 1)
+    firsts, decades = [], []
+    for seed in range(seeds):
+        state = run.init(*sweeps.arguments([Run(seed, hyper)]))
+        states, layers = run.profile(state, probe)["net"]
+        firsts.append(float(layers[0]))
+        decades.append(float(states[0]) - float(states[-1]))
+    batch = {name: array[: net.recipe.batch] for name, array in data.items()}
+    return Beforehand(
+        _finite_mean(firsts),
+        _finite_mean(decades),
+        step_mflop(system, net.recipe.batch, state, hyper, batch),
+    )
+
+
+def _finite_mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if np.all(np.isfinite(values)) else None
+
+
+def step_mflop(
+    system: System, size: int, state: Any, hyper: Any, batch: Batch
+) -> float:
+    """Millions of operations of a step on a batch of so many examples, by its shapes."""
+
+    def shape(a: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((size, *a.shape[1:]), jnp.asarray(a[:1]).dtype)
+
+    shapes = jax.tree.map(shape, dict(batch))
+    traced = jax.make_jaxpr(functools.partial(step, system))(state, hyper, shapes)
+    return operations.count(traced.jaxpr).total / 1e6
