@@ -9,7 +9,7 @@ from depthbench.research.datasets import DataError, Stream, find
 from depthbench.research.datasets.reading import reader
 
 
-class Part(NamedTuple):
+class Share(NamedTuple):
     """x: [examples, …] float32, as a net reads it. y: their targets."""
 
     x: np.ndarray
@@ -20,18 +20,18 @@ class Part(NamedTuple):
         """As training takes it."""
         return {"inputs": self.x, "targets": self.y}
 
-    def first(self, count: int) -> "Part":
+    def first(self, count: int) -> "Share":
         """The first so many examples."""
-        return Part(self.x[:count], self.y[:count])
+        return Share(self.x[:count], self.y[:count])
 
 
 class Parts(NamedTuple):
     """train: what is learned from. valid: what settings are chosen by, a fifth of the
     training part. test: what is looked at once, at the end."""
 
-    train: Part
-    valid: Part
-    test: Part
+    train: Share
+    valid: Share
+    test: Share
     classes: int
 
     @property
@@ -66,8 +66,8 @@ def parts(name: str, train: int | None = None, data_dir: str | None = None) -> P
     x, y = np.asarray(read(whole.x[order]), np.float32), whole.y[order]
     learned = count - count // 5 - (count % 5 > 0)
     return Parts(
-        Part(x[:learned], y[:learned]),
-        Part(x[learned:], y[learned:]),
-        Part(np.asarray(read(test.x), np.float32), test.y),
+        Share(x[:learned], y[:learned]),
+        Share(x[learned:], y[learned:]),
+        Share(np.asarray(read(test.x), np.float32), test.y),
         whole.classes,
     )

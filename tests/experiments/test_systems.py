@@ -1,0 +1,61 @@
+"""Every study of a system at smoke size: one form for all of them."""
+
+import csv
+
+import pytest
+
+from depthbench.experiments import scores
+from depthbench.research.cli.main import main
+from depthbench.research.report import published
+from depthbench.research.study import headlines
+from depthbench.research.study.studies import studies
+
+SYSTEMS = [name for name, study in studies().items() if study.summary is not None]
+each = pytest.mark.parametrize("name", SYSTEMS)
+
+
+@each
+def test_a_smoke_run_has_rows_sentences_and_pictures(name, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["run", name, "--size", "smoke", "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "nan" not in shown.split()
+    study, rows = studies()[name], published.read_csv(out / "rows.csv")
+    assert rows and {row["status"] for row in rows} == {"ok"}
+    assert all("nan" not in line for line in (out / "rows.csv").read_text().split(","))
+    summary = study.summary(rows)
+    assert summary.system and summary.noun and summary.strong
+    assert summary.verdict in ("wins", "ties", "loses")
+    figures = list(out.glob("*.png"))
+    assert figures and all(path.stat().st_size > 10_000 for path in figures)
+    answer, worst = headlines.of(study, rows)
+    assert answer and worst
+
+
+@each
+def test_a_published_baseline_that_is_ahead_is_in_the_first_sentence(name):
+    committed = published.made(name)
+    if committed is None:
+        pytest.fail(f"{name}: no committed rows; run and publish it")
+    study = studies()[name]
+    if study.summary(committed.rows).verdict == "loses":
+        answer = headlines.of(study, committed.rows).answer
+        first = answer.partition(".")[0].lower()
+        assert (
+            "baseline" in first or study.summary(committed.rows).strong.lower() in first
+        )
+
+
+@each
+def test_all_share_their_columns(name):
+    """Axes and columns that mean the same have the same name in all of them."""
+    columns = studies()[name].columns
+    shared = [column for column in scores.COLUMNS if column not in columns]
+    assert not shared, f"{name} has no {shared}: see experiments/scores.py"
+
+
+def test_the_table_is_of_them_all():
+    with open(
+        published.RESULTS.parent / "results" / "cpu" / SYSTEMS[0] / "rows.csv"
+    ) as f:
+        assert "score" in next(csv.reader(f))
