@@ -9,6 +9,7 @@
     <!-- modules: FOLDER -->       what each module of a package says that it is for
     <!-- entries: CATALOGUE -->    the entries of `architectures` or `datasets`
     <!-- code: FILE -->            a Python file, named without its ending
+    <!-- systems: all -->          what each study of a system comes to, in one table
 
 Each ends at `<!-- end -->`. A test checks that all of them match the rows.
 """
@@ -23,6 +24,7 @@ from depthbench.research.report import (
     gallery,
     published,
     rendering,
+    systems,
 )
 from depthbench.research.report.published import Made
 from depthbench.research.store.provenance import ROOT as SOURCE
@@ -33,7 +35,8 @@ ROOT = SOURCE  # where the documents are
 README = "README.md"
 PEERS = "benchmarks/peers/README.md"  # a page, where what it is about lies
 BLOCK = re.compile(
-    r"<!-- (table|beside|compared|experiments|gallery|modules|entries|code): ([\w/]+)"
+    r"<!-- (table|beside|compared|experiments|gallery|modules|entries|code|systems): "
+    r"([\w/]+)"
     r"(?: (\d+))?(?: on (\w+))? -->\n.*?<!-- end -->",
     re.DOTALL,
 )
@@ -73,6 +76,8 @@ def _content(kind: str, name: str, position: str | None, device: str | None) -> 
         return entries.TABLES[name]()
     if kind == "code":
         return code(name)
+    if kind == "systems":
+        return story()
     committed = published.made(name, device or published.CPU)
     if committed is None:
         where = f" on {device}" if device else ""
@@ -99,6 +104,14 @@ def beside(study: Study) -> str:
     shown = rendering.as_markdown(table._replace(title=""))
     made = "; ".join(map(origin, published.of_devices(study.name).values()))
     return f"{table.title}:\n\n{shown}\n{made.replace('.;', ';')}"
+
+
+def story() -> str:
+    """The table of all systems, from their studies' committed rows."""
+    lines = systems.committed()
+    shown = rendering.as_markdown(systems.table(lines)._replace(title=""))
+    answer = " ".join(filter(None, systems.headline(lines)))
+    return f"{systems.TITLE}. {answer}\n\n{shown}".rstrip("\n")
 
 
 def code(name: str) -> str:

@@ -11,7 +11,10 @@ from depthbench.research.study.claims import Verdict
 from depthbench.research.study.declaration import Study
 from depthbench.research.study.studies import studies
 
-FOLDERS = ("propagation", "training", "benchmarks")
+FOLDERS = (
+    *("propagation", "training", "unsupervised", "reuse", "scrutiny"),
+    "benchmarks",
+)
 PLURAL = {"holds": "hold", "fails": "fail"}
 # From a page in docs/ to the committed rows.
 RESULTS = PurePath("..", "benchmarks", "results")

@@ -13,6 +13,8 @@ from depthbench.research.study.errors import Refusal
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("benchmarks", "experiments")
 DECLARES = re.compile(r"^STUDY\b.*?=", re.MULTILINE)
+SUMMED_UP = re.compile(r"^    summary=", re.MULTILINE)  # of a Study: it is of a system
+QUESTION = re.compile(r'^    question=\(?\s*"([^"]*)', re.MULTILINE)
 
 
 @functools.cache
@@ -50,6 +52,17 @@ def declaring() -> dict[str, Path]:
                 inner = file.relative_to(ROOT).with_suffix("").parts
                 modules[".".join(("depthbench", *inner))] = file
     return modules
+
+
+def systems() -> dict[str, str]:
+    """The studies of systems, by name, and the beginning of each one's question.
+
+    Read from their files, and none is imported: a study may ask for them.
+    """
+    texts = {file.stem: file.read_text("utf-8") for file in declaring().values()}
+    of_systems = {name: t for name, t in texts.items() if SUMMED_UP.search(t)}
+    questions = {name: QUESTION.search(text) for name, text in of_systems.items()}
+    return {name: asked[1] if asked else name for name, asked in questions.items()}
 
 
 def declared(name: str, file: Path) -> Study:
