@@ -1,4 +1,4 @@
-"""Baselines: what a net is compared with, each tuned with the care that nets are.
+"""What nets are compared with: a simple method, tuned with the care that nets are.
 
 One setting of a grid in logarithmic steps is chosen by cross-validation of what is
 trained on; `fit` is given nothing else. Where the best is at the grid's edge the grid is
@@ -76,10 +76,10 @@ class Fitted:
 
     def _read(self, x: Any) -> Any:
         array = np.asarray(x)
-        if array.shape[1:] != self.shape:
+        if array.shape[1:] != self.shape or not len(array):
             wanted = ", ".join(map(str, ("examples", *self.shape)))
             raise DataError(
-                f"{self.name}: x is {list(array.shape)}; must be [{wanted}], as fitted"
+                f"{self.name}: x is {list(array.shape)}; must be [{wanted}], not empty"
             )
         return _finite(self.name, "x", array.reshape(len(array), -1))
 
@@ -93,9 +93,11 @@ class Learned(NamedTuple):
     scale: tuple[Any, Any] | None  # mean and deviation of y [outputs], of numbers
 
     def inner(self, x: Any) -> Any:
+        """x as the model reads it [examples, features]."""
         return (x - self.centre) / self.deviation
 
     def predict(self, x: Any) -> Any:
+        """Labels [examples], or numbers in the units and form of y."""
         given = self.model.predict(self.inner(x))
         if self.scale is None:
             return given
@@ -206,7 +208,7 @@ def _learn(entry: Baseline, x: Any, y: Any, setting: Setting, seed: int) -> Lear
     if how == "alike":
         deviation = np.sqrt(np.mean(deviation**2, keepdims=True))
     # A constant feature stays one, also where rounding gives it some deviation.
-    deviation = np.where(deviation > 1e-12 * (1 + np.abs(centre)), deviation, 1.0)
+    deviation = np.where(deviation > 1e-12 * np.abs(centre), deviation, 1.0)
     scale = None
     if entry.task == "numbers":
         scale = y.mean(axis=0), _positive(y.std(axis=0))

@@ -166,6 +166,19 @@ def test_pixels_keep_their_differences_where_that_is_better():
     assert fit("nearest", uneven, labels).setting["scaling"] == "each"
 
 
+@pytest.mark.parametrize("name", ["svm", "kernel_ridge", "ridge", "lda", "spline"])
+def test_units_do_not_matter(name):
+    numbers = name in NUMBERS
+    x, y = curve(60) if numbers else blobs(60)
+    units = 1e-14
+    one, other = fit(name, x, y), fit(name, x * units, y * 1000 if numbers else y)
+    assert one.setting == other.setting
+    given = other.predict(x * units)
+    np.testing.assert_allclose(
+        given / (1000 if numbers else 1), one.predict(x), rtol=1e-4
+    )
+
+
 def peak(at):
     return lambda setting: Outcome(loss=1 + abs(math.log10(setting["size"] / at)))
 
@@ -288,6 +301,8 @@ def test_bad_input_to_predict_is_one_line():
     fitted = fit("lda", x, y)
     with pytest.raises(DataError, match=r"x is \[2, 3\]; must be \[examples, 4\]"):
         fitted.predict(np.zeros((2, 3)))
+    with pytest.raises(DataError, match="not empty"):
+        fitted.predict(np.zeros((0, 4)))
     with pytest.raises(DataError, match="must be finite"):
         fitted.scores(np.full((1, 4), np.nan))
     with pytest.raises(UnknownName, match=r"unknown baseline 'swm'.*svm"):
