@@ -1,4 +1,4 @@
-"""Baselines: what a net is compared with, each tuned with the care that nets are.
+"""What nets are compared with: a simple method, tuned with the care that nets are.
 
 One setting of a grid in logarithmic steps is chosen by cross-validation of what is
 trained on; `fit` is given nothing else. Where the best is at the grid's edge the grid is
@@ -29,7 +29,7 @@ with lazily():
 FEW, MANY = 1000, 4000  # examples from which on there are 3 folds, and 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fitted:
     """A baseline that was fitted.
 
@@ -76,10 +76,10 @@ class Fitted:
 
     def _read(self, x: Any) -> Any:
         array = np.asarray(x)
-        if array.shape[1:] != self.shape:
+        if array.shape[1:] != self.shape or not len(array):
             wanted = ", ".join(map(str, ("examples", *self.shape)))
             raise DataError(
-                f"{self.name}: x is {list(array.shape)}; must be [{wanted}], as fitted"
+                f"{self.name}: x is {list(array.shape)}; must be [{wanted}], not empty"
             )
         return _finite(self.name, "x", array.reshape(len(array), -1))
 
@@ -93,9 +93,11 @@ class Learned(NamedTuple):
     scale: tuple[Any, Any] | None  # mean and deviation of y [outputs], of numbers
 
     def inner(self, x: Any) -> Any:
+        """x as the model reads it [examples, features]."""
         return (x - self.centre) / self.deviation
 
     def predict(self, x: Any) -> Any:
+        """Labels [examples], or numbers in the units and form of y."""
         given = self.model.predict(self.inner(x))
         if self.scale is None:
             return given
@@ -119,15 +121,21 @@ def fit(baseline: str | Baseline, x: Any, y: Any, seed: int = 0) -> Fitted:
     x, y = _checked(entry, x, y)
     parts = _parts(entry, y, seed)
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", exceptions.ConvergenceWarning)
+        warnings.simplefilter("always")
         setting, edge, note = _chosen(entry, x, y, parts, seed)
         caught.clear()  # of settings that were not chosen
         learned = _learn(entry, x, y, setting, seed)
-    stopped = [w for w in caught if w.category is exceptions.ConvergenceWarning]
-    if stopped:
-        note = "; ".join(filter(None, (note, "the solver stopped before it converged")))
+    said = dict.fromkeys([note, *map(_words, caught)])
+    note = "; ".join(words for words in said if words)
     classes = np.unique(y) if entry.task == "classes" else None
     return Fitted(entry.name, setting, edge, note, classes, shape, learned)
+
+
+def _words(warning: warnings.WarningMessage) -> str:
+    """A line on what a method warned of."""
+    if issubclass(warning.category, exceptions.ConvergenceWarning):
+        return "the solver stopped before it converged"
+    return str(warning.message).partition("\n")[0]
 
 
 def _checked(entry: Baseline, x: Any, y: Any) -> tuple[Any, Any]:
@@ -144,12 +152,10 @@ def _checked(entry: Baseline, x: Any, y: Any) -> tuple[Any, Any]:
         )
     x = _finite(name, "x", x.reshape(len(x), -1))
     if x.shape[1] > entry.inputs or len(x) > entry.most:
-        most = f"{entry.most:g} examples of " if np.isfinite(entry.most) else ""
-        inputs = (
-            f"{entry.inputs:g} numbers" if np.isfinite(entry.inputs) else "any shape"
-        )
-        allowed = f"at most {most}{inputs}"
-        raise DataError(f"{name}: x is {list(x.shape)} numbers; must be {allowed}")
+        most = f"at most {entry.most:g}" if np.isfinite(entry.most) else "any number of"
+        each = f"{entry.inputs:g}" if np.isfinite(entry.inputs) else "any count of"
+        allowed = f"{most} examples of {each} numbers"
+        raise DataError(f"{name}: x is {list(x.shape)}; must be {allowed}")
     if entry.task == "numbers":
         if y.ndim not in (1, 2) or 0 in y.shape:
             raise DataError(f"{name}: y is {form}; must be [examples, outputs]")
@@ -202,7 +208,7 @@ def _learn(entry: Baseline, x: Any, y: Any, setting: Setting, seed: int) -> Lear
     if how == "alike":
         deviation = np.sqrt(np.mean(deviation**2, keepdims=True))
     # A constant feature stays one, also where rounding gives it some deviation.
-    deviation = np.where(deviation > 1e-12 * (1 + np.abs(centre)), deviation, 1.0)
+    deviation = np.where(deviation > 1e-12 * np.abs(centre), deviation, 1.0)
     scale = None
     if entry.task == "numbers":
         scale = y.mean(axis=0), _positive(y.std(axis=0))
@@ -238,8 +244,8 @@ def _chosen(entry, x, y, parts, seed) -> tuple[Setting, bool, str]:
     middle = {name: s.values[len(s.values) // 2] for name, s in grid.items()}
     scalings = [{"scaling": how} for how in entry.scalings if len(entry.scalings) > 1]
     if not grid or not parts:
-        note = "not tuned, the grid's middle: a class has one example" if grid else ""
-        note = note.replace("class has", "fit to") if entry.task == "numbers" else note
+        few = "a class has" if entry.task == "classes" else "there is"
+        note = f"not tuned, the grid's middle: {few} one example" if grid else ""
         return {**middle, **(scalings[0] if scalings else {})}, False, note
     by = "accuracy" if entry.task == "classes" else "loss"
 

@@ -89,7 +89,7 @@ BASELINES: Catalogue[Baseline] = Catalogue(
             "classes",
             lambda seed, spread, C: linear_model.LogisticRegression(C=C, max_iter=1000),
             {"C": _decades(-3, 1)},
-            "Cox 1958, J. R. Stat. Soc. B 20:215; L2: le Cessie & van Houwelingen 1992",
+            "Cox 1958, J. R. Stat. Soc. B 20:215; L2 penalty: scikit-learn's",
             ("each",),
         ),
         Baseline(

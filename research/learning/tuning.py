@@ -46,9 +46,9 @@ def tuned(
     Where it is at the edge of one number's values, further ones are tried with the other
     numbers as they are, at most `selection.MOST` at each end.
 
-    >>> from depthbench.research.learning.selection import Outcome
-    >>> far = lambda setting: Outcome(loss=abs(setting["penalty"] - 100.0) + 1)
-    >>> tuned({"penalty": Steps((0.1, 1.0))}, far, "loss")
+    >>> def apart(setting):
+    ...     return selection.Outcome(loss=1 + abs(math.log10(setting["penalty"]) - 2))
+    >>> tuned({"penalty": Steps((0.1, 1.0))}, apart, "loss")
     ({'penalty': 100.0}, False)
     """
     names = list(grid)
