@@ -12,7 +12,7 @@ import functools
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,7 +37,7 @@ SCRIPTS = ("latin", "greek", "cyrillic", "armenian", "georgian")
 COUNT, DRAWINGS, TRAIN = 300, 20, 16  # letters; drawings of each, of them to train on
 SIDE, FINE = 16, 4  # pixels of a side; points that are looked up along a pixel's side
 LARGE = 128  # pixels an em, of the letters that drawings are made of
-ALIKE = 8  # two letters are alike where less than 1/8 of their ink differs
+ALIKE = 9  # per cent between two pictures, below which letters look alike
 LENGTH = (10.0, 13.0)  # of a letter's longer side, in pixels
 TILT, SHIFT = 0.1, 1.0  # up to: tan of half the angle (11 degrees); pixels each way
 
@@ -94,8 +94,8 @@ def letters(count: int = COUNT, drawings: int = DRAWINGS) -> Letters:
 def _letters(count: int, drawings: int) -> Letters:
     distinct, masks = _distinct()
     if not 1 <= count <= len(distinct):
-        many = f"there are {len(distinct)} that do not look alike"
-        raise DataError(f"glyphs: {count} letters; {many}: from 1 to {len(distinct)}")
+        most = f"1 to {len(distinct)}, as many as do not look alike"
+        raise DataError(f"glyphs: {count} letters; must be {most}")
     chosen = sorted(_by_turns(distinct)[:count])
     fonts = [_fonts(letter, drawings) for letter in chosen]
     x = [
@@ -166,24 +166,36 @@ def _inked(
 
 @functools.cache
 def _distinct() -> tuple[list[str], dict[str, list[np.ndarray]]]:
-    """(letters, of those that look alike the first of Unicode; masks by letter and font).
+    """(letters that do not look alike, in Unicode's order; masks by letter and font).
 
-    Alike are two that differ, in any one font, in less than 1/8 of the ink of one, when
-    both are as large: so o and O, Latin A and Greek Alpha, and I and l of a sans serif.
+    Alike are two letters where, upright and as large, one in any font and the other in
+    any font have less than 9% between them: Σ (a − b)² over the mean of Σ a² and Σ b².
+    So are o and O, Latin A and Greek Alpha, a sans serif's I and l; not E and F. The
+    first in Unicode's order is kept.
     """
-    every = [_masks(font) for font in _paths()]
+    every = [_masks(path) for path in _paths()]
     common = sorted(set.intersection(*map(set, every)))
     masks = {c: [font[c] for font in every] for c in common}
-    upright = {c: np.stack([_inked(m, SIDE) for m in masks[c]]) for c in common}
-    pixels = np.stack([upright[c] for c in common]).astype(np.int16)
-    pixels = pixels.reshape(len(common), len(FONTS), -1)
-    ink = pixels.sum(axis=2, dtype=np.int64)
-    kept: list[int] = []
-    for number in range(len(common)):
-        apart = np.abs(pixels[kept] - pixels[number]).sum(axis=2, dtype=np.int64)
-        if np.all(2 * ALIKE * apart >= ink[kept] + ink[number]):
-            kept.append(number)
-    return [common[number] for number in kept], masks
+    pixels = np.zeros((len(common), len(FONTS), SIDE**2), np.float32)
+    kept: list[str] = []
+    for letter in common:
+        # Those kept lie first; one that looks like them is overwritten by the next.
+        new = len(kept)
+        pixels[new] = [_inked(mask, SIDE).ravel() for mask in masks[letter]]
+        if not _alike(pixels[new], pixels[:new].reshape(-1, SIDE**2)):
+            kept.append(letter)
+    return kept, masks
+
+
+def _alike(own: np.ndarray, others: np.ndarray) -> bool:
+    """Whether any two of [pictures, pixels] and [others, pixels] are; float32 numbers.
+
+    They are whole, and their sums here below 2²⁴: exact in whatever order.
+    """
+    product = (own @ others.T).astype(np.int64)
+    squares = [np.einsum("ij,ij->i", part, part) for part in (own, others)]
+    both = (squares[0][:, None] + squares[1]).astype(np.int64)
+    return bool(np.any(200 * (both - 2 * product) < ALIKE * both))
 
 
 def _paths() -> list[Path]:
@@ -219,16 +231,15 @@ def _masks(path: Path) -> dict[str, np.ndarray]:
     return {c: _mask(c, font) for c in map(chr, there) if _is_letter(c)}
 
 
-def _mask(letter: str, font) -> np.ndarray:
+def _mask(letter: str, font: Any) -> np.ndarray:
     """A letter's ink [height, width] bool, without an empty row or column around it."""
     from PIL import Image, ImageDraw
 
     picture = Image.new("L", (3 * LARGE, 3 * LARGE))
     place = (LARGE, 2 * LARGE)
     ImageDraw.Draw(picture).text(place, letter, fill=255, font=font, anchor="ls")
-    ink = np.asarray(picture) >= 128
-    rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    ink = picture.point([0] * 128 + [255] * 128)
+    return np.asarray(ink.crop(ink.getbbox())) > 0
 
 
 def _is_letter(character: str) -> bool:
