@@ -198,7 +198,7 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             "letters of five scripts in the 12 DejaVu fonts inside matplotlib",
             stored="uint8",
             sizes=(4800, 1200),
-            mark="f00b72eed3fbc1c6",
+            mark="fca8ab7caed07a7f",
         ),
     ],
     own=Own(Dataset),

@@ -43,7 +43,9 @@ TILT, SHIFT = 0.1, 1.0  # up to: tan of half the angle (11 degrees); pixels each
 
 
 class Letters(NamedTuple):
-    """Drawings by letter; letters are in the order of Unicode, so script by script.
+    """Drawings by letter: script by script, as in `SCRIPTS`, in the order of Unicode.
+
+    So take letters at random, not the first ones, where scripts must not matter.
 
     x: [letters, drawings, 16, 16, 1] uint8, ink is 255.
     font: [letters, drawings] numbers of `FONTS`. Each letter has each font once among
@@ -96,7 +98,8 @@ def _letters(count: int, drawings: int) -> Letters:
     if not 1 <= count <= len(distinct):
         most = f"1 to {len(distinct)}, as many as do not look alike"
         raise DataError(f"glyphs: {count} letters; must be {most}")
-    chosen = sorted(_by_turns(distinct)[:count])
+    chosen = _by_turns(distinct)[:count]
+    chosen.sort(key=lambda letter: (SCRIPTS.index(_script(letter)), letter))
     fonts = [_fonts(letter, drawings) for letter in chosen]
     x = [
         _drawn([masks[letter][font] for font in order], letter)
@@ -134,7 +137,7 @@ def _drawn(masks: Sequence[np.ndarray], letter: str) -> np.ndarray:
     ):
         tilt, right, down = 2 * np.array(turned) - 1
         place = (SHIFT * right, SHIFT * down)
-        inked = _inked(mask, low + (high - low) * size, TILT * tilt, place, FINE)
+        inked = _inked(mask, low + (high - low) * size, TILT * tilt, place)
         drawings.append(inked * 255 // FINE**2)
     return np.stack(drawings)[..., None].astype(np.uint8)
 
@@ -144,15 +147,14 @@ def _inked(
     length: float,
     tilt: float = 0.0,
     place: tuple[float, float] = (0.0, 0.0),
-    fine: int = 8,
 ) -> np.ndarray:
-    """How many of a pixel's fine × fine points are ink, [16, 16].
+    """How many of a pixel's 4 × 4 points are ink, [16, 16].
 
     mask: [height, width] bool. length: of its longer side, in pixels. tilt: tan of half
     the angle, which gives sine and cosine without a library's rounding. place: of its
     centre from the picture's, (right, down).
     """
-    steps = (np.arange(SIDE * fine) + 0.5) / fine - SIDE / 2
+    steps = (np.arange(SIDE * FINE) + 0.5) / FINE - SIDE / 2
     x, y = steps[None] - place[0], steps[:, None] - place[1]
     cosine, sine = (1 - tilt**2) / (1 + tilt**2), 2 * tilt / (1 + tilt**2)
     height, width = mask.shape
@@ -161,7 +163,7 @@ def _inked(
     row = np.floor((cosine * y - sine * x) * scale + height / 2).astype(np.int64)
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     ink = inside & mask[row.clip(0, height - 1), column.clip(0, width - 1)]
-    return ink.reshape(SIDE, fine, SIDE, fine).sum(axis=(1, 3))
+    return ink.reshape(SIDE, FINE, SIDE, FINE).sum(axis=(1, 3))
 
 
 @functools.cache
@@ -173,9 +175,9 @@ def _distinct() -> tuple[list[str], dict[str, list[np.ndarray]]]:
     So are o and O, Latin A and Greek Alpha, a sans serif's I and l; not E and F. The
     first in Unicode's order is kept.
     """
-    every = [_masks(path) for path in _paths()]
-    common = sorted(set.intersection(*map(set, every)))
-    masks = {c: [font[c] for font in every] for c in common}
+    paths = _paths()
+    common = sorted(set.intersection(*map(_letters_of, paths)))
+    masks = _masks(common, paths)
     pixels = np.zeros((len(common), len(FONTS), SIDE**2), np.float32)
     kept: list[str] = []
     for letter in common:
@@ -213,30 +215,48 @@ def _paths() -> list[Path]:
     return paths
 
 
-def _masks(path: Path) -> dict[str, np.ndarray]:
-    """From each letter of a font to its ink [height, width] bool. Raises DataError."""
+def _letters_of(path: Path) -> set[str]:
+    """The letters that a font has, of those that are drawn. Raises DataError."""
     from matplotlib.ft2font import FT2Font
-    from PIL import ImageFont
 
     try:
-        there = FT2Font(str(path)).get_charmap()
-        # Basic layout: Pillow is often built without the other one.
-        basic = ImageFont.Layout.BASIC
-        font = ImageFont.truetype(str(path), LARGE, layout_engine=basic)
+        return {c for c in map(chr, FT2Font(str(path)).get_charmap()) if _is_letter(c)}
     except (OSError, RuntimeError) as error:
-        raise DataError(
-            f"glyphs: {path} cannot be read ({error}); it comes with matplotlib: "
-            "pip install --force-reinstall matplotlib"
-        ) from None
-    return {c: _mask(c, font) for c in map(chr, there) if _is_letter(c)}
+        raise _unreadable(path, error) from None
+
+
+def _masks(
+    characters: Sequence[str], paths: Sequence[Path]
+) -> dict[str, list[np.ndarray]]:
+    """Each letter's ink in each font, [height, width] bool. Raises DataError."""
+    from PIL import ImageFont
+
+    masks: dict[str, list[np.ndarray]] = {letter: [] for letter in characters}
+    for path in paths:
+        try:
+            # Basic layout: Pillow is often built without the other one.
+            basic = ImageFont.Layout.BASIC
+            font = ImageFont.truetype(str(path), LARGE, layout_engine=basic)
+            for letter in characters:
+                masks[letter].append(_mask(letter, font))
+        except OSError as error:
+            raise _unreadable(path, error) from None
+    return masks
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"glyphs: {path} cannot be read ({error}); it comes with matplotlib: "
+        "pip install --force-reinstall matplotlib"
+    )
 
 
 def _mask(letter: str, font: Any) -> np.ndarray:
     """A letter's ink [height, width] bool, without an empty row or column around it."""
     from PIL import Image, ImageDraw
 
-    picture = Image.new("L", (3 * LARGE, 3 * LARGE))
-    place = (LARGE, 2 * LARGE)
+    picture = Image.new("L", (3 * LARGE, 2 * LARGE))
+    place = (LARGE, 3 * LARGE // 2)  # of the line that letters stand on
     ImageDraw.Draw(picture).text(place, letter, fill=255, font=font, anchor="ls")
     ink = picture.point([0] * 128 + [255] * 128)
     return np.asarray(ink.crop(ink.getbbox())) > 0
