@@ -190,6 +190,16 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             stored="int32",
             causal=True,
         ),
+        Dataset(
+            "glyphs",
+            "glyphs:load",
+            (16, 16, 1),
+            300,
+            "letters of five scripts in the 12 DejaVu fonts inside matplotlib",
+            stored="uint8",
+            sizes=(4800, 1200),
+            mark="fca8ab7caed07a7f",
+        ),
     ],
     own=Own(Dataset),
 )
