@@ -25,7 +25,7 @@ class Share(NamedTuple):
         return Share(self.x[:count], self.y[:count])
 
 
-class Parts(NamedTuple):
+class Divided(NamedTuple):
     """train: what is learned from. valid: what settings are chosen by, a fifth of the
     training part. test: what is looked at once, at the end."""
 
@@ -41,7 +41,7 @@ class Parts(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4)
-def parts(name: str, train: int | None = None, data_dir: str | None = None) -> Parts:
+def parts(name: str, train: int | None = None, data_dir: str | None = None) -> Divided:
     """The parts of a data set, always the same ones.
 
     train: how many examples are learned from and chosen by; all by default.
@@ -65,7 +65,7 @@ def parts(name: str, train: int | None = None, data_dir: str | None = None) -> P
     order = np.random.RandomState(1).permutation(len(whole.y))[:count]
     x, y = np.asarray(read(whole.x[order]), np.float32), whole.y[order]
     learned = count - count // 5 - (count % 5 > 0)
-    return Parts(
+    return Divided(
         Share(x[:learned], y[:learned]),
         Share(x[learned:], y[learned:]),
         Share(np.asarray(read(test.x), np.float32), test.y),
