@@ -34,6 +34,7 @@ COLUMNS = (
 )
 SKIPS = ("mlp", "residual_mlp")
 TIE = "no better than"
+GRADIENT = "at the start: log10 of the first layer's gradient, decades through the net"
 
 
 def axes(
@@ -210,8 +211,10 @@ class Scoring(NamedTuple):
             for row in rows
         )
         headers = (*self.by, self.axis, self.noun, self.strong, self.trivial)
-        gradient = ("log10 first gradient", "decades", "Mflop")
-        return Table(title or f"{self.system}", (*headers, *gradient, *more), body)
+        gradient = ("gradient", "decades", "Mflop")
+        return Table(
+            title or f"{self.system} ({GRADIENT})", (*headers, *gradient, *more), body
+        )
 
     def _marked(self, row: Row) -> str | Mark:
         if row["status"] != "ok":

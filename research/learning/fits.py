@@ -223,13 +223,23 @@ def tuned(
         further = selection.beyond(grid, settings, outcomes, by, most)
         wanted = [] if further is None else [further]
     place = selection.best(outcomes, by)
+    chosen = list(runs[settings[place]])
     return Tuned(
         settings[place],
-        list(runs[settings[place]]),
+        chosen,
         selection.at_edge(settings, outcomes, by),
-        selection.unfinished(outcomes[place], by, falling(runs[settings[place]])),
+        _unfinished(chosen, by),
         dict(zip(settings, outcomes, strict=True)),
     )
+
+
+def _unfinished(runs: Sequence[Any], by: By) -> bool:
+    """Whether more steps might have changed the runs' training, whatever chose them.
+
+    A loss that falls where all examples are right already changes little.
+    """
+    falls = falling(runs)
+    return falls and selection.unfinished(of_logs(runs), by, falls)
 
 
 def by_rate(

@@ -1,0 +1,83 @@
+"""The form that all studies of systems share: who is ahead, and which net is chosen."""
+
+import math
+
+import pytest
+
+from depthbench.experiments import scores
+from depthbench.experiments.scores import Scoring
+from depthbench.research.learning.fits import Beforehand
+from depthbench.research.report import systems
+
+SCORING = Scoring("a system", "accuracy", "largest class", "SVM")
+BEFORE = Beforehand(-2.0, -1.0, 3.0)
+
+
+def row(depth, score, strong, valid=0.5, status="ok", **more):
+    values = scores.values(score, valid, 0.1, strong, BEFORE, examples=100, **more)
+    shape = {"architecture": "mlp", "activation": "relu", "depth": depth}
+    return {**shape, "seeds": len(score), "status": status, "reason": "", **values}
+
+
+def test_columns_are_those_that_are_declared():
+    one = row(1, [0.8, 0.9, 0.85], 0.7)
+    assert set(scores.COLUMNS) <= set(one)
+    assert one["score"] == pytest.approx(0.85) and one["gap"] == pytest.approx(0.15)
+    assert one["gap_se"] == pytest.approx(0.05 / math.sqrt(3))  # of the three seeds
+    assert one["score_low"] < 0.85 < one["score_high"] <= 1
+
+
+def test_a_gap_is_taken_seed_by_seed_and_better_is_positive():
+    """Errors: the net's are 0.1 below the baseline's with every seed."""
+    one = row(1, [0.2, 0.4], [0.3, 0.5], higher=False)
+    assert one["gap"] == pytest.approx(0.1) and one["gap_se"] == 0
+
+
+@pytest.mark.parametrize(
+    ("score", "verdict", "begins"),
+    [
+        ([0.90, 0.91, 0.92], "wins", "The net is ahead in accuracy"),
+        ([0.6, 0.9, 0.7], "ties", "The net is no better than the strong baseline"),
+        ([0.5, 0.51, 0.52], "loses", "The strong baseline is ahead in accuracy: SVM"),
+    ],
+)
+def test_the_first_sentence_says_who_is_ahead(score, verdict, begins):
+    one = row(4, score, 0.7)
+    assert SCORING.verdict(one) == verdict
+    answer, worst = SCORING.headline([one])
+    assert answer.startswith(begins) and "0.700" in answer
+    assert "largest class: 0.100" in worst
+
+
+def test_the_best_net_is_chosen_without_its_test_score():
+    """The deeper one is better in the test, and was worse before it."""
+    rows = [row(1, [0.8, 0.8], 0.7, valid=0.9), row(8, [0.9, 0.9], 0.7, valid=0.6)]
+    assert SCORING.best(rows)["depth"] == 1
+    line = SCORING.summary(rows)
+    assert (line.depth, line.score, line.verdict) == (1, pytest.approx(0.8), "wins")
+    assert SCORING.worst(rows)["depth"] == 1
+    lower = SCORING._replace(higher=False)
+    assert lower.best(rows)["depth"] == 8 and lower.worst(rows)["depth"] == 8
+
+
+def test_tables_and_pictures_show_rows_that_did_not_end_well():
+    rows = [row(1, [0.8, 0.8], 0.7), {**row(8, [0.9, 0.9], 0.7), "status": "diverged"}]
+    table = SCORING.table(rows)
+    assert table.rows[1][3].text == "diverged" and table.rows[1][3].tone == "bad"
+    figure = SCORING.figure(rows).draw()
+    assert len(figure.axes) == 2
+
+
+def test_the_table_of_systems_counts_who_is_ahead():
+    lines = {
+        name: SCORING.summary([row(1, score, 0.7)])
+        for name, score in (("one", [0.9, 0.9]), ("other", [0.5, 0.5]))
+    }
+    answer, worst = systems.headline(lines)
+    assert (
+        "ahead of a strong simple baseline in 1, level in 0 and behind in 1" in answer
+    )
+    assert worst == "Behind: other."
+    first, second = systems.table(lines).rows
+    assert first[2].tone == "good" and second[2].tone == "bad"
+    assert first[0] == "a system" and first[5] == "0.700"
