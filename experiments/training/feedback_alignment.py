@@ -22,9 +22,9 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
 from depthbench.research.study.estimates import above, below
-from depthbench.research.study.headlines import measured
+from depthbench.research.study.headlines import counted, measured, of_deepest
 
 with lazily():
     import jax
@@ -160,9 +160,23 @@ def _hypot(one, other):
     return None if one is None or other is None else (one**2 + other**2) ** 0.5
 
 
+def of_feedback(rows):
+    """The rows of random feedback, which is the system; all where it was not asked for."""
+    return [row for row in rows if row["rule"] == "random"] or rows
+
+
 def headline(rows):
-    """How deep either rule trains, beside the strong baseline."""
-    return SCORING.headline(rows)
+    """Random feedback beside the baseline, and in its deepest net beside the gradient."""
+    answer, worst = SCORING.headline(of_feedback(rows))
+    deepest = of_deepest(measured(rows))
+    each = {row["rule"]: SCORING.write(row["score"]) for row in deepest}
+    if len(each) == 2:
+        layers = counted(deepest[0]["depth"], "layer")
+        answer += (
+            f" With {layers} random feedback reaches {each['random']}, backpropagation "
+            f"{each['backprop']}."
+        )
+    return Headline(answer, worst)
 
 
 def draw_angles(rows, profiles):
@@ -259,7 +273,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=("first_angle",))],
     figures=figures_of,
-    summary=SCORING.summary,
+    summary=lambda rows: SCORING.summary(of_feedback(rows)),
     compile_seconds=3.0,
 )
 
