@@ -11,6 +11,7 @@ from depthbench.research.catalogues.schedules import SCHEDULES
 from depthbench.research.cli.options import TABLE_OR_JSON, one_of
 from depthbench.research.datasets import DATASETS, Dataset
 from depthbench.research.engine import console
+from depthbench.research.learning.methods import BASELINES, Baseline
 from depthbench.research.report import rendering
 from depthbench.research.study.studies import studies
 from depthbench.research.study.tables import Table
@@ -24,6 +25,7 @@ CATALOGUES = {
     "datasets": DATASETS,
     "optimizers": OPTIMIZERS,
     "schedules": SCHEDULES,
+    "baselines": BASELINES,
 }
 
 
@@ -31,6 +33,7 @@ COLUMNS = {
     "studies": ("name", "kind", "question"),
     "architectures": ("name", "takes", "source"),
     "datasets": ("name", "task", "shape", "classes", "source"),
+    "baselines": ("name", "task", "source"),
 }
 
 
@@ -79,6 +82,8 @@ def main(options) -> int:
 def _entry(entry) -> dict[str, str]:
     """An entry's columns; also what an architecture takes, and a data set's task."""
     description = {"name": entry.name}
+    if isinstance(entry, Baseline):
+        description["task"] = entry.task
     if isinstance(entry, Dataset):
         description["task"] = entry.task
         description["shape"] = " × ".join(map(str, entry.shape))
