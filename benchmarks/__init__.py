@@ -1,0 +1,1 @@
+"""What depends on the machine, and sweeps of whole catalogues."""

@@ -1,0 +1,1 @@
+"""Random networks at initialisation: lengths, correlations, gradients."""

@@ -1,0 +1,1 @@
+"""What was learned, used elsewhere: few examples, other tasks, few labels."""

@@ -1,0 +1,1 @@
+"""Trained nets that are attacked, explained and made smaller."""

@@ -1,0 +1,1 @@
+"""Trained networks: what depth, rules and starts do to learning."""

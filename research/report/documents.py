@@ -5,6 +5,7 @@
     <!-- beside: STUDY -->         the first columns of it, as one for every device
     <!-- compared: STUDY on DEVICE -->  how a device's rows differ from the CPU's
     <!-- experiments: FOLDER -->   the studies of a folder, and how many claims hold
+    <!-- folders: all -->          the folders of studies: what each asks, and how many
     <!-- gallery: FOLDER -->       each one's picture, the answer in words, and its verdicts
     <!-- modules: FOLDER -->       what each module of a package says that it is for
     <!-- entries: CATALOGUE -->    the entries of `architectures` or `datasets`
@@ -35,7 +36,8 @@ ROOT = SOURCE  # where the documents are
 README = "README.md"
 PEERS = "benchmarks/peers/README.md"  # a page, where what it is about lies
 BLOCK = re.compile(
-    r"<!-- (table|beside|compared|experiments|gallery|modules|entries|code|systems): "
+    r"<!-- (table|beside|compared|experiments|gallery|modules|entries|code|systems"
+    r"|folders): "
     r"([\w/]+)"
     r"(?: (\d+))?(?: on (\w+))? -->\n.*?<!-- end -->",
     re.DOTALL,
@@ -68,6 +70,8 @@ def filled(text: str) -> str:
 def _content(kind: str, name: str, position: str | None, device: str | None) -> str:
     if kind == "experiments":
         return gallery.index(name)
+    if kind == "folders":
+        return gallery.folders()
     if kind == "gallery":
         return gallery.pictures(name)
     if kind == "modules":

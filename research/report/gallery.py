@@ -1,11 +1,13 @@
 """The studies of a folder as docs/ shows them: an index, pictures, answers."""
 
+import ast
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 from depthbench.research.report import markdown, published, rendering, study_report
 from depthbench.research.report.published import Made
+from depthbench.research.store.provenance import ROOT
 from depthbench.research.study import headlines
 from depthbench.research.study.claims import Verdict
 from depthbench.research.study.declaration import Study
@@ -15,10 +17,44 @@ FOLDERS = (
     *("propagation", "training", "unsupervised", "reuse", "scrutiny"),
     "benchmarks",
 )
+TITLES = {  # of their sections in docs/experiments.md, as links have them
+    "propagation": "random-networks-at-initialisation",
+    "training": "trained-networks",
+    "unsupervised": "without-labels",
+    "reuse": "what-was-learned-used-elsewhere",
+    "scrutiny": "under-scrutiny",
+    "benchmarks": "benchmarks",
+}
 PLURAL = {"holds": "hold", "fails": "fail"}
 # From a page in docs/ to the committed rows.
 RESULTS = PurePath("..", "benchmarks", "results")
 CPU = RESULTS / published.CPU
+
+
+def folders() -> str:
+    """A table of the folders of studies: what each asks, its studies, its claims."""
+    body = []
+    for folder in FOLDERS:
+        studies_of = members(folder)
+        every = [
+            verdict
+            for study in studies_of
+            if (committed := published.made(study.name))
+            for verdict in study_report.verdicts(study, committed.rows)
+        ]
+        page = f"docs/experiments.md#{TITLES[folder]}"
+        body.append(
+            (f"[{folder}]({page})", _asks(folder), str(len(studies_of)), summary(every))
+        )
+    headers = ("folder", "what is asked", "studies", "published claims")
+    return markdown.table(headers, body).rstrip("\n")
+
+
+def _asks(folder: str) -> str:
+    """What a folder's docstring says that it is about."""
+    inner = folder if folder == "benchmarks" else f"experiments/{folder}"
+    text = (ROOT / inner / "__init__.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0].rstrip(".")
 
 
 def members(folder: str) -> list[Study]:
