@@ -7,7 +7,8 @@ from depthbench.experiments import scores
 from depthbench.research.cli.main import main
 from depthbench.research.report import published
 from depthbench.research.report import systems as table
-from depthbench.research.study import headlines
+from depthbench.research.study import headlines, plan
+from depthbench.research.study.declaration import chosen_values, grid
 from depthbench.research.study.studies import studies
 
 SYSTEMS = [name for name, study in studies().items() if study.summary is not None]
@@ -58,3 +59,31 @@ def test_the_table_of_all_systems_is_of_them_all():
     """As the benchmark knows them, which reads no file but for a name, and as they are."""
     assert sorted(systems.SYSTEMS) == sorted(SYSTEMS)
     assert list(table.committed()) == SYSTEMS
+
+
+WRONG = {"depth": "0", "dataset": "no_such_set", "seeds": "0", "steps": "none"}
+
+
+@each
+def test_a_wrong_value_is_one_line_and_writes_nothing(name, tmp_path, capsys):
+    out, axes = tmp_path / "out", studies()[name].axes
+    tried = [axis for axis in WRONG if axis in axes]
+    assert tried
+    for axis in tried:
+        arguments = ["run", name, f"--{axis}", WRONG[axis], "--out", str(out)]
+        assert main(arguments) == 2, axis
+        said = capsys.readouterr().err.strip()
+        assert said.startswith("depthbench: ") and "\n" not in said
+        assert WRONG[axis] in said and not out.exists()
+
+
+@each
+def test_the_standard_size_is_three_minutes_and_three_gibibytes_by_estimate(name):
+    """Of two workers that share the cells; and the largest cell fits twice."""
+    study = studies()[name]
+    cells, _ = study.fit(grid(study, chosen_values(study, "standard", {})), set())
+    costs = [unit.cost for unit in plan.units(study, cells)]
+    assert sum(cost.seconds for cost in costs) / 2 <= 180
+    assert 2 * max(cost.memory for cost in costs) <= 3 * 2**30
+    full = study.fit(grid(study, chosen_values(study, "full", {})), set())[0]
+    assert max(unit.cost.memory for unit in plan.units(study, full)) <= 80e9
