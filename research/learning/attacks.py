@@ -7,7 +7,7 @@ x: [batch, …] float32. y: labels [batch]. epsilon: [] may be traced, in the un
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -92,7 +92,9 @@ def pgd(
 
     Of all the points on the way, for each example the one with the largest odds.
     """
-    climb = jax.value_and_grad(lambda a: _sum_and_each(odds(logits(a), y)), has_aux=True)
+    climb = jax.value_and_grad(
+        lambda a: _sum_and_each(odds(logits(a), y)), has_aux=True
+    )
     axes = tuple(range(1, x.ndim))
 
     def better(best, at, height):
@@ -153,12 +155,17 @@ def examples(
     y: jax.Array,
     epsilon: Any,
     key: jax.Array,
-) -> list[jax.Array]:
-    """The attacked inputs of each of an attack's starts, each like x."""
-    keys = [jax.random.fold_in(key, start) for start in range(attack.times)]
-    return [attack.perturb(logits, x, y, epsilon, one) for one in keys]
+) -> jax.Array:
+    """The attacked inputs of each of an attack's starts, [times, batch, …]."""
+    one = functools.partial(attack.perturb, logits, x, y, epsilon)
+    return jax.vmap(one)(jax.random.split(key, attack.times))
 
 
-def survived(right: Sequence[Any]) -> Any:
-    """Of which examples no attempt was a success [batch]. right: of each, [batch]."""
-    return functools.reduce(lambda one, other: one & other, right)
+def tried(
+    logits: Logits, x: jax.Array, y: jax.Array, epsilon: Any
+) -> dict[str, jax.Array]:
+    """The attacked inputs of all attacks by name, [times, batch, …]; always the same."""
+    return {
+        attack.name: examples(attack, logits, x, y, epsilon, jax.random.key(number))
+        for number, attack in enumerate(ATTACKS.values())
+    }

@@ -1,9 +1,10 @@
 """The margins of a fitted support vector machine, as a function that has a gradient.
 
 scikit-learn's SVC of several classes is a machine for each pair of them, whose votes are
-counted. Votes have no gradient; the sums of their margins have.
+counted. Votes have no gradient; a smooth step of each margin has.
 """
 
+import itertools
 from typing import Any
 
 import jax
@@ -12,6 +13,8 @@ import numpy as np
 
 from depthbench.research.learning.attacks import Logits
 from depthbench.research.learning.baselines import Fitted
+
+STEEP = 3.0  # of a vote: margins are near ±1 on the vectors that carry the machine
 
 
 def margins(fitted: Fitted) -> Logits:
@@ -51,7 +54,7 @@ def _side(model: Any) -> float:
 def _weights(model: Any) -> np.ndarray:
     """[support vectors, pairs]: what each vector counts for in each pair's margin."""
     ends = np.cumsum([0, *model.n_support_])
-    own = [slice(first, last) for first, last in zip(ends, ends[1:])]  # noqa: B905
+    own = [slice(first, last) for first, last in itertools.pairwise(ends)]
     weights = np.zeros((ends[-1], len(model.intercept_)))
     for place, (one, other) in enumerate(_pairs(len(own))):
         # A class's vectors have a row of weights for each class but their own.
@@ -65,13 +68,14 @@ def _pairs(classes: int) -> list[tuple[int, int]]:
 
 
 def logits(fitted: Fitted) -> Logits:
-    """From inputs to [batch, classes]: each class's margins over all others, summed.
+    """From inputs to [batch, classes]: each class's votes less those against it, smooth.
 
     The largest is not always the class with the most votes: judge by `fitted.predict`.
+    To climb these fools the machine more often than to climb sums of margins does.
     """
     of, classes = margins(fitted), len(fitted.classes)
     pairs = _pairs(classes)
     signs = np.zeros((len(pairs), classes), np.float32)
     for place, (one, other) in enumerate(pairs):
         signs[place, one], signs[place, other] = 1.0, -1.0
-    return lambda x: of(x) @ signs
+    return lambda x: jnp.tanh(STEEP * of(x)) @ signs

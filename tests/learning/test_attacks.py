@@ -94,11 +94,6 @@ def test_cross_entropy_is_softplus_of_the_odds():
     np.testing.assert_allclose(cross_entropy(logits, y), expected, rtol=1e-5)
 
 
-def test_an_attack_that_never_succeeds_and_one_that_does():
-    right = [np.array([True, True, False]), np.array([True, False, False])]
-    assert attacks.survived(right).tolist() == [True, False, False]
-
-
 def test_adversarial_training_resumes_from_the_disk(digits, tmp_path):
     perturb = ATTACKS["pgd"].perturb
     system = adversarial.system(NET, perturb, EPSILON)
@@ -120,7 +115,7 @@ def test_adversarial_training_descends_the_attacked_loss(digits):
 def test_margins_are_those_of_scikit_learn(classes, digits):
     """Votes and margins of a machine for each pair, in float32: 1e-4 of values near 1."""
     chosen = digits.train.y < classes
-    x, y = digits.train.x[chosen], digits.train.y[chosen]
+    x, y = digits.train.x[chosen][:300], digits.train.y[chosen][:300]
     fitted = baselines.fit("svm", x, y)
     model = fitted.learned.model
     model.set_params(decision_function_shape="ovo")
