@@ -92,6 +92,7 @@ def net_of(cell, parts):
         depth=cell["depth"],
         width=cell["width"],
         initializer="he_normal",
+        schedule="cosine",
     )
     return fits.Net(recipe, supervised.Task(parts.shape, parts.classes))
 
@@ -152,16 +153,17 @@ def under_each(each):
     values = {}
     for name in UNDER:
         values |= means(name, share(name))
+    slopes = [attacked.slope_of(one) for one in each]
     for name in SLOPE:
-        values |= means(name, [np.mean(one.slope[name]) for one in each])
+        values |= means(name, [slope[name] for slope in slopes])
     by_direction = np.subtract(share("random_sign"), share("fgsm"))
     missed = np.subtract(share("fgsm"), share("survived"))
     return values | means("by_direction", by_direction) | means("fgsm_misses", missed)
 
 
 def means(name, each):
-    """A column's mean over seeds and its standard error."""
-    spread = scores.spread(name, each)
+    """A column's mean over seeds and its standard error; None where one is infinite."""
+    spread = scores.spread(name, each if np.all(np.isfinite(each)) else [np.nan])
     return {column: spread[column] for column in (name, f"{name}_se")}
 
 
@@ -214,7 +216,7 @@ STUDY = Study(
             low=1e-6,
             high=100.0,
         ),
-        "steps": whole("steps of 64 examples", (1200,)),
+        "steps": whole("steps of 64 examples", (1000,)),
         "seeds": whole("runs of each rate", (3,)),
         **nets.rate_axes(1e-3, 1e-2, 3),
     },

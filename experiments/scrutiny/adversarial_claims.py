@@ -6,12 +6,13 @@ from depthbench.experiments import scores
 from depthbench.experiments.training import pairs
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.plan import grouped
 
 GOODFELLOW = "Goodfellow et al. 2015, arXiv:1412.6572, section 3"
 MADRY = "Madry et al. 2018, arXiv:1706.06083, figure 6"
 PROTOCOL = (
-    "digits, ε 0.3 of an input's root mean square, 64 units, Adam, 1,200 steps of 64, 3 "
-    "seeds, rates chosen on a fifth of the training part"
+    "digits, ε 0.3 of an input's root mean square, 64 units, Adam, 1,000 steps of 64 by a "
+    "cosine, 3 seeds, rates chosen on a fifth of the training part"
 )
 
 
@@ -21,7 +22,8 @@ def compared(rows):
     Of attacked training: less plain training. Of the deepest plain net without skips:
     less the shallowest.
     """
-    key = lambda row: (row["architecture"], row["activation"], row["depth"])
+    net = ("architecture", "activation", "depth", "epsilon", "dataset")
+    key = lambda row: tuple(row.get(name) for name in net)
     plain = {key(row): row for row in rows if row["training"] == "plain"}
     found = []
     for row in rows:
@@ -29,9 +31,9 @@ def compared(rows):
         if row["training"] != "plain" and other:
             found.append(_less(row, other))
     without = [row for row in plain.values() if row["architecture"] == "mlp"]
-    for activation in dict.fromkeys(row["activation"] for row in without):
-        line = [row for row in without if row["activation"] == activation]
-        line.sort(key=lambda row: row["depth"])
+    alike = lambda row: (row["activation"], row["epsilon"])
+    for line in grouped(without, alike).values():
+        line = sorted(line, key=lambda row: row["depth"])
         if len(line) > 1:
             found.append({**_less(line[-1], line[0]), "training": "deeper"})
     return found
@@ -39,7 +41,7 @@ def compared(rows):
 
 def _less(row, other):
     """The first row's accuracies less the second's."""
-    names = ("training", "architecture", "activation", "depth", "seeds")
+    names = ("training", "architecture", "activation", "depth", "epsilon", "seeds")
     found = {**pairs.joint([row, other]), **{name: row[name] for name in names}}
     for name in ("score", "fgsm"):
         sides = [each.get(name) for each in (row, other)]

@@ -18,20 +18,18 @@ with lazily():
         support_vectors,
     )
 
-FLOOR = 1e-38  # of a gradient's norm, before its logarithm
-
 
 class Judgement(NamedTuple):
     """What a classifier makes of examples, each attack from the most harmful start.
 
     right: by attack, and `clean`, and `survived` all of them, [examples]. made: the
-    attacked inputs by attack, of its first start, [examples, …]. slope: of the loss's
-    gradient by the inputs, log10 of its norm, and the share that is exactly 0, [examples].
+    attacked inputs by attack, of its first start, [examples, …]. slope: ∂loss/∂x at the
+    examples as they are, [examples, …].
     """
 
     right: Mapping[str, Any]
     made: Mapping[str, Any]
-    slope: Mapping[str, Any]
+    slope: Any
 
 
 def net(run, share, epsilon: float, size: int) -> Judgement:
@@ -56,17 +54,21 @@ def _judge(net):
         right = {"clean": is_right(x), **{n: jnp.all(a, 0) for n, a in each.items()}}
         right["survived"] = functools.reduce(jnp.logical_and, right.values())
         first = {name: a[0] for name, a in made.items()}
-        return Judgement(right, first, _slope(logits, x, y))
+        slope = attacks.input_gradient(attacks.cross_entropy, logits, x, y)
+        return Judgement(right, first, slope)
 
     return judge
 
 
-def _slope(logits, x, y):
-    slope = attacks.input_gradient(attacks.cross_entropy, logits, x, y)
-    slope = slope.reshape(len(x), -1)
-    norm = jnp.maximum(jnp.linalg.norm(slope, axis=1), FLOOR)
-    zero = jnp.mean(slope == 0, axis=1, dtype=jnp.float32)
-    return {"input_gradient": jnp.log10(norm), "zero_gradients": zero}
+def slope_of(judgement: Judgement) -> dict[str, float]:
+    """log10 of the median norm of ∂loss/∂x, −∞ if 0, and the share of exact zeros.
+
+    In double precision: the squares of small numbers are 0 in float32.
+    """
+    slope = np.asarray(judgement.slope, np.float64).reshape(len(judgement.slope), -1)
+    norm = np.median(np.linalg.norm(slope, axis=1))
+    size = float(np.log10(norm)) if norm > 0 else -np.inf
+    return {"input_gradient": size, "zero_gradients": float(np.mean(slope == 0))}
 
 
 @functools.lru_cache(maxsize=64)
