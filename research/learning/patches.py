@@ -93,15 +93,26 @@ def noise(seed: int, shape: tuple[int, ...], low: float, high: float) -> np.ndar
     return np.random.RandomState(seed).uniform(low, high, shape).astype(np.float32)
 
 
+def at_random(picture: Any, images: Any, seed: int) -> np.ndarray:
+    """Images with the patch on, each at a random place of its own."""
+    corners = places(jax.random.key(seed), len(images), images.shape[1:], len(picture))
+    return np.asarray(put(jnp.asarray(picture), jnp.asarray(images), corners))
+
+
+class Patch(NamedTuple):
+    """A patch that was learned. picture: [side, side, channels]. log, diverged: as a
+    `FittedNet` has them."""
+
+    picture: np.ndarray
+    target: int
+    log: Any
+    diverged: int | None
+
+
 def learned(
-    fit: FittedNet,
-    images: Any,
-    targets: Any,
-    side: int,
-    steps: int,
-    rate: float,
-) -> list[np.ndarray]:
-    """A patch for each target [side, side, channels], learned against a trained net.
+    fit: FittedNet, images: Any, targets: Any, side: int, steps: int, rate: float
+) -> list[Patch]:
+    """A patch for each target, learned against a trained net.
 
     images: [examples, height, width, channels] that it is put on, in batches.
     """
@@ -119,12 +130,42 @@ def learned(
     feeds = feed.drawn(fit.net.recipe.batch)
     problem = sweeps.Problem(system(fit.net, side), feeds, {"inputs": images}, {}, {})
     done = sweeps.ended(problem, runs, steps, trees)
-    return [np.asarray(one.state.tree.params) for one in done]
+    return [
+        Patch(np.asarray(one.state.tree.params), int(target), one.log, one.diverged)
+        for one, target in zip(done, targets, strict=True)
+    ]
 
 
-def read_as(fit: FittedNet, patch: Any, images: Any, target: int, seed: int) -> float:
-    """The share of images that a net reads as the target, the patch at a random place."""
-    side = len(patch)
-    corners = places(jax.random.key(seed), len(images), images.shape[1:], side)
-    shown = put(jnp.asarray(patch), jnp.asarray(images), corners)
-    return float(np.mean(fit.outputs(shown).argmax(axis=1) == target))
+def successes(
+    fit: FittedNet, pictures: Any, targets: Any, images: Any, labels: Any, seed: int
+) -> np.ndarray:
+    """The share of images of other classes that are read as the target, of each patch.
+
+    pictures: [patches, side, side, channels]. targets: [patches]. images: [examples, …];
+    each has the patch at a random place of its own, the same for all patches. labels:
+    [examples]; an image with a label below 0 does not count.
+    """
+    side, shape = np.shape(pictures)[1], np.shape(images)[1:]
+    corners = places(jax.random.key(seed), len(images), shape, side)
+    pictures, targets = jnp.asarray(pictures), jnp.asarray(targets)
+    found = _successes(fit.net)(
+        fit.variables, pictures, targets, images, labels, corners
+    )
+    return np.asarray(found)
+
+
+@functools.lru_cache(maxsize=64)
+def _successes(net: Net) -> Any:
+    @jax.jit
+    def successes(variables, pictures, targets, images, labels, corners):
+        logits = attacks.of_net(net.parts.net, variables)
+
+        def share(pair):
+            picture, target = pair
+            read = jnp.argmax(logits(put(picture, images, corners)), axis=1) == target
+            counts = (labels != target) & (labels >= 0)
+            return jnp.sum(read & counts) / jnp.maximum(jnp.sum(counts), 1)
+
+        return jax.lax.map(share, (pictures, targets))
+
+    return successes

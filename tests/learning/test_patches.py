@@ -53,7 +53,7 @@ def test_it_learns_the_optimum_of_linear_logits(monkeypatch):
     ends = np.where(mean > 0, IMAGES.max(), IMAGES.min())
     sure = np.abs(mean) > 0.02  # where the batches' noise does not outweigh it
     assert sure.sum() >= 3
-    np.testing.assert_allclose(patch[..., 0][sure], ends[sure], atol=0.1)
+    np.testing.assert_allclose(patch.picture[..., 0][sure], ends[sure], atol=0.1)
 
 
 def test_learning_a_patch_resumes_from_the_disk(tmp_path, monkeypatch):
@@ -63,3 +63,17 @@ def test_learning_a_patch_resumes_from_the_disk(tmp_path, monkeypatch):
     first = jnp.zeros((3, 3, 1))
     begun = system._replace(init=lambda key, hyper: patches.start(first, victim, hyper))
     assert_resumes(begun, feed.drawn(16), {"inputs": IMAGES}, hyper, tmp_path)
+
+
+def test_images_of_the_target_and_without_a_label_do_not_count():
+    """A net that is right of nothing: the share read as the class it always names."""
+    fit = fits.fresh(NET)
+    pictures, labels = np.zeros((2, 3, 3, 1), np.float32), np.arange(200) % 4 - 1
+    read = []
+    corners = patches.places(jax.random.key(7), 200, (8, 8, 1), 3)
+    shown = patches.put(jnp.asarray(pictures[0]), jnp.asarray(IMAGES), corners)
+    for target in (0, 2):
+        kept = (labels != target) & (labels >= 0)
+        read.append(np.mean(fit.outputs(shown).argmax(axis=1)[kept] == target))
+    found = patches.successes(fit, pictures, (0, 2), IMAGES, labels, seed=7)
+    np.testing.assert_allclose(found, read, atol=1e-6)
