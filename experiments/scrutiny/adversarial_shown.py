@@ -53,7 +53,7 @@ def draw_by_size(rows, profiles):
         axes.set_xlabel("ε")
         axes.set_ylim(0, 1)
         axes.grid(alpha=0.25, lw=0.5)
-        axes.legend(fontsize=5, frameon=False, loc="upper right")
+        axes.legend(fontsize=5, framealpha=0.7, edgecolor="none", loc="lower left")
 
     return draw
 
