@@ -38,6 +38,7 @@ from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
 from depthbench.research.study.headlines import counted, listed, measured
+from depthbench.research.study.tables import flat
 
 with lazily():
     import numpy as np
@@ -241,7 +242,10 @@ STUDY = Study(
     columns=(*LABEL, "activation", "width", *scores.COLUMNS, *UNDER, *SLOPE),
     claims=CLAIMS,
     headline=headline,
-    tables=lambda rows: [SCORING.table(rows, more=(*UNDER, *SLOPE))],
+    tables=lambda rows: [
+        SCORING.table(rows),
+        flat(rows, (*LABEL, *UNDER, "input_gradient"), "accuracy by attack"),
+    ],
     figures=lambda rows, profiles: adversarial_shown.figures(SCORING, rows, profiles),
     summary=SCORING.summary,
     compile_seconds=6.0,

@@ -15,8 +15,8 @@ def figures(scoring, rows, profiles):
     """Success by size and depth; and patched images with what they are read as."""
     by_depth = "Third: the same by depth, a line for each size."
     patched = (
-        "The patch of each net and size, the best piece of a real image of its target, "
-        "and test images with the patch at a random place: red where they are read as "
+        "The largest patch of each net, the best piece of a real image of its target, "
+        "and the first test images with the patch at a random place: red where they are read as "
         "the target."
     )
     return [
@@ -40,6 +40,9 @@ def draw_by_depth(rows):
                 depths, success, "o-", ms=3, lw=1.3, color=f"C{place}", label=label
             )
         axes.set_xscale("log", base=2)
+        places = sorted({row["depth"] for row in plain})
+        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.minorticks_off()
         axes.set_ylim(0, 1)
         axes.set_xlabel("depth, without skips")
         axes.set_title("share read as the target", loc="left")
@@ -50,8 +53,10 @@ def draw_by_depth(rows):
 
 
 def draw_patched(rows, profiles):
-    """A line for each net and size: patch, piece of a real image, images with the patch."""
+    """A line for each net: its largest patch, a piece of a real image, patched images."""
     done = measured(rows)
+    largest = max(row["side"] for row in done)
+    done = [row for row in done if row["side"] == largest]
     arrays = [profiles(row) for row in done]
     count = arrays[0]["images"].shape[1]
     figure = drawing.new(0.8 * (count + 3.4), 0.78 * len(done) + 0.3)
