@@ -8,16 +8,16 @@ from depthbench.research.study.headlines import counted, measured
 with lazily():
     import numpy as np
 
-TURNED, NOT = "#c62828", "#1a7f37"
+TURNED, CHANGED, NOT = "#c62828", "#8a5a00", "#1a7f37"
 
 
 def figures(scoring, rows, profiles):
     """Success by size and depth; and patched images with what they are read as."""
     by_depth = "Third: the same by depth, a line for each size."
     patched = (
-        "The largest patch of each net, the best piece of a real image of its target, "
-        "and the first test images with the patch at a random place: red where they are read as "
-        "the target."
+        "The largest patch of each net, the best piece of a real image of its target, and "
+        "the first test images with the patch at a random place: what they were read as "
+        "and are now. Red: the target; brown: something else than before."
     )
     return [
         scoring.figure(rows, by_depth, draw_by_depth(rows)),
@@ -81,7 +81,7 @@ def draw_patched(rows, profiles):
         image(panels[line, 1], held["piece"], f"of a {target}", "black")
         for n in range(count):
             was, now = held["readings"][:, n]
-            colour = TURNED if now == target else NOT
+            colour = TURNED if now == target else NOT if now == was else CHANGED
             image(panels[line, n + 2], held["images"][1, n], f"{was} → {now}", colour)
     return figure
 
