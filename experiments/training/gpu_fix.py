@@ -11,7 +11,8 @@ budget of steps, and on to fifty times as many, on whatever device this runs: ea
 steps to 90 % of what it trains on, beside the fresh gradient and the time of a step. The
 best rate of one grid is the one with most seeds there, soonest. What only rows of two
 devices can decide is judged where rows of an accelerator are set beside the committed
-ones of a CPU, cell by cell, and is untested until then:
+ones of a CPU, cell by cell, and is untested until then (times of the CPU's rows are of
+two cores that other work shared):
 
     depthbench run gpu_fix --out runs/gpu_fix && depthbench report runs/gpu_fix --publish
 """
