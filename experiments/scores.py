@@ -276,9 +276,11 @@ class Scoring(NamedTuple):
             axes.fill_between(at, *ends, color=f"C{place}", alpha=0.15, lw=0)
         every = [row for rows in lines.values() for row in rows]
         for name, style in (("strong", "--"), ("trivial", ":")):
-            by_depth = {row[self.axis]: row[name] for row in every}
-            at = sorted(by_depth)
-            level = [by_depth[place] for place in at]
+            at = sorted({row[self.axis] for row in every})
+            level = [  # of nets whose baselines differ, the mean
+                np.mean([row[name] for row in every if row[self.axis] == place])
+                for place in at
+            ]
             wide = (at, level) if len(at) > 1 else (at * 2, level * 2)
             axes.plot(*wide, ls=style, color="black", lw=1, label=getattr(self, name))
             if len(at) == 1:

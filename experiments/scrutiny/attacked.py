@@ -1,0 +1,120 @@
+"""Classifiers under all attacks: what nets and a support vector machine still get right."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from depthbench.research.lazy import lazily
+
+with lazily():
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from depthbench.research.learning import (
+        attacks,
+        baselines,
+        held_out,
+        support_vectors,
+    )
+
+
+class Judgement(NamedTuple):
+    """What a classifier makes of examples, each attack from the most harmful start.
+
+    right: by attack, and `clean`, and `survived` all of them, [examples]. made: the
+    attacked inputs by attack, of its first start, [examples, …]. slope: ∂loss/∂x at the
+    examples as they are, [examples, …].
+    """
+
+    right: Mapping[str, Any]
+    made: Mapping[str, Any]
+    slope: Any
+
+
+def net(run, share, epsilon: float, size: int) -> Judgement:
+    """A trained net under attack.
+
+    size: examples that the part is filled up to, so that all parts are one program.
+    """
+    count = len(share.y)
+    fill = lambda a: np.concatenate([a, np.repeat(a[-1:], size - count, axis=0)])
+    found = _judge(run.net)(run.variables, fill(share.x), fill(share.y), epsilon)
+    return jax.tree.map(lambda a: np.asarray(a)[:count], found)
+
+
+@functools.lru_cache(maxsize=64)
+def _judge(net):
+    @jax.jit
+    def judge(variables, x, y, epsilon):
+        logits = attacks.of_net(net.parts.net, variables)
+        is_right = lambda a: jnp.argmax(logits(a), axis=1) == y
+        made = attacks.tried(logits, x, y, epsilon)
+        each = {name: jax.vmap(is_right)(a) for name, a in made.items()}
+        right = {"clean": is_right(x), **{n: jnp.all(a, 0) for n, a in each.items()}}
+        right["survived"] = functools.reduce(jnp.logical_and, right.values())
+        first = {name: a[0] for name, a in made.items()}
+        slope = attacks.input_gradient(attacks.cross_entropy, logits, x, y)
+        return Judgement(right, first, slope)
+
+    return judge
+
+
+def slope_of(judgement: Judgement) -> dict[str, float]:
+    """log10 of the median norm of ∂loss/∂x, −∞ if 0, and the share of exact zeros.
+
+    In double precision: the squares of small numbers are 0 in float32.
+    """
+    slope = np.asarray(judgement.slope, np.float64).reshape(len(judgement.slope), -1)
+    norm = np.median(np.linalg.norm(slope, axis=1))
+    size = float(np.log10(norm)) if norm > 0 else -np.inf
+    return {"input_gradient": size, "zero_gradients": float(np.mean(slope == 0))}
+
+
+@functools.lru_cache(maxsize=64)
+def by_epsilon(net):
+    """From variables, x, y and ε to the share that is right under PGD from one start."""
+
+    @jax.jit
+    def share(variables, x, y, epsilon):
+        logits = attacks.of_net(net.parts.net, variables)
+        attacked = attacks.pgd(logits, x, y, epsilon, jax.random.key(0))
+        return jnp.mean(jnp.argmax(logits(attacked), axis=1) == y)
+
+    return share
+
+
+class Machine(NamedTuple):
+    """A support vector machine and what it still gets right of the test part, on its own.
+
+    right: by attack, and `clean`, [examples]. trivial: the share of the largest class.
+    """
+
+    fitted: Any
+    y: Any
+    right: Mapping[str, Any]
+    trivial: float
+
+    def left(self, made: Any) -> float:
+        """The share right under its own attacks and under these inputs as well."""
+        alone = functools.reduce(np.logical_and, self.right.values())
+        return float(np.mean(alone & (self.fitted.predict(made) == self.y)))
+
+    def transferred(self, made: Any) -> float:
+        """The share right of inputs that were made against another."""
+        return float(np.mean(self.fitted.predict(made) == self.y))
+
+
+@functools.cache
+def machine(dataset: str, data_dir: str | None, epsilon: float) -> Machine:
+    """The tuned machine, attacked by the gradient of its own margins."""
+    parts = held_out.parts(dataset, data_dir=data_dir)
+    (x, y), fitted = parts.test, baselines.fit("svm", *parts.train)
+    tried = jax.jit(functools.partial(attacks.tried, support_vectors.logits(fitted)))
+    made = {"clean": x[None], **tried(x, y, epsilon)}
+    right = {
+        name: np.all([fitted.predict(start) == y for start in np.asarray(starts)], 0)
+        for name, starts in made.items()
+    }
+    majority = baselines.fit("majority", *parts.train).predict(x)
+    return Machine(fitted, y, right, float(np.mean(majority == y)))
