@@ -3,7 +3,7 @@
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure
-from depthbench.research.study.headlines import measured
+from depthbench.research.study.headlines import counted, measured
 
 with lazily():
     import numpy as np
@@ -47,7 +47,7 @@ def layers(scoring, rows, profiles):
                     profiles(row)["layers"], ("o-", ":"), strict=True
                 ):
                     share = np.linspace(0, 1, len(curve))
-                    label = f"{row['depth']} layers" if style == "o-" else None
+                    label = counted(row["depth"], "layer") if style == "o-" else None
                     color = f"C{place}"
                     panel.plot(share, curve, style, ms=2, color=color, label=label)
             panel.set_title(" ".join(kind), loc="left")
