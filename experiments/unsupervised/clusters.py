@@ -36,6 +36,7 @@ with lazily():
     from depthbench.research.learning import held_out, metrics
 
 XIE = "Xie, Girshick & Farhadi 2016, arXiv:1511.06335"
+LEAST = 1e-2  # added to a mixture's variances, of numbers that vary by 1
 COMPONENTS = (8, 16, 32)  # principal components that clusters are looked for in
 LEARNED, SHOWN, MEMBERS = 10_000, 500, 5  # examples; points of the map; images
 SCORING = Scoring(
@@ -133,25 +134,33 @@ def clustered(parts, spaces, seed):
     x = [parts.train.first(LEARNED).x, parts.valid.x, parts.test.x]
     tried = []
     for name, see in spaces.items():
-        plain = [see(part) for part in x]
-        spread = plain[0].std(axis=0)
-        scale = np.where(spread > 1e-6 * spread.max(), spread, np.inf)
-        for three in (plain, [part / scale for part in plain]):
+        for three in scalings([see(part) for part in x]):
             for way in WAYS:
-                found = fitted(method(way, parts.classes, three[0], seed), three[0])
+                found = fitted(method(way, parts.classes, seed), three[0])
                 valid, test = (found.predict(part) for part in three[1:])
                 score = rated.adjusted_rand_score(parts.valid.y, valid)
                 tried.append(Clustered(name, float(score), test))
     return max(tried, key=lambda one: one.valid)
 
 
-def method(way, count, x, seed):
-    """k-means, or a mixture of Gaussians that cannot collapse onto an example of x."""
+def scalings(seen):
+    """Numbers of train, valid and test as they are, and each of variance 1.
+
+    All by one factor, so that they vary by 1 on average however small a code is.
+    """
+    learn = np.asarray(seen[0], np.float64)
+    centre, spread = learn.mean(axis=0), learn.std(axis=0)
+    size = np.sqrt(np.mean(spread**2)) or 1.0
+    each = np.where(spread > 1e-6 * size, spread, np.inf)
+    return [[(part - centre) / scale for part in seen] for scale in (size, each)]
+
+
+def method(way, count, seed):
+    """k-means, or a mixture of Gaussians that cannot collapse onto an example."""
     if way == "kmeans":
         return cluster.KMeans(count, n_init=5, random_state=seed)
-    least = max(1e-2 * float(np.mean(np.var(x, axis=0))), 1e-12)
     return mixture.GaussianMixture(
-        count, covariance_type=way, reg_covar=least, random_state=seed
+        count, covariance_type=way, reg_covar=LEAST, random_state=seed
     )
 
 
