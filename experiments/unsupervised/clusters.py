@@ -134,25 +134,13 @@ def clustered(parts, spaces, seed):
     x = [parts.train.first(LEARNED).x, parts.valid.x, parts.test.x]
     tried = []
     for name, see in spaces.items():
-        for three in scalings([see(part) for part in x]):
+        for three in codes.scalings([see(part) for part in x]).values():
             for way in WAYS:
                 found = fitted(method(way, parts.classes, seed), three[0])
                 valid, test = (found.predict(part) for part in three[1:])
                 score = rated.adjusted_rand_score(parts.valid.y, valid)
                 tried.append(Clustered(name, float(score), test))
     return max(tried, key=lambda one: one.valid)
-
-
-def scalings(seen):
-    """Numbers of train, valid and test as they are, and each of variance 1.
-
-    All by one factor, so that they vary by 1 on average however small a code is.
-    """
-    learn = np.asarray(seen[0], np.float64)
-    centre, spread = learn.mean(axis=0), learn.std(axis=0)
-    size = np.sqrt(np.mean(spread**2)) or 1.0
-    each = np.where(spread > 1e-6 * size, spread, np.inf)
-    return [[(part - centre) / scale for part in seen] for scale in (size, each)]
 
 
 def method(way, count, seed):

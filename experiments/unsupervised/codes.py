@@ -114,6 +114,22 @@ def errors(run, x):
     return np.mean(np.square(apart, dtype=np.float64), axis=1)
 
 
+def scalings(seen):
+    """Numbers of train, valid and test scaled all "alike", and "each" to variance 1.
+
+    Alike is by one factor, so that they vary by 1 on average however small a code is.
+    """
+    learn = np.asarray(seen[0], np.float64)
+    centre, spread = learn.mean(axis=0), learn.std(axis=0)
+    size = np.sqrt(np.mean(spread**2)) or 1.0
+    each = np.where(spread > 1e-6 * size, spread, np.inf)
+    scales = {"alike": size, "each": each}
+    return {
+        name: [(part - centre) / scale for part in seen]
+        for name, scale in scales.items()
+    }
+
+
 def flat(x):
     """Examples as vectors [examples, numbers]."""
     return np.reshape(x, (len(x), -1))

@@ -31,7 +31,7 @@ def test_the_anomaly_is_never_trained_on_and_all_have_as_many(parts):
 def test_every_detector_finds_what_is_far_away(parts):
     seen = [anomalies.usual(parts, 1, 3), parts.valid.x, parts.test.x]
     ways = anomalies.detected(parts, 1, [x.reshape(len(x), -1) for x in seen])
-    assert len(ways) == 1 + len(anomalies.NEIGHBOURS) + len(anomalies.OUTSIDE)
+    assert len(ways) == 2 * 7  # each on two scalings
     for name, way in ways.items():
         assert way.test > 0.95 and way.valid > 0.95, name
 
@@ -42,7 +42,7 @@ def test_a_constant_number_does_no_harm(parts):
     wide = [np.append(x, np.full((len(x), 1), 0.1, np.float32), axis=1) for x in flat]
     ways = anomalies.detected(parts, 1, wide)
     assert all(np.isfinite(way.values).all() for way in ways.values())
-    assert ways["outlier factor 5"].test > 0.95
+    assert ways["outlier factor 5, each"].test > 0.95
 
 
 def test_one_way_is_preferred_for_all_anomalies_by_validation_alone():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from depthbench.experiments.unsupervised import clusters
+from depthbench.experiments.unsupervised import clusters, codes
 from depthbench.research.learning.held_out import Divided, Share
 
 CLASSES = 3
@@ -51,7 +51,7 @@ def test_each_method_finds_groups_of_few_examples_in_many_numbers(parts, way):
     x = parts.train.x.reshape(90, -1)
     # More numbers than a cluster has examples: covariances would be singular.
     wide = np.concatenate([x, np.repeat(x[:, :1], 30, axis=1)], axis=1)
-    wide = clusters.scalings([wide])[0][0]
+    wide = codes.scalings([wide])["alike"][0]
     model = clusters.fitted(clusters.method(way, CLASSES, 0), wide)
     assert len(set(model.predict(wide))) == CLASSES
     if way == "full":
