@@ -121,7 +121,7 @@ def found(cell):
     values |= {name: float(np.mean(one)) for name, one in each.items()}
     for name, other in (("error", "components"), ("on_code", "on_pixels")):
         gain = np.subtract(each[name], each[other])
-        values |= scores.spread(f"{name}_gain", gain)
+        values |= scores.spread(f"{name}_gain", list(gain))
     values |= {"detector": best["net"], "strong_detector": best["plain"]}
     return Measured("ok", "", values, shown(runs, learned, best["net"], parts))
 
@@ -179,7 +179,7 @@ def detected(parts, anomaly, seen):
 def detectors(learn, seed):
     """What gives each example's strangeness, fitted to usual ones, by name."""
     near = neighbors.NearestNeighbors().fit(learn)
-    ways = {
+    ways: dict[str, Any] = {
         f"neighbour {count}": lambda x, count=count: near.kneighbors(x, count)[0][:, -1]
         for count in NEIGHBOURS
     }
@@ -208,7 +208,7 @@ def judged(parts, anomaly, valid, test):
         metrics.area(values, part.y == anomaly)
         for values, part in ((valid, parts.valid), (test, parts.test))
     ]
-    return Judged(*areas, test)
+    return Judged(areas[0], areas[1], test)
 
 
 def preferred(each, allowed=lambda name: True):

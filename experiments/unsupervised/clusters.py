@@ -37,6 +37,7 @@ with lazily():
 
 XIE = "Xie, Girshick & Farhadi 2016, arXiv:1511.06335"
 LEAST = 1e-2  # added to a mixture's variances, of numbers that vary by 1
+RESTARTS: Any = 5  # of k-means; its best is kept
 COMPONENTS = (8, 16, 32)  # principal components that clusters are looked for in
 LEARNED, SHOWN, MEMBERS = 10_000, 500, 5  # examples; points of the map; images
 SCORING = Scoring(
@@ -106,7 +107,7 @@ def agreements(cell):
     for name in ("pixels", "random"):
         values[name] = float(np.mean(rand[name]))
         gain = np.subtract(rand["learned"], rand[name])
-        values |= scores.spread(f"{name}_gain", gain)
+        values |= scores.spread(f"{name}_gain", list(gain))
     values |= others(parts.test.y, [one.test for one in learned])
     errors = [codes.errors(run, parts.test.x).mean() for run in tuned.runs]
     values["error"] = float(np.mean(errors))
@@ -146,7 +147,7 @@ def clustered(parts, spaces, seed):
 def method(way, count, seed):
     """k-means, or a mixture of Gaussians that cannot collapse onto an example."""
     if way == "kmeans":
-        return cluster.KMeans(count, n_init=5, random_state=seed)
+        return cluster.KMeans(count, n_init=RESTARTS, random_state=seed)
     return mixture.GaussianMixture(
         count, covariance_type=way, reg_covar=LEAST, random_state=seed
     )

@@ -119,7 +119,7 @@ def features(cell):
     }
     values = {name: float(np.mean(list_of)) for name, list_of in each.items()}
     for name, (one, other) in GAINS.items():
-        values |= scores.spread(name, np.subtract(each[one], each[other]))
+        values |= scores.spread(name, list(np.subtract(each[one], each[other])))
     values |= scores.values(
         score=each["score"],
         valid=float(np.mean([one.read.valid.max() for one in learned])),
@@ -150,7 +150,7 @@ def found(see, parts, labels, seed):
         learn = [seen[0][layer][labelled] for layer in layers]
         judges = [[part[layer] for layer in layers] for part in seen[1:]]
         y = (pool.y[labelled], valid.y, parts.test.y)
-        return few_labels.read(learn, *judges, y)
+        return few_labels.read(learn, judges[0], judges[1], y)
 
     best = read(labels, range(len(seen[0])))
     curve = [

@@ -19,7 +19,7 @@ CONTRAST, SMALL = 0.1, 0.1  # added to a patch's variance, and to the whitened v
 AT_A_TIME = 500  # images that are described in one piece
 
 
-class Patches(NamedTuple):
+class Centroids(NamedTuple):
     """Centroids of whitened patches.
 
     side: of a patch, in pixels. mean [numbers], whitening [numbers, numbers]: of patches
@@ -51,7 +51,7 @@ class Patches(NamedTuple):
         ).astype(np.float32)
 
 
-def learn(x: Any, side: int, count: int, seed: int = 0) -> Patches:
+def learn(x: Any, side: int, count: int, seed: int = 0) -> Centroids:
     """Centroids of the patches of x [images, height, width, channels].
 
     side: of a patch. count: centroids. Raises DataError for patches that do not fit an
@@ -72,9 +72,9 @@ def learn(x: Any, side: int, count: int, seed: int = 0) -> Patches:
         raise DataError(f"{count} centroids of {len(each)} patches; must be fewer")
     each = contrast(each[random.permutation(len(each))[:SAMPLED]])
     mean, whitening = whitener(each)
-    groups = cluster.KMeans(count, n_init=1, max_iter=50, random_state=seed)
+    groups = cluster.KMeans(count, n_init="auto", max_iter=50, random_state=seed)
     groups.fit((each - mean) @ whitening)
-    return Patches(side, mean, whitening, groups.cluster_centers_)
+    return Centroids(side, mean, whitening, groups.cluster_centers_)
 
 
 def cut_out(x: Any, side: int) -> Any:
@@ -85,7 +85,7 @@ def cut_out(x: Any, side: int) -> Any:
 
 
 def contrast(each: Any) -> Any:
-    """Patches [patches, numbers] without their mean, and divided by their deviation."""
+    """Centroids [patches, numbers] without their mean, and divided by their deviation."""
     each = each - each.mean(axis=1, keepdims=True)
     return each / np.sqrt(each.var(axis=1, keepdims=True) + CONTRAST)
 
