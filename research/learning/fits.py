@@ -76,7 +76,7 @@ class FittedNet(NamedTuple):
 
     def states(self, x: Any) -> list[np.ndarray]:
         """What the first layer reads and what each returns, [examples, …] each."""
-        return _in_parts(_states(self.net), self.variables, x)
+        return _in_parts(states_of(self.net), self.variables, x)
 
     def accuracy(self, x: Any, y: Any) -> float:
         """The share of examples whose largest output is their label's."""
@@ -116,7 +116,9 @@ def _outputs(net: Net) -> Callable:
 
 
 @functools.lru_cache(maxsize=256)
-def _states(net: Net) -> Callable:
+def states_of(net: Net) -> Callable:
+    """What FittedNet.states asks, (variables, x) -> states: jitted, of which a gradient
+    can be taken."""
     parts = net.parts
 
     @jax.jit
