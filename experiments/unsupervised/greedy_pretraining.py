@@ -72,7 +72,7 @@ SCORING = Scoring(
 )
 DEEP = 5
 LOCK = threading.RLock()  # cells in two threads share what is learned once
-FILTERS = 12
+FILTERS, SHOWN = 12, 8  # first units that are kept, and shown
 PROTOCOL = (
     "digits, 64 units a layer, 300 steps of pretraining a layer and 1,500 of the net, or "
     "as many of the net alone; 3 seeds, rates chosen on a fifth of the training part"
@@ -276,7 +276,8 @@ def figures_of(rows, profiles):
         "seeds; dashed the RBF SVM, dotted the largest class. Third: log10 of the first "
         "layer's gradient before the net is trained. Last: what the first units of the "
         "first layer look for, red for ink and blue for none, in the deepest sigmoid net "
-        "by SGD: before and after the net was trained."
+        "by SGD: fresh, after a machine's learning, after the net's, and after a "
+        "denoising autoencoder's."
     )
     return [Figure("figure", caption, lambda: draw(rows, profiles))]
 
@@ -320,18 +321,25 @@ def draw_gradients(axes, lines):
     axes.grid(alpha=0.25, lw=0.5)
 
 
+FILTERED = (  # what the deepest nets by SGD are shown of
+    ("glorot", "before", "fresh"),
+    ("rbm", "before", "machine's"),
+    ("rbm", "after", "fine-tuned"),
+    ("autoencoder", "before", "autoencoder's"),
+)
+
+
 def draw_filters(axes, rows, profiles):
     """What the first units of the first layer look for, of the deepest net by SGD."""
     shown = [r for r in rows if (r["optimizer"], r["activation"]) == ("sgd", "sigmoid")]
-    strips = []
-    for start in STARTS:
-        of_start = [row for row in shown if row["start"] == start]
-        if of_start:
-            held = profiles(max(of_start, key=lambda row: row["depth"]))
-            for name, moment in (("before", "before"), ("after", "after")):
-                strips.append((f"{start}, {name}", montage.square(held[moment])))
+    deepest = {row["start"]: row for row in sorted(shown, key=lambda row: row["depth"])}
+    strips = [
+        (name, montage.square(profiles(deepest[start])[moment][:SHOWN]))
+        for start, moment, name in FILTERED
+        if start in deepest
+    ]
     if strips:
-        montage.show(axes, strips, "first layer", cmap="RdBu_r")
+        montage.show(axes, strips, "filters of the first layer", cmap="RdBu_r")
 
 
 PAIR = {"label": ("optimizer", "depth"), "doubt": after_steps, "protocol": PROTOCOL}
