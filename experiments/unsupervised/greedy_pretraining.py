@@ -323,9 +323,9 @@ def draw_gradients(axes, lines):
 
 FILTERED = (  # what the deepest nets by SGD are shown of
     ("glorot", "before", "fresh"),
-    ("rbm", "before", "machine's"),
+    ("rbm", "before", "by RBM"),
     ("rbm", "after", "fine-tuned"),
-    ("autoencoder", "before", "autoencoder's"),
+    ("autoencoder", "before", "by autoencoder"),
 )
 
 
