@@ -335,7 +335,7 @@ STUDY = Study(
     source=SOURCE,
     axes={
         "start": Axis("what the net begins with", tuple(STARTS), STARTS),
-        "code": whole("numbers of a code", (2, 4, 8, 16), single=False),
+        "code": whole("numbers of a code", (2, 8, 16), single=False),
         "depth": whole("hidden layers after the first", (2, 4, 6), 2, single=False),
         "width": whole("units of the first layer", (64,)),
         "dataset": readable.axis(readable.classified),
