@@ -143,8 +143,8 @@ def accuracies(cell):
         **scores.spread("gradient", begun.firsts),
     }
     shown = (starts or [fits.fresh(net, 0)])[0], tuned.runs[0]
-    kernels = dict(zip(("before", "after"), map(first_kernel, shown), strict=True))
-    return Measured("ok", "", values, kernels)
+    before_it, after_it = map(first_kernel, shown)
+    return Measured("ok", "", values, {"before": before_it, "after": after_it})
 
 
 def stack_of(cell, seed):

@@ -27,7 +27,7 @@ class BitMixture(NamedTuple):
 
     def log_likelihood(self, x: np.ndarray) -> np.ndarray:
         """log P(x) of each example in nats, [examples]."""
-        return special.logsumexp(self.joint(x), axis=1)
+        return np.asarray(special.logsumexp(self.joint(x), axis=1))
 
 
 def fit(x: Any, components: int, seed: int = 0) -> BitMixture:
@@ -46,7 +46,7 @@ def fit(x: Any, components: int, seed: int = 0) -> BitMixture:
     for _ in range(ROUNDS):
         found = _maximised(x, shares)
         joint = found.joint(x)
-        each = special.logsumexp(joint, axis=1)
+        each = np.asarray(special.logsumexp(joint, axis=1))
         if each.mean() - before < STILL:
             break
         before, shares = each.mean(), np.exp(joint - each[:, None])

@@ -68,9 +68,9 @@ def _kernel(x: np.ndarray, code: int, width: float) -> list[Projection]:
     )
     codes = model.fit_transform(x)
     middle, gamma = x.mean(axis=0), 1 / _spread(codes)
-    back = [
-        kernel_ridge.KernelRidge(kernel="rbf", gamma=gamma, alpha=penalty)
-        for penalty in PENALTIES
+    numbers = [{"gamma": gamma, "alpha": penalty} for penalty in PENALTIES]
+    back: list[Any] = [
+        kernel_ridge.KernelRidge(kernel="rbf", **each) for each in numbers
     ]
     return [
         Projection(model.transform, lambda h, one=one: one.predict(h) + middle)
