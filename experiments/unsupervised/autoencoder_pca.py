@@ -17,19 +17,17 @@ from depthbench.experiments import scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.unsupervised import montage
+from depthbench.experiments.unsupervised import autoencoder_shown
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
-from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, after_steps
-from depthbench.research.study.declaration import Figure, Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Measured, Plan, Study, fixed
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, mean
-from depthbench.research.study.headlines import measured
 
 with lazily():
     import numpy as np
@@ -247,81 +245,6 @@ def less(row, base):
     return {"gain": base["score"] - row["score"], "gain_se": error}
 
 
-def figures_of(rows, profiles):
-    caption = (
-        "Left: squared error of a test image by the length of its code, each net at the "
-        "depth that is best on held-out images, 95 % intervals over seeds; lower is "
-        "better. Middle: test digits by the first two numbers of the shortest code, "
-        "coloured by class. Right: images, and what is made of them from the codes of "
-        "most numbers that are shown, by the net and by PCA."
-    )
-    return [Figure("figure", caption, lambda: draw(rows, profiles))]
-
-
-def draw(rows, profiles):
-    done = measured(rows)
-    figure = figures.new(12.6, 3.5)
-    panels = figure.subplots(1, 3, width_ratios=(1, 1, 1.4))
-    draw_errors(panels[0], done)
-    shortest = [row for row in done if row["code"] == min(r["code"] for r in done)]
-    if min(row["code"] for row in done) > 1:
-        draw_codes(panels[1], SCORING.best(shortest), profiles)
-    middle = sorted({row["code"] for row in done})[-1]
-    best = SCORING.best([row for row in done if row["code"] == middle])
-    held = profiles(best)
-    names = (("image", "image"), (f"net, {middle}", "net"), (f"PCA, {middle}", "pca"))
-    strips = [(name, montage.square(held[of])) for name, of in names]
-    montage.show(panels[2], strips, "test images again", cmap="Greys", alike=True)
-    return figure
-
-
-def draw_errors(axes, rows):
-    """Error by code: of each start at its best depth, of PCA and of kernel PCA."""
-    codes = sorted({row["code"] for row in rows})
-    for place, start in enumerate(dict.fromkeys(row["start"] for row in rows)):
-        own = [row for row in rows if row["start"] == start]
-        best = [
-            SCORING.best([r for r in own if r["code"] == code])
-            for code in codes
-            if any(r["code"] == code for r in own)
-        ]
-        at = [row["code"] for row in best]
-        level = [row["score"] for row in best]
-        axes.plot(
-            at, level, "o-", ms=3, lw=1.3, color=f"C{place}", label=f"net, {start}"
-        )
-        if all(row["score_low"] is not None for row in best):
-            ends = [[row[end] for row in best] for end in ("score_low", "score_high")]
-            axes.fill_between(at, *ends, color=f"C{place}", alpha=0.15, lw=0)
-    for name, label, style in (
-        ("pca", "PCA", "--"),
-        ("kernel_pca", "kernel PCA", "-."),
-    ):
-        level = [next(r[name] for r in rows if r["code"] == code) for code in codes]
-        axes.plot(codes, level, ls=style, color="black", lw=1, label=label)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(codes, [str(code) for code in codes])
-    axes.minorticks_off()
-    axes.set_ylim(0)
-    axes.set_xlabel("numbers of a code")
-    axes.set_title("squared error of a test image", loc="left")
-    axes.grid(alpha=0.25, lw=0.5)
-    axes.legend(fontsize=6, frameon=False)
-
-
-def draw_codes(axes, row, profiles):
-    """Test images at the first two numbers of their codes."""
-    held = profiles(row)
-    code, label = held["code"], held["label"].astype(int)
-    for one in sorted(set(label.tolist())):
-        x, y = code[label == one].T
-        axes.plot(x, y, ".", ms=3, color=figures.colour(one), label=str(one))
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.legend(fontsize=6, frameon=False, markerscale=2, ncols=2)
-    axes.set_title(f"codes of the net: {SCORING.name(row)}", loc="left")
-
-
 PAIR = {
     "doubt": after_steps,
     "protocol": PROTOCOL,
@@ -423,7 +346,7 @@ STUDY = Study(
     tables=lambda rows: [
         SCORING.table(rows, more=("pca", "kernel_pca", "code_accuracy", "pca_accuracy"))
     ],
-    figures=figures_of,
+    figures=lambda rows, profiles: autoencoder_shown.figures(SCORING, rows, profiles),
     summary=SCORING.summary,
     compile_seconds=3.0,
 )
