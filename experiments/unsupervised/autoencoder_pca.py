@@ -25,9 +25,16 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, after_steps
-from depthbench.research.study.declaration import Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import (
+    Headline,
+    Measured,
+    Plan,
+    Study,
+    fixed,
+)
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, mean
+from depthbench.research.study.headlines import measured
 
 with lazily():
     import numpy as np
@@ -245,6 +252,18 @@ def less(row, base):
     return {"gain": base["score"] - row["score"], "gain_se": error}
 
 
+def headline(rows):
+    """How the best net fares, and what the shortest code gives."""
+    done = measured(rows)
+    first = SCORING.headline(done)
+    code = min(row["code"] for row in done)
+    best = SCORING.best([row for row in done if row["code"] == code])
+    errors = {"PCA": best["pca"], "kernel PCA": best["kernel_pca"]}
+    told = ", ".join(f"{name} {error:.2f}" for name, error in errors.items())
+    more = f" By {code} numbers: {best['start']}, {best['depth']} layers "
+    return Headline(f"{first.answer}{more}{best['score']:.2f}, {told}.", first.worst)
+
+
 PAIR = {
     "doubt": after_steps,
     "protocol": PROTOCOL,
@@ -342,7 +361,7 @@ STUDY = Study(
             **PAIR,
         ),
     ),
-    headline=lambda rows: SCORING.headline(rows),
+    headline=headline,
     tables=lambda rows: [
         SCORING.table(rows, more=("pca", "kernel_pca", "code_accuracy", "pca_accuracy"))
     ],

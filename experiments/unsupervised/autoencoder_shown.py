@@ -12,8 +12,8 @@ def figures(scoring, rows, profiles):
         "Left: squared error of a test image by the length of its code, each net at the "
         "depth that is best on held-out images, 95 % intervals over seeds; lower is "
         "better. Middle: test digits by the first two numbers of the shortest code, "
-        "coloured by class. Right: images, and what is made of them from the codes of "
-        "most numbers that are shown, by the net and by PCA."
+        "coloured by class. Right: images, and what the net and PCA make of them from the "
+        "shortest code."
     )
     return [Figure("figure", caption, lambda: draw(scoring, rows, profiles))]
 
@@ -26,10 +26,9 @@ def draw(scoring, rows, profiles):
     shortest = [row for row in done if row["code"] == min(r["code"] for r in done)]
     if min(row["code"] for row in done) > 1:
         draw_codes(scoring, panels[1], scoring.best(shortest), profiles)
-    middle = sorted({row["code"] for row in done})[-1]
-    best = scoring.best([row for row in done if row["code"] == middle])
-    held = profiles(best)
-    names = (("image", "image"), (f"net, {middle}", "net"), (f"PCA, {middle}", "pca"))
+    best = scoring.best(shortest)
+    held, size = profiles(best), best["code"]
+    names = (("image", "image"), (f"net, {size}", "net"), (f"PCA, {size}", "pca"))
     strips = [(name, montage.square(held[of])) for name, of in names]
     montage.show(panels[2], strips, "test images again", cmap="Greys", alike=True)
     return figure
