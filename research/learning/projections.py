@@ -68,7 +68,7 @@ def _kernel(x: np.ndarray, code: int, width: float) -> list[Projection]:
     )
     codes = model.fit_transform(x)
     middle, gamma = x.mean(axis=0), 1 / _spread(codes)
-    numbers = [{"gamma": gamma, "alpha": penalty} for penalty in PENALTIES]
+    numbers: list[Any] = [{"gamma": gamma, "alpha": one} for one in PENALTIES]
     back: list[Any] = [
         kernel_ridge.KernelRidge(kernel="rbf", **each) for each in numbers
     ]
