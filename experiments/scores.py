@@ -125,7 +125,8 @@ class Scoring(NamedTuple):
 
     system: what it is, in a few words. noun: what is scored, with its unit. trivial,
     strong: what the baselines are called. by: the axes that nets of one depth differ in.
-    axis: along which they are compared. form: how a score is written.
+    axis: along which they are compared. form: how a score is written. unit: what the
+    axis counts; "" of an axis that counts nothing.
     """
 
     system: str
@@ -156,9 +157,11 @@ class Scoring(NamedTuple):
         return "-" if value is None else format(value, self.form)
 
     def name(self, row: Row) -> str:
-        """A row's net in words: "residual_mlp relu, 16 layers"."""
+        """A row's net in words: "residual_mlp relu, 16 layers"; "…, load 0.1"."""
         kind = " ".join(str(row[name]) for name in self.by)
-        return f"{kind}, {counted(row[self.axis], self.unit)}".lstrip(", ")
+        place = row[self.axis]
+        size = counted(place, self.unit) if self.unit else f"{self.axis} {place:g}"
+        return f"{kind}, {size}".lstrip(", ")
 
     def headline(self, rows: Sequence[Row]) -> Headline:
         """Whether the best net beats the strong baseline, and the worst net.

@@ -28,7 +28,7 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import By, Outcome
 from depthbench.research.learning.supervised import Components, Learner, Task
 from depthbench.research.learning.sweeps import Ended, Problem, Run
-from depthbench.research.learning.system import Batch, System, step
+from depthbench.research.learning.system import Batch, System, start, step
 from depthbench.research.machine import operations
 
 AT_A_TIME = 512  # examples that a net is asked about in one call
@@ -287,19 +287,26 @@ class Beforehand(NamedTuple):
 
     first_gradient: log10 ‖∂loss/∂θ‖ of its first layer, the mean over seeds. decades:
     log10 of the gradient at its first state over that at its last; below 0 it vanishes.
-    step_mflop: operations of a training step, in millions.
+    step_mflop: operations of a training step, in millions. firsts: the first layer's of
+    each seed.
     """
 
     first_gradient: float | None
     decades: float | None
     step_mflop: float
+    firsts: Sequence[float] = ()
 
 
 def beforehand(
-    net: Net, data: Batch, seeds: int = 3, system: System | None = None
+    net: Net,
+    data: Batch,
+    seeds: int = 3,
+    system: System | None = None,
+    starts: Sequence[FittedNet] | None = None,
 ) -> Beforehand:
     """The fresh net's gradient on some of its data, and what a step costs.
 
+    starts: a net for each seed in place of the fresh one, such as a pretrained one.
     A gradient that is exactly 0 has no logarithm: None.
     """
     system = system or net.system
@@ -309,6 +316,8 @@ def beforehand(
     firsts, decades = [], []
     for seed in range(seeds):
         state = run.init(*sweeps.arguments([Run(seed, hyper)]))
+        if starts is not None:
+            state = start(starts[seed].learner(hyper), state.key)
         states, layers = run.profile(state, probe)["net"]
         firsts.append(float(layers[0]))
         decades.append(float(states[0]) - float(states[-1]))
@@ -317,6 +326,7 @@ def beforehand(
         _finite_mean(firsts),
         _finite_mean(decades),
         step_mflop(system, net.recipe.batch, state, hyper, batch),
+        firsts,
     )
 
 

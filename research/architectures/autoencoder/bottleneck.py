@@ -7,6 +7,7 @@ shape. `outputs` is how many numbers are to be reconstructed of an example (dens
 a pixel (convolutional): settings do not say what an input's shape is.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -104,6 +105,24 @@ def build(settings: Settings) -> Architecture:
     stages = tuple(Stage(Layer(width, *how), 1) for width in widths)
     stem, head = pre_activation_ends(settings)
     return Architecture("autoencoder", stem, stages, head)
+
+
+@functools.cache
+def through(code: int) -> Callable[[Architecture], Architecture]:
+    """What makes the middle layer of a dense autoencoder one of so many units.
+
+    Others stay as wide as they are; equal codes are the same function.
+    """
+
+    def changed(net: Architecture) -> Architecture:
+        stages = list(net.stages)
+        middle = len(stages) // 2 - 1
+        layer = stages[middle].layer
+        assert isinstance(layer, Layer)
+        stages[middle] = stages[middle]._replace(layer=layer.clone(width=code))
+        return net._replace(stages=tuple(stages))
+
+    return changed
 
 
 def build_convolutional(settings: Settings) -> Architecture:
