@@ -36,7 +36,7 @@ def test_no_sequence_is_in_two_parts():
 def test_chrono_gates_begin_open_for_up_to_the_lag():
     tree = fits.fresh(adding.net_of(cell("lstm_chrono", width=64))).variables
     opened = np.asarray(tree.stem["params"]["Projection_0"]["chrono"])
-    assert 0 <= opened.min() and opened.max() <= math.log(11)  # log u, u in [1, T − 1]
+    assert opened.min() >= 0 and opened.max() <= math.log(11)  # log u, u in [1, T − 1]
     assert opened.max() > math.log(6)
 
 
