@@ -7,6 +7,7 @@ from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import pairs
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.lazy import lazily
+from depthbench.research.learning import selection
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline
 from depthbench.research.study.headlines import counted, measured
@@ -20,21 +21,33 @@ with lazily():
 
 MOST, DARK = 5.0, 3.5  # points: where colours end, and from where on they are dark
 REACH = 6  # ξ_c: to where Schoenholz et al. saw nets train
-NAMES = {"dropout": "dropout", "l2": "weight decay"}
+NAMES = {"dropout": "dropout", "l2": "weight decay"}  # of what adds anything
 SCORING = Scoring(
     system="net with dropout",
     noun="test accuracy",
     trivial="largest class",
     strong="RBF SVM",
-    by=("method", "keep"),
+    by=("net",),
 )
 
 # ------------------------------------------------------------------ gains, from rows
 
 
+def settled(row):
+    """The row, not unfinished once the net has learned what it is trained on.
+
+    The loss of dropped nets, and with it `unfinished`, never comes to rest.
+    """
+    wanting = row["unfinished"] and row["learned"] < 1 - selection.ALIKE
+    return {**row, "unfinished": wanting}
+
+
 def chosen(rows):
     """Of each method at each depth and size the row whose keep is best, by `valid`."""
-    by = grouped(rows, lambda row: (row["train"], row["depth"], row["method"]))
+    by = grouped(
+        map(settled, measured(rows)),
+        lambda row: (row["train"], row["depth"], row["method"]),
+    )
     return {key: SCORING.best(group) for key, group in by.items()}
 
 
@@ -96,9 +109,16 @@ def reach(keep):
 
 
 def largest(rows):
-    """The rows of the largest training part."""
+    """The rows of the largest training part, their nets named."""
     most = max(row["train"] for row in measured(rows))
-    return [row for row in rows if row["train"] == most]
+    return [named(row) for row in rows if row["train"] == most]
+
+
+def named(row):
+    """The row, and what its net is called."""
+    name = NAMES.get(row["method"], row["method"])
+    kept = f" (keep {row['keep']:g})" if row["method"] == "dropout" else ""
+    return {**row, "net": name + kept}
 
 
 # ---------------------------------------------------------------------- what is shown
@@ -106,35 +126,33 @@ def largest(rows):
 
 def headline(rows):
     """The best net beside the SVM, and what dropout and weight decay add."""
-    most = largest(rows)
-    first = SCORING.headline(most)
-    said = [_added(most, method) for method in NAMES]
+    first = SCORING.headline(largest(rows))
+    said = [_added(rows, method) for method in NAMES]
     added = "; ".join(words for words in said if words)
-    if added:
-        added = f" With {most[0]['train']} training examples {added}."
+    added = f" {added[0].upper()}{added[1:]}." if added else ""
     return Headline(first.answer + added, first.worst)
 
 
 def _added(rows, method):
-    """How many points a method adds at its best and at its worst depth."""
-    gains = [row for row in against(measured(rows), method, "none")]
+    """Where a method adds least, and where most."""
+    gains = [row for row in against(rows, method, "none") if row["gap"] is not None]
     if not gains:
         return ""
-    low, high = (f(gains, key=lambda row: row["gap"]) for f in (min, max))
-    ends = [
-        f"{100 * row['gap']:+.1f} points at {counted(row['depth'], 'layer')}"
-        for row in (low, high)
-    ]
-    return f"{NAMES[method]} adds {' to '.join(dict.fromkeys(ends))}"
+    ends = [f(gains, key=lambda row: row["gap"]) for f in (min, max)]
+    said = dict.fromkeys(
+        f"{100 * row['gap']:+.1f} points ({row['train']} examples, "
+        f"{counted(row['depth'], 'layer')})"
+        for row in ends
+    )
+    return f"{NAMES[method]} adds {' to '.join(said)}"
 
 
 def tables(rows):
     """What each adds, by size and depth; then all nets."""
-    by_size = SCORING._replace(by=("train", "method", "keep"))
+    by_size = SCORING._replace(by=("train", "net"))
     gains = {
         method: {
-            (row["train"], row["depth"]): row
-            for row in against(measured(rows), method, "none")
+            (row["train"], row["depth"]): row for row in against(rows, method, "none")
         }
         for method in NAMES
     }
@@ -157,7 +175,7 @@ def tables(rows):
     title = "Points of test accuracy over a net with neither"
     return [
         Table(title, headers, body),
-        by_size.table(rows, more=("learned", "decay", "xi")),
+        by_size.table([named(row) for row in rows], more=("learned", "decay", "xi")),
     ]
 
 

@@ -10,6 +10,7 @@ from depthbench.experiments.training import dropout_shown as shown
 
 def row(method, train, depth, score, valid=0.9, keep=1.0, error=0.01):
     return {
+        **dict(unfinished=True, learned=1.0, rate_at_edge=False),
         **dict(method=method, train=train, depth=depth, keep=keep, seeds=3),
         **dict(status="ok", reason="", score=score, score_se=error, valid=valid),
     }
@@ -42,6 +43,12 @@ def test_gains_are_of_the_keep_that_validation_chose():
     (grown,) = shown.grown(rows)
     assert grown["gap"] == pytest.approx(0.03)
     assert grown["gap_se"] == pytest.approx(0.02)  # of four scores of .01 each
+
+
+def test_a_net_that_has_learned_its_examples_is_not_unfinished():
+    assert not shown.settled(row("none", 125, 2, 0.8))["unfinished"]
+    some = row("none", 125, 2, 0.8)
+    assert shown.settled({**some, "learned": 0.98})["unfinished"]
 
 
 def test_what_is_kept_is_all_where_nothing_is_dropped():
