@@ -30,6 +30,7 @@ from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
+from depthbench.research.study import claims
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
@@ -62,6 +63,7 @@ CLIPS = choices("clipping", norm_1="the gradient's norm is 1 at most", none="as 
 # One program serves both: no norm is above infinity.
 NORMS = {"norm_1": 1.0, "none": math.inf}
 VALID = 2000  # training sequences that the rate is chosen by
+ROUNDING = 1e-12  # what a squared error that is none may come to
 LOST = -3.0  # decades: a thousandth of the gradient is left
 SCORING = Scoring(
     system="recurrent net that adds",
@@ -76,7 +78,7 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "the adding problem, 24 units, 18,000 sequences, 1,200 steps of 32 by Adam, 3 seeds, "
-    "the best of two to four rates by 2,000 further sequences"
+    "the best of three to five rates by 2,000 further sequences"
 )
 
 
@@ -153,7 +155,8 @@ def ridge(lag):
     """The test error of ridge regression on numbers, marks and their products."""
     train, _, test = parts(lag)
     fitted = baselines.fit("ridge", with_products(train.x), train.y)
-    return missed(fitted.predict(with_products(test.x)), test.y)
+    error = missed(fitted.predict(with_products(test.x)), test.y)
+    return error if error > ROUNDING else 0.0
 
 
 def with_products(x):
@@ -250,10 +253,13 @@ def draw_slopes(rows):
 
 def figures_of(rows, profiles):
     caption = (
-        "Third: each net's error beside its fresh gradient; larger dots: longer lags; "
-        "rings: not clipped; dashed: a thousandth of the gradient is left."
+        "Left and middle: with clipping. Third: each net's error beside its fresh "
+        "gradient; larger dots: longer lags; rings: not clipped; dashed: a thousandth of "
+        "the gradient is left."
     )
-    return [SCORING.figure(rows, caption, draw_slopes(rows))]
+    clipped = [row for row in measured(rows) if row["clip"] == "norm_1"]
+    lines = SCORING._replace(by=("cell",)) if clipped else SCORING
+    return [lines.figure(clipped or rows, caption, draw_slopes(rows))]
 
 
 STUDY = Study(
@@ -268,7 +274,7 @@ STUDY = Study(
         "width": whole("units", (24,)),
         "steps": whole("steps of 32 sequences", (1200,)),
         "seeds": whole("runs of each rate", (3,)),
-        **nets.rate_axes(3e-3, 1e-2, 2),
+        **nets.rate_axes(3e-3, 3e-2, 3),
         "further_rates": whole("rates tried beyond each end, at most", (1,), low=0),
     },
     sizes={
@@ -293,8 +299,9 @@ STUDY = Study(
     claims=(
         Claim(
             "tallec2018.chrono-adds-better",
-            "an LSTM whose forget gates begin open for up to the lag has a smaller test "
-            "error on the adding problem than one whose forget biases are 1",
+            "after the same steps an LSTM whose forget gates begin open for up to the lag "
+            "has a smaller test error on the adding problem than one whose forget biases "
+            "are 1",
             "Tallec & Ollivier 2018, arXiv:1804.11188, abstract",
             estimate=scores.gap,
             allows=above(0.0),
@@ -303,6 +310,8 @@ STUDY = Study(
             scope=lambda row: True,
             label=("cell", "clip", "lag"),
             of=lambda rows: versus(rows, "cell", ("lstm", "lstm_chrono")),
+            # That a net still learns is what the claim is about.
+            doubt=claims.after_steps,
         ),
         Claim(
             "pascanu2013.clipping-helps-adding",
