@@ -19,6 +19,7 @@ from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
+from depthbench.research.study import claims
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Headline,
@@ -61,7 +62,8 @@ PROTOCOL = (
 
 
 def fit(cells, typed):
-    """The cells. Raises Refusal where sizes cannot be told apart."""
+    """The cells. Raises Refusal where there are no such sizes, or no range of them."""
+    nets.refuse_more(cells, "most")
     for cell in cells:
         if cell["most"] < 4 * cell["least"]:
             raise Refusal(
@@ -335,6 +337,7 @@ STUDY = Study(
             protocol=PROTOCOL,
             differs="four domains, up to 10⁹ tokens; the net grows with the data",
             scope=lambda row: True,
+            doubt=claims.after_steps,
             label=("architecture", "depth"),
         ),
         Claim(
@@ -347,6 +350,7 @@ STUDY = Study(
             protocol=PROTOCOL,
             differs="published architectures, one after the other, not depth alone",
             scope=lambda row: True,
+            doubt=claims.after_steps,
             label=("architecture", "depth"),
             of=deeper,
         ),
@@ -359,6 +363,7 @@ STUDY = Study(
             allows=above(0.0),
             protocol=PROTOCOL,
             scope=lambda row: True,
+            doubt=claims.after_steps,
             label=("architecture", "depth"),
         ),
     ),

@@ -51,7 +51,11 @@ PROTOCOL = (
 
 
 def fit(cells, typed):
-    """The cells, each once: what is kept is all where nothing is dropped."""
+    """The cells, each once: what is kept is all where nothing is dropped.
+
+    Raises Refusal for more examples than there are.
+    """
+    nets.refuse_more(cells, "train")
     cells, notes = nets.fit(cells, typed)
     kept = (
         cell if cell["method"] == "dropout" else {**cell, "keep": 1.0} for cell in cells

@@ -50,8 +50,14 @@ def test_a_deeper_nets_exponent_is_set_beside_the_shallowest_of_its_kind():
     assert data_scaling.deeper(rows)[0]["gap_se"] == pytest.approx(0.03 * 2**0.5)
 
 
-def test_a_range_that_is_none_is_one_line(tmp_path, capsys):
+@pytest.mark.parametrize(
+    "typed, why",
+    [
+        (["--least", "500", "--most", "800"], "four times"),
+        (["--most", "1438"], "digits has 1437 examples to train on"),
+    ],
+)
+def test_sizes_that_cannot_be_are_one_line(typed, why, tmp_path, capsys):
     out = tmp_path / "out"
-    typed = ["--least", "500", "--most", "800", "--out", str(out)]
-    assert main(["run", "data_scaling", *typed]) == 2
-    assert "four times" in capsys.readouterr().err and not out.exists()
+    assert main(["run", "data_scaling", *typed, "--out", str(out)]) == 2
+    assert why in capsys.readouterr().err and not out.exists()

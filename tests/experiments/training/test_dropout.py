@@ -52,6 +52,8 @@ def test_a_net_that_has_learned_its_examples_is_not_unfinished():
 
 
 def test_what_is_kept_is_all_where_nothing_is_dropped():
-    cells = [{"method": m, "keep": k} for m in ("none", "dropout") for k in (0.8, 0.5)]
+    data = {"dataset": "digits", "train": 125}
+    pairs = [(m, k) for m in ("none", "dropout") for k in (0.8, 0.5)]
+    cells = [{"method": method, "keep": keep, **data} for method, keep in pairs]
     kept, _ = dropout.fit(cells, set())
-    assert kept == [{"method": "none", "keep": 1.0}, *cells[2:]]
+    assert kept == [{"method": "none", "keep": 1.0, **data}, *cells[2:]]
