@@ -236,6 +236,8 @@ def headline(rows):
         f"wrong, of the SVM's answers {best['svm_most']:.3f}, of the nearest "
         f"neighbours' {best['nearest_most']:.3f}."
     )
+    if best["straight_from"] is not None:
+        said += f" One line fits from {best['straight_from']} examples on."
     return Headline(first.answer + said, first.worst)
 
 
@@ -295,7 +297,7 @@ STUDY = Study(
         "steps": whole("steps of 64 examples", (600,)),
         "seeds": whole("draws of examples and weights", (3,)),
         **nets.rate_axes(1e-3, 3e-3, 2),
-        "further_rates": whole("rates tried beyond each end, at most", (1,), low=0),
+        "further_rates": nets.one("rates tried beyond each end, at most", 1, low=0),
     },
     sizes={
         "smoke": {
@@ -369,7 +371,9 @@ STUDY = Study(
     ),
     headline=headline,
     tables=lambda rows: [
-        SCORING.table(rows, more=("error_most", "loss_slope", "nearest_slope"))
+        SCORING.table(
+            rows, more=("error_most", "straight_from", "nearest_slope", "loss_slope")
+        )
     ],
     figures=figures_of,
     summary=SCORING.summary,
