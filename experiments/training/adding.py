@@ -12,6 +12,10 @@ Adam here; the best rate of one grid by the error on held-out training sequences
 The first step's kernel has no gradient of its own, as the state before it is 0: the
 gradient's decades are those of states. `identity_recurrence` asks the identity's claims
 of longer sequences.
+
+The identity has the flattest fresh gradient and is among the worst; a GRU, whose gradient
+loses 5.6 decades over 40 steps, is the best. Marks lie anywhere in their halves, so some
+sequences ask for few steps only, from which gates can learn to open for the others.
 """
 
 import functools
