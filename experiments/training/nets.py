@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
+from depthbench.research.datasets import find
 from depthbench.research.lazy import lazily
 from depthbench.research.learning import selection
 from depthbench.research.learning.recipe import compiled
@@ -11,6 +12,7 @@ from depthbench.research.learning.selection import Outcome
 from depthbench.research.study import claims, trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Cell, Cost, Measured, Plan, Shared
+from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import Estimate, mean
 from depthbench.research.study.plan import grouped, longest_first, share_out
 from depthbench.research.study.tables import Mark, number
@@ -153,6 +155,17 @@ def fit(cells: list[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     if "further_rates" in typed or not typed & set(rate_axes(1, 1, 1)):
         return cells, []
     return [{**cell, "further_rates": 0} for cell in cells], []
+
+
+def refuse_more(cells: Iterable[Cell], name: str) -> None:
+    """Raises Refusal where an axis asks for more training examples than there are."""
+    for cell in cells:
+        sizes = find(cell["dataset"], cell.get("data_dir") or None).sizes
+        if sizes and cell[name] > sizes[0]:
+            raise Refusal(
+                f"--{name} {cell[name]}: {cell['dataset']} has {sizes[0]} examples to "
+                "train on"
+            )
 
 
 def scores(result: Any) -> dict[str, Any]:

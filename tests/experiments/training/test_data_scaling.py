@@ -1,0 +1,63 @@
+"""What examples a seed has, and what is said of exponents."""
+
+import numpy as np
+import pytest
+
+from depthbench.experiments.training import data_scaling
+from depthbench.research.cli.main import main
+from depthbench.research.learning import held_out
+
+
+def test_sizes_are_at_equal_ratios_with_both_ends():
+    at = data_scaling.sizes({"least": 90, "most": 1440, "sizes": 5})
+    assert at == (90, 180, 360, 720, 1440)
+
+
+def test_a_seed_has_examples_of_its_own_and_none_of_the_test():
+    train, valid = data_scaling.drawn("digits", None, 1437, 90, 0)
+    assert (len(train.y), len(valid.y)) == (72, 18)
+    each = [data_scaling.drawn("digits", None, 1437, 90, seed)[0].x for seed in (0, 1)]
+    assert np.any(each[0] != each[1])
+    test = held_out.parts("digits").test.x.reshape(360, -1)
+    both = np.concatenate([train.x, valid.x]).reshape(90, -1)
+    known = {row.tobytes() for row in test}
+    assert not any(row.tobytes() in known for row in both)
+    more = data_scaling.drawn("digits", None, 1437, 1437, 0)
+    assert len(more[0].y) + len(more[1].y) == 1437
+
+
+def test_nats_are_those_of_a_softmax():
+    outputs = np.array([[0.0, np.log(3.0)], [1000.0, 0.0]])
+    # −log 1/4, and −log of a probability that is 1 in float64
+    given = data_scaling.nats(outputs, np.array([0, 0]))
+    assert given == pytest.approx(np.log(4) / 2)
+
+
+def test_a_bend_is_the_larger_sizes_exponent_less_the_smaller_ones():
+    at = np.array([1.0, 10.0, 100.0, 1000.0, 10000.0])
+    error = np.array([1.0, 0.1, 0.01, 0.01, 0.01])[:, None]
+    np.testing.assert_allclose(data_scaling.bends(at, error), [1.0])
+
+
+def test_a_deeper_nets_exponent_is_set_beside_the_shallowest_of_its_kind():
+    same = dict(architecture="mlp", activation="relu", seeds=4, status="ok", reason="")
+    rows = [
+        {**same, "depth": depth, "score": score, "score_se": 0.03}
+        for depth, score in ((16, -0.5), (1, -0.8), (4, -0.7))
+    ]
+    gaps = [(row["depth"], round(row["gap"], 9)) for row in data_scaling.deeper(rows)]
+    assert gaps == [(4, 0.1), (16, 0.3)]
+    assert data_scaling.deeper(rows)[0]["gap_se"] == pytest.approx(0.03 * 2**0.5)
+
+
+@pytest.mark.parametrize(
+    "typed, why",
+    [
+        (["--least", "500", "--most", "800"], "four times"),
+        (["--most", "1438"], "digits has 1437 examples to train on"),
+    ],
+)
+def test_sizes_that_cannot_be_are_one_line(typed, why, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["run", "data_scaling", *typed, "--out", str(out)]) == 2
+    assert why in capsys.readouterr().err and not out.exists()
