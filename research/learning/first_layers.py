@@ -67,14 +67,13 @@ def frozen(net: Net, layers: int) -> System:
     step has fewer operations; and whatever the update rule, decay of weights included,
     no bit of it changes. Raises Mistake where there are not so many layers.
     """
-    _check(net, layers)
     parts = net.parts
-    cut = parts._replace(net=_cut(parts.net, layers))
+    halves = parts._replace(net=cut(net, layers))
 
     def objective(params, stats, batch, key):
-        held = _held(_apart(cut.net, params), layers)
-        lower = _apart(cut.net, stats)
-        each, updated = supervised.measures(cut, held, lower, batch, True, key)
+        held = _held(apart(halves.net, params), layers)
+        lower = apart(halves.net, stats)
+        each, updated = supervised.measures(halves, held, lower, batch, True, key)
         return each, _together(updated)
 
     begin = supervised.init_of(net.recipe, net.task)
@@ -96,16 +95,21 @@ def _check(net: Net, layers: int) -> None:
         raise Mistake(f"{layers} first layers of a net of {most}; must be 0 to {most}")
 
 
-def _cut(net: Architecture, layers: int) -> Architecture:
-    """The net, whose stage is two: what is frozen, and what follows."""
-    (stage,), place = net.stages, max(layers - 1, 0)
+def cut(net: Net, layers: int) -> Architecture:
+    """The net, whose stage is two: the rest of its first so many layers, and what follows.
+
+    It is one stage where either has no layer. Raises Mistake as `frozen` does.
+    """
+    _check(net, layers)
+    whole = net.parts.net
+    (stage,), place = whole.stages, max(layers - 1, 0)
     lower = stage._replace(depth=place)
     upper = stage._replace(depth=stage.depth - place, before=place)
-    return net._replace(stages=tuple(one for one in (lower, upper) if one.depth))
+    return whole._replace(stages=tuple(one for one in (lower, upper) if one.depth))
 
 
-def _apart(cut: Architecture, variables: Variables) -> Variables:
-    """Variables of a net as those of what `_cut` made of it."""
+def apart(cut: Architecture, variables: Variables) -> Variables:
+    """Variables of a net as those of what `cut` made of it."""
     (stack,) = variables.stages
     ends = [(stage.before, stage.before + stage.depth) for stage in cut.stages]
     parts = (jax.tree.map(lambda a, e=e: a[slice(*e)], stack) for e in ends)
@@ -124,6 +128,6 @@ def _held(variables: Variables, layers: int) -> Variables:
 
 
 def _together(variables: Variables) -> Variables:
-    """What `_apart` made these of."""
+    """What `apart` made these of."""
     stage = jax.tree.map(lambda *a: jnp.concatenate(a), *variables.stages)
     return variables._replace(stages=(stage,))
