@@ -4,7 +4,7 @@ from depthbench.experiments.scores import Scoring
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline
-from depthbench.research.study.headlines import listed, measured
+from depthbench.research.study.headlines import measured
 
 with lazily():
     import numpy as np
@@ -57,9 +57,8 @@ def headline(rows):
         own = [row for row in latin if net_of(row) == (architecture, depth)]
         plain = own[0]["score"] - own[0]["gain"]
         answer += (
-            f" Depth {depth}, {architecture}: {plain:.3f} from scratch, "
-            f"{own[0]['longer']:.3f} with the steps of both nets, and "
-            f"{listed(ways(own))}."
+            f" Depth {depth} ({architecture}): {plain:.3f} from scratch, "
+            f"{own[0]['longer']:.3f} with the steps of both nets; {ways(own)}."
         )
     return Headline(answer, worst)
 
@@ -69,12 +68,16 @@ def net_of(row):
 
 
 def ways(rows):
-    """What frozen and tuned layers of Latin give, from the first cut to the last."""
+    """What the least and the most of Latin layers give, frozen and tuned."""
+    cuts = sorted({row["cut"] for row in rows})
+    cuts = [cuts[0], cuts[-1]][: len(cuts)]
+    given = []
     for kept in dict.fromkeys(row["kept"] for row in rows):
-        line = sorted((r for r in rows if r["kept"] == kept), key=lambda r: r["cut"])
-        ends = [line[0], line[-1]][: len(line)]
-        given = " and ".join(f"{r['score']:.3f} with {r['cut']}" for r in ends)
-        yield f"{given} Latin layers {kept}"
+        by_cut = {row["cut"]: row["score"] for row in rows if row["kept"] == kept}
+        scores = [f"{by_cut[cut]:.3f}" for cut in cuts if cut in by_cut]
+        given.append(f"{' and '.join(scores)} {kept}")
+    layers = "layer" if cuts == [1] else "layers"
+    return f"with {' and '.join(map(str, cuts))} Latin {layers} {', '.join(given)}"
 
 
 def figures_of(rows, profiles):
@@ -140,7 +143,7 @@ def draw_cuts(axes, rows, named):
     axes.set_xlabel("first layers that are copied")
     axes.grid(alpha=0.25, lw=0.5)
     if named:
-        axes.legend(fontsize=6, frameon=False, ncols=2)
+        axes.legend(fontsize=6, frameon=False, ncols=2, handlelength=3)
 
 
 def draw_letters(figure, letters):
