@@ -42,20 +42,30 @@ def profile(own, tuned, share):
 def headline(rows):
     """Whether sharing beats the strong baseline, and nets of their own."""
     answer, worst = SCORING.headline(rows)
-    done = measured(rows)
-    for second in dict.fromkeys(row["second"] for row in done):
-        shared = [r for r in done if r["second"] == second and r["shared"]]
+    for second in dict.fromkeys(row["second"] for row in measured(rows)):
+        shared = [r for r in measured(rows) if r["second"] == second and r["shared"]]
         if shared:
-            best = SCORING.best(shared)
-            cosines = f"{best['cosine_start']:+.2f} to {best['cosine_end']:+.2f}"
             answer += (
-                f" Learned beside the {second}, with "
-                f"{counted(best['shared'], 'shared layer')}: "
-                f"{best['gain']:+.3f} to a net of the same steps for letters alone, "
-                f"{best['ahead']:+.3f} at equal cost; the tasks' cosine goes from "
-                f"{cosines}."
+                f" Learned beside the {second}, letters change by {gains(shared)}."
             )
     return Headline(answer, worst)
+
+
+def gains(rows):
+    """What the fewest and the most shared layers give, and their tasks' cosines."""
+    ends = sorted(rows, key=lambda row: row["shared"])
+    parts = [
+        f"{signed(row['gain'], 3)} with {counted(row['shared'], 'shared layer')} (cosine "
+        f"of the gradients {signed(row['cosine_start'])} before training, "
+        f"{signed(row['cosine_end'])} after)"
+        for row in [ends[0], ends[-1]][: len(ends)]
+    ]
+    return " and ".join(parts)
+
+
+def signed(value, digits=2):
+    """A number with its sign, without one of 0; "-" where there is none."""
+    return "-" if value is None else f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
 def figures_of(rows, profiles):
@@ -92,6 +102,7 @@ def draw(rows, profiles):
         axes.set_xlabel("first layers that are shared")
         axes.grid(alpha=0.25, lw=0.5)
         axes.legend(fontsize=6, frameon=False)
+    scores.set_ylim(0, 1.4 * scores.get_ylim()[1])  # room for the legend
     best = SCORING.best([row for row in done if row["shared"]] or done)
     draw_answers(right, best, profiles(best))
     return figure
