@@ -12,7 +12,7 @@ two nets.
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from depthbench.experiments import scores
 from depthbench.experiments.reuse import alphabets
@@ -157,7 +157,7 @@ def accuracies(cell):
     return Measured("ok", "", values, shown.profile(own, tuned, share_of(own, "test")))
 
 
-def accuracy(own: Setting, tuned, part="test"):
+def accuracy(own: Setting, tuned, part="test") -> Any:
     """Of each seed and task [seeds, 2]."""
     return np.array([run.accuracy(*share_of(own, part)) for run in tuned.runs])
 

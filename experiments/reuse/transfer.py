@@ -12,7 +12,7 @@ task, with fresh layers above: what is lost there is not the task's, but the par
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from depthbench.experiments import scores
 from depthbench.experiments.reuse import alphabets
@@ -161,7 +161,7 @@ def accuracies(cell):
     return Measured("ok", "", values, shown.profile(parts, plain, tuned))
 
 
-def accuracy(tuned, share):
+def accuracy(tuned, share) -> Any:
     """Of each seed [seeds]."""
     return np.array([run.accuracy(*share) for run in tuned.runs])
 

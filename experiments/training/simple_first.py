@@ -134,7 +134,7 @@ def simple(table, count, seed):
     parts = small_tables.parts(table, count, seed)
     found = {}
     for name, of in KINDS.items():
-        fitted = baselines.fit(of[0 if parts.classes else 1], *parts.train, seed)
+        fitted = baselines.fit(of[0 if parts.classes else 1], *parts.train, seed=seed)
         both = (parts.valid, parts.test)
         found[name] = [small_tables.score(fitted.predict(p.x), p.y) for p in both]
     return found
@@ -163,7 +163,7 @@ def descent(table, count, seeds, steps):
     values = {"condition": float(np.exp(np.mean(np.log(conditions))))}
     values |= scores.spread("excess", excess) | scores.spread("slope", ratios)
     every = max(1, steps // 200)
-    return values, {"distance": np.float32(np.array(distances)[:, ::every])}
+    return values, {"distance": np.array(distances, np.float32)[:, ::every]}
 
 
 def fit(cells, typed):

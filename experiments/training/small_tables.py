@@ -53,8 +53,10 @@ def parts(name: str, count: int, seed: int) -> Any:
     numbers = loaded.target.astype(np.float64)
     x = _scaled(loaded.data, places[0])
     y = numbers.astype(np.int32) if table.classes else _scaled(numbers, places[0])
-    shares = [held_out.Share(x[at].astype(np.float32), _kept(y[at])) for at in places]
-    return held_out.Divided(*shares, table.classes)
+    train, valid, test = (
+        held_out.Share(x[at].astype(np.float32), _kept(y[at])) for at in places
+    )
+    return held_out.Divided(train, valid, test, table.classes)
 
 
 def _scaled(values: Any, places: Any) -> Any:
