@@ -2,8 +2,9 @@
 
 Popular accounts advise to try the simple thing first. Here that is a linear model, a
 tree, a forest and kernels on three small tables that come with scikit-learn, from 30 to
-320 rows, each tuned by cross-validation; the best of them is chosen, as nets' rates are,
-by a fifth of the rows of each draw that is held out. A score is the accuracy or, of the diabetes, R².
+320 rows, each tuned by cross-validation. The best of them is chosen, as nets' rates are,
+by a fifth of each draw's rows that is held out. A score is the accuracy or, of the
+diabetes, R².
 
 Least squares are the simplest net, and have a closed form. Gradient descent finds it at
 the rate that the condition number says: Nesterov 2004, theorem 2.1.15.
