@@ -7,7 +7,9 @@ by a fifth of each draw's rows that is held out. A score is the accuracy or, of 
 diabetes, R².
 
 Least squares are the simplest net, and have a closed form. Gradient descent finds it at
-the rate that the condition number says: Nesterov 2004, theorem 2.1.15.
+the rate that the condition number says: Nesterov 2004, theorem 2.1.15. The step is that
+which is best for the slowest part of the distance; the fastest then falls no sooner, so
+that at a condition number of 10⁵ the loss, too, comes down slowly.
 """
 
 import functools

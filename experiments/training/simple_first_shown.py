@@ -4,7 +4,7 @@ from depthbench.experiments.scores import Scoring
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline
-from depthbench.research.study.headlines import counted, measured
+from depthbench.research.study.headlines import counted, listed, measured
 
 with lazily():
     import numpy as np
@@ -29,10 +29,13 @@ def headline(rows):
     chosen = [SCORING.best(group) for group in tables.values()]
     sides = [SCORING.verdict(row) for row in chosen]
     counts = {side: sides.count(side) for side in ("loses", "ties", "wins")}
+    lost = [row for row, side in zip(chosen, sides, strict=True) if side == "loses"]
+    where = listed(f"{row['table']} with {row['examples']} rows" for row in lost)
+    behind = sum(row["gap"] < 0 for row in chosen)
     first = (
-        f"The best simple method is ahead of the net on {counts['loses']} of "
-        f"{counted(len(chosen), 'table')}, no different on {counts['ties']} and behind on "
-        f"{counts['wins']}"
+        f"The best simple method is surely ahead of the net on {counts['loses']} of "
+        f"{counted(len(chosen), 'table')}{f' ({where})' if lost else ''}, and surely "
+        f"behind on {counts['wins']}; by the mean of few draws it is ahead on {behind}"
     )
     least = min(chosen, key=lambda row: row["gap"])
     worst = (
@@ -52,7 +55,8 @@ def descends(rows):
     ]
     steps = f"{rows[0]['descent_steps']:,} steps"
     return (
-        f"Least squares by gradient descent are, after {steps}, {' and '.join(parts)}."
+        f"Least squares by gradient descent, with the step that is best for the slowest "
+        f"part, are after {steps} {' and '.join(parts)}."
     )
 
 
