@@ -214,6 +214,15 @@ BASELINES: Catalogue[Baseline] = Catalogue(
             LEVELS,
         ),
         Baseline(
+            "tree_numbers",
+            "numbers",
+            lambda seed, spread, leaves: tree.DecisionTreeRegressor(
+                max_leaf_nodes=leaves, random_state=seed
+            ),
+            {"leaves": Steps((2, 4, 8, 16, 32), least=2, whole=True)},
+            "Breiman et al. 1984, Classification and Regression Trees",
+        ),
+        Baseline(
             "forest_numbers",
             "numbers",
             _forest("RandomForestRegressor"),

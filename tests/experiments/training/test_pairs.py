@@ -5,6 +5,7 @@ import pytest
 from depthbench.experiments.training import (
     pairs,
 )
+from depthbench.research.catalogues.catalogue import Mistake
 from depthbench.research.study import claims
 
 
@@ -80,3 +81,11 @@ def test_that_a_net_is_no_worse_does_not_wait_for_it():
     assert doubt(worse) == claims.UNFINISHED
     assert doubt({**worse, "gap": 0.05}) == ""
     assert doubt({**worse, "gap": 0.05, "rate_at_edge": True}) == claims.EDGE
+
+
+def test_an_axis_of_whole_numbers_has_its_low_end_and_takes_one_value():
+    one, several = pairs.whole("runs", (3,)), pairs.whole("cuts", (0,), 0, single=False)
+    assert not one.wrong(1) and one.wrong(0) and not several.wrong(0)
+    assert several.parse("--cut", "0,2") == (0, 2)
+    with pytest.raises(Mistake, match="takes one value"):
+        one.parse("--seeds", "2,3")

@@ -1,0 +1,281 @@
+"""Which layers of a net are worth copying to another task, frozen or tuned?
+
+Source: Yosinski, Clune, Bengio & Lipson 2014, arXiv:1411.1792: transfer suffers where
+upper layers are specific to their first task, and, in the middle of the net, where layers
+that had adapted to each other are parted; even layers of a distant task can be better
+than random ones; and a net that begins with copied layers and goes on training
+generalises better than one from scratch, whatever the number of layers.
+
+A net learns Latin letters; its first layers are copied into a net for Greek and Cyrillic,
+which has few drawings of each letter. "target" copies a net's layers back into its own
+task, with fresh layers above: what is lost there is not the task's, but the parting's.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+from depthbench.experiments import scores
+from depthbench.experiments.reuse import alphabets
+from depthbench.experiments.reuse import transfer_shown as shown
+from depthbench.experiments.reuse.transfer_claims import CLAIMS, SOURCE
+from depthbench.experiments.reuse.transfer_shown import LEARNED, NONE, SCORING
+from depthbench.experiments.training import nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.research.catalogues.catalogue import choices
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.selection import Outcome
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.plan import all_but
+
+with lazily():
+    import jax
+    import numpy as np
+
+    from depthbench.research.learning import (
+        baselines,
+        first_layers,
+        fits,
+        supervised,
+    )
+    from depthbench.research.learning import system as systems
+
+LATIN, TARGET = ("latin",), ("greek", "cyrillic")
+SOURCES = choices(
+    "source",
+    none="no layer is copied: from scratch",
+    latin="a net that learned Latin letters",
+    target="a net that learned the same Greek and Cyrillic letters",
+    random="a net that learned nothing",
+)
+KEPT = choices("way", frozen="copied layers stay as they are", tuned="all layers learn")
+REST, UNTRAINED = 100, 200  # seeds of fresh upper layers; of nets that learned nothing
+
+
+class Setting(NamedTuple):
+    """What the cells of one net share."""
+
+    architecture: str
+    activation: str
+    depth: int
+    width: int
+    letters: int
+    drawings: int
+    source_steps: int
+    steps: int
+    seeds: int
+    lowest_rate: float
+    highest_rate: float
+    rates: int
+    further_rates: int
+
+
+def net_of(own: Setting, parts):
+    """The setting's net, for letters of these scripts."""
+    recipe = Recipe(
+        architecture=own.architecture,
+        activation=own.activation,
+        depth=own.depth,
+        width=own.width,
+    )
+    return fits.Net(recipe, supervised.Task(parts.shape, parts.classes))
+
+
+def task_of(own: Setting):
+    """The letters that layers are copied for."""
+    return alphabets.parts(TARGET, own.letters, own.drawings)
+
+
+def trained(own: Setting, parts, steps: int, **more):
+    """A net's runs at its best rate, chosen by drawings that are held out."""
+
+    def held(runs):
+        ended = sum(run.diverged is None for run in runs) / len(runs)
+        right = np.mean([run.accuracy(*parts.valid) for run in runs])
+        return Outcome(ended=ended, accuracy=float(right))
+
+    net = net_of(own, parts)
+    by_rate = fits.by_rate(net, parts.train.batch, steps, own.seeds, **more)
+    grid, most = nets.rates(own._asdict()), own.further_rates
+    return fits.tuned(by_rate, grid, "accuracy", held, most)
+
+
+@functools.cache
+def scratch(own: Setting, steps: int):
+    """Nets that learn the task from the start."""
+    return trained(own, task_of(own), steps)
+
+
+@functools.cache
+def donors(own: Setting, source: str):
+    """The nets that layers are copied from, one for each seed."""
+    if source == "latin":
+        parts = alphabets.parts(LATIN, own.letters, alphabets.MOST)
+        return trained(own, parts, own.source_steps).runs
+    if source == "target":
+        return scratch(own, own.steps).runs
+    net = net_of(own, task_of(own))
+    return [fits.fresh(net, UNTRAINED + seed) for seed in range(own.seeds)]
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [accuracies(cell) for cell in cells]
+
+
+def accuracies(cell):
+    """Test accuracy of a net with copied layers, beside one from scratch."""
+    own = Setting(*(cell[name] for name in Setting._fields))
+    parts, plain = task_of(own), scratch(own, own.steps)
+    net, system = net_of(own, parts), None
+    if cell["kept"] == "frozen":
+        system = first_layers.frozen(net, cell["cut"])
+    tuned = plain
+    if cell["source"] != NONE:
+        starts = [
+            first_layers.copied(donor, fits.fresh(net, REST + seed), cell["cut"])
+            for seed, donor in enumerate(donors(own, cell["source"]))
+        ]
+        more = {"starts": starts, "system": system}
+        tuned = trained(own, parts, own.steps, **more)
+    right, before = accuracy(tuned, parts.test), beforehand(own)
+    values = scores.values(
+        score=right,
+        valid=float(np.mean(accuracy(tuned, parts.valid))),
+        trivial=1 / parts.classes,
+        strong=baseline("svm", own.letters, own.drawings),
+        before=before._replace(step_mflop=step_mflop(own, system)),
+        tuned=tuned,
+        examples=len(parts.test.y),
+    )
+    once, longer = (
+        accuracy(scratch(own, steps), parts.test)
+        for steps in (own.steps, own.steps + own.source_steps)
+    )
+    values |= scores.spread("gain", right - once)
+    values |= scores.spread("ahead", right - longer)
+    values["longer"] = float(np.mean(longer))
+    values["nearest"] = baseline("nearest", own.letters, own.drawings)
+    return Measured("ok", "", values, shown.profile(parts, plain, tuned))
+
+
+def accuracy(tuned, share) -> Any:
+    """Of each seed [seeds]."""
+    return np.array([run.accuracy(*share) for run in tuned.runs])
+
+
+@functools.cache
+def beforehand(own: Setting):
+    """The fresh net's gradient."""
+    parts = task_of(own)
+    return fits.beforehand(net_of(own, parts), parts.train.batch, own.seeds)
+
+
+def step_mflop(own: Setting, system) -> float:
+    """What a training step costs, frozen layers left out of the way back."""
+    if system is None:
+        return beforehand(own).step_mflop
+    parts = task_of(own)
+    net = net_of(own, parts)
+    hyper = fits.numbers(net, 0.0, 1)
+    state = systems.start(fits.fresh(net).learner(hyper), jax.random.key(0))
+    batch = parts.train.batch
+    return fits.step_mflop(system, net.recipe.batch, state, hyper, batch)
+
+
+@functools.cache
+def baseline(name, letters, drawings):
+    """A baseline's test accuracy, tuned on the same drawings."""
+    parts = alphabets.parts(TARGET, letters, drawings)
+    fitted = baselines.fit(name, *parts.train)
+    return float(np.mean(fitted.predict(parts.test.x) == parts.test.y))
+
+
+def fit(cells, typed):
+    """The cells that are something of their own: none is a net from scratch twice."""
+    deepest = max(cell["depth"] for cell in cells) + 1
+    kept = [cell for cell in cells if cell["cut"] <= cell["depth"] + 1]
+    if not kept:
+        raise Refusal(f"cut {cells[0]['cut']}: the deepest net has {deepest} layers")
+    kept = [cell for cell in kept if _is_one(cell)]
+    if not kept:
+        raise Refusal(
+            "no such net: source none has cut 0 and is tuned, others have a cut of 1 or "
+            "more, and random layers are frozen"
+        )
+    return nets.fit(kept, typed)
+
+
+def _is_one(cell) -> bool:
+    if cell["source"] == NONE or cell["cut"] == 0:
+        return (cell["source"], cell["cut"], cell["kept"]) == (NONE, 0, "tuned")
+    return (cell["source"], cell["kept"]) != ("random", "tuned")
+
+
+def cost(cells, shared):
+    """Of a unit: the nets that layers are copied from, and those they are copied to."""
+    layers = cells[0]["depth"] + 3
+    return Cost(2**29, 2**29, sum(0.4 * layers * 0.5 for cell in cells) + 4 * layers)
+
+
+STUDY = Study(
+    name="transfer",
+    kind="experiment",
+    question="Which layers of a net are worth copying to another task?",
+    source=SOURCE,
+    axes={
+        **scores.axes((2, 8), architectures=("mlp",)),
+        "cut": whole("first layers that are copied", (0, 1, 3, 5, 9), 0, single=False),
+        "source": Axis("where they learned", (NONE, *LEARNED, "random"), SOURCES),
+        "kept": Axis("what becomes of them", ("frozen", "tuned"), KEPT),
+        "width": whole("units of a layer", (64,)),
+        **alphabets.axes(300, 4),
+        "source_steps": whole("steps of the net that is copied from", (600,)),
+        "steps": whole("steps of 64 drawings", (300,)),
+        "seeds": whole("runs of each rate", (3,)),
+        **nets.rate_axes(4e-4, 6.4e-3, 3),
+    },
+    sizes={
+        "smoke": {
+            "depth": (2,),
+            "cut": (0, 1),
+            "source": (NONE, "latin"),
+            "width": (16,),
+            "letters": (30,),
+            "source_steps": (30,),
+            "steps": (30,),
+            "seeds": (2,),
+            "rates": (1,),
+        },
+        "full": {
+            "architecture": ("mlp", "residual_mlp"),
+            "depth": (2, 8, 16),
+            "cut": (0, 1, 3, 5, 9, 13, 17),
+            "width": (512,),
+            "letters": (371,),
+            "source_steps": (6000,),
+            "steps": (2000,),
+        },
+    },
+    plan=Plan(group=all_but("cut", "source", "kept"), cost=cost),
+    fit=fit,
+    measure="depthbench.experiments.reuse.transfer:measure",
+    columns=(
+        *("source", "kept", "architecture", "activation", "depth", "cut"),
+        *scores.COLUMNS,
+        *("gain", "gain_se", "longer", "ahead", "ahead_se", "nearest"),
+    ),
+    claims=CLAIMS,
+    headline=shown.headline,
+    tables=lambda rows: [SCORING.table(rows, more=("gain", "longer", "nearest"))],
+    figures=shown.figures_of,
+    summary=SCORING.summary,
+    compile_seconds=3.0,
+)
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)
