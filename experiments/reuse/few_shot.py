@@ -13,9 +13,8 @@ distance, and pixels are ahead. `--letters 5` does the same here.
 import functools
 
 from depthbench.experiments import scores
-from depthbench.experiments.reuse import letters
+from depthbench.experiments.reuse import compared, letters
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import pairs
 from depthbench.research.lazy import lazily
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Plan, Study, fixed
@@ -122,52 +121,18 @@ def shown(codes, by_map):
 # -------------------------------------------------------------------------- claims
 
 
-def by_net(rows, *names):
-    """Rows in groups that differ in these settings alone, by the values of those."""
-    groups = {}
-    every = ("objective", "architecture", "activation", "depth", "letters")
-    for row in rows:
-        key = tuple(row[name] for name in every if name not in names)
-        groups.setdefault(key, {})[tuple(row[name] for name in names)] = row
-    return list(groups.values())
-
-
-def difference(one, other, sign=lambda value: value):
-    """A row of two: the first's score less the second's."""
-    joint = pairs.joint([one, other])
-    kept = ("objective", "architecture", "activation", "depth", "seeds")
-    row = {**{name: one[name] for name in kept}, **joint, "gap": None, "gap_se": None}
-    if joint["status"] != "ok":
-        return row
-    error = np.hypot(one["score_se"] or 0.0, other["score_se"] or 0.0)
-    return {**row, "gap": sign(one["score"] - other["score"]), "gap_se": float(error)}
+def further(rows):
+    """By how much methods are further apart in the deepest net than in the shallowest."""
+    apart = [
+        {**row, "score": row["gap"] and abs(row["gap"]), "score_se": row["gap_se"]}
+        for row in methods(rows)
+    ]
+    return compared.deeper(NETS)(apart)
 
 
 def methods(rows):
     """Telling base classes apart, less episodes, of each net."""
-    both = (("classes",), ("prototypes",))
-    groups = by_net(rows, "objective")
-    return [difference(*map(g.get, both)) for g in groups if all(k in g for k in both)]
-
-
-def further(rows):
-    """By how much methods are further apart in the deepest net than in the shallowest."""
-    made = []
-    for group in by_net([{**row, "letters": 0} for row in methods(rows)], "depth"):
-        deep, shallow = group[max(group)], group[min(group)]
-        if deep is not shallow:
-            sized = [
-                {**r, "score": r["gap"] and abs(r["gap"]), "score_se": r["gap_se"]}
-                for r in (deep, shallow)
-            ]
-            made.append(difference(*sized))
-    return made
-
-
-def deeper(rows):
-    """The deepest net's score less the shallowest's."""
-    groups = by_net(rows, "depth")
-    return [difference(g[max(g)], g[min(g)]) for g in groups if len(g) > 1]
+    return compared.values(rows, NETS, "objective", "classes", "prototypes")
 
 
 def over_pixels(row):
@@ -176,6 +141,7 @@ def over_pixels(row):
     return mean(over, row["score_se"], row["seeds"])
 
 
+NETS = ("objective", "architecture", "activation", "depth", "letters")
 LABEL = ("objective", "architecture", "activation", "depth")
 CLAIMS = (
     Claim(
@@ -246,7 +212,7 @@ CLAIMS = (
             row["architecture"] == "residual_mlp" and row["activation"] == "relu"
         ),
         label=("objective", "architecture", "activation"),
-        of=deeper,
+        of=compared.deeper(NETS),
     ),
     Claim(
         "depthbench.one-shot-beats-pixels",
