@@ -7,7 +7,8 @@ was learned by telling the base classes apart serves as well, and a deeper net m
 methods more alike. What differs here: embeddings have length 1, and nets are dense.
 
 Five digits held out of ten are a trap: of five classes a net learns those five and no
-distance, and pixels are ahead. `--letters 5` does the same here.
+distance, and pixels are ahead. So are they here with `--letters 5`: 0.59 at 1 shot,
+where prototypes give 0.49 with one layer and 0.43 with four; of 160 letters 0.89 and 0.83.
 """
 
 import functools
