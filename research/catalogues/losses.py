@@ -40,6 +40,9 @@ class Loss(NamedTuple):
         """All of them by name; `loss` is descended."""
         return {"loss": self.loss, **self.others}
 
+    def __hash__(self) -> int:  # the mapping has none; equal losses share programs
+        return hash(self.name)
+
 
 ACCURACY = ("highest", "accuracy")
 SHARES = ("accuracy",)  # measures that are shares of the examples, in [0, 1]

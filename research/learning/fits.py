@@ -162,12 +162,14 @@ def train(
     seeds: int | Sequence[int],
     starts: Sequence[FittedNet] | None = None,
     system: System | None = None,
+    feeds: feed.Feeds | None = None,
 ) -> list[FittedNet]:
     """The net after so many steps on the data, for each rate its seeds, in order.
 
     data: inputs and targets [examples, …], and whatever else the system's batches have.
     starts: a trained net for each seed to go on from. system: another than the net's
-    own, with the same tree: another objective, or another gradient.
+    own, with the same tree: another objective, or another gradient. feeds: batches from
+    the data; drawn from all examples unless given.
     """
     numbered = range(seeds) if isinstance(seeds, int) else seeds
     pairs = [(rate, seed) for rate in rates for seed in numbered]
@@ -176,7 +178,8 @@ def train(
     if starts is not None:
         by_seed = dict(zip(numbered, starts, strict=True))
         trees = [by_seed[run.seed].learner(run.hyper) for run in runs]
-    problem = Problem(system or net.system, feed.drawn(net.recipe.batch), data, {}, {})
+    feeds = feeds or feed.drawn(net.recipe.batch)
+    problem = Problem(system or net.system, feeds, data, {}, {})
     done = sweeps.ended(problem, runs, steps, trees)
     return [
         of_state(net, one.state, log=one.log, diverged=one.diverged, seed=s, rate=rate)

@@ -49,13 +49,14 @@ BORDER = 8  # a crop moves an image by up to an eighth of its side
 class Task(NamedTuple):
     """What a net is asked of arrays that are given, and are read as they are.
 
-    shape: of an example. outputs: how many numbers it gives. loss: its name in LOSSES.
-    change: what is made of the net that a recipe names, such as the same with dropout.
+    shape: of an example. outputs: how many numbers it gives. loss: its name in LOSSES,
+    or one of a system's own. change: what is made of the net that a recipe names, such
+    as the same with dropout.
     """
 
     shape: tuple[int, ...]
     outputs: int
-    loss: str = "classes"
+    loss: str | Loss = "classes"
     change: Callable[[Architecture], Architecture] | None = None
 
 
@@ -291,7 +292,7 @@ def parts(
         outputs = family.outputs(dataset.shape, dataset.classes)
         task = Task(dataset.shape, outputs, family.task(dataset.task))
         read = reader(dataset, examples.splits(recipe).train.scale)
-    loss = LOSSES[task.loss]
+    loss = LOSSES[task.loss] if isinstance(task.loss, str) else task.loss
     drawn = DRAWS[INITIALIZERS[recipe.initializer].draw]
     settings = Settings(
         width=recipe.width,

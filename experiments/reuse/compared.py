@@ -1,0 +1,49 @@
+"""Rows of two cells that differ in one setting: of two methods, or of two depths."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from depthbench.experiments.training import pairs
+from depthbench.research.lazy import lazily
+from depthbench.research.study.declaration import Row
+
+Seen = Mapping[str, Any]  # a row, as claims see it
+with lazily():
+    import numpy as np
+
+
+def by(rows: Sequence[Seen], every: Sequence[str], one: str) -> list[dict[Any, Seen]]:
+    """Rows in groups that differ in `one` of the settings alone, by its value."""
+    groups: dict[tuple, dict[Any, Seen]] = {}
+    for row in rows:
+        key = tuple(row[name] for name in every if name != one)
+        groups.setdefault(key, {})[row[one]] = row
+    return list(groups.values())
+
+
+def difference(one: Seen, other: Seen) -> Row:
+    """The first's row, with its score less the second's as `gap`, and the gap's error."""
+    row = {**one, **pairs.joint([dict(one), dict(other)]), "gap": None, "gap_se": None}
+    if row["status"] != "ok":
+        return row
+    error = float(np.hypot(one["score_se"] or 0.0, other["score_se"] or 0.0))
+    return {**row, "gap": one["score"] - other["score"], "gap_se": error}
+
+
+def values(
+    rows: Sequence[Seen], every: Sequence[str], axis: str, first: Any, second: Any
+) -> list[Row]:
+    """The first value's score less the second's, for all that both were measured of."""
+    groups = by(rows, every, axis)
+    both = [g for g in groups if first in g and second in g]
+    return [difference(group[first], group[second]) for group in both]
+
+
+def deeper(every: Sequence[str]) -> Callable[[Sequence[Seen]], list[Row]]:
+    """The deepest net's score less the shallowest's; `every`: what nets differ in."""
+
+    def of(rows: Sequence[Seen]) -> list[Row]:
+        groups = [g for g in by(rows, every, "depth") if len(g) > 1]
+        return [difference(g[max(g)], g[min(g)]) for g in groups]
+
+    return of

@@ -1,0 +1,386 @@
+"""What do examples without labels add to ten, twenty or a hundred that have one?
+
+Sources: Lee 2013, ICML Workshop on Challenges in Representation Learning: a net is also
+taught the labels that it guesses itself. Erhan et al. 2010, JMLR 11:625: a start from what
+was learned without labels helps, and deep nets most; here it is an autoencoder's of the
+same layers. Zhou et al. 2003, NIPS 16: labels spread over the graph of nearest neighbours,
+without any net. Oliver et al. 2018, arXiv:1804.09170: baselines are often tuned less.
+
+Nets and label spreading are chosen by the same examples, a fifth of the training part:
+more labels than are learned from, so that no method is short of care.
+"""
+
+import functools
+
+from depthbench.experiments import scores
+from depthbench.experiments.reuse import compared
+from depthbench.experiments.reuse.letters import once
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.research.catalogues.catalogue import choices
+from depthbench.research.datasets import find, readable
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.selection import Outcome
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Measured, Plan, Study, fixed
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.estimates import above
+from depthbench.research.study.headlines import measured
+
+with lazily():
+    import jax
+    import numpy as np
+    import sklearn.semi_supervised as semi_supervised
+
+    from depthbench.research.learning import (
+        baselines,
+        few_labels,
+        fits,
+        held_out,
+        supervised,
+    )
+
+LEE = "Lee 2013, ICML Workshop on Challenges in Representation Learning"
+ERHAN = "Erhan et al. 2010, JMLR 11:625"
+METHODS = choices(
+    "method",
+    supervised="labels alone",
+    pseudo_labels=f"{LEE}: the net's own guesses are taught too",
+    pretrained=f"{ERHAN}: the labels alone, from an autoencoder's layers",
+)
+BATCH, PRETRAINING_RATE = 64, 1e-3
+SCORING = Scoring(
+    system="net taught few labels",
+    noun="test accuracy",
+    trivial="largest class",
+    strong="label spreading",
+    by=("method", "architecture", "activation", "depth"),
+    axis="labels",
+    unit="label",
+)
+NETS = ("method", "architecture", "activation", "depth", "labels")
+PROTOCOL = (
+    "digits of 8 × 8, as many labels of each class, 64 units, Adam, 300 steps, 3 seeds "
+    "with labels of their own, rates chosen on a fifth of the training part"
+)
+
+
+def net_of(cell, parts, outputs, loss):
+    recipe = Recipe(
+        architecture=cell["architecture"],
+        activation=cell["activation"],
+        depth=cell["depth"],
+        width=cell["width"],
+        batch=BATCH,
+        schedule="cosine",
+    )
+    return fits.Net(recipe, supervised.Task(parts.shape, outputs, loss))
+
+
+def data_of(cell, train, seed):
+    """What a run of the seed is fed from: which have labels is the seed's own."""
+    trust = 1.0 if cell["method"] == "pseudo_labels" else 0.0
+    return {
+        **train.batch,
+        "order": few_labels.labelled(train.y, cell["labels"], seed),
+        "labels": np.int32(cell["labels"]),
+        "trust": np.float32(trust),
+    }
+
+
+@once
+def pretrained(architecture, activation, depth, width, steps, dataset, data_dir, seed):
+    """An autoencoder of the same layers, trained on all inputs."""
+    parts = held_out.parts(dataset, data_dir=data_dir)
+    names = ("architecture", "activation", "depth", "width")
+    cell = dict(zip(names, (architecture, activation, depth, width), strict=True))
+    pixels = int(np.prod(parts.shape))
+    net = net_of(cell, parts, pixels, "reconstruction")
+    data = parts.train.batch
+    return fits.train(net, data, steps, (PRETRAINING_RATE,), [seed])[0]
+
+
+def start_of(cell, net, seed):
+    """The net whose layers are the autoencoder's, with a fresh head."""
+    names = ("architecture", "activation", "depth", "width", "steps", "dataset")
+    learned = pretrained(*(cell[name] for name in names), cell.get("data_dir"), seed)
+    fresh = fits.fresh(net, seed)
+    return fresh._replace(
+        variables=learned.variables._replace(head=fresh.variables.head)
+    )
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [accuracies(cell) for cell in cells]
+
+
+def accuracies(cell):
+    """Test accuracy at the best rate; each seed has labels of its own."""
+    parts = held_out.parts(cell["dataset"], data_dir=cell.get("data_dir"))
+    net = net_of(cell, parts, parts.classes, few_labels.PSEUDO)
+    seeds = range(cell["seeds"])
+    feeds = few_labels.half_labelled(BATCH, cell["steps"])
+    every = [data_of(cell, parts.train, seed) for seed in seeds]
+    begin = cell["method"] == "pretrained"
+    starts = [[start_of(cell, net, seed)] if begin else None for seed in seeds]
+
+    def trained(rates):
+        each = [
+            fits.train(net, data, cell["steps"], rates, [seed], start, feeds=feeds)
+            for seed, data, start in zip(seeds, every, starts, strict=True)
+        ]
+        return list(zip(*each, strict=True))
+
+    def held(runs):
+        ended = sum(run.diverged is None for run in runs) / len(runs)
+        right = np.mean([run.accuracy(*parts.valid) for run in runs])
+        return Outcome(ended=ended, accuracy=float(right))
+
+    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", held)
+    batch = feeds(jax.device_put(every[0]), 0)(jax.random.key(0), 0)
+    values = scores.values(
+        score=[run.accuracy(*parts.test) for run in tuned.runs],
+        valid=tuned.tried[tuned.setting].accuracy,
+        trivial=majority(cell["dataset"], cell.get("data_dir")),
+        strong=spread(
+            cell["dataset"], cell.get("data_dir"), cell["labels"], len(seeds)
+        ),
+        before=fits.beforehand(net, batch, cell["seeds"]),
+        tuned=tuned,
+        examples=len(parts.test.y),
+    )
+    return Measured("ok", "", values, taught(every[0]))
+
+
+def taught(data):
+    """The examples that have labels, of the first seed, where they are images."""
+    x = data["inputs"][data["order"][: min(data["labels"], 100)]]
+    return {"taught": x.reshape(*x.shape[:3])} if x.ndim == 4 else {}
+
+
+# ---------------------------------------------------------------------- the baselines
+
+
+@functools.cache
+def majority(dataset, data_dir):
+    parts = held_out.parts(dataset, data_dir=data_dir)
+    fitted = baselines.fit("majority", *parts.train)
+    return float(np.mean(fitted.predict(parts.test.x) == parts.test.y))
+
+
+@once
+def spread(dataset, data_dir, labels, seeds):
+    """Label spreading's test accuracy of each seed, at what is best for those held out."""
+    parts = held_out.parts(dataset, data_dir=data_dir)
+    train, valid, test = (part.x.reshape(len(part.y), -1) for part in parts[:3])
+    found = {}
+    for neighbours in (4, 7, 12):
+        for alpha in (0.1, 0.5, 0.9):
+            right = []
+            for seed in range(seeds):
+                order = few_labels.labelled(parts.train.y, labels, seed)
+                y = np.full(len(order), few_labels.UNLABELLED)
+                y[order[:labels]] = parts.train.y[order[:labels]]
+                model = semi_supervised.LabelSpreading(
+                    "knn", n_neighbors=neighbours, alpha=alpha, max_iter=200
+                ).fit(train, y)
+                # Where no label has come near, nothing is likelier: the first class.
+                with np.errstate(invalid="ignore"):
+                    given = model.predict(valid), model.predict(test)
+                right.append(
+                    [
+                        np.mean(given[0] == parts.valid.y),
+                        np.mean(given[1] == parts.test.y),
+                    ]
+                )
+            found[neighbours, alpha] = np.array(right)
+    best = max(found.values(), key=lambda right: right[:, 0].mean())
+    return [float(share) for share in best[:, 1]]
+
+
+def fit(cells, typed):
+    """The cells. Raises Refusal where labels are fewer than one a class."""
+    for cell in cells[:1]:
+        classes = find(cell["dataset"], cell.get("data_dir")).classes
+        least = min(each["labels"] for each in cells)
+        if least < classes:
+            raise Refusal(
+                f"--labels {least}: {cell['dataset']} has {classes} classes; must be "
+                f"{classes} or more, one of each"
+            )
+    return nets.fit(cells, typed)
+
+
+# -------------------------------------------------------------------------- claims
+
+
+def over(first):
+    """A method's accuracy less that of the labels alone."""
+    return lambda rows: compared.values(rows, NETS, "method", first, "supervised")
+
+
+def more_when_deep(rows):
+    """What pretraining adds to the deepest net, less what it adds to the shallowest."""
+    added = [
+        {**row, "score": row["gap"], "score_se": row["gap_se"]}
+        for row in over("pretrained")(rows)
+    ]
+    return compared.deeper(NETS)(added)
+
+
+LABEL = ("method", "architecture", "depth", "labels")
+CLAIMS = (
+    Claim(
+        "lee2013.pseudo-labels-help",
+        "taught its own guesses too, a net with few labels is more accurate than with "
+        "the labels alone",
+        LEE,
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="MNIST, hundreds of labels and more, one wide hidden layer, dropout",
+        scope=lambda row: row["labels"] >= 100,
+        label=LABEL,
+        of=over("pseudo_labels"),
+    ),
+    Claim(
+        "erhan2010.pretraining-helps-few-labels",
+        "from an autoencoder's layers, a net with few labels is more accurate than from "
+        "random ones",
+        ERHAN,
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="all labels of MNIST; denoising autoencoders and belief nets, by layer",
+        scope=lambda row: True,
+        label=LABEL,
+        of=over("pretrained"),
+    ),
+    Claim(
+        "erhan2010.pretraining-helps-deep-more",
+        "an autoencoder's layers add more accuracy to a deep net with few labels than to a "
+        "shallow one",
+        ERHAN,
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="all labels of MNIST; denoising autoencoders and belief nets, by layer",
+        scope=lambda row: True,
+        label=("architecture", "labels"),
+        of=more_when_deep,
+    ),
+    Claim(
+        "depthbench.net-beats-label-spreading",
+        "depthbench's own bar: with few labels a net, pretrained or with pseudo-labels, is "
+        "as accurate as label spreading",
+        "depthbench",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        scope=lambda row: row["method"] != "supervised",
+        label=LABEL,
+    ),
+)
+
+
+# --------------------------------------------------------------------------- shown
+
+
+def headline(rows):
+    """Whether a net or label spreading is ahead, where most labels are, and the worst."""
+    return SCORING.headline(rows)
+
+
+def draw_taught(rows, profiles):
+    """Draws the examples that have labels, with what is learned from them."""
+
+    def draw(figure, axes):
+        done = measured(rows)
+        most = max(done, key=lambda row: row["labels"])
+        images = profiles(most).get("taught")
+        axes.set_axis_off()
+        if images is None:
+            axes.text(0, 0.5, "no images")
+            return
+        side, across = images.shape[1] + 1, 10
+        tall = -(-len(images) // across)
+        picture = np.full((side * tall, side * across), np.nan)
+        for number, image in enumerate(images):
+            y, x = side * (number // across), side * (number % across)
+            picture[y : y + side - 1, x : x + side - 1] = image
+        axes.imshow(picture, cmap="gray_r", interpolation="nearest")
+        axes.set_title("labels of one seed; above each line, accuracy", loc="left")
+        for count in sorted({row["labels"] for row in done}):
+            best = SCORING.best([row for row in done if row["labels"] == count])
+            y = side * -(-min(count, len(images)) // across) - 0.5
+            axes.plot((0, side * across), (y, y), color="C3", lw=1)
+            words = f"{count}: net {best['score']:.2f}\nspreading {best['strong']:.2f}"
+            axes.text(side * across + 1, y, words, fontsize=6, va="bottom", color="C3")
+
+    return draw
+
+
+def figures_of(rows, profiles):
+    caption = (
+        "Third: the examples that have labels, of the first seed. So many of them, down to "
+        "each line, give the accuracies beside it: of the best net, and of label spreading."
+    )
+    return [SCORING.figure(rows, caption, draw_taught(rows, profiles))]
+
+
+STUDY = Study(
+    name="semi_supervised",
+    kind="experiment",
+    question="What do examples without labels add to the few that have one?",
+    source=f"{LEE}; {ERHAN}; Zhou et al. 2003, NIPS 16",
+    axes={
+        "method": Axis("how the net learns", tuple(METHODS), METHODS),
+        **scores.axes((1, 4, 16), architectures=("mlp",)),
+        "labels": whole("examples with labels", (10, 20, 50, 100), single=False),
+        "width": whole("units of a layer", (64,)),
+        "dataset": readable.axis(readable.classified),
+        "steps": whole("steps of 64 examples", (300,)),
+        "seeds": whole("runs of each rate, each with labels of its own", (3,)),
+        **nets.rate_axes(1e-3, 1e-2, 3),
+    },
+    sizes={
+        "smoke": {
+            "depth": (1,),
+            "labels": (10, 20),
+            "width": (16,),
+            "steps": (30,),
+            "rates": (1,),
+            "seeds": (2,),
+        },
+        "full": {
+            "architecture": scores.SKIPS,
+            "depth": (1, 4, 16, 32),
+            "labels": (300, 600, 1200),
+            "width": (1024,),
+            "dataset": ("glyphs",),
+            "steps": (5000,),
+        },
+    },
+    plan=Plan(cost=fixed(seconds=4.0)),
+    fit=fit,
+    measure="depthbench.experiments.reuse.semi_supervised:measure",
+    columns=(
+        *("method", "architecture", "activation", "depth", "labels", "width"),
+        *scores.COLUMNS,
+    ),
+    claims=CLAIMS,
+    headline=headline,
+    tables=lambda rows: [SCORING.table(rows)],
+    figures=figures_of,
+    summary=SCORING.summary,
+    compile_seconds=3.0,
+)
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)
