@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from depthbench.experiments.scrutiny import saliency as study
+from depthbench.experiments.scrutiny import saliency_maps
 from depthbench.research.architectures.dense import guided
 from depthbench.research.datasets import planted
 from depthbench.research.learning import fits, saliency
@@ -161,7 +162,7 @@ def test_planted_pictures_hold_each_digit_once_and_whole():
 
 def test_the_study_names_every_method_but_the_baseline():
     assert {*study.METHODS, "occlusion"} == set(saliency.METHODS)
-    assert study.levels(1) == [-1, 0, 1, 2] and study.levels(16) == [
+    assert saliency_maps.levels(1) == [-1, 0, 1, 2] and saliency_maps.levels(16) == [
         -1,
         0,
         4,
