@@ -27,8 +27,15 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, certain
-from depthbench.research.study.declaration import Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import (
+    Headline,
+    Measured,
+    Plan,
+    Study,
+    fixed,
+)
 from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.headlines import measured
 from depthbench.research.study.tables import flat
 
 with lazily():
@@ -191,6 +198,18 @@ def tables(rows):
     ]
 
 
+def headline(rows):
+    """Beside pruning at equal bytes; and what costs the most accuracy at the most bits."""
+    done = measured(rows)
+    most = max(row["bits"] for row in done)
+    worst = max((row for row in done if row["bits"] == most), key=lambda r: r["lost"])
+    return Headline(
+        SCORING.headline(rows).answer,
+        f"With {most} bits {SCORING.name(worst).partition(' ')[2]}, loses most: from "
+        f"{worst['float32']:.3f} in float32 to {worst['score']:.3f}.",
+    )
+
+
 def eight(row):
     return row["bits"] == 8 and row["scales"] == "per_channel"
 
@@ -297,7 +316,7 @@ STUDY = Study(
             label=LABEL,
         ),
     ),
-    headline=SCORING.headline,
+    headline=headline,
     tables=tables,
     figures=lambda rows, profiles: shown.figures_of(SCORING, rows, profiles),
     summary=SCORING.summary,
