@@ -38,7 +38,7 @@ with lazily():
     from depthbench.research.theory import kernel, mean_field
 
 SOURCE = "Lee et al. 2018, arXiv:1711.00165"
-WEIGHTS, BIASES = (1.0, 1.5, 2.0, 3.0), (0.0, 0.1)  # σ_w² and σ_b² that are tried
+WEIGHTS, BIASES = (1.0, 1.7, 3.0), (0.0, 0.1)  # σ_w² and σ_b² that are tried
 NOISES = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1)  # of a target, where an output's variance is 1
 SCORING = Scoring(
     system="infinitely wide net (Gaussian process)",

@@ -19,12 +19,12 @@ from depthbench.research.theory.lengths import check
 from depthbench.research.theory.mean_field import scale_free
 from depthbench.research.theory.quadrature import moments, pair
 
-NODES = 25  # of a layer's map: in the angle of two inputs it is smooth, kinks or not
+NODES = 17  # of a layer's map: in the angle of two inputs it is smooth, kinks or not
 GRID = 1601  # of the whole net's, which bends more the deeper it is
 SETTLED = 1e-9  # relative change of a length from which on it is taken for the limit
 
 
-class Kernel(NamedTuple):
+class DeepKernel(NamedTuple):
     """What the outputs of a net of some depth have in common.
 
     angle: of two inputs, arccos of Σ x x′ / d [GRID]. correlation: of their last hidden
@@ -42,16 +42,33 @@ class Kernel(NamedTuple):
         """Of the outputs at x [n, …] and others [m, …]: [n, m], 1 on the diagonal.
 
         Both of mean square 1.
+
+        >>> from depthbench.research.catalogues.activations import ACTIVATIONS
+        >>> x = np.array([[1.0, 1.0], [1.0, -1.0]])
+        >>> kernel(ACTIVATIONS["relu"], 2.0, 0.0, 0).covariance(x, x).round(6).tolist()
+        [[1.0, 0.31831], [0.31831, 1.0]]
         """
         return CubicSpline(self.angle, self.product / self.square)(angles(x, others))
 
     def correlations(self, x: Any, others: Any) -> np.ndarray:
-        """Of the last hidden states at x and others [n, m]."""
+        """Of the last hidden states at x and others [n, m].
+
+        >>> from depthbench.research.catalogues.activations import ACTIVATIONS
+        >>> x = np.array([[1.0, 1.0], [1.0, -1.0]])
+        >>> relu = kernel(ACTIVATIONS["relu"], 2.0, 0.0, 1)
+        >>> relu.correlations(x, x).round(6).tolist()
+        [[1.0, 0.31831], [0.31831, 1.0]]
+        """
         return CubicSpline(self.angle, self.correlation)(angles(x, others))
 
 
 def angles(x: Any, others: Any) -> np.ndarray:
-    """arccos Σ x x′ / d of inputs of mean square 1, [n, m]. Raises ValueError of others."""
+    """arccos Σ x x′ / d of inputs of mean square 1, [n, m]. Raises ValueError of others.
+
+    >>> x = np.array([[1.0, 1.0], [1.0, -1.0]])
+    >>> (angles(x, x) / np.pi).tolist()
+    [[0.0, 0.5], [0.5, 0.0]]
+    """
     one, other = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (x, others))
     for each in (one, other):
         if (
@@ -63,7 +80,7 @@ def angles(x: Any, others: Any) -> np.ndarray:
 
 def kernel(
     activation: Activation, sigma_w2: float, sigma_b2: float, depth: int
-) -> Kernel:
+) -> DeepKernel:
     """Of a stem, so many hidden layers h′ = W φ(h) + b after it, and a head.
 
     >>> from depthbench.research.catalogues.activations import ACTIVATIONS
@@ -81,7 +98,7 @@ def kernel(
         c = np.clip((sigma_w2 * product + sigma_b2) / v, -1, 1)
         q = q if abs(v / q - 1) < SETTLED else v
     product, square = _products(activation, q, c)
-    return Kernel(angle, c, q, product, square)
+    return DeepKernel(angle, c, q, product, square)
 
 
 def _products(activation: Activation, q: float, c: np.ndarray) -> tuple[Any, float]:
