@@ -10,6 +10,10 @@ The kernel is the one that this project's mean-field theory has for its own nets
 variances and the noise are chosen by examples that are held out of the training part. Nets
 of the same depth, activation and variances are trained to the same targets by the same
 squares. Each seed is another draw of examples to learn from, for all methods.
+
+A kernel may be all but flat and still be read: of 64 ReLU layers correlations differ by
+5e-7 alone, and in double precision, with next to no noise, that is enough. What depth takes
+from trained nets of the same variances it does not take from the process.
 """
 
 import functools
