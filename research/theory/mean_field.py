@@ -55,7 +55,7 @@ def chi_1(activation: Activation, sigma_w2: float, q: Any) -> Any:
 def correlation_map(
     activation: Activation, sigma_w2: float, sigma_b2: float, q: float, c: Any
 ) -> np.ndarray:
-    """The next layer's correlation [as c], of inputs of length q, c in [0, 1].
+    """The next layer's correlation [as c], of inputs of length q, c in [-1, 1].
 
     It is (sigma_w2 E[φ(u)φ(v)] + sigma_b2) / V(q): at q* the map of Poole et al.
 
@@ -70,7 +70,7 @@ def correlation_map(
 
 
 def chi_c(activation: Activation, sigma_w2: float, q: float, c: Any) -> np.ndarray:
-    """χ_c = sigma_w2 E[φ′(u)φ′(v)] [as c]: the c map's slope at q*, c in [0, 1].
+    """χ_c = sigma_w2 E[φ′(u)φ′(v)] [as c]: the c map's slope at q*, c in [-1, 1].
 
     >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> chi_c(ACTIVATIONS["relu"], 2.0, 1.0, [0.0, 1.0]).round(9).tolist()
@@ -234,8 +234,13 @@ def _no_point(reason: str) -> CriticalPoint:
     return CriticalPoint(math.nan, math.nan, math.nan, False, reason)
 
 
-def _scale_free(activation: Activation) -> bool:
-    """Whether E[φ²] = q E[φ′²] at every q, as for ReLU: χ₁ = 1 keeps every length."""
+def scale_free(activation: Activation) -> bool:
+    """Whether E[φ²] = q E[φ′²] at every q, as for ReLU: χ₁ = 1 keeps every length.
+
+    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
+    >>> [scale_free(ACTIVATIONS[name]) for name in ("relu", "tanh")]
+    [True, False]
+    """
     q, at = tabulated(activation).q, tabulated(activation).moments
     return bool((np.abs(at.phi2 / (q * at.dphi2) - 1) < 1e-10).all())
 
@@ -250,7 +255,7 @@ def critical_sigma_w2(activation: Activation, sigma_b2: float = 0.0) -> Critical
     """
     check(1.0, sigma_b2)
     at, q = tabulated(activation).moments, tabulated(activation).q
-    if _scale_free(activation):
+    if scale_free(activation):
         sigma_w2 = float(1 / moments(activation, 1.0).dphi2)
         if sigma_b2 == 0:
             return CriticalPoint(sigma_w2, 0.0, 1.0, True, "every length is kept")

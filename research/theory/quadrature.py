@@ -18,9 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
+from depthbench.research.lazy import lazily
 from depthbench.research.theory import lattice
-from depthbench.research.theory.activation import Activation
+from depthbench.research.theory.activation import Activation, value_and_slope
 from depthbench.research.theory.panels import evaluate, halved, rule, tail
+
+with lazily():
+    import jax
+    import jax.numpy as jnp
 
 # Panels end where the normal density is 8e-23 (one Gaussian) and 3e-18 (two); φ of a
 # catalogue grows as a power, so nothing is lost beyond.
@@ -151,24 +156,27 @@ def _pair_rules(
 
 
 def pair(activation: Activation, q: float, gap: float, order: int = 0) -> float:
-    """Over (u, v) of variances q and correlation c = 1 - gap in [0, 1], one number:
+    """Over (u, v) of variances q and correlation c = 1 - gap in [-1, 1], one number:
 
     order 0: E[φ(u)²] - E[φ(u)φ(v)], accurate however close c is to 1;
     order 1: E[φ′(u)φ′(v)].
 
     u and v share √c z and have independent parts √(1-c) w, so both are averages over
-    z of a variance, or a square of a mean, over w: no cancellation.
+    z of a variance, or a square of a mean, over w: no cancellation. Where c < 0, −v and
+    u have the correlation −c: see `_opposed`.
     Raises ValueError for another gap, Unresolved where φ oscillates too fast.
 
     >>> from depthbench.research.catalogues.activations import ACTIVATIONS
     >>> round(pair(ACTIVATIONS["relu"], 2.0, 1.0, order=1), 12)  # E[φ′]², independent
     0.25
     """
-    if not 0 <= gap <= 1:
-        raise ValueError(f"1 - correlation must be between 0 and 1, not {gap}")
+    if not 0 <= gap <= 2:
+        raise ValueError(f"1 - correlation must be between 0 and 2, not {gap}")
     q = min(max(float(q), TINY), HUGE)
     if gap == 0:
         return float(moments(activation, q).dphi2) if order else 0.0
+    if gap > 1:
+        return _opposed(activation, q, 2 - gap, order)
     x, outer, inner, keep = _pair_rules(activation, q, gap)
     # Skip nodes that cannot matter. Each row stays a distribution, or its variance
     # would see the mean instead when 1 - c is small.
@@ -189,6 +197,50 @@ def pair(activation: Activation, q: float, gap: float, order: int = 0) -> float:
     if lost <= PAIR_UNRESOLVED * (outer @ squares.sum(-1)):
         return total
     return lattice.pair(activation, q, gap, order)
+
+
+def _opposed(activation: Activation, q: float, gap: float, order: int) -> float:
+    """What `pair` gives of (u, v) where u and −v have the correlation 1 - gap ≥ 0.
+
+    φ is an even function and an odd one, whose product averages to 0; of −v the odd one
+    changes its sign. With C for E[φ(u)φ(v)], C(−c) = 2 C_even(c) − C(c), and of φ′, whose
+    odd part is the slope of φ's even one, C′(−c) = C′(c) − 2 C′_even(c).
+    """
+    same, even = pair(activation, q, gap, order), _even(activation)
+    if order == 1:
+        return same - 2 * pair(even, q, gap, order)
+    whole, half = (float(moments(one, q).phi2) for one in (activation, even))
+    return 2 * whole - same - 2 * (half - pair(even, q, gap))
+
+
+@functools.lru_cache(256)
+def _even(activation: Activation) -> Activation:
+    """(φ(x) + φ(−x)) / 2."""
+    phi, kinks = activation.phi, activation.kinks
+    mirrored = dict.fromkeys((*kinks, *(-kink for kink in kinks)))
+
+    @jax.custom_jvp
+    def even(x):
+        return _half_sum(phi(x), phi(-x))
+
+    @even.defjvp
+    def slope(primals, tangents):
+        (x,), (dx,) = primals, tangents
+        (one, rise), (other, fall) = (value_and_slope(phi, at) for at in (x, -x))
+        return _half_sum(one, other), _half_sum(rise, -fall) * dx
+
+    name = f"even part of {activation.name}"
+    return activation._replace(name=name, phi=even, kinks=tuple(mirrored))
+
+
+def _half_sum(one: Any, other: Any) -> Any:
+    """(one + other) / 2, and 0 where that is the rounding of numbers that cancel.
+
+    Of the largest number, as a slope that is a difference itself is rounded so.
+    """
+    half, sizes = (one + other) / 2, jnp.abs(one) + jnp.abs(other)
+    noise = 64 * jnp.finfo(half.dtype).eps * jnp.max(sizes, initial=0)
+    return jnp.where(jnp.abs(half) > noise, half, jnp.zeros_like(half))
 
 
 class MomentTable(NamedTuple):

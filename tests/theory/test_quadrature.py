@@ -292,8 +292,8 @@ def test_threads_that_ask_for_one_table_wait_for_it(monkeypatch):
     assert begun == ["fresh"] * 32  # its blocks, each worked out once
 
 
-def test_a_correlation_must_be_between_0_and_1():
-    with pytest.raises(ValueError, match="between 0 and 1"):
+def test_a_correlation_must_be_between_minus_1_and_1():
+    with pytest.raises(ValueError, match="between 0 and 2"):
         pair(ACTIVATIONS["tanh"], 1.0, -0.1)
 
 
