@@ -304,7 +304,10 @@ class Scoring(NamedTuple):
 
     def _dress(self, axes: Any, title: str, rows: Sequence[Row]) -> None:
         places = sorted({row[self.axis] for row in rows})
-        axes.set_xscale("log", base=2)
+        if 0 in places:  # a net without hidden layers
+            axes.set_xscale("symlog", base=2, linthresh=1)
+        else:
+            axes.set_xscale("log", base=2)
         axes.set_xticks(places, [f"{place:g}" for place in places])
         axes.minorticks_off()
         axes.set_xlabel(self.axis)

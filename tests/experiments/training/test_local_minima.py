@@ -1,0 +1,37 @@
+"""What is said of where starts end."""
+
+import numpy as np
+import pytest
+
+from depthbench.experiments.training import local_minima as study
+
+
+def test_losses_are_cross_entropies_and_class_shares_their_own():
+    x, _, classes = study.task_of("digits")
+    assert x.shape == (study.DIGITS, 16) and classes == 10
+    assert study.entropy(np.array([0, 0, 1, 1])) == pytest.approx(np.log(2))
+    assert study.entropy(np.array([0, 0, 0, 1])) == pytest.approx(
+        -0.75 * np.log(0.75) - 0.25 * np.log(0.25)
+    )
+
+
+def test_logistic_regression_has_the_least_loss_of_parity_that_it_can():
+    """Its best is to answer nothing: every input alone is as often right as wrong."""
+    assert study.logistic_loss("parity") == pytest.approx(np.log(2), abs=1e-6)
+
+
+def test_deviations_are_compared_in_powers_of_ten():
+    random = np.random.default_rng(0)
+    wide, narrow = (study.spread(s * random.normal(size=400)) for s in (0.01, 1.0))
+    apart = wide["log10_deviation"] - narrow["log10_deviation"]
+    # Of 400 normal numbers log10 of the deviation is known to 0.434/√800 = 0.0154.
+    assert apart == pytest.approx(-2, abs=0.07)
+    assert narrow["log10_deviation_se"] == pytest.approx(0.0154, rel=0.3)
+    base = {"task": "parity", "architecture": "mlp", "activation": "tanh", "depth": 1}
+    rows = [
+        {**base, "status": "ok", "seeds": 400, "width": width, **found}
+        for width, found in ((8, wide), (2, narrow))
+    ]
+    (row,) = study.narrowest_to_widest(rows)
+    assert row["shrinks"] == pytest.approx(apart)
+    assert study.narrowest_to_widest(rows[:1]) == []
