@@ -53,7 +53,7 @@ def rates(values: Sequence[float]) -> Axis:
 
 def whole(help: str, values: Sequence[int], low: int = 1, single: bool = True) -> Axis:
     """An axis of whole numbers; a single one unless said."""
-    return Axis(help, tuple(values), None, "integer", low, 10**7, single)
+    return Axis(help, tuple(values), None, "integer", low, 10**7, single=single)
 
 
 def measured(cell: Mapping[str, Any], result: Any, by: By = "loss") -> Measured:

@@ -3,7 +3,7 @@
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline
-from depthbench.research.study.headlines import counted, listed, measured
+from depthbench.research.study.headlines import listed, measured
 from depthbench.research.study.tables import Table, number, with_error
 
 with lazily():
