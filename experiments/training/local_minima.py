@@ -2,7 +2,9 @@
 
 All starts of a net are trained on all of the data at every step, and where one ends with
 a loss that others do not have, the Hessian says what holds it: a saddle has a direction
-that goes down, a minimum has none.
+that goes down, a minimum has none. A direction counts if it is curved downwards by a
+thousandth of the largest curvature; what has none may be a minimum or a plateau, which no
+number of digits tells apart.
 
 Source: Dauphin et al. 2014, arXiv:1406.2572 (what holds a net is saddles, not minima, the
 more so in many dimensions); Choromanska et al. 2015, arXiv:1412.0233 (poor minima are of

@@ -31,7 +31,12 @@ def headline(rows, scoring):
     caught = [row for row in done if row["looked_at"]]
     count = sum(row["looked_at"] for row in caught)
     at = sum(row["looked_at"] * row["saddles"] for row in caught)
-    saddles = f"; {at / count:.0%} of those looked at are at saddles" if count else ""
+    saddles = ""
+    if count:
+        saddles = (
+            f"; of those looked at {at / count:.0%} are at a saddle, the others at a "
+            "minimum or on a plateau"
+        )
     best, worst = scoring.best(done), max(done, key=lambda row: row["stuck"])
     lead = ""
     if scoring.verdict(best) == "loses":
@@ -76,23 +81,32 @@ def figures_of(rows, profiles):
 
 
 def draw(rows, profiles):
-    """The figure: a panel for each task and depth, then eigenvalues."""
-    keys = list(dict.fromkeys((row["task"], row["depth"]) for row in rows))
-    figure = figures.new(3.3 * (len(keys) + 1), 3.4)
-    *panels, last = figure.subplots(1, len(keys) + 1)
-    edges = np.linspace(np.log10(LEAST), 0.6, 34)
-    for axes, (task, depth) in zip(panels, keys, strict=True):
-        of = [r for r in rows if (r["task"], r["depth"]) == (task, depth)]
-        for place, row in enumerate(sorted(of, key=lambda row: row["width"])):
-            logs = np.log10(np.maximum(profiles(row)["losses"], LEAST))
-            style = {"color": f"C{place}", "histtype": "stepfilled", "alpha": 0.45}
-            axes.hist(logs, edges, label=f"{row['width']} units", **style)
-        axes.set_title(f"{task}, {depth} hidden", loc="left")
-        axes.set_xlabel("log10 final loss")
-        axes.set_ylabel("starts")
-        axes.legend(fontsize=6, frameon=False)
-    draw_eigenvalues(last, rows, profiles)
+    """The figure: a line of panels for each task: its depths, then eigenvalues."""
+    tasks = [task for task in TASKS if any(row["task"] == task for row in rows)]
+    depths = sorted({row["depth"] for row in rows})
+    figure = figures.new(3.0 * (len(depths) + 1), 2.6 * max(len(tasks), 1.2))
+    panels = figure.subplots(len(tasks), len(depths) + 1, squeeze=False)
+    for line, task in zip(panels, tasks, strict=True):
+        of = sorted(
+            (r for r in rows if r["task"] == task), key=lambda row: row["width"]
+        )
+        for axes, depth in zip(line, depths, strict=False):
+            draw_losses(axes, [row for row in of if row["depth"] == depth], profiles)
+            axes.set_title(f"{task}, {depth} hidden", loc="left")
+        draw_eigenvalues(line[-1], of, profiles)
+    panels[0][0].legend(fontsize=6, frameon=False)
     return figure
+
+
+def draw_losses(axes, rows, profiles):
+    """A histogram of final losses, a colour a width."""
+    edges = np.linspace(np.log10(LEAST), 0.6, 34)
+    for place, row in enumerate(rows):
+        logs = np.log10(np.maximum(profiles(row)["losses"], LEAST))
+        style = {"color": f"C{place}", "histtype": "stepfilled", "alpha": 0.45}
+        axes.hist(logs, edges, label=f"{row['width']} units", **style)
+    axes.set_xlabel("log10 final loss")
+    axes.set_ylabel("starts")
 
 
 def draw_eigenvalues(axes, rows, profiles):
@@ -101,9 +115,8 @@ def draw_eigenvalues(axes, rows, profiles):
     for row in rows:
         kept, ink = profiles(row), f"C{widths.index(row['width'])}"
         ratio = kept["least"] / np.maximum(np.abs(kept["largest"]), 1e-12)
-        mark = "o" if row["task"] == TASKS[0] else "^"
         loss = np.maximum(kept["loss"], LEAST)
-        axes.plot(loss, ratio, mark, color=ink, ms=2.5, alpha=0.6, mew=0)
+        axes.plot(loss, ratio, "o", color=ink, ms=2.5, alpha=0.6, mew=0)
     axes.axhline(0, color="black", lw=0.6)
     axes.set_xscale("log")
     axes.set_yscale("symlog", linthresh=1e-3)
