@@ -37,7 +37,6 @@ from depthbench.research.study.declaration import (
 )
 from depthbench.research.study.estimates import above, mean
 from depthbench.research.study.headlines import listed, measured
-from depthbench.research.study.plan import grouped
 
 with lazily():
     import jax
@@ -94,14 +93,12 @@ def net_of(cell):
 @functools.lru_cache(maxsize=4)
 def parts(lag):
     """(train, valid, test) of sequences with so many blanks, one-hot."""
-    whole, test = sequences.copy_memory(lag)
-    share, read = held_out.Share, np.eye(TOKENS, dtype=np.float32)
-    x = read[whole.x]
-    return (
-        share(x[:-VALID], whole.y[:-VALID]),
-        share(x[-VALID:], whole.y[-VALID:]),
-        share(read[test.x], test.y),
+    read = np.eye(TOKENS, dtype=np.float32)
+    whole, test = (
+        held_out.Share(read[part.x], part.y) for part in sequences.copy_memory(lag)
     )
+    valid = held_out.Share(whole.x[-VALID:], whole.y[-VALID:])
+    return whole.first(len(whole.y) - VALID), valid, test
 
 
 def measure(cells, shared, memory):
@@ -123,11 +120,12 @@ def copied(cell):
     tuned = fits.tuned(by_rate, nets.rates(cell), "loss", held, cell["further_rates"])
     before = fits.beforehand(net, train.batch, cell["seeds"])
     decades = over_lag(net, train.first(256), cell["seeds"])
-    given = [run.outputs(test.x) for run in tuned.runs]
+    chosen = tuned.runs
+    given = [run.outputs(test.x) for run in chosen]
     losses = [lost(outputs, test.y) for outputs in given]
     values = scores.values(
         score=[right(outputs, test.y) for outputs in given],
-        valid=np.mean([right(run.outputs(valid.x), valid.y) for run in tuned.runs]),
+        valid=float(np.mean([right(run.outputs(valid.x), valid.y) for run in chosen])),
         trivial=GUESS,
         strong=ridge(cell["lag"]),
         before=before._replace(decades=decades),
@@ -217,12 +215,11 @@ def headline(rows):
     first = SCORING.headline(rows)
     done = measured(rows)
     longest = max(row["lag"] for row in done)
-    by_cell = grouped(done, lambda row: (row["cell"], row["clip"]))
-    clips = {clip for _, clip in by_cell}
+    clips = {row["clip"] for row in done}
+    by = SCORING.by if len(clips) > 1 else ("cell",)
     said = [
-        (cell if len(clips) == 1 else f"{cell} {clip}") + f" {row['score']:.2f}"
-        for (cell, clip), group in by_cell.items()
-        for row in group
+        " ".join(row[name] for name in by) + f" {row['score']:.2f}"
+        for row in done
         if row["lag"] == longest
     ]
     shares = f" Right after {longest} blanks, of 1: {listed(said, 8)}."

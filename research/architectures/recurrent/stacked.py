@@ -54,7 +54,7 @@ class Layer(nn.Module):
     weights: Weights
     normalizer: Normalizer
     directions: int = 1
-    recurrent: Callable[[Weights], Weights] = identity
+    recurrent: Callable[[Weights], Weights] = lambda weights: weights
     chrono: bool = False
 
     @nn.compact
