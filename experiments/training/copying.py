@@ -12,6 +12,10 @@ The strong baseline sees the whole sequence at once, as no recurrent net does: a
 lag an answer is linear in what was read, and ridge regression copies exactly.
 The gradient's decades are those over time: what the loss of the first answer leaves at the
 first symbol, T + 10 steps before, over what it leaves at its own step.
+
+After 1,000 steps no net keeps half of the bits, so that our own bar has tried nothing yet.
+The GRU leaves least of its gradient, 4.5 decades less after 20 blanks, and is none the
+worse: what it keeps is the first symbols of all. The LSTMs keep a little of each.
 """
 
 import functools
@@ -246,6 +250,8 @@ def draw_places(rows, profiles):
         axes.set_xlabel("place among the ten symbols")
         axes.set_title(f"share right, lag {longest}", loc="left")
         axes.grid(alpha=0.25, lw=0.5)
+        # Between ridge, which is above all nets, and them.
+        figure.axes[0].legend(fontsize=6, frameon=False, loc=(0.55, 0.55))
 
     return draw
 
@@ -255,7 +261,9 @@ def figures_of(rows, profiles):
         "Middle: the loss of the first answer, from that step to the first symbol. Third: "
         "which of the ten symbols are right, in the order in which they were read."
     )
-    return [SCORING.figure(rows, caption, draw_places(rows, profiles))]
+    clips = {row["clip"] for row in measured(rows)}
+    lines = SCORING if len(clips) > 1 else SCORING._replace(by=("cell",))
+    return [lines.figure(rows, caption, draw_places(rows, profiles))]
 
 
 PROTOCOL = (
