@@ -284,10 +284,11 @@ STUDY = Study(
     sizes={
         "smoke": {
             "cell": ("rnn", "lstm"),
-            "lag": (4, 6),
+            "lag": (6,),
             "width": (8,),
             "steps": (30,),
             "rates": (1,),
+            "further_rates": (0,),
         },
         "full": {
             "lag": (25, 50, 100),

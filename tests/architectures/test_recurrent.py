@@ -15,7 +15,9 @@ KEY = jax.random.key(0)
 TIME, WIDTH = 5, 8
 X = np.random.default_rng(0).standard_normal((4, TIME, 3)).astype(np.float32)
 OVER_TIME = ("rnn", "rnn_identity", "lstm", "lstm_chrono", "gru", "mgu")
-OVER_LAYERS = ("stacked_rnn", "stacked_lstm", "stacked_gru", "bidirectional_lstm")
+PYTORCHS = ("stacked_rnn", "stacked_lstm", "stacked_gru", "bidirectional_lstm")
+STARTS = ("stacked_rnn_identity", "stacked_lstm_chrono")
+OVER_LAYERS = (*PYTORCHS, *STARTS)
 SIGMA = {"sigma_w": 1.3, "sigma_b": 0.4}
 
 
@@ -105,7 +107,7 @@ NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     ("name", "layers"),
     [
         *((name, 1) for name in ("rnn", "lstm", "gru")),
-        *((name, 2) for name in OVER_LAYERS),
+        *((name, 2) for name in PYTORCHS),
     ],
 )
 def test_outputs_and_gradients_are_pytorchs(name, layers, network, filled):
@@ -213,6 +215,20 @@ def test_chrono_biases_spread_forget_times_up_to_the_length(ntk, network):
     assert 1 <= u.min() < 3 and 97 < u.max() <= 99
     # 400 uniform draws on [1, 99]: their mean is within 4 standard errors of 50.
     assert abs(u.mean() - 50) < 4 * 98 / 12**0.5 / 20
+
+
+def test_layers_start_as_the_cells_of_steps_do(network):
+    """Identities alike, and forget times up to the length of what is read: 5 steps."""
+    net = network("stacked_rnn_identity", "relu", sigma_w=2.0, depth=2)
+    params = init(KEY, net, X).stages[0]["params"]
+    np.testing.assert_array_equal(params["Recurrent_0"]["kernel"], [np.eye(8)] * 2)
+    net = network("stacked_lstm_chrono", "tanh", width=400, depth=2)
+    tree = jax.jit(lambda: init(KEY, net, X).stages[0])()
+    u = np.exp(tree["params"]["Projection_0"]["chrono"])
+    assert u.shape == (2, 400) and np.any(u[0] != u[1])
+    # Each of 400 uniform draws on [1, T − 1]: one in a hundred from either end.
+    assert np.all((u.min(1) >= 1) & (u.min(1) < 1.05))
+    assert np.all((u.max(1) > TIME - 1.05) & (u.max(1) <= TIME - 1))
 
 
 def test_cells_are_their_papers_equations():

@@ -59,9 +59,22 @@ FAMILIES = (
         kernels=2,
     ),
     _stacked(
+        "stacked_rnn_identity",
+        "stacked:build_identity",
+        "Le, Jaitly & Hinton 2015, arXiv:1504.00941; in layers as Pascanu et al. 2014",
+        activation="relu",
+        kernels=2,
+    ),
+    _stacked(
         "stacked_lstm",
         "stacked:build_lstm",
         "Graves, Mohamed & Hinton 2013, arXiv:1303.5778",
+        kernels=8,
+    ),
+    _stacked(
+        "stacked_lstm_chrono",
+        "stacked:build_chrono",
+        "Tallec & Ollivier 2018, arXiv:1804.11188; in layers as Graves et al. 2013",
         kernels=8,
     ),
     _stacked(

@@ -4,6 +4,7 @@ The hidden state is that sequence [batch, time, width]; the head reads its last 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -43,6 +44,8 @@ class Layer(nn.Module):
     """A cell run over a sequence [batch, time, width].
 
     directions: with 2, half of the units read from the last step to the first.
+    recurrent: what the state's own kernels are drawn with, of `weights`.
+    chrono: forget times are spread up to the number of steps.
     phi: not `activation`, since it is called in a scan, where probes cannot look.
     """
 
@@ -51,15 +54,19 @@ class Layer(nn.Module):
     weights: Weights
     normalizer: Normalizer
     directions: int = 1
+    recurrent: Callable[[Weights], Weights] = lambda weights: weights
+    chrono: bool = False
 
     @nn.compact
     def __call__(self, h: jax.Array, train: bool = True) -> jax.Array:
         h = jnp.swapaxes(Norm(self.normalizer)(h, train), 0, 1)
         width = h.shape[-1] // self.directions
-        weights = by_gate(self.weights, self.cell.gates)
+        weights = by_gate(self.recurrent(self.weights), self.cell.gates)
+        longest = h.shape[0] if self.chrono else None
         read = []
         for direction in range(self.directions):
-            inputs = Projection(self.cell, width, self.weights)(h.shape[-1], h.dtype)
+            project = Projection(self.cell, width, self.weights, longest=longest)
+            inputs = project(h.shape[-1], h.dtype)
             kernel, bias, sigma_w = Recurrent(self.cell, width, weights)(h.dtype)
             recurrent = kernel if sigma_w is None else sigma_w * kernel, bias[0]
             backwards = direction == 1
@@ -68,10 +75,16 @@ class Layer(nn.Module):
 
 
 def _build(
-    name: str, cell: Cell, settings: Settings, directions: int = 1
+    name: str, cell: Cell, settings: Settings, directions: int = 1, **more: Any
 ) -> Architecture:
+    """more: as of Layer."""
     layer = Layer(
-        cell, settings.activation, settings.weights, settings.normalizer, directions
+        cell,
+        settings.activation,
+        settings.weights,
+        settings.normalizer,
+        directions,
+        **more,
     )
 
     def last(h):
@@ -91,9 +104,20 @@ def build_rnn(settings: Settings) -> Architecture:
     return _build("stacked_rnn", cells.RNN, settings)
 
 
+def build_identity(settings: Settings) -> Architecture:
+    """The same, each W the identity at first; φ is ReLU (Le et al. 2015)."""
+    kernel = cells.identity_kernel
+    return _build("stacked_rnn_identity", cells.RNN, settings, recurrent=kernel)
+
+
 def build_lstm(settings: Settings) -> Architecture:
     """Layers of long short-term memory."""
     return _build("stacked_lstm", cells.LSTM, settings)
+
+
+def build_chrono(settings: Settings) -> Architecture:
+    """The same, with forget times spread up to the sequence's length."""
+    return _build("stacked_lstm_chrono", cells.LSTM, settings, chrono=True)
 
 
 def build_gru(settings: Settings) -> Architecture:
