@@ -85,10 +85,12 @@ def agreements(cell):
     learned = [of_code(run) for run in tuned.runs]
     random = [of_code(codes.fresh(run)) for run in tuned.runs]
     data = cell["dataset"], cell.get("data_dir")
-    pixels, strong = (
-        [baseline(*data, kind, seed) for seed in range(cell["seeds"])]
-        for kind in ("pixels", "any")
-    )
+    seeds = range(cell["seeds"])
+    pixels = [in_pixels(*data, seed) for seed in seeds]
+    strong = [
+        max([one, *in_components(*data, seed)], key=lambda found: found.valid)
+        for one, seed in zip(pixels, seeds, strict=True)
+    ]
     rand = {
         name: [rated.adjusted_rand_score(parts.test.y, one.test) for one in each]
         for name, each in (
@@ -161,17 +163,24 @@ def fitted(model, x):
 
 
 @functools.cache
-def baseline(dataset, data_dir, kind, seed):
-    """The clusters of pixels, or of pixels or any number of components."""
+def in_pixels(dataset, data_dir, seed):
+    """The clusters of pixels."""
     parts = held_out.parts(dataset, data_dir=data_dir)
-    spaces = {"pixels": codes.flat}
+    return clustered(parts, {"pixels": codes.flat}, seed)
+
+
+@functools.cache
+def in_components(dataset, data_dir, seed):
+    """The clusters of each number of principal components that there can be."""
+    parts = held_out.parts(dataset, data_dir=data_dir)
     flat = codes.flat(parts.train.first(LEARNED).x)
-    for count in COMPONENTS if kind == "any" else ():
+    found = []
+    for count in COMPONENTS:
         if count < min(flat.shape):
-            found = decomposition.PCA(count, random_state=seed).fit(flat)
-            see = lambda x, found=found: found.transform(codes.flat(x))
-            spaces[f"{count} components"] = see
-    return clustered(parts, spaces, seed)
+            pca = decomposition.PCA(count, random_state=seed).fit(flat)
+            see = lambda x, pca=pca: pca.transform(codes.flat(x))
+            found.append(clustered(parts, {f"{count} components": see}, seed))
+    return found
 
 
 def shown(run, found, parts):
