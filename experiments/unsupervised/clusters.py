@@ -20,6 +20,7 @@ from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import pairs
 from depthbench.experiments.unsupervised import clusters_shown, codes
 from depthbench.research.lazy import lazily
+from depthbench.research.machine import threads
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
 from depthbench.research.study.estimates import above, mean
@@ -129,6 +130,7 @@ def others(y, each):
     }
 
 
+@threads.single()
 def clustered(parts, spaces, seed):
     """The clusters of the space, scaling and method that validation prefers.
 
