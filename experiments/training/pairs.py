@@ -175,6 +175,54 @@ def joint(rows: Sequence[Row]) -> Row:
     }
 
 
+def apart(
+    one: Row, other: Row, of: str = "score", higher: bool = True
+) -> dict[str, float | None]:
+    """By how much a row's number is better than another's, with its standard error.
+
+    higher: whether a higher number is better. Errors are taken for independent; None
+    where a row has none.
+    """
+    known = one.get(of) is not None and other.get(of) is not None
+    errors = one.get(f"{of}_se"), other.get(f"{of}_se")
+    gap = (one[of] - other[of]) * (1 if higher else -1) if known else None
+    return {
+        "gap": gap,
+        "gap_se": None if None in errors else math.hypot(*errors),
+    }
+
+
+def against(
+    one: Row,
+    other: Row,
+    by: Sequence[str],
+    of: str = "score",
+    higher: bool = True,
+) -> Callable[[Sequence[Row]], list[Row]]:
+    """From rows to a pair for each that has the settings `one`: with that which has
+    `other`, and is equal `by` what is named. of, higher: as of `apart`."""
+
+    def has(row: Row, settings: Row) -> bool:
+        return all(row[name] == value for name, value in settings.items())
+
+    def key(row: Row) -> tuple:
+        return tuple(row[name] for name in by)
+
+    def compared(rows: Sequence[Row]) -> list[Row]:
+        others = {key(row): row for row in rows if has(row, other)}
+        found = [(r, others[key(r)]) for r in rows if has(r, one) and key(r) in others]
+        return [
+            {
+                **joint([row, base]),
+                **{name: row[name] for name in (*by, *one, "seeds")},
+                **apart(row, base, of, higher),
+            }
+            for row, base in found
+        ]
+
+    return compared
+
+
 def sweep(by: Callable[[Mapping[str, Any]], Hashable], choose: By) -> Sweep:
     """Learning rates, of which each method is shown at its best."""
     return Sweep("learning_rate", by, choose)

@@ -226,19 +226,11 @@ def deeper(rows):
         {
             **pairs.joint([own[0], own[-1]]),
             **{name: own[-1][name] for name in ("architecture", "activation", "seeds")},
-            **difference(own[0], own[-1]),
+            **pairs.apart(own[-1], own[0]),
         }
         for own in kinds.values()
         if len(own) > 1
     ]
-
-
-def difference(one, other):
-    """By how much the other's score is higher: `gap` and its standard error."""
-    if None in (one.get("score_se"), other.get("score_se")):
-        return {"gap": None, "gap_se": None}
-    error = (one["score_se"] ** 2 + other["score_se"] ** 2) ** 0.5
-    return {"gap": other["score"] - one["score"], "gap_se": error}
 
 
 def headline(rows):

@@ -199,33 +199,9 @@ def fantasies(machine, kind):
 
 def against(one, other):
     """From rows to those of one estimator, by how many nats it is better than another."""
-
-    def compared(rows):
-        others = {r["hidden"]: r for r in rows if r["estimator"] == other}
-        return [
-            {
-                **pairs.joint([row, others[row["hidden"]]]),
-                **{name: row[name] for name in ("estimator", "hidden", "seeds")},
-                **better(others[row["hidden"]], row),
-            }
-            for row in rows
-            if row["estimator"] == one and row["hidden"] in others
-        ]
-
-    return compared
-
-
-def better(worse, row):
-    """By how many nats a row is better than another, if it is; None where one has none."""
-    if None in (worse.get("score"), row.get("score")):
-        return {"gain": None, "gain_se": None}
-    errors = [one["score_se"] for one in (worse, row)]
-    error = None if None in errors else float(np.hypot(*errors))
-    return {"gain": worse["score"] - row["score"], "gain_se": error}
-
-
-def gain(row):
-    return mean(row["gain"], row["gain_se"], row["seeds"])
+    return pairs.against(
+        {"estimator": one}, {"estimator": other}, ("hidden",), higher=False
+    )
 
 
 def over(name):
@@ -339,7 +315,7 @@ STUDY = Study(
             "one sweep of contrastive divergence ends within 1 nat an image of the exact "
             "gradient",
             "Bengio & Delalleau 2009, Neural Computation 21:1601",
-            estimate=gain,
+            estimate=pairs.gap,
             allows=above(-1.0),
             differs="signs of the gradient's entries, of machines on toy data",
             scope=lambda row: True,
@@ -350,7 +326,7 @@ STUDY = Study(
             "tieleman2008.chains-beat-cd1",
             "chains that go on give a higher likelihood than one sweep from the data",
             "Tieleman 2008, ICML",
-            estimate=gain,
+            estimate=pairs.gap,
             allows=above(0.0),
             differs="MNIST and others, more hidden units, at equal time",
             scope=lambda row: True,

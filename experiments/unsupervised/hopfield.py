@@ -144,32 +144,6 @@ def share(row):
     return mean(row["score"], row["score_se"], row["seeds"])
 
 
-def against_random(rows):
-    """Of images, how many fewer are recalled than random patterns of the same load."""
-    others = {
-        row["load"]: row
-        for row in rows
-        if (row["patterns"], row["rule"]) == ("random", "hebb")
-    }
-    return [
-        {
-            **pairs.joint([row, others[row["load"]]]),
-            **{name: row[name] for name in ("patterns", "load", "seeds")},
-            **fewer(row, others[row["load"]]),
-        }
-        for row in rows
-        if (row["patterns"], row["rule"]) == ("images", "hebb")
-        and row["load"] in others
-    ]
-
-
-def fewer(row, base):
-    if None in (row.get("score_se"), base.get("score_se")):
-        return {"fewer": None, "fewer_se": None}
-    error = float(np.hypot(row["score_se"], base["score_se"]))
-    return {"fewer": base["score"] - row["score"], "fewer_se": error}
-
-
 def headline(rows):
     """Up to which load nine tenths are recalled, of each kind of pattern by each rule."""
     done = measured(rows)
@@ -331,10 +305,15 @@ STUDY = Study(
             "depthbench's own bar: of digits, the Hebbian rule recalls a share that is at "
             "least a half lower than of random patterns, at every load below 0.138",
             "depthbench",
-            estimate=lambda row: mean(row["fewer"], row["fewer_se"], row["seeds"]),
+            estimate=pairs.gap,
             allows=above(0.5),
             scope=lambda row: row["load"] < CAPACITY,
-            of=against_random,
+            of=pairs.against(
+                {"patterns": "images", "rule": "hebb"},
+                {"patterns": "random", "rule": "hebb"},
+                ("load",),
+                higher=False,
+            ),
             **PAIR,
         ),
     ),
