@@ -7,8 +7,9 @@ before a code of 10) have more.
 Clusters, as many as there are classes, are learned from the training part without labels
 and judged on the test part. One way is chosen by validation labels, for the code as for
 its baselines: k-means, or a mixture of Gaussians with full or diagonal covariances, on
-numbers as they are or each of variance 1. The strong baseline has that choice on pixels
-and on several numbers of principal components; the control has it on the fresh net's code.
+numbers as they are or each of variance 1; full ones only where a cluster has more
+examples than numbers. The strong baseline has that choice on pixels and on several
+numbers of principal components; the control has it on the fresh net's code.
 """
 
 import functools
@@ -140,12 +141,21 @@ def clustered(parts, spaces, seed):
     tried = []
     for name, see in spaces.items():
         for three in codes.scalings([see(part) for part in x]).values():
-            for way in WAYS:
+            for way in ways(three[0], parts.classes):
                 found = fitted(method(way, parts.classes, seed), three[0])
                 valid, test = (found.predict(part) for part in three[1:])
                 score = rated.adjusted_rand_score(parts.valid.y, valid)
                 tried.append(Clustered(name, float(score), test))
     return max(tried, key=lambda one: one.valid)
+
+
+def ways(x, count):
+    """The methods for so many clusters of x; full covariances need examples enough.
+
+    Of a cluster with fewer examples than numbers they are what is added to them.
+    """
+    examples, numbers = np.shape(x)
+    return [way for way in WAYS if way != "full" or examples > count * numbers]
 
 
 def method(way, count, seed):
