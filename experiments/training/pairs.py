@@ -165,7 +165,7 @@ def _versus(one: Row, other: Row, score: Score, spread: Score) -> Row:
     }
 
 
-def joint(rows: Sequence[Row]) -> Row:
+def joint(rows: Sequence[Mapping[str, Any]]) -> Row:
     """Status, reason and doubts of what is made of several rows: the worst of them."""
     bad = next((row for row in rows if row["status"] != "ok"), rows[0])
     return {
@@ -176,7 +176,10 @@ def joint(rows: Sequence[Row]) -> Row:
 
 
 def apart(
-    one: Row, other: Row, of: str = "score", higher: bool = True
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    of: str = "score",
+    higher: bool = True,
 ) -> dict[str, float | None]:
     """By how much a row's number is better than another's, with its standard error.
 
@@ -184,31 +187,33 @@ def apart(
     where a row has none.
     """
     known = one.get(of) is not None and other.get(of) is not None
-    errors = one.get(f"{of}_se"), other.get(f"{of}_se")
+    errors = [row.get(f"{of}_se") for row in (one, other)]
     gap = (one[of] - other[of]) * (1 if higher else -1) if known else None
     return {
         "gap": gap,
-        "gap_se": None if None in errors else math.hypot(*errors),
+        "gap_se": None
+        if None in errors
+        else math.hypot(*(error or 0.0 for error in errors)),
     }
 
 
 def against(
-    one: Row,
-    other: Row,
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
     by: Sequence[str],
     of: str = "score",
     higher: bool = True,
-) -> Callable[[Sequence[Row]], list[Row]]:
+) -> Callable[[Sequence[Mapping[str, Any]]], list[Row]]:
     """From rows to a pair for each that has the settings `one`: with that which has
     `other`, and is equal `by` what is named. of, higher: as of `apart`."""
 
-    def has(row: Row, settings: Row) -> bool:
+    def has(row: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
         return all(row[name] == value for name, value in settings.items())
 
-    def key(row: Row) -> tuple:
+    def key(row: Mapping[str, Any]) -> tuple:
         return tuple(row[name] for name in by)
 
-    def compared(rows: Sequence[Row]) -> list[Row]:
+    def compared(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
         others = {key(row): row for row in rows if has(row, other)}
         found = [(r, others[key(r)]) for r in rows if has(r, one) and key(r) in others]
         return [
