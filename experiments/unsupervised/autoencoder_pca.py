@@ -13,7 +13,7 @@ import functools
 import math
 import threading
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
@@ -313,7 +313,7 @@ STUDY = Study(
             allows=above(0.0),
             differs="MNIST and others, nets of 7 hidden layers, small random weights",
             scope=lambda row: row["depth"] >= DEEP,
-            of=pairs.against(
+            of=comparisons.against(
                 {"start": "rbm"}, {"start": "glorot"}, ("code", "depth"), higher=False
             ),
             **PAIR,

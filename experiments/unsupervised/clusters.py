@@ -16,7 +16,7 @@ import functools
 import warnings
 from typing import Any, NamedTuple
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import pairs
 from depthbench.experiments.unsupervised import clusters_shown, codes
@@ -236,7 +236,7 @@ def deeper(rows):
         {
             **pairs.joint([own[0], own[-1]]),
             **{name: own[-1][name] for name in ("architecture", "activation", "seeds")},
-            **pairs.apart(own[-1], own[0]),
+            **comparisons.apart(own[-1], own[0]),
         }
         for own in kinds.values()
         if len(own) > 1

@@ -15,7 +15,7 @@ chosen on held-out images.
 import functools
 import threading
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
@@ -199,7 +199,7 @@ def fantasies(machine, kind):
 
 def against(one, other):
     """From rows to those of one estimator, by how many nats it is better than another."""
-    return pairs.against(
+    return comparisons.against(
         {"estimator": one}, {"estimator": other}, ("hidden",), higher=False
     )
 

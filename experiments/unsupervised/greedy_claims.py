@@ -1,5 +1,6 @@
 """What is claimed of layers that are learned one by one, and nets that are compared."""
 
+from depthbench.experiments import comparisons
 from depthbench.experiments.training import pairs
 from depthbench.research.study.claims import Claim, after_steps, certain
 from depthbench.research.study.estimates import above
@@ -24,7 +25,7 @@ CLAIMS = (
         allows=above(0.05),
         differs="MNIST, wider layers, early stopping; fewer updates without pretraining",
         scope=lambda row: row["depth"] >= DEEP,
-        of=pairs.against(
+        of=comparisons.against(
             {**RBM, **BY_SGD}, {**RBM, **BY_SGD, "start": "uniform"}, ("depth",)
         ),
         **PAIR,
@@ -38,7 +39,9 @@ CLAIMS = (
         allows=above(-0.02),
         differs="variants of MNIST, 1 to 3 layers",
         scope=lambda row: True,
-        of=pairs.against({**RBM, "start": "autoencoder"}, RBM, ("depth", "optimizer")),
+        of=comparisons.against(
+            {**RBM, "start": "autoencoder"}, RBM, ("depth", "optimizer")
+        ),
         published="1.3 % wrong against 1.34 % (deeplearning.net's tutorials, MNIST)",
         **PAIR,
     ),
@@ -51,7 +54,7 @@ CLAIMS = (
         allows=above(-0.02),
         differs="rectifier nets with and without pretraining, 3 layers, MNIST and others",
         scope=lambda row: True,
-        of=pairs.against(
+        of=comparisons.against(
             {"start": "glorot", "activation": "relu"}, RBM, ("depth", "optimizer")
         ),
         **PAIR,
@@ -64,7 +67,7 @@ CLAIMS = (
         estimate=pairs.gap,
         allows=above(-0.02),
         scope=lambda row: True,
-        of=pairs.against(
+        of=comparisons.against(
             {"start": "glorot", "activation": "sigmoid", "optimizer": "adam"},
             {**RBM, **BY_SGD},
             ("depth",),
@@ -80,7 +83,7 @@ CLAIMS = (
         estimate=pairs.gap,
         allows=above(2.0),
         scope=lambda row: row["depth"] >= DEEP,
-        of=pairs.against(
+        of=comparisons.against(
             {**RBM, **BY_SGD},
             {**RBM, **BY_SGD, "start": "uniform"},
             ("depth",),

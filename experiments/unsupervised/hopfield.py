@@ -13,7 +13,7 @@ a list of the patterns and looks for the nearest.
 
 import itertools
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import pairs
 from depthbench.experiments.training.pairs import whole
@@ -308,7 +308,7 @@ STUDY = Study(
             estimate=pairs.gap,
             allows=above(0.5),
             scope=lambda row: row["load"] < CAPACITY,
-            of=pairs.against(
+            of=comparisons.against(
                 {"patterns": "images", "rule": "hebb"},
                 {"patterns": "random", "rule": "hebb"},
                 ("load",),
