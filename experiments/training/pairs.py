@@ -165,7 +165,7 @@ def _versus(one: Row, other: Row, score: Score, spread: Score) -> Row:
     }
 
 
-def joint(rows: Sequence[Row]) -> Row:
+def joint(rows: Sequence[Mapping[str, Any]]) -> Row:
     """Status, reason and doubts of what is made of several rows: the worst of them."""
     bad = next((row for row in rows if row["status"] != "ok"), rows[0])
     return {

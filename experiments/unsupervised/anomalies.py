@@ -23,6 +23,7 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.experiments.unsupervised import anomalies_shown, codes
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
+from depthbench.research.machine import threads
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
 from depthbench.research.study.errors import Refusal
@@ -166,6 +167,7 @@ def others_of(dataset, data_dir, classes, anomaly):
     return ways
 
 
+@threads.single()
 def detected(parts, anomaly, seen):
     """Each detector on each scaling, by name. seen: numbers of train, valid and test."""
     ways = {}

@@ -13,7 +13,7 @@ import functools
 import math
 import threading
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
@@ -34,7 +34,7 @@ from depthbench.research.study.declaration import (
 )
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, mean
-from depthbench.research.study.headlines import measured
+from depthbench.research.study.headlines import counted, measured
 
 with lazily():
     import numpy as np
@@ -220,48 +220,21 @@ def too_narrow(cell):
     )
 
 
-def against(start, other):
-    """From rows to those of one start, by how much less their error is."""
-
-    def compared(rows):
-        key = lambda row: (row["code"], row["depth"])
-        others = {key(row): row for row in rows if row["start"] == other}
-        found = [
-            (row, others[key(row)])
-            for row in rows
-            if row["start"] == start and key(row) in others
-        ]
-        return [
-            {
-                **pairs.joint([row, base]),
-                **{name: row[name] for name in ("start", "code", "depth", "seeds")},
-                **less(row, base),
-            }
-            for row, base in found
-        ]
-
-    return compared
-
-
-def less(row, base):
-    """By how much less a row's error is than another's; None where one has none."""
-    known = all(one.get("score_se") is not None for one in (row, base))
-    if not known:
-        return {"gain": None, "gain_se": None}
-    error = float(np.hypot(row["score_se"], base["score_se"]))
-    return {"gain": base["score"] - row["score"], "gain_se": error}
-
-
 def headline(rows):
-    """How the best net fares, and what the shortest code gives."""
+    """Who is ahead by each length of a code, the longest first."""
     done = measured(rows)
-    first = SCORING.headline(done)
-    code = min(row["code"] for row in done)
-    best = SCORING.best([row for row in done if row["code"] == code])
-    errors = {"PCA": best["pca"], "kernel PCA": best["kernel_pca"]}
-    told = ", ".join(f"{name} {error:.2f}" for name, error in errors.items())
-    more = f" By {code} numbers: {best['start']}, {best['depth']} layers "
-    return Headline(f"{first.answer}{more}{best['score']:.2f}, {told}.", first.worst)
+    told = []
+    for code in sorted({row["code"] for row in done}, reverse=True):
+        own = [row for row in done if row["code"] == code]
+        best = SCORING.best(own)
+        ahead = {"wins": "the net is", "loses": "the strong baseline is"}
+        who = ahead.get(SCORING.verdict(best), "neither is surely")
+        errors = {f"{best['start']}, {counted(best['depth'], 'layer')}": best["score"]}
+        errors |= {"kernel PCA": best["kernel_pca"], "PCA": best["pca"]}
+        each = ", ".join(f"{name} {SCORING.write(e)}" for name, e in errors.items())
+        told.append(f"by {counted(code, 'number')} {who} ahead ({each})")
+    answer = f"In {SCORING.noun}, {'; '.join(told)}."
+    return Headline(answer, SCORING.headline(done).worst)
 
 
 PAIR = {
@@ -336,11 +309,13 @@ STUDY = Study(
             "of deep autoencoders, those that begin with a stack of machines have the "
             "smaller squared error",
             SOURCE,
-            estimate=lambda row: mean(row["gain"], row["gain_se"], row["seeds"]),
+            estimate=pairs.gap,
             allows=above(0.0),
             differs="MNIST and others, nets of 7 hidden layers, small random weights",
             scope=lambda row: row["depth"] >= DEEP,
-            of=against("rbm", "glorot"),
+            of=comparisons.against(
+                {"start": "rbm"}, {"start": "glorot"}, ("code", "depth"), higher=False
+            ),
             **PAIR,
         ),
         Claim(

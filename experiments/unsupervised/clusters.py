@@ -7,19 +7,21 @@ before a code of 10) have more.
 Clusters, as many as there are classes, are learned from the training part without labels
 and judged on the test part. One way is chosen by validation labels, for the code as for
 its baselines: k-means, or a mixture of Gaussians with full or diagonal covariances, on
-numbers as they are or each of variance 1. The strong baseline has that choice on pixels
-and on several numbers of principal components; the control has it on the fresh net's code.
+numbers as they are or each of variance 1; full ones only where a cluster has more
+examples than numbers. The strong baseline has that choice on pixels and on several
+numbers of principal components; the control has it on the fresh net's code.
 """
 
 import functools
 import warnings
 from typing import Any, NamedTuple
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import pairs
 from depthbench.experiments.unsupervised import clusters_shown, codes
 from depthbench.research.lazy import lazily
+from depthbench.research.machine import threads
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
 from depthbench.research.study.estimates import above, mean
@@ -85,10 +87,12 @@ def agreements(cell):
     learned = [of_code(run) for run in tuned.runs]
     random = [of_code(codes.fresh(run)) for run in tuned.runs]
     data = cell["dataset"], cell.get("data_dir")
-    pixels, strong = (
-        [baseline(*data, kind, seed) for seed in range(cell["seeds"])]
-        for kind in ("pixels", "any")
-    )
+    seeds = range(cell["seeds"])
+    pixels = [in_pixels(*data, seed) for seed in seeds]
+    strong = [
+        max([one, *in_components(*data, seed)], key=lambda found: found.valid)
+        for one, seed in zip(pixels, seeds, strict=True)
+    ]
     rand = {
         name: [rated.adjusted_rand_score(parts.test.y, one.test) for one in each]
         for name, each in (
@@ -127,6 +131,7 @@ def others(y, each):
     }
 
 
+@threads.single()
 def clustered(parts, spaces, seed):
     """The clusters of the space, scaling and method that validation prefers.
 
@@ -136,12 +141,21 @@ def clustered(parts, spaces, seed):
     tried = []
     for name, see in spaces.items():
         for three in codes.scalings([see(part) for part in x]).values():
-            for way in WAYS:
+            for way in ways(three[0], parts.classes):
                 found = fitted(method(way, parts.classes, seed), three[0])
                 valid, test = (found.predict(part) for part in three[1:])
                 score = rated.adjusted_rand_score(parts.valid.y, valid)
                 tried.append(Clustered(name, float(score), test))
     return max(tried, key=lambda one: one.valid)
+
+
+def ways(x, count):
+    """The methods for so many clusters of x; full covariances need examples enough.
+
+    Of a cluster with fewer examples than numbers they are what is added to them.
+    """
+    examples, numbers = np.shape(x)
+    return [way for way in WAYS if way != "full" or examples > count * numbers]
 
 
 def method(way, count, seed):
@@ -161,17 +175,24 @@ def fitted(model, x):
 
 
 @functools.cache
-def baseline(dataset, data_dir, kind, seed):
-    """The clusters of pixels, or of pixels or any number of components."""
+def in_pixels(dataset, data_dir, seed):
+    """The clusters of pixels."""
     parts = held_out.parts(dataset, data_dir=data_dir)
-    spaces = {"pixels": codes.flat}
+    return clustered(parts, {"pixels": codes.flat}, seed)
+
+
+@functools.cache
+def in_components(dataset, data_dir, seed):
+    """The clusters of each number of principal components that there can be."""
+    parts = held_out.parts(dataset, data_dir=data_dir)
     flat = codes.flat(parts.train.first(LEARNED).x)
-    for count in COMPONENTS if kind == "any" else ():
+    found = []
+    for count in COMPONENTS:
         if count < min(flat.shape):
-            found = decomposition.PCA(count, random_state=seed).fit(flat)
-            see = lambda x, found=found: found.transform(codes.flat(x))
-            spaces[f"{count} components"] = see
-    return clustered(parts, spaces, seed)
+            pca = decomposition.PCA(count, random_state=seed).fit(flat)
+            see = lambda x, pca=pca: pca.transform(codes.flat(x))
+            found.append(clustered(parts, {f"{count} components": see}, seed))
+    return found
 
 
 def shown(run, found, parts):
@@ -215,19 +236,11 @@ def deeper(rows):
         {
             **pairs.joint([own[0], own[-1]]),
             **{name: own[-1][name] for name in ("architecture", "activation", "seeds")},
-            **difference(own[0], own[-1]),
+            **comparisons.apart(own[-1], own[0]),
         }
         for own in kinds.values()
         if len(own) > 1
     ]
-
-
-def difference(one, other):
-    """By how much the other's score is higher: `gap` and its standard error."""
-    if None in (one.get("score_se"), other.get("score_se")):
-        return {"gap": None, "gap_se": None}
-    error = (one["score_se"] ** 2 + other["score_se"] ** 2) ** 0.5
-    return {"gap": other["score"] - one["score"], "gap_se": error}
 
 
 def headline(rows):

@@ -1,54 +1,15 @@
 """What is claimed of layers that are learned one by one, and nets that are compared."""
 
+from depthbench.experiments import comparisons
 from depthbench.experiments.training import pairs
 from depthbench.research.study.claims import Claim, after_steps, certain
-from depthbench.research.study.estimates import above, mean
+from depthbench.research.study.estimates import above
 
 DEEP = 5
 PROTOCOL = (
     "digits, 64 units a layer, 300 steps of pretraining a layer and 1,500 of the net, or "
     "as many of the net alone; 3 seeds, rates chosen on a fifth of the training part"
 )
-
-
-def against(one, other, of="score"):
-    """From rows to those of `one`, less those of `other` of equal depth.
-
-    one, other: settings of a row; what neither names is equal in both.
-    """
-
-    def has(row, settings):
-        return all(row[name] == value for name, value in settings.items())
-
-    def compared(rows):
-        names = {"depth", "start", "activation", "optimizer"} - set(one) - set(other)
-        key = lambda row: tuple(row[name] for name in sorted(names))
-        others = {key(row): row for row in rows if has(row, other)}
-        found = [(r, others[key(r)]) for r in rows if has(r, one) and key(r) in others]
-        return [
-            {
-                **pairs.joint([row, base]),
-                **{name: row[name] for name in ("depth", "optimizer", "seeds")},
-                "gap": difference(row.get(of), base.get(of)),
-                "gap_se": hypot(row.get(f"{of}_se"), base.get(f"{of}_se")),
-            }
-            for row, base in found
-        ]
-
-    return compared
-
-
-def difference(one, other):
-    return None if one is None or other is None else one - other
-
-
-def hypot(one, other):
-    return None if one is None or other is None else (one**2 + other**2) ** 0.5
-
-
-def gap(row):
-    """By how much the one is above the other, as a claim estimates it."""
-    return mean(row["gap"], row["gap_se"], row["seeds"])
 
 
 PAIR = {"label": ("optimizer", "depth"), "doubt": after_steps, "protocol": PROTOCOL}
@@ -60,11 +21,13 @@ CLAIMS = (
         "by SGD, a sigmoid net of 5 or more hidden layers after the first is at least 5 "
         "points more accurate pretrained by machines than from the old uniform start",
         "Erhan et al. 2010, JMLR 11:625",
-        estimate=gap,
+        estimate=pairs.gap,
         allows=above(0.05),
         differs="MNIST, wider layers, early stopping; fewer updates without pretraining",
         scope=lambda row: row["depth"] >= DEEP,
-        of=against({**RBM, **BY_SGD}, {**RBM, **BY_SGD, "start": "uniform"}),
+        of=comparisons.against(
+            {**RBM, **BY_SGD}, {**RBM, **BY_SGD, "start": "uniform"}, ("depth",)
+        ),
         **PAIR,
     ),
     Claim(
@@ -72,11 +35,13 @@ CLAIMS = (
         "a sigmoid net pretrained by denoising autoencoders is as accurate as one by "
         "machines, to 2 points",
         "Vincent et al. 2010, JMLR 11:3371",
-        estimate=gap,
+        estimate=pairs.gap,
         allows=above(-0.02),
         differs="variants of MNIST, 1 to 3 layers",
         scope=lambda row: True,
-        of=against({**RBM, "start": "autoencoder"}, RBM),
+        of=comparisons.against(
+            {**RBM, "start": "autoencoder"}, RBM, ("depth", "optimizer")
+        ),
         published="1.3 % wrong against 1.34 % (deeplearning.net's tutorials, MNIST)",
         **PAIR,
     ),
@@ -85,11 +50,13 @@ CLAIMS = (
         "a ReLU net from Glorot's start, without pretraining, is as accurate as a "
         "sigmoid net pretrained by machines, to 2 points",
         "Glorot, Bordes & Bengio 2011, AISTATS",
-        estimate=gap,
+        estimate=pairs.gap,
         allows=above(-0.02),
         differs="rectifier nets with and without pretraining, 3 layers, MNIST and others",
         scope=lambda row: True,
-        of=against({"start": "glorot", "activation": "relu"}, RBM),
+        of=comparisons.against(
+            {"start": "glorot", "activation": "relu"}, RBM, ("depth", "optimizer")
+        ),
         **PAIR,
     ),
     Claim(
@@ -97,12 +64,13 @@ CLAIMS = (
         "depthbench's own bar: Adam from Glorot's start trains a sigmoid net as well as "
         "SGD after pretraining by machines, to 2 points",
         "depthbench",
-        estimate=gap,
+        estimate=pairs.gap,
         allows=above(-0.02),
         scope=lambda row: True,
-        of=against(
+        of=comparisons.against(
             {"start": "glorot", "activation": "sigmoid", "optimizer": "adam"},
             {**RBM, **BY_SGD},
+            ("depth",),
         ),
         **PAIR,
     ),
@@ -112,11 +80,14 @@ CLAIMS = (
         "first, pretraining by machines leaves the first layer at least 100 times the "
         "gradient that the old uniform start does",
         "depthbench",
-        estimate=gap,
+        estimate=pairs.gap,
         allows=above(2.0),
         scope=lambda row: row["depth"] >= DEEP,
-        of=against(
-            {**RBM, **BY_SGD}, {**RBM, **BY_SGD, "start": "uniform"}, of="gradient"
+        of=comparisons.against(
+            {**RBM, **BY_SGD},
+            {**RBM, **BY_SGD, "start": "uniform"},
+            ("depth",),
+            of="gradient",
         ),
         **{**PAIR, "doubt": certain},
     ),

@@ -112,7 +112,7 @@ def features(cell):
         "random_unit": [one.unit.mean() for one in random],
         "patch_unit": [one.unit.mean() for one in grouped],
         "filter_unit": [
-            max(one.unit.mean() for one in pair)
+            better_units(pair).unit.mean()
             for pair in zip(pixels, components, strict=True)
         ],
         "layer": [one.read.layer for one in learned],
@@ -163,6 +163,11 @@ def found(see, parts, labels, seed):
     chosen = single_units.choose(units[0], valid.y, parts.classes)
     unit = single_units.judge(chosen, units[1], parts.test.y)
     return Found(best, unit, chosen, np.array(curve))
+
+
+def better_units(pair):
+    """Of two, what is found by the units that validation prefers."""
+    return max(pair, key=lambda one: one.chosen.areas.mean())
 
 
 @functools.cache

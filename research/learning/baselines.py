@@ -20,6 +20,7 @@ from depthbench.research.learning import selection, tuning
 from depthbench.research.learning.methods import BASELINES as BASELINES
 from depthbench.research.learning.methods import Baseline as Baseline
 from depthbench.research.learning.tuning import Setting
+from depthbench.research.machine import threads
 
 with lazily():
     import numpy as np
@@ -105,6 +106,7 @@ class Learned(NamedTuple):
         return given.reshape(len(x), *np.shape(mean)) * deviation + mean
 
 
+@threads.single()
 def fit(baseline: str | Baseline, x: Any, y: Any, seed: int = 0) -> Fitted:
     """The baseline at its best setting, fitted to x [examples, …] and y.
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from depthbench.research.catalogues.catalogue import DataError
 from depthbench.research.lazy import lazily
+from depthbench.research.machine import threads
 
 with lazily():
     import numpy as np
@@ -51,6 +52,7 @@ class Centroids(NamedTuple):
         ).astype(np.float32)
 
 
+@threads.single()
 def learn(x: Any, side: int, count: int, seed: int = 0) -> Centroids:
     """Centroids of the patches of x [images, height, width, channels].
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from depthbench.research.catalogues.catalogue import DataError
 from depthbench.research.lazy import lazily
+from depthbench.research.machine import threads
 
 with lazily():
     import numpy as np
@@ -58,6 +59,7 @@ def drawn(y: Any, count: int, seed: int) -> Any:
     return order[np.lexsort((own, turn))][:count]
 
 
+@threads.single()
 def classifier(x: Any, y: Any) -> Any:
     """Ridge regression on classes of x [examples, features], fitted."""
     low, high, count = PENALTIES

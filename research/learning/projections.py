@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from depthbench.research.lazy import lazily
+from depthbench.research.machine import threads
 
 with lazily():
     import sklearn.decomposition as decomposition
@@ -42,6 +43,7 @@ def pca(x: Any, code: int) -> Projection:
     return Projection(lambda x: (x - middle) @ axes.T, lambda h: h @ axes + middle)
 
 
+@threads.single()
 def kernel_pca(x: Any, valid: Any, code: int) -> Projection:
     """The same of a Gaussian kernel, whose width and way back are best on `valid`.
 

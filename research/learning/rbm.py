@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from depthbench.research.catalogues.catalogue import Catalogue, DataError
-from depthbench.research.catalogues.optimizers import OPTIMIZERS, transformation
+from depthbench.research.catalogues.optimizers import OPTIMIZERS, rate, transformation
+from depthbench.research.catalogues.schedules import SCHEDULES
 from depthbench.research.learning import descent
 from depthbench.research.learning.descent import Learner
 from depthbench.research.learning.system import Batch, Key, System
@@ -203,13 +204,21 @@ def difference(one: Boltzmann, other: Boltzmann) -> Boltzmann:
 
 @functools.lru_cache(maxsize=64)
 def system(
-    visible: int, hidden: int, kind: str, estimator: str = "cd1", chains: int = 64
+    visible: int,
+    hidden: int,
+    kind: str,
+    estimator: str = "cd1",
+    chains: int = 64,
+    schedule: str = "constant",
 ) -> System:
-    """A machine that learns by an estimator, with momentum; its hyper is the optimizer's.
+    """A machine that learns by an estimator; its hyper is the optimizer's with momentum.
 
-    chains: how many go on from step to step, where the estimator is persistent.
+    chains: how many go on from step to step, where the estimator is persistent. These
+    are to be slower than they mix: with momentum, or a rate that stays, they are left
+    behind. schedule: of the learning rate, over the hyper's steps.
     """
     units, rule = VISIBLE[kind], ESTIMATORS[estimator]
+    falls = SCHEDULES[schedule]
 
     def init(key: Key, hyper: Any) -> Learner:
         key_kernel, key_chains = jax.random.split(key)
@@ -231,7 +240,8 @@ def system(
         gradient = difference(other, statistics(machine, v, units))
         chain = made if rule.persistent else tree.stats
         direction = transformation(RULE, hyper, ())
-        after = descent.descended(tree, gradient, chain, direction, hyper.learning_rate)
+        length = rate(falls, hyper, moment.step)
+        after = descent.descended(tree, gradient, chain, direction, length)
         return after, {"loss": jnp.mean(reconstruction(machine, v, units))}
 
     def measure(tree: Learner, batch: Batch) -> dict[str, jax.Array]:

@@ -58,6 +58,11 @@ def test_each_method_finds_groups_of_few_examples_in_many_numbers(parts, way):
         assert np.linalg.eigvalsh(model.covariances_).min() > 0.9 * clusters.LEAST
 
 
+def test_covariances_are_full_only_where_examples_are_enough():
+    assert clusters.ways(np.zeros((1149, 64)), 10) == list(clusters.WAYS)
+    assert clusters.ways(np.zeros((2600, 256)), 300) == ["kmeans", "diag"]
+
+
 @pytest.mark.parametrize("size", [0.0, 1e-9, 1e6])
 def test_a_dead_code_has_clusters_that_say_nothing(parts, size):
     """Of rounding alone, as a sigmoid net's is whose gradient never reached it."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from depthbench.experiments import comparisons
 from depthbench.experiments.unsupervised import greedy_claims as claims
 from depthbench.experiments.unsupervised import greedy_pretraining as study
 from depthbench.research.study.errors import Refusal
@@ -27,7 +28,8 @@ def test_nets_are_compared_at_equal_depth_and_optimizer():
         row("uniform", 8, 0.1, optimizer="adam"),
     ]
     by_sgd = {**claims.RBM, "optimizer": "sgd"}
-    (pair,) = claims.against(by_sgd, {**by_sgd, "start": "uniform"})(rows)
+    compared = comparisons.against(by_sgd, {**by_sgd, "start": "uniform"}, ("depth",))
+    (pair,) = compared(rows)
     assert pair["depth"] == 5 and pair["gap"] == pytest.approx(0.7)
     assert pair["gap_se"] == pytest.approx(0.03 * 2**0.5)
     assert pair["rate_at_edge"], "a doubt about either is one about both"
