@@ -33,7 +33,15 @@ COLUMNS = (
     *(*BASELINES, *BEFOREHAND, *CHOICE),
 )
 SKIPS = ("mlp", "residual_mlp")
+WORDS = {  # of nets in sentences; others are called by their catalogue's name
+    "mlp": "plain",
+    "residual_mlp": "residual",
+    "residual_mlp_scaled": "scaled residual",
+    "relu": "ReLU",
+    "gelu": "GELU",
+}
 TIE = "no better than"
+DOUBT = "not surely better than"
 GRADIENT = "at the start: log10 of the first layer's gradient, decades through the net"
 
 
@@ -110,6 +118,11 @@ def values(
     }
 
 
+def words(name: str) -> str:
+    """A catalogue's name in a sentence: "residual", "ReLU", "leaky relu"."""
+    return WORDS.get(name, name.replace("_", " "))
+
+
 def score(row: Mapping[str, Any]) -> Estimate:
     """The score, as a claim estimates it."""
     return mean(row["score"], row["score_se"], row["seeds"])
@@ -125,8 +138,9 @@ class Scoring(NamedTuple):
 
     system: what it is, in a few words. noun: what is scored, with its unit. trivial,
     strong: what the baselines are called. by: the axes that nets of one depth differ in.
-    axis: along which they are compared. form: how a score is written. unit: what the
-    axis counts; "" of an axis that counts nothing.
+    axis: along which they are compared. form: how a score is written. unit: what depth
+    counts. naming: (row, "residual ReLU net of 4 layers") -> what it is called where it
+    differs in more.
     """
 
     system: str
@@ -138,6 +152,7 @@ class Scoring(NamedTuple):
     higher: bool = True
     form: str = ".3f"
     unit: str = "layer"
+    naming: Callable[[Row, str], str] = lambda row, net: net
 
     def better(self, one: float, other: float) -> bool:
         return one > other if self.higher else one < other
@@ -157,11 +172,12 @@ class Scoring(NamedTuple):
         return "-" if value is None else format(value, self.form)
 
     def name(self, row: Row) -> str:
-        """A row's net in words: "residual_mlp relu, 16 layers"; "…, load 0.1"."""
-        kind = " ".join(str(row[name]) for name in self.by)
-        place = row[self.axis]
-        size = counted(place, self.unit) if self.unit else f"{self.axis} {place:g}"
-        return f"{kind}, {size}".lstrip(", ")
+        """A row's net in words: "residual ReLU net of 4 layers by prototypes"."""
+        shape = [n for n in ("architecture", "activation") if n in self.by and n in row]
+        kind = " ".join([*(words(row[name]) for name in shape), "net"])
+        depth = row.get("depth")
+        of = "" if depth is None else f" of {counted(depth, self.unit)}"
+        return self.naming(row, kind + of)
 
     def headline(self, rows: Sequence[Row]) -> Headline:
         """Whether the best net beats the strong baseline, and the worst net.
@@ -170,24 +186,31 @@ class Scoring(NamedTuple):
         """
         done = measured(rows)
         best, worst = self.best(done), self.worst(done)
-        net = f"{self.name(best)}: {self.write(best['score'])}"
-        strong = f"{self.strong}: {self.write(best['strong'])}"
+        net = f"{self.write(best['score'])} ({self.name(best)})"
+        strong = f"{self.write(best['strong'])} ({self.strong})"
         side = self.verdict(best)
         if side == "wins":
-            answer = f"The net is ahead in {self.noun}: {net}; {strong}."
+            answer = f"The net is ahead in {self.noun}: {net} against {strong}."
         elif side == "loses":
-            answer = f"The strong baseline is ahead in {self.noun}: {strong}; {net}."
-        else:
             answer = (
-                f"The net is {TIE} the strong baseline in {self.noun}: {net}; {strong}."
+                f"The strong baseline is ahead in {self.noun}: {strong} against {net}."
             )
-        last = f"Worst: {self.name(worst)}, {self.write(worst['score'])}"
+        else:
+            level = DOUBT if best["gap"] > 0 else TIE
+            answer = (
+                f"The net is {level} the strong baseline in {self.noun}: {net} against "
+                f"{strong}."
+            )
+        last = f"Worst: {self.write(worst['score'])} ({self.name(worst)})"
         return Headline(
             answer, f"{last}; {self.trivial}: {self.write(worst['trivial'])}."
         )
 
     def verdict(self, row: Row) -> str:
-        """wins or loses where the gap's 95 % interval leaves out 0, else ties."""
+        """wins or loses where the gap's 95 % interval leaves out 0, else ties.
+
+        Over seeds, on the test part that there is; of one seed always ties.
+        """
         gap, error = row["gap"], row["gap_se"]
         half = 0.0 if error is None else interval.quantile(row["seeds"]) * error
         if error is None or math.isnan(half) or abs(gap) <= half:

@@ -28,7 +28,7 @@ from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Plan, Study, fixed
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above
-from depthbench.research.study.headlines import measured
+from depthbench.research.study.headlines import counted, measured
 
 with lazily():
     import jax
@@ -59,7 +59,9 @@ SCORING = Scoring(
     strong="label spreading",
     by=("method", "architecture", "activation", "depth"),
     axis="labels",
-    unit="label",
+    naming=lambda row, net: (
+        f"{net}, {scores.words(row['method'])}, {counted(row['labels'], 'label')}"
+    ),
 )
 NETS = ("method", "architecture", "activation", "depth", "labels")
 PROTOCOL = (

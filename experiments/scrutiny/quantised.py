@@ -55,6 +55,9 @@ SCORING = Scoring(
     trivial="largest class",
     strong="pruned to equal bytes",
     by=("bits", "scales", "architecture"),
+    naming=lambda row, net: (
+        f"{net} in {row['bits']} bits {scores.words(row['scales'])}"
+    ),
 )
 SKIPS = ("mlp", "residual_mlp_scaled")
 NET = ("architecture", "activation", "depth")
@@ -205,7 +208,7 @@ def headline(rows):
     worst = max((row for row in done if row["bits"] == most), key=lambda r: r["lost"])
     return Headline(
         SCORING.headline(rows).answer,
-        f"With {most} bits {SCORING.name(worst).partition(' ')[2]}, loses most: from "
+        f"The {SCORING.name(worst)} loses most of those: from "
         f"{worst['float32']:.3f} in float32 to {worst['score']:.3f}.",
     )
 

@@ -40,12 +40,14 @@ RULES = choices(
     backprop="errors come back through Wᵀ",
     random="through fixed random matrices",
 )
+TAUGHT = {"backprop": "backpropagation", "random": "random feedback"}
 SCORING = Scoring(
     system="net trained through random feedback",
     noun="test accuracy",
     trivial="largest class",
     strong="RBF SVM",
     by=("rule", "activation"),
+    naming=lambda row, net: f"{net} by {TAUGHT[row['rule']]}",
 )
 SAME = 1e-9  # a cosine so near to 1 is one of equal gradients, rounded otherwise
 PROTOCOL = (

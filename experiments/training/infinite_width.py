@@ -50,6 +50,7 @@ SCORING = Scoring(
     trivial="largest class",
     strong="RBF SVM",
     by=("activation",),
+    naming=lambda row, net: f"infinitely wide {net}",
 )
 PROTOCOL = (
     "digits, 400 examples of the training part in each of 3 draws, squares of targets "

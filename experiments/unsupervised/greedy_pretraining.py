@@ -62,12 +62,22 @@ RULES = OPTIMIZERS.only(
     lambda rule: rule.name in RATES, lambda rule: "has no grid of rates here"
 )
 RATES = {"sgd": (0.1, 1.0), "adam": (1e-3, 1e-2)}  # ends of the grids
+STARTED = {
+    "uniform": "drawn uniformly",
+    "glorot": "drawn after Glorot",
+    "rbm": "pretrained as RBMs",
+    "autoencoder": "pretrained as autoencoders",
+}
+OPTIMIZED = {"sgd": "SGD", "adam": "Adam"}
 SCORING = Scoring(
     system="net pretrained layer by layer",
     noun="test accuracy",
     trivial="largest class",
     strong="RBF SVM",
     by=("start", "activation", "optimizer"),
+    naming=lambda row, net: (
+        f"{net}, {STARTED[row['start']]}, by {OPTIMIZED[row['optimizer']]}"
+    ),
 )
 LOCK = threading.RLock()  # cells in two threads share what is learned once
 FILTERS, SHOWN = 12, 8  # first units that are kept, and shown

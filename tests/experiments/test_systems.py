@@ -1,11 +1,13 @@
 """Every study of a system at smoke size: one form for all of them."""
 
+import re
+
 import pytest
 
 from depthbench.benchmarks import systems
 from depthbench.experiments import scores
 from depthbench.research.cli.main import main
-from depthbench.research.report import published
+from depthbench.research.report import gallery, published
 from depthbench.research.report import systems as table
 from depthbench.research.study import headlines, plan
 from depthbench.research.study.declaration import chosen_values, grid
@@ -48,6 +50,15 @@ def test_a_published_baseline_that_is_ahead_is_in_the_first_sentence(name):
 
 
 @each
+def test_nets_are_named_in_words(name):
+    """No setting as it is typed: a reader has not seen the axes."""
+    study, rows = studies()[name], published.made(name).rows
+    summary, (answer, worst) = study.summary(rows), headlines.of(study, rows)
+    typed = re.compile(r"[a-z]+_[a-z]+|\bmlp\b")
+    assert not typed.findall(f"{summary.net} {answer} {worst}")
+
+
+@each
 def test_all_share_their_columns(name):
     """Axes and columns that mean the same have the same name in all of them."""
     columns = studies()[name].columns
@@ -56,7 +67,10 @@ def test_all_share_their_columns(name):
 
 
 def test_the_table_of_all_systems_is_of_them_all():
-    """As the benchmark knows them, which reads no file but for a name, and as they are."""
+    """As the benchmark knows them, which reads no file but for a name, and as they are:
+    folder by folder, as README's table of folders has them."""
+    folders = [studies()[name].module.split(".")[2] for name in SYSTEMS]
+    assert sorted(folders, key=gallery.FOLDERS.index) == folders
     assert sorted(systems.SYSTEMS) == sorted(SYSTEMS)
     assert list(table.committed()) == SYSTEMS
 
