@@ -5,7 +5,9 @@ table, picture and the line in the table of all systems follow. Which depth serv
 chosen by `valid`, a score that looked at no test data.
 """
 
+import functools
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ from depthbench.research.study.tables import Mark, Table, number
 with lazily():
     import numpy as np
 
+    from depthbench.research.learning import baselines, held_out
     from depthbench.research.signal import interval, profiles
 
 BASELINES = ("trivial", "strong", "strong_se", "gap", "gap_se")
@@ -40,6 +43,7 @@ WORDS = {  # of nets in sentences; others are called by their catalogue's name
     "relu": "ReLU",
     "gelu": "GELU",
 }
+LOCK = threading.Lock()  # cells in two threads share baselines
 TIE = "no better than"
 DOUBT = "not surely better than"
 GRADIENT = "at the start: log10 of the first layer's gradient, decades through the net"
@@ -116,6 +120,19 @@ def values(
         "rate_at_edge": bool(tuned and tuned.at_edge),
         "unfinished": bool(tuned and tuned.unfinished),
     }
+
+
+def baseline(name: str, dataset: str, data_dir: str | None) -> float:
+    """A baseline's test accuracy, tuned on the part that nets are trained on."""
+    with LOCK:
+        return _baseline(name, dataset, data_dir)
+
+
+@functools.cache
+def _baseline(name: str, dataset: str, data_dir: str | None) -> float:
+    parts = held_out.parts(dataset, data_dir=data_dir)
+    fitted = baselines.fit(name, *parts.train)
+    return float(np.mean(fitted.predict(parts.test.x) == parts.test.y))
 
 
 def words(name: str) -> str:
