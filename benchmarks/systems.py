@@ -11,13 +11,13 @@ from depthbench.research.report import systems
 from depthbench.research.study import studies as catalogue
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import (
+    Cost,
     Headline,
     Measured,
     Plan,
     Study,
     Summary,
     chosen_values,
-    fixed,
     grid,
 )
 from depthbench.research.study.headlines import endings, measured
@@ -30,6 +30,24 @@ SIZES = choices("size", smoke="seconds", standard="minutes", full="for an accele
 SYSTEMS = choices("system", **catalogue.systems())
 
 
+def inner(cell):
+    """The study that a cell runs, and that study's cells at its size."""
+    study = catalogue.studies()[cell["system"]]
+    return study, study.fit(grid(study, chosen_values(study, cell["run"], {})), set())[
+        0
+    ]
+
+
+def cost(cells, shared):
+    """What the studies' own estimates come to, one unit after the other."""
+    of_units = [unit.cost for cell in cells for unit in plan.units(*inner(cell))]
+    return Cost(
+        max(one.memory for one in of_units),
+        max(one.peak for one in of_units),
+        sum(one.seconds for one in of_units),
+    )
+
+
 def measure(cells, shared, memory):
     """One Measured for each system."""
     return [summarised(cell, memory) for cell in cells]
@@ -37,10 +55,9 @@ def measure(cells, shared, memory):
 
 def summarised(cell, memory):
     """The summary of a study's rows at a size, all of them measured here and now."""
-    study = catalogue.studies()[cell["system"]]
-    cells, _ = study.fit(grid(study, chosen_values(study, cell["run"], {})), set())
+    study, cells = inner(cell)
     rows = []
-    for unit in plan.units(study, cells):
+    for unit in plan.units(study, cells, cell.get("data_dir", "")):
         every = runner.attempt(unit, memory)
         rows += [
             {**one, "status": row.status, "reason": row.reason, **row.values}
@@ -74,11 +91,12 @@ STUDY = Study(
         "run": Axis("the size at which each is run", ("standard",), SIZES, single=True),
     },
     sizes={"smoke": {"run": ("smoke",)}, "full": {"run": ("full",)}},
-    plan=Plan(program=lambda cell: cell["system"], cost=fixed(seconds=120.0)),
+    plan=Plan(program=lambda cell: cell["system"], cost=cost),
     measure="depthbench.benchmarks.systems:measure",
     columns=("system", "run", "status", "reason", "what", *Summary._fields[1:]),
     headline=lambda rows: Headline(*systems.headline(lines(rows))),
     tables=lambda rows: [systems.table(lines(rows))],
+    inner=inner,
     compile_seconds=10.0,
 )
 

@@ -5,7 +5,9 @@ table, picture and the line in the table of all systems follow. Which depth serv
 chosen by `valid`, a score that looked at no test data.
 """
 
+import functools
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ from depthbench.research.study.tables import Mark, Table, number
 with lazily():
     import numpy as np
 
+    from depthbench.research.learning import baselines, held_out
     from depthbench.research.signal import interval, profiles
 
 BASELINES = ("trivial", "strong", "strong_se", "gap", "gap_se")
@@ -33,7 +36,16 @@ COLUMNS = (
     *(*BASELINES, *BEFOREHAND, *CHOICE),
 )
 SKIPS = ("mlp", "residual_mlp")
+WORDS = {  # of nets in sentences; others are called by their catalogue's name
+    "mlp": "plain",
+    "residual_mlp": "residual",
+    "residual_mlp_scaled": "scaled residual",
+    "relu": "ReLU",
+    "gelu": "GELU",
+}
+LOCK = threading.Lock()  # cells in two threads share baselines
 TIE = "no better than"
+DOUBT = "not surely better than"
 GRADIENT = "at the start: log10 of the first layer's gradient, decades through the net"
 
 
@@ -110,6 +122,24 @@ def values(
     }
 
 
+def baseline(name: str, dataset: str, data_dir: str | None) -> float:
+    """A baseline's test accuracy, tuned on the part that nets are trained on."""
+    with LOCK:
+        return _baseline(name, dataset, data_dir)
+
+
+@functools.cache
+def _baseline(name: str, dataset: str, data_dir: str | None) -> float:
+    parts = held_out.parts(dataset, data_dir=data_dir)
+    fitted = baselines.fit(name, *parts.train)
+    return float(np.mean(fitted.predict(parts.test.x) == parts.test.y))
+
+
+def words(name: str) -> str:
+    """A catalogue's name in a sentence: "residual", "ReLU", "leaky relu"."""
+    return WORDS.get(name, name.replace("_", " "))
+
+
 def score(row: Mapping[str, Any]) -> Estimate:
     """The score, as a claim estimates it."""
     return mean(row["score"], row["score_se"], row["seeds"])
@@ -125,8 +155,9 @@ class Scoring(NamedTuple):
 
     system: what it is, in a few words. noun: what is scored, with its unit. trivial,
     strong: what the baselines are called. by: the axes that nets of one depth differ in.
-    axis: along which they are compared. form: how a score is written. unit: what the
-    axis counts; "" of an axis that counts nothing.
+    axis: along which they are compared. form: how a score is written. unit: what depth
+    counts. naming: (row, "residual ReLU net of 4 layers") -> what it is called where it
+    differs in more.
     """
 
     system: str
@@ -138,6 +169,7 @@ class Scoring(NamedTuple):
     higher: bool = True
     form: str = ".3f"
     unit: str = "layer"
+    naming: Callable[[Row, str], str] = lambda row, net: net
 
     def better(self, one: float, other: float) -> bool:
         return one > other if self.higher else one < other
@@ -157,11 +189,12 @@ class Scoring(NamedTuple):
         return "-" if value is None else format(value, self.form)
 
     def name(self, row: Row) -> str:
-        """A row's net in words: "residual_mlp relu, 16 layers"; "…, load 0.1"."""
-        kind = " ".join(str(row[name]) for name in self.by)
-        place = row[self.axis]
-        size = counted(place, self.unit) if self.unit else f"{self.axis} {place:g}"
-        return f"{kind}, {size}".lstrip(", ")
+        """A row's net in words: "residual ReLU net of 4 layers by prototypes"."""
+        shape = [n for n in ("architecture", "activation") if n in self.by and n in row]
+        kind = " ".join([*(words(row[name]) for name in shape), "net"])
+        depth = row.get("depth")
+        of = "" if depth is None else f" of {counted(depth, self.unit)}"
+        return self.naming(row, kind + of)
 
     def headline(self, rows: Sequence[Row]) -> Headline:
         """Whether the best net beats the strong baseline, and the worst net.
@@ -170,24 +203,31 @@ class Scoring(NamedTuple):
         """
         done = measured(rows)
         best, worst = self.best(done), self.worst(done)
-        net = f"{self.name(best)}: {self.write(best['score'])}"
-        strong = f"{self.strong}: {self.write(best['strong'])}"
+        net = f"{self.write(best['score'])} ({self.name(best)})"
+        strong = f"{self.write(best['strong'])} ({self.strong})"
         side = self.verdict(best)
         if side == "wins":
-            answer = f"The net is ahead in {self.noun}: {net}; {strong}."
+            answer = f"The net is ahead in {self.noun}: {net} against {strong}."
         elif side == "loses":
-            answer = f"The strong baseline is ahead in {self.noun}: {strong}; {net}."
-        else:
             answer = (
-                f"The net is {TIE} the strong baseline in {self.noun}: {net}; {strong}."
+                f"The strong baseline is ahead in {self.noun}: {strong} against {net}."
             )
-        last = f"Worst: {self.name(worst)}, {self.write(worst['score'])}"
+        else:
+            level = DOUBT if best["gap"] > 0 else TIE
+            answer = (
+                f"The net is {level} the strong baseline in {self.noun}: {net} against "
+                f"{strong}."
+            )
+        last = f"Worst: {self.write(worst['score'])} ({self.name(worst)})"
         return Headline(
             answer, f"{last}; {self.trivial}: {self.write(worst['trivial'])}."
         )
 
     def verdict(self, row: Row) -> str:
-        """wins or loses where the gap's 95 % interval leaves out 0, else ties."""
+        """wins or loses where the gap's 95 % interval leaves out 0, else ties.
+
+        Over seeds, on the test part that there is; of one seed always ties.
+        """
         gap, error = row["gap"], row["gap_se"]
         half = 0.0 if error is None else interval.quantile(row["seeds"]) * error
         if error is None or math.isnan(half) or abs(gap) <= half:

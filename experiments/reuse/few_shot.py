@@ -37,6 +37,7 @@ SCORING = Scoring(
     trivial="guessing",
     strong=letters.STRONG,
     by=("objective", "architecture", "activation"),
+    naming=lambda row, net: f"{net} by {row['objective']}",
 )
 FIVE = ("five_shot", "five_shot_se", "strong_five", "pixels", "pixels_five")
 PROTOCOL = (

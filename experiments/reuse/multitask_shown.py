@@ -13,12 +13,12 @@ with lazily():
 
 SCORING = Scoring(
     system="net with a branch for each task",
-    noun="letters read",
+    noun="share of letters read",
     trivial="one letter always",
     strong="RBF SVM",
     by=("second", "architecture", "depth"),
     axis="shared",
-    unit="shared layer",
+    naming=lambda row, net: f"{net}, {row['shared']} shared with the {row['second']}",
 )
 MORE = ("gain", "ahead", "other", "other_strong", "cosine_start", "cosine_end")
 SHOWN = 12  # drawings in the picture

@@ -22,13 +22,12 @@ from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import find, readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Plan, Study, fixed
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above
-from depthbench.research.study.headlines import measured
+from depthbench.research.study.headlines import counted, measured
 
 with lazily():
     import jax
@@ -59,7 +58,9 @@ SCORING = Scoring(
     strong="label spreading",
     by=("method", "architecture", "activation", "depth"),
     axis="labels",
-    unit="label",
+    naming=lambda row, net: (
+        f"{net}, {scores.words(row['method'])}, {counted(row['labels'], 'label')}"
+    ),
 )
 NETS = ("method", "architecture", "activation", "depth", "labels")
 PROTOCOL = (
@@ -135,12 +136,7 @@ def accuracies(cell):
         ]
         return list(zip(*each, strict=True))
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        right = np.mean([run.accuracy(*parts.valid) for run in runs])
-        return Outcome(ended=ended, accuracy=float(right))
-
-    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", held)
+    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", fits.held(parts.valid))
     batch = feeds(jax.device_put(every[0]), 0)(jax.random.key(0), 0)
     values = scores.values(
         score=[run.accuracy(*parts.test) for run in tuned.runs],

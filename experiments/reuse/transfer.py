@@ -24,7 +24,6 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
 from depthbench.research.study.errors import Refusal
@@ -91,15 +90,10 @@ def task_of(own: Setting):
 def trained(own: Setting, parts, steps: int, **more):
     """A net's runs at its best rate, chosen by drawings that are held out."""
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        right = np.mean([run.accuracy(*parts.valid) for run in runs])
-        return Outcome(ended=ended, accuracy=float(right))
-
     net = net_of(own, parts)
     by_rate = fits.by_rate(net, parts.train.batch, steps, own.seeds, **more)
     grid, most = nets.rates(own._asdict()), own.further_rates
-    return fits.tuned(by_rate, grid, "accuracy", held, most)
+    return fits.tuned(by_rate, grid, "accuracy", fits.held(parts.valid), most)
 
 
 @functools.cache

@@ -1,13 +1,22 @@
 """How transfer is shown: accuracy against the cut, and letters that it has mended."""
 
-from depthbench.experiments.scores import Scoring
+from depthbench.experiments.scores import Scoring, words
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline
-from depthbench.research.study.headlines import measured
+from depthbench.research.study.headlines import counted, measured
 
 with lazily():
     import numpy as np
+
+
+def copied(row):
+    """What a net begins with, in words."""
+    if row["source"] == NONE:
+        return "from scratch"
+    layers = counted(row["cut"], f"{row['source']} layer")
+    return f"{layers} copied and {row['kept']}"
+
 
 SCORING = Scoring(
     system="net with copied first layers",
@@ -16,7 +25,7 @@ SCORING = Scoring(
     strong="RBF SVM",
     by=("source", "kept", "architecture", "depth"),
     axis="cut",
-    unit="copied layer",
+    naming=lambda row, net: f"{net}, {copied(row)}",
 )
 NONE = "none"  # the source of a net from scratch
 LEARNED = ("latin", "target")  # sources that learned something
@@ -57,7 +66,8 @@ def headline(rows):
         own = [row for row in latin if net_of(row) == (architecture, depth)]
         plain = own[0]["score"] - own[0]["gain"]
         answer += (
-            f" Depth {depth} ({architecture}): {plain:.3f} from scratch, "
+            f" {words(architecture).capitalize()} nets of {counted(depth, 'layer')}: "
+            f"{plain:.3f} from scratch, "
             f"{own[0]['longer']:.3f} with the steps of both nets; {ways(own)}."
         )
     return Headline(answer, worst)

@@ -35,6 +35,7 @@ SCORING = Scoring(
     trivial="guessing",
     strong=letters.STRONG,
     by=("objective", "architecture", "activation"),
+    naming=lambda row, net: f"{net} by {row['objective']}",
     higher=False,
 )
 MORE = ("seen_font", "seen_font_se", "strong_seen_font", "pixels", "pixels_seen_font")

@@ -63,12 +63,18 @@ SHOWN = 3  # digits in the picture
 CURVE = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)  # times ε, for the picture
 UNDER = ("clean", "random_sign", "fgsm", "fgsm_odds", "pgd")
 SLOPE = ("input_gradient", "zero_gradients")
+TRAINED = {
+    "plain": "plainly trained",
+    "fgsm": "trained on FGSM",
+    "pgd": "trained on PGD",
+}
 SCORING = Scoring(
     system="net under attack",
     noun="accuracy under attack",
     trivial="largest class",
     strong="RBF SVM, attacked too",
     by=("training", "architecture"),
+    naming=lambda row, net: f"{net}, {TRAINED[row['training']]}",
 )
 
 

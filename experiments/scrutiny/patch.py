@@ -46,7 +46,7 @@ SCORING = Scoring(
     strong="piece of a real image",
     by=("architecture", "depth"),
     axis="side",
-    unit="pixel",
+    naming=lambda row, net: f"{row['side']} × {row['side']} pixels on a {net}",
 )
 PROTOCOL = (
     "digits of 8 × 8, nets of 64 units, 3 seeds, 3 targets, patches of Adam, 300 steps of "
@@ -179,7 +179,7 @@ def headline(rows):
         for row in done
         if row["architecture"] == best["architecture"] and row["depth"] == best["depth"]
     )
-    net = f"{best['architecture']}, {counted(best['depth'], 'layer')}"
+    net = f"{scores.words(best['architecture'])} net, {counted(best['depth'], 'layer')}"
     real = f"the best piece of a real image {best['strong']:.2f}"
     opening = {
         "loses": f"The strong baseline is ahead, {real}",
@@ -188,7 +188,7 @@ def headline(rows):
     }[SCORING.verdict(best)]
     worst = SCORING.worst(done)
     hardest = (
-        f"{worst['architecture']}, {counted(worst['depth'], 'layer')}, "
+        f"{scores.words(worst['architecture'])} net, {counted(worst['depth'], 'layer')}, "
         f"{counted(worst['side'], 'pixel')} a side"
     )
     return Headline(

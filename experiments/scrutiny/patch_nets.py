@@ -4,7 +4,6 @@ import functools
 
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 
 with lazily():
     import numpy as np
@@ -41,13 +40,8 @@ def _trained(settings, data_dir):
     parts = held_out.parts(cell["dataset"], data_dir=data_dir)
     net = net_of(cell, parts)
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        right = np.mean([run.accuracy(*parts.valid) for run in runs])
-        return Outcome(ended=ended, accuracy=float(right))
-
     by_rate = fits.by_rate(net, parts.train.batch, cell["net_steps"], cell["seeds"])
-    tuned = fits.tuned(by_rate, NET_RATES, "accuracy", held)
+    tuned = fits.tuned(by_rate, NET_RATES, "accuracy", fits.held(parts.valid))
     before = fits.beforehand(net, parts.train.batch, cell["seeds"])
     return tuned.runs, before
 

@@ -24,7 +24,6 @@ from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, certain
 from depthbench.research.study.declaration import (
@@ -55,6 +54,9 @@ SCORING = Scoring(
     trivial="largest class",
     strong="pruned to equal bytes",
     by=("bits", "scales", "architecture"),
+    naming=lambda row, net: (
+        f"{net} in {row['bits']} bits {scores.words(row['scales'])}"
+    ),
 )
 SKIPS = ("mlp", "residual_mlp_scaled")
 NET = ("architecture", "activation", "depth")
@@ -79,15 +81,9 @@ def measure(cells, shared, memory):
     """One Measured for each cell: bits and scales of the same trained nets."""
     cell = cells[0]
     parts = held_out.parts(cell["dataset"], data_dir=cell.get("data_dir"))
-    net, valid = net_of(cell, parts), parts.valid
-
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        right = np.mean([run.accuracy(*valid) for run in runs])
-        return Outcome(ended=ended, accuracy=float(right))
-
+    net = net_of(cell, parts)
     by_rate = fits.by_rate(net, parts.train.batch, cell["steps"], cell["seeds"])
-    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held)
+    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", fits.held(parts.valid))
     before = fits.beforehand(net, parts.train.batch, cell["seeds"])
     met = [run.states(parts.train.x[:CALIBRATED]) for run in tuned.runs]
     true = [run.states(parts.test.x) for run in tuned.runs]
@@ -205,7 +201,7 @@ def headline(rows):
     worst = max((row for row in done if row["bits"] == most), key=lambda r: r["lost"])
     return Headline(
         SCORING.headline(rows).answer,
-        f"With {most} bits {SCORING.name(worst).partition(' ')[2]}, loses most: from "
+        f"The {SCORING.name(worst)} loses most of those: from "
         f"{worst['float32']:.3f} in float32 to {worst['score']:.3f}.",
     )
 

@@ -41,12 +41,19 @@ METHODS = choices(
     guided="guided backpropagation",
     input="the picture itself",
 )
+CALLED = {  # in sentences
+    "gradient_input": "gradient × input",
+    "integrated": "integrated gradients",
+    "smooth": "smoothed gradient",
+    "guided": "guided backpropagation",
+}
 SCORING = Scoring(
     system="saliency map",
     noun="pointing accuracy",
     trivial="random map",
     strong="occlusion",
     by=("method", "architecture"),
+    naming=lambda row, net: f"{CALLED.get(row['method'], row['method'])} of a {net}",
 )
 SKIPS = ("mlp", "residual_mlp_scaled")
 PROTOCOL = (

@@ -69,6 +69,19 @@ NORMS = {"norm_1": 1.0, "none": math.inf}
 VALID = 2000  # training sequences that the rate is chosen by
 ROUNDING = 1e-12  # what a squared error that is none may come to
 LOST = -3.0  # decades: a thousandth of the gradient is left
+CALLED = {
+    "rnn": "RNN",
+    "irnn": "IRNN",
+    "lstm": "LSTM",
+    "lstm_chrono": "LSTM with chrono start",
+    "gru": "GRU",
+}
+
+
+def _clipped(row):
+    return "" if row["clip"] == "none" else " with clipping"
+
+
 SCORING = Scoring(
     system="recurrent net that adds",
     noun="test error",
@@ -77,8 +90,8 @@ SCORING = Scoring(
     by=("cell", "clip"),
     axis="lag",
     higher=False,
-    form=".4f",
-    unit="step",
+    form=".2g",
+    naming=lambda row, _: f"{CALLED[row['cell']]}{_clipped(row)}, lag {row['lag']}",
 )
 PROTOCOL = (
     "the adding problem, 24 units, 18,000 sequences, 1,200 steps of 32 by Adam, 3 seeds, "
@@ -223,7 +236,7 @@ def headline(rows):
         for key, group in by_cell.items()
     }
     said = [
-        f"{cell} {lag}"
+        f"{CALLED[cell]} {lag}"
         + (f" ({longest[cell, 'none']} without)" if (cell, "none") in longest else "")
         for (cell, clip), lag in longest.items()
         if clip == "norm_1"

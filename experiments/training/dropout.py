@@ -154,7 +154,7 @@ def beforehand(dataset, train, data_dir, depth, width, seeds):
 
 def beyond(row):
     """Whether a row's net is deeper than 6 ξ_c."""
-    return row["keep"] < 1 and row["depth"] > shown.REACH * shown.reach(row["keep"])
+    return row["keep"] < 1 and row["depth"] > shown.REACH * row["xi"]
 
 
 STUDY = Study(

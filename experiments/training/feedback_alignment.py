@@ -9,8 +9,6 @@ Both rules begin with the same weights, and each has the best rate of one grid, 
 examples that are held out of the training part.
 """
 
-import functools
-
 from depthbench.experiments import scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
@@ -19,7 +17,6 @@ from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
@@ -32,7 +29,7 @@ with lazily():
 
     from depthbench.research.architectures import contract
     from depthbench.research.architectures.dense import feedback
-    from depthbench.research.learning import baselines, fits, held_out, supervised
+    from depthbench.research.learning import fits, held_out, supervised
 
 SOURCE = "Lillicrap et al. 2016, Nature Communications 7:13276"
 RULES = choices(
@@ -40,12 +37,14 @@ RULES = choices(
     backprop="errors come back through Wᵀ",
     random="through fixed random matrices",
 )
+TAUGHT = {"backprop": "backpropagation", "random": "random feedback"}
 SCORING = Scoring(
     system="net trained through random feedback",
     noun="test accuracy",
     trivial="largest class",
     strong="RBF SVM",
     by=("rule", "activation"),
+    naming=lambda row, net: f"{net} by {TAUGHT[row['rule']]}",
 )
 SAME = 1e-9  # a cosine so near to 1 is one of equal gradients, rounded otherwise
 PROTOCOL = (
@@ -77,19 +76,14 @@ def accuracies(cell):
     parts = held_out.parts(cell["dataset"], data_dir=cell.get("data_dir"))
     net, (train, valid, test) = net_of(cell, parts), parts[:3]
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        right = np.mean([run.accuracy(*valid) for run in runs])
-        return Outcome(ended=ended, accuracy=float(right))
-
     by_rate = fits.by_rate(net, train.batch, cell["steps"], cell["seeds"])
-    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held)
+    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", fits.held(valid))
     right = [run.accuracy(*test) for run in tuned.runs]
     values = scores.values(
         score=right,
         valid=float(np.mean([run.accuracy(*valid) for run in tuned.runs])),
-        trivial=baseline("majority", cell["dataset"], cell.get("data_dir")),
-        strong=baseline("svm", cell["dataset"], cell.get("data_dir")),
+        trivial=scores.baseline("majority", cell["dataset"], cell.get("data_dir")),
+        strong=scores.baseline("svm", cell["dataset"], cell.get("data_dir")),
         before=fits.beforehand(net, train.batch, cell["seeds"]),
         tuned=tuned,
         examples=len(test.y),
@@ -97,14 +91,6 @@ def accuracies(cell):
     each = [angles(run, train.first(256).batch) for run in tuned.runs]
     values |= scores.spread("first_angle", [angle[0] for angle in each])
     return Measured("ok", "", values, {"angle": np.mean(each, axis=0)})
-
-
-@functools.cache
-def baseline(name, dataset, data_dir):
-    """A baseline's test accuracy, tuned on the same training part."""
-    parts = held_out.parts(dataset, data_dir=data_dir)
-    fitted = baselines.fit(name, *parts.train)
-    return float(np.mean(fitted.predict(parts.test.x) == parts.test.y))
 
 
 def angles(fit, batch):

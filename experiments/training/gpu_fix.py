@@ -17,7 +17,6 @@ two cores that other work shared):
     depthbench run gpu_fix --out runs/gpu_fix && depthbench report runs/gpu_fix --publish
 """
 
-import functools
 import math
 import time
 
@@ -37,7 +36,6 @@ with lazily():
     import numpy as np
 
     from depthbench.research.learning import (
-        baselines,
         feed,
         fits,
         held_out,
@@ -105,8 +103,8 @@ def trained(cell):
     values = scores.values(
         score=[run.accuracy(*test) for run in tuned.runs],
         valid=float(np.mean([run.accuracy(*valid) for run in tuned.runs])),
-        trivial=baseline("majority", cell["dataset"], cell.get("data_dir")),
-        strong=baseline("svm", cell["dataset"], cell.get("data_dir")),
+        trivial=scores.baseline("majority", cell["dataset"], cell.get("data_dir")),
+        strong=scores.baseline("svm", cell["dataset"], cell.get("data_dir")),
         before=fits.beforehand(net, train.batch, cell["seeds"]),
         tuned=tuned,
         examples=len(test.y),
@@ -121,14 +119,6 @@ def trained(cell):
     }
     curve = np.mean([run.log["accuracy"] for run in tuned.runs], axis=0)
     return Measured("ok", "", values, shown(curve))
-
-
-@functools.cache
-def baseline(name, dataset, data_dir):
-    """A baseline's test accuracy, tuned on the same training part."""
-    parts = held_out.parts(dataset, data_dir=data_dir)
-    fitted = baselines.fit(name, *parts.train)
-    return float(np.mean(fitted.predict(parts.test.x) == parts.test.y))
 
 
 def step_ms(net, data):

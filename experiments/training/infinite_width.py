@@ -27,7 +27,6 @@ from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.datasets import DataError, readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.claims import Claim, certain
 from depthbench.research.study.declaration import Measured, Plan, Study, fixed
 from depthbench.research.study.estimates import about, above, mean
@@ -50,6 +49,7 @@ SCORING = Scoring(
     trivial="largest class",
     strong="RBF SVM",
     by=("activation",),
+    naming=lambda row, net: f"infinitely wide {net}",
 )
 PROTOCOL = (
     "digits, 400 examples of the training part in each of 3 draws, squares of targets "
@@ -183,12 +183,7 @@ def beside(cell):
             for rate in rates
         ]
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        right = np.mean([run.accuracy(*parts.valid) for run in runs])
-        return Outcome(ended=ended, accuracy=float(right))
-
-    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", held)
+    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", fits.held(parts.valid))
     right = [run.accuracy(*parts.test) for run in tuned.runs]
     values = scores.values(
         score=found["score"],

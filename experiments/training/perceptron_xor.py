@@ -55,6 +55,9 @@ SCORING = Scoring(
     strong="best linear rule",
     by=("rule", "architecture", "activation"),
     unit="hidden layer",
+    naming=lambda row, net: (
+        f"{net} by Rosenblatt's rule" if row["rule"] == "rosenblatt" else net
+    ),
 )
 MARGIN = 1e-3  # nats: outputs nearer than this are equal but for rounding
 CHOSEN_BY = 1_000_000  # the first seed of the starts that rates are chosen with

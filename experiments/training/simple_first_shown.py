@@ -16,6 +16,9 @@ SCORING = Scoring(
     trivial="trivial answer",
     strong="best simple method",
     by=("table", "examples", "architecture"),
+    naming=lambda row, net: (
+        f"{net} on {row['examples']} rows of {row['table'].replace('_', ' ')}"
+    ),
 )
 LOOKS = {"linear": "C0", "tree": "C1", "forest": "C2", "kernel": "C3"}
 
@@ -65,7 +68,9 @@ def summary(rows):
     done = measured(rows)
     first = [row for row in done if row["table"] == done[0]["table"]]
     most = max(row["examples"] for row in first)
-    return SCORING.summary([row for row in first if row["examples"] == most])
+    noun = "R²" if done[0]["table"] == "diabetes" else "test accuracy"
+    scoring = SCORING._replace(noun=noun)
+    return scoring.summary([row for row in first if row["examples"] == most])
 
 
 def figures_of(rows, profiles):

@@ -13,7 +13,6 @@ A search returns the setting of its best validation accuracy; the score is the t
 of that. Searches are independent, and intervals are over them.
 """
 
-import functools
 import math
 
 from depthbench.experiments import scores
@@ -32,7 +31,6 @@ with lazily():
     import numpy as np
 
     from depthbench.research.learning import (
-        baselines,
         feed,
         fits,
         held_out,
@@ -126,8 +124,8 @@ def searched(cell):
     values = scores.values(
         score=random,
         valid=float(np.mean(valid.reshape(searches, -1).max(axis=1))),
-        trivial=baseline("majority", cell["dataset"], cell.get("data_dir")),
-        strong=baseline("svm", cell["dataset"], cell.get("data_dir")),
+        trivial=scores.baseline("majority", cell["dataset"], cell.get("data_dir")),
+        strong=scores.baseline("svm", cell["dataset"], cell.get("data_dir")),
         before=before,
         examples=len(parts.test.y),
     )
@@ -197,14 +195,6 @@ def needed(curve, target):
     """The least number of trials whose best is expected to be there; None if never."""
     there = np.flatnonzero(np.asarray(curve) >= target)
     return int(there[0]) + 1 if len(there) else None
-
-
-@functools.cache
-def baseline(name, dataset, data_dir):
-    """A baseline's test accuracy, tuned on the same training part."""
-    parts = held_out.parts(dataset, data_dir=data_dir)
-    fitted = baselines.fit(name, *parts.train)
-    return float(np.mean(fitted.predict(parts.test.x) == parts.test.y))
 
 
 def beside(rows, axis, other):

@@ -1,5 +1,6 @@
 """Sentences, tables and pictures of `tuning`."""
 
+from depthbench.experiments.scores import words
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline
@@ -16,7 +17,7 @@ def headline(rows, scoring):
     best, last = scoring.headline(rows)
     lead = best if scoring.verdict(scoring.best(done)) != "wins" else ""
     kinds = listed(
-        f"{name} {by_depth(done, name)}"
+        f"{words(name)} nets {by_depth(done, name)}"
         for name in dict.fromkeys(row["architecture"] for row in done)
     )
     answer = f"{lead} Share of random settings that train, by layers: {kinds}.".strip()

@@ -55,12 +55,14 @@ STARTS = choices(
     glorot="no pretraining, Glorot's variance",
     rbm="restricted Boltzmann machines layer by layer, and their transposes",
 )
+STARTED = {"glorot": "not pretrained", "rbm": "pretrained as RBMs"}
 SCORING = Scoring(
     system="deep autoencoder",
     noun="squared error an image",
     trivial="mean image",
     strong="PCA or kernel PCA",
     by=("start", "code"),
+    naming=lambda row, net: f"{net}, {STARTED[row['start']]}, code of {row['code']}",
     higher=False,
     form=".2f",
 )

@@ -35,7 +35,7 @@ from depthbench.research.study.declaration import (
     fixed,
 )
 from depthbench.research.study.estimates import above, mean
-from depthbench.research.study.headlines import measured
+from depthbench.research.study.headlines import counted, measured
 
 with lazily():
     import jax
@@ -58,6 +58,7 @@ ESTIMATORS = choices(
     pcd="chains that go on from step to step",
     exact="the likelihood's own gradient",
 )
+TAUGHT = {"cd1": "CD-1", "cd5": "CD-5", "pcd": "PCD", "exact": "the exact gradient"}
 SCORING = Scoring(
     system="restricted Boltzmann machine",
     noun="nats a test image",
@@ -67,7 +68,9 @@ SCORING = Scoring(
     axis="hidden",
     higher=False,
     form=".2f",
-    unit="hidden unit",
+    naming=lambda row, _: (
+        f"{counted(row['hidden'], 'hidden unit')} by {TAUGHT[row['estimator']]}"
+    ),
 )
 MOST = 16  # hidden units, whose states are gone through
 SHOWN = 10

@@ -25,7 +25,6 @@ from depthbench.research.catalogues.optimizers import OPTIMIZERS
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import (
@@ -43,7 +42,6 @@ with lazily():
     import numpy as np
 
     from depthbench.research.learning import (
-        baselines,
         fits,
         greedy,
         held_out,
@@ -62,12 +60,22 @@ RULES = OPTIMIZERS.only(
     lambda rule: rule.name in RATES, lambda rule: "has no grid of rates here"
 )
 RATES = {"sgd": (0.1, 1.0), "adam": (1e-3, 1e-2)}  # ends of the grids
+STARTED = {
+    "uniform": "drawn uniformly",
+    "glorot": "drawn after Glorot",
+    "rbm": "pretrained as RBMs",
+    "autoencoder": "pretrained as autoencoders",
+}
+OPTIMIZED = {"sgd": "SGD", "adam": "Adam"}
 SCORING = Scoring(
     system="net pretrained layer by layer",
     noun="test accuracy",
     trivial="largest class",
     strong="RBF SVM",
     by=("start", "activation", "optimizer"),
+    naming=lambda row, net: (
+        f"{net}, {STARTED[row['start']]}, by {OPTIMIZED[row['optimizer']]}"
+    ),
 )
 LOCK = threading.RLock()  # cells in two threads share what is learned once
 FILTERS, SHOWN = 12, 8  # first units that are kept, and shown
@@ -107,27 +115,24 @@ def accuracies(cell):
         ]
         layers, steps = stacks[0], cell["steps"]
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        right = np.mean([run.accuracy(*valid) for run in runs])
-        return Outcome(ended=ended, accuracy=float(right))
-
     by_rate = fits.by_rate(net, train.batch, steps, seeds, starts=starts)
     grid = nets.log_spaced(*RATES[cell["optimizer"]], cell["rates"])
-    tuned = fits.tuned(by_rate, grid, "accuracy", held, cell["further_rates"])
+    tuned = fits.tuned(
+        by_rate, grid, "accuracy", fits.held(valid), cell["further_rates"]
+    )
     begun = fits.beforehand(net, train.batch, seeds, starts=starts)
     asked = cell["dataset"], cell.get("data_dir")
     values = scores.values(
         score=[run.accuracy(*test) for run in tuned.runs],
         valid=float(np.mean([run.accuracy(*valid) for run in tuned.runs])),
-        trivial=baseline("majority", *asked),
-        strong=baseline("svm", *asked),
+        trivial=scores.baseline("majority", *asked),
+        strong=scores.baseline("svm", *asked),
         before=begun,
         tuned=tuned,
         examples=len(test.y),
     )
     values |= {
-        "logistic": baseline("logistic", *asked),
+        "logistic": scores.baseline("logistic", *asked),
         "updates": cell["steps"] + before,
         "gflop": (
             steps * begun.step_mflop
@@ -161,19 +166,6 @@ def learned(dataset, data_dir, model, width, steps, seed, number):
         x = learned(dataset, data_dir, model, width, steps, seed, number - 1)[1]
     one = greedy.layer(model, x, width, steps, seed)
     return one, greedy.hidden_of(one.machine, x)
-
-
-def baseline(*asked):
-    """A baseline's test accuracy, tuned on the same training part."""
-    with LOCK:
-        return _baseline(*asked)
-
-
-@functools.cache
-def _baseline(name, dataset, data_dir):
-    parts = held_out.parts(dataset, data_dir=data_dir)
-    fitted = baselines.fit(name, *parts.train)
-    return float(np.mean(fitted.predict(parts.test.x) == parts.test.y))
 
 
 def first_kernel(fit):

@@ -66,7 +66,9 @@ SCORING = Scoring(
     strong="nearest pattern",
     by=("patterns", "rule"),
     axis="load",
-    unit="",
+    naming=lambda row, _: (
+        f"{row['rule']} rule, {row['patterns']} patterns, {row['load']:g} a unit"
+    ),
 )
 RECALLED = 0.95  # overlap; just below capacity it is 0.967 (Amit et al.)
 TURNED = 0.1

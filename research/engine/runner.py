@@ -254,12 +254,23 @@ def fresh_manifest(
     return Manifest(
         schema=manifest.SCHEMA,
         study=study.name,
-        code=provenance.code(study.module, study.entries(cells), foreign=own),
+        code=code_of(study, cells, own),
         environment=environment,
         data=dict(data),
         cells=sorted(cell_id(study.name, cell, stamp["data"]) for cell in cells),
         plugins=recorded(own),
     )
+
+
+def code_of(
+    study: Study, cells: Sequence[Cell], own: Mapping[str, plugins.Plugin]
+) -> dict[str, str]:
+    """Hashes of the code that rows come from; of each study within, one of all its own."""
+    hashes = provenance.code(study.module, study.entries(cells), foreign=own)
+    for one, inner in map(study.inner, cells) if study.inner else ():
+        within = provenance.digest(provenance.code(one.module, one.entries(inner)))
+        hashes[f"study: {one.name}"] = within
+    return dict(sorted(hashes.items()))
 
 
 def recorded(own: Mapping[str, plugins.Plugin]) -> dict[str, manifest.Foreign]:

@@ -47,7 +47,7 @@ class Fitted:
     note: str
     classes: Any
     shape: tuple[int, ...]
-    learned: "Learned"
+    learned: "ScaledModel"
 
     @property
     def probabilities(self) -> bool:
@@ -85,7 +85,7 @@ class Fitted:
         return _finite(self.name, "x", array.reshape(len(array), -1))
 
 
-class Learned(NamedTuple):
+class ScaledModel(NamedTuple):
     """A fitted model, with how it reads x [examples, features] and what it gives."""
 
     model: Any
@@ -200,7 +200,7 @@ def _parts(entry: Baseline, y: Any, seed: int) -> list[tuple[Any, Any]]:
     return list(split.split(places, y))
 
 
-def _learn(entry: Baseline, x: Any, y: Any, setting: Setting, seed: int) -> Learned:
+def _learn(entry: Baseline, x: Any, y: Any, setting: Setting, seed: int) -> ScaledModel:
     """The method fitted to these examples, scaled by their own statistics."""
     numbers = dict(setting)
     how = numbers.pop("scaling", entry.scalings[0])
@@ -218,7 +218,7 @@ def _learn(entry: Baseline, x: Any, y: Any, setting: Setting, seed: int) -> Lear
     inner = (x - centre) / deviation
     spread = float(_positive(inner.var(axis=0).sum()))
     model = entry.make(seed=seed, spread=spread, **numbers).fit(inner, y)
-    return Learned(model, centre, deviation, scale)
+    return ScaledModel(model, centre, deviation, scale)
 
 
 def _positive(deviations: Any) -> Any:

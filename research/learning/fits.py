@@ -271,6 +271,17 @@ def of_logs(runs: Sequence[FittedNet | Ended]) -> Outcome:
     )
 
 
+def held(part: Any) -> Callable[[Sequence[FittedNet]], Outcome]:
+    """What `tuned` chooses by: the accuracy of runs on a part (x, y) that is held out."""
+
+    def outcome(runs: Sequence[FittedNet]) -> Outcome:
+        ended = sum(run.diverged is None for run in runs) / len(runs)
+        right = np.mean([run.accuracy(*part) for run in runs])
+        return Outcome(ended=ended, accuracy=float(right))
+
+    return outcome
+
+
 def at_end(run: FittedNet | Ended, name: str) -> float:
     """The mean of a measure over a run's last LAST steps."""
     return float(np.mean(np.asarray(run.log[name])[-LAST:], dtype=np.float64))

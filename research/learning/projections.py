@@ -17,7 +17,7 @@ PAIRED = 4000  # examples at most, whose pairs a kernel is of
 PENALTIES = (0.01, 0.1, 1.0)  # of the ridge regression that is the way back
 
 
-class Projection(NamedTuple):
+class CodeMap(NamedTuple):
     """encode: x [examples, inputs] -> codes [examples, code]. decode: back."""
 
     encode: Callable[[np.ndarray], np.ndarray]
@@ -28,7 +28,7 @@ class Projection(NamedTuple):
         return np.sum((self.decode(self.encode(x)) - x) ** 2, axis=1)
 
 
-def pca(x: Any, code: int) -> Projection:
+def pca(x: Any, code: int) -> CodeMap:
     """The first principal components of x [examples, inputs].
 
     Pearson 1901; Hotelling 1933. Of all linear codes none has a smaller squared error.
@@ -40,11 +40,11 @@ def pca(x: Any, code: int) -> Projection:
     x = np.asarray(x, np.float64)
     middle = x.mean(axis=0)
     axes = np.linalg.svd(x - middle, full_matrices=False)[2][:code]
-    return Projection(lambda x: (x - middle) @ axes.T, lambda h: h @ axes + middle)
+    return CodeMap(lambda x: (x - middle) @ axes.T, lambda h: h @ axes + middle)
 
 
 @threads.single()
-def kernel_pca(x: Any, valid: Any, code: int) -> Projection:
+def kernel_pca(x: Any, valid: Any, code: int) -> CodeMap:
     """The same of a Gaussian kernel, whose width and way back are best on `valid`.
 
     Schölkopf, Smola & Müller 1998, Neural Computation 10:1299; the way back is kernel
@@ -54,12 +54,12 @@ def kernel_pca(x: Any, valid: Any, code: int) -> Projection:
     return best([one for width in WIDTHS for one in _kernel(x, code, width)], valid)
 
 
-def best(fitted: Sequence[Projection], valid: np.ndarray) -> Projection:
+def best(fitted: Sequence[CodeMap], valid: np.ndarray) -> CodeMap:
     """The one with the smallest error on held-out examples."""
     return min(fitted, key=lambda one: float(one.errors(valid).mean()))
 
 
-def _kernel(x: np.ndarray, code: int, width: float) -> list[Projection]:
+def _kernel(x: np.ndarray, code: int, width: float) -> list[CodeMap]:
     """The components of a kernel so wide, with the way back of each penalty."""
     model = decomposition.KernelPCA(
         code,
@@ -75,7 +75,7 @@ def _kernel(x: np.ndarray, code: int, width: float) -> list[Projection]:
         kernel_ridge.KernelRidge(kernel="rbf", **each) for each in numbers
     ]
     return [
-        Projection(model.transform, lambda h, one=one: one.predict(h) + middle)
+        CodeMap(model.transform, lambda h, one=one: one.predict(h) + middle)
         for one in (one.fit(codes, x - middle) for one in back)
     ]
 

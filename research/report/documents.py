@@ -23,6 +23,7 @@ from depthbench.research.report import (
     devices,
     entries,
     gallery,
+    markdown,
     published,
     rendering,
     systems,
@@ -31,6 +32,7 @@ from depthbench.research.report.published import Made
 from depthbench.research.store.provenance import ROOT as SOURCE
 from depthbench.research.study.declaration import Study
 from depthbench.research.study.studies import studies
+from depthbench.research.study.tables import Mark
 
 ROOT = SOURCE  # where the documents are
 README = "README.md"
@@ -113,9 +115,20 @@ def beside(study: Study) -> str:
 def story() -> str:
     """The table of all systems, from their studies' committed rows."""
     lines = systems.committed()
-    shown = rendering.as_markdown(systems.table(lines)._replace(title=""))
-    answer = " ".join(filter(None, systems.headline(lines)))
-    return f"{systems.TITLE}. {answer}\n\n{shown}".rstrip("\n")
+    table = systems.table(lines)
+    body = [
+        (f"[{first}](docs/experiments.md#{name})", *map(_bold, rest))
+        for name, (first, *rest) in zip(lines, table.rows, strict=True)
+    ]
+    shown = markdown.table(table.headers, body)
+    answer, _ = systems.headline(lines)
+    return f"{answer}\n\n{shown}\n{systems.TITLE}. Bold: surely ahead, over seeds."
+
+
+def _bold(entry: str | Mark) -> str:
+    """A table's entry, bold where it is marked good: pages have no colours."""
+    shown = markdown.text(rendering.text_of(entry))
+    return f"**{shown}**" if isinstance(entry, Mark) and entry.tone == "good" else shown
 
 
 def code(name: str) -> str:

@@ -11,12 +11,9 @@ from depthbench.research.store.provenance import ROOT
 from depthbench.research.study import headlines
 from depthbench.research.study.claims import Verdict
 from depthbench.research.study.declaration import Study
-from depthbench.research.study.studies import studies
+from depthbench.research.study.studies import ROOMS, studies
 
-FOLDERS = (
-    *("propagation", "training", "unsupervised", "reuse", "scrutiny"),
-    "benchmarks",
-)
+FOLDERS = (*ROOMS, "benchmarks")
 TITLES = {  # of their sections in docs/experiments.md, as links have them
     "propagation": "random-networks-at-initialisation",
     "training": "trained-networks",

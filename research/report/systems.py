@@ -9,15 +9,15 @@ from depthbench.research.study.studies import studies
 from depthbench.research.study.tables import Mark, Table, number
 
 TITLE = (
-    "Each system that popular accounts of deep learning name, at the depth that serves it "
-    "best (chosen without test data), beside a strong simple baseline; gradient: log10 of "
-    "the first layer's before training; Mflop: of a training step"
+    "Systems that popular accounts of deep learning name, each with the net that serves it "
+    "best (chosen without test data) and a strong simple baseline; gradient: log10 of the "
+    "first layer's before training; Mflop: of a training step"
 )
 HEADERS = (
-    *("system", "best net", "score", "95 % interval", "baseline", "its score"),
+    *("system", "scored by", "best net", "its score (95 %)", "baseline", "its score"),
     *("gradient", "Mflop"),
 )
-TONES = {"wins": "good", "ties": "", "loses": "bad"}
+WORDS = ("wins", "ties", "loses")
 
 
 def of_systems() -> list[Study]:
@@ -44,22 +44,25 @@ def committed() -> dict[str, Summary]:
 
 
 def table(lines: Mapping[str, Summary]) -> Table:
-    """One row a system: green where its net is ahead of the baseline, red where behind."""
+    """One row a system; of net and baseline the score that is ahead is marked good."""
     return Table(TITLE, HEADERS, tuple(map(_line, lines.values())))
 
 
 def _line(line: Summary) -> tuple[str | Mark, ...]:
-    score, tone = _written(line, line.score), TONES[line.verdict]
-    ends = (line.low, line.high)
-    between = "–".join(_written(line, end) for end in ends) if None not in ends else "-"
+    score = _written(line, line.score)
+    if line.low is not None and line.high is not None:
+        word = " to " if min(line.low, line.high) < 0 else "–"
+        ends = (_written(line, line.low), _written(line, line.high))
+        score += f" ({word.join(ends)})"
+    strong, gradient = _written(line, line.strong_score), line.first_gradient
     return (
         line.system,
+        line.noun,
         line.net,
-        Mark(f"{score} {line.noun}", tone) if tone else f"{score} {line.noun}",
-        between,
+        Mark(score, "good") if line.verdict == "wins" else score,
         line.strong,
-        _written(line, line.strong_score),
-        number(line.first_gradient),
+        Mark(strong, "good") if line.verdict == "loses" else strong,
+        "-" if gradient is None else f"{gradient:.2f}",
         number(line.step_mflop),
     )
 
@@ -69,13 +72,13 @@ def _written(line: Summary, value: float | None) -> str:
 
 
 def headline(lines: Mapping[str, Summary]) -> tuple[str, str]:
-    """(how many systems' nets are ahead of their baselines, and which are behind)."""
+    """(how often baseline and net are ahead, and where the baseline is)."""
     verdicts = {name: line.verdict for name, line in lines.items()}
-    counts = {word: [n for n, v in verdicts.items() if v == word] for word in TONES}
+    by = {word: [n for n, v in verdicts.items() if v == word] for word in WORDS}
     answer = (
-        f"Of {len(lines)} systems the best net is ahead of a strong simple baseline in "
-        f"{len(counts['wins'])}, level in {len(counts['ties'])} and behind in "
-        f"{len(counts['loses'])}."
+        f"Of {len(lines)} systems a strong simple baseline is ahead of the best net in "
+        f"{len(by['loses'])} and neither surely in {len(by['ties'])}; the net is ahead in "
+        f"{len(by['wins'])}{': ' * bool(by['wins'])}{', '.join(by['wins'])}."
     )
-    behind = ", ".join(counts["loses"])
-    return answer, f"Behind: {behind}." if behind else ""
+    behind = ", ".join(by["loses"])
+    return answer, f"The baseline is ahead in {behind}." if behind else ""

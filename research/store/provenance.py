@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Of a study's declaration, what no row depends on: cells say what was chosen of it.
 SHOWN = frozenset(
     "name kind question source axes sizes columns fit claims headline tables figures "
-    "compile_seconds timings threads".split()
+    "compile_seconds timings threads inner".split()
 )
 
 EVERY_ROW: list[ast.AST] = [  # what rows are measured in
@@ -69,6 +69,11 @@ def code(
         if texts:
             hashes[f"{place}: depthbench's"] = _short("\n".join(texts).encode())
     return dict(sorted(hashes.items()))
+
+
+def digest(hashes: Mapping[str, str]) -> str:
+    """One hash of those that `code` gives."""
+    return _short("\n".join(f"{name} {one}" for name, one in hashes.items()).encode())
 
 
 def _sources(modules: Iterable[str]) -> dict[str, Path]:

@@ -162,6 +162,7 @@ class Study(NamedTuple):
     timings: columns that say how fast the machine was, and are never the same twice.
     summary: of a study of a system, its line in the table of all systems, from rows of
       which one at least is `ok`.
+    inner: of a study of studies, from a cell to the one that it runs, and its cells.
     """
 
     name: str
@@ -182,6 +183,7 @@ class Study(NamedTuple):
     compile_seconds: float = 1.0
     timings: tuple[str, ...] = ()
     summary: Callable[[Sequence[Row]], Summary] | None = None
+    inner: Callable[[Cell], tuple["Study", list[Cell]]] | None = None
     threads: int = 0  # 0: as many as there are cores
     module: str = ""  # that declares it; known of those that `studies` found
 

@@ -12,6 +12,13 @@ from depthbench.research.study.errors import Refusal
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("benchmarks", "experiments")
+ROOMS = (
+    "propagation",
+    "training",
+    "unsupervised",
+    "reuse",
+    "scrutiny",
+)  # as they are read
 DECLARES = re.compile(r"^STUDY\b.*?=", re.MULTILINE)
 SUMMED_UP = re.compile(r"^    summary=", re.MULTILINE)  # of a Study: it is of a system
 QUESTION = re.compile(r'^    question=\(?\s*"([^"]*)', re.MULTILINE)
@@ -47,11 +54,17 @@ def declaring() -> dict[str, Path]:
     """The modules that declare a study, and their files; no other is imported for it."""
     modules = {}
     for folder in FOLDERS:
-        for file in sorted((ROOT / folder).rglob("[!.]*.py")):
+        for file in sorted((ROOT / folder).rglob("[!.]*.py"), key=_read):
             if DECLARES.search(file.read_text(encoding="utf-8", errors="replace")):
                 inner = file.relative_to(ROOT).with_suffix("").parts
                 modules[".".join(("depthbench", *inner))] = file
     return modules
+
+
+def _read(file: Path) -> tuple[int, Path]:
+    """A sort key: files of the experiments' folders in the order of ROOMS, others last."""
+    room = file.parent.name
+    return (ROOMS.index(room) if room in ROOMS else len(ROOMS), file)
 
 
 def systems() -> dict[str, str]:

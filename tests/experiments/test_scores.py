@@ -37,8 +37,18 @@ def test_a_gap_is_taken_seed_by_seed_and_better_is_positive():
     ("score", "verdict", "begins"),
     [
         ([0.90, 0.91, 0.92], "wins", "The net is ahead in accuracy"),
-        ([0.6, 0.9, 0.7], "ties", "The net is no better than the strong baseline"),
-        ([0.5, 0.51, 0.52], "loses", "The strong baseline is ahead in accuracy: SVM"),
+        (
+            [0.6, 0.9, 0.7],
+            "ties",
+            "The net is not surely better than the strong baseline",
+        ),
+        ([0.5, 0.8, 0.7], "ties", "The net is no better than the strong baseline"),
+        ([0.9], "ties", "The net is not surely better than the strong baseline"),
+        (
+            [0.5, 0.51, 0.52],
+            "loses",
+            "The strong baseline is ahead in accuracy: 0.700 (SVM)",
+        ),
     ],
 )
 def test_the_first_sentence_says_who_is_ahead(score, verdict, begins):
@@ -60,6 +70,17 @@ def test_the_best_net_is_chosen_without_its_test_score():
     assert lower.best(rows)["depth"] == 8 and lower.worst(rows)["depth"] == 8
 
 
+def test_a_net_is_named_in_words():
+    one = row(16, [0.8, 0.8], 0.7) | {"architecture": "residual_mlp", "rule": "hebb"}
+    assert SCORING.name(one) == "residual ReLU net of 16 layers"
+    named = SCORING._replace(naming=lambda row, net: f"{net} by {row['rule']}")
+    assert named.name(one) == "residual ReLU net of 16 layers by hebb"
+    other = SCORING._replace(by=("activation",), unit="hidden layer")
+    assert other.name({"activation": "leaky_relu", "depth": 1}) == (
+        "leaky relu net of 1 hidden layer"
+    )
+
+
 def test_tables_and_pictures_show_rows_that_did_not_end_well():
     rows = [row(1, [0.8, 0.8], 0.7), {**row(8, [0.9, 0.9], 0.7), "status": "diverged"}]
     table = SCORING.table(rows)
@@ -75,9 +96,11 @@ def test_the_table_of_systems_counts_who_is_ahead():
     }
     answer, worst = systems.headline(lines)
     assert (
-        "ahead of a strong simple baseline in 1, level in 0 and behind in 1" in answer
+        "baseline is ahead of the best net in 1 and neither surely in 0; the net is ahead "
+        "in 1: one." in answer
     )
-    assert worst == "Behind: other."
+    assert worst == "The baseline is ahead in other."
     first, second = systems.table(lines).rows
-    assert first[2].tone == "good" and second[2].tone == "bad"
-    assert first[0] == "a system" and first[5] == "0.700"
+    assert first[3].tone == second[5].tone == "good"  # of each the score that is ahead
+    assert first[:3] == ("a system", "accuracy", "plain ReLU net of 1 layer")
+    assert first[5] == "0.700" and isinstance(second[3], str)

@@ -1,12 +1,17 @@
 """Every study of a system at smoke size: one form for all of them."""
 
+import functools
+import re
+
 import pytest
 
 from depthbench.benchmarks import systems
 from depthbench.experiments import scores
 from depthbench.research.cli.main import main
-from depthbench.research.report import published
+from depthbench.research.engine import runner
+from depthbench.research.report import gallery, published
 from depthbench.research.report import systems as table
+from depthbench.research.store import provenance
 from depthbench.research.study import headlines, plan
 from depthbench.research.study.declaration import chosen_values, grid
 from depthbench.research.study.studies import studies
@@ -48,6 +53,15 @@ def test_a_published_baseline_that_is_ahead_is_in_the_first_sentence(name):
 
 
 @each
+def test_nets_are_named_in_words(name):
+    """No setting as it is typed: a reader has not seen the axes."""
+    study, rows = studies()[name], published.made(name).rows
+    summary, (answer, worst) = study.summary(rows), headlines.of(study, rows)
+    typed = re.compile(r"[a-z]+_[a-z]+|\bmlp\b")
+    assert not typed.findall(f"{summary.net} {answer} {worst}")
+
+
+@each
 def test_all_share_their_columns(name):
     """Axes and columns that mean the same have the same name in all of them."""
     columns = studies()[name].columns
@@ -56,9 +70,35 @@ def test_all_share_their_columns(name):
 
 
 def test_the_table_of_all_systems_is_of_them_all():
-    """As the benchmark knows them, which reads no file but for a name, and as they are."""
+    """As the benchmark knows them, which reads no file but for a name, and as they are:
+    folder by folder, as README's table of folders has them."""
+    folders = [studies()[name].module.split(".")[2] for name in SYSTEMS]
+    assert sorted(folders, key=gallery.FOLDERS.index) == folders
     assert sorted(systems.SYSTEMS) == sorted(SYSTEMS)
     assert list(table.committed()) == SYSTEMS
+
+
+def test_rows_of_all_systems_come_from_the_studies_code(monkeypatch):
+    """Resumed after a study was changed, the benchmark would mix rows of both."""
+    cells = [{"system": name, "run": "smoke"} for name in ("hopfield", "adding")]
+    before = runner.code_of(systems.STUDY._replace(module=systems.__name__), cells, {})
+    file = "experiments/unsupervised/hopfield.py"
+    text = (provenance.ROOT / file).read_text("utf-8")
+    assert "TURNED = 0.1" in text
+    changed = {file: text.replace("TURNED = 0.1", "TURNED = 0.2")}
+    other = functools.partial(provenance.Sources, changed=changed)
+    monkeypatch.setattr(provenance, "Sources", other)
+    after = runner.code_of(systems.STUDY._replace(module=systems.__name__), cells, {})
+    assert [n for n in before if before[n] != after[n]] == ["study: hopfield"]
+
+
+def test_the_cost_of_all_systems_is_that_of_their_studies():
+    """An estimate that is the same at every size is of none."""
+    seconds = [
+        systems.cost([{"system": "few_shot", "run": size}], {}).seconds
+        for size in ("smoke", "standard", "full")
+    ]
+    assert 0 < seconds[0] < seconds[1] < seconds[2]
 
 
 WRONG = {"depth": "0", "dataset": "no_such_set", "seeds": "0", "steps": "none"}

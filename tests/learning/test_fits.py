@@ -33,6 +33,20 @@ def test_runs_are_in_the_order_of_rates_and_seeds(trained):
     assert all(one.log["loss"].shape == (30,) for one in trained)
 
 
+def test_runs_side_by_side_are_what_they_are_alone(trained, monkeypatch):
+    """As on an accelerator; also those that begin from trained nets."""
+    starts, rates = trained[:2], (1e-3, 1e-2)
+    alone = fits.train(NET, DATA, 5, rates, 2, starts=starts)
+    monkeypatch.setattr(sweeps, "grouped", lambda runs, at_a_time: [list(runs)])
+    for one, other in [
+        *zip(trained, fits.train(NET, DATA, 30, rates, 2), strict=True),
+        *zip(alone, fits.train(NET, DATA, 5, rates, 2, starts=starts), strict=True),
+    ]:
+        assert (one.rate, one.seed) == (other.rate, other.seed)
+        # Products are taken in another order: float32, over 30 steps of Adam.
+        np.testing.assert_allclose(one.log["loss"], other.log["loss"], atol=1e-3)
+
+
 def test_outputs_are_the_nets_own_whatever_the_number_of_examples(trained):
     """700 examples are two parts of 512, of which the second is filled up."""
     fit, x = trained[0], DATA["inputs"]
