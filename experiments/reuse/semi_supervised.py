@@ -140,7 +140,8 @@ def accuracies(cell):
         right = np.mean([run.accuracy(*parts.valid) for run in runs])
         return Outcome(ended=ended, accuracy=float(right))
 
-    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", held)
+    most = cell["further_rates"]
+    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", held, most=most)
     batch = feeds(jax.device_put(every[0]), 0)(jax.random.key(0), 0)
     values = scores.values(
         score=[run.accuracy(*parts.test) for run in tuned.runs],

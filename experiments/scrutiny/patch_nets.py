@@ -3,6 +3,7 @@
 import functools
 
 from depthbench.research.lazy import lazily
+from depthbench.research.learning import selection
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 
@@ -47,7 +48,7 @@ def _trained(settings, data_dir):
         return Outcome(ended=ended, accuracy=float(right))
 
     by_rate = fits.by_rate(net, parts.train.batch, cell["net_steps"], cell["seeds"])
-    tuned = fits.tuned(by_rate, NET_RATES, "accuracy", held)
+    tuned = fits.tuned(by_rate, NET_RATES, "accuracy", held, most=selection.MOST)
     before = fits.beforehand(net, parts.train.batch, cell["seeds"])
     return tuned.runs, before
 

@@ -83,7 +83,8 @@ def accuracies(cell):
         return Outcome(ended=ended, accuracy=float(right))
 
     by_rate = fits.by_rate(net, train.batch, cell["steps"], cell["seeds"])
-    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held)
+    most = cell["further_rates"]
+    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
     right = [run.accuracy(*test) for run in tuned.runs]
     values = scores.values(
         score=right,
