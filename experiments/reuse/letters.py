@@ -153,7 +153,8 @@ def embedded(cell: Any, parts: Letters, worth: Callable[[Any], float]) -> Embedd
         right = [worth(codes(run, parts.valid)) for run in runs]
         return Outcome(ended=ended, accuracy=float(np.mean(right)))
 
-    tuned = fits.tuned(train, nets.rates(cell), "accuracy", held)
+    most = cell["further_rates"]
+    tuned = fits.tuned(train, nets.rates(cell), "accuracy", held, most=most)
     batch = feeds(jax.device_put(data), 0)(jax.random.key(0), 0)
     return Embedded(tuned, fits.beforehand(net, batch, cell["seeds"]))
 

@@ -109,7 +109,7 @@ def trained(own: Setting, shared: int, steps: int):
         return Outcome(ended=ended, accuracy=float(right))
 
     grid, most = nets.rates(own._asdict()), own.further_rates
-    return fits.tuned(by_rate, grid, "accuracy", held, most)
+    return fits.tuned(by_rate, grid, "accuracy", held, most=most)
 
 
 @functools.cache

@@ -136,7 +136,9 @@ def accuracies(cell):
         ]
         return list(zip(*each, strict=True))
 
-    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", fits.held(parts.valid))
+    most = cell["further_rates"]
+    held = fits.held(parts.valid)
+    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", held, most=most)
     batch = feeds(jax.device_put(every[0]), 0)(jax.random.key(0), 0)
     values = scores.values(
         score=[run.accuracy(*parts.test) for run in tuned.runs],

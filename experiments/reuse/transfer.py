@@ -93,7 +93,8 @@ def trained(own: Setting, parts, steps: int, **more):
     net = net_of(own, parts)
     by_rate = fits.by_rate(net, parts.train.batch, steps, own.seeds, **more)
     grid, most = nets.rates(own._asdict()), own.further_rates
-    return fits.tuned(by_rate, grid, "accuracy", fits.held(parts.valid), most)
+    held = fits.held(parts.valid)
+    return fits.tuned(by_rate, grid, "accuracy", held, most=most)
 
 
 @functools.cache

@@ -49,8 +49,8 @@ SCORING = Scoring(
     naming=lambda row, net: f"{row['side']} × {row['side']} pixels on a {net}",
 )
 PROTOCOL = (
-    "digits of 8 × 8, nets of 64 units, 3 seeds, 3 targets, patches of Adam, 300 steps of "
-    "64, rates chosen on a fifth of the training part"
+    "digits of 8 × 8, dense nets of 64 units, 3 seeds, 3 targets, patches of Adam, "
+    "300 steps of 64, rates chosen on a fifth of the training part"
 )
 LABEL = ("architecture", "depth", "side")
 
@@ -58,8 +58,13 @@ LABEL = ("architecture", "depth", "side")
 def fit(cells, typed):
     """Patches that leave something of the image. Raises Refusal for one that does not."""
     cells, lines = nets.fit(cells, typed)
-    side = min(find(cells[0]["dataset"], cells[0].get("data_dir")).shape[:2])
+    dataset = find(cells[0]["dataset"], cells[0].get("data_dir"))
+    side, classes = min(dataset.shape[:2]), dataset.classes
     for cell in cells:
+        if classes and cell["targets"] > classes:
+            raise Refusal(
+                f"--targets {cell['targets']}: {cell['dataset']} has {classes} classes"
+            )
         if cell["side"] >= side:
             raise Refusal(
                 f"--side {cell['side']}: must be below {side}, the images' side"
@@ -107,7 +112,8 @@ def learned(cell):
             ended=ended, accuracy=float(np.mean(success(found, parts.valid)))
         )
 
-    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held)
+    most = cell["further_rates"]
+    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
     pieces = [
         patch_nets.best_pieces(run, parts, targets, cell["side"], count) for run in runs
     ]

@@ -3,6 +3,7 @@
 import functools
 
 from depthbench.research.lazy import lazily
+from depthbench.research.learning import selection
 from depthbench.research.learning.recipe import Recipe
 
 with lazily():
@@ -41,7 +42,8 @@ def _trained(settings, data_dir):
     net = net_of(cell, parts)
 
     by_rate = fits.by_rate(net, parts.train.batch, cell["net_steps"], cell["seeds"])
-    tuned = fits.tuned(by_rate, NET_RATES, "accuracy", fits.held(parts.valid))
+    held, most = fits.held(parts.valid), selection.MOST
+    tuned = fits.tuned(by_rate, NET_RATES, "accuracy", held, most=most)
     before = fits.beforehand(net, parts.train.batch, cell["seeds"])
     return tuned.runs, before
 

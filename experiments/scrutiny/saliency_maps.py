@@ -57,7 +57,8 @@ def measure(cells, shared, memory):
         return Outcome(ended=ended, accuracy=float(right))
 
     by_rate = fits.by_rate(net, data, cell["steps"], cell["seeds"])
-    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held)
+    most = cell["further_rates"]
+    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
     names = (*(cell["method"] for cell in cells), "occlusion")
     maps = saliency.mapper(net, names)
     points = {

@@ -144,7 +144,8 @@ def errors(cell):
         return Outcome(ended=ended, loss=float(error) if finite else math.inf)
 
     by_rate = fits.by_rate(net, train.batch, cell["steps"], cell["seeds"])
-    tuned = fits.tuned(by_rate, nets.rates(cell), "loss", held, cell["further_rates"])
+    most = cell["further_rates"]
+    tuned = fits.tuned(by_rate, nets.rates(cell), "loss", held, most=most)
     before = fits.beforehand(net, train.batch, cell["seeds"])
     missing = [missed(run.outputs(test.x), test.y) for run in tuned.runs]
     values = scores.values(

@@ -121,7 +121,9 @@ def copied(cell):
         return Outcome(ended=ended, loss=float(loss) if finite else math.inf)
 
     by_rate = fits.by_rate(net, train.batch, cell["steps"], cell["seeds"])
-    tuned = fits.tuned(by_rate, nets.rates(cell), "loss", held, cell["further_rates"])
+    tuned = fits.tuned(
+        by_rate, nets.rates(cell), "loss", held, most=cell["further_rates"]
+    )
     before = fits.beforehand(net, train.batch, cell["seeds"])
     decades = over_lag(net, train.first(256), cell["seeds"])
     chosen = tuned.runs

@@ -165,7 +165,7 @@ def at_size(cell, net, size):
         return Outcome(ended=ended, accuracy=float(right))
 
     most = cell["further_rates"]
-    return fits.tuned(trained, nets.rates(cell), "accuracy", held, most)
+    return fits.tuned(trained, nets.rates(cell), "accuracy", held, most=most)
 
 
 @functools.cache

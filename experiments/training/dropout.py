@@ -117,7 +117,7 @@ def trained(cell, parts):
             net_of(cell, parts, decay), parts.train.batch, cell["steps"], cell["seeds"]
         )
         most = cell["further_rates"]
-        return fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most)
+        return fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
 
     if cell["method"] != "l2":
         return at(0.0), 0.0

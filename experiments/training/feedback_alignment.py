@@ -77,7 +77,9 @@ def accuracies(cell):
     net, (train, valid, test) = net_of(cell, parts), parts[:3]
 
     by_rate = fits.by_rate(net, train.batch, cell["steps"], cell["seeds"])
-    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", fits.held(valid))
+    most = cell["further_rates"]
+    held = fits.held(valid)
+    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
     right = [run.accuracy(*test) for run in tuned.runs]
     values = scores.values(
         score=right,

@@ -98,7 +98,8 @@ def trained(cell):
         )
 
     by_rate = fits.by_rate(net, train.batch, most, cell["seeds"])
-    tuned = fits.tuned(by_rate, nets.rates(cell), "steps", outcome)
+    further = cell["further_rates"]
+    tuned = fits.tuned(by_rate, nets.rates(cell), "steps", outcome, most=further)
     steps = np.array([steps_to_target(run) for run in tuned.runs])
     values = scores.values(
         score=[run.accuracy(*test) for run in tuned.runs],

@@ -42,7 +42,15 @@ with lazily():
 
 SOURCE = "Lee et al. 2018, arXiv:1711.00165"
 WEIGHTS, BIASES = (1.0, 1.7, 3.0), (0.0, 0.1)  # σ_w² and σ_b² that are tried
-NOISES = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1)  # of a target, where an output's variance is 1
+NOISES = (
+    1e-10,
+    1e-8,
+    1e-6,
+    1e-4,
+    1e-3,
+    1e-2,
+    1e-1,
+)  # of a target, where an output's variance is 1
 SCORING = Scoring(
     system="infinitely wide net (Gaussian process)",
     noun="test accuracy",
@@ -53,7 +61,8 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "digits, 400 examples of the training part in each of 3 draws, squares of targets "
-    "0.9 and −0.1, nets by Adam, 200 steps of 64"
+    "0.9 and −0.1, nets of at most 32 units by Adam, "
+    "200 steps of 64"
 )
 
 
@@ -98,7 +107,8 @@ def process(activation, depth, dataset, data_dir, count, seeds):
             right = [right_of(made, one, parts, NOISES, "valid") for one in learned]
             for noise, mean_right in zip(NOISES, np.mean(right, axis=0), strict=True):
                 tried[sigma_w2, sigma_b2, noise] = float(mean_right)
-    sigma_w2, sigma_b2, noise = max(tried, key=lambda key: tried[key])
+    # Of what is equally accurate, the one with most noise: it asks least of rounding.
+    sigma_w2, sigma_b2, noise = max(tried, key=lambda key: (tried[key], key[2]))
     best = kernel.kernel(phi, sigma_w2, sigma_b2, depth)
     some = best.correlations(parts.test.x[:200], parts.test.x[:200])
     each = {}
@@ -110,6 +120,7 @@ def process(activation, depth, dataset, data_dir, count, seeds):
         "valid": tried[sigma_w2, sigma_b2, noise],
         "point": {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2},
         "noise": noise,
+        "noise_at_edge": noise in (min(NOISES), max(NOISES)),
         # How far correlations of the last states differ: 0 where the kernel is flat.
         "apart": float(np.std(some[np.triu_indices(len(some), 1)])),
         "xi_c": float(xi_c) if np.isfinite(xi_c) else None,
@@ -183,7 +194,9 @@ def beside(cell):
             for rate in rates
         ]
 
-    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", fits.held(parts.valid))
+    most = cell["further_rates"]
+    held = fits.held(parts.valid)
+    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", held, most=most)
     right = [run.accuracy(*parts.test) for run in tuned.runs]
     values = scores.values(
         score=found["score"],
@@ -196,7 +209,9 @@ def beside(cell):
     )
     values |= scores.spread("net", right, len(parts.test.y))
     values |= scores.spread("ahead", np.subtract(found["score"], right))
-    values |= found["point"] | {n: found[n] for n in ("noise", "apart", "xi_c")}
+    values |= found["point"] | {
+        n: found[n] for n in ("noise", "noise_at_edge", "apart", "xi_c")
+    }
     return Measured("ok", "", values, {"tried": found["tried"]})
 
 
@@ -295,19 +310,19 @@ STUDY = Study(
     columns=(
         *("activation", "depth", "width", "train", *scores.COLUMNS),
         *("net", "net_se", "net_low", "net_high", "ahead", "ahead_se"),
-        *("sigma_w2", "sigma_b2", "noise", "apart", "xi_c"),
+        *("sigma_w2", "sigma_b2", "noise", "noise_at_edge", "apart", "xi_c"),
     ),
     claims=(
         Claim(
             "lee2018.wide-nets-come-near",
-            "a trained net of 512 units or more is as accurate as the infinitely wide one, "
-            "to 2 points",
+            "the widest trained net is as accurate as the infinitely wide one, to 2 points",
             SOURCE,
             estimate=ahead,
             allows=about(0.0, within=0.02),
             protocol=PROTOCOL,
             differs="MNIST and CIFAR-10, up to 5,000 units; the bar of 2 points is ours",
-            scope=lambda row: row["width"] >= 512,
+            published="approaches that of the process with increasing width",
+            scope=lambda row: True,
             label=LABEL,
             of=widest,
         ),

@@ -124,7 +124,8 @@ def ends(cell):
         ended = np.mean([fit.diverged is None for fit in done])
         return Outcome(ended=ended, loss=float(np.mean(losses(done, data))))
 
-    tuned = fits.tuned(train, grid, "loss", outcome)
+    most = cell["further_rates"]
+    tuned = fits.tuned(train, grid, "loss", outcome, most=most)
     runs = runs_of(tuned.setting, 0, seeds)
     done = starts.train(net, data, steps, runs, size=seeds)
     final = losses(done, data)

@@ -130,7 +130,8 @@ def solved(cell):
             ended=ended, trained=np.mean(right == 1), right=float(np.mean(right))
         )
 
-    tuned = fits.tuned(train, nets.rates(cell), "trained", outcome)
+    most = cell["further_rates"]
+    tuned = fits.tuned(train, nets.rates(cell), "trained", outcome, most=most)
     runs = runs_of(tuned.setting, 0, cell["seeds"])
     done = starts.train(net, data, cell["steps"], runs, **how)
     right = rights(done, x, y)

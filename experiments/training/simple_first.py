@@ -114,7 +114,7 @@ def trained(cell, net, draws):
         return Outcome(ended=ended, accuracy=held(runs, draws))
 
     grid, most = nets.rates(cell), cell["further_rates"]
-    return fits.tuned(by_rate, grid, "accuracy", outcome, most)
+    return fits.tuned(by_rate, grid, "accuracy", outcome, most=most)
 
 
 def held(runs, draws):

@@ -154,7 +154,7 @@ def errors(cell):
         done = starts.train(net, data, steps, runs, seeds * len(grid))
         return [done[n * seeds : (n + 1) * seeds] for n in range(len(rates))]
 
-    tuned = fits.tuned(trained, grid, "loss")
+    tuned = fits.tuned(trained, grid, "loss", most=cell["further_rates"])
     far = [answers(tuned.runs, part[0]) - part[1] for part in (valid, test)]
     largest = [np.max(np.abs(one), axis=1) for one in far]
     spline = best_spline(cell["function"], cell["weights"])

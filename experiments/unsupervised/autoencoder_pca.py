@@ -120,7 +120,8 @@ def reconstructed(cell):
         return Outcome(ended=ended, loss=float(np.mean(errors)))
 
     by_rate = fits.by_rate(net, train.batch, steps, seeds, starts=starts)
-    tuned = fits.tuned(by_rate, nets.rates(cell), "loss", held, cell["further_rates"])
+    most = cell["further_rates"]
+    tuned = fits.tuned(by_rate, nets.rates(cell), "loss", held, most=most)
     linear, curved = projected(*asked, cell["code"])
     chosen = projections.best([linear, curved], flat(valid.x))
     x = flat(test.x)

@@ -126,7 +126,8 @@ def likelihoods(cell):
         loss = float(np.mean([nats(run, valid) for run in runs]))
         return Outcome(ended=ended, loss=loss)
 
-    tuned = fits.tuned(by_rate, nets.rates(cell), "loss", held, cell["further_rates"])
+    most = cell["further_rates"]
+    tuned = fits.tuned(by_rate, nets.rates(cell), "loss", held, most=most)
     best = mixture_of(*asked)
     values = scores.values(
         score=[nats(run, test) for run in tuned.runs],

@@ -117,9 +117,9 @@ def accuracies(cell):
 
     by_rate = fits.by_rate(net, train.batch, steps, seeds, starts=starts)
     grid = nets.log_spaced(*RATES[cell["optimizer"]], cell["rates"])
-    tuned = fits.tuned(
-        by_rate, grid, "accuracy", fits.held(valid), cell["further_rates"]
-    )
+    most = cell["further_rates"]
+    held = fits.held(valid)
+    tuned = fits.tuned(by_rate, grid, "accuracy", held, most=most)
     begun = fits.beforehand(net, train.batch, seeds, starts=starts)
     asked = cell["dataset"], cell.get("data_dir")
     values = scores.values(

@@ -210,7 +210,8 @@ def tuned(
     grid: Sequence[float],
     by: By = "loss",
     outcome: Callable[[Sequence[Any]], Outcome] | None = None,
-    most: int = selection.MOST,
+    *,
+    most: int,
 ) -> Tuned:
     """The runs of the grid's best setting, by training or validation, never by a test.
 

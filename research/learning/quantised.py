@@ -138,7 +138,8 @@ def _mapped(
     )
     scale = _positive(np.ravel(sizes) / most)
     met = _positive(np.abs(np.asarray(reads)).max() / most)
-    whole = np.asarray(rounded(kernel, scale[None, :], bits))
+    # As `rounded`, which would be compiled for each shape.
+    whole = np.clip(np.rint(kernel / scale[None, :]), -most, most).astype(np.int8)
     return Map(whole, scale, met, bias.astype(np.float32))
 
 
@@ -180,18 +181,18 @@ def weights(quantised: Quantised) -> int:
 
 
 def kept_share(bits: int) -> float:
-    """The share of float32 weights that takes as many bytes as all in so many bits.
+    """The share of weights that takes in float16 as many bytes as all in so many bits.
 
-    A bit for each weight says whether it is kept: (bits − 1) / 32.
+    A bit for each weight says whether it is kept: (bits − 1) / 16.
 
     >>> kept_share(8)
-    0.21875
+    0.4375
     """
-    return (bits - 1) / 32
+    return (bits - 1) / 16
 
 
 def pruned(variables: Variables, share: float, everywhere: bool) -> Variables:
-    """The net with its largest weights alone, 0 for the others; biases stay.
+    """The net with its largest weights alone, in float16, 0 for the others; biases stay.
 
     share: of the weights that are kept. everywhere: by one threshold for all kernels,
     rather than one for each, of a stage each layer's.
@@ -207,7 +208,8 @@ def pruned(variables: Variables, share: float, everywhere: bool) -> Variables:
         rows = leaf.reshape(-1, leaf.shape[-2] * leaf.shape[-1])
         own = [[_threshold(np.abs(row), share)] for row in rows]
         keep = np.abs(rows) >= (least if everywhere else np.array(own))
-        return np.where(keep, rows, 0).reshape(leaf.shape)
+        kept = np.where(keep, rows.astype(np.float16).astype(rows.dtype), 0)
+        return kept.reshape(leaf.shape)
 
     return jax.tree_util.tree_unflatten(tree, [thinned(*one) for one in flat])
 

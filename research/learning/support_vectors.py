@@ -4,12 +4,14 @@ scikit-learn's SVC of several classes is a machine for each pair of them, whose 
 counted. Votes have no gradient; a smooth step of each margin has.
 """
 
+import dataclasses
 import itertools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from sklearn import base
 
 from depthbench.research.learning.attacks import Logits
 from depthbench.research.learning.baselines import Fitted
@@ -44,6 +46,21 @@ def margins(fitted: Fitted) -> Logits:
         return jnp.exp(-gamma * distance) @ weights + bias
 
     return of
+
+
+def narrowed(fitted: Fitted, factor: float, x: Any, y: Any) -> Fitted:
+    """The machine fitted to the same x and y with gamma so many times as large.
+
+    fitted: the baseline "svm". x: [examples, …]. y: labels [examples].
+    """
+    learned = fitted.learned
+    gamma = factor * float(learned.model.gamma)
+    model: Any = base.clone(learned.model)
+    model.set_params(gamma=gamma)
+    inner = learned.inner(np.asarray(x, np.float64).reshape(len(x), -1))
+    learned = learned._replace(model=model.fit(inner, y))
+    setting = {**fitted.setting, "gamma": factor * fitted.setting["gamma"]}
+    return dataclasses.replace(fitted, setting=setting, learned=learned)
 
 
 def _side(model: Any) -> float:

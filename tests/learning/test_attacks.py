@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from depthbench.experiments.scrutiny import attacked
 from depthbench.research.learning import (
     adversarial,
     attacks,
@@ -45,10 +46,8 @@ def linear(key):
 @pytest.mark.parametrize("name", ATTACKS)
 def test_no_number_is_changed_by_more_than_epsilon(name, net, digits):
     x, y = digits.test.first(64)
-    for attacked in attacks.examples(
-        ATTACKS[name], net, x, y, EPSILON, jax.random.key(0)
-    ):
-        change = np.abs(np.asarray(attacked) - x)
+    for made in attacks.examples(ATTACKS[name], net, x, y, EPSILON, jax.random.key(0)):
+        change = np.abs(np.asarray(made) - x)
         # One rounding of x + ε: numbers of x are below 8, so 2⁻²¹ each.
         assert change.max() <= EPSILON + 1e-6
         assert change.max() > 0.9 * EPSILON
@@ -126,3 +125,28 @@ def test_margins_are_those_of_scikit_learn(classes, digits):
     np.testing.assert_allclose(found, sign * expected, atol=2e-4)
     read = np.asarray(support_vectors.logits(fitted)(jnp.asarray(x))).argmax(axis=1)
     assert np.mean(read == fitted.predict(x)) > 0.98
+
+
+def test_a_machine_is_chosen_by_what_is_left_of_the_held_out_examples(
+    digits, monkeypatch
+):
+    """Of examples with noise for an attack: not the kernel that is best without."""
+    few = digits._replace(train=digits.train.first(300))
+
+    def noisy(fitted, attack, x, y, *rest):
+        made = x + np.random.RandomState(0).normal(0, 2.0, x.shape)
+        return made if attack is attacks.pgd else {"pgd": made[None]}
+
+    monkeypatch.setattr(attacked.held_out, "parts", lambda name, data_dir: few)
+    monkeypatch.setattr(attacked, "_made", noisy)
+    machine = attacked.machine.__wrapped__("digits", None, EPSILON)
+    tuned, left = baselines.fit("svm", *few.train), {}
+    for factor in attacked.NARROWER:
+        one = support_vectors.narrowed(tuned, factor, *few.train)
+        x, y = few.valid
+        made = noisy(one, attacks.pgd, np.concatenate([x, few.test.x]), y)[: len(y)]
+        right = (one.predict(x) == y) & (one.predict(made) == y)
+        left[one.setting["gamma"]] = right.mean()
+    assert machine.fitted.setting["gamma"] == max(left, key=lambda gamma: left[gamma])
+    assert machine.fitted.setting != tuned.setting and machine.at_edge
+    assert machine.left(few.test.x) == np.mean(np.all([*machine.right.values()], 0))

@@ -86,7 +86,7 @@ def test_a_fresh_net_is_the_one_that_training_begins_with():
 
 
 def test_training_itself_decides_on_the_rate_and_the_grid_is_made_wider():
-    tuned = fits.tuned(fits.by_rate(NET, DATA, 60, 2), (1e-4, 1e-3), "accuracy")
+    tuned = fits.tuned(fits.by_rate(NET, DATA, 60, 2), (1e-4, 1e-3), "accuracy", most=4)
     assert tuned.setting > 1e-3 and len(tuned.tried) > 2
     assert len(tuned.runs) == 2 and {run.rate for run in tuned.runs} == {tuned.setting}
     best = max(tuned.tried, key=lambda rate: tuned.tried[rate].accuracy)
@@ -105,8 +105,8 @@ def test_what_is_held_out_decides_where_it_is_given():
     def held(runs):
         return Outcome(accuracy=accuracy[runs[0].at])
 
-    by_loss = fits.tuned(train, (1.0, 2.0, 3.0, 4.0))
-    tuned = fits.tuned(train, (1.0, 2.0, 3.0, 4.0), "accuracy", held)
+    by_loss = fits.tuned(train, (1.0, 2.0, 3.0, 4.0), most=4)
+    tuned = fits.tuned(train, (1.0, 2.0, 3.0, 4.0), "accuracy", held, most=4)
     assert (by_loss.setting, tuned.setting) == (2.0, 3.0)
     assert not tuned.at_edge and not tuned.unfinished
     at_its_end = fits.tuned(train, (1.0, 2.0, 3.0), "accuracy", held, most=0)
