@@ -213,7 +213,9 @@ def axes(objectives: tuple[str, ...]) -> dict[str, Axis]:
     )
     return {
         "objective": Axis("what is descended", objectives, OBJECTIVES),
-        **scores.axes((1, 4, 16), SKIPS, ("relu", "sigmoid"), {*scores.SKIPS, *SKIPS}),
+        **scores.axes(
+            (1, 4, 16), SKIPS, ("relu", "sigmoid"), (*scores.SKIPS, SKIPS[1])
+        ),
         "width": whole("units of a layer", (64,)),
         "letters": learned,
         "steps": whole("steps of 64 drawings", (800,)),

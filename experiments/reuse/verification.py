@@ -123,8 +123,7 @@ def errors(cell):
     others = compared_with(cell["letters"])
     codes = [letters.codes(run, parts.test) for run in tuned.runs]
     unseen, seen = (
-        np.array([error(code, pairs) for code in codes])
-        for pairs in (unseen_font(), seen_font())
+        [error(code, pairs) for code in codes] for pairs in (unseen_font(), seen_font())
     )
     values = scores.values(
         score=unseen,
@@ -136,7 +135,8 @@ def errors(cell):
         higher=False,
     )
     values |= scores.spread("seen_font", seen)
-    values |= scores.spread("over_twice", unseen - 2 * seen)
+    over = [one - 2 * other for one, other in zip(unseen, seen, strict=True)]
+    values |= scores.spread("over_twice", over)
     return Measured("ok", "", {**others, **values}, shown(codes[0]))
 
 
