@@ -26,7 +26,8 @@ def difference(one: Seen, other: Seen) -> Row:
     row = {**one, **pairs.joint([dict(one), dict(other)]), "gap": None, "gap_se": None}
     if row["status"] != "ok":
         return row
-    error = float(np.hypot(one["score_se"] or 0.0, other["score_se"] or 0.0))
+    errors = one["score_se"], other["score_se"]
+    error = None if None in errors else float(np.hypot(*errors))
     return {**row, "gap": one["score"] - other["score"], "gap_se": error}
 
 

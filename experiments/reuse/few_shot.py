@@ -5,6 +5,8 @@ so that the nearest mean of a class's few examples, its prototype, is right; the
 the test are none of those that were learned. Chen et al. 2019, arXiv:1904.04232: one that
 was learned by telling the base classes apart serves as well, and a deeper net makes
 methods more alike. What differs here: embeddings have length 1, and nets are dense.
+Branches are divided by √depth: as they are (`--architecture residual_mlp`), prototypes
+with 16 layers are right in 0.75, a fault of the start and none of depth.
 
 Five digits held out of ten are a trap: of five classes a net learns those five and no
 distance, and pixels are ahead. So are they here with `--letters 5`: 0.59 at 1 shot,
@@ -211,7 +213,7 @@ CLAIMS = (
         allows=about(0.0, within=0.02),
         protocol=PROTOCOL,
         scope=lambda row: (
-            row["architecture"] == "residual_mlp" and row["activation"] == "relu"
+            row["architecture"] == letters.SKIPS[1] and row["activation"] == "relu"
         ),
         label=("objective", "architecture", "activation"),
         of=compared.deeper(NETS),

@@ -34,6 +34,8 @@ OBJECTIVES = choices(
     classes="Chen et al. 2019, arXiv:1904.04232: the letters learned from are told apart",
 )
 LEARNED, CHOOSING, UNSEEN = 160, 40, 100
+# Branches as they are would multiply what goes through 16 layers by hundreds.
+SKIPS = ("mlp", "residual_mlp_scaled")
 CODE, BATCH = 64, 64  # numbers of an embedding; examples of a step
 STRONG = "best of pixels, PCA and LDA"
 
@@ -212,7 +214,9 @@ def axes(objectives: tuple[str, ...]) -> dict[str, Axis]:
     )
     return {
         "objective": Axis("what is descended", objectives, OBJECTIVES),
-        **scores.axes((1, 4, 16), activations=("relu", "sigmoid")),
+        **scores.axes(
+            (1, 4, 16), SKIPS, ("relu", "sigmoid"), (*scores.SKIPS, SKIPS[1])
+        ),
         "width": whole("units of a layer", (64,)),
         "letters": learned,
         "steps": whole("steps of 64 drawings", (800,)),

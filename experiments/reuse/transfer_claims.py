@@ -1,7 +1,7 @@
 """What is claimed of copied layers, and the differences that the claims are about."""
 
+from depthbench.experiments.reuse import compared
 from depthbench.experiments.reuse.transfer_shown import NONE
-from depthbench.experiments.training import pairs
 from depthbench.research.study.claims import Claim, after_steps
 from depthbench.research.study.estimates import above, below, mean
 
@@ -27,19 +27,8 @@ def differences(rows, one, other):
     for row in filter(one, rows):
         beside = known.get((*(row[n] for n in names), *other(row)))
         if beside is not None:
-            found.append({**row, **pairs.joint([row, beside]), **_gap(row, beside)})
+            found.append(compared.difference(row, beside))
     return found
-
-
-def _gap(row, beside):
-    if row["status"] != "ok" or beside["status"] != "ok":
-        return {"gap": None, "gap_se": None}
-    errors = row["score_se"], beside["score_se"]
-    known = None not in errors
-    return {
-        "gap": row["score"] - beside["score"],
-        "gap_se": (errors[0] ** 2 + errors[1] ** 2) ** 0.5 if known else None,
-    }
 
 
 def is_of(source, kept):

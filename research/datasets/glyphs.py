@@ -9,6 +9,7 @@ is whole numbers and the four operations, so that another FreeType gives the sam
 """
 
 import functools
+import io
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,20 @@ LARGE = 128  # pixels an em, of the letters that drawings are made of
 ALIKE = 9  # per cent between two pictures, below which letters look alike
 LENGTH = (10.0, 13.0)  # of a letter's longer side, in pixels
 TILT, SHIFT = 0.1, 1.0  # up to: tan of half the angle (11 degrees); pixels each way
+
+# The letters that do not look alike, in the order of Unicode: what `distinct` finds.
+DISTINCT = {
+    "latin": (
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghijkmnpqrtuyÆØÞßæðþĸŁłŊŒœƁƂƄ"
+        "ƆƇƈƊƋƍƎƏƐƑƒƓƔƕƚƛƜƝƢƣƤƦƧƩƪƫƭƮƱƴƶƷƸƺƻƼƽƾƿǁǂǃǶȜȡȤȥȴȵȶȸȹȺȻȾȿɀɁɄɍ"
+        "ɐɑɒɕɖɗɘɚɜɝɞɟɠɥɧɩɬɭɮɯɰɱɲɳɵɷɸɹɺɻɼɾɿʁʂʃʇʈʊʋʌʍʎʐʑʓʔʕʖʗʚʛʝʞʠʣʤʥʦʧ"
+        "ʨʩʪʫʬʭʮᴈᴔᴖᴗᴝᴞᴟᵷᵻᶅⱤⱮⱵⱷⱹⱾⱿꞐꞪ"
+    ),
+    "greek": "ΓΔΞΦΨΩβδζθμνξςσφχωϗϘϙϚϛϝϞϟϠϡϺϻϼϾ",
+    "cyrillic": "ЂЉЊЋЏДЖИЛЧЩЪЫЭЮЯцщъюђєљњћѢѣҐґҕҖҘҙҚҢҤҪҫҬұҲҺӃӇӋӌ",
+    "armenian": "ԲԳԴԵԶԷԸԹԺԻԽԾԿՀՁՃՄՅՆՇՉՊՋՌՎՏՐՒՔՖբդեըթիխծձճմնշչջվփֆ",
+    "georgian": "აბგდევზთიკლმნოპჟრსტუფქღყჩცძჭჯჰჱჲჳჴჵჶჸჹჺ",
+}
 
 
 class Letters(NamedTuple):
@@ -94,12 +109,13 @@ def letters(count: int = COUNT, drawings: int = DRAWINGS) -> Letters:
 
 @functools.cache
 def _letters(count: int, drawings: int) -> Letters:
-    distinct, masks = _distinct()
-    if not 1 <= count <= len(distinct):
-        most = f"1 to {len(distinct)}, as many as do not look alike"
+    every = _by_turns()
+    if not 1 <= count <= len(every):
+        most = f"1 to {len(every)}, as many as do not look alike"
         raise DataError(f"glyphs: {count} letters; must be {most}")
-    chosen = _by_turns(distinct)[:count]
+    chosen = every[:count]
     chosen.sort(key=lambda letter: (SCRIPTS.index(_script(letter)), letter))
+    masks = _masks(chosen, _paths())
     fonts = [_fonts(letter, drawings) for letter in chosen]
     x = [
         _drawn([masks[letter][font] for font in order], letter)
@@ -112,10 +128,9 @@ def _letters(count: int, drawings: int) -> Letters:
     return Letters(*made)
 
 
-def _by_turns(characters: Sequence[str]) -> list[str]:
+def _by_turns() -> list[str]:
     """All letters: the first of each script, then the second of each, and so on."""
-    each = [[c for c in characters if _script(c) == script] for script in SCRIPTS]
-    places = [(place, c) for own in each for place, c in enumerate(own)]
+    places = [(place, c) for own in DISTINCT.values() for place, c in enumerate(own)]
     return [c for _, c in sorted(places)]
 
 
@@ -166,14 +181,13 @@ def _inked(
     return ink.reshape(SIDE, FINE, SIDE, FINE).sum(axis=(1, 3))
 
 
-@functools.cache
-def _distinct() -> tuple[list[str], dict[str, list[np.ndarray]]]:
-    """(letters that do not look alike, in Unicode's order; masks by letter and font).
+def distinct() -> list[str]:
+    """The letters that do not look alike, in Unicode's order, looked for anew.
 
-    Alike are two letters where, upright and as large, one in any font and the other in
-    any font have less than 9% between them: Σ (a − b)² over the mean of Σ a² and Σ b².
-    So are o and O, Latin A and Greek Alpha, a sans serif's I and l; not E and F. The
-    first in Unicode's order is kept.
+    It takes seconds: `DISTINCT` is what it found. Alike are two letters where, upright
+    and as large, one in any font and the other in any font have less than 9% between
+    them: Σ (a − b)² over the mean of Σ a² and Σ b². So are o and O, Latin A and Greek
+    Alpha, a sans serif's I and l; not E and F. The first in Unicode's order is kept.
     """
     paths = _paths()
     common = sorted(set.intersection(*map(_letters_of, paths)))
@@ -183,10 +197,15 @@ def _distinct() -> tuple[list[str], dict[str, list[np.ndarray]]]:
     for letter in common:
         # Those kept lie first; one that looks like them is overwritten by the next.
         new = len(kept)
-        pixels[new] = [_inked(mask, SIDE).ravel() for mask in masks[letter]]
+        pixels[new] = _upright(masks[letter])
         if not _alike(pixels[new], pixels[:new].reshape(-1, SIDE**2)):
             kept.append(letter)
-    return kept, masks
+    return kept
+
+
+def _upright(masks: Sequence[np.ndarray]) -> np.ndarray:
+    """A letter's pictures by which it is compared, one a mask, [masks, pixels]."""
+    return np.stack([_inked(mask, SIDE).ravel() for mask in masks]).astype(np.float32)
 
 
 def _alike(own: np.ndarray, others: np.ndarray) -> bool:
@@ -234,9 +253,10 @@ def _masks(
     masks: dict[str, list[np.ndarray]] = {letter: [] for letter in characters}
     for path in paths:
         try:
-            # Basic layout: Pillow is often built without the other one.
-            basic = ImageFont.Layout.BASIC
-            font = ImageFont.truetype(str(path), LARGE, layout_engine=basic)
+            # Basic layout: Pillow is often built without the other one. The content, and
+            # no path, for which Pillow would take a font of the system that it can read.
+            basic, content = ImageFont.Layout.BASIC, io.BytesIO(path.read_bytes())
+            font = ImageFont.truetype(content, LARGE, layout_engine=basic)
             for letter in characters:
                 masks[letter].append(_mask(letter, font))
         except OSError as error:

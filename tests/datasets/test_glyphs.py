@@ -19,8 +19,7 @@ from depthbench.research.datasets.glyphs import FONTS, SCRIPTS, letters
 @pytest.fixture
 def fresh(monkeypatch):
     """Nothing is taken that was kept from before, and nothing is kept for others."""
-    for name in ("_letters", "_distinct"):
-        monkeypatch.setattr(glyphs, name, getattr(glyphs, name).__wrapped__)
+    monkeypatch.setattr(glyphs, "_letters", glyphs._letters.__wrapped__)
 
 
 @pytest.fixture
@@ -55,23 +54,41 @@ def test_letters_are_single_and_in_order_by_script():
         assert not unicodedata.decomposition(character)
 
 
-@pytest.mark.parametrize("alike", ["AΑА", "BΒВ", "Oo", "Ss", "IlΙӀ", "Pρр", "Яя", "FϜ"])
+@pytest.mark.exhaustive
+def test_letters_are_those_that_a_new_search_finds():
+    found = glyphs.distinct()
+    by_script = {script: "" for script in SCRIPTS}
+    for letter in found:
+        by_script[glyphs._script(letter)] += letter
+    assert by_script == glyphs.DISTINCT
+
+
+def upright(characters):
+    """Each one's pictures in all fonts."""
+    masks = glyphs._masks(characters, glyphs._paths())
+    return [glyphs._upright(masks[character]) for character in characters]
+
+
+ALIKE = ("AΑА", "BΒВ", "Oo", "Ss", "IlΙӀ", "pρр", "Яя", "FϜ")
+
+
+@pytest.mark.parametrize("alike", ALIKE)
 def test_of_letters_that_look_alike_the_first_is_kept(alike):
-    kept, masks = glyphs._distinct()
-    assert set(alike) <= set(masks) and alike[0] in kept
-    assert not set(alike[1:]) & set(kept)
+    first, *others = upright(alike)
+    assert all(glyphs._alike(other, first) for other in others)
+    assert set(alike) & set("".join(glyphs.DISTINCT.values())) == {alike[0]}
 
 
 @pytest.mark.parametrize("other", ["EF", "OQ", "bd", "nh", "PR", "pq", "Aa", "ΓL"])
 def test_letters_that_differ_are_all_kept(other):
-    assert set(other) <= set(glyphs._distinct()[0])
+    assert not glyphs._alike(*upright(other))
+    assert set(other) <= set("".join(glyphs.DISTINCT.values()))
 
 
 def test_no_two_upright_letters_are_within_nine_per_cent():
     """Each fifth of those kept, by another sum than the one that chose them."""
-    kept, masks = glyphs._distinct()
-    upright = [[glyphs._inked(m, glyphs.SIDE).ravel() for m in masks[c]] for c in kept]
-    pixels = np.array(upright, np.float64)[::5]
+    kept = "".join(sorted("".join(glyphs.DISTINCT.values())))
+    pixels = np.array(upright(kept[::5]), np.float64)
     for number, own in enumerate(pixels[:-1]):
         others = pixels[number + 1 :].reshape(-1, 256)
         for picture in own:

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from depthbench.experiments.reuse import semi_supervised
+from depthbench.experiments.reuse import semi_supervised, spreading
 from depthbench.research.cli.main import main
 from depthbench.research.learning import few_labels, held_out
 
@@ -35,7 +35,7 @@ def test_a_start_is_the_autoencoder_but_for_its_head():
 
 def test_label_spreading_is_as_accurate_as_it_was_when_first_tried():
     """.957 with 50 labels of one draw; three draws here: some points apart."""
-    found = semi_supervised.spread("digits", None, 50, 3)
+    found = spreading.spread("digits", None, 50, 3)
     assert len(found) == 3 and np.mean(found) == pytest.approx(0.957, abs=0.05)
 
 
