@@ -22,6 +22,7 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
+from depthbench.research.learning import selection
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
@@ -100,13 +101,27 @@ def accuracies(cell):
         examples=len(parts.test.y),
     )
     values |= scores.spread("learned", learned, len(parts.train.y))
+    values["unfinished"] = wanting(learned, tuned.unfinished)
     return Measured(
         "ok", "", values | {"decay": decay, "xi": shown.reach(cell["keep"])}
     )
 
 
+def wanting(learned, falls):
+    """Whether more steps might have changed what is learned, by all units together.
+
+    While some are dropped not all answers are right, however long a net is trained.
+    """
+    return selection.unfinished(
+        Outcome(accuracy=float(np.mean(learned))), "accuracy", falls
+    )
+
+
 def trained(cell, parts):
-    """(the runs at the best rate, the best decay where that is the method, or 0)."""
+    """(the runs at the best rate, the best decay where that is the method, or 0).
+
+    At an edge is what has its rate or its decay there.
+    """
 
     def held(runs):
         ended = sum(run.diverged is None for run in runs) / len(runs)
@@ -127,8 +142,9 @@ def trained(cell, parts):
         tried.update({decay: at(decay) for decay in decays})
         return [tried[decay].runs for decay in decays]
 
-    decay = fits.tuned(by_decay, DECAYS, "accuracy", held, most=2).setting
-    return tried[decay], decay
+    best = fits.tuned(by_decay, DECAYS, "accuracy", held, most=2)
+    tuned = tried[best.setting]
+    return tuned._replace(at_edge=tuned.at_edge or best.at_edge), best.setting
 
 
 def right(runs, share):
