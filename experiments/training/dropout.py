@@ -43,7 +43,6 @@ METHODS = choices(
     l2="weight decay, apart from Adam's step",
     dropout="hidden units are dropped",
 )
-DECAYS = (0.1, 1.0)  # × learning rate
 TARGET = 0.9  # of the training examples: what counts as trained
 PROTOCOL = (
     "digits, 128 ReLU units, Adam, 800 steps of 64, 3 seeds; rate, decay and keep chosen "
@@ -118,10 +117,7 @@ def wanting(learned, falls):
 
 
 def trained(cell, parts):
-    """(the runs at the best rate, the best decay where that is the method, or 0).
-
-    At an edge is what has its rate or its decay there.
-    """
+    """(the runs at the best rate, the best decay where that is the method, or 0)."""
 
     def held(runs):
         ended = sum(run.diverged is None for run in runs) / len(runs)
@@ -136,15 +132,7 @@ def trained(cell, parts):
 
     if cell["method"] != "l2":
         return at(0.0), 0.0
-    tried = {}
-
-    def by_decay(decays):
-        tried.update({decay: at(decay) for decay in decays})
-        return [tried[decay].runs for decay in decays]
-
-    best = fits.tuned(by_decay, DECAYS, "accuracy", held, most=2)
-    tuned = tried[best.setting]
-    return tuned._replace(at_edge=tuned.at_edge or best.at_edge), best.setting
+    return nets.best_decay(at, held, "accuracy")
 
 
 def right(runs, share):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from depthbench.experiments.training import dropout
+from depthbench.experiments.training import dropout, nets
 from depthbench.experiments.training import dropout_shown as shown
 from depthbench.research.learning import fits, held_out
 
@@ -57,7 +57,7 @@ def test_a_decay_at_the_edge_of_its_grid_is_a_doubt(monkeypatch):
     """Whether a larger one would be better still is not known."""
 
     def tuned(by_rate, grid, by, outcome, most):
-        found = fits.Tuned(grid[-1], [], grid == dropout.DECAYS, False, {})
+        found = fits.Tuned(grid[-1], [], grid == nets.DECAYS, False, {})
         by_rate(grid)
         return found
 
@@ -67,7 +67,7 @@ def test_a_decay_at_the_edge_of_its_grid_is_a_doubt(monkeypatch):
     cell = {"method": "l2", "depth": 1, "width": 8, "keep": 1.0, "steps": 1, "seeds": 1}
     parts = held_out.parts("digits", 125)
     found, decay = dropout.trained({**cell, **rates}, parts)
-    assert decay == dropout.DECAYS[-1] and found.at_edge
+    assert decay == nets.DECAYS[-1] and found.at_edge
 
 
 def test_a_headline_says_where_dropout_is_better_than_weight_decay():
