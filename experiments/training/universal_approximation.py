@@ -87,30 +87,6 @@ def sawtooth(x, doublings):
     return y
 
 
-def exact_sawtooth(fit):
-    """A net of 2 units a layer that is the sawtooth with as many doublings as it has
-    layers: tent(y) = 2 relu(y) − 4 relu(y − ½)."""
-    stages = fit.variables.stages
-    first = {"kernel": [[[0.5, 0.5]]], "bias": [[0.5, 0.0]]}
-    tent, shift = [[2.0, 2.0], [-4.0, -4.0]], [0.0, -0.5]
-    layers = stages[1]["params"]["Dense_0"]["kernel"].shape[0] if len(stages) > 1 else 0
-    others = {"kernel": [tent] * layers, "bias": [shift] * layers}
-    head = {"kernel": [[2.0], [-4.0]], "bias": [0.0]}
-
-    def filled(tree, values):
-        found = {name: np.asarray(value, np.float32) for name, value in values.items()}
-        return {"params": {"Dense_0": found}} | {
-            k: v for k, v in tree.items() if k != "params"
-        }
-
-    made = [filled(stages[0], first)]
-    made += [filled(stage, others) for stage in stages[1:]]
-    variables = fit.variables._replace(
-        stages=tuple(made), head=filled(fit.variables.head, head)
-    )
-    return fit._replace(variables=variables)
-
-
 def count(depth, width):
     """Weights and biases of a net of one input and one output.
 

@@ -24,7 +24,7 @@ class Flat(nn.Module):
         return x.reshape(x.shape[0], -1)
 
 
-class Same(nn.Module):
+class Unchanged(nn.Module):
     """The last state, as it is."""
 
     @nn.compact
@@ -46,7 +46,7 @@ def hidden(count: int) -> Callable[[Architecture], Architecture]:
         name = f"{net.name}_{count}_hidden"
         if count == 0:
             only = (Stage(linear_head(head.outputs), 1),)
-            return Architecture(name, Flat(), only, Same())
+            return Architecture(name, Flat(), only, Unchanged())
         others = (stage._replace(depth=count - 1),) if count > 1 else ()
         return Architecture(name, Flat(), (Stage(stem, 1), *others), head)
 
