@@ -22,6 +22,7 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
+from depthbench.research.learning import selection
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
@@ -42,7 +43,6 @@ METHODS = choices(
     l2="weight decay, apart from Adam's step",
     dropout="hidden units are dropped",
 )
-DECAYS = (0.1, 1.0)  # × learning rate
 TARGET = 0.9  # of the training examples: what counts as trained
 PROTOCOL = (
     "digits, 128 ReLU units, Adam, 800 steps of 64, 3 seeds; rate, decay and keep chosen "
@@ -100,8 +100,19 @@ def accuracies(cell):
         examples=len(parts.test.y),
     )
     values |= scores.spread("learned", learned, len(parts.train.y))
+    values["unfinished"] = wanting(learned, tuned.unfinished)
     return Measured(
         "ok", "", values | {"decay": decay, "xi": shown.reach(cell["keep"])}
+    )
+
+
+def wanting(learned, falls):
+    """Whether more steps might have changed what is learned, by all units together.
+
+    While some are dropped not all answers are right, however long a net is trained.
+    """
+    return selection.unfinished(
+        Outcome(accuracy=float(np.mean(learned))), "accuracy", falls
     )
 
 
@@ -121,14 +132,7 @@ def trained(cell, parts):
 
     if cell["method"] != "l2":
         return at(0.0), 0.0
-    tried = {}
-
-    def by_decay(decays):
-        tried.update({decay: at(decay) for decay in decays})
-        return [tried[decay].runs for decay in decays]
-
-    decay = fits.tuned(by_decay, DECAYS, "accuracy", held, most=2).setting
-    return tried[decay], decay
+    return nets.best_decay(at, held, "accuracy")
 
 
 def right(runs, share):

@@ -7,7 +7,6 @@ from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import pairs
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.lazy import lazily
-from depthbench.research.learning import selection
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline
 from depthbench.research.study.headlines import counted, measured
@@ -34,20 +33,10 @@ SCORING = Scoring(
 # ------------------------------------------------------------------ gains, from rows
 
 
-def settled(row):
-    """The row, not unfinished once the net has learned what it is trained on.
-
-    The loss of dropped nets, and with it `unfinished`, never comes to rest.
-    """
-    wanting = row["unfinished"] and row["learned"] < 1 - selection.ALIKE
-    return {**row, "unfinished": wanting}
-
-
 def chosen(rows):
     """Of each method at each depth and size the row whose keep is best, by `valid`."""
     by = grouped(
-        map(settled, measured(rows)),
-        lambda row: (row["train"], row["depth"], row["method"]),
+        measured(rows), lambda row: (row["train"], row["depth"], row["method"])
     )
     return {key: SCORING.best(group) for key, group in by.items()}
 
@@ -117,26 +106,43 @@ def largest(rows):
 
 def named(row):
     """The row, and what its net is called."""
-    name = NAMES.get(row["method"], row["method"])
+    name = NAMES.get(row["method"], "neither")
     kept = f" (keep {row['keep']:g})" if row["method"] == "dropout" else ""
-    return {**row, "net": name + kept}
+    return {**row, "net": f"net with {name}{kept}"}
 
 
 # ---------------------------------------------------------------------- what is shown
 
 
 def headline(rows):
-    """The best net beside the SVM, and what dropout and weight decay add."""
+    """The best net beside the SVM, which method is better, and what each adds."""
     first = SCORING.headline(largest(rows))
     said = [_added(rows, method) for method in NAMES]
     added = "; ".join(words for words in said if words)
     added = f" {added[0].upper()}{added[1:]}." if added else ""
-    return Headline(first.answer + added, first.worst)
+    return Headline(first.answer + _better(rows) + added, first.worst)
+
+
+def _better(rows):
+    """At how many sizes and depths dropout is better than weight decay."""
+    sides = [SCORING.verdict(row) for row in known(rows, "dropout", "l2")]
+    if not sides:
+        return ""
+    return (
+        f" Dropout is surely better than weight decay at {sides.count('wins')} of "
+        f"{len(sides)} combinations of depth and examples, surely worse at "
+        f"{sides.count('loses')}."
+    )
+
+
+def known(rows, one, other):
+    """Of `against` those that have a number."""
+    return [row for row in against(rows, one, other) if row["gap"] is not None]
 
 
 def _added(rows, method):
     """Where a method adds least, and where most."""
-    gains = [row for row in against(rows, method, "none") if row["gap"] is not None]
+    gains = known(rows, method, "none")
     if not gains:
         return ""
     ends = [f(gains, key=lambda row: row["gap"]) for f in (min, max)]

@@ -54,6 +54,9 @@ TASKS = choices(
 BITS, DIGITS = 4, 100
 STUCK = 0.02  # nats: a larger loss at the end is one that others leave
 DOWN = 1e-3  # of the largest eigenvalue: a least one below −this is a way down
+REST = (
+    0.1  # of the loss, for a move by all of the weights' length: a lesser slope is none
+)
 LOOKED_AT = 24  # starts whose Hessian is made, those of the largest losses
 CHOSEN_BY = 1_000_000
 SCORING = Scoring(
@@ -187,14 +190,17 @@ def held(done, final, data, values):
     """Profiles of the starts: final losses [starts]; of those that are worst, curvature.
 
     Adds to the values what holds the stuck ones: the share of them that is at a saddle.
+    Those that are still on a slope are counted, and are at neither saddle nor minimum.
     """
     order = np.argsort(-final)[:LOOKED_AT]
     curved = curvature.curved([done[n] for n in order], data)
-    caught = final[order] > STUCK
+    stuck = final[order] > STUCK
+    caught = stuck & (curved.steepness < REST)
     downhill = curved.least < -DOWN * np.abs(curved.largest)
     count = int(np.sum(caught))
     values |= {
         "looked_at": count,
+        "on_slopes": int(np.sum(stuck)) - count,
         "saddles": float(np.mean(downhill[caught])) if count else None,
         "log10_gradient": _median_log10(curved.gradient[caught]),
         "least_eigenvalue": float(np.median(curved.least[caught])) if count else None,
@@ -281,7 +287,8 @@ STUDY = Study(
     columns=(
         *("task", "architecture", "activation", "depth", "width", *scores.COLUMNS),
         *("stuck", "median", "log10_deviation", "log10_deviation_se"),
-        *("looked_at", "saddles", "log10_gradient", "least_eigenvalue"),
+        *("looked_at", "on_slopes", "saddles"),
+        *("log10_gradient", "least_eigenvalue"),
     ),
     claims=(
         Claim(
@@ -298,8 +305,8 @@ STUDY = Study(
         ),
         Claim(
             "dauphin2014.saddles-hold-nets",
-            "where a start is stuck it is at a saddle, not at a minimum: the Hessian of "
-            "most has a way down",
+            "where a start comes to rest at a high loss it is at a saddle, not at a "
+            "minimum: the Hessian of most has a way down",
             SOURCE,
             estimate=lambda row: share(row["saddles"], row["looked_at"]),
             allows=above(0.5),

@@ -54,11 +54,11 @@ def tables(rows, scoring):
     """Where starts end and what holds them, and the columns that all systems share."""
     heads = (
         *("task", "hidden layers", "units", "stuck", "median loss", "log10 deviation"),
-        *("looked at", "at saddles", "log10 gradient", "least eigenvalue"),
+        *("at rest", "on slopes", "at saddles", "log10 gradient", "least eigenvalue"),
     )
     names = (
         *("task", "depth", "width", "stuck", "median", "log10_deviation"),
-        *("looked_at", "saddles", "log10_gradient", "least_eigenvalue"),
+        *("looked_at", "on_slopes", "saddles", "log10_gradient", "least_eigenvalue"),
     )
     body = tuple(tuple(number(row.get(n)) for n in names) for row in measured(rows))
     return [

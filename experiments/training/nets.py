@@ -8,7 +8,7 @@ from depthbench.research.datasets import find
 from depthbench.research.lazy import lazily
 from depthbench.research.learning import selection
 from depthbench.research.learning.recipe import compiled
-from depthbench.research.learning.selection import Outcome
+from depthbench.research.learning.selection import By, Outcome
 from depthbench.research.study import claims, trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Cell, Cost, Measured, Plan, Shared
@@ -20,13 +20,14 @@ from depthbench.research.study.tables import Mark, number
 with lazily():
     import numpy as np
 
-    from depthbench.research.learning import examples, sweeps, training
+    from depthbench.research.learning import examples, fits, sweeps, training
     from depthbench.research.learning import recipe as recipes
     from depthbench.research.signal import profiles
 
 Recipe = Mapping[str, Any]  # settings of `trials`, all but the learning rate
 NEVER = math.inf  # steps of a run that did not get there
 TARGET = 0.9  # share right of what is trained on, unless a study has another
+DECAYS = (0.1, 1.0)  # of weights, × learning rate: the grid before it is made wider
 
 
 class Swept(NamedTuple):
@@ -93,6 +94,26 @@ def plan(recipes: Callable[[Cell], Mapping[str, Recipe]]) -> Plan:
 def rates(cell: Any) -> tuple[float, ...]:
     """The grid of learning rates, before it is made wider."""
     return log_spaced(cell["lowest_rate"], cell["highest_rate"], cell["rates"])
+
+
+def best_decay(
+    at: Callable[[float], Any], outcome: Callable[[Sequence[Any]], Outcome], by: By
+) -> tuple[Any, float]:
+    """(`fits.Tuned` at the best weight decay, which it is), each at its own best rate.
+
+    at: from a decay to the `fits.Tuned` of rates. At an edge is what has its rate or its
+    decay there.
+    """
+    tried: dict[float, Any] = {}
+
+    def by_decay(decays: Sequence[float]) -> list[list[Any]]:
+        tried.update({decay: at(decay) for decay in decays})
+        return [tried[decay].runs for decay in decays]
+
+    best = fits.tuned(by_decay, DECAYS, by, outcome, most=2)
+    tuned = tried[best.setting]
+    edge = tuned.at_edge or best.at_edge
+    return tuned._replace(at_edge=edge), best.setting
 
 
 def _tried(

@@ -24,7 +24,7 @@ LOOKS = {"linear": "C0", "tree": "C1", "forest": "C2", "kernel": "C3"}
 
 
 def headline(rows):
-    """On how many tables nets lose, and where by most."""
+    """At how many tables and sizes nets lose, and where by most."""
     done = measured(rows)
     tables = {}
     for row in done:
@@ -34,11 +34,12 @@ def headline(rows):
     counts = {side: sides.count(side) for side in ("loses", "ties", "wins")}
     lost = [row for row, side in zip(chosen, sides, strict=True) if side == "loses"]
     where = listed(f"{row['table']} with {row['examples']} rows" for row in lost)
+    where = f", {where}" if lost else ""
     behind = sum(row["gap"] < 0 for row in chosen)
     first = (
-        f"The best simple method is surely ahead of the net on {counts['loses']} of "
-        f"{counted(len(chosen), 'table')}{f' ({where})' if lost else ''}, and surely "
-        f"behind on {counts['wins']}; by the mean of few draws it is ahead on {behind}"
+        f"The best simple method is surely ahead of the best net in {counts['loses']} of "
+        f"{counted(len(chosen), 'case')} (a table, so many rows){where}; surely behind in "
+        f"{counts['wins']}; by the mean over draws it is ahead in {behind}"
     )
     least = min(chosen, key=lambda row: row["gap"])
     worst = (
@@ -52,14 +53,13 @@ def descends(rows):
     """How far gradient descent comes, by the condition number."""
     ends = sorted(rows, key=lambda row: row["condition"])
     parts = [
-        f"{row['excess']:.1g} of the variance above the closed form at a condition "
-        f"number of {row['condition']:,.0f}"
+        f"{row['excess']:.1g} of the variance above least squares' closed form where the "
+        f"condition number is {row['condition']:,.0f}"
         for row in (ends[0], ends[-1])[: len({row["condition"] for row in ends})]
     ]
-    steps = f"{rows[0]['descent_steps']:,} steps"
     return (
-        f"Least squares by gradient descent, with the step that is best for the slowest "
-        f"part, are after {steps} {' and '.join(parts)}."
+        f"After {rows[0]['descent_steps']:,} steps, of the size that is best for the "
+        f"slowest part, gradient descent is {' and '.join(parts)}."
     )
 
 

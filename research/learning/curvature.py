@@ -23,11 +23,13 @@ EXACT = 600  # parameters up to which the whole Hessian is made
 
 
 class Curved(NamedTuple):
-    """Of each net [nets]: its loss, the gradient's norm, the least and the largest
+    """Of each net [nets]: its loss, the gradient's norm, the share of the loss that this
+    is for a move of the parameters by their own length, and the least and the largest
     eigenvalue of the Hessian."""
 
     loss: np.ndarray
     gradient: np.ndarray
+    steepness: np.ndarray
     least: np.ndarray
     largest: np.ndarray
 
@@ -47,7 +49,8 @@ def _curved(net: Net) -> Callable:
         loss, at = flat_loss(net, variables, data)
         value, gradient = jax.value_and_grad(loss)(at)
         ends = (exact_ends if at.size <= EXACT else lanczos_ends)(loss, at)
-        return value, jnp.linalg.norm(gradient), *ends
+        size = jnp.linalg.norm(gradient)
+        return value, size, size * jnp.linalg.norm(at) / value, *ends
 
     return jax.jit(
         lambda several, data: jax.lax.map(

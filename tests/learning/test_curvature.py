@@ -56,6 +56,8 @@ def test_a_net_is_curved_as_its_hessian_by_differences():
         np.testing.assert_allclose(found.loss[place], loss(at), rtol=1e-5)
         size = np.linalg.norm(gradient(at))
         np.testing.assert_allclose(found.gradient[place], size, rtol=1e-4)
+        steep = size * np.linalg.norm(at) / loss(at)
+        np.testing.assert_allclose(found.steepness[place], steep, rtol=1e-4)
 
 
 def test_lanczos_finds_a_nets_ends():

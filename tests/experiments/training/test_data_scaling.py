@@ -61,3 +61,24 @@ def test_sizes_that_cannot_be_are_one_line(typed, why, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["run", "data_scaling", *typed, "--out", str(out)]) == 2
     assert why in capsys.readouterr().err and not out.exists()
+
+
+def test_a_headline_says_whose_error_falls_faster_and_how_it_is_read():
+    row = {
+        **dict(architecture="mlp", activation="relu", depth=1, status="ok", seeds=8),
+        **dict(score=-0.66, strong=-0.84, gap=-0.18, gap_se=0.02, valid=0.03),
+        **dict(most=1437, error_most=0.0204, svm_most=0.009, nearest_most=0.012),
+        **dict(straight_from=90),
+    }
+    answer, worst = data_scaling.headline([row])
+    assert answer.startswith("The strong baseline is ahead: of m examples")
+    assert "falls as m^-0.66, that of an RBF SVM as m^-0.84" in answer
+    assert "2.0% of the net's answers" in answer and "m^-0.66" in worst
+    assert data_scaling.headline([{**row, "gap_se": 0.2}]).answer.startswith(
+        "The net is no better than the strong baseline"
+    )
+
+
+def test_claims_name_the_seeds_that_are_run():
+    (seeds,) = data_scaling.STUDY.axes["seeds"].values
+    assert f" {seeds} seeds " in data_scaling.PROTOCOL

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from depthbench.experiments.training import dropout
+from depthbench.experiments.training import dropout, nets
 from depthbench.experiments.training import dropout_shown as shown
+from depthbench.research.learning import fits, held_out
 
 
 def row(method, train, depth, score, valid=0.9, keep=1.0, error=0.01):
@@ -45,10 +46,42 @@ def test_gains_are_of_the_keep_that_validation_chose():
     assert grown["gap_se"] == pytest.approx(0.02)  # of four scores of .01 each
 
 
-def test_a_net_that_has_learned_its_examples_is_not_unfinished():
-    assert not shown.settled(row("none", 125, 2, 0.8))["unfinished"]
-    some = row("none", 125, 2, 0.8)
-    assert shown.settled({**some, "learned": 0.98})["unfinished"]
+def test_a_net_is_judged_finished_with_all_of_its_units():
+    """By the house's rule: all right of what was trained on, whatever its loss does."""
+    assert not dropout.wanting([1.0, 1.0], falls=True)
+    assert dropout.wanting([1.0, 0.99], falls=True)
+    assert not dropout.wanting([1.0, 0.99], falls=False)
+
+
+def test_a_decay_at_the_edge_of_its_grid_is_a_doubt(monkeypatch):
+    """Whether a larger one would be better still is not known."""
+
+    def tuned(by_rate, grid, by, outcome, most):
+        found = fits.Tuned(grid[-1], [], grid == nets.DECAYS, False, {})
+        by_rate(grid)
+        return found
+
+    monkeypatch.setattr(fits, "tuned", tuned)
+    monkeypatch.setattr(fits, "by_rate", lambda *_: lambda rates: [])
+    rates = {"lowest_rate": 1e-3, "highest_rate": 3e-3, "rates": 2, "further_rates": 2}
+    cell = {"method": "l2", "depth": 1, "width": 8, "keep": 1.0, "steps": 1, "seeds": 1}
+    parts = held_out.parts("digits", 125)
+    found, decay = dropout.trained({**cell, **rates}, parts)
+    assert decay == nets.DECAYS[-1] and found.at_edge
+
+
+def test_a_headline_says_where_dropout_is_better_than_weight_decay():
+    base = {"strong": 0.99, "gap": -0.1, "gap_se": 0.01, "trivial": 0.1}
+    rows = [
+        {**row("none", 125, 2, 0.80), **base},
+        {**row("l2", 125, 2, 0.80), **base},
+        {**row("dropout", 125, 2, 0.99, keep=0.8), **base},
+        {**row("none", 500, 2, 0.90), **base},
+        {**row("l2", 500, 2, 0.90), **base},
+        {**row("dropout", 500, 2, 0.91, keep=0.8), **base},
+    ]
+    said = shown.headline(rows).answer
+    assert "surely better than weight decay at 1 of 2" in said
 
 
 def test_what_is_kept_is_all_where_nothing_is_dropped():

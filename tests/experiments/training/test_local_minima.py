@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from depthbench.experiments.training import local_minima as study
+from depthbench.research.learning import curvature
 
 
 def test_losses_are_cross_entropies_and_class_shares_their_own():
@@ -35,3 +36,21 @@ def test_deviations_are_compared_in_powers_of_ten():
     (row,) = study.narrowest_to_widest(rows)
     assert row["shrinks"] == pytest.approx(apart)
     assert study.narrowest_to_widest(rows[:1]) == []
+
+
+def test_only_what_is_at_rest_is_at_a_saddle_or_not(monkeypatch):
+    """Where a loss still falls its curvature says nothing of what would hold it."""
+    ones = np.ones(4)
+    found = curvature.Curved(
+        loss=ones,
+        gradient=0.01 * ones,
+        steepness=np.array([0.01, 0.01, 5.0, 0.01]),
+        least=np.array([-0.5, 0.0, -0.5, -0.5]),
+        largest=ones,
+    )
+    monkeypatch.setattr(curvature, "curved", lambda fits, data: found)
+    values = {}
+    final = np.array([0.9, 0.8, 0.7, study.STUCK / 2])
+    study.held(list(range(4)), final, {}, values)
+    assert (values["looked_at"], values["on_slopes"]) == (2, 1)
+    assert values["saddles"] == 0.5

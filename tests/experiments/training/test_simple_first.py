@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as metrics
 
-from depthbench.experiments.training import simple_first, small_tables
+from depthbench.experiments.training import nets, simple_first, small_tables
 from depthbench.experiments.training.simple_first import STUDY
 from depthbench.experiments.training.small_tables import TABLES
 from depthbench.research.study.declaration import chosen_values, grid
@@ -69,3 +69,24 @@ def test_changes_are_of_one_table_and_have_both_errors():
     (few,) = simple_first.fewest(rows)
     assert few["change"] == pytest.approx(-0.05) and few["examples"] == 120
     assert len(simple_first.once(rows)) == 2
+
+
+def test_a_net_has_the_weight_decay_that_what_is_held_out_chose():
+    """Simple methods have penalties, which are tuned: so has what they are beside."""
+    rates = {"lowest_rate": 1e-2, "highest_rate": 1e-2, "rates": 1, "further_rates": 0}
+    net = {"architecture": "mlp", "activation": "relu", "depth": 1, "width": 4}
+    draws = [small_tables.parts("wine", 30, seed) for seed in range(2)]
+    tuned, decay = simple_first.trained({**net, **rates, "steps": 20}, draws)
+    assert len(tuned.runs) == 2 and decay in (0.001, 0.01, *nets.DECAYS, 10.0, 100.0)
+    # A single rate is at its grid's edge, whatever the decay.
+    assert tuned.at_edge
+
+
+def test_a_headline_counts_cases_and_not_tables():
+    more = {"valid": 0.9, "condition": 5.0, "excess": 0.1, "descent_steps": 10}
+    rows = [
+        {**row(examples, 1, 0.8, -0.3), **more, "strong": 0.9} for examples in (30, 120)
+    ]
+    answer, _ = simple_first.STUDY.headline(rows)
+    assert "surely ahead of the best net in 2 of 2 cases" in answer
+    assert ", wine with 30 rows and wine with 120 rows; surely behind in 0" in answer
