@@ -78,8 +78,10 @@ CALLED = {
 }
 
 
-def _clipped(row):
-    return "" if row["clip"] == "none" else " with clipping"
+def named(row, _):
+    """A row's net in words: "GRU with clipping, lag 40"."""
+    clipped = "" if row["clip"] == "none" else " with clipping"
+    return f"{CALLED[row['cell']]}{clipped}, lag {row['lag']}"
 
 
 SCORING = Scoring(
@@ -91,7 +93,7 @@ SCORING = Scoring(
     axis="lag",
     higher=False,
     form=".2g",
-    naming=lambda row, _: f"{CALLED[row['cell']]}{_clipped(row)}, lag {row['lag']}",
+    naming=named,
 )
 PROTOCOL = (
     "the adding problem, 24 units, 18,000 sequences, 1,200 steps of 32 by Adam, 3 seeds, "

@@ -73,6 +73,7 @@ SCORING = Scoring(
     by=("cell", "clip"),
     axis="lag",
     unit="step",
+    naming=adding.named,
 )
 
 

@@ -27,7 +27,7 @@ SCORING = Scoring(
     trivial="largest class",
     strong="RBF SVM",
     by=("net",),
-    naming=lambda row, net: net if row["net"] == "none" else f"{net} with {row['net']}",
+    naming=lambda row, net: net + row["net"].removeprefix("net"),
 )
 
 # ------------------------------------------------------------------ gains, from rows

@@ -67,7 +67,7 @@ SCORING = Scoring(
     by=("patterns", "rule"),
     axis="load",
     naming=lambda row, _: (
-        f"{row['rule']} rule, {row['patterns']} patterns, {row['load']:g} a unit"
+        f"{row['rule']} rule, {NAMES[row['patterns']]}, {row['load']:g} a unit"
     ),
 )
 RECALLED = 0.95  # overlap; just below capacity it is 0.967 (Amit et al.)
