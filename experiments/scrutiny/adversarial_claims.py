@@ -95,7 +95,7 @@ CLAIMS = (
         "depthbench.depth-resists-no-attack",
         "depthbench's own bar: trained plainly, the deepest net is no more often right "
         "under the strongest attack than the shallowest, to 2 points",
-        "this study",
+        "depthbench",
         estimate=scores.score,
         allows=below(0.02),
         protocol=PROTOCOL,

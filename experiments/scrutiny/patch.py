@@ -287,7 +287,7 @@ STUDY = Study(
             "depthbench.depth-withstands-no-patch",
             "depthbench's own bar: the deepest net without skips is turned at least as "
             "often as the shallowest, to 5 points",
-            "this study",
+            "depthbench",
             estimate=scores.score,
             allows=above(-0.05),
             protocol=PROTOCOL,

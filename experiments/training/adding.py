@@ -352,7 +352,7 @@ STUDY = Study(
             "depthbench's own bar: a recurrent net that begins with less than a "
             "thousandth of its gradient at the first step does not come to half of the "
             "error of always answering 1",
-            "README.md, of plain nets: none trains deeper than its gradient survives",
+            "depthbench, README.md: no net below trains deeper than its gradient survives",
             estimate=scores.gap,
             allows=above(0.0),
             protocol=PROTOCOL,

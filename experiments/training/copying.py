@@ -347,7 +347,7 @@ STUDY = Study(
             "depthbench's own bar: a recurrent net whose first answer begins with less "
             "than a thousandth of its gradient at the first symbol keeps at least half of "
             "the loss that is best without memory",
-            "README.md, of plain nets: none trains deeper than its gradient survives",
+            "depthbench, README.md: no net below trains deeper than its gradient survives",
             estimate=remaining,
             allows=above(LEARNED),
             protocol=PROTOCOL,

@@ -366,7 +366,7 @@ STUDY = Study(
             "depthbench.net-steeper-than-svm",
             "depthbench's own bar: the test error of a net falls faster with the number "
             "of training examples than that of an SVM tuned at each size",
-            "a power law is worth having where simple methods have a flatter one",
+            "depthbench: a steep power law is worth having where a simple one is flatter",
             estimate=scores.gap,
             allows=above(0.0),
             protocol=PROTOCOL,

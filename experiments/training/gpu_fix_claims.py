@@ -85,7 +85,7 @@ CLAIMS = (
         "depthbench.devices-have-one-gradient",
         "depthbench's own bar: an accelerator's fresh gradient of the first layer is the "
         "CPU's, to 0.01 decades",
-        "this study",
+        "depthbench",
         estimate=apart,
         allows=below(0.01),
         protocol=PROTOCOL,

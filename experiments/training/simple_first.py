@@ -35,6 +35,7 @@ with lazily():
 
     from depthbench.research.learning import baselines, fits, least_squares, supervised
 
+RESOLVED = 7  # decimals of a loss of order 1, whose sums float32 rounds
 SOURCE = "popular accounts; Nesterov 2004, Introductory Lectures, theorem 2.1.15"
 ACCOUNTS, NESTEROV = SOURCE.split("; ")
 PROTOCOL = (
@@ -173,7 +174,7 @@ def descent(table, count, seeds, steps):
         done = least_squares.descend(x, y, steps)
         losses = [np.mean((x @ w - y) ** 2) for w in (done.weights, closed.solution)]
         factor = least_squares.factor(done.distance)
-        excess.append(losses[0] - losses[1])
+        excess.append(round(float(losses[0] - losses[1]), RESOLVED))
         ratios.append(np.log(factor) / np.log(closed.factor) if factor else np.nan)
         conditions.append(closed.condition)
         distances.append(done.distance / done.distance[0])

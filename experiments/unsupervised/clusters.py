@@ -306,7 +306,7 @@ STUDY = Study(
             "depthbench.codes-beat-components",
             "depthbench's own bar: clusters of an autoencoder's code agree with classes "
             "better than those of pixels or principal components",
-            XIE,
+            "depthbench",
             estimate=scores.gap,
             allows=above(0.0),
             protocol=PROTOCOL,
