@@ -2,13 +2,16 @@
 
 import functools
 import re
+import sys
 
+import numpy as np
 import pytest
 
 from depthbench.benchmarks import systems
 from depthbench.experiments import scores
 from depthbench.research.cli.main import main
 from depthbench.research.engine import runner
+from depthbench.research.learning import held_out
 from depthbench.research.report import gallery, published
 from depthbench.research.report import systems as table
 from depthbench.research.store import provenance
@@ -127,3 +130,47 @@ def test_the_standard_size_is_three_minutes_and_three_gibibytes_by_estimate(name
     assert 2 * max(cost.memory for cost in costs) <= 3 * 2**30
     full = study.fit(grid(study, chosen_values(study, "full", {})), set())[0]
     assert max(unit.cost.memory for unit in plan.units(study, full)) <= 80e9
+
+
+# Systems whose test part is that of `held_out.parts`; the others divide letters or tables.
+DIVIDED = [n for n in SYSTEMS if "held_out" in vars(sys.modules[studies()[n].module])]
+SAMPLED = ("feedback_alignment",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in SAMPLED else pytest.param(name, marks=pytest.mark.exhaustive)
+        for name in DIVIDED
+    ],
+)
+def test_nothing_is_chosen_by_test_data(name, monkeypatch):
+    """With other labels in the test part scores change, and nothing else does."""
+    true = held_out.parts
+
+    def other(*arguments, **keywords):
+        parts = true(*arguments, **keywords)
+        turned = np.roll(parts.test.y, 7, axis=0)
+        return parts._replace(test=parts.test._replace(y=turned))
+
+    rows = smoke_rows(name)
+    monkeypatch.setattr(held_out, "parts", other)
+    for before, after in zip(rows, smoke_rows(name), strict=True):
+        for column in ("valid", *scores.CHOICE, *scores.BEFOREHAND):
+            assert before[column] == after[column], column
+        assert before["score"] != after["score"]
+
+
+def smoke_rows(name):
+    """A study's smoke rows, of which nothing is remembered from before."""
+    for module in [m for m in sys.modules if m.startswith("depthbench.experiments.")]:
+        for thing in vars(sys.modules[module]).values():
+            if hasattr(thing, "cache_clear"):
+                thing.cache_clear()
+    study = studies()[name]
+    cells, _ = study.fit(grid(study, chosen_values(study, "smoke", {})), set())
+    return [
+        result.values
+        for unit in plan.units(study, cells)
+        for result in plan.measure(unit, 2**31)
+    ]
