@@ -222,10 +222,8 @@ def headline(rows):
     first = SCORING.headline(rows)
     done = measured(rows)
     longest = max(row["lag"] for row in done)
-    clips = {row["clip"] for row in done}
-    by = SCORING.by if len(clips) > 1 else ("cell",)
     said = [
-        " ".join(row[name] for name in by) + f" {row['score']:.2f}"
+        SCORING.name(row).partition(",")[0] + f" {row['score']:.2f}"
         for row in done
         if row["lag"] == longest
     ]

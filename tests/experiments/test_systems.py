@@ -104,7 +104,7 @@ def test_the_cost_of_all_systems_is_that_of_their_studies():
     assert 0 < seconds[0] < seconds[1] < seconds[2]
 
 
-WRONG = {"depth": "0", "dataset": "no_such_set", "seeds": "0", "steps": "none"}
+WRONG = {"depth": "-1", "dataset": "no_such_set", "seeds": "0", "steps": "none"}
 
 
 @each
@@ -113,7 +113,7 @@ def test_a_wrong_value_is_one_line_and_writes_nothing(name, tmp_path, capsys):
     tried = [axis for axis in WRONG if axis in axes]
     assert tried
     for axis in tried:
-        arguments = ["run", name, f"--{axis}", WRONG[axis], "--out", str(out)]
+        arguments = ["run", name, f"--{axis}={WRONG[axis]}", "--out", str(out)]
         assert main(arguments) == 2, axis
         said = capsys.readouterr().err.strip()
         assert said.startswith("depthbench: ") and "\n" not in said
