@@ -46,21 +46,19 @@ def headline(rows):
         shared = [r for r in measured(rows) if r["second"] == second and r["shared"]]
         if shared:
             answer += (
-                f" Learned beside the {second}, letters change by {gains(shared)}."
+                f" Learned beside the {second}, letters change by {gain_of(shared)}."
             )
     return Headline(answer, worst)
 
 
-def gains(rows):
-    """What the fewest and the most shared layers give, and their tasks' cosines."""
-    ends = sorted(rows, key=lambda row: row["shared"])
-    parts = [
+def gain_of(rows):
+    """What the most shared layers give, and their tasks' cosine."""
+    row = max(rows, key=lambda row: row["shared"])
+    return (
         f"{signed(row['gain'], 3)} with {counted(row['shared'], 'shared layer')} (cosine "
         f"of the gradients {signed(row['cosine_start'])} before training, "
         f"{signed(row['cosine_end'])} after)"
-        for row in [ends[0], ends[-1]][: len(ends)]
-    ]
-    return " and ".join(parts)
+    )
 
 
 def signed(value, digits=2):

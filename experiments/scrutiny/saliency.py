@@ -164,7 +164,7 @@ STUDY = Study(
         group=lambda cell: tuple(cell[name] for name in NET), cost=fixed(seconds=3.0)
     ),
     fit=nets.fit,
-    measure="depthbench.experiments.scrutiny.saliency_maps:measure",
+    measure="depthbench.experiments.scrutiny.saliency:measure",
     columns=(
         *("method", *NET, "width", *scores.COLUMNS, "mass", "mass_se"),
         *("accuracy", "kept_above", "kept_above_se", "kept", "kept_se"),

@@ -14,6 +14,7 @@ and nets of keep 0.5 stopped training where 6 ξ_c ends.
 """
 
 import functools
+import math
 
 from depthbench.experiments import scores
 from depthbench.experiments.training import dropout_shown as shown
@@ -158,7 +159,7 @@ def beforehand(dataset, train, data_dir, depth, width, seeds):
 
 def beyond(row):
     """Whether a row's net is deeper than 6 ξ_c."""
-    return row["keep"] < 1 and row["depth"] > shown.REACH * row["xi"]
+    return row["keep"] < 1 and row["depth"] > shown.REACH * (row["xi"] or math.inf)
 
 
 STUDY = Study(

@@ -45,6 +45,7 @@ with lazily():
         starts,
         supervised,
     )
+    from depthbench.research.signal import profiles
     from depthbench.research.theory import thresholds
 
 SOURCE = "Dauphin et al. 2014, arXiv:1406.2572"
@@ -203,9 +204,14 @@ def held(done, final, data, values):
         "on_slopes": int(np.sum(stuck)) - count,
         "saddles": float(np.mean(downhill[caught])) if count else None,
         "log10_gradient": _median_log10(curved.gradient[caught]),
-        "least_eigenvalue": float(np.median(curved.least[caught])) if count else None,
+        "least_eigenvalue": _resolved(curved.least[caught]) if count else None,
     }
     return {"losses": final, **curved._asdict()}
+
+
+def _resolved(eigenvalues):
+    """Their median, 0 where it is what float32 leaves of 0 beside curvatures of 1."""
+    return profiles.resolved(float(np.median(eigenvalues)), 1.0)
 
 
 def _median_log10(sizes):

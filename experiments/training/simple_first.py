@@ -259,12 +259,14 @@ CLAIMS = (
         "on a small table the best simple method, chosen without the test part, is as "
         "good as a multilayer perceptron, to 2 points",
         *("gap", below(0.02)),
+        differs="no one protocol",
     ),
     claim(
         "popular.nets-need-more-examples",
         "a multilayer perceptron is further behind the best simple method with 30 rows "
         "than with more of them",
         *("change", below(0.0), fewest),
+        differs="no one protocol",
     ),
     claim(
         "depthbench.depth-is-no-help-on-tables",

@@ -328,6 +328,7 @@ STUDY = Study(
             estimate=gain("on_code_gain"),
             allows=above(0.0),
             protocol=PROTOCOL,
+            differs="no one protocol",
             scope=lambda row: True,
             label=("architecture", "activation", "depth"),
         ),

@@ -298,6 +298,7 @@ STUDY = Study(
             estimate=pairs.gap,
             allows=above(0.0),
             protocol=f"{PROTOCOL}; the deepest against the shallowest",
+            differs="no one protocol",
             scope=lambda row: row["activation"] == "relu",
             label=("architecture",),
             of=deeper,

@@ -324,6 +324,7 @@ STUDY = Study(
             estimate=gain("pixels_gain"),
             allows=above(0.0),
             protocol=f"{PROTOCOL}; 100 labels",
+            differs="no one protocol",
             scope=lambda row: row["activation"] == "relu",
             label=("architecture", "depth"),
         ),

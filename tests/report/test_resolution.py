@@ -22,6 +22,7 @@ TINY = {
     "variance": ("a variance", 100 * EPSILON**2),
     "sigma_b2_used": ("a setting: a variance as it was asked for", 0.0),
     "learning_rate": ("a setting", 0.0),
+    "noise": ("a setting: a variance that was chosen", 0.0),
     "sigma_b2": ("a variance on the critical line, small beside q*", 0.0),
     "low": ("a probability, 2 to the power of minus the units", 0.0),
 }
