@@ -14,6 +14,7 @@ label, of all test pictures.
 
 from depthbench.experiments import scores
 from depthbench.experiments.scores import Scoring
+from depthbench.experiments.scrutiny import saliency_maps
 from depthbench.experiments.scrutiny import saliency_shown as shown
 from depthbench.experiments.scrutiny.saliency_maps import NET
 from depthbench.experiments.training import nets, pairs
@@ -127,6 +128,13 @@ def kept(row):
 
 
 LABEL = ("method", "architecture", "depth")
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell of a unit."""
+    return saliency_maps.measure(cells, shared, memory)
+
+
 STUDY = Study(
     name="saliency",
     kind="experiment",

@@ -295,7 +295,6 @@ STUDY = Study(
         "steps": whole("steps of 32 sequences", (1200,)),
         "seeds": whole("runs of each rate", (3,)),
         **nets.rate_axes(3e-3, 3e-2, 3),
-        "further_rates": nets.one("rates tried beyond each end, at most", 1, low=0),
     },
     sizes={
         "smoke": {

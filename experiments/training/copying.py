@@ -286,7 +286,6 @@ STUDY = Study(
         "steps": whole("steps of 20 sequences", (1000,)),
         "seeds": whole("runs of each rate", (3,)),
         **nets.rate_axes(3e-3, 3e-2, 3),
-        "further_rates": nets.one("rates tried beyond each end, at most", 1, low=0),
     },
     sizes={
         "smoke": {
