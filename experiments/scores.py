@@ -244,6 +244,7 @@ class Scoring(NamedTuple):
             (
                 *(str(row[name]) for name in (*self.by, self.axis)),
                 self._marked(row),
+                self._interval(row),
                 self.write(row.get("strong")),
                 self.write(row.get("trivial")),
                 number(row.get("first_gradient")),
@@ -253,7 +254,7 @@ class Scoring(NamedTuple):
             )
             for row in rows
         )
-        headers = (*self.by, self.axis, self.noun, self.strong, self.trivial)
+        headers = (*self.by, self.axis, self.noun, "95 %", self.strong, self.trivial)
         gradient = ("gradient", "decades", "Mflop")
         return Table(
             title or f"{self.system} ({GRADIENT})", (*headers, *gradient, *more), body
@@ -263,12 +264,13 @@ class Scoring(NamedTuple):
         if row["status"] != "ok":
             return Mark(row["status"].replace("_", " "), "bad")
         text = self.write(row["score"])
-        if row.get("score_low") is not None:
-            ends = (self.write(row["score_low"]), self.write(row["score_high"]))
-            text += f" ({'–'.join(ends)})"
         if not self.better(row["score"], row["trivial"]):
             return Mark(text, "bad")
         return Mark(text, "good") if self.verdict(row) == "wins" else text
+
+    def _interval(self, row: Row) -> str:
+        ends = (row.get("score_low"), row.get("score_high"))
+        return "-" if None in ends else " to ".join(map(self.write, ends))
 
     def figure(
         self, rows: Sequence[Row], caption: str = "", draw: Callable | None = None
