@@ -242,7 +242,8 @@ class Scoring(NamedTuple):
         """
         body = tuple(
             (
-                *(str(row[name]) for name in (*self.by, self.axis)),
+                *(words(str(row[name])) for name in self.by),
+                str(row[self.axis]),
                 self._marked(row),
                 self._interval(row),
                 self.write(row.get("strong")),
