@@ -38,6 +38,7 @@ def folders() -> str:
             for study in studies_of
             if (committed := published.made(study.name))
             for verdict in study_report.verdicts(study, committed.rows)
+            if verdict.claim.kind == "claim"  # and no bar of our own
         ]
         page = f"docs/experiments.md#{TITLES[folder]}"
         body.append(
