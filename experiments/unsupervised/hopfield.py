@@ -191,10 +191,10 @@ def figures_of(rows, profiles):
         "Sompolinsky's capacity. Right: images that were stored, what recall began with, "
         "and where it ended by either rule, at the load that is named."
     )
-    return [Figure("figure", caption, lambda: draw(rows, profiles))]
+    return [Figure("figure", caption, lambda: draw_figure(rows, profiles))]
 
 
-def draw(rows, profiles):
+def draw_figure(rows, profiles):
     done = measured(rows)
     figure = figures.new(9.6, 3.5)
     panels = figure.subplots(1, 2, width_ratios=(1, 1.2))

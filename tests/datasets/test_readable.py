@@ -26,7 +26,10 @@ STUDIES = {name: study for name, study in studies().items() if "dataset" in stud
 CLASSIFIERS = sorted(
     set(STUDIES) - {"gradient_flow", "trainability", "max_trainable_depth"}
 )
-CONVOLUTIONAL = ("degradation", "relu_against_tanh", "residual_remedies")
+CONVOLUTIONAL = (  # which read images
+    *("degradation", "relu_against_tanh", "residual_remedies", "anomalies", "clusters"),
+    *("patch", "saliency", "unlabelled_features"),
+)
 some_images = pytest.mark.skipif(
     not fashion_mnist.FOLDER.is_dir(),
     reason="no Fashion-MNIST here: apt-get install dataset-fashion-mnist",

@@ -18,12 +18,19 @@ from tests.test_layering import IMPORTS, NAMES, PACKAGES
 THERE = {"jax", "flax", "optax", "orbax", "matplotlib", "numpy", "scipy", "rich"}
 THERE |= {"msgspec", "PIL", "jaxlib"}
 # What says in one line that it needs more: an import in a function, or by `lazy`.
+SYSTEMS = (
+    *("experiments.unsupervised.", "experiments.reuse.", "experiments.scrutiny."),
+    *("experiments.training.", "research.learning."),
+)
 ALLOWED = {
     "research.datasets.mnist1d": {"mnist1d"},
     "research.datasets.tfds_examples": {"tensorflow_datasets"},
     "research.report.history": {"tensorboardX", "torch"},
     "research.report.notebook": {"pandas"},
     "experiments.training.digits": {"sklearn"},
+    "research.machine.threads": {"threadpoolctl"},  # scikit-learn's own
+    # Studies of systems stand beside scikit-learn's methods, when they run.
+    **{name: {"sklearn"} for name in NAMES if name.startswith(SYSTEMS)},
 }
 
 

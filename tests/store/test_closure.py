@@ -190,7 +190,11 @@ def test_no_study_depends_on_what_only_shows_rows(name):
     path = study.module.removeprefix("depthbench.").replace(".", "/") + ".py"
     shows = ("research/report/", "research/cli/", "show.py")
     assert path in code
-    assert not [file for file in code if any(part in file for part in shows)]
+    shown = [file for file in code if any(part in file for part in shows)]
+    # The benchmark of all systems measures what each one's summary is.
+    assert set(shown) <= (
+        {"research/report/systems.py"} if name == "systems" else set()
+    )
 
 
 def replaced(path, old, new):
