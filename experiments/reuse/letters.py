@@ -225,6 +225,23 @@ def axes(objectives: tuple[str, ...]) -> dict[str, Axis]:
     }
 
 
+def sizes(objective: str) -> dict[str, dict[str, tuple]]:
+    """The sizes that both studies of letters have. objective: of the smallest."""
+    return {
+        "smoke": {
+            "objective": (objective,),
+            "architecture": ("mlp",),
+            "activation": ("relu",),
+            "depth": (1, 2),
+            "width": (16,),
+            "steps": (30,),
+            "rates": (1,),
+            "seeds": (2,),
+        },
+        "full": {"depth": (1, 4, 16, 32), "width": (1024,), "steps": (10_000,)},
+    }
+
+
 def fit(cells: Any, typed: Any) -> tuple[Any, list[str]]:
     """The cells; sigmoid nets are asked for one case alone unless an axis is typed."""
     cells, lines = nets.fit(cells, typed)
