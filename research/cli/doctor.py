@@ -6,6 +6,7 @@ import os
 import shutil
 from typing import Any
 
+from depthbench.research.catalogues.packages import DISTRIBUTIONS, INSTALLED
 from depthbench.research.cli.options import TABLE_OR_JSON, one_of
 from depthbench.research.engine import console, runner
 from depthbench.research.machine import compiled, host
@@ -14,6 +15,7 @@ from depthbench.research.store import provenance
 OPTIONAL = {
     **dict.fromkeys(("torch", "keras", "equinox"), "pip install 'depthbench[peers]'"),
     "tensorflow_datasets": "pip install 'depthbench[data]'",
+    **{name: f"pip install {how}" for name, how in INSTALLED.items()},
     "pytest": "pip install 'depthbench[test]'",
 }
 
@@ -57,7 +59,7 @@ def findings() -> dict[str, Any]:
 def _version(name: str) -> str | None:
     if importlib.util.find_spec(name) is None:
         return None
-    return importlib.metadata.version(name)
+    return importlib.metadata.version(DISTRIBUTIONS.get(name, name))
 
 
 def _kept() -> str:

@@ -2,6 +2,8 @@
 
 import errno
 
+from depthbench.research.catalogues.packages import INSTALLED
+
 USAGE = 2  # mended by typing something else
 DISK = 74  # the disk is full or broken
 LATER = 75  # somebody else is at it; try later
@@ -23,8 +25,8 @@ DISKS = (
     *(errno.ENXIO, errno.ENODEV, errno.ESTALE),
 )
 OURS = "depthbench"  # what is missing there is a mistake
-# Where the module's name is not the package's.
-PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow"}
+# What is installed, where it is not named as the module is.
+PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", **INSTALLED}
 
 
 def missing(error: ModuleNotFoundError) -> Refusal:
