@@ -301,6 +301,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=FIVE[::2])],
     figures=figures_of,
+    shows=("learning from one example",),
     summary=SCORING.summary,
     compile_seconds=4.0,
 )

@@ -306,6 +306,7 @@ STUDY = Study(
     headline=shown.headline,
     tables=lambda rows: [SCORING.table(rows, more=shown.MORE)],
     figures=shown.figures_of,
+    shows=("one net for many tasks",),
     summary=SCORING.summary,
     compile_seconds=3.0,
 )

@@ -378,6 +378,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=("over_labels",))],
     figures=figures_of,
+    shows=("learning from few labels",),
     summary=SCORING.summary,
     compile_seconds=3.0,
 )

@@ -282,6 +282,7 @@ STUDY = Study(
     headline=shown.headline,
     tables=lambda rows: [SCORING.table(rows, more=("gain", "longer", *ALONE))],
     figures=shown.figures_of,
+    shows=("transfer learning",),
     summary=SCORING.summary,
     compile_seconds=3.0,
 )

@@ -313,6 +313,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=MORE)],
     figures=figures_of,
+    shows=("siamese net", "signature verification"),
     summary=SCORING.summary,
     compile_seconds=4.0,
 )

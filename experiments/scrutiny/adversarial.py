@@ -261,6 +261,7 @@ STUDY = Study(
         flat(rows, (*LABEL, *UNDER, "input_gradient"), "accuracy by attack"),
     ],
     figures=lambda rows, profiles: adversarial_shown.figures(SCORING, rows, profiles),
+    shows=("adversarial example",),
     summary=SCORING.summary,
     compile_seconds=6.0,
 )

@@ -299,6 +299,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=("share", "accuracy"))],
     figures=lambda rows, profiles: patch_shown.figures(SCORING, rows, profiles),
+    shows=("adversarial patch",),
     summary=SCORING.summary,
     compile_seconds=6.0,
 )

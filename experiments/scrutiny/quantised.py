@@ -317,6 +317,7 @@ STUDY = Study(
     headline=headline,
     tables=tables,
     figures=lambda rows, profiles: shown.figures_of(SCORING, rows, profiles),
+    shows=("net on a telephone",),
     summary=SCORING.summary,
     compile_seconds=4.0,
 )

@@ -263,6 +263,7 @@ STUDY = Study(
     headline=SCORING.headline,
     tables=tables,
     figures=figures_of,
+    shows=("what the net looked at",),
     summary=SCORING.summary,
     compile_seconds=5.0,
 )

@@ -363,6 +363,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=("slope", "learning_rate"))],
     figures=figures_of,
+    shows=("recurrent net", "LSTM", "GRU"),
     summary=SCORING.summary,
     compile_seconds=6.0,
 )

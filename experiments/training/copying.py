@@ -356,6 +356,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=("loss", "memoryless", "slope"))],
     figures=figures_of,
+    shows=("net with a memory",),
     summary=SCORING.summary,
     compile_seconds=6.0,
 )

@@ -381,6 +381,7 @@ STUDY = Study(
         )
     ],
     figures=figures_of,
+    shows=("more data instead of a better method",),
     summary=SCORING.summary,
     compile_seconds=15.0,
 )

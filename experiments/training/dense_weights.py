@@ -267,6 +267,7 @@ STUDY = Study(
             lambda: draw(rows),
         )
     ],
+    shows=("dense layer on a megapixel",),
     compile_seconds=0.0,
 )
 

@@ -257,6 +257,7 @@ STUDY = Study(
     headline=shown.headline,
     tables=shown.tables,
     figures=shown.figures_of,
+    shows=("dropout",),
     summary=shown.summary,
     compile_seconds=3.0,
 )

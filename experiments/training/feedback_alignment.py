@@ -261,6 +261,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=("first_angle",))],
     figures=figures_of,
+    shows=("learning without backpropagation",),
     summary=lambda rows: SCORING.summary(of_feedback(rows)),
     compile_seconds=3.0,
 )

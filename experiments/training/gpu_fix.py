@@ -245,6 +245,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=MORE)],
     figures=figures_of,
+    shows=("a faster processor as the cure",),
     summary=SCORING.summary,
     compile_seconds=4.0,
     timings=("step_ms",),

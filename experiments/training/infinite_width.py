@@ -371,6 +371,7 @@ STUDY = Study(
     figures=lambda rows, profiles: shown.figures_of(
         SCORING, rows, one_width(rows), profiles, (WEIGHTS, BIASES)
     ),
+    shows=("infinitely wide net", "Gaussian process"),
     summary=lambda rows: SCORING.summary(one_width(rows)),
     compile_seconds=3.0,
 )

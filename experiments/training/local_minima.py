@@ -337,6 +337,7 @@ STUDY = Study(
     headline=lambda rows: shown.headline(rows, SCORING),
     tables=lambda rows: shown.tables(rows, SCORING),
     figures=shown.figures_of,
+    shows=("local minima of the loss",),
     summary=lambda rows: SCORING.summary(shown.hardest(rows)),
     compile_seconds=4.0,
 )

@@ -326,6 +326,7 @@ STUDY = Study(
     headline=lambda rows: shown.headline(rows, SCORING),
     tables=lambda rows: shown.tables(rows, SCORING),
     figures=lambda rows, profiles: shown.figures_of(rows, profiles, SCORING),
+    shows=("perceptron", "XOR"),
     summary=lambda rows: shown.summary(rows, SCORING),
     compile_seconds=3.0,
 )

@@ -357,6 +357,7 @@ STUDY = Study(
     headline=shown.headline,
     tables=lambda rows: [SCORING.table(rows, more=(*METHODS, "decay", "condition"))],
     figures=shown.figures_of,
+    shows=("multilayer perceptron", "simple methods first"),
     summary=shown.summary,
     compile_seconds=2.0,
 )

@@ -316,6 +316,7 @@ STUDY = Study(
     headline=lambda rows: shown.headline(rows, SCORING),
     tables=lambda rows: shown.tables(rows, SCORING),
     figures=lambda rows, profiles: shown.figures_of(rows, profiles, SCORING),
+    shows=("search for hyperparameters",),
     summary=SCORING.summary,
     compile_seconds=4.0,
 )

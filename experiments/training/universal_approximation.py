@@ -386,6 +386,7 @@ STUDY = Study(
     headline=lambda rows: shown.headline(rows, SCORING),
     tables=lambda rows: [SCORING.table(rows, more=("width", "rms"))],
     figures=lambda rows, profiles: shown.figures_of(rows, profiles, SCORING),
+    shows=("universal approximator",),
     summary=lambda rows: SCORING.summary(shown.hardest(rows)),
     compile_seconds=3.0,
 )

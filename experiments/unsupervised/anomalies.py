@@ -338,6 +338,7 @@ STUDY = Study(
         SCORING.table(rows, more=("error", "on_code", "components", "on_pixels"))
     ],
     figures=figures_of,
+    shows=("anomaly detector",),
     summary=SCORING.summary,
     compile_seconds=3.0,
 )

@@ -344,6 +344,7 @@ STUDY = Study(
         SCORING.table(rows, more=("pca", "kernel_pca", "code_accuracy", "pca_accuracy"))
     ],
     figures=lambda rows, profiles: autoencoder_shown.figures(SCORING, rows, profiles),
+    shows=("autoencoder", "denser code than PCA"),
     summary=SCORING.summary,
     compile_seconds=3.0,
 )

@@ -318,6 +318,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=("random", "pixels", "error"))],
     figures=figures_of,
+    shows=("clusters without labels",),
     summary=SCORING.summary,
     compile_seconds=3.0,
 )

@@ -352,6 +352,7 @@ STUDY = Study(
     headline=lambda rows: SCORING.headline(rows),
     tables=lambda rows: [SCORING.table(rows, more=("components", "alike"))],
     figures=figures_of,
+    shows=("restricted Boltzmann machine",),
     summary=SCORING.summary,
     compile_seconds=2.0,
 )

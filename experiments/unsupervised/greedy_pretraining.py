@@ -347,6 +347,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=("logistic", "updates", "gflop"))],
     figures=figures_of,
+    shows=("deep belief net", "stacked autoencoder", "layer-wise pretraining"),
     summary=lambda rows: SCORING.summary(pretrained(measured(rows))),
     compile_seconds=2.0,
 )

@@ -322,6 +322,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=("size", "count"))],
     figures=figures_of,
+    shows=("Hopfield net", "associative memory"),
     summary=lambda rows: SCORING.summary(hardest(rows)),
     compile_seconds=1.0,
 )

@@ -332,6 +332,7 @@ STUDY = Study(
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=("random", "pixels", "layer"))],
     figures=figures_of,
+    shows=("a unit that finds cats without labels",),
     summary=SCORING.summary,
     compile_seconds=3.0,
 )

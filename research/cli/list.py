@@ -29,8 +29,13 @@ CATALOGUES = {
 }
 
 
+DECLARED = (
+    "studies",
+    "systems",
+)  # what files below experiments/ and benchmarks/ declare
 COLUMNS = {
     "studies": ("name", "kind", "question"),
+    "systems": ("name", "shown by", "question"),
     "architectures": ("name", "takes", "source"),
     "datasets": ("name", "task", "shape", "classes", "source"),
     "baselines": ("name", "task", "source"),
@@ -42,18 +47,28 @@ def arguments(parser) -> None:
         "what",
         nargs="?",
         default="all",
-        help=f"all, studies, {', '.join(CATALOGUES)}; default: all",
+        help=f"all, {', '.join((*DECLARED, *CATALOGUES))}; default: all",
     )
     parser.add_argument("--format", default="table", help=", ".join(TABLE_OR_JSON))
 
 
 def main(options) -> int:
-    one_of("list", options.what, ("all", "studies", *CATALOGUES))
+    one_of("list", options.what, ("all", *DECLARED, *CATALOGUES))
     one_of("--format", options.format, TABLE_OR_JSON)
     listing = {
         "studies": [
             {"name": s.name, "kind": s.kind, "question": s.question, "source": s.source}
             for s in studies().values()
+        ],
+        "systems": [
+            {
+                "name": name,
+                "shown by": s.name,
+                "question": s.question,
+                "source": s.source,
+            }
+            for s in studies().values()
+            for name in s.shows
         ],
         **{
             name: [_entry(e) for e in entries.values()]

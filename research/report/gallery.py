@@ -20,6 +20,10 @@ TITLES = {  # of their sections in docs/experiments.md, as links have them
     "unsupervised": "without-labels",
     "reuse": "what-was-learned-used-elsewhere",
     "scrutiny": "under-scrutiny",
+    "vision": "seeing",
+    "sequences": "reading-and-hearing",
+    "generation": "making",
+    "acting": "acting",
     "benchmarks": "benchmarks",
 }
 PLURAL = {"holds": "hold", "fails": "fail"}
@@ -113,6 +117,11 @@ def _section(study: Study, committed: Made) -> Iterator[str]:
     for figure in study.figures(committed.rows, lambda row: {}):
         path = CPU / study.name / f"{figure.name}.svg"
         yield f"![{study.question}]({path.as_posix()})\n\n{figure.caption}"
+    for recording in study.recordings(committed.rows, lambda row: {}):
+        path = CPU / study.name / recording.name
+        yield (
+            f"[{recording.name}]({path.as_posix()}): {markdown.text(recording.caption)}"
+        )
     yield f"{_claims(verdicts)}Source: {study.source}. {_made(study, published.CPU)}."
     for device, other in published.of_devices(study.name).items():
         if device != published.CPU:

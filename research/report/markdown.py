@@ -36,6 +36,11 @@ def text(words: str) -> str:
     return _ACTS.sub(reference, visible(words))
 
 
+def recording(name: str, caption: str) -> str:
+    """A link to a recording beside the page, and what is heard."""
+    return f"[{name}]({name}): {text(caption)}\n"
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are Markdown already, its columns aligned."""
     widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]

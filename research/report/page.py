@@ -106,6 +106,20 @@ def figure(name: str, caption: str, png: bytes) -> str:
     )
 
 
+SOUNDS = {".wav": "audio/wav", ".mid": "audio/midi"}
+
+
+def recording(name: str, caption: str, content: bytes) -> str:
+    """A recording inside the page: played there, or of notes kept as a file."""
+    kind = SOUNDS[name[-4:]]
+    uri = f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    heard = f'<audio controls src="{uri}"></audio>' if kind == "audio/wav" else ""
+    file = f'<a download="{_text(name)}" href="{uri}">{_text(name)}</a>'
+    return (
+        f"<figure>{heard}\n<figcaption>{file}: {_text(caption)}</figcaption></figure>"
+    )
+
+
 def table(shown: Table) -> str:
     """A table in a box that scrolls; tones are classes."""
     top = "".join(_cell(header, "th") for header in shown.headers)

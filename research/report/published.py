@@ -28,6 +28,7 @@ from depthbench.research.study.errors import Refusal
 
 RESULTS = ROOT / "benchmarks" / "results"
 CPU = "cpu"
+KEPT = ("*.svg", "*.wav", "*.mid")  # of a run's files, beside its rows
 
 
 class Made(NamedTuple):
@@ -135,9 +136,10 @@ def made_again(study: Study, device: str = CPU) -> str:
 
 
 def as_committed(study: Study, rows: list[Row], stamp: dict[str, Any]) -> str:
-    """The report of committed rows in Markdown; its figures are beside it."""
+    """The report of committed rows in Markdown; figures and recordings are beside it."""
     named = [(f.name, f.caption) for f in study.figures(rows, lambda row: {})]
-    return study_report.as_markdown(study, rows, stamp, named)
+    heard = [(r.name, r.caption) for r in study.recordings(rows, lambda row: {})]
+    return study_report.as_markdown(study, rows, stamp, named, heard)
 
 
 def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
@@ -146,7 +148,8 @@ def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
     device = _place(study, stamp)
     target = RESULTS / device / study.name
     target.mkdir(parents=True, exist_ok=True)
-    for path in (folder.path / "rows.csv", *folder.path.glob("*.svg")):
+    shown = [path for kind in KEPT for path in folder.path.glob(kind)]
+    for path in (folder.path / "rows.csv", *shown):
         write_atomically(target / path.name, regular.read(path))
     # Where data lay says who ran it, and nothing about the rows.
     manifest = replace(manifests.of(folder.path), cells=[], data_dir=None)

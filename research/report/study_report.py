@@ -24,7 +24,7 @@ TONES = {"holds": "good", "fails": "bad", "undecided": "warning", "untested": "d
 
 
 def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) -> None:
-    """Writes rows.csv, report.md, report.html and the figures from the records."""
+    """Writes rows.csv, report.md, report.html, figures and recordings."""
     ordered = study.alike(sorted((r.row for r in records), key=study.order))
     with_profiles = {record.id for record in records if record.profiles}
 
@@ -38,17 +38,24 @@ def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) 
         (figure, figure.draw())
         for figure in study.figures(drawn_rows, lambda row: profiles(row["id"]))
     ]
+    recordings = study.recordings(drawn_rows, lambda row: profiles(row["id"]))
+    sounds = {recording.name: recording.made() for recording in recordings}
+    heard = [(recording.name, recording.caption) for recording in recordings]
     pngs = {}
+    save = atomic.write_atomically
+    for name, content in sounds.items():
+        save(folder.path / name, content)
     for figure, drawn in pictures:
         figures.lay_out(drawn)
         pngs[figure.name] = figures.as_png(drawn)
-        save = atomic.write_atomically
         save(folder.path / f"{figure.name}.svg", figures.as_svg(drawn))
         save(folder.path / f"{figure.name}.png", pngs[figure.name])
     named = [(figure.name, figure.caption) for figure, _ in pictures]
     csv = rendering.as_csv(ordered, columns(study, ordered))
-    markdown = as_markdown(study, ordered, stamp, named)
-    html = as_html(study, ordered, stamp, named, pngs)
+    markdown = as_markdown(study, ordered, stamp, named, heard)
+    shown = [page.figure(name, caption, pngs[name]) for name, caption in named]
+    shown += [page.recording(name, caption, sounds[name]) for name, caption in heard]
+    html = as_html(study, ordered, stamp, shown)
     for name, text in (
         ("rows.csv", csv),
         ("report.md", markdown),
@@ -169,11 +176,21 @@ def machine(world: dict[str, Any], ordered: Sequence[Row]) -> str:
     )
 
 
-def as_markdown(study: Study, ordered, stamp, named: Sequence[tuple[str, str]]) -> str:
-    """The whole report in Markdown: answer, worst case, pictures, claims, tables."""
+def as_markdown(
+    study: Study,
+    ordered,
+    stamp,
+    named: Sequence[tuple[str, str]],
+    heard: Sequence[tuple[str, str]] = (),
+) -> str:
+    """The whole report in Markdown: answer, worst case, pictures, claims, tables.
+
+    named, heard: names and captions of its figures and recordings.
+    """
     parts = [f"# {study.name}\n\n{study.question}\n"]
     parts += rendering.first(headlines.of(study, ordered))
     parts += [f"![{n}]({n}.svg)\n\n{markdown.text(c)}\n" for n, c in named]
+    parts += [markdown.recording(name, caption) for name, caption in heard]
     parts += map(rendering.as_markdown, judgement(study, ordered))
     parts += map(rendering.as_markdown, study.tables(ordered))
     made = (f"Source: {study.source}", *stamp_lines(ordered, stamp))
@@ -182,10 +199,10 @@ def as_markdown(study: Study, ordered, stamp, named: Sequence[tuple[str, str]]) 
     return "\n".join(parts)
 
 
-def as_html(study: Study, ordered, stamp, named, pngs: dict[str, bytes]) -> str:
-    """The same as one HTML file with its pictures inside."""
+def as_html(study: Study, ordered, stamp, shown: Sequence[str]) -> str:
+    """The same as one HTML file. shown: its pictures and recordings, which are inside."""
     parts = [page.head(study.name, study.question, headlines.of(study, ordered))]
-    parts += [page.figure(name, caption, pngs[name]) for name, caption in named]
+    parts += shown
     judged = judgement(study, ordered)
     parts += [page.table(rendering.stacked(table, NAMED)) for table in judged]
     parts += map(page.table, study.tables(ordered))

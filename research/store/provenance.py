@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Of a study's declaration, what no row depends on: cells say what was chosen of it.
 SHOWN = frozenset(
     "name kind question source axes sizes columns fit claims headline tables figures "
-    "compile_seconds timings summary threads inner".split()
+    "recordings compile_seconds timings summary shows threads inner".split()
 )
 
 EVERY_ROW: list[ast.AST] = [  # what rows are measured in

@@ -102,6 +102,15 @@ class Figure(NamedTuple):
     draw: Callable[[], Any]
 
 
+class Recording(NamedTuple):
+    """What can be listened to: a file's name, ending in .wav or .mid, what is heard, and
+    what gives the file's bytes."""
+
+    name: str
+    caption: str
+    made: Callable[[], bytes]
+
+
 Row = dict[str, Any]  # a cell's settings, status, reason and values, flat
 SMOKE_WARNING = "smoke size: verdicts mean nothing"
 
@@ -157,11 +166,12 @@ class Study(NamedTuple):
     columns: what rows.csv and the terminal show first, in order.
     headline: from rows, at least one of them `ok`, to what they answer; a run of any part
       of the grid gives such rows. `research.study.headlines.of` is for all others.
-    tables, figures: pure functions of rows (and profiles).
+    tables, figures, recordings: pure functions of rows (and profiles).
     compile_seconds: rough time to compile one program, for the estimate.
     timings: columns that say how fast the machine was, and are never the same twice.
     summary: of a study of a system, its line in the table of all systems, from rows of
       which one at least is `ok`.
+    shows: the systems that it shows, as popular accounts name them.
     inner: of a study of studies, from a cell to the one that it runs, and its cells.
     """
 
@@ -180,9 +190,11 @@ class Study(NamedTuple):
     headline: Callable[[Sequence[Row]], Headline] = lambda rows: Headline("")
     tables: Callable[[Sequence[Row]], Sequence[Table]] = lambda rows: ()
     figures: Callable[[Sequence[Row], Profiles], Sequence[Figure]] = lambda r, p: ()
+    recordings: Callable[[Sequence[Row], Profiles], Sequence[Recording]] = lambda r, p: ()
     compile_seconds: float = 1.0
     timings: tuple[str, ...] = ()
     summary: Callable[[Sequence[Row]], Summary] | None = None
+    shows: tuple[str, ...] = ()
     inner: Callable[[Cell], tuple["Study", list[Cell]]] | None = None
     threads: int = 0  # 0: as many as there are cores
     module: str = ""  # that declares it; known of those that `studies` found
