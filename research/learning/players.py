@@ -1,0 +1,147 @@
+"""Several nets that play against or with each other, as one system.
+
+Each player descends a loss of its own, which sees the others' nets as they are. They
+step in the order they are named, each after those before it (Goodfellow et al. 2014,
+arXiv:1406.2661, algorithm 1: the discriminator first). A generator and a
+discriminator, an actor and a critic, an encoder and a decoder are players.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from depthbench.research.architectures.contract import Variables, apply, divide, unite
+from depthbench.research.architectures.contract import init as draw
+from depthbench.research.catalogues.catalogue import DataError
+from depthbench.research.catalogues.optimizers import length
+from depthbench.research.catalogues.optimizers import rate as rate_of
+from depthbench.research.learning import descent, supervised
+from depthbench.research.learning.fits import FittedNet, Net
+from depthbench.research.learning.system import Batch, Moment, Probed, System
+
+Function = Callable[[Any], jax.Array]  # a player's net: inputs [batch, …] -> outputs
+Nets = Mapping[str, Function]  # by player
+
+
+class Player(NamedTuple):
+    """A net and what it is for. Plain data and functions: equal ones share programs.
+
+    net: as of `fits`; its task's loss is not looked at. loss: (nets, batch, key) -> its
+    measures of each example [batch], `loss` the descended one. probed: (nets, batch) ->
+    (the inputs that its gradient is probed with, the loss of its outputs for them).
+    every: it steps at each of so many steps of the system.
+    """
+
+    net: Net
+    loss: Callable[[Nets, Batch, Any], dict[str, jax.Array]]
+    probed: Callable[[Nets, Batch], tuple[jax.Array, Function]]
+    every: int = 1
+
+
+Players = tuple[tuple[str, Player], ...]  # by name, in the order in which they step
+
+
+@functools.lru_cache(maxsize=64)
+def system(players: Players) -> System:
+    """The system of all players; the first one's loss says whether a run has diverged.
+
+    Its tree and its hyper (`supervised.Numbers`) are dictionaries by player; a step's
+    measures are named "player loss". Nets with normalisers' statistics are refused:
+    what a player sees of another would depend on who looked last.
+    """
+
+    def init(key, hyper):
+        keys = jax.random.split(key, len(players))
+        return {
+            name: _fresh(one, player.net, hyper[name])
+            for one, (name, player) in zip(keys, players, strict=True)
+        }
+
+    def step(tree, hyper, batch, moment):
+        measures = {}
+        for number, (name, player) in enumerate(players):
+            key = jax.random.fold_in(moment.key, number)
+            tree, one = _stepped(players, name, player, tree, hyper, batch, moment, key)
+            measures |= {f"{name} {measure}": value for measure, value in one.items()}
+        return tree, measures
+
+    def measure(tree, batch):
+        nets, key = _nets(players, tree), jax.random.key(0)
+        return {
+            f"{name} {measure}": value
+            for name, player in players
+            for measure, value in player.loss(nets, batch, key).items()
+        }
+
+    def probed(tree, batch):
+        nets = _nets(players, tree)
+        found = {}
+        for name, player in players:
+            x, loss = player.probed(nets, batch)
+            own = tree[name]
+            variables = unite(own.params, own.stats)
+            found[name] = Probed(player.net.parts.net, variables, x, loss)
+        return found
+
+    return System(init, step, measure, probed, watch=f"{players[0][0]} loss")
+
+
+def _fresh(key: jax.Array, net: Net, hyper: supervised.Numbers) -> descent.Learner:
+    recipe, task = net.recipe.program, net.task
+    parts = supervised.parts(recipe, hyper.weights, task)
+    variables = draw(key, parts.net, jnp.zeros((2, *task.shape)))
+    if jax.tree.leaves(divide(variables)[1]):
+        raise DataError(f"{recipe.normalizer}: a player's net can have no statistics")
+    return supervised.learner(parts, variables, hyper.rule)
+
+
+def _function(net: Net, params: Variables, stats: Variables) -> Function:
+    variables = unite(params, stats)
+    return lambda x: apply(net.parts.net, variables, x, True)[0]
+
+
+def _nets(players: Players, tree: Any) -> dict[str, Function]:
+    return {
+        name: _function(player.net, tree[name].params, tree[name].stats)
+        for name, player in players
+    }
+
+
+def _stepped(
+    players: Players,
+    name: str,
+    player: Player,
+    tree: Any,
+    hyper: Any,
+    batch: Batch,
+    moment: Moment,
+    key: jax.Array,
+) -> tuple[Any, dict[str, jax.Array]]:
+    """(the tree after a player's step, its measures)."""
+    others, parts = _nets(players, tree), player.net.parts
+
+    def objective(params, stats, batch, key):
+        nets = {**others, name: _function(player.net, params, stats)}
+        return player.loss(nets, batch, key), stats
+
+    own, numbers = tree[name], hyper[name]
+    gradient, (means, _) = descent.gradients(
+        objective, own.params, own.stats, batch, key
+    )
+    rate = rate_of(parts.schedule, numbers.rule, moment.step)
+    rule = supervised.rule_of(parts, numbers.rule._replace(learning_rate=rate))
+    after = descent.descended(
+        own, gradient, own.stats, rule, length(parts.optimizer, rate)
+    )
+    if player.every > 1:
+        due = moment.step % player.every == player.every - 1
+        after = jax.tree.map(lambda new, old: jnp.where(due, new, old), after, own)
+    return {**tree, name: after}, means
+
+
+def fitted(player: Player, own: descent.Learner, **more: Any) -> FittedNet:
+    """A player's net as a value. own: its part of a state's tree. more: as of FittedNet."""
+    return FittedNet(player.net, unite(own.params, own.stats), **more)
