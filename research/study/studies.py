@@ -18,6 +18,10 @@ ROOMS = (
     "unsupervised",
     "reuse",
     "scrutiny",
+    "vision",
+    "sequences",
+    "generation",
+    "acting",
 )  # as they are read
 DECLARES = re.compile(r"^STUDY\b.*?=", re.MULTILINE)
 SUMMED_UP = re.compile(r"^    summary=", re.MULTILINE)  # of a Study: it is of a system

@@ -1,0 +1,1 @@
+"""Acting: policies learned by gradients, by evolution and by playing against themselves."""

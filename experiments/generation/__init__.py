@@ -1,0 +1,1 @@
+"""Making: nets that draw from noise, from pictures and from sentences."""

@@ -1,0 +1,1 @@
+"""Reading and hearing: text, translation, speech, music and motion by depth."""

@@ -1,0 +1,1 @@
+"""Seeing: which nets recognise, find, segment and compare, and at what depth."""
