@@ -1,4 +1,4 @@
-"""README.md and docs/*.md: what stands between markers is made from rows and source.
+"""README.md and docs/: what stands between markers is made from rows and source.
 
     <!-- table: STUDY -->          the first of a study's tables; STUDY 2: the second;
                                    STUDY on DEVICE: of a device's rows, not of the CPU's
@@ -48,7 +48,10 @@ BLOCK = re.compile(
 
 def paths() -> list[Path]:
     """README, the pages of docs/ and the peers', where the source tree has them."""
-    pages = sorted((ROOT / "docs").glob("*.md"))
+    pages = [
+        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "docs" / "studies").glob("*.md")),
+    ]
     candidates = (ROOT / README, *pages, ROOT / PEERS)
     return [path for path in candidates if path.is_file()]
 
@@ -114,10 +117,10 @@ def beside(study: Study) -> str:
 
 def story() -> str:
     """The table of all systems, from their studies' committed rows."""
-    lines = systems.committed()
+    lines, known = systems.committed(), studies()
     table = systems.table(lines)
     body = [
-        (f"[{first}](docs/experiments.md#{name})", *map(_bold, rest))
+        (f"[{first}](docs/{gallery.section_of(known[name])})", *map(_bold, rest))
         for name, (first, *rest) in zip(lines, table.rows, strict=True)
     ]
     shown = markdown.table(table.headers, body)

@@ -1,4 +1,4 @@
-"""The studies of a folder as docs/ shows them: an index, pictures, answers."""
+"""The studies of a folder as docs/ shows them: an index, and a page of pictures."""
 
 import ast
 from collections import Counter
@@ -14,21 +14,9 @@ from depthbench.research.study.declaration import Study
 from depthbench.research.study.studies import ROOMS, studies
 
 FOLDERS = (*ROOMS, "benchmarks")
-TITLES = {  # of their sections in docs/experiments.md, as links have them
-    "propagation": "random-networks-at-initialisation",
-    "training": "trained-networks",
-    "unsupervised": "without-labels",
-    "reuse": "what-was-learned-used-elsewhere",
-    "scrutiny": "under-scrutiny",
-    "vision": "seeing",
-    "sequences": "reading-and-hearing",
-    "generation": "making",
-    "acting": "acting",
-    "benchmarks": "benchmarks",
-}
 PLURAL = {"holds": "hold", "fails": "fail"}
-# From a page in docs/ to the committed rows.
-RESULTS = PurePath("..", "benchmarks", "results")
+# From a page in docs/studies/, which has a folder's pictures, to the committed rows.
+RESULTS = PurePath("..", "..", "benchmarks", "results")
 CPU = RESULTS / published.CPU
 
 
@@ -44,12 +32,23 @@ def folders() -> str:
             for verdict in study_report.verdicts(study, committed.rows)
             if verdict.claim.kind == "claim"  # and no bar of our own
         ]
-        page = f"docs/experiments.md#{TITLES[folder]}"
+        page = f"docs/{page_of(folder)}"
         body.append(
             (f"[{folder}]({page})", _asks(folder), str(len(studies_of)), summary(every))
         )
     headers = ("folder", "what is asked", "studies", "published claims")
     return markdown.table(headers, body).rstrip("\n")
+
+
+def page_of(folder: str) -> str:
+    """The page of a folder's pictures, as docs/ has it."""
+    return f"studies/{folder}.md"
+
+
+def section_of(study: Study) -> str:
+    """Where a study's pictures are: a page of docs/, and the place in it."""
+    _, kind, folder, *_ = study.module.split(".")
+    return f"{page_of(folder if kind == 'experiments' else kind)}#{study.name}"
 
 
 def _asks(folder: str) -> str:
@@ -77,7 +76,9 @@ def index(folder: str) -> str:
             if committed
             else "not run"
         )
-        name = f"[`{study.name}`](#{study.name})" if committed else f"`{study.name}`"
+        name = (
+            f"[`{study.name}`]({section_of(study)})" if committed else f"`{study.name}`"
+        )
         body.append((name, study.question, study.source, counts))
     headers = ("`depthbench run`", "question", "after", "claims")
     return markdown.table(headers, body).rstrip("\n")
@@ -106,7 +107,7 @@ def pictures(folder: str) -> str:
 
 def _section(study: Study, committed: Made) -> Iterator[str]:
     verdicts = study_report.verdicts(study, committed.rows)
-    yield f"### {study.name}\n\n**{study.question}**"
+    yield f"## {study.name}\n\n**{study.question}**"
     yield " ".join(filter(None, headlines.of(study, committed.rows)))
     if verdicts:
         yield answer(verdicts)

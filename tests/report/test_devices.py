@@ -194,7 +194,7 @@ def test_what_differs_between_devices_is_counted_and_named():
 def test_the_gallery_says_what_other_devices_gave():
     text = "".join(gallery.pictures(folder) for folder in gallery.FOLDERS)
     for device, name in PAIRS:
-        section = text.partition(f"### {name}\n")[2].partition("\n### ")[0]
+        section = text.partition(f"## {name}\n")[2].partition("\n## ")[0]
         opening = f"On {published.made(name, device).device}: "
         (said,) = (p for p in section.split("\n\n") if p.startswith(opening))
         assert f"/{device}/{name}/report.md" in said

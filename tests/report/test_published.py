@@ -33,7 +33,7 @@ def test_reports_are_made_from_committed_rows(device, name):
     [
         ("docs/results.md", "gradient_flow", ",survives,", ",vanishes,"),
         ("README.md", "max_trainable_depth", ",32,", ",33,"),
-        ("docs/experiments.md", "finite_width", ",ok,", ",lost,"),
+        ("docs/studies/propagation.md", "finite_width", ",ok,", ",lost,"),
     ],
 )
 def test_a_changed_row_changes_the_page(
