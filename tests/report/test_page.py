@@ -28,14 +28,14 @@ shown = pytest.mark.skipif(
 def html_of(name, pictures=False):
     """A study's page, made from its committed rows; with pictures of rows alone."""
     study, made = studies()[name], published.made(name)
-    named, pngs = [], {}
+    shown = []
     if pictures:
         for figure in study.figures(made.rows, lambda row: {}):
             drawn = figure.draw()
             drawing.lay_out(drawn)
-            pngs[figure.name] = drawing.as_png(drawn)
-            named.append((figure.name, figure.caption))
-    return study_report.as_html(study, made.rows, made.environment, named, pngs)
+            png = drawing.as_png(drawn)
+            shown.append(page.figure(figure.name, figure.caption, png))
+    return study_report.as_html(study, made.rows, made.environment, shown)
 
 
 @pytest.fixture(scope="module")

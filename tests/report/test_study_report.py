@@ -44,7 +44,7 @@ def test_a_smoke_run_warns_above_its_claims():
         title = study_report.judgement(study, rows)[0].title
         assert (SMOKE_WARNING in title) is warned
         markdown = study_report.as_markdown(study, rows, WORLD, [])
-        html = study_report.as_html(study, rows, WORLD, [], {})
+        html = study_report.as_html(study, rows, WORLD, [])
         for text, claim in ((markdown, "| xiong2020."), (html, ">xiong2020.")):
             assert (0 < text.find(SMOKE_WARNING) < text.index(claim)) is warned
 
