@@ -16,6 +16,11 @@ cepstra around the loudest part. That one knows what no net is told: that there 
 word, louder than the noise. An SVM on the same cepstra was no better (0.71 against 0.72).
 Convolutions are over time, with bands for channels, as in time-delay nets; depth is how
 much of the word they see at once, 92 milliseconds a layer.
+
+Sixteen plain layers are right in 0.32 where sixteen with skips are in 0.66, although the
+fresh gradient is as even through both. On quiet words all nets are worse than in the
+noise that they have learned in. What is missing is voices: on those it has heard the best
+net is right in 0.95.
 """
 
 import math
