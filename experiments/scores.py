@@ -43,6 +43,8 @@ WORDS = {  # of nets in sentences; others are called by their catalogue's name
     "cnn_1d": "convolutional",
     "residual_cnn_1d_scaled": "scaled residual convolutional",
     "stacked_gru": "GRU",
+    "music_transformer": "music Transformer",
+    "transformer_causal": "causal Transformer",
     "relu": "ReLU",
     "gelu": "GELU",
 }
