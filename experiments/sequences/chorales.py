@@ -8,8 +8,8 @@ two bars, small nets, few steps.
 
 The strong baseline is interpolated Kneser–Ney (Kneser & Ney 1995), counts of every
 chorale to learn from, with discount, number of notes and their order chosen by the same
-chorales that rates are chosen by: a 4-gram in the order of writing gives 1.34 nats (`four_gram`),
-and one that asks first what its own voice sang last 1.15.
+chorales that rates are chosen by: in the order of writing, or with what the voice itself
+sang last before all else. Nets are given windows that begin anywhere, and so are counts.
 """
 
 from depthbench.experiments import comparisons, scores

@@ -1,4 +1,4 @@
-"""What `chorales` shows: a piano roll of what a net wrote beside Bach's, and both to hear."""
+"""What `chorales` shows: a piano roll of what a net wrote, and Bach's, both to hear."""
 
 from depthbench.research.lazy import lazily
 from depthbench.research.report import sounds

@@ -34,7 +34,7 @@ class Level(NamedTuple):
 
 
 class KneserNey(NamedTuple):
-    """A fitted model. columns: how many values a column may have."""
+    """A fitted model. columns: beyond the largest value that a column was seen to have."""
 
     levels: tuple[Level, ...]
     classes: int
@@ -48,8 +48,10 @@ class KneserNey(NamedTuple):
         probability = np.full(len(follows), 1 / self.classes)
         for place, level in enumerate(self.levels):
             if place:
-                key = number * self.columns + contexts[:, place - 1]
-                number = np.where(number < 0, -1, _found(level.keys, key))
+                column = contexts[:, place - 1]
+                key = number * self.columns + column
+                unseen = (number < 0) | (column >= self.columns)
+                number = np.where(unseen, -1, _found(level.keys, key))
             pair = _found(level.pairs, number * self.classes + follows)
             count = np.where(pair < 0, 0, level.counts[pair])
             kept = np.maximum(count - self.discount, 0)
