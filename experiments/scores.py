@@ -40,6 +40,11 @@ WORDS = {  # of nets in sentences; others are called by their catalogue's name
     "mlp": "plain",
     "residual_mlp": "residual",
     "residual_mlp_scaled": "scaled residual",
+    "cnn_1d": "convolutional",
+    "residual_cnn_1d_scaled": "scaled residual convolutional",
+    "stacked_gru": "GRU",
+    "music_transformer": "music Transformer",
+    "transformer_causal": "causal Transformer",
     "relu": "ReLU",
     "gelu": "GELU",
 }

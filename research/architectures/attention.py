@@ -1,7 +1,8 @@
 """Multi-head attention, and how a sequence's steps know their positions.
 
 Sources: Vaswani et al. 2017, arXiv:1706.03762; rotary positions: Su et al. 2021,
-RoFormer, arXiv:2104.09864.
+RoFormer, arXiv:2104.09864; learned relative positions: Shaw et al. 2018,
+arXiv:1803.02155, as Huang et al. 2018, Music Transformer, arXiv:1809.04281, have them.
 """
 
 import math
@@ -70,9 +71,38 @@ def _on_cuda() -> bool:
     return float(backend.local_devices()[0].compute_capability) >= 8
 
 
-def _by_products(query, key, value, causal):
-    """The same as two products, divided last: of d columns and not of `time`."""
-    scores = (query.shape[-1] ** -0.5 * query) @ jnp.swapaxes(key, 2, 3)
+def attend_relative(
+    query: jax.Array, key: jax.Array, value: jax.Array, embedding: jax.Array
+) -> jax.Array:
+    """softmax((q kᵀ + s)/√d) v of the steps so far, [batch, heads, time, d].
+
+    embedding: [heads, time, d], of distances from time − 1 down to 0. s has the product
+    of a query with that of its distance to the key; Huang et al. 2018, section 3.4.1.
+    """
+    full = [a.astype(exact(a.dtype)) for a in (query, key, value, embedding)]
+    scores = skewed(full[0] @ jnp.swapaxes(full[3], 1, 2)[None])
+    return _by_products(*full[:3], True, scores).astype(query.dtype)
+
+
+def skewed(products: jax.Array) -> jax.Array:
+    """[…, i, j] of products [batch, heads, time, time] of queries i and distances.
+
+    The last column, of distance 0, comes to the diagonal; what is above it means nothing.
+    """
+    *outer, time, _ = products.shape
+    wider = jnp.pad(products, [(0, 0), (0, 0), (0, 0), (1, 0)])
+    return wider.reshape(*outer, time + 1, time)[..., 1:, :]
+
+
+def _by_products(query, key, value, causal, more=None):
+    """The same as two products, divided last: of d columns and not of `time`.
+
+    more: added to the products of queries and keys.
+    """
+    root = query.shape[-1] ** -0.5
+    scores = (root * query) @ jnp.swapaxes(key, 2, 3)
+    if more is not None:
+        scores = scores + root * more
     if causal:
         visible = jnp.tril(jnp.ones(scores.shape[-2:], bool))
         scores = jnp.where(visible[None, None], scores, -jnp.inf)
@@ -120,12 +150,14 @@ class Attention(nn.Module):
     """Multi-head attention of h [batch, time, width] to `source`, or to itself.
 
     outer: draws the kernels of values and output where they have weights of their own.
+    relative: a vector is learned for each distance, by each head; of itself alone, causal.
     """
 
     weights: Weights
     outer: Weights | None = None
     causal: bool = False
     rotary: bool = False
+    relative: bool = False
 
     @nn.compact
     def __call__(self, h: jax.Array, source: jax.Array | None = None) -> jax.Array:
@@ -141,7 +173,13 @@ class Attention(nn.Module):
             key, value = _in_heads(source, key, value)
         if self.rotary:
             query, key = rotate(query), rotate(key)
-        mixed = jnp.swapaxes(attend(query, key, value, self.causal), 1, 2)
+        if self.relative:
+            draw = nn.initializers.normal(query.shape[-1] ** -0.5)
+            distances = self.param("distance", draw, query.shape[1:], h.dtype)
+            mixed = attend_relative(query, key, value, distances)
+        else:
+            mixed = attend(query, key, value, self.causal)
+        mixed = jnp.swapaxes(mixed, 1, 2)
         return Dense(width, outer, name="output")(mixed.reshape(h.shape))
 
 

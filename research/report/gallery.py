@@ -119,10 +119,8 @@ def _section(study: Study, committed: Made) -> Iterator[str]:
         path = CPU / study.name / f"{figure.name}.svg"
         yield f"![{study.question}]({path.as_posix()})\n\n{figure.caption}"
     for recording in study.recordings(committed.rows, lambda row: {}):
-        path = CPU / study.name / recording.name
-        yield (
-            f"[{recording.name}]({path.as_posix()}): {markdown.text(recording.caption)}"
-        )
+        beside = f"{(CPU / study.name).as_posix()}/"
+        yield markdown.recording(recording.name, recording.caption, beside)
     yield f"{_claims(verdicts)}Source: {study.source}. {_made(study, published.CPU)}."
     for device, other in published.of_devices(study.name).items():
         if device != published.CPU:

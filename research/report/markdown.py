@@ -6,6 +6,7 @@ What would be structure is written as a character reference, which never is stru
 
 import re
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from depthbench.research.files.text import visible
 
@@ -36,9 +37,14 @@ def text(words: str) -> str:
     return _ACTS.sub(reference, visible(words))
 
 
-def recording(name: str, caption: str) -> str:
-    """A link to a recording beside the page, and what is heard."""
-    return f"[{name}]({name}): {text(caption)}\n"
+def recording(name: str, caption: str, folder: str = "") -> str:
+    """A link to a recording, and what is heard. folder: where it is, seen from the page.
+
+    >>> recording("a b.wav", "a | b", "made/")
+    '[a b.wav](made/a%20b.wav): a &#124; b'
+    """
+    label = text(name).replace("[", "&#91;")
+    return f"[{label}]({folder}{quote(name, safe='')}): {text(caption)}"
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

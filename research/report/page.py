@@ -109,6 +109,14 @@ def figure(name: str, caption: str, png: bytes) -> str:
 SOUNDS = {".wav": "audio/wav", ".mid": "audio/midi"}
 
 
+def check_recording(name: str) -> None:
+    """Raises ValueError unless it is a file's name, of a recording, in no other folder."""
+    if name[-4:] not in SOUNDS or name[0] == "." or {"/", "\\"} & set(name):
+        raise ValueError(
+            f"a recording is named {name!r}; must be like tune.wav or .mid"
+        )
+
+
 def recording(name: str, caption: str, content: bytes) -> str:
     """A recording inside the page: played there, or of notes kept as a file."""
     kind = SOUNDS[name[-4:]]

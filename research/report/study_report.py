@@ -39,6 +39,8 @@ def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) 
         for figure in study.figures(drawn_rows, lambda row: profiles(row["id"]))
     ]
     recordings = study.recordings(drawn_rows, lambda row: profiles(row["id"]))
+    for recording in recordings:  # before anything is written
+        page.check_recording(recording.name)
     sounds = {recording.name: recording.made() for recording in recordings}
     heard = [(recording.name, recording.caption) for recording in recordings]
     pngs = {}
@@ -190,7 +192,7 @@ def as_markdown(
     parts = [f"# {study.name}\n\n{study.question}\n"]
     parts += rendering.first(headlines.of(study, ordered))
     parts += [f"![{n}]({n}.svg)\n\n{markdown.text(c)}\n" for n, c in named]
-    parts += [markdown.recording(name, caption) for name, caption in heard]
+    parts += [markdown.recording(name, caption) + "\n" for name, caption in heard]
     parts += map(rendering.as_markdown, judgement(study, ordered))
     parts += map(rendering.as_markdown, study.tables(ordered))
     made = (f"Source: {study.source}", *stamp_lines(ordered, stamp))

@@ -351,3 +351,20 @@ def test_deepnorm_is_post_ln_of_a_scaled_sum(small, filled):
     ours, expected = run[0]({"params": params}, h), run[1](variables, h)
     # But for ε = 1e-5, which counts for less beside a variance α² as large.
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_relative_attention_is_that_which_is_written_out():
+    """Scores (q·k + q·distance)/√d of steps so far; embeddings run from afar to 0."""
+    random = np.random.RandomState(0)
+    shape = (2, 3, 5, 4)
+    q, k, v = (random.standard_normal(shape).astype(np.float32) for _ in range(3))
+    distance = random.standard_normal(shape[1:]).astype(np.float32)
+    scores = np.full((2, 3, 5, 5), -np.inf)
+    for i in range(5):
+        for j in range(i + 1):
+            both = k[:, :, j] + distance[None, :, 4 - (i - j)]
+            scores[:, :, i, j] = np.sum(q[:, :, i] * both, axis=-1) / 2
+    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    wanted = shares / shares.sum(axis=-1, keepdims=True) @ v
+    found = attention.attend_relative(*map(jnp.asarray, (q, k, v, distance)))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)  # float32

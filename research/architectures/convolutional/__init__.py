@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from depthbench.research.architectures.family import Family, fixed, no_skip
+from depthbench.research.architectures.family import Branch, Family, fixed, no_skip
 
 # Each layer is of a size of its own.
 _published = partial(Family, takes="image", repeats=False)
@@ -33,6 +33,15 @@ FAMILIES = (
         "Xiao et al. 2018, arXiv:1806.05393 (its one-dimensional form)",
         activation="tanh",
         branch=no_skip,
+        takes="sequence",
+        kernels=3,
+        space=1,
+    ),
+    Family(
+        "residual_cnn_1d_scaled",  # branches divided by √depth
+        "circular:build_residual_1d",
+        "Hayou et al. 2021, Stable ResNet, arXiv:2010.12859; convolutions as cnn_1d's",
+        branch=lambda depth: Branch(1.0, depth**-0.5),
         takes="sequence",
         kernels=3,
         space=1,

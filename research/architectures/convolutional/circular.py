@@ -7,6 +7,7 @@ at the border it has none.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +57,18 @@ class HighwayLayer(mlp.Layer):
         return gate * new + (1 - gate) * h
 
 
+class ResidualLayer(Layer):
+    """z' = z + α W * φ(norm(z)) + α b; scale is α."""
+
+    scale: Any = 1.0
+
+    @nn.compact
+    def __call__(self, z: jax.Array, train: bool = True) -> jax.Array:
+        parts = self.activation, self.weights, self.normalizer
+        branch = Layer(*parts, self.kernel, self.padding)(z, train)
+        return z + jnp.asarray(self.scale, z.dtype) * branch
+
+
 class Stem(nn.Module):
     """The first hidden state, by a convolution of the image or sequence."""
 
@@ -80,10 +93,17 @@ def mean_over_space(h: jax.Array) -> jax.Array:
 
 
 def _plain(
-    name: str, settings: Settings, kernel: tuple[int, ...], padding: Padding
+    name: str,
+    settings: Settings,
+    kernel: tuple[int, ...],
+    padding: Padding,
+    kind: Callable[..., nn.Module] = Layer,
+    **more: Any,
 ) -> Architecture:
+    """kind: of layer, with what it has more of."""
     phi = settings.activation
-    layer = Layer(phi, settings.weights, settings.normalizer, kernel, padding)
+    parts = phi, settings.weights, settings.normalizer, kernel, padding
+    layer = kind(*parts, **more)
     stem = Stem(settings.width, settings.weights, kernel, padding)
     head = Head(
         settings.outputs, lambda z: mean_over_space(phi(z)), settings.normalizer
@@ -104,6 +124,13 @@ def build_same(settings: Settings) -> Architecture:
 def build_1d(settings: Settings) -> Architecture:
     """Convolutions over three steps of a sequence that is closed to a circle."""
     return _plain("cnn_1d", settings, SEQUENCE, "CIRCULAR")
+
+
+def build_residual_1d(settings: Settings) -> Architecture:
+    """The same on branches that are divided by √depth (Hayou et al. 2021)."""
+    scale = jnp.asarray(settings.active_depth, jnp.float32) ** -0.5
+    name = "residual_cnn_1d_scaled"
+    return _plain(name, settings, SEQUENCE, "CIRCULAR", ResidualLayer, scale=scale)
 
 
 def build_highway(settings: Settings) -> Architecture:

@@ -60,6 +60,18 @@ FAMILIES = (
         steps="causal",
     ),
     _transformer(
+        "transformer_causal",  # with sinusoids for positions
+        "transformer:build_absolute",
+        "Liu et al. 2018, arXiv:1801.10198 (a decoder alone); arXiv:2002.04745",
+        steps="causal",
+    ),
+    _transformer(
+        "music_transformer",  # causal, a vector is learned for each distance
+        "transformer:build_music",
+        "Huang et al. 2018, Music Transformer, arXiv:1809.04281",
+        steps="causal",
+    ),
+    _transformer(
         "transformer_learned",
         "transformer:build_learned",
         "Devlin et al. 2019, BERT, arXiv:1810.04805 (positions); arXiv:2002.04745",

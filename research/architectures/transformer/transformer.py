@@ -86,6 +86,7 @@ class Block(nn.Module):
     placement: Placement
     causal: bool = False
     rotary: bool = False
+    relative: bool = False
 
     @nn.compact
     def __call__(
@@ -104,7 +105,12 @@ class Block(nn.Module):
             return norm(h, train) if at.after else h
 
         attend = attention.Attention(
-            self.weights, outer, self.causal, self.rotary, name="attention"
+            self.weights,
+            outer,
+            self.causal,
+            self.rotary,
+            self.relative,
+            name="attention",
         )
         h = join(h, "attention", attend)
         if memory is not None:
@@ -196,10 +202,26 @@ def build_learned(settings: Settings) -> Architecture:
     return _encoder("transformer_learned", settings, PRE_LN, "learned")
 
 
-def build_decoder(settings: Settings) -> Architecture:
-    """Causal Pre-LN blocks with rotary positions; the last step is read."""
-    stem = Embedding(settings.width, settings.weights, "none")
-    block = block_of(settings, PRE_LN, causal=True, rotary=True)
+def _decoder(name: str, settings: Settings, positions: str, **more) -> Architecture:
+    """Causal Pre-LN blocks; the last step is read, or each."""
+    stem = Embedding(settings.width, settings.weights, positions)
+    block = block_of(settings, PRE_LN, causal=True, **more)
     head = head_of(settings, PRE_LN, last_step)
     stage = Stage(block, settings.depth, frugal=True)
-    return Architecture("transformer_decoder", stem, (stage,), head)
+    return Architecture(name, stem, (stage,), head)
+
+
+def build_decoder(settings: Settings) -> Architecture:
+    """Causal Pre-LN blocks with rotary positions; the last step is read."""
+    return _decoder("transformer_decoder", settings, "none", rotary=True)
+
+
+def build_absolute(settings: Settings) -> Architecture:
+    """The same with sinusoids for positions."""
+    return _decoder("transformer_causal", settings, "sinusoidal")
+
+
+def build_music(settings: Settings) -> Architecture:
+    """The same with a vector that is learned for each distance, by each head, and
+    sinusoids beside it (Huang et al. 2018)."""
+    return _decoder("music_transformer", settings, "sinusoidal", relative=True)

@@ -1,0 +1,356 @@
+"""How deep must a net be to expect Bach's next note, and to write on as he might?
+
+Source: Huang et al. 2018, Music Transformer, arXiv:1809.04281: self-attention with a
+vector for each distance models chorales, note by note from soprano to bass, better than
+with positions alone. Boulanger-Lewandowski, Bengio & Vincent 2012, arXiv:1206.6392, for
+the split and for recurrent nets. What differs here: eighths and not sixteenths, pieces of
+two bars, small nets, few steps.
+
+The strong baseline is interpolated Kneser–Ney (Kneser & Ney 1995), counts of every
+chorale to learn from, with discount, number of notes and their order chosen by the same
+chorales that rates are chosen by: in the order of writing, or with what the voice itself
+sang last before all else. Nets are given windows that begin anywhere, and so are counts.
+"""
+
+from depthbench.experiments import comparisons, scores
+from depthbench.experiments.reuse.letters import once
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.sequences.chorales_shown import figures_of, recordings_of
+from depthbench.experiments.training import nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.packages import need
+from depthbench.research.datasets import chorales
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.selection import Outcome
+from depthbench.research.study import claims
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.estimates import above
+from depthbench.research.study.headlines import measured
+
+with lazily():
+    import numpy as np
+
+    from depthbench.research.learning import fits, kneser_ney, music, supervised
+
+HUANG = "Huang et al. 2018, arXiv:1809.04281"
+RELATIVE, ABSOLUTE, RECURRENT = "music_transformer", "transformer_causal", "stacked_gru"
+NETS = (RELATIVE, ABSOLUTE, RECURRENT)
+BATCH = 8
+STEP = 4  # eighths from one window to learn from to the next
+PLAYED = 64  # eighths of a piece that is made
+# How far back the notes are that a note's probability is made from, nearest first: in
+# the order of writing, and with the same voice's last note before its chord's.
+ORDERS = {"written": (1, 2, 3, 4, 5, 6, 7, 8), "voice": (4, 1, 2, 3, 8, 5, 6, 7)}
+COLUMNS = (3, 4, 5, 6, 7, 8, 9)  # whose turn it is, and so many notes less one
+FOUR_GRAM = 4
+SCORING = Scoring(
+    system="music Transformer or recurrent net that expects Bach's next note",
+    noun="nats a note",
+    trivial="frequencies",
+    strong="Kneser–Ney",
+    by=("architecture",),
+    higher=False,
+)
+PROTOCOL = (
+    "382 chorales in eighths, windows of 16 (64 notes), 48 units, Adam with cosine decay, "
+    "400 steps of 8 windows, 3 seeds, the best of 2 or 3 rates by 76 further chorales"
+)
+
+
+@once
+def windows(eighths):
+    """Tokens [windows, time] of each part; those to learn from overlap."""
+    return {
+        part: chorales.windows(part, eighths, STEP if part == "train" else None).tokens
+        for part in chorales.PARTS
+    }
+
+
+def contexts(tokens, order, columns):
+    """(what each note is expected by [notes, columns], the notes), within a window."""
+    count, time = tokens.shape
+    most = max(ORDERS[order])
+    wide = np.concatenate([np.zeros((count, most), np.int32), tokens], axis=1)
+    turn = np.tile(np.arange(time) % chorales.VOICES, (count, 1))
+    back = ORDERS[order][: max(columns - 1, 0)]
+    notes = [wide[:, most - n : most - n + time] for n in back]
+    every = np.stack([turn, *notes], axis=-1)[:, :, :columns]
+    return every.reshape(count * time, columns), tokens.reshape(-1)
+
+
+@once
+def counted(eighths):
+    """Nats a note of the test, by counts: of the best order, a 4-gram, frequencies."""
+    held = windows(eighths)
+
+    def learned(order, columns):
+        each = [
+            contexts(chorales.tokens(notes).reshape(1, -1), order, columns)
+            for notes in chorales.chorales("train")
+        ]
+        return tuple(np.concatenate(arrays) for arrays in zip(*each, strict=True))
+
+    def best(order, columns):
+        def read(count):
+            return learned(order, count), contexts(held["valid"], order, count)
+
+        return kneser_ney.tuned(read, chorales.TOKENS, columns)
+
+    def tested(order, found):
+        return found.model.nats(*contexts(held["test"], order, found.columns))
+
+    found = {order: best(order, COLUMNS) for order in ORDERS}
+    order = min(found, key=lambda name: found[name].nats)
+    return {
+        "strong": tested(order, found[order]),
+        "four_gram": tested("written", best("written", (FOUR_GRAM,))),
+        "trivial": tested("written", best("written", (0,))),
+    }
+
+
+def net_of(cell):
+    """The cell's net, and how it is trained."""
+    recurrent = cell["architecture"] == RECURRENT
+    recipe = Recipe(
+        architecture=cell["architecture"],
+        activation="tanh" if recurrent else "relu",
+        normalizer="none" if recurrent else "layer",
+        initializer="glorot_normal",
+        depth=cell["depth"],
+        width=cell["width"],
+        batch=BATCH,
+        clip=1.0,
+        schedule="cosine",
+    )
+    shape = (chorales.VOICES * cell["eighths"], music.INPUTS)
+    return fits.Net(recipe, supervised.Task(shape, chorales.TOKENS, "tokens"))
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [nats(cell) for cell in cells]
+
+
+def nats(cell):
+    """Nats a note of the test at the best rate, and a piece that the first net writes."""
+    held, by_counts = windows(cell["eighths"]), counted(cell["eighths"])
+    net, data = net_of(cell), {"tokens": held["train"]}
+    feeds = music.drawn(BATCH)
+    by_rate = fits.by_rate(net, data, cell["steps"], cell["seeds"], feeds=feeds)
+
+    def outcome(runs):
+        ended = sum(run.diverged is None for run in runs) / len(runs)
+        return Outcome(
+            ended, float(np.mean([music.nats(r, held["valid"]) for r in runs]))
+        )
+
+    most = cell["further_rates"]
+    tuned = fits.tuned(by_rate, nets.rates(cell), "loss", outcome, most=most)
+    some = {n: np.asarray(a) for n, a in music.batch_of(held["train"][:64]).items()}
+    values = scores.values(
+        score=[music.nats(run, held["test"]) for run in tuned.runs],
+        valid=tuned.tried[tuned.setting].loss,
+        trivial=by_counts["trivial"],
+        strong=by_counts["strong"],
+        before=fits.beforehand(net, some, cell["seeds"]),
+        tuned=tuned,
+        higher=False,
+    )
+    four = {"four_gram": by_counts["four_gram"]}
+    return Measured("ok", "", {**values, **four}, written(tuned.runs[0], cell))
+
+
+def written(fit, cell):
+    """A piece that begins as a chorale of the test does, and that chorale [eighths,
+    voices]."""
+    bach = chorales.chorales("test")[0][:PLAYED]
+    given = cell["given"]
+    start = chorales.tokens(bach[:given]).reshape(1, -1)
+    made = music.sampled(fit, start, len(bach), seed=0)
+    return {
+        "made": chorales.notes(made.reshape(-1, chorales.VOICES)).astype(np.int8),
+        "bach": np.asarray(bach, np.int8),
+        "given": np.array(given),
+    }
+
+
+# -------------------------------------------------------------------------- claims
+
+
+def deeper(rows):
+    """Of each net, the deepest less the shallowest; above 0 where it expects better."""
+    found = []
+    for name in dict.fromkeys(row["architecture"] for row in rows):
+        depths = sorted(row["depth"] for row in rows if row["architecture"] == name)
+        pair = comparisons.against(
+            {"depth": depths[-1]}, {"depth": depths[0]}, ("architecture",), higher=False
+        )
+        if len(depths) > 1:
+            found += [r for r in pair(rows) if r["architecture"] == name]
+    return found
+
+
+CLAIMS = (
+    Claim(
+        "huang2018.relative-expects-better",
+        "a Transformer with a vector for each distance gives fewer nats a note of chorales "
+        "than one with absolute positions",
+        f"{HUANG}, section 4.1",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="sixteenths, sequences of up to 2,048 notes, 512 units",
+        scope=lambda row: True,
+        label=("architecture", "depth"),
+        of=comparisons.against(
+            {"architecture": RELATIVE},
+            {"architecture": ABSOLUTE},
+            ("depth",),
+            higher=False,
+        ),
+        # The paper compares nets after so many steps, all of them learning.
+        doubt=claims.after_steps,
+    ),
+    Claim(
+        "popular.attention-writes-music-best",
+        "a music Transformer gives fewer nats a note than counts of notes do, tuned with "
+        "the same care",
+        "popular accounts of deep learning; Kneser & Ney 1995, ICASSP 1:181",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="accounts tell of far larger nets, trained for days",
+        scope=lambda row: row["architecture"] == RELATIVE,
+        label=("architecture", "depth"),
+    ),
+    Claim(
+        "depthbench.music-gains-from-depth",
+        "depthbench's own bar: the deepest net gives fewer nats a note of chorales than "
+        "the shallowest, whatever the net",
+        "depthbench",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        scope=lambda row: True,
+        label=("architecture",),
+        of=deeper,
+        doubt=claims.after_steps,
+    ),
+)
+
+
+# --------------------------------------------------------------------------- shown
+
+
+def headline(rows):
+    """Whether a net or the counts are ahead, and the 4-gram."""
+    answer, worst = SCORING.headline(rows)
+    four = SCORING.write(measured(rows)[0]["four_gram"])
+    return Headline(f"{answer} A plain 4-gram gives {four}.", worst)
+
+
+def cost(cells, shared):
+    """Of a step's products, and 3 milliseconds for the rest of it."""
+    cell = cells[0]
+    time = chorales.VOICES * cell["eighths"]
+    layer = 12 * cell["width"] ** 2 * time + 3 * time**2 * cell["width"]
+    step = 3e-3 + 6 * BATCH * layer * cell["depth"] / 1.5e10
+    runs = cell["seeds"] * (cell["rates"] + cell["further_rates"] / 2)
+    memory = 2**28 + 64 * cell["depth"] * (
+        12 * cell["width"] ** 2 + 8 * BATCH * time**2
+    )
+    return Cost(memory, memory, 3.0 + runs * cell["steps"] * step)
+
+
+def fit(cells, typed):
+    """The cells; what is made needs the package that writes notes."""
+    need("chorales", "mido")
+    return nets.fit(cells, typed)
+
+
+STUDY = Study(
+    name="chorales",
+    kind="experiment",
+    question="How deep must a net be to expect Bach's next note?",
+    source=HUANG,
+    axes={
+        "architecture": Axis(
+            "attention by distance, by position, or a recurrent net",
+            NETS,
+            ARCHITECTURES.only(
+                lambda family: family.name in NETS,
+                lambda family: "is no net of this system",
+            ),
+        ),
+        "depth": whole("hidden layers after the first", (1, 3), single=False),
+        "width": whole("units", (48,)),
+        "eighths": Axis(
+            "eighths of a window, four notes each",
+            (16,),
+            kind="integer",
+            low=2,
+            high=60,
+            single=True,
+        ),
+        "given": Axis(
+            "eighths of a chorale that what is made begins with",
+            (8,),
+            kind="integer",
+            low=1,
+            high=PLAYED - 1,
+            single=True,
+        ),
+        "steps": whole(f"steps of {BATCH} windows", (400,)),
+        "seeds": whole("runs of each rate", (3,)),
+        **nets.rate_axes(3e-3, 1e-2, 2),
+        "further_rates": Axis(
+            "learning rates tried beyond each end of the grid, at most",
+            (1,),
+            kind="integer",
+            low=0,
+            high=100,
+            single=True,
+        ),
+    },
+    sizes={
+        "smoke": {
+            "architecture": (RELATIVE,),
+            "depth": (1,),
+            "width": (16,),
+            "eighths": (4,),
+            "steps": (30,),
+            "rates": (1,),
+            "further_rates": (0,),
+        },
+        "full": {
+            "depth": (1, 4, 12),
+            "width": (256,),
+            "eighths": (32,),
+            "steps": (6000,),
+            "rates": (3,),
+            "lowest_rate": (1e-4,),
+            "highest_rate": (1e-3,),
+        },
+    },
+    plan=Plan(cost=cost),
+    fit=fit,
+    measure="depthbench.experiments.sequences.chorales:measure",
+    columns=("architecture", "depth", "width", *scores.COLUMNS, "four_gram"),
+    claims=CLAIMS,
+    headline=headline,
+    tables=lambda rows: [SCORING.table(rows, more=("four_gram", "learning_rate"))],
+    figures=lambda rows, profiles: figures_of(SCORING, rows, profiles),
+    recordings=lambda rows, profiles: recordings_of(SCORING, rows, profiles),
+    shows=("music Transformer",),
+    summary=SCORING.summary,
+    compile_seconds=6.0,
+)
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)
