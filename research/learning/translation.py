@@ -20,7 +20,6 @@ from depthbench.research.architectures import contract, sentences
 from depthbench.research.architectures.contract import Variables
 from depthbench.research.architectures.walk import fold
 from depthbench.research.catalogues.losses import NOT_ASKED
-from depthbench.research.datasets import translations
 from depthbench.research.datasets.translations import Pair, Sentence
 from depthbench.research.learning.fits import FittedNet, Net
 from depthbench.research.learning.recipe import Recipe
@@ -185,7 +184,7 @@ def reach(net: Net, variables: Variables, arrays: dict[str, np.ndarray]) -> np.n
     architecture, before = net.parts.net, net.task.shape[0] - arrays["targets"].shape[1]
 
     def loss(memory, state, first):
-        stem, encoder, rest = _parts(architecture, variables)
+        _, encoder, rest = _parts(architecture, variables)
         logits = fold([*encoder, *rest], {**state, "memory": memory})[0][0, 0]
         return -jax.nn.log_softmax(logits)[first]
 
