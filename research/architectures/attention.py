@@ -128,6 +128,11 @@ def sinusoids(time: int, width: int, dtype) -> jax.Array:
     return both.reshape(time, -1)[:, :width].astype(dtype)
 
 
+def placed(h: jax.Array) -> jax.Array:
+    """h [batch, time, width] with the sinusoids of its steps added."""
+    return h + sinusoids(h.shape[1], h.shape[2], h.dtype)[None]
+
+
 def rotate(x: jax.Array) -> jax.Array:
     """x [batch, heads, time, d], each pair of units turned by its position's angle.
 

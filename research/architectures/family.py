@@ -58,6 +58,9 @@ def multiples(step: int, offset: int, examples: tuple[int, ...]) -> Depths:
     )
 
 
+EVEN_DEPTHS = multiples(2, 0, (2, 4, 16, 64, 256, 1024))  # half of it encodes
+
+
 @functools.cache
 def nearest(depths: Depths, depth: int) -> int:
     """The allowed depth next to one that is not, or the next of the examples, if they

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from depthbench.research.architectures.family import Family
+from depthbench.research.architectures.family import EVEN_DEPTHS, Family
 
 # Averages over batches differ by time step (Cooijmans et al. 2016, arXiv:1603.09025),
 # and a tied layer keeps one for all.
@@ -13,6 +13,17 @@ _over_time = partial(
     normalizers=("none", "layer", "rms"),
 )
 _stacked = partial(Family, takes="sequence", activation="tanh", space=1, steps="causal")
+# A normaliser over the batch would show a step of the target later ones.
+_pairs = partial(
+    Family,
+    takes="sequence",
+    activation="tanh",
+    normalizers=("none", "layer", "rms"),
+    depths=EVEN_DEPTHS,
+    repeats=False,
+    space=1,
+    steps="all",
+)
 
 FAMILIES = (
     _over_time(
@@ -90,5 +101,19 @@ FAMILIES = (
         step=2,
         steps="all",
         kernels=6,
+    ),
+    _pairs(
+        "seq2seq",
+        "seq2seq:build",
+        "Cho et al. 2014, arXiv:1406.1078; in layers as Sutskever, Vinyals & Le 2014, "
+        "arXiv:1409.3215",
+        kernels=9,
+    ),
+    _pairs(
+        "seq2seq_attention",
+        "seq2seq:build_attention",
+        "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473",
+        step=2,
+        kernels=9,
     ),
 )

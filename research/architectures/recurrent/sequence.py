@@ -29,14 +29,17 @@ def over_time(
     inputs: Pair,
     x: jax.Array,
     reverse: bool = False,
+    start: Tree = None,
 ) -> jax.Array:
-    """h [time, batch, width] of a cell whose product with h is one, from zeros.
+    """h [time, batch, width] of a cell whose product with h is one.
 
     recurrent: (kernel, bias) of products with the state. inputs: of those with
-      x [time, batch, features]. reverse: from the last step to the first.
+      x [time, batch, features]. reverse: from the last step to the first. start: the
+      state before the first one; zeros unless given.
     """
     run = _by_step if form() == "step by step" else _in_blocks
-    start = cell.start(x.shape[1], recurrent[0].shape[0], x.dtype)
+    if start is None:
+        start = cell.start(x.shape[1], recurrent[0].shape[0], x.dtype)
     return run(cell, phi, recurrent, inputs, start, x, reverse)
 
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from depthbench.research.architectures.family import Family, multiples
+from depthbench.research.architectures.family import EVEN_DEPTHS, Family
 
 # Transformers are defined by a normaliser of single steps: one over the batch would let
 # a step see later ones.
@@ -14,7 +14,6 @@ _transformer = partial(
     space=1,
     steps="all",
 )
-EVEN_DEPTHS = multiples(2, 0, (2, 4, 16, 64, 256, 1024))  # half of it encodes
 
 FAMILIES = (
     _transformer(

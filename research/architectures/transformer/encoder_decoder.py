@@ -30,21 +30,26 @@ from depthbench.research.architectures.transformer.transformer import (
 )
 from depthbench.research.catalogues.normalizers import Normalizer
 
-State = dict[str, jax.Array]
+State = dict[str, jax.Array]  # memory and target, [batch, time, width]
 
 
 class Stem(nn.Module):
-    """Memory and target, by one embedding as in the paper's section 3.4."""
+    """Memory and target, by one embedding as in the paper's section 3.4.
+
+    positions: told by sinusoids; recurrent layers need none.
+    """
 
     width: int
     weights: Weights
+    positions: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = True) -> State:
         h = Dense(self.width, self.weights, first=True)(as_sequence(x))
         late = jnp.pad(h, ((0, 0), (1, 0), (0, 0)))[:, :-1]
-        positions = attention.sinusoids(h.shape[1], h.shape[2], h.dtype)[None]
-        return {"memory": h + positions, "target": late + positions}
+        if not self.positions:
+            return {"memory": h, "target": late}
+        return {"memory": attention.placed(h), "target": attention.placed(late)}
 
 
 class Layer(nn.Module):

@@ -1,0 +1,343 @@
+"""Is one vector too little for a sentence, and does attention keep it and its gradient?
+
+Source: Bahdanau, Cho & Bengio 2015, arXiv:1409.0473: a fixed-length vector is a
+bottleneck of encoder-decoders; theirs looks at all of the source. Cho et al. 2014,
+arXiv:1409.1259: without attention translations get worse as sentences get longer.
+Sutskever, Vinyals & Le 2014, arXiv:1409.3215: deep ones. Vaswani et al. 2017,
+arXiv:1706.03762: the Transformer.
+
+Number words are exact and grammatical, and their length is even: as many sentences of each
+length in English as of any other, and no number in two parts. Of GRUs every decoding layer
+looks at the memory, as a Transformer's does. The strong baseline knows no net: a phrase
+table with a language model, tuned on what is held out. What is filled up is a word like
+others; sentences are short enough for one batch of one size. The rate is chosen by the
+first seed's loss on held-out pairs.
+"""
+
+import math
+
+from depthbench.experiments import scores
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.sequences import attention_shown, translated
+from depthbench.experiments.sequences.attention_claims import CLAIMS
+from depthbench.experiments.training import nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.research.catalogues.packages import need
+from depthbench.research.datasets import translations
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.selection import Outcome
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.headlines import counted, measured
+
+with lazily():
+    import jax
+    import numpy as np
+    import scipy.special as special
+
+    from depthbench.research.architectures import contract, walk
+    from depthbench.research.learning import fits, translation
+
+SOURCE = "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473"
+CALLED = {
+    "seq2seq": "GRU without attention",
+    "seq2seq_attention": "GRU with attention",
+    "encoder_decoder": "Transformer",
+}
+BEAM = 4  # beginnings that a search keeps
+NORM = 1.0  # to which gradients are clipped
+MAPPED = 11  # words of the sentence whose attention is drawn
+SCORING = Scoring(
+    system="translator with and without attention",
+    noun="share translated exactly",
+    trivial="word by word",
+    strong="phrase table",
+    by=("architecture", "language"),
+    naming=lambda row, _: (
+        f"{CALLED[row['architecture']]}, {counted(row['depth'], 'layer')}, into "
+        f"{translations.LANGUAGES[row['language']]}"
+    ),
+)
+
+
+def recipe_of(cell):
+    """How the cell's net is trained."""
+    transformer = cell["architecture"] == "encoder_decoder"
+    return Recipe(
+        architecture=cell["architecture"],
+        activation="relu" if transformer else "tanh",
+        normalizer="layer" if transformer else "none",
+        initializer="glorot_normal",
+        depth=cell["depth"],
+        width=cell["width"],
+        batch=cell["batch"],
+        schedule="cosine",
+        clip=NORM,
+    )
+
+
+def which(cell):
+    """What `translated` is asked for."""
+    return cell["corpus"], cell["language"], cell["pairs"], cell["held"]
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [translations_of(cell) for cell in cells]
+
+
+def translations_of(cell):
+    """How much of the test part a net says exactly, greedily and by beam search."""
+    parts, baselines = (
+        translated.sentences(*which(cell)),
+        translated.by_counts(*which(cell)),
+    )
+    net = translation.net(parts.code, recipe_of(cell))
+    tuned = trained(cell, net, parts)
+    right = [translation.exactly(run, parts.test) for run in tuned.runs]
+    exact = [float(np.mean(each)) for each in right]
+    if tuned.tried[tuned.setting].loss == math.inf:
+        return Measured("diverged", "at every rate")
+    held = [np.mean(translation.exactly(run, parts.valid)) for run in tuned.runs]
+    values = scores.values(
+        score=exact,
+        valid=float(np.mean(held)),
+        trivial=float(np.mean(baselines["trivial"].right)),
+        strong=float(np.mean(baselines["strong"].right)),
+        before=fits.beforehand(net, parts.train, cell["seeds"]),
+        tuned=tuned,
+        examples=len(parts.pairs.test),
+    )
+    values |= by_length(right, baselines["strong"].right, parts.lengths)
+    values |= spoken(tuned.runs, parts, exact)
+    values |= reached(net, parts, cell["seeds"])
+    values["strong_bleu"] = baselines["strong"].bleu
+    profiles = {
+        "exact": translated.by_length(np.mean(right, axis=0), parts.lengths),
+        "counts": translated.by_length(baselines["strong"].right, parts.lengths),
+        **mapped(tuned.runs[0], parts),
+    }
+    return Measured("ok", "", values, profiles)
+
+
+def trained(cell, net, parts):
+    """`fits.Tuned`: the rate is chosen with one seed, and the others trained at it."""
+
+    def held(runs):
+        loss = np.mean([surprise(run, parts.valid) for run in runs])
+        fine = all(run.diverged is None for run in runs) and math.isfinite(loss)
+        return Outcome(ended=float(fine), loss=float(loss) if fine else math.inf)
+
+    first = fits.by_rate(net, parts.train, cell["steps"], 1)
+    most = cell["further_rates"]
+    tuned = fits.tuned(first, nets.rates(cell), "loss", held, most=most)
+    others = range(1, cell["seeds"])
+    if not others:
+        return tuned
+    more = fits.train(net, parts.train, cell["steps"], (tuned.setting,), others)
+    return tuned._replace(runs=[*tuned.runs, *more])
+
+
+def surprise(run, arrays):
+    """Nats a word, of the true words so far."""
+    chances = special.log_softmax(np.float64(run.outputs(arrays["inputs"])), axis=-1)
+    asked = arrays["targets"] >= 0
+    wanted = np.where(asked, arrays["targets"], 0)[..., None]
+    own = np.take_along_axis(chances, wanted, axis=-1)[..., 0]
+    return float(-np.mean(own[asked]))
+
+
+def by_length(right, counts, lengths):
+    """Columns of short and long sentences; `fall`: from short to long, seed by seed."""
+    short, long = lengths <= translated.SHORT, lengths >= translated.LONG
+    if not (short.any() and long.any()):
+        short = long = lengths > 0  # software has few long ones
+    each = {"short": short, "long": long}
+    shares = {name: [float(np.mean(r[at])) for r in right] for name, at in each.items()}
+    fall = np.subtract(shares["short"], shares["long"])
+    return {
+        **scores.spread("short", shares["short"]),
+        **scores.spread("long", shares["long"]),
+        **scores.spread("fall", fall),
+        "strong_long": float(np.mean(counts[long])),
+    }
+
+
+def spoken(runs, parts, exact):
+    """BLEU of greedy sentences, and what beam search says more of exactly."""
+    bleu, gain = [], []
+    test, inputs = parts.pairs.test, parts.test["inputs"]
+    for run, greedy in zip(runs, exact, strict=True):
+        said = parts.code.sentences(translation.said(run, parts.code, inputs))
+        bleu.append(translated.bleu(said, test))
+        said = parts.code.sentences(translation.said(run, parts.code, inputs, BEAM))
+        found = [s == pair.target for s, pair in zip(said, test, strict=True)]
+        gain.append(float(np.mean(found)) - greedy)
+    return {**scores.spread("bleu", bleu), **scores.spread("beam_gain", gain)}
+
+
+def reached(net, parts, seeds):
+    """log10 of the first target word's gradient at the source's first word and its last.
+
+    Of fresh nets, on the longest sentences of those that are trained on.
+    """
+    lengths = np.array([len(pair.source) for pair in parts.pairs.train])
+    longest = np.argsort(-lengths, kind="stable")[: translated.SHORT]
+    some = {name: array[longest] for name, array in parts.train.items()}
+    rows, first = np.arange(len(longest)), parts.code.steps[0] - lengths[longest]
+    ends = {"reach": [], "reach_last": []}
+    for seed in range(seeds):
+        norms = translation.reach(net, fits.fresh(net, seed).variables, some)
+        for name, at in (("reach", first), ("reach_last", -1)):
+            norm = np.mean(norms[rows, at], dtype=np.float64)
+            ends[name].append(np.log10(np.maximum(norm, 1e-30)))
+    return scores.spread("reach", ends["reach"]) | scores.spread(
+        "reach_last", ends["reach_last"]
+    )
+
+
+def mapped(run, parts):
+    """Profiles of where a GRU's last layer looks for each word of a test sentence."""
+    net = run.net.parts.net
+    if net.name != "seq2seq_attention":
+        return {}
+    nearest = np.argmin(np.abs(parts.lengths - MAPPED))
+    pair, x = parts.pairs.test[nearest], parts.test["inputs"][nearest][None]
+    shares = jax.jit(lambda variables: looked(net, variables, x))(run.variables)
+    said = len(pair.target) + 1  # with the end
+    return {
+        "map": np.asarray(shares)[:said, -len(pair.source) :],
+        "read": np.frombuffer(" ".join(pair.source).encode(), np.uint8),
+        "said": np.frombuffer(" ".join(pair.target).encode(), np.uint8),
+    }
+
+
+def looked(net, variables, x):
+    """The shares [steps of the target, of the source] of the last layer that looks."""
+    stem, encoder, *_ = contract.links(net, variables, train=False)
+    state = walk.fold([stem, encoder], x)[0]
+    stage = net.stages[1]
+    for layer in range(stage.depth):
+        own = contract.layer_at(stage, variables.stages[1], layer)
+        state, sown = stage.layer.apply(own, state, False, mutable=["intermediates"])
+    return sown["intermediates"]["shares"][0][0]
+
+
+def fit(cells, typed):
+    """Depths are even; packages and texts are there before anything is trained."""
+    for cell in cells:
+        if cell["depth"] % 2:
+            raise Refusal(
+                f"--depth {cell['depth']}: must be even: one half of the layers encodes"
+            )
+        if cell["architecture"] == "seq2seq_attention" and cell["width"] % 2:
+            raise Refusal(f"--width {cell['width']}: must be even: GRUs read both ways")
+        need("attention", "sacrebleu")
+        if cell["corpus"] == "numbers":
+            need("attention", "num2words")
+        else:
+            translations.files(cell["corpus"], cell["language"])
+    return nets.fit(cells, typed)
+
+
+def cost(cells, shared):
+    """Of a cell's runs: layers, steps and products; small nets are bound by the loop."""
+    cell = cells[0]
+    runs = cell["rates"] + cell["seeds"] - 1 + cell["further_rates"] / 2
+    step = 0.003 * cell["depth"] * (1 + (cell["width"] / 200) ** 2 * cell["batch"] / 32)
+    memory = 4e8 + 40 * 4 * 12 * cell["batch"] * cell["width"] * cell["depth"]
+    seconds = 6 + runs * cell["steps"] * step + cell["pairs"] / 1000
+    return Cost(int(memory), int(memory), seconds)
+
+
+def headline(rows):
+    """The best net beside the phrase table, and what length does to each kind."""
+    first = SCORING.headline(rows)
+    best = {}
+    for row in measured(rows):
+        kind = row["architecture"]
+        if kind not in best or row["valid"] > best[kind]["valid"]:
+            best[kind] = row
+    said = ", ".join(f"{CALLED[kind]} {row['long']:.2f}" for kind, row in best.items())
+    longer = f" Of {translated.LONG} words or more: {said}."
+    return Headline(first.answer + longer, first.worst)
+
+
+STUDY = Study(
+    name="attention",
+    kind="experiment",
+    question="Is one vector too little for a sentence, and what does attention change?",
+    source=SOURCE,
+    axes={
+        **{
+            name: axis
+            for name, axis in scores.axes(
+                (2, 4), tuple(CALLED), known=tuple(CALLED)
+            ).items()
+            if name != "activation"
+        },
+        "language": Axis("translated into", ("fr",), translated.LANGUAGES),
+        "corpus": Axis("sentences", ("numbers",), translated.CORPORA, single=True),
+        "pairs": whole("sentences to learn from", (4000,), low=100),
+        "held": whole(
+            "sentences to choose by, and as many to judge by", (300,), low=20
+        ),
+        "width": whole("units of a layer", (32,), low=2),
+        "batch": whole("sentences of a step", (32,)),
+        "steps": whole("steps", (600,)),
+        "seeds": whole("runs of the best rate", (3,)),
+        **nets.rate_axes(2.5e-3, 2e-2, 3),
+        "further_rates": whole("rates tried beyond each end of the grid", (1,), low=0),
+    },
+    sizes={
+        "smoke": {
+            "architecture": ("seq2seq", "seq2seq_attention"),
+            "depth": (2,),
+            "pairs": (200,),
+            "held": (40,),
+            "width": (8,),
+            "steps": (20,),
+            "rates": (1,),
+            "further_rates": (0,),
+            "seeds": (2,),
+        },
+        "full": {
+            "depth": (8,),
+            "pairs": (8000,),
+            "held": (500,),
+            "width": (256,),
+            "batch": (128,),
+            "steps": (500,),
+            # As many runs to choose a rate as further seeds: one program.
+            "seeds": (4,),
+            "lowest_rate": (3e-4,),
+            "highest_rate": (3e-3,),
+            "further_rates": (0,),
+        },
+    },
+    plan=Plan(cost=cost),
+    fit=fit,
+    measure="depthbench.experiments.sequences.attention:measure",
+    columns=(
+        *("architecture", "language", "corpus", "depth", "width", *scores.COLUMNS),
+        *("bleu", "bleu_se", "strong_bleu", "beam_gain", "beam_gain_se"),
+        *("short", "short_se", "long", "long_se", "fall", "fall_se", "strong_long"),
+        *("reach", "reach_se", "reach_last", "reach_last_se"),
+    ),
+    claims=CLAIMS,
+    headline=headline,
+    tables=lambda rows: [
+        SCORING.table(rows, more=("bleu", "beam_gain", "short", "long", "reach"))
+    ],
+    figures=lambda rows, profiles: attention_shown.figures_of(SCORING, rows, profiles),
+    shows=("machine translation", "attention", "Transformer"),
+    summary=SCORING.summary,
+    compile_seconds=8.0,
+)
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)

@@ -1,0 +1,103 @@
+"""What is claimed of translators with and without attention."""
+
+from depthbench.experiments.comparisons import against
+from depthbench.experiments.sequences.translated import LONG, SHORT
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.estimates import above, below, mean
+
+PROTOCOL = (
+    "numbers below 10⁹ in words from English, 4,000 pairs with lengths in balance, 32 "
+    "units, 600 steps of 32 by Adam, 3 seeds, the best of 3 to 5 rates by 300 other pairs"
+)
+PLAIN, LOOKING = {"architecture": "seq2seq"}, {"architecture": "seq2seq_attention"}
+BY = ("language", "depth")
+
+
+def better(of, one=LOOKING, other=PLAIN, higher=True):
+    """From rows to pairs: by how much a column is better in one than in the other."""
+    return against(one, other, BY, of, higher)
+
+
+def gap(row):
+    """By how much a pair's first is better than its second."""
+    return mean(row["gap"], row["gap_se"], row["seeds"])
+
+
+def fall(row):
+    """How much fewer long sentences are exact than short ones."""
+    return mean(row["fall"], row["fall_se"], row["seeds"])
+
+
+def always(row):
+    """Every pair of rows, and every row."""
+    return True
+
+
+CLAIMS = (
+    Claim(
+        "bahdanau2015.vector-is-bottleneck",
+        f"without attention a translator loses more of what it says exactly from sentences "
+        f"of up to {SHORT} words to those of {LONG} or more than with it",
+        "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473, abstract",
+        estimate=gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="English and French sentences, 1,000 units, BLEU",
+        published="the fixed-length vector is conjectured to be a bottleneck",
+        scope=always,
+        label=("language", "depth"),
+        of=better("fall", higher=False),
+    ),
+    Claim(
+        "bahdanau2015.long-is-no-worse",
+        f"with attention, sentences of {LONG} words or more are said exactly as often as "
+        f"those of up to {SHORT}, to 5 points",
+        "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473, section 5.1",
+        estimate=fall,
+        allows=below(0.05),
+        protocol=PROTOCOL,
+        differs="BLEU, of sentences of 50 words and more",
+        published="robust to the length of sentences",
+        scope=lambda row: row["architecture"] == "seq2seq_attention",
+        label=("language", "depth"),
+    ),
+    Claim(
+        "cho2014.degrades-with-length",
+        f"without attention sentences of {LONG} words or more are said exactly less often "
+        f"than those of up to {SHORT}, by more than 10 points",
+        "Cho et al. 2014, arXiv:1409.1259, abstract",
+        estimate=fall,
+        allows=above(0.1),
+        protocol=PROTOCOL,
+        differs="English and French sentences, one layer, BLEU",
+        published="performance degrades rapidly as the length increases",
+        scope=lambda row: row["architecture"] == "seq2seq",
+        label=("language", "depth"),
+    ),
+    Claim(
+        "bahdanau2015.attention-translates-better",
+        "a GRU with attention says more sentences exactly than one without",
+        "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473, section 5.1",
+        estimate=gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="English and French sentences, 1,000 units, BLEU",
+        scope=always,
+        label=("language", "depth"),
+        of=better("score"),
+    ),
+    Claim(
+        "depthbench.attention-carries-gradient",
+        "depthbench's own bar: at the start, the loss of the first target word has a "
+        "gradient at the first source word that is ten times as long with attention as "
+        "without",
+        "depthbench, of Bahdanau, Cho & Bengio 2015, arXiv:1409.0473",
+        estimate=gap,
+        allows=above(1.0),
+        protocol=f"{PROTOCOL}; log10 of the gradient, in the longest sentences",
+        scope=always,
+        label=("language", "depth"),
+        of=better("reach"),
+        doubt=lambda row: "",  # of fresh nets: no rate and no step counts
+    ),
+)
