@@ -34,9 +34,10 @@ class Judge(NamedTuple):
     digest: str
 
     def features(self, x: np.ndarray) -> np.ndarray:
-        """[examples, features]: what its last hidden layer says."""
+        """[examples, features]: what its last hidden layer says; of a convolutional
+        net's the mean over pixels, as its head takes it."""
         state = self.fit.states(x)[-1]
-        return state.reshape(len(state), -1)
+        return state.reshape(len(state), -1, state.shape[-1]).mean(axis=1)
 
     def classes(self, x: np.ndarray) -> np.ndarray:
         """[examples]: the class that each is taken for."""

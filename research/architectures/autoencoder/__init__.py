@@ -35,4 +35,16 @@ FAMILIES = (
         kernels=9,
         space=2,
     ),
+    Family(
+        "unet_plain",
+        "unet:build_plain",
+        "Ronneberger, Fischer & Brox 2015, arXiv:1505.04597 (without its skips)",
+        takes="image",
+        gives="image",
+        depths=fixed(8, 13, 18, 23),
+        repeats=False,
+        width=64,
+        kernels=9,
+        space=2,
+    ),
 )

@@ -1,4 +1,4 @@
-"""The U-Net: Ronneberger, Fischer & Brox 2015, arXiv:1505.04597.
+"""The U-Net, with its skips and without: Ronneberger, Fischer & Brox 2015, arXiv:1505.04597.
 
 Its hidden state is a tree: the features `h`, and the `skips` that wait for the way back
 up, deepest last. Each level changes the tree and so is a stage. `depth` counts
@@ -57,13 +57,19 @@ class Level(nn.Module):
 
 
 class DownLevel(Level):
-    """A level that leaves a skip, and the largest of each 2 × 2 pixels."""
+    """A level that leaves a skip, and the largest of each 2 × 2 pixels.
+
+    skips: whether the skip has channels; without any it tells the way up its sides alone.
+    """
+
+    skips: bool = True
 
     @nn.compact
     def __call__(self, state: State, train: bool = True) -> State:
         h = self.twice(state["h"], train)
         pooled = nn.max_pool(h, (2, 2), (2, 2), "SAME")
-        return {"h": pooled, "skips": (*state["skips"], h)}
+        skip = h if self.skips else h[..., :0]
+        return {"h": pooled, "skips": (*state["skips"], skip)}
 
 
 class UpLevel(Level):
@@ -88,13 +94,26 @@ class Head(nn.Module):
 
 def build(settings: Settings) -> Architecture:
     """Levels down, one at the bottom, and as many up; channels double on the way."""
+    return _unet("unet", settings, skips=True)
+
+
+def build_plain(settings: Settings) -> Architecture:
+    """The same where nothing but the bottom's features comes back up.
+
+    The first convolution after each doubling reads half as many channels.
+    """
+    return _unet("unet_plain", settings, skips=False)
+
+
+def _unet(name: str, settings: Settings, skips: bool) -> Architecture:
     levels = (settings.depth - 3) // 5
     channels = [settings.width << n for n in range(levels + 1)]
     how = (settings.activation, settings.weights, settings.normalizer)
     down = [
-        DownLevel(width, *how, first=n == 0) for n, width in enumerate(channels[:-1])
+        DownLevel(width, *how, first=n == 0, skips=skips)
+        for n, width in enumerate(channels[:-1])
     ]
     up = [UpLevel(width, *how) for width in channels[-2::-1]]
     layers = (*down, Level(channels[-1], *how), *up)
     stages = tuple(Stage(layer, 1) for layer in layers)
-    return Architecture("unet", Stem(), stages, Head(settings.outputs))
+    return Architecture(name, Stem(), stages, Head(settings.outputs))

@@ -1,4 +1,4 @@
-"""Convolutional nets without shortcuts: circular ones, LeNet, AlexNet, VGG."""
+"""Convolutional nets: circular ones, LeNet, AlexNet, VGG; detectors, relation nets."""
 
 from functools import partial
 
@@ -108,5 +108,33 @@ FAMILIES = (
         width=64,
         smallest=32,
         kernels=700,
+    ),
+    Family(
+        "detector",
+        "detector:build",
+        "Redmon, Divvala, Girshick & Farhadi 2016, arXiv:1506.02640 (grid of cells)",
+        takes="image",
+        kernels=9,
+        space=2,
+    ),
+    Family(
+        "detector_residual",
+        "detector:build_residual",
+        "Redmon & Farhadi 2018, YOLOv3, arXiv:1804.02767 (a trunk with skips)",
+        takes="image",
+        kernels=9,
+        space=2,
+    ),
+    Family(
+        "relation_net",
+        "relation:build",
+        "Santoro et al. 2017, arXiv:1706.01427",
+        takes="image",
+    ),
+    Family(
+        "relation_net_without",
+        "relation:build_without",
+        "Santoro et al. 2017, arXiv:1706.01427 (its convolutions, then dense layers)",
+        takes="image",
     ),
 )

@@ -1,0 +1,330 @@
+"""Does a conditional GAN restore photographs better than methods without a net?
+
+Sources: Isola, Zhu, Zhou & Efros 2017, arXiv:1611.07004 (pix2pix: a U-Net, 100 × its
+absolute error, and a discriminator of patches of the pair); Blau & Michaeli 2018,
+arXiv:1711.06077 (what looks more real is further from the truth).
+
+Four translations of photographs: grey to colours, small to large, a hole to what was
+there, night to day. The night is a forward model of our own (a power law, a tint, noise),
+whose inverse the strong baseline knows. Nets learn from patches of the left of five
+photographs and are judged by patches of their right, and by two photographs of which they
+saw nothing (`unseen`). A net corrects the simple guess that it is given, and its score is
+the PSNR of what was asked for.
+
+The strong baseline is, for each translation, the best on held-out patches of a method
+that needs no learning (bicubic, biharmonic, the night's inverse with total variation, the
+mean colour of a grey), ridge regressions of patches and of windows, and the mean of the
+nearest patches. Another net, which was taught whose photograph a patch is of and whether
+it was blurred, judges how real images look: `distance` is Fréchet's, of its features.
+
+Rates are chosen by held-out patches with the absolute error alone, for one seed; the GAN
+has the same ones, as in the paper. There is no noise and no batch norm.
+"""
+
+from depthbench.experiments import scores
+from depthbench.experiments.generation import conditional_shown, translations
+from depthbench.experiments.generation.conditional_claims import CLAIMS
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.catalogues.catalogue import choices
+from depthbench.research.catalogues.packages import need
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.selection import Outcome
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import (
+    Cost,
+    Headline,
+    Measured,
+    Plan,
+    Study,
+)
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.headlines import counted, measured
+
+with lazily():
+    import numpy as np
+
+    from depthbench.experiments.generation import photograph_judge
+    from depthbench.research.architectures.convolutional import patch_scores
+    from depthbench.research.learning import conditional, fits, selection, supervised
+
+LOSSES = choices(
+    "objective",
+    l1="the absolute error alone",
+    l1_gan="the absolute error, and a conditional discriminator of patches",
+)
+NETS = {"unet": "U-Net", "unet_plain": "U-Net without skips"}
+BY = {"l1": "by absolute error", "l1_gan": "by absolute error and a GAN"}
+SCORING = Scoring(
+    system="conditional GAN",
+    noun="PSNR (dB)",
+    trivial="image as given",
+    strong="best without a net",
+    by=("translation", "architecture", "objective"),
+    naming=lambda row, net: (
+        f"{NETS[row['architecture']]} of {counted(row['depth'], 'layer')} "
+        f"{BY[row['objective']]}, {translations.WORDS[row['translation']]}"
+    ),
+    form=".2f",
+)
+PATCHES = 2  # layers of the discriminator after its first: it sees 7 × 7 pixels
+DISTANCES = ("distance", "strong_distance", "given_distance", "floor_distance", "judge")
+MORE = ("unseen", "unseen_strong", "error", "fooled")
+
+
+def pair_of(cell):
+    """The cell's generator, and the discriminator of its images if it has one."""
+    side, common = cell["side"], {"width": cell["width"], "batch": cell["batch"]}
+    common |= {"momentum": 0.5, "initializer": "he_normal"}  # β₁ as in the paper
+    recipe = Recipe(architecture=cell["architecture"], depth=cell["depth"], **common)
+    task = supervised.Task((side, side, 3), 3, "reconstruction")
+    generator = fits.Net(recipe, task)
+    if cell["objective"] == "l1":
+        return conditional.Pair(generator)
+    recipe = Recipe(
+        architecture="cnn_same", depth=PATCHES, activation="leaky_relu", **common
+    )
+    change = patch_scores.of_patches
+    task = supervised.Task((side, side, 6), 1, "reconstruction", change)
+    return conditional.Pair(generator, fits.Net(recipe, task))
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [translated(cell) for cell in cells]
+
+
+def of_data(cell):
+    """What a translation's parts and baselines depend on."""
+    return cell["translation"], cell["side"], cell["smaller"], cell["stride"]
+
+
+def translated(cell):
+    """PSNR of a cell's nets, and how real their images look, beside the baselines'."""
+    parts = translations.parts(*of_data(cell))
+    without = translations.baselines(*of_data(cell))
+    pair, (train, valid, test, unseen) = pair_of(cell), parts
+    tuned = tuned_of(cell, train, valid)
+    runs, seeds = tuned.runs, cell["seeds"]
+    (runs,) = conditional.train(
+        pair, train.batch, cell["steps"], (tuned.setting,), seeds
+    )
+    unfinished = selection.unfinished(fits.of_logs(runs), "loss", fits.falling(runs))
+    tuned = tuned._replace(runs=runs, unfinished=unfinished)
+    made = [run.image(test.given, test.mask) for run in runs]
+    values = scores.values(
+        score=[test.psnr(images) for images in made],
+        valid=float(
+            np.mean([valid.psnr(run.image(valid.given, valid.mask)) for run in runs])
+        ),
+        trivial=test.psnr(test.given),
+        strong=without.test["chosen"],
+        before=conditional.beforehand(pair, train.batch, seeds),
+        tuned=tuned,
+    )
+    values |= {
+        **scores.spread("unseen", [psnr_of(run, unseen) for run in runs]),
+        "unseen_strong": without.unseen["chosen"],
+        **{name: without.test[name] for name in ("classical", "ridge", "nearest")},
+        "chosen": without.chosen,
+        "error": fits.at_end(runs[0], "loss"),
+        "fooled": last_of(runs[0], "generator fooled"),
+        **distances(cell, parts, made, without),
+    }
+    return Measured("ok", "", values, pictures(cell, runs[0], without))
+
+
+def psnr_of(run, part):
+    return part.psnr(run.image(part.given, part.mask))
+
+
+def last_of(run, name):
+    return fits.at_end(run, name) if name in run.log else None
+
+
+def tuned_of(cell, train, valid):
+    """The best rate of the generator by absolute error alone, for one seed."""
+    alone = pair_of({**cell, "objective": "l1"})
+
+    def by_rate(rates):
+        return conditional.train(alone, train.batch, cell["steps"], rates, 1)
+
+    def held(runs):
+        ended = sum(run.diverged is None for run in runs) / len(runs)
+        psnr = [psnr_of(run, valid) for run in runs]
+        return Outcome(ended=ended, loss=float(np.mean(10 ** (-np.array(psnr) / 10))))
+
+    key = tuple(cell[n] for n in TUNED)
+    with translations.LOCK:
+        if key not in CHOSEN:
+            most = cell["further_rates"]
+            CHOSEN[key] = fits.tuned(by_rate, nets.rates(cell), "loss", held, most=most)
+        return CHOSEN[key]
+
+
+TUNED = (
+    *("translation", "architecture", "depth", "width", "side", "smaller", "stride"),
+    *("batch", "steps", "lowest_rate", "highest_rate", "rates", "further_rates"),
+)
+CHOSEN: dict = {}  # cells of both objectives share their rates
+
+
+def distances(cell, parts, made, without):
+    """Fréchet's distances from the test patches, by the judge's features."""
+    judge = photograph_judge.judge(cell["side"], cell["smaller"], cell["judged"])
+    test, train = parts.test, parts.train
+    far = lambda images: judge.distance(test.asked, np.clip(images, -1, 1))
+    return {
+        **scores.spread("distance", [far(images) for images in made]),
+        "strong_distance": far(without.made),
+        "given_distance": far(test.given),
+        "floor_distance": far(train.asked[:: max(1, len(train.asked) // 1000)]),
+        "judge": judge.digest,
+    }
+
+
+def pictures(cell, run, without):
+    """Whole regions of the test part, tiled of patches: uint8, by name."""
+    part, tiled = translations.shown(cell["translation"], cell["side"], cell["smaller"])
+    images = {
+        "given": part.given,
+        "net": run.image(part.given, part.mask),
+        "strong": without.restore(part),
+        "truth": part.asked,
+    }
+    return {name: tiled(image) for name, image in images.items()}
+
+
+def fit(cells, typed):
+    """Cells whose net has that depth, for patches that it can halve and restore."""
+    need("conditional_gan", "skimage")
+    for cell in cells:
+        family, depth = ARCHITECTURES[cell["architecture"]], cell["depth"]
+        if not family.depths.allows(depth):
+            raise Refusal(f"--depth {depth}: a U-Net has depth {family.depths.says}")
+        divisor = max(4, 1 << (depth - 3) // 5)
+        if cell["side"] % divisor:
+            raise Refusal(f"--side {cell['side']}: must be a multiple of {divisor}")
+    return nets.fit(cells, typed)
+
+
+def cost(cells, shared):
+    """Convolutions of a U-Net: each level has as many products as the first."""
+    seconds = memory = 0.0
+    for cell in cells:
+        pixels = cell["side"] ** 2 * cell["batch"]
+        products = 6 * pixels * cell["width"] ** 2 * 9 * (cell["depth"] - 3)
+        runs = cell["seeds"] * (1 if cell["objective"] == "l1" else 2) + 1.5
+        seconds += runs * cell["steps"] * products / 1.2e10 + 3
+        examples = 2e6 / cell["stride"] ** 2 / cell["smaller"] ** 2
+        memory = max(memory, 2**28 + 48 * examples * cell["side"] ** 2)
+        memory += 64 * pixels * cell["width"] * cell["seeds"]
+    return Cost(int(memory), int(memory), seconds)
+
+
+def headline(rows):
+    """Who is ahead in each translation, by the net that held-out patches choose."""
+    done, told = measured(rows), []
+    for name in dict.fromkeys(row["translation"] for row in done):
+        best = SCORING.best([row for row in done if row["translation"] == name])
+        ahead = {"wins": "the net", "loses": "the strong baseline"}
+        who = ahead.get(SCORING.verdict(best), "neither surely")
+        gap = f"{SCORING.write(best['score'])} against {SCORING.write(best['strong'])}"
+        told.append(f"{translations.WORDS[name]} {who} ({gap} dB)")
+    answer = f"Ahead in PSNR, net or strong baseline: {'; '.join(told)}."
+    return Headline(answer, SCORING.headline(done).worst)
+
+
+def of_colour(rows):
+    """Rows of colours, the paper's own translation; all where it was not asked for."""
+    return [row for row in rows if row["translation"] == "colour"] or rows
+
+
+STUDY = Study(
+    name="conditional_gan",
+    kind="experiment",
+    question="Does a conditional GAN restore photographs better than methods without a "
+    "net?",
+    source="Isola et al. 2017, arXiv:1611.07004",
+    axes={
+        "translation": Axis(
+            "what is asked for",
+            tuple(translations.TRANSLATIONS),
+            translations.TRANSLATIONS,
+        ),
+        "architecture": Axis(
+            "with and without skips",
+            ("unet", "unet_plain"),
+            ARCHITECTURES.only(
+                lambda family: family.name in NETS,
+                lambda family: "is no generator of this system",
+            ),
+        ),
+        "objective": Axis("what the generator descends", ("l1", "l1_gan"), LOSSES),
+        "depth": whole("convolutions of the U-Net", (8, 13), 8, single=False),
+        "width": whole("channels of its first level", (8,)),
+        "side": whole("pixels of a patch's side", (16,), 8),
+        "smaller": whole("pixels of a photograph that become one, each way", (2,)),
+        "stride": whole("pixels from one patch that is learned from to the next", (4,)),
+        "batch": whole("patches of a step", (8,)),
+        "steps": whole("steps", (400,)),
+        "judged": whole("steps of the judge", (400,)),
+        "seeds": whole("runs", (3,)),
+        **nets.rate_axes(1e-3, 1e-2, 3),
+    },
+    sizes={
+        "smoke": {
+            "translation": ("colour",),
+            "architecture": ("unet",),
+            "objective": ("l1_gan",),
+            "depth": (8,),
+            "width": (4,),
+            "stride": (16,),
+            "steps": (20,),
+            "judged": (20,),
+            "seeds": (2,),
+            "rates": (1,),
+            "further_rates": (0,),
+        },
+        "full": {
+            "translation": ("colour", "enlarge"),
+            "architecture": ("unet",),
+            "depth": (13,),
+            "width": (64,),
+            "side": (64,),
+            "smaller": (1,),
+            "stride": (16,),
+            "batch": (16,),
+            "steps": (1500,),
+            "rates": (1,),
+            "further_rates": (0,),
+            "highest_rate": (1e-3,),
+            "lowest_rate": (1e-3,),
+        },
+    },
+    plan=Plan(cost=cost),
+    fit=fit,
+    measure="depthbench.experiments.generation.conditional_gan:measure",
+    columns=(
+        *("translation", "architecture", "objective", "depth", "width"),
+        *scores.COLUMNS,
+        *("classical", "ridge", "nearest", "chosen", *MORE, *DISTANCES),
+    ),
+    claims=CLAIMS,
+    headline=headline,
+    tables=lambda rows: [
+        SCORING.table(rows, more=("unseen", "unseen_strong", *DISTANCES[:4]))
+    ],
+    figures=lambda rows, profiles: conditional_shown.figures(SCORING, rows, profiles),
+    shows=("image-to-image translation", "colour for old photographs"),
+    summary=lambda rows: SCORING.summary(of_colour(rows)),
+    compile_seconds=6.0,
+)
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)
