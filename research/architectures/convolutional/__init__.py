@@ -2,7 +2,12 @@
 
 from functools import partial
 
-from depthbench.research.architectures.family import Family, fixed, no_skip
+from depthbench.research.architectures.family import (
+    Family,
+    fixed,
+    multiples,
+    no_skip,
+)
 
 # Each layer is of a size of its own.
 _published = partial(Family, takes="image", repeats=False)
@@ -99,5 +104,27 @@ FAMILIES = (
         width=64,
         smallest=32,
         kernels=700,
+    ),
+    Family(
+        "generator",
+        "dcgan:build_generator",
+        "Radford, Metz & Chintala 2016, arXiv:1511.06434",
+        gives="vector",
+        depths=multiples(2, 0, (2, 4, 8)),
+        repeats=False,
+        step=4,
+        kernels=9,
+    ),
+    Family(
+        "discriminator",
+        "dcgan:build_discriminator",
+        "Radford, Metz & Chintala 2016, arXiv:1511.06434",
+        takes="image",
+        depths=multiples(2, 0, (2, 4, 8)),
+        repeats=False,
+        step=4,
+        activation="leaky_relu",
+        kernels=9,
+        space=2,
     ),
 )
