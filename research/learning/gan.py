@@ -219,6 +219,11 @@ class Adversaries(NamedTuple):
     discriminator: FittedNet
     log: Mapping[str, Any]
 
+    @property
+    def diverged(self) -> int | None:
+        """The step since which the discriminator's loss is beyond all bounds, or None."""
+        return self.discriminator.diverged
+
     def samples(self, count: int, shape: Sequence[int], seed: int = 0) -> np.ndarray:
         """Made examples [count, *shape], always the same of a seed."""
         return samples(self.generator, count, shape, seed)
@@ -238,6 +243,21 @@ def hyper(pair: Players, rates: Mapping[str, float], steps: int) -> dict[str, An
     return {name: fits.numbers(one.net, rates[name], steps) for name, one in pair}
 
 
+def alike(rate: float) -> dict[str, float]:
+    """The same rate for both."""
+    return dict.fromkeys((GENERATOR, DISCRIMINATOR), rate)
+
+
+def adversaries(
+    pair: Players, state: Any, log: Mapping[str, Any], **more: Any
+) -> Adversaries:
+    """Both nets of a run's state. more: as of `FittedNet`."""
+    nets = {
+        name: players.fitted(player, state.tree[name], **more) for name, player in pair
+    }
+    return Adversaries(nets[GENERATOR], nets[DISCRIMINATOR], log)
+
+
 def train(
     pair: Players, x: Any, steps: int, rates: Sequence[float], seeds: int
 ) -> list[Adversaries]:
@@ -245,19 +265,15 @@ def train(
 
     x: real examples [examples, …]. rates: of both players alike.
     """
-    alike = [dict.fromkeys((GENERATOR, DISCRIMINATOR), rate) for rate in rates]
-    runs = [Run(n, hyper(pair, rate, steps)) for rate in alike for n in range(seeds)]
+    asked = [(rate, seed) for rate in rates for seed in range(seeds)]
+    runs = [Run(seed, hyper(pair, alike(rate), steps)) for rate, seed in asked]
     batch = pair[0][1].net.recipe.batch
-    problem = Problem(
-        players.system(pair), feed.drawn(batch), {"inputs": np.asarray(x)}, {}, {}
-    )
-    found = []
-    for run, one in zip(runs, sweeps.ended(problem, runs, steps), strict=True):
-        rate = rates[len(found) // seeds]
-        more = {"diverged": one.diverged, "seed": run.seed, "rate": rate}
-        nets = {
-            name: players.fitted(player, one.state.tree[name], **more)
-            for name, player in pair
-        }
-        found.append(Adversaries(nets[GENERATOR], nets[DISCRIMINATOR], one.log))
-    return found
+    data = {"inputs": np.asarray(x)}
+    problem = Problem(players.system(pair), feed.drawn(batch), data, {}, {})
+    done = sweeps.ended(problem, runs, steps)
+    return [
+        adversaries(
+            pair, one.state, one.log, diverged=one.diverged, seed=seed, rate=rate
+        )
+        for one, (rate, seed) in zip(done, asked, strict=True)
+    ]
