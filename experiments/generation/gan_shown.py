@@ -68,3 +68,80 @@ def draw_courses(axes, rows, profiles, name):
 def images(made):
     """[count, height, width] of images [count, height, width, channels]."""
     return made.mean(axis=-1)
+
+
+POINTS = 400  # of a ring in a picture
+WIDE = 4.2  # between the middles of two rings
+
+
+def of_modes(scoring, rows, profiles):
+    """The picture of `gan_modes`."""
+    caption = (
+        "Left: Fréchet distance of made images from real ones, by variant and depth, "
+        "smallest best, 95 % intervals; dashed a mixture of 10 Gaussians, dotted the "
+        "training part itself. Middle: points of the ring, real and made, and how many of "
+        "its modes are covered. Right: images, real and made; each variant at the depth "
+        "that is best on held-out examples."
+    )
+    return [Figure("figure", caption, lambda: draw_modes(scoring, rows, profiles))]
+
+
+def draw_modes(scoring, rows, profiles):
+    done = measured(rows)
+    images_of = [row for row in done if row["made"] == "images"]
+    ring = [row for row in done if row["made"] == "ring"]
+    kinds = [kind for kind in (images_of, ring, images_of) if kind]
+    figure = drawn.new(4.4 * len(kinds), 3.6)
+    panels = list(figure.subplots(1, len(kinds), squeeze=False)[0])
+    if images_of:
+        draw_distances(scoring, panels.pop(0), images_of)
+    if ring:
+        draw_rings(panels.pop(0), best_of_each(scoring, ring), profiles)
+    if images_of:
+        draw_made(scoring, panels.pop(0), best_of_each(scoring, images_of), profiles)
+    return figure
+
+
+def best_of_each(scoring, rows):
+    """The row of each variant that is best on held-out examples."""
+    variants = dict.fromkeys(row["variant"] for row in rows)
+    return [scoring.best([r for r in rows if r["variant"] == v]) for v in variants]
+
+
+def draw_distances(scoring, axes, rows):
+    lines: dict[str, list] = {}
+    for row in sorted(rows, key=lambda row: row["depth"]):
+        lines.setdefault(gan_nets.WORDS[row["variant"]], []).append(row)
+    scoring.draw_scores(axes, lines)
+    axes.axhline(rows[0]["floor"], color="black", lw=1, ls=(0, (1, 3)))
+    axes.set_yscale("log")
+    axes.set_title("distance of made images", loc="left")
+
+
+def draw_rings(axes, rows, profiles):
+    """Points side by side: real ones, the mixture's, each variant's."""
+    held = profiles(rows[0])
+    rival = f"mixture, {rows[0]['rival_modes']:.1f}"
+    clouds = [("real", held["real"]), (rival, held["rival"])]
+    for row in rows:
+        name = gan_nets.WORDS[row["variant"]]
+        clouds.append((f"{name}, {row['modes']:.1f}", profiles(row)["made"]))
+    for place, (name, points) in enumerate(clouds):
+        x, y = WIDE * (place % 3), -1.25 * WIDE * (place // 3)
+        axes.plot(points[:, 0] + x, points[:, 1] + y, ".", ms=1.5, color=f"C{place}")
+        axes.text(x, y - 0.5 * WIDE, name, ha="center", va="top", fontsize=6)
+    axes.set_xlim(-0.55 * WIDE, 2.55 * WIDE)
+    axes.set_ylim(-2.0 * WIDE, 0.5 * WIDE)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    axes.set_title("points of the ring, modes covered of 8", loc="left")
+
+
+def draw_made(scoring, axes, rows, profiles):
+    held = profiles(rows[0])
+    strips = [("real", images(held["real"])), ("mixture", images(held["rival"]))]
+    for row in rows:
+        name = f"{gan_nets.WORDS[row['variant']]} {scoring.write(row['score'])}"
+        strips.append((name, images(profiles(row)["made"])))
+    montage.show(axes, strips, "images, distance", cmap="Greys", alike=True)
+    axes.tick_params(labelsize=6)

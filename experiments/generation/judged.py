@@ -24,8 +24,8 @@ LOCK = threading.RLock()  # cells in two threads share judge and mixture
 
 class Yardstick(NamedTuple):
     """A data set as what is made is measured by. floor: the distance of the training part
-    from the test part. reach: how far a good example's features are, at most, from those
-    of the nearest training example."""
+    from the test part. reach: how far a good example is, at most, from the nearest
+    training example."""
 
     parts: Any
     judge: Any
@@ -43,9 +43,7 @@ class Yardstick(NamedTuple):
 
     def good(self, made: Any) -> Any:
         """[examples]: whether each is as near to a training example as real ones are."""
-        features = self.judge.features(np.reshape(made, self._shape(made)))
-        known = self.judge.features(self.parts.train.x)
-        return nearest(features, known) <= self.reach
+        return nearest(flat(made), flat(self.parts.train.x)) <= self.reach
 
     def modes(self, made: Any) -> tuple[int, float]:
         """(how many classes are covered by good examples, the share that is good)."""
@@ -57,6 +55,11 @@ class Yardstick(NamedTuple):
 
     def _shape(self, made: Any) -> tuple[int, ...]:
         return (len(made), *self.parts.shape)
+
+
+def flat(x: Any) -> Any:
+    """[examples, numbers] of examples of any shape."""
+    return np.reshape(x, (len(x), -1))
 
 
 def nearest(x: Any, known: Any) -> Any:
@@ -80,7 +83,8 @@ def _yardstick(dataset: str, data_dir: str | None) -> Yardstick:
     parts = held_out.parts(dataset, data_dir=data_dir)
     known = judge.judge(dataset, data_dir)
     train, test = known.features(parts.train.x), known.features(parts.test.x)
-    reach = float(np.quantile(nearest(test, train), NEAR))
+    apart_of = nearest(flat(parts.test.x), flat(parts.train.x))
+    reach = float(np.quantile(apart_of, NEAR))
     return Yardstick(parts, known, judge.frechet(test, train), reach)
 
 
@@ -100,7 +104,7 @@ def mixture(seeds: int, *asked: Any) -> Rival:
 @functools.cache
 def _mixture(seeds: int, dataset: str, data_dir: str | None) -> Rival:
     yard = _yardstick(dataset, data_dir)
-    x = yard.parts.train.x.reshape(len(yard.parts.train.x), -1)
+    x = flat(yard.parts.train.x)
     held = lambda made: yard.distance(made, yard.parts.valid)
     found = gaussians.tuned(x, COMPONENTS, held, seeds)
     made = [one.samples(len(x), seed + 1) for seed, one in enumerate(found)]
@@ -110,6 +114,6 @@ def _mixture(seeds: int, dataset: str, data_dir: str | None) -> Rival:
 def apart(*asked: Any) -> float:
     """The distance of noise with the mean and the deviation of each number by itself."""
     yard = yardstick(*asked)
-    x = yard.parts.train.x.reshape(len(yard.parts.train.x), -1)
+    x = flat(yard.parts.train.x)
     noise = np.random.RandomState(1).standard_normal(x.shape)
     return yard.distance((x.mean(axis=0) + noise * x.std(axis=0)).astype(np.float32))

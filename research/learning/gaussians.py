@@ -14,7 +14,7 @@ import sklearn.mixture as mixture
 from depthbench.research.machine import threads
 
 COVARIANCES = ("full", "tied")
-ADDED = (1e-2, 1e-1)  # to variances, as a share of the mean one
+ADDED = (1e-4, 1e-2, 1e-1)  # to variances, as a share of the mean one
 
 
 class Gaussians(NamedTuple):

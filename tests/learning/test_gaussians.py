@@ -35,7 +35,7 @@ def test_the_form_is_the_one_whose_samples_are_the_nearest():
         return -float(made.var())
 
     one, other = gaussians.tuned(X, 1, distance, seeds=2)
-    assert len(asked) == 4 and all(made.shape == X.shape for made in asked)
+    assert len(asked) == 6 and all(made.shape == X.shape for made in asked)
     # The more is added to variances, the more there is of it.
     widest = gaussians.fit(X, 1, "full", max(gaussians.ADDED))
     np.testing.assert_allclose(one.roots, widest.roots, rtol=1e-6)
