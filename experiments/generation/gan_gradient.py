@@ -170,9 +170,11 @@ def course(pair, x, steps, rates, seed):
 
 
 def size(layers):
-    """log10 of the gradient's length over all layers, from those of each."""
+    """log10 of the gradient's length over all layers, from those of each; -inf of none."""
     each = np.asarray(layers, np.float64)
     most = each.max()
+    if most == -np.inf:
+        return float(most)
     return float(most + np.log10(np.sum(10.0 ** (2 * (each - most)))) / 2)
 
 
