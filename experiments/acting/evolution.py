@@ -128,9 +128,10 @@ def headline(rows):
     answer, worst = SCORING.headline(rows)
     deepest = of_deepest(measured(rows))
     best = SCORING.best(deepest)
+    each = [SCORING.write(best[name]) for name in ("score", "backprop")]
     answer += (
-        f" Of {counted(best['depth'], 'layer')} evolution reaches {SCORING.write(best['score'])}, "
-        f"backpropagation {SCORING.write(best['backprop'])}."
+        f" With {counted(best['depth'], 'layer')} evolution reaches {each[0]}, "
+        f"backpropagation {each[1]}."
     )
     return Headline(answer, worst)
 

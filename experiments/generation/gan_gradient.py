@@ -307,7 +307,7 @@ STUDY = Study(
         Claim(
             "gulrajani2017.critic-keeps-gradient",
             "of a generator that is kept as it is, a critic with a gradient penalty leaves "
-            "the gradient within a decade of what it was",
+            "at least a tenth of the gradient",
             "Gulrajani et al. 2017, arXiv:1704.00028, section 1",
             estimate=change("alone_change"),
             allows=above(-1.0),
