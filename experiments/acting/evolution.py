@@ -8,7 +8,9 @@ Sigmoid nets are learned twice from the same start: by evolution strategies, ant
 by ranks as in the first source, and by backpropagation; both by Adam, each at the best rate
 of one grid, chosen on held-out examples. Of a step, evolution asks for the losses of all
 neighbours on the same 64 examples, backpropagation for one gradient. `spread` is log10 of
-the deviation of the fresh net's neighbours' losses: all that evolution sees.
+the deviation of the fresh net's neighbours' losses: all that evolution sees. It hardly
+falls with depth where the first layer's gradient falls by decades, as it is the last
+layers that make it: neighbours differ, but say little of the first layers.
 """
 
 from depthbench.experiments import scores

@@ -35,8 +35,8 @@ class Estimated(NamedTuple):
 def ranks(losses: jax.Array) -> jax.Array:
     """The place of each among all, from −½ for the least to ½ for the most.
 
-    >>> ranks(jnp.array([[3.0, 1.0], [2.0, 40.0]])).round(2).tolist()
-    [[0.17, -0.5], [-0.17, 0.5]]
+    >>> ranks(jnp.array([[3.0, 1.0, 40.0, 2.0, 4.0]])).tolist()
+    [[0.0, -0.5, 0.5, -0.25, 0.25]]
     """
     flat = losses.reshape(-1)
     places = jnp.argsort(jnp.argsort(flat)).astype(losses.dtype)

@@ -8,6 +8,8 @@ outputs are not squashed, as data are not in [−1, 1]; batch norm is one of the
 that can be asked for, and not built in.
 """
 
+from collections.abc import Sequence
+
 import jax
 from flax import linen as nn
 
@@ -124,7 +126,7 @@ def build_discriminator(settings: Settings) -> Architecture:
     return Architecture("discriminator", stem, _both(changes, settings), head)
 
 
-def _both(changes: list[mlp.Layer], settings: Settings) -> tuple[Stage, ...]:
+def _both(changes: Sequence[mlp.Layer], settings: Settings) -> tuple[Stage, ...]:
     """Half of the layers after each change of size, which is the first of them."""
     keep = Kept(settings.activation, settings.weights, settings.normalizer)
     kept = settings.depth // 2 - 1
