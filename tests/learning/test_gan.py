@@ -1,5 +1,7 @@
 """Generators against discriminators: losses by hand, spectral norm, and resuming."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from depthbench.research.architectures.contract import Variables
 from depthbench.research.learning import feed, fits, gan, players, sweeps
+from depthbench.research.learning import system as systems
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.supervised import Task
 from depthbench.research.learning.sweeps import Run
@@ -125,3 +128,27 @@ def test_the_normed_discriminator_is_what_is_trained_and_what_is_kept():
         np.testing.assert_allclose(norm, 1, atol=0.01)
     assert run.samples(5, (2, 2, 1)).shape == (5, 2, 2, 1)
     np.testing.assert_array_equal(run.samples(5, (4,)), run.samples(5, (4,)))
+
+
+def test_a_convolutional_generator_plays_against_a_convolutional_discriminator():
+    """Traced, not computed: what is made has the form of what is real, and both step."""
+    recipe = dataclasses.replace(RECIPE, width=8, architecture="generator")
+    maker = fits.Net(recipe, Task((5,), 64))
+    teller = fits.Net(
+        dataclasses.replace(recipe, architecture="discriminator"), Task((8, 8, 1), 1)
+    )
+    pair = gan.game(gan.VARIANTS["wasserstein"], maker, teller)
+    system, hyper = players.system(pair), gan.hyper(pair, gan.alike(0.01), 4)
+    batch = {"inputs": jnp.zeros((8, 8, 8, 1))}
+
+    def stepped(key):
+        state = systems.init(key, system, hyper)
+        return state, systems.step(system, state, hyper, batch)
+
+    before, (after, measures) = jax.eval_shape(stepped, jax.random.key(0))
+    assert jax.tree.structure(before) == jax.tree.structure(after)
+    assert set(measures) == {
+        "discriminator loss",
+        "discriminator right",
+        "generator loss",
+    }
