@@ -103,6 +103,15 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             mark="55595902c69bc80f",
         ),
         Dataset(
+            "ring",
+            "points:ring",
+            (2,),
+            8,
+            "Metz, Poole, Pfau & Sohl-Dickstein 2017, arXiv:1611.02163",
+            sizes=(2048, 1024),
+            mark="e858972ee89ae11e",
+        ),
+        Dataset(
             "teacher_student",
             "points:teacher_student",
             (32,),

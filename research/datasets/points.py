@@ -1,4 +1,4 @@
-"""Generated points: two spirals to classify, and a teacher network to imitate."""
+"""Generated points: spirals and a ring to tell apart, and a teacher to imitate."""
 
 import math
 
@@ -8,6 +8,7 @@ from depthbench.research.datasets.contract import Data, Splits
 
 INPUTS, HIDDEN = 32, 8  # of the teacher
 TRAIN, TEST = 8192, 2048
+ROUND, SPREAD = 8, 0.05  # Gaussians of the ring, and their deviation
 
 
 def two_spirals() -> Splits:
@@ -30,6 +31,25 @@ def _spirals(i: np.ndarray) -> np.ndarray:
 def _labelled(points: np.ndarray) -> Data:
     y = np.arange(2, dtype=np.int32).repeat(len(points) // 2)
     return Data(points.astype(np.float32), y, 2)
+
+
+def ring() -> Splits:
+    """Points of eight Gaussians on a circle, and which: what generators lose modes of.
+
+    x: [examples, 2], of mean square 1 but for the Gaussians' own. Centres are 1.08 apart,
+    some 22 deviations: the nearest centre is always right.
+    Source: Metz et al. 2017, arXiv:1611.02163, section 3.1 (deviation 0.02 there).
+    """
+    random = np.random.RandomState(0)
+
+    def drawn(count: int) -> Data:
+        y = random.randint(0, ROUND, count)
+        angle = 2 * np.pi * y / ROUND
+        centres = 2**0.5 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        x = centres + SPREAD * random.standard_normal((count, 2))
+        return Data(x.astype(np.float32), y.astype(np.int32), ROUND)
+
+    return Splits(drawn(2048), drawn(1024))
 
 
 def teacher_student() -> Splits:

@@ -26,19 +26,26 @@ Function = Callable[[Any], jax.Array]  # a player's net: inputs [batch, …] -> 
 Nets = Mapping[str, Function]  # by player
 
 
+def as_it_is(variables: Variables) -> Variables:
+    """The variables themselves."""
+    return variables
+
+
 class Player(NamedTuple):
     """A net and what it is for. Plain data and functions: equal ones share programs.
 
     net: as of `fits`; its task's loss is not looked at. loss: (nets, batch, key) -> its
     measures of each example [batch], `loss` the descended one. probed: (nets, batch) ->
     (the inputs that its gradient is probed with, the loss of its outputs for them).
-    every: it steps at each of so many steps of the system.
+    every: it steps at each of so many steps of the system. seen: what its net is applied
+    with, made of the variables that are learned, such as kernels of norm 1.
     """
 
     net: Net
     loss: Callable[[Nets, Batch, Any], dict[str, jax.Array]]
     probed: Callable[[Nets, Batch], tuple[jax.Array, Function]]
     every: int = 1
+    seen: Callable[[Variables], Variables] = as_it_is
 
 
 Players = tuple[tuple[str, Player], ...]  # by name, in the order in which they step
@@ -82,7 +89,7 @@ def system(players: Players) -> System:
         for name, player in players:
             x, loss = player.probed(nets, batch)
             own = tree[name]
-            variables = unite(own.params, own.stats)
+            variables = player.seen(unite(own.params, own.stats))
             found[name] = Probed(player.net.parts.net, variables, x, loss)
         return found
 
@@ -98,14 +105,14 @@ def _fresh(key: jax.Array, net: Net, hyper: supervised.Numbers) -> descent.Learn
     return supervised.learner(parts, variables, hyper.rule)
 
 
-def _function(net: Net, params: Variables, stats: Variables) -> Function:
-    variables = unite(params, stats)
-    return lambda x: apply(net.parts.net, variables, x, True)[0]
+def _function(player: Player, params: Variables, stats: Variables) -> Function:
+    variables = player.seen(unite(params, stats))
+    return lambda x: apply(player.net.parts.net, variables, x, True)[0]
 
 
 def _nets(players: Players, tree: Any) -> dict[str, Function]:
     return {
-        name: _function(player.net, tree[name].params, tree[name].stats)
+        name: _function(player, tree[name].params, tree[name].stats)
         for name, player in players
     }
 
@@ -124,7 +131,7 @@ def _stepped(
     others, parts = _nets(players, tree), player.net.parts
 
     def objective(params, stats, batch, key):
-        nets = {**others, name: _function(player.net, params, stats)}
+        nets = {**others, name: _function(player, params, stats)}
         return player.loss(nets, batch, key), stats
 
     own, numbers = tree[name], hyper[name]
@@ -144,4 +151,4 @@ def _stepped(
 
 def fitted(player: Player, own: descent.Learner, **more: Any) -> FittedNet:
     """A player's net as a value. own: its part of a state's tree. more: as of FittedNet."""
-    return FittedNet(player.net, unite(own.params, own.stats), **more)
+    return FittedNet(player.net, player.seen(unite(own.params, own.stats)), **more)

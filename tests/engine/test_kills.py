@@ -25,7 +25,7 @@ import pytest
 
 from depthbench.research.cli.main import main
 from depthbench.research.store import rows
-from tests import checkpoint_loop
+from tests import checkpoint_loop, gan_loop
 from tests.learning.test_sharding import alike, curves
 
 pytestmark = pytest.mark.slow
@@ -110,9 +110,15 @@ def loop(folder: Path) -> list[list[str]]:
     return [[sys.executable, script, str(folder), str(LOOP_STEPS)]]
 
 
+def players(folder: Path) -> list[list[str]]:
+    """A generator and a discriminator, whose state is that of two nets."""
+    return [[sys.executable, gan_loop.__file__, str(folder)]]
+
+
 WORKS = {
     "run": Work(command(*RUN), cells, rows_of, "cells/*.tmp"),
     "training": Work(command(*TRAIN), steps, state_of, "checkpoints/.part-*"),
+    "players": Work(players, steps, state_of, "checkpoints/.part-*"),
     "checkpoints": Work(loop, steps, state_of, ".part-*"),
     "processes": Work(pair, steps, state_of, "checkpoints/.part-*"),
 }
@@ -129,6 +135,7 @@ ALWAYS = {
     ("run", "kill -9", "working"),
     ("run", "a second signal", "working"),
     ("training", "Ctrl-C", "writing"),
+    ("players", "kill -9", "working"),
     ("checkpoints", "SIGTERM", "writing"),
     ("processes", "kill -9", "working"),
 }

@@ -2,7 +2,13 @@
 
 from functools import partial
 
-from depthbench.research.architectures.family import Branch, Family, fixed, no_skip
+from depthbench.research.architectures.family import (
+    Branch,
+    Family,
+    fixed,
+    multiples,
+    no_skip,
+)
 
 # Each layer is of a size of its own.
 _published = partial(Family, takes="image", repeats=False)
@@ -120,7 +126,7 @@ FAMILIES = (
     Family(
         "detector_residual",
         "detector:build_residual",
-        "Redmon & Farhadi 2018, YOLOv3, arXiv:1804.02767 (a trunk with skips)",
+        "Redmon & Farhadi 2018, YOLOv3, arXiv:1804.02767 (skips; here scaled)",
         takes="image",
         kernels=9,
         space=2,
@@ -136,5 +142,27 @@ FAMILIES = (
         "relation:build_without",
         "Santoro et al. 2017, arXiv:1706.01427 (its convolutions, then dense layers)",
         takes="image",
+    ),
+    Family(
+        "generator",
+        "dcgan:build_generator",
+        "Radford, Metz & Chintala 2016, arXiv:1511.06434",
+        gives="vector",
+        depths=multiples(2, 0, (2, 4, 8)),
+        repeats=False,
+        step=4,
+        kernels=9,
+    ),
+    Family(
+        "discriminator",
+        "dcgan:build_discriminator",
+        "Radford, Metz & Chintala 2016, arXiv:1511.06434",
+        takes="image",
+        depths=multiples(2, 0, (2, 4, 8)),
+        repeats=False,
+        step=4,
+        activation="leaky_relu",
+        kernels=9,
+        space=2,
     ),
 )

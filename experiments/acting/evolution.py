@@ -1,0 +1,301 @@
+"""Does evolution train the nets whose gradient vanishes?
+
+Source: Salimans, Ho, Chen, Sidor & Sutskever 2017, arXiv:1703.03864: evolution strategies
+need no backpropagation, and so no gradient that vanishes. Zhang, Clune & Stanley 2017,
+arXiv:1712.06564: on MNIST they reach 99 %.
+
+Sigmoid nets are learned twice from the same start: by evolution strategies, antithetic and
+by ranks as in the first source, and by backpropagation; both by Adam, each at the best rate
+of one grid, chosen on held-out examples. Of a step, evolution asks for the losses of all
+neighbours on the same 64 examples, backpropagation for one gradient. `spread` is log10 of
+the deviation of the fresh net's neighbours' losses: all that evolution sees. It hardly
+falls with depth where the first layer's gradient falls by decades, as it is the last
+layers that make it: neighbours differ, but say little of the first layers.
+"""
+
+from depthbench.experiments import scores
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training.pairs import whole
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, after_steps, certain
+from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.headlines import counted, measured, of_deepest
+
+with lazily():
+    import jax
+    import numpy as np
+
+    from depthbench.research.architectures import contract
+    from depthbench.research.learning import evolution, fits, held_out, supervised
+    from depthbench.research.learning import system as systems
+
+SOURCE = "Salimans et al. 2017, arXiv:1703.03864"
+SCORING = Scoring(
+    system="net learned by evolution strategies",
+    noun="test accuracy",
+    trivial="largest class",
+    strong="RBF SVM",
+    by=("activation", "sigma"),
+    naming=lambda row, net: f"{net}, σ {row['sigma']:g}",
+)
+DEEP = 4
+PROTOCOL = (
+    "digits, 16 units, Adam, 300 steps of 64 examples and 64 neighbours by evolution, 800 "
+    "by backpropagation, 3 seeds, rates chosen on held-out examples"
+)
+
+
+def net_of(cell, parts):
+    recipe = Recipe(
+        architecture=cell["architecture"],
+        activation=cell["activation"],
+        depth=cell["depth"],
+        width=cell["width"],
+        initializer="glorot_normal",
+    )
+    return fits.Net(recipe, supervised.Task(parts.shape, parts.classes))
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [accuracies(cell) for cell in cells]
+
+
+def accuracies(cell):
+    """Test accuracy by evolution and by backpropagation, each at its best rate."""
+    asked, seeds = (cell["dataset"], cell.get("data_dir")), cell["seeds"]
+    parts = held_out.parts(asked[0], data_dir=asked[1])
+    net, (train, valid, test) = net_of(cell, parts), parts[:3]
+    pairs_of, sigma = cell["pairs"], cell["sigma"]
+
+    def evolved(grid):
+        steps = cell["steps"]
+        runs = evolution.train(net, train.batch, steps, grid, seeds, sigma, pairs_of)
+        return [runs[n * seeds : (n + 1) * seeds] for n in range(len(grid))]
+
+    held, most = fits.held(valid), cell["further_rates"]
+    tuned = fits.tuned(evolved, nets.rates(cell), "accuracy", held, most=most)
+    by_rate = fits.by_rate(net, train.batch, cell["backprop_steps"], seeds)
+    other = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
+    right = [run.accuracy(*test) for run in tuned.runs]
+    beside = [run.accuracy(*test) for run in other.runs]
+    values = scores.values(
+        score=right,
+        valid=float(np.mean([run.accuracy(*valid) for run in tuned.runs])),
+        trivial=scores.baseline("majority", *asked),
+        strong=scores.baseline("svm", *asked),
+        before=fits.beforehand(net, train.batch, seeds),
+        tuned=tuned,
+        examples=len(test.y),
+    )
+    values["step_mflop"] = mflop(net, train.batch, cell)
+    values |= scores.spread("backprop", beside, len(test.y))
+    values |= scores.spread("beside", np.subtract(right, beside))
+    each = [spread(net, train.first(64).batch, cell, seed) for seed in range(seeds)]
+    values |= scores.spread("spread", each)
+    curves = {
+        "evolution": np.mean([run.log["accuracy"] for run in tuned.runs], axis=0),
+        "backprop": np.mean([run.log["accuracy"] for run in other.runs], axis=0),
+    }
+    arrays = {name: np.asarray(array, np.float32) for name, array in curves.items()}
+    return Measured("ok", "", values, arrays)
+
+
+def spread(net, batch, cell, seed):
+    """log10 of the deviation of a fresh net's neighbours' losses."""
+    params, stats = contract.divide(fits.fresh(net, seed).variables)
+    key = jax.random.key(seed)
+    asked = (batch, key, cell["sigma"], cell["pairs"])
+    found = evolution.estimated(net.parts, params, stats, *asked)
+    return float(np.log10(np.std(np.asarray(found.losses, np.float64))))
+
+
+def mflop(net, batch, cell):
+    """Millions of operations of a step: its neighbours' losses."""
+    numbers = evolution.numbers(net, 0.0, 1, cell["sigma"])
+    system = evolution.system(net, cell["pairs"])
+    state = jax.eval_shape(
+        lambda key: systems.init(key, system, numbers), jax.random.key(0)
+    )
+    return fits.step_mflop(system, net.recipe.batch, state, numbers, batch)
+
+
+def headline(rows):
+    """Evolution beside the baseline, and in the deepest net beside backpropagation."""
+    answer, worst = SCORING.headline(rows)
+    deepest = of_deepest(measured(rows))
+    best = SCORING.best(deepest)
+    each = [SCORING.write(best[name]) for name in ("score", "backprop")]
+    answer += (
+        f" With {counted(best['depth'], 'layer')} evolution reaches {each[0]}, "
+        f"backpropagation {each[1]}."
+    )
+    return Headline(answer, worst)
+
+
+def flatter(rows):
+    """By how many decades neighbours of the deepest net differ less than of the least."""
+    done = {(row["sigma"], row["depth"]): row for row in rows}
+    least, most = (end(row["depth"] for row in rows) for end in (min, max))
+    found = []
+    for sigma in dict.fromkeys(row["sigma"] for row in rows):
+        ends = [done.get((sigma, depth)) for depth in (most, least)]
+        if least == most or None in ends or any(r["spread"] is None for r in ends):
+            continue
+        errors = [row["spread_se"] for row in ends]
+        found.append(
+            {
+                **pairs.joint(ends),
+                **{name: ends[0][name] for name in ("sigma", "depth", "seeds")},
+                "gap": ends[0]["spread"] - ends[1]["spread"],
+                "gap_se": None if None in errors else float(np.hypot(*errors)),
+            }
+        )
+    return found
+
+
+def figures_of(rows, profiles):
+    caption = (
+        "Third: the share right of each step's examples, by evolution and, dashed, by "
+        "backpropagation, which takes more steps and far fewer operations."
+    )
+
+    def draw(figure, axes):
+        for place, row in enumerate(measured(rows)):
+            held, depth = profiles(row), row["depth"]
+            label = f"{counted(depth, 'layer')}, σ {row['sigma']:g}"
+            axes.plot(smooth(held["evolution"]), lw=1, color=f"C{place}", label=label)
+            axes.plot(smooth(held["backprop"]), lw=0.6, ls="--", color=f"C{place}")
+        axes.set_title("share right by step", loc="left")
+        axes.set_xlabel("step")
+        axes.legend(fontsize=6, frameon=False)
+
+    return [SCORING.figure(rows, caption, draw)]
+
+
+def smooth(curve, window=20):
+    """The mean over so many steps, or over all where they are fewer."""
+    window = min(window, len(curve))
+    return np.convolve(curve, np.ones(window) / window, "valid")
+
+
+def cost(cells, shared):
+    """Seconds by operations: of the neighbours' losses, at some 5 GFLOP a second."""
+    (cell,) = cells
+    weights = (cell["depth"] + 2) * cell["width"] ** 2 + 64 * cell["width"]
+    each = 2 * cell["pairs"] * 64 * 2 * weights / 5e9
+    runs = 1.5 * cell["rates"] * cell["seeds"]
+    memory = 2**28 + 2 * cell["pairs"] * (8 * weights + 256 * cell["width"] * 16)
+    return Cost(memory, memory, 3.0 + runs * cell["steps"] * each)
+
+
+PAIR = {"doubt": after_steps, "protocol": PROTOCOL, "label": ("sigma", "depth")}
+
+STUDY = Study(
+    name="evolution",
+    kind="experiment",
+    question="Does evolution train the nets whose gradient vanishes?",
+    source=SOURCE,
+    axes={
+        **scores.axes((1, 4), ("mlp",), ("sigmoid",)),
+        "sigma": Axis(
+            "deviation of neighbours' weights",
+            (0.02, 0.1),
+            kind="number",
+            low=1e-6,
+            high=100.0,
+        ),
+        "pairs": whole("pairs of neighbours of a step", (32,)),
+        "width": whole("units of a layer", (16,)),
+        "dataset": readable.axis(readable.classified),
+        "steps": whole("steps of 64 examples by evolution", (300,)),
+        "backprop_steps": whole("steps by backpropagation", (800,)),
+        "seeds": whole("runs of each rate", (3,)),
+        **nets.rate_axes(1e-2, 4e-2, 2),
+    },
+    sizes={
+        "standard": {"further_rates": (1,)},
+        "smoke": {
+            "depth": (1,),
+            "sigma": (0.1,),
+            "pairs": (4,),
+            "width": (8,),
+            "steps": (20,),
+            "backprop_steps": (20,),
+            "seeds": (2,),
+            "rates": (1,),
+            "further_rates": (0,),
+        },
+        "full": {
+            "activation": ("sigmoid", "relu"),
+            "depth": (1, 2, 4, 8, 16),
+            "sigma": (0.01, 0.03, 0.1, 0.3),
+            "pairs": (2048,),
+            "width": (64,),
+            "steps": (4000,),
+            "backprop_steps": (8000,),
+        },
+    },
+    plan=Plan(cost=cost),
+    fit=nets.fit,
+    measure="depthbench.experiments.acting.evolution:measure",
+    columns=(
+        *("activation", "sigma", "architecture", "depth", "width"),
+        *scores.COLUMNS,
+        *("backprop", "backprop_se", "beside", "beside_se", "spread", "spread_se"),
+    ),
+    claims=(
+        Claim(
+            "popular.evolution-needs-no-gradient",
+            "evolution trains a sigmoid net of four layers or more, whose gradient "
+            "vanishes, to an accuracy of 0.9",
+            "popular accounts of deep learning",
+            estimate=scores.score,
+            allows=above(0.9),
+            differs="accounts name no net and no number",
+            scope=lambda row: row["depth"] >= DEEP and row["activation"] == "sigmoid",
+            **PAIR,
+        ),
+        Claim(
+            "zhang2017.evolution-reads-digits",
+            "with one hidden layer after the first, evolution is as accurate as "
+            "backpropagation, to 2 points",
+            "Zhang, Clune & Stanley 2017, arXiv:1712.06564, abstract",
+            estimate=lambda row: mean(row["beside"], row["beside_se"], row["seeds"]),
+            allows=above(-0.02),
+            differs="MNIST, a convolutional net, populations of thousands",
+            published="99 %",
+            scope=lambda row: row["depth"] == 1,
+            **PAIR,
+        ),
+        Claim(
+            "depthbench.neighbours-lose-it-too",
+            "depthbench's own bar: losses of a deep sigmoid net's neighbours differ less "
+            "than those of one of a single hidden layer",
+            "depthbench: what vanishes for differences of losses, as for gradients",
+            estimate=pairs.gap,
+            allows=below(0.0),
+            protocol="fresh digits nets of 16 sigmoid units, 64 neighbours, 3 seeds",
+            scope=lambda row: True,
+            label=("sigma", "depth"),
+            doubt=certain,
+            of=flatter,
+        ),
+    ),
+    headline=headline,
+    tables=lambda rows: [SCORING.table(rows, more=("backprop", "spread"))],
+    figures=figures_of,
+    shows=("evolution strategies",),
+    summary=SCORING.summary,
+    compile_seconds=4.0,
+)
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)

@@ -1,0 +1,341 @@
+"""How many modes does a generator cover, and how near are its digits to real ones?
+
+Source: Goodfellow et al. 2014, arXiv:1406.2661; Metz et al. 2017, arXiv:1611.02163, section
+3.1 (eight Gaussians on a circle, of which a generator makes a few at a time); Richardson &
+Weiss 2018, arXiv:1805.12462 (mixtures of Gaussians as the rival).
+
+Generator and discriminator are of equal depth; each variant has the best rate of one grid,
+by the distance of what it makes from held-out examples, and as many discriminator steps.
+What is made is judged by the Fréchet distance of a fixed judge, a classifier of the same
+data whose weights' digest is in the row. Beside it are the same distance of the training
+part from the test part, the floor, and of a mixture of 10 Gaussians whose form was chosen
+as rates are. A mode is covered where a tenth of its real share is made, by examples that
+are as near to a training example, pixel by pixel, as 99 % of real ones are, and are of
+the class that the judge takes them for. In 2,000 steps few generators come as near as that
+to the ring: of one less than half of whose points are good, modes decide no claim, which
+was said after a look at the rows.
+"""
+
+from depthbench.experiments import comparisons, scores
+from depthbench.experiments.generation import gan_nets, gan_shown, judged
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training.pairs import whole
+from depthbench.research.catalogues.catalogue import choices
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import UNFINISHED, Claim, after_steps
+from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.headlines import measured
+
+with lazily():
+    import numpy as np
+
+    from depthbench.research.learning import feed, fits, gan, players, sweeps
+
+SOURCE = "Goodfellow et al. 2014, arXiv:1406.2661"
+ASKED = ("saturating", "non_saturating", "wasserstein", "spectral")
+MADE = choices(
+    "kind of example", images="of the data set", ring="eight Gaussians on a circle"
+)
+KNOWN = ("mlp", "residual_mlp", "residual_mlp_scaled", "generator")
+SCORING = Scoring(
+    system="generative adversarial net",
+    noun="Fréchet distance",
+    trivial="noise with each number's moments",
+    strong="mixture of 10 Gaussians",
+    by=("made", "variant"),
+    naming=lambda row, net: f"{net}, {gan_nets.WORDS[row['variant']]}",
+    higher=False,
+    form=".1f",
+)
+PROTOCOL = (
+    "dense nets of 64 units, Adam (first moment 0.5), 2,000 discriminator steps of 64, 3 "
+    "seeds, rates chosen on held-out examples"
+)
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [judgement(cell) for cell in cells]
+
+
+def judgement(cell):
+    """Distance, modes and good ones of what the best rate's generators make."""
+    asked, seeds = where(cell), cell["seeds"]
+    yard = judged.yardstick(*asked)
+    pair = gan_nets.game(cell, yard.parts.shape, (cell["depth"], cell["depth"]))
+    x, steps = yard.parts.train.x, cell["steps"]
+
+    def trained(grid):
+        runs = gan.train(pair, x, steps, grid, seeds)
+        return [runs[n * seeds : (n + 1) * seeds] for n in range(len(grid))]
+
+    held, most = gan_nets.held(yard), cell["further_rates"]
+    tuned = fits.tuned(trained, nets.rates(cell), "loss", held, most=most)
+    made = [gan_nets.made_by(run, yard) for run in tuned.runs]
+    far = [yard.distance(one) for one in made]
+    if not np.isfinite(far).all():
+        return Measured("diverged", "no rate leaves the generator finite", {})
+    rival = judged.mixture(seeds, *asked)
+    values = scores.values(
+        score=far,
+        valid=tuned.tried[tuned.setting].loss,
+        trivial=judged.apart(*asked),
+        strong=rival.distances,
+        before=beforehand(pair, x, seeds),
+        tuned=tuned,
+        higher=False,
+    )
+    values |= {"judge": yard.judge.digest, "floor": yard.floor}
+    for prefix, each in (("", made), ("rival_", rival.samples)):
+        found = [yard.modes(one) for one in each]
+        values |= scores.spread(f"{prefix}modes", [modes for modes, _ in found])
+        values |= scores.spread(f"{prefix}good", [good for _, good in found])
+    values["classes"] = yard.parts.classes
+    count = gan_shown.SHOWN if cell["made"] == "images" else gan_shown.POINTS
+    shown = {"made": made[0], "rival": rival.samples[0], "real": yard.parts.test.x}
+    shape = yard.parts.shape
+    arrays = {
+        name: np.reshape(array[:count], (-1, *shape)).astype(np.float32)
+        for name, array in shown.items()
+    }
+    return Measured("ok", "", values, arrays)
+
+
+def where(cell):
+    """(the data set that a cell makes examples of, the folder of its data)."""
+    if cell["made"] == "ring":
+        return "ring", None
+    return cell["dataset"], cell.get("data_dir")
+
+
+def beforehand(pair, x, seeds):
+    """Of the fresh generator: its first layer's gradient, and the way through it."""
+    system, batch = players.system(pair), pair[0][1].net.recipe.batch
+    programs = sweeps.programs(system, feed.drawn(batch), 1)
+    firsts, decades = [], []
+    for seed in range(seeds):
+        hyper = gan.hyper(pair, gan.alike(0.0), 1)
+        number, hyper = sweeps.arguments([sweeps.Run(seed, hyper)])
+        state = programs.init(number, hyper)
+        states, layers = programs.profile(state, {"inputs": x[:256]})[gan.GENERATOR]
+        firsts.append(float(layers[0]))
+        decades.append(float(states[0] - states[-1]))
+    mflop = fits.step_mflop(system, batch, state, hyper, {"inputs": x})
+    return fits.Beforehand(
+        float(np.mean(firsts)), float(np.mean(decades)), mflop, firsts
+    )
+
+
+def fit(cells, typed):
+    """Cells that can be built: a convolutional generator makes images, in even depths."""
+    kept = [cell for cell in cells if not unbuildable(cell)]
+    if not kept:
+        raise Refusal(unbuildable(cells[0]))
+    left = {unbuildable(cell) for cell in cells} - {""}
+    kept, more = nets.fit(kept, typed)
+    return kept, [f"left out: {why}" for why in sorted(left)] + more
+
+
+def unbuildable(cell):
+    """Why a cell has no generator; "" where it has."""
+    if cell["architecture"] != "generator":
+        return ""
+    if cell["made"] == "ring":
+        return "a convolutional generator makes images, and no points of a ring"
+    depth = cell["depth"]
+    return f"depth {depth}: half of its layers are at each size" if depth % 2 else ""
+
+
+def of_images(rows):
+    """The rows of images, which are the system's; all where none was asked for."""
+    return [row for row in rows if row["made"] == "images"] or rows
+
+
+def headline(rows):
+    """The best digits beside the mixture's, and the modes of the ring that are covered."""
+    answer, worst = SCORING.headline(of_images(rows))
+    done = measured(rows)
+    images = measured(of_images(rows))
+    answer += f" Real examples are {images[0]['floor']:.1f} apart."
+    ring = [row for row in done if row["made"] == "ring"]
+    told = []
+    for variant in dict.fromkeys(row["variant"] for row in ring):
+        best = SCORING.best([row for row in ring if row["variant"] == variant])
+        told.append(f"{gan_nets.WORDS[variant]} {best['modes']:.1f}")
+    if told:
+        steps = f"{ring[0]['steps']:,} steps"
+        answer += f" After {steps} they cover of the ring's 8 modes: {', '.join(told)}."
+    return Headline(answer, worst)
+
+
+def modes(row):
+    """How many modes are covered, as a claim estimates it."""
+    return mean(row["modes"], row["modes_se"], row["seeds"])
+
+
+def young(row):
+    """Why modes decide nothing: a generator most of whose examples are not good yet."""
+    good = row["good"]
+    return after_steps(row) or (UNFINISHED if good is not None and good < 0.5 else "")
+
+
+def ring_of(variant):
+    return lambda row: row["made"] == "ring" and row["variant"] == variant
+
+
+def cost(cells, shared):
+    """Seconds by steps and layers, of all seeds and some half more rates than the grid."""
+    (cell,) = cells
+    layers = 6 + 6 * cell["depth"]
+    each = 9e-6 * layers * (cell["width"] / 64) ** 2
+    each *= {"wasserstein": 1.3, "spectral": 2.0}.get(cell["variant"], 1.0)
+    each *= 20.0 if cell["architecture"] == "generator" else 1.0
+    steps = 1.5 * cell["rates"] * cell["steps"] * cell["seeds"]
+    memory = 2**28 + 1200 * layers * cell["width"] ** 2
+    return Cost(memory, memory, 2.0 + steps * each)
+
+
+PAIR = {
+    "doubt": after_steps,
+    "protocol": PROTOCOL,
+    "label": ("made", "variant", "depth"),
+}
+
+STUDY = Study(
+    name="gan_modes",
+    kind="experiment",
+    question="How many modes does a generator cover, and how near are its digits?",
+    source=SOURCE,
+    axes={
+        "made": Axis("what is made", ("images", "ring"), MADE),
+        "variant": Axis("the losses", ASKED, gan_nets.VARIANTS),
+        **{
+            name: axis
+            for name, axis in scores.axes((1, 4), ("mlp",), known=KNOWN).items()
+            if name != "activation"
+        },
+        "width": whole("units of a layer", (64,)),
+        "dataset": readable.axis(readable.pictured, "the images"),
+        "steps": whole("steps of 64 of the discriminator", (2000,)),
+        "seeds": whole("runs of each rate", (3,)),
+        **nets.rate_axes(1e-3, 4e-3, 2),
+    },
+    sizes={
+        "standard": {"further_rates": (1,)},
+        "smoke": {
+            "variant": ("wasserstein",),
+            "depth": (1,),
+            "width": (16,),
+            "steps": (20,),
+            "seeds": (2,),
+            "rates": (1,),
+            "further_rates": (0,),
+        },
+        "full": {
+            "architecture": ("mlp", "residual_mlp_scaled", "generator"),
+            "depth": (2, 4, 8, 16),
+            "width": (256,),
+            "dataset": ("fashion_mnist",),
+            "steps": (20000,),
+        },
+    },
+    plan=Plan(cost=cost),
+    fit=fit,
+    measure="depthbench.experiments.generation.gan_modes:measure",
+    columns=(
+        *("made", "variant", "architecture", "depth", "width"),
+        *scores.COLUMNS,
+        *("modes", "modes_se", "classes", "good", "rival_modes", "rival_good"),
+        *("floor", "judge"),
+    ),
+    claims=(
+        Claim(
+            "metz2017.ring-loses-modes",
+            "of eight Gaussians on a circle, a generator of -log D covers seven at most",
+            "Metz et al. 2017, arXiv:1611.02163, section 3.1",
+            estimate=modes,
+            allows=below(7.0),
+            differs="nets of two layers of 128 units, deviation 0.02; a picture",
+            scope=ring_of("non_saturating"),
+            **{**PAIR, "doubt": young},
+        ),
+        Claim(
+            "gulrajani2017.critic-covers-modes",
+            "of eight Gaussians on a circle, a generator with a penalised critic covers "
+            "all eight",
+            "Gulrajani et al. 2017, arXiv:1704.00028, section 3",
+            estimate=modes,
+            allows=above(7.5),
+            differs="the critic's level lines on 8 and 25 Gaussians and a roll; a picture",
+            scope=ring_of("wasserstein"),
+            **{**PAIR, "doubt": young},
+        ),
+        Claim(
+            "miyato2018.spectral-helps",
+            "with spectral norm what is made of -log D is nearer to real images",
+            "Miyato et al. 2018, arXiv:1802.05957, section 4",
+            estimate=pairs.gap,
+            allows=above(0.0),
+            differs="CIFAR-10 and STL-10, convolutional nets, Inception's features",
+            scope=lambda row: row["made"] == "images",
+            of=comparisons.against(
+                {"variant": "spectral"},
+                {"variant": "non_saturating"},
+                ("made", "architecture", "depth"),
+                higher=False,
+            ),
+            **PAIR,
+        ),
+        Claim(
+            "richardson2018.mixture-is-nearer",
+            "samples of a mixture of Gaussians are nearer to real images than those of a "
+            "generator",
+            "Richardson & Weiss 2018, arXiv:1805.12462",
+            estimate=scores.gap,
+            allows=below(0.0),
+            differs="faces, mixtures of factor analysers, shares of bins and no distance",
+            scope=lambda row: row["made"] == "images",
+            **PAIR,
+        ),
+        Claim(
+            "popular.deeper-makes-better",
+            "a deeper generator and discriminator make nearer examples",
+            "popular accounts of deep learning",
+            estimate=pairs.gap,
+            allows=above(0.0),
+            differs="deep convolutional nets, large photographs",
+            scope=lambda row: True,
+            of=lambda rows: deeper(rows),
+            **PAIR,
+        ),
+    ),
+    headline=headline,
+    tables=lambda rows: [
+        SCORING.table(rows, more=("modes", "good", "rival_modes", "floor", "judge"))
+    ],
+    figures=lambda rows, profiles: gan_shown.of_modes(SCORING, rows, profiles),
+    shows=("generative adversarial net",),
+    summary=lambda rows: SCORING.summary(of_images(rows)),
+    compile_seconds=6.0,
+)
+
+
+def deeper(rows):
+    """The deepest pair of each variant beside that of fewest layers."""
+    depths = {row["depth"] for row in rows}
+    if len(depths) < 2:
+        return []
+    one, other = {"depth": max(depths)}, {"depth": min(depths)}
+    by = ("made", "variant", "architecture")
+    return comparisons.against(one, other, by, higher=False)(rows)
+
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)

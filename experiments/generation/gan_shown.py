@@ -1,0 +1,147 @@
+"""Gradients of generators, and what they make: the pictures of the studies of GANs."""
+
+from depthbench.experiments.generation import gan_nets
+from depthbench.experiments.unsupervised import montage
+from depthbench.research.report import figures as drawn
+from depthbench.research.study.declaration import Figure
+from depthbench.research.study.headlines import counted, measured, of_deepest
+
+SHOWN = 12  # examples of a row in a picture
+STYLES = ("-", "--", ":")
+
+
+def of_gradient(scoring, rows, profiles):
+    """The picture of `gan_gradient`."""
+    caption = (
+        "Left: log10 of the generator's gradient while a discriminator learns beside a "
+        "generator that is kept as it is, by the discriminator's hidden layers. Middle: "
+        "the same while both learn in turn. Right: what is made in the end by the "
+        "discriminator of most layers, and its Fréchet distance."
+    )
+    return [Figure("figure", caption, lambda: draw_gradient(scoring, rows, profiles))]
+
+
+def draw_gradient(scoring, rows, profiles):
+    done = measured(rows)
+    figure = drawn.new(12.6, 3.5)
+    panels = figure.subplots(1, 3, width_ratios=(1, 1, 1.5))
+    titles = {
+        "alone": "generator's gradient, discriminator alone",
+        "in_turn": "the same, both in turn",
+    }
+    for axes, (name, title) in zip(panels, titles.items(), strict=False):
+        draw_courses(axes, done, profiles, name)
+        axes.set_title(title, loc="left")
+    panels[0].set_ylabel("log10")
+    panels[0].legend(fontsize=6, frameon=False)
+    strips = [
+        (f"{gan_nets.WORDS[row['variant']]}\n{scoring.write(row['score'])}", row)
+        for row in of_deepest(done)
+    ]
+    pictures = [(name, images(profiles(row)["made"])) for name, row in strips]
+    depth = counted(of_deepest(done)[0]["depth"], "layer")
+    montage.show(
+        panels[2], pictures, f"made in the end, {depth}", cmap="Greys", alike=True
+    )
+    panels[2].tick_params(labelsize=6)
+    return figure
+
+
+def draw_courses(axes, rows, profiles, name):
+    """log10 of the gradient by step: a colour a loss, a line style a depth."""
+    variants = list(dict.fromkeys(row["variant"] for row in rows))
+    depths = sorted({row["depth"] for row in rows})
+    for row in rows:
+        held = profiles(row)
+        axes.plot(
+            held[f"{name}_steps"],
+            held[name],
+            color=f"C{variants.index(row['variant'])}",
+            ls=STYLES[depths.index(row["depth"]) % len(STYLES)],
+            lw=1.3,
+            label=f"{gan_nets.WORDS[row['variant']]}, {row['depth']}",
+        )
+    axes.set_xlabel("step")
+    axes.grid(alpha=0.25, lw=0.5)
+
+
+def images(made):
+    """[count, height, width] of images [count, height, width, channels]."""
+    return made.mean(axis=-1)
+
+
+POINTS = 400  # of a ring in a picture
+WIDE = 4.2  # between the middles of two rings
+
+
+def of_modes(scoring, rows, profiles):
+    """The picture of `gan_modes`."""
+    caption = (
+        "Left: Fréchet distance of made images from real ones, by variant and depth, "
+        "smallest best, 95 % intervals; dashed a mixture of 10 Gaussians, dotted the "
+        "training part itself. Middle: points of the ring, real and made, and how many of "
+        "its modes are covered. Right: images, real and made; each variant at the depth "
+        "that is best on held-out examples."
+    )
+    return [Figure("figure", caption, lambda: draw_modes(scoring, rows, profiles))]
+
+
+def draw_modes(scoring, rows, profiles):
+    done = measured(rows)
+    images_of = [row for row in done if row["made"] == "images"]
+    ring = [row for row in done if row["made"] == "ring"]
+    kinds = [kind for kind in (images_of, ring, images_of) if kind]
+    figure = drawn.new(4.4 * len(kinds), 3.6)
+    panels = list(figure.subplots(1, len(kinds), squeeze=False)[0])
+    if images_of:
+        draw_distances(scoring, panels.pop(0), images_of)
+    if ring:
+        draw_rings(panels.pop(0), best_of_each(scoring, ring), profiles)
+    if images_of:
+        draw_made(scoring, panels.pop(0), best_of_each(scoring, images_of), profiles)
+    return figure
+
+
+def best_of_each(scoring, rows):
+    """The row of each variant that is best on held-out examples."""
+    variants = dict.fromkeys(row["variant"] for row in rows)
+    return [scoring.best([r for r in rows if r["variant"] == v]) for v in variants]
+
+
+def draw_distances(scoring, axes, rows):
+    lines: dict[str, list] = {}
+    for row in sorted(rows, key=lambda row: row["depth"]):
+        lines.setdefault(gan_nets.WORDS[row["variant"]], []).append(row)
+    scoring.draw_scores(axes, lines)
+    axes.axhline(rows[0]["floor"], color="black", lw=1, ls=(0, (1, 3)))
+    axes.set_yscale("log")
+    axes.set_title("distance of made images", loc="left")
+
+
+def draw_rings(axes, rows, profiles):
+    """Points side by side: real ones, the mixture's, each variant's."""
+    held = profiles(rows[0])
+    rival = f"mixture, {rows[0]['rival_modes']:.1f}"
+    clouds = [("real", held["real"]), (rival, held["rival"])]
+    for row in rows:
+        name = gan_nets.WORDS[row["variant"]]
+        clouds.append((f"{name}, {row['modes']:.1f}", profiles(row)["made"]))
+    for place, (name, points) in enumerate(clouds):
+        x, y = WIDE * (place % 3), -1.25 * WIDE * (place // 3)
+        axes.plot(points[:, 0] + x, points[:, 1] + y, ".", ms=1.5, color=f"C{place}")
+        axes.text(x, y - 0.5 * WIDE, name, ha="center", va="top", fontsize=6)
+    axes.set_xlim(-0.55 * WIDE, 2.55 * WIDE)
+    axes.set_ylim(-2.0 * WIDE, 0.5 * WIDE)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    axes.set_title("points of the ring, modes covered of 8", loc="left")
+
+
+def draw_made(scoring, axes, rows, profiles):
+    held = profiles(rows[0])
+    strips = [("real", images(held["real"])), ("mixture", images(held["rival"]))]
+    for row in rows:
+        name = f"{gan_nets.WORDS[row['variant']]} {scoring.write(row['score'])}"
+        strips.append((name, images(profiles(row)["made"])))
+    montage.show(axes, strips, "images, distance", cmap="Greys", alike=True)
+    axes.tick_params(labelsize=6)
