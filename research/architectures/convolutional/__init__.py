@@ -111,7 +111,7 @@ FAMILIES = (
     Family(
         "detector_residual",
         "detector:build_residual",
-        "Redmon & Farhadi 2018, YOLOv3, arXiv:1804.02767 (a trunk with skips)",
+        "Redmon & Farhadi 2018, YOLOv3, arXiv:1804.02767 (skips; here scaled)",
         takes="image",
         kernels=9,
         space=2,
