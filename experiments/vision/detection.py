@@ -8,7 +8,8 @@ normalisation, as of YOLOv2 (arXiv:1612.08242); nothing is pretrained.
 The strong baseline slides windows of all sizes over the scene: a linear support vector
 machine on histograms of gradients and pixels proposes some, and RBF machines judge them.
 It learns from the first 400 scenes, which is what it takes in half a minute: where it is
-ahead, it is so with less.
+ahead, it is so with less. What nets lack after so few steps is not place but kind: their
+boxes are less often misplaced than those of windows, and more often of another shape.
 """
 
 from depthbench.experiments import comparisons, scores
@@ -291,7 +292,9 @@ def _draw_box(axes, box, name):
             Rectangle((left, top), *size, fill=False, edgecolor=colour, lw=width)
         )
     style = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
-    axes.text(left, top - 0.4, name, fontsize=5.5, va="bottom", bbox=style)
+    axes.text(
+        left, top - 0.4, name, fontsize=5.5, va="bottom", bbox=style, clip_on=True
+    )
 
 
 def draw_mistakes(rows):
