@@ -16,7 +16,7 @@ with lazily():
     from depthbench.research.learning import fits
 
 LOCK = threading.RLock()  # cells in two threads share baselines
-STEP = 7e9  # operations that two cores do in a second of small convolutions
+STEP = 3e10  # operations that a core does in a second of small convolutions
 
 
 class Divided(NamedTuple):

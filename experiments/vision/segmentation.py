@@ -351,7 +351,7 @@ STUDY = Study(
         },
     },
     plan=Plan(
-        cost=pictured.cost(step_mflop, lambda cell: 6.0 * min(1, cell["scenes"] / 300))
+        cost=pictured.cost(step_mflop, lambda cell: 12.0 * min(1, cell["scenes"] / 300))
     ),
     fit=fit,
     measure="depthbench.experiments.vision.segmentation:measure",
