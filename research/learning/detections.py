@@ -14,6 +14,7 @@ with lazily():
     import numpy as np
 
 ENOUGH = 0.5  # IoU from which on a box is found
+SOME = 0.1  # from which on it has to do with an object
 
 
 class Boxes(NamedTuple):
@@ -127,9 +128,7 @@ def average_precision(scores: Any, right: Any, positives: int) -> float:
     return float(np.sum(np.diff(found, prepend=0) * envelope) / positives)
 
 
-def mean_average_precision(
-    found: Boxes, true: Boxes, enough: float = ENOUGH
-) -> float:
+def mean_average_precision(found: Boxes, true: Boxes, enough: float = ENOUGH) -> float:
     """The mean of average precision over the kinds that there are.
 
     Raises DataError where there are none.
@@ -148,3 +147,39 @@ def mean_average_precision(
         said = right(mine, of, enough)
         each.append(average_precision(mine.score, said, len(of.scene)))
     return float(np.mean(each))
+
+
+class Mistakes(NamedTuple):
+    """Shares of the surest boxes of each kind, as many as there are of it.
+
+    misplaced: of the right kind, but overlapping by too little. ground: overlapping no
+    object. Others are right, of another kind, or found a second time.
+    """
+
+    misplaced: float
+    ground: float
+
+
+def mistakes(found: Boxes, true: Boxes, enough: float = ENOUGH) -> Mistakes:
+    """What the surest boxes are wrong about; a kind that finds fewer has fewer mistakes.
+
+    Hoiem, Chodpathumwan & Dai 2012, ECCV, as Redmon et al. 2016, arXiv:1506.02640,
+    section 4.2 has it: at least 0.1 of IoU is some overlap.
+
+    >>> true = truth([[0]], [[[0, 0, 4, 4]]])
+    >>> mistakes(true._replace(box=true.box + 2), true).misplaced
+    1.0
+    """
+    misplaced = ground = count = 0
+    for kind in np.unique(true.kind):
+        wanted = int(np.sum(true.kind == kind))
+        mine = found.only(np.asarray(found.kind) == kind)
+        mine = mine.only(np.argsort(-mine.score, kind="stable")[:wanted])
+        for scene, box in zip(mine.scene, mine.box, strict=True):
+            inside = true.only(true.scene == scene)
+            shared = overlaps.of_boxes([box], inside.box)[0]
+            own = shared[inside.kind == kind].max(initial=0.0)
+            ground += shared.max(initial=0.0) < SOME
+            misplaced += SOME <= own < enough
+        count += wanted
+    return Mistakes(misplaced / count, ground / count)

@@ -133,3 +133,17 @@ def test_what_is_suppressed_is_covered_by_a_surer_one_of_its_scene_and_kind():
 def test_what_cannot_be_is_said(wrong, says):
     with pytest.raises(DataError, match=says):
         wrong()
+
+
+def test_mistakes_are_counted_among_the_surest_of_each_kind():
+    true = detections.truth([[0, 0, 1, 1]], [[[0, 0, 4, 4], [8, 0, 12, 4]] * 2])
+    box = [[0, 0, 4, 4], [1, 2, 5, 6], [8, 0, 12, 4], [15, 15, 19, 19], [0, 0, 4, 4]]
+    found = Boxes(
+        np.zeros(5, int),
+        np.array([0, 0, 1, 1, 1]),
+        np.array(box, float),
+        np.arange(5, 0, -1),
+    )
+    # Kind 0: right, and shifted (IoU 6/26); kind 1: right, and in the open; the fifth is
+    # less sure than the two that there are.
+    assert detections.mistakes(found, true) == (0.25, 0.25)

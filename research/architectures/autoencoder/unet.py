@@ -1,4 +1,4 @@
-"""The U-Net, with its skips and without: Ronneberger, Fischer & Brox 2015, arXiv:1505.04597.
+"""The U-Net, with skips and without: Ronneberger et al. 2015, arXiv:1505.04597.
 
 Its hidden state is a tree: the features `h`, and the `skips` that wait for the way back
 up, deepest last. Each level changes the tree and so is a stage. `depth` counts

@@ -8,6 +8,7 @@ dense layers would have to learn each place by itself.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,13 +43,15 @@ class Stem(nn.Module):
 
 
 class ResidualLayer(circular.Layer):
-    """h + W * φ(norm(h)) + b."""
+    """z + α (W * φ(norm(z)) + b); `scale` is α."""
+
+    scale: Any = 1.0
 
     @nn.compact
     def __call__(self, z: jax.Array, train: bool = True) -> jax.Array:
         phi, weights, norm = self.activation, self.weights, self.normalizer
         branch = circular.Layer(phi, weights, norm, self.kernel, self.padding)
-        return z + branch(z, train)
+        return z + jnp.asarray(self.scale, z.dtype) * branch(z, train)
 
 
 class GridHead(nn.Module):
@@ -73,19 +76,23 @@ class GridHead(nn.Module):
 
 def build(settings: Settings) -> Architecture:
     """A trunk without skips, z' = W * φ(norm(z)) + b with zeros around the grid."""
-    return _detector("detector", circular.Layer, settings)
+    return _detector("detector", _layer(circular.Layer, settings), settings)
 
 
 def build_residual(settings: Settings) -> Architecture:
-    """A trunk of pre-activation residual layers."""
-    return _detector("detector_residual", ResidualLayer, settings)
+    """A trunk with skips, whose branches are divided by √depth."""
+    scale = jnp.asarray(settings.active_depth, jnp.float32) ** -0.5
+    layer = _layer(ResidualLayer, settings).clone(scale=scale)
+    return _detector("detector_residual", layer, settings)
 
 
-def _detector(
-    name: str, kind: type[circular.Layer], settings: Settings
-) -> Architecture:
+def _layer(kind: type[circular.Layer], settings: Settings) -> circular.Layer:
     phi, weights, norm = settings.activation, settings.weights, settings.normalizer
-    layer = kind(phi, weights, norm, circular.IMAGE, "SAME")
+    return kind(phi, weights, norm, circular.IMAGE, "SAME")
+
+
+def _detector(name: str, layer: circular.Layer, settings: Settings) -> Architecture:
+    phi, weights, norm = settings.activation, settings.weights, settings.normalizer
     stem = Stem(settings.width, phi, weights, norm)
     head = GridHead(settings.outputs, phi, norm, settings.every_step)
     return Architecture(name, stem, (Stage(layer, settings.depth),), head)

@@ -52,7 +52,9 @@ class Objects(nn.Module):
         step = tuple(-(-side // MOST) for side in h.shape[1:3])
         h = Conv(self.width, self.weights, step, step)(h)
         h = self.activation(Norm(self.normalizer)(h, train))
-        place = jnp.broadcast_to(places(*h.shape[1:3]).astype(h.dtype), (*h.shape[:3], 2))
+        place = jnp.broadcast_to(
+            places(*h.shape[1:3]).astype(h.dtype), (*h.shape[:3], 2)
+        )
         objects = jnp.concatenate([h, place], axis=-1)
         return objects.reshape(objects.shape[0], -1, objects.shape[-1])
 

@@ -1,0 +1,321 @@
+"""How well does a net find shapes among strokes, by the depth of its trunk?
+
+Source: Redmon, Divvala, Girshick & Farhadi 2016, arXiv:1506.02640: one net reads the scene
+and says for each cell of a grid whether an object's centre is in it, its box and its kind.
+What differs: one box of each cell; outputs are 1 × 1 convolutions and layers have batch
+normalisation, as of YOLOv2 (arXiv:1612.08242); nothing is pretrained.
+
+The strong baseline slides windows of all sizes over the scene: a linear support vector
+machine on histograms of gradients and pixels proposes some, and RBF machines judge them.
+It learns from the first 400 scenes, which is what it takes in half a minute: where it is
+ahead, it is so with less. What nets lack after so few steps is not place but kind: their
+boxes are less often misplaced than those of windows, and more often of another shape.
+"""
+
+from depthbench.experiments import comparisons, scores
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.experiments.vision import detection_shown, pictured
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.declaration import Measured, Plan, Study
+from depthbench.research.study.estimates import above, below, mean
+
+with lazily():
+    import numpy as np
+
+    from depthbench.research.learning import (
+        detections,
+        fits,
+        grid_boxes,
+        sliding_windows,
+        supervised,
+    )
+
+SOURCE = "Redmon et al. 2016, arXiv:1506.02640"
+SIDE, CELL, BATCH, KINDS = 24, 4, 32, 3
+SIZES = (6, 7, 8, 9, 10)  # of objects, and of the windows of the baseline
+WINDOWED, SHOWN = 400, 5  # scenes that windows learn from; that are drawn
+CHOSEN, JUDGED = 150, 300  # scenes of the other parts
+NETS = ("detector", "detector_residual")
+WORDS = {"detector": "plain", "detector_residual": "residual"}
+SCORING = Scoring(
+    system="detection net, a grid of cells",
+    noun="mAP50",
+    trivial="middle of the scene",
+    strong="sliding SVM",
+    naming=lambda row, net: (
+        f"{WORDS[row['architecture']]} {scores.words(row['activation'])} net of "
+        f"{row['depth']} layer{'s' * (row['depth'] != 1)}"
+    ),
+)
+MISTAKES = ("misplaced", "ground")
+PROTOCOL = (
+    "scenes of 24 × 24 pixels with 1 to 3 circles, squares and triangles and 6 strokes, "
+    "3,000 to learn from, 150 to choose rates by, 300 to be judged by; trunks of 24 "
+    "channels, batch normalisation, Adam, 600 steps of 32, 3 seeds"
+)
+
+
+def net_of(cell):
+    """The cell's net."""
+    recipe = Recipe(
+        architecture=cell["architecture"],
+        activation=cell["activation"],
+        depth=cell["depth"],
+        width=cell["width"],
+        normalizer="batch",
+        batch=BATCH,
+        schedule="cosine",
+    )
+    task = supervised.Task((SIDE, SIDE, 3), 5 + KINDS, grid_boxes.LOSS)
+    return fits.Net(recipe, task)
+
+
+def parts_of(cell):
+    small = min(1.0, cell["scenes"] / 1000)  # of the parts that choose and judge
+    counts = max(20, int(CHOSEN * small)), max(20, int(JUDGED * small))
+    return pictured.parts(cell["scenes"], *counts, clutter=6, sizes=(6, 10))
+
+
+def truth(part):
+    return detections.truth(part.shape, part.boxes)
+
+
+def worth(found, part):
+    """Mean average precision at an IoU of one half."""
+    return detections.mean_average_precision(found, truth(part))
+
+
+def found(run, parts, part):
+    """What a net finds in a part's scenes, suppressed."""
+    outputs = run.outputs(parts.read(part.x))
+    return detections.suppressed(grid_boxes.found(outputs, SIDE))
+
+
+@pictured.once
+def compared_with(learned, chosen, judged):
+    """What needs no net: scores and mistakes by name, and what windows found."""
+    parts = pictured.parts(learned, chosen, judged, clutter=6, sizes=(6, 10))
+    train, valid, test = parts.train, parts.valid, parts.test
+    some = type(train)(*(array[:WINDOWED] for array in train))
+    held = (valid.x, truth(valid))
+    windows = sliding_windows.fit(some.x, truth(some), held, SIZES, KINDS)
+    boxes = windows.found(test.x)
+    wrong = detections.mistakes(boxes, truth(test))
+    return {
+        "strong": worth(boxes, test),
+        "trivial": worth(middles(len(test.x)), test),
+        **{f"strong_{name}": getattr(wrong, name) for name in MISTAKES},
+    }, boxes
+
+
+def middles(count):
+    """A box in the middle of each scene, of each kind."""
+    low, high = (SIDE - 8) / 2, (SIDE + 8) / 2
+    box = np.tile([low, low, high, high], (count * KINDS, 1))
+    scene, kind = np.divmod(np.arange(count * KINDS), KINDS)
+    return detections.Boxes(scene, kind, box, np.ones(count * KINDS))
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [precision(cell) for cell in cells]
+
+
+def precision(cell):
+    """mAP50 of the nets at the best rate, and what they are wrong about."""
+    parts, net = parts_of(cell), net_of(cell)
+    train, valid, test = parts.train, parts.valid, parts.test
+    targets = grid_boxes.targets(train.shape, train.boxes, SIDE, CELL, KINDS)
+    data = {"inputs": parts.read(train.x), "targets": targets}
+    tuned = pictured.tuned(
+        net, data, cell, lambda run: worth(found(run, parts, valid), valid)
+    )
+    others, windows = compared_with(*(len(part.x) for part in parts))
+    boxes = [found(run, parts, test) for run in tuned.runs]
+    wrong = [detections.mistakes(each, truth(test)) for each in boxes]
+    values = scores.values(
+        score=[worth(each, test) for each in boxes],
+        valid=np.mean([worth(found(run, parts, valid), valid) for run in tuned.runs]),
+        trivial=others["trivial"],
+        strong=others["strong"],
+        before=fits.beforehand(net, data, cell["seeds"]),
+        tuned=tuned,
+    )
+    for name in MISTAKES:
+        values |= scores.spread(name, [getattr(each, name) for each in wrong])
+        values[f"strong_{name}"] = others[f"strong_{name}"]
+    return Measured("ok", "", values, shown(test, boxes[0], windows))
+
+
+def shown(test, boxes, windows):
+    """The first scenes, and the surest boxes in them: truth, net's, windows'."""
+    kept = {"x": (255 * np.clip(test.x[:SHOWN], 0, 1)).astype(np.uint8)}
+    for name, each in (("true", truth(test)), ("net", boxes), ("windows", windows)):
+        level = np.sort(each.score)[::-1][: len(truth(test).scene)].min(initial=np.inf)
+        first = each.only((each.scene < SHOWN) & (each.score >= level))
+        columns = [first.scene[:, None], first.kind[:, None], first.box]
+        kept[name] = np.concatenate(columns, axis=1).astype(np.float32)
+    return kept
+
+
+# -------------------------------------------------------------------------- claims
+
+
+def more_mistakes(name):
+    """By how much larger the net's share of a mistake is than the baseline's."""
+
+    def estimate(row):
+        over = row[name] - row[f"strong_{name}"]
+        return mean(over, row[f"{name}_se"], row["seeds"])
+
+    return estimate
+
+
+def residual(row):
+    return row["architecture"] == NETS[1]
+
+
+LABEL = ("architecture", "activation", "depth")
+CLAIMS = (
+    Claim(
+        "redmon2016.more-misplaced",
+        "a detection net misplaces a larger share of its boxes than a classifier of "
+        "windows does",
+        f"{SOURCE}, abstract",
+        estimate=more_mistakes("misplaced"),
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="PASCAL VOC; against Fast R-CNN and other systems of 2015",
+        scope=lambda row: True,
+        label=LABEL,
+        doubt=after_steps,
+    ),
+    Claim(
+        "redmon2016.fewer-on-ground",
+        "a smaller share of a detection net's boxes than of a classifier of windows' is "
+        "where no object is",
+        f"{SOURCE}, abstract",
+        estimate=more_mistakes("ground"),
+        allows=below(0.0),
+        protocol=PROTOCOL,
+        differs="PASCAL VOC; against Fast R-CNN and other systems of 2015",
+        scope=lambda row: True,
+        label=LABEL,
+        doubt=after_steps,
+    ),
+    Claim(
+        "depthbench.detector-deep-better",
+        "depthbench's own bar: with skips, the deepest trunk's mAP50 is above the "
+        "shallowest's by a tenth",
+        "depthbench",
+        estimate=scores.gap,
+        allows=above(0.1),
+        protocol=PROTOCOL,
+        scope=lambda row: True,
+        label=("architecture", "activation"),
+        of=lambda rows: deeper([row for row in rows if residual(row)]),
+        doubt=after_steps,
+    ),
+    Claim(
+        "depthbench.detector-needs-skips",
+        "depthbench's own bar: the deepest trunk's mAP50 is greater with skips than "
+        "without",
+        "depthbench",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        scope=lambda row: row["depth"] == row["deepest"],
+        label=("activation", "depth"),
+        of=lambda rows: skipping(rows),
+        doubt=after_steps,
+    ),
+)
+
+
+def deeper(rows):
+    """The deepest less the shallowest net of each kind."""
+    depths = sorted({row["depth"] for row in rows})
+    if len(depths) < 2:
+        return []
+    by = ("architecture", "activation")
+    ends = {"depth": depths[-1]}, {"depth": depths[0]}
+    return comparisons.against(*ends, by)(rows)
+
+
+def skipping(rows):
+    """Nets with skips less those without, and the deepest there is."""
+    deepest = max((row["depth"] for row in rows), default=0)
+    ends = ({"architecture": name} for name in reversed(NETS))
+    pairs = comparisons.against(*ends, ("activation", "depth"))(rows)
+    return [{**row, "deepest": deepest} for row in pairs]
+
+
+# --------------------------------------------------------------------------- shown
+
+
+def step_mflop(cell):
+    """About; forwards and twice as much backwards."""
+    width = cell["width"]
+    stem = 144 * 27 * width + 36 * 9 * width**2
+    return 6e-6 * BATCH * (stem + cell["depth"] * 36 * 9 * width**2)
+
+
+STUDY = Study(
+    name="detection",
+    kind="experiment",
+    question="How well does a net find shapes among strokes, by its trunk's depth?",
+    source=SOURCE,
+    axes={
+        **scores.axes((1, 4, 16), NETS, known=NETS),
+        "width": whole("channels of a layer", (24,)),
+        "scenes": whole("scenes that are learned from", (3000,), low=20),
+        "steps": whole("steps of 32 scenes", (600,)),
+        "seeds": whole("runs at the best rate", (3,)),
+        **nets.rate_axes(3e-3, 1e-2, 2),
+    },
+    sizes={
+        "smoke": {
+            "architecture": ("detector",),
+            "depth": (1,),
+            "width": (8,),
+            "scenes": (24,),
+            "steps": (30,),
+            "seeds": (2,),
+            "rates": (1,),
+            "further_rates": (0,),
+        },
+        "full": {
+            "depth": (1, 4, 16, 64),
+            "width": (256,),
+            "scenes": (30_000,),
+            "steps": (5000,),
+        },
+    },
+    plan=Plan(
+        cost=pictured.cost(
+            step_mflop, lambda cell: 4.0 * min(cell["scenes"], WINDOWED) / WINDOWED
+        )
+    ),
+    fit=nets.fit,
+    measure="depthbench.experiments.vision.detection:measure",
+    columns=(
+        *("architecture", "activation", "depth", "width", "scenes", *scores.COLUMNS),
+        *("misplaced", "ground", "strong_misplaced", "strong_ground"),
+    ),
+    claims=CLAIMS,
+    headline=SCORING.headline,
+    tables=lambda rows: [SCORING.table(rows, more=MISTAKES)],
+    figures=lambda rows, profiles: detection_shown.figures(SCORING, rows, profiles),
+    shows=("object detection",),
+    summary=SCORING.summary,
+    compile_seconds=8.0,
+)
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)

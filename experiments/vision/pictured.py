@@ -1,0 +1,88 @@
+"""Scenes to learn from, to choose by and to be judged by; a net's best rate on them."""
+
+import functools
+import threading
+from typing import Any, NamedTuple
+
+from depthbench.experiments.training import nets
+from depthbench.research.datasets import scenes
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.selection import Outcome
+from depthbench.research.study.declaration import Cost
+
+with lazily():
+    import numpy as np
+
+    from depthbench.research.learning import fits
+
+LOCK = threading.RLock()  # cells in two threads share baselines
+STEP = 3e10  # operations that a core does in a second of small convolutions
+
+
+class Divided(NamedTuple):
+    """train: what is learned from. valid: what settings are chosen by. test: what is
+    looked at once."""
+
+    train: scenes.Scenes
+    valid: scenes.Scenes
+    test: scenes.Scenes
+
+    def read(self, x: Any) -> Any:
+        """Pixels as nets read them: each channel's mean in the training part is 0."""
+        mean = self.train.x.mean(axis=(0, 1, 2))
+        return ((x - mean) / self.train.x.std()).astype(np.float32)
+
+
+def once(function: Any) -> Any:
+    """The function, which makes what it gives for the same arguments once."""
+    kept = functools.cache(function)
+
+    @functools.wraps(function)
+    def waiting(*arguments: Any, **keywords: Any) -> Any:
+        with LOCK:
+            return kept(*arguments, **keywords)
+
+    return waiting
+
+
+@once
+def parts(learned: int, chosen: int, judged: int, **how: Any) -> Divided:
+    """So many scenes of each part, drawn by seeds of their own; how: as of `scenes`."""
+    counts = learned, chosen, judged
+    return Divided(*(scenes.scenes(n, seed, **how) for seed, n in enumerate(counts)))
+
+
+def tuned(net: Any, data: Any, cell: Any, worth: Any) -> Any:
+    """`fits.Tuned` of the cell's rates by a net of the first seed; its runs are of all.
+
+    worth: of a run, from 0 to 1, on what is held out.
+    """
+
+    def outcome(runs: Any) -> Outcome:
+        ended = sum(run.diverged is None for run in runs) / len(runs)
+        return Outcome(ended=ended, accuracy=float(np.mean([worth(r) for r in runs])))
+
+    first = fits.by_rate(net, data, cell["steps"], 1)
+    most = cell["further_rates"]
+    best = fits.tuned(first, nets.rates(cell), "accuracy", outcome, most=most)
+    seeds = range(1, cell["seeds"])
+    more = seeds and fits.train(net, data, cell["steps"], (best.setting,), seeds)
+    return best._replace(runs=[*best.runs, *(more or [])])
+
+
+def seconds(cell: Any, mflop: float) -> float:
+    """Of training a cell's nets. mflop: millions of operations of a step."""
+    runs = cell["rates"] + min(cell["further_rates"], 1) + cell["seeds"] - 1
+    return runs * cell["steps"] * (0.002 + mflop * 1e6 / STEP)
+
+
+def cost(mflop: Any, once: Any) -> Any:
+    """A `Plan.cost`. mflop: from a cell to what a step takes; once: to the seconds of
+    what all cells share, which are said of each in part."""
+
+    def of(cells: Any, shared: Any) -> Cost:
+        each = [seconds(cell, mflop(cell)) + once(cell) for cell in cells]
+        memory = max(2**29 + int(mflop(cell) * 1e4) for cell in cells)
+        return Cost(memory, memory, sum(each))
+
+    return of

@@ -1,0 +1,374 @@
+"""What do a U-Net's skips give to a class for each pixel, by how deep it goes?
+
+Source: Ronneberger, Fischer & Brox 2015, arXiv:1505.04597: levels that halve the image,
+as many that double it, and skips that hand each level's features across. Beside it the
+same net without them: nothing but the bottom's features comes back up. What differs here:
+edges are padded, layers have batch normalisation, and there are 8 channels at the top.
+
+A shape's colour does not say which it is, nor does a pixel's neighbourhood unless it
+reaches the shape's outline. The strong baseline is what scikit-image's trainable
+segmentation does: a random forest on blurs of several widths, of 5,000 pixels.
+"""
+
+from depthbench.experiments import comparisons, scores
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.experiments.vision import pictured
+from depthbench.research.catalogues.packages import need
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.report import figures as drawing
+from depthbench.research.study.claims import Claim, after_steps, certain
+from depthbench.research.study.declaration import Figure, Measured, Plan, Study
+from depthbench.research.study.estimates import above, mean
+from depthbench.research.study.headlines import measured
+
+with lazily():
+    import numpy as np
+
+    from depthbench.research.datasets import scenes
+    from depthbench.research.learning import (
+        baselines,
+        fits,
+        overlaps,
+        pixel_classes,
+        supervised,
+    )
+
+SOURCE = "Ronneberger, Fischer & Brox 2015, arXiv:1505.04597"
+SIDE, BATCH = 24, 16
+CLASSES = 4  # the ground, and three shapes
+CHOSEN, JUDGED = 100, 200  # scenes of the other parts
+FOREST, FORESTED, SHOWN = 5000, 300, 5  # pixels, of so many scenes; scenes drawn
+NETS = ("unet", "unet_plain")
+WORDS = {"unet": "U-Net", "unet_plain": "U-Net without skips"}
+SCORING = Scoring(
+    system="U-Net, a class for each pixel",
+    noun="mean IoU",
+    trivial="ground",
+    strong="random forest",
+    naming=lambda row, net: (
+        f"{scores.words(row['activation'])} {WORDS[row['architecture']]}, "
+        f"{row['depth']} convolutions"
+    ),
+)
+PROTOCOL = (
+    "scenes of 24 × 24 pixels with 1 to 3 circles, squares and triangles and 6 strokes, "
+    "2,000 to learn from, 100 to choose rates by, 200 to be judged by; 8 channels at the "
+    "top, batch normalisation, Adam, 250 steps of 16, 3 seeds"
+)
+
+
+def net_of(cell):
+    """The cell's net."""
+    recipe = Recipe(
+        architecture=cell["architecture"],
+        activation=cell["activation"],
+        depth=cell["depth"],
+        width=cell["width"],
+        normalizer="batch",
+        batch=BATCH,
+        schedule="cosine",
+    )
+    task = supervised.Task((SIDE, SIDE, 3), CLASSES, pixel_classes.LOSS)
+    return fits.Net(recipe, task)
+
+
+def parts_of(learned):
+    small = min(1.0, learned / 1000)  # of the parts that choose and judge
+    counts = max(10, int(CHOSEN * small)), max(SHOWN, int(JUDGED * small))
+    return pictured.parts(learned, *counts, clutter=6, sizes=(6, 10))
+
+
+def classes_of(run, parts, part):
+    """The class that a net gives each pixel [scenes, side, side]."""
+    return run.outputs(parts.read(part.x)).argmax(axis=-1)
+
+
+def worth(mask, part):
+    return overlaps.mean_of_masks(mask, part.mask, CLASSES)
+
+
+@pictured.once
+def by_forest(learned):
+    """The class that the forest gives each pixel of the test part."""
+    parts = parts_of(learned)
+    some = parts.train.x[:FORESTED]
+    x = pixel_classes.features(some)
+    x, y = x.reshape(-1, x.shape[-1]), parts.train.mask[:FORESTED].ravel()
+    count = min(FOREST, 25 * learned)
+    picked = np.random.RandomState(0).permutation(len(y))[:count]
+    fitted = baselines.fit("forest", x[picked], y[picked])
+    asked = pixel_classes.features(parts.test.x).reshape(-1, x.shape[1])
+    return fitted.predict(asked).reshape(parts.test.mask.shape)
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [overlap(cell) for cell in cells]
+
+
+def overlap(cell):
+    """Mean IoU of the nets at the best rate, and that of each class."""
+    parts, net = parts_of(cell["scenes"]), net_of(cell)
+    train, valid, test = parts.train, parts.valid, parts.test
+    data = {"inputs": parts.read(train.x), "targets": train.mask}
+
+    def chosen(run):
+        return worth(classes_of(run, parts, valid), valid)
+
+    tuned = pictured.tuned(net, data, cell, chosen)
+    forest = by_forest(cell["scenes"])
+    masks = [classes_of(run, parts, test) for run in tuned.runs]
+    before = fits.beforehand(net, data, cell["seeds"])
+    values = scores.values(
+        score=[worth(mask, test) for mask in masks],
+        valid=np.mean([chosen(run) for run in tuned.runs]),
+        trivial=worth(np.zeros_like(test.mask), test),
+        strong=worth(forest, test),
+        before=before,
+        tuned=tuned,
+    )
+    values |= scores.spread("first_layer", before.firsts)
+    each = [overlaps.of_masks(mask, test.mask, CLASSES) for mask in masks]
+    kept = {
+        "x": (255 * np.clip(test.x[:SHOWN], 0, 1)).astype(np.uint8),
+        "true": test.mask[:SHOWN].astype(np.uint8),
+        "net": masks[0][:SHOWN].astype(np.uint8),
+        "forest": forest[:SHOWN].astype(np.uint8),
+        "each": np.nan_to_num(np.mean(each, axis=0)),
+        "each_forest": np.nan_to_num(overlaps.of_masks(forest, test.mask, CLASSES)),
+    }
+    return Measured("ok", "", values, kept)
+
+
+# -------------------------------------------------------------------------- claims
+
+
+def skips(rows, of="score"):
+    """Nets with skips less those without, of as many convolutions."""
+    ends = ({"architecture": name} for name in NETS)
+    return comparisons.against(*ends, ("activation", "depth"), of)(rows)
+
+
+def deepest_skips(rows):
+    """Those of the deepest nets, in the first layer's gradient."""
+    deepest = max((row["depth"] for row in rows), default=0)
+    return [row for row in skips(rows, "first_layer") if row["depth"] == deepest]
+
+
+def deeper(rows):
+    """The deepest less the shallowest net with skips."""
+    own = [row for row in rows if row["architecture"] == NETS[0]]
+    depths = sorted({row["depth"] for row in own})
+    if len(depths) < 2:
+        return []
+    ends = {"depth": depths[-1]}, {"depth": depths[0]}
+    return comparisons.against(*ends, ("architecture", "activation"))(own)
+
+
+CLAIMS = (
+    Claim(
+        "wilm2024.skips-better",
+        "a U-Net's mean IoU is greater than that of the same net without any skip",
+        "Wilm et al. 2024, arXiv:2402.08276, abstract",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="two sets of histopathology and one of magnetic resonance, in and out of "
+        "domain",
+        scope=lambda row: True,
+        label=("activation", "depth"),
+        of=skips,
+        doubt=after_steps,
+    ),
+    Claim(
+        "drozdzal2016.skips-carry-gradient",
+        "in the deepest U-Net the fresh net's gradient is larger at the first layer with "
+        "long skips than without",
+        "Drozdzal et al. 2016, arXiv:1608.04117, abstract: a review of the gradient flow",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol="the fresh nets of the same protocol, log10 of the norm, 3 seeds",
+        differs="updates during training, of nets with hundreds of layers and short skips",
+        scope=lambda row: True,
+        label=("activation", "depth"),
+        of=deepest_skips,
+        doubt=certain,
+    ),
+    Claim(
+        "depthbench.unet-deeper-better",
+        "depthbench's own bar: the deepest U-Net's mean IoU is above the shallowest's by "
+        "0.05",
+        "depthbench",
+        estimate=scores.gap,
+        allows=above(0.05),
+        protocol=PROTOCOL,
+        scope=lambda row: True,
+        label=("architecture", "activation"),
+        of=deeper,
+        doubt=after_steps,
+    ),
+    Claim(
+        "depthbench.unet-beats-forest",
+        "depthbench's own bar: the U-Net's mean IoU is above the random forest's",
+        "depthbench",
+        estimate=lambda row: mean(row["gap"], row["gap_se"], row["seeds"]),
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        scope=lambda row: row["architecture"] == NETS[0],
+        label=("architecture", "activation", "depth"),
+        doubt=after_steps,
+    ),
+)
+
+
+# --------------------------------------------------------------------------- shown
+
+
+def best_of_each(rows):
+    """By net, the row that is best by what was held out."""
+    done = measured(rows)
+    kinds = [name for name in NETS if any(r["architecture"] == name for r in done)]
+    return {
+        name: SCORING.best([row for row in done if row["architecture"] == name])
+        for name in kinds
+    }
+
+
+def draw_masks(rows, profiles):
+    """The first scenes, and the class of each pixel: true, of the nets, of the forest."""
+    from matplotlib.colors import ListedColormap
+
+    colours = ListedColormap(["#eeeeee", "#4477aa", "#ddaa33", "#bb5566"])
+    best = best_of_each(rows)
+    kept = {name: profiles(row) for name, row in best.items()}
+    first = next(iter(kept.values()))
+    lines = [("scene", first["x"]), ("true", first["true"])]
+    for name, arrays in kept.items():
+        words = "U-Net" if name == NETS[0] else "no skips"
+        lines.append((f"{words}\n({best[name]['depth']})", arrays["net"]))
+    lines.append(("forest", first["forest"]))
+    figure = drawing.new(1.25 * SHOWN + 0.7, 1.25 * len(lines) + 0.4)
+    panels = figure.subplots(len(lines), SHOWN, squeeze=False)
+    for row, (words, pictures) in zip(panels, lines, strict=True):
+        for axes, picture in zip(row, pictures, strict=True):
+            colouring = (
+                {} if picture.ndim == 3 else {"cmap": colours, "vmin": 0, "vmax": 3}
+            )
+            axes.imshow(picture, interpolation="nearest", **colouring)
+            axes.set_xticks([])
+            axes.set_yticks([])
+        row[0].set_ylabel(words)
+    from matplotlib.patches import Patch
+
+    names = ("ground", *scenes.SHAPES)
+    patches = [Patch(color=colours(n), label=name) for n, name in enumerate(names)]
+    figure.legend(handles=patches, ncols=4, loc="outside upper center", fontsize=7)
+    return figure
+
+
+def draw_classes(rows, profiles):
+    """Draws the IoU of each class, of the best net of each kind and of the forest."""
+
+    def draw(figure, axes):
+        best = best_of_each(rows)
+        kept = {name: profiles(row) for name, row in best.items()}
+        bars = [
+            ("U-Net" if name == NETS[0] else "no skips", arrays["each"])
+            for name, arrays in kept.items()
+        ]
+        bars.append(("forest", next(iter(kept.values()))["each_forest"]))
+        for place, (words, values) in enumerate(bars):
+            at = np.arange(CLASSES) + 0.27 * (place - 1)
+            axes.bar(at, values, 0.25, label=words, color=f"C{place}")
+        axes.set_xticks(range(CLASSES), ["ground", *scenes.SHAPES])
+        axes.set_ylim(0, 1)
+        axes.set_title("IoU of each class", loc="left")
+        axes.legend(fontsize=6, frameon=False)
+
+    return draw
+
+
+def figures_of(rows, profiles):
+    caption = (
+        "Third: IoU of each class, of the net of either kind that was best in choosing "
+        "and of the random forest."
+    )
+    masks = (
+        "The first scenes that were judged and the class of each pixel: as it is, by the "
+        "net of either kind that was best in choosing (how many convolutions it has), and "
+        "by the random forest."
+    )
+    return [
+        SCORING.figure(rows, caption, draw_classes(rows, profiles)),
+        Figure("masks", masks, lambda: draw_masks(rows, profiles)),
+    ]
+
+
+def step_mflop(cell):
+    """About; a level costs as much as the one above it."""
+    levels = (cell["depth"] - 3) // 5
+    return 6e-6 * BATCH * 9 * 576 * cell["width"] ** 2 * (1 + 4 * levels)
+
+
+def fit(cells, typed):
+    """The cells; refused where scikit-image is missing, before any work."""
+    need("segmentation", "skimage")
+    return nets.fit(cells, typed)
+
+
+STUDY = Study(
+    name="segmentation",
+    kind="experiment",
+    question="What do a U-Net's skips give to a class for each pixel, by its depth?",
+    source=SOURCE,
+    axes={
+        **scores.axes((8, 18), NETS, known=NETS),
+        "width": whole("channels of the highest level", (8,)),
+        "scenes": whole("scenes that are learned from", (2000,), low=20),
+        "steps": whole("steps of 16 scenes", (250,)),
+        "seeds": whole("runs at the best rate", (3,)),
+        **nets.rate_axes(1e-2, 3e-2, 2),
+    },
+    sizes={
+        "smoke": {
+            "architecture": ("unet",),
+            "depth": (8,),
+            "width": (2,),
+            "scenes": (24,),
+            "steps": (20,),
+            "seeds": (2,),
+            "rates": (1,),
+            "further_rates": (0,),
+        },
+        "full": {
+            "depth": (8, 13, 18),
+            "width": (64,),
+            "scenes": (30_000,),
+            "steps": (3000,),
+        },
+    },
+    plan=Plan(
+        cost=pictured.cost(step_mflop, lambda cell: 12.0 * min(1, cell["scenes"] / 300))
+    ),
+    fit=fit,
+    measure="depthbench.experiments.vision.segmentation:measure",
+    columns=(
+        *("architecture", "activation", "depth", "width", "scenes", *scores.COLUMNS),
+        *("first_layer", "first_layer_se"),
+    ),
+    claims=CLAIMS,
+    headline=SCORING.headline,
+    tables=lambda rows: [SCORING.table(rows)],
+    figures=figures_of,
+    shows=("image segmentation", "U-Net"),
+    summary=SCORING.summary,
+    compile_seconds=10.0,
+)
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)

@@ -1,0 +1,59 @@
+"""Windows, what is in them, and a detector of a scene that is easy."""
+
+import numpy as np
+import pytest
+import skimage.transform
+
+from depthbench.research.datasets import scenes
+from depthbench.research.learning import detections, sliding_windows
+
+
+def test_each_window_shows_what_lies_in_its_box():
+    x = np.random.RandomState(0).random_sample((2, 12, 12, 3))
+    sizes = (6, sliding_windows.SEEN)
+    box = sliding_windows.windows(12, sizes).box
+    seen = sliding_windows.patches(x, sizes)
+    assert seen.shape == (2, len(box), 8, 8, 3)
+    for place in (0, 20, len(box) - 1):
+        left, top, right, bottom = box[place]
+        part = x[1, top:bottom, left:right]
+        # The same bilinear map, by another library.
+        known = skimage.transform.resize(
+            part, (8, 8), order=1, mode="edge", anti_aliasing=False
+        )
+        np.testing.assert_allclose(seen[1, place], known, atol=1e-10)
+
+
+def test_gradients_of_a_ramp_have_one_direction():
+    ramp = np.arange(8.0)[None, None, :, None] + np.zeros((1, 8, 8, 1))
+    across = sliding_windows.features(ramp, "gradients").reshape(16, -1)
+    assert (across[:, 0] > 0).all() and not across[:, 1:].any()
+    down = sliding_windows.features(ramp.swapaxes(1, 2), "gradients").reshape(16, -1)
+    assert (down[:, sliding_windows.BINS // 2] > 0).all()
+
+
+def test_features_do_not_see_brightness_or_contrast():
+    seen = np.random.RandomState(1).random_sample((5, 8, 8, 3))
+    for kind in sliding_windows.FEATURES:
+        one = sliding_windows.features(seen, kind)
+        other = sliding_windows.features(0.5 * seen + 0.25, kind)
+        np.testing.assert_allclose(one, other, atol=1e-12)
+
+
+def test_easy_scenes_are_found():
+    parts = [
+        scenes.scenes(n, s, noise=0.02, sizes=(8, 8)) for n, s in ((24, 0), (8, 1))
+    ]
+    true = [detections.truth(part.shape, part.boxes) for part in parts]
+    sizes = (8,)
+    fitted = sliding_windows.fit(parts[0].x, true[0], (parts[1].x, true[1]), sizes, 3)
+    other = scenes.scenes(20, seed=2, noise=0.02, sizes=(8, 8))
+    worth = detections.mean_average_precision(
+        fitted.found(other.x), detections.truth(other.shape, other.boxes)
+    )
+    assert worth > 0.8  # a guess of all windows has 0.1 at most
+
+
+def test_windows_larger_than_a_scene_cannot_be():
+    with pytest.raises(ValueError, match="window"):
+        sliding_windows.patches(np.zeros((1, 4, 4, 3)), (6,))
