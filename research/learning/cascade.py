@@ -1,8 +1,9 @@
 """A cascade: stages of boosted Haar features, each of which passes on what may be a face.
 
 Viola & Jones 2001, CVPR, section 4: a stage's threshold is lowered until nearly all faces
-pass, and the next stage is trained on windows without faces that have passed so far. A
-window that a stage rejects costs nothing further.
+pass, it is given more features where it then rejects too few other windows, and the next
+stage is trained on windows without faces that have passed so far. A window that a stage
+rejects costs nothing further.
 """
 
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ with lazily():
 
 FIRST = 2  # features of the first stage
 KEPT = 0.98  # of all faces that it may see, which each stage passes on
+REJECTED = 0.5  # of the windows that a stage was trained on, at least
 ENOUGH = 20  # windows that must have passed for a further stage
 MARGIN = 1e-4  # of a stage's votes: the worst face itself passes
 
@@ -103,18 +105,19 @@ def learn(
     negatives: int,
     seed: int = 0,
 ) -> Cascade:
-    """A cascade of stages with so many features each.
+    """A cascade of stages with so many features each, or more, and all of them together.
 
     faces: integral images [faces, numbers] that are boosted. others: of windows without
     faces, of which each stage gets up to `negatives` that have passed so far. held: of
-    further faces, by which thresholds are set as well. There are fewer stages where
-    nearly no window passes.
+    further faces, by which thresholds are set as well. A stage that rejects too little
+    has twice the features, as often as it needs and as long as there are any. There are
+    fewer stages where these are used up, or where nearly no window passes.
     """
     random, stages = np.random.RandomState(seed), []
     most, left = sum(counts), np.arange(len(others))
-    of_faces = features.values(faces)
+    of_faces, unused = features.values(faces), sum(counts)
     for count in counts:
-        if len(left) < ENOUGH:
+        if len(left) < ENOUGH or unused < count:
             break
         drawn = random.permutation(left)[:negatives]
         empty = np.zeros((negatives - len(drawn), features.weights.shape[0]))
@@ -123,11 +126,25 @@ def learn(
         weights = np.where(right, 0.5 / len(faces), 0.5 / len(drawn))
         weights[len(faces) + len(drawn) :] = 0.0
         data = boosting.batch(np.concatenate(values), right, weights)
-        stumps = boosting.boost(data, count, most)
-        stage = Stage(features.some(stumps.feature), stumps, 0.0)
-        ranked = np.sort(np.concatenate([stage.votes(part) for part in (faces, held)]))
-        lowest = float(ranked[int((1 - KEPT) * len(ranked))])
-        stage = stage._replace(threshold=lowest - MARGIN)
+        while True:
+            stumps = boosting.boost(data, count, most)
+            stage = settled(features, stumps, (faces, held))
+            passes = stage.votes(others[drawn]) > stage.threshold
+            if np.mean(passes) <= 1 - REJECTED or count == unused:
+                break
+            count = min(2 * count, unused)
         stages.append(stage)
+        unused -= count
         left = left[stage.votes(others[left]) > stage.threshold]
     return Cascade(tuple(stages))
+
+
+def settled(features: Features, stumps: Any, faces: tuple[Any, ...]) -> Stage:
+    """The stage of these stumps whose threshold lets KEPT of the faces pass.
+
+    faces: parts of integral images [faces, numbers].
+    """
+    stage = Stage(features.some(stumps.feature), stumps, 0.0)
+    ranked = np.sort(np.concatenate([stage.votes(part) for part in faces]))
+    lowest = float(ranked[int((1 - KEPT) * len(ranked))])
+    return stage._replace(threshold=lowest - MARGIN)

@@ -28,7 +28,7 @@ class Features(NamedTuple):
     included. weights: of the integral image's numbers [features, (side + 1)²].
     """
 
-    rectangles: tuple[tuple[tuple[int, int, int, int, int], ...], ...]
+    rectangles: tuple[tuple[tuple[int, ...], ...], ...]
     weights: Any
 
     def some(self, places: Any) -> "Features":
@@ -90,7 +90,7 @@ def features(side: int, most: int, seed: int = 0) -> Features:
     return Features(kept, weights.reshape(len(kept), -1))
 
 
-def _rectangles(corners: Any) -> tuple[tuple[int, int, int, int, int], ...]:
+def _rectangles(corners: Any) -> tuple[tuple[int, ...], ...]:
     """scikit-image's corners (both included, in cells), with signs in turn, in pixels."""
     return tuple(
         (

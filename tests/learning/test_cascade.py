@@ -46,6 +46,13 @@ def test_whoever_passes_more_stages_scores_higher():
         assert lower.max() < higher.min()
 
 
+def test_a_stage_that_rejects_too_little_has_more_features():
+    """Beside images of the same kind two features reject nothing: all are spent."""
+    alike = images(200, True)
+    made = cascade.learn(haar.features(8, 50), FACES, alike, HELD, [2, 6], 100)
+    assert [len(stage.stumps.vote) for stage in made.stages] == [8]
+
+
 def test_nearly_all_faces_that_it_saw_pass_each_stage():
     first = MADE.stages[0]
     votes = np.concatenate([first.votes(FACES), first.votes(HELD)])
