@@ -28,7 +28,7 @@ CLASSIFIERS = sorted(
 )
 CONVOLUTIONAL = (  # which read images
     *("degradation", "relu_against_tanh", "residual_remedies", "anomalies", "clusters"),
-    *("patch", "saliency", "unlabelled_features"),
+    *("patch", "saliency", "unlabelled_features", "handmade", "feature_hierarchy"),
 )
 some_images = pytest.mark.skipif(
     not fashion_mnist.FOLDER.is_dir(),
