@@ -4,7 +4,8 @@ Source: Alain & Bengio 2016, arXiv:1610.01644: a linear classifier reads each la
 trained net; what it finds grows monotonically with depth. Kornblith et al. 2019,
 arXiv:1905.00414: centred kernel alignment (CKA) finds the layer of another start's net
 that corresponds to a layer. What differs: dense nets with equal layers, and ridge
-regression on classes as the probe, fitted to the examples that the net learned.
+regression on classes as the probe, fitted to the examples that the net learned. What is
+read of a plain net is the sum before the nonlinearity; its first is linear in the pixels.
 
 The same is asked of fresh nets, which learned nothing. The net's score is that of the
 layer which validation prefers.

@@ -39,13 +39,14 @@ with lazily():
     )
 
 SOURCE = "Dalal & Triggs 2005, CVPR 1:886, doi 10.1109/CVPR.2005.177"
+CONVOLUTIONS = ("cnn_same",)
 CELLS, TESTED = 4, 2000  # cells a side; test images
 SCORING = Scoring(
     system="learned features against histograms of gradients",
     noun="test accuracy",
     trivial="largest class",
     strong="RBF SVM on HOG",
-    by=("depth",),
+    by=("architecture", "depth"),
     axis="examples",
     naming=lambda row, net: (
         f"CNN of {counted(row['depth'], 'layer')} from {row['examples']} images"
@@ -68,7 +69,9 @@ def fit(cells, typed):
 def net_of(cell, parts):
     """The cell's convolutional net; of images of 16 pixels or more its stem halves them."""
     change = placed.placed if min(parts.shape[:2]) >= 16 else placed.by_place
-    recipe = Recipe(architecture="cnn_same", depth=cell["depth"], width=cell["width"])
+    recipe = Recipe(
+        architecture=cell["architecture"], depth=cell["depth"], width=cell["width"]
+    )
     return fits.Net(recipe, supervised.Task(parts.shape, parts.classes, change=change))
 
 
@@ -214,6 +217,9 @@ STUDY = Study(
     question="With how many examples do learned features beat those made by hand?",
     source=SOURCE,
     axes={
+        "architecture": scores.axes(architectures=CONVOLUTIONS, known=CONVOLUTIONS)[
+            "architecture"
+        ],
         "depth": whole("convolutions after the first", (1, 4), single=False),
         "examples": whole("images to learn from", (100, 400, 1600), 20, single=False),
         "width": whole("channels of a convolution", (8,)),
@@ -243,7 +249,15 @@ STUDY = Study(
     plan=Plan(cost=lambda cells, shared: cost(cells)),
     fit=fit,
     measure="depthbench.experiments.vision.handmade:measure",
-    columns=("depth", "examples", "width", "dataset", *scores.COLUMNS, "pixels"),
+    columns=(
+        "architecture",
+        "depth",
+        "examples",
+        "width",
+        "dataset",
+        *scores.COLUMNS,
+        "pixels",
+    ),
     claims=CLAIMS,
     headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=("pixels",))],
