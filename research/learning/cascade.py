@@ -9,7 +9,7 @@ rejects costs nothing further.
 from typing import Any, NamedTuple
 
 from depthbench.research.lazy import lazily
-from depthbench.research.learning.haar import Features
+from depthbench.research.learning.haar import HaarFeatures
 
 with lazily():
     import numpy as np
@@ -23,10 +23,10 @@ ENOUGH = 20  # windows that must have passed for a further stage
 MARGIN = 1e-4  # of a stage's votes: the worst face itself passes
 
 
-class Stage(NamedTuple):
+class CascadeStage(NamedTuple):
     """features: of its stumps, in their order. threshold: of the sum of votes."""
 
-    features: Features
+    features: HaarFeatures
     stumps: Any
     threshold: float
 
@@ -50,7 +50,7 @@ class Judged(NamedTuple):
 
 
 class Cascade(NamedTuple):
-    stages: tuple[Stage, ...]
+    stages: tuple[CascadeStage, ...]
 
     def judged(self, integrals: Any) -> Judged:
         """What it says of integral images [windows, numbers]."""
@@ -70,7 +70,7 @@ def _squashed(x: Any) -> Any:
     return 0.5 + np.arctan(x) / np.pi
 
 
-def stage_operations(stage: Stage) -> float:
+def stage_operations(stage: CascadeStage) -> float:
     """Operations of a stage on a window: a product and a sum for each number that is
     read, a comparison and a sum for each vote, and the comparison with the threshold."""
     reads = stage.features.reads
@@ -97,7 +97,7 @@ def sizes(features: int, stages: int) -> list[int]:
 
 
 def learn(
-    features: Features,
+    features: HaarFeatures,
     faces: Any,
     others: Any,
     held: Any,
@@ -139,12 +139,14 @@ def learn(
     return Cascade(tuple(stages))
 
 
-def settled(features: Features, stumps: Any, faces: tuple[Any, ...]) -> Stage:
+def settled(
+    features: HaarFeatures, stumps: Any, faces: tuple[Any, ...]
+) -> CascadeStage:
     """The stage of these stumps whose threshold lets KEPT of the faces pass.
 
     faces: parts of integral images [faces, numbers].
     """
-    stage = Stage(features.some(stumps.feature), stumps, 0.0)
+    stage = CascadeStage(features.some(stumps.feature), stumps, 0.0)
     ranked = np.sort(np.concatenate([stage.votes(part) for part in faces]))
     lowest = float(ranked[int((1 - KEPT) * len(ranked))])
     return stage._replace(threshold=lowest - MARGIN)
