@@ -159,6 +159,30 @@ def agreement(clusters: Any, labels: Any) -> float:
     return float(table[best].sum() / table.sum())
 
 
+def cka(x: Any, y: Any) -> float:
+    """Linear centred kernel alignment of two representations of the same examples.
+
+    ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖) of centred x [examples, numbers] and y [examples, others]:
+    1 where one is a rotation of the other, or a multiple, and 0 where nothing in them is
+    linearly related. Kornblith et al. 2019, arXiv:1905.00414, equation 5. Raises
+    DataError unless both are finite, of as many examples, and no constant.
+
+    >>> x = [[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]]
+    >>> round(cka(x, [[-3 * b, 3 * a] for a, b in x]), 6)
+    1.0
+    """
+    x, y = (np.asarray(one, np.float64) for one in (x, y))
+    x, y = (one.reshape(len(one), -1) if one.ndim else one for one in (x, y))
+    if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
+        shapes = f"x is {list(x.shape)}, y is {list(y.shape)}"
+        raise DataError(f"cka: {shapes}; must be of as many examples")
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    own = [float(np.linalg.norm(one.T @ one)) for one in (x, y)]
+    if not (math.isfinite(own[0] * own[1]) and min(own) > 0):
+        raise DataError("cka: a representation is constant, or not finite")
+    return float(np.linalg.norm(y.T @ x) ** 2 / (own[0] * own[1]))
+
+
 def _scored(name: str, scores: Any, kind: Any) -> tuple[Any, Any]:
     """(scores float64, kind bool). Raises DataError."""
     scores, kind = np.asarray(scores, np.float64), np.asarray(kind)

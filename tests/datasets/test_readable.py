@@ -29,6 +29,7 @@ CLASSIFIERS = sorted(
 CONVOLUTIONAL = (  # which read images
     *("degradation", "relu_against_tanh", "residual_remedies", "anomalies", "clusters"),
     *("patch", "saliency", "unlabelled_features", "gan_gradient", "gan_modes"),
+    *("handmade", "feature_hierarchy"),
 )
 some_images = pytest.mark.skipif(
     not fashion_mnist.FOLDER.is_dir(),

@@ -161,3 +161,32 @@ def test_bad_input_is_one_line(said):
     with pytest.raises((DataError, Mistake)) as caught:
         BAD[said]()
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_cka_is_the_alignment_of_centred_kernels():
+    """As Kornblith et al. 2019, equations 3 and 4, have it: by kernels of all examples."""
+    random = np.random.RandomState(0)
+    x, y = random.normal(size=(20, 5)), random.normal(size=(20, 3))
+    y[:, 0] += x[:, 0]
+    centre = np.eye(20) - 1 / 20
+    kernels = [centre @ one @ one.T @ centre for one in (x, y)]
+    hsic = [[np.trace(k @ l) for l in kernels] for k in kernels]  # noqa: E741
+    wanted = hsic[0][1] / np.sqrt(hsic[0][0] * hsic[1][1])
+    assert metrics.cka(x, y) == pytest.approx(wanted, rel=1e-12)
+    assert 0.05 < wanted < 0.95
+
+
+def test_cka_knows_rotations_and_no_other_linear_maps():
+    random = np.random.RandomState(1)
+    x = random.normal(size=(30, 4))
+    turn, _ = np.linalg.qr(random.normal(size=(4, 4)))
+    assert metrics.cka(x, 7 * x @ turn + 3) == pytest.approx(1, rel=1e-12)
+    assert metrics.cka(x, x @ np.diag([100.0, 1, 1, 1])) < 0.9
+
+
+@pytest.mark.parametrize(
+    "pair", [([[1.0], [1.0]], [[1.0], [2.0]]), ([[1.0]], [[1.0], [2.0]])]
+)
+def test_cka_refuses_what_has_no_alignment(pair):
+    with pytest.raises(DataError, match="cka: "):
+        metrics.cka(*pair)

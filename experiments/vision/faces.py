@@ -1,0 +1,376 @@
+"""Does a cascade of a few rectangles find as many faces as a convolutional net?
+
+Source: Viola & Jones 2001, CVPR, "Rapid object detection using a boosted cascade of simple
+features": AdaBoost picks differences of sums over rectangles, a stage passes on what may
+be a face, and most windows cost a few sums. What differs: 45 faces to learn from and 15
+to choose by, a hundred in all, where they had 4,916; each face also mirrored and moved by
+a pixel. All stages together have one number of features, and a stage that rejects too
+little takes more of them, so that there may be fewer stages than were asked for. Every
+`seed` divides the faces anew; photographs never change parts.
+
+All detectors learn from one pool of windows, in which each looks for its own hard
+negatives, and are compared at one share of false positives among windows of photographs
+that nobody learned from: the share of test faces above that windows' score. A cascade of
+one stage is plain AdaBoost. Operations are counted twice: of a window by itself, and of
+one in a scan, where overlapping windows share the integral image, the gradients or, but
+for what borders change, the convolutions.
+"""
+
+import math
+
+from depthbench.experiments import scores
+from depthbench.experiments.comparisons import against
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training.pairs import whole
+from depthbench.experiments.vision import faces_shown
+from depthbench.research.catalogues import packages
+from depthbench.research.catalogues.catalogue import choices
+from depthbench.research.lazy import lazily
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.headlines import counted
+
+with lazily():
+    import numpy as np
+
+    from depthbench.experiments.vision import faces_found
+    from depthbench.research.learning import fits
+
+SOURCE = "Viola & Jones 2001, CVPR 1:511, doi 10.1109/CVPR.2001.990517"
+DETECTORS = choices(
+    "detector", cascade="boosted Haar features in stages", cnn="convolutional layers"
+)
+
+
+def naming(row, net):
+    """ "cascade of 4 stages", "CNN of 4 layers"."""
+    if row["detector"] == "cascade":
+        return f"cascade of {counted(row['depth'], 'stage')}"
+    return f"CNN of {counted(row['depth'], 'layer')}"
+
+
+SCORING = Scoring(
+    system="face detector of boosted rectangles, and CNNs",
+    noun="faces found at equal false positives",
+    trivial="guessing",
+    strong="RBF SVM on HOG",
+    by=("detector",),
+    naming=naming,
+)
+PROTOCOL = (
+    "40 test faces of LFW, 25 × 25, at 1 false positive in 1,000 of 20,000 windows of "
+    "other photographs; 45 faces learned from, 4 divisions; 120 of 2,000 Haar features; "
+    "CNNs of 8 channels, 300 steps"
+)
+OWN = (
+    *(
+        "alone_kflop",
+        "scan_kflop",
+        "strong_alone_kflop",
+        "strong_scan_kflop",
+        "cheaper",
+    ),
+    *("stages", "two_found", "two_false", "template", "strict", "strong_strict"),
+)
+
+
+def fit(cells, typed):
+    """The cells. Raises Refusal where a cascade has more stages than pairs of features,
+    and DataError without scikit-image."""
+    packages.need("faces", "skimage")
+    for cell in cells:
+        if cell["detector"] == "cascade" and cell["boosted"] < 2 * cell["depth"]:
+            raise Refusal(
+                f"--depth {cell['depth']}: a stage has two features or more, and there "
+                f"are {cell['boosted']} for all: --boosted"
+            )
+    return nets.fit(cells, typed)
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [faces_of(cell) for cell in cells]
+
+
+def faces_of(cell):
+    """The share of faces found, and what a window costs."""
+    count, share, net = cell["windows"], cell["false_positives"], None
+    tuned, before = None, fits.Beforehand(None, None, None)
+    if cell["detector"] == "cnn":
+        net, tuned = faces_found.net_of(cell), faces_found.tuned_rate(cell)
+        x = faces_found.divided(0).train[..., None]
+        data = {"inputs": x, "targets": np.ones(len(x), np.int32)}
+        before = fits.beforehand(net, data, cell["seeds"])
+    every, others = [], []
+    for seed in range(cell["seeds"]):
+        made = detector(cell, seed, net, tuned)
+        every.append((made, judged(made.score, seed, count)))
+        others.append(faces_found.rival(seed, count, cell["negatives"]))
+    values = scores.values(
+        score=[faces_found.found(*test, share) for _, (test, _) in every],
+        valid=np.mean([faces_found.found(*valid, share) for _, (_, valid) in every]),
+        trivial=share,
+        strong=[faces_found.found(*pair, share) for *pair, _ in others],
+        before=before,
+        tuned=tuned,
+        examples=len(faces_found.divided(0).test),
+    )
+    values |= costs([made for made, _ in every], [own for *_, own in others])
+    # How much of a detector is a matter of the place on the curve.
+    strict = [faces_found.found(*test, share / 10) for _, (test, _) in every]
+    rivals = [faces_found.found(*pair, share / 10) for *pair, _ in others]
+    values |= {
+        "strict": float(np.mean(strict)),
+        "strong_strict": float(np.mean(rivals)),
+    }
+    likenesses = [faces_found.template(n, count) for n in range(cell["seeds"])]
+    found = [faces_found.found(*likeness, share) for likeness in likenesses]
+    values["template"] = float(np.mean(found))
+    return Measured("ok", "", values, faces_shown.shown(every[0][0], count))
+
+
+def detector(cell, seed, net, tuned):
+    """The cell's detector of a division of the faces."""
+    if net is None:
+        return faces_found.of_cascade(cell, seed)
+    own = tuned.runs[0] if seed == 0 else faces_found.of_net(cell, seed, tuned.setting)
+    return faces_found.of_fit(own, faces_found.net_kflop(cell, net))
+
+
+def judged(score, seed, count):
+    """Scores of (faces, windows) of the test and of what is chosen by."""
+    faces, windows = faces_found.divided(seed), faces_found.windows(count)
+    test = score(faces.test), score(windows.test)
+    return test, (score(faces.held), score(windows.valid))
+
+
+def costs(made, others):
+    """Thousands of operations for a window, and of the first stage what it passes on."""
+    mine = np.array([[one.alone, one.scanning] for one in made])
+    theirs = np.array(others)
+    names = ("alone_kflop", "scan_kflop")
+    means = dict(zip(names, mine.mean(axis=0).tolist(), strict=True))
+    means["scan_kflop_se"] = scores.spread("scan", mine[:, 1])["scan_se"]
+    of_rival = zip(names, theirs.mean(axis=0).tolist(), strict=True)
+    means |= {f"strong_{name}": value for name, value in of_rival}
+    ratio = scores.spread("cheaper", list(theirs[:, 1] / mine[:, 1]))
+    kept = {"cheaper": ratio["cheaper"], "cheaper_se": ratio["cheaper_se"]}
+    for name in ("stages", "two_found", "two_false"):
+        each = [one.more.get(name) for one in made]
+        known = {} if None in each else scores.spread(name, each)
+        kept |= {name: known.get(name), f"{name}_se": known.get(f"{name}_se")}
+    return means | kept
+
+
+# -------------------------------------------------------------------------- claims
+
+
+def cascades(row):
+    return row["detector"] == "cascade" and row["depth"] > 1
+
+
+def of_one_stage(rows):
+    """Each cascade beside AdaBoost in one stage: faces found, and operations."""
+    one = next((r for r in rows if (r["detector"], r["depth"]) == ("cascade", 1)), None)
+    return [
+        {
+            **pairs.joint([row, one]),
+            **{name: row[name] for name in ("detector", "depth", "seeds")},
+            **fewer(row, one),
+        }
+        for row in rows
+        if one is not None and cascades(row)
+    ]
+
+
+def fewer(row, one):
+    """By which factor a cascade takes fewer operations, with its standard error."""
+    known = [r["scan_kflop"] for r in (row, one)]
+    if None in known:
+        return {"fewer": None, "fewer_se": None}
+    errors = [r["scan_kflop_se"] for r in (row, one)]
+    share = [(e or 0.0) / k for e, k in zip(errors, known, strict=True)]
+    ratio = known[1] / known[0]
+    return {"fewer": ratio, "fewer_se": ratio * math.hypot(*share)}
+
+
+def column(name):
+    return lambda row: mean(row[name], row[f"{name}_se"], row["seeds"])
+
+
+LABEL = ("detector", "depth")
+SHARED = {"protocol": PROTOCOL, "label": LABEL}
+DIFFERS = "4,916 faces and 24 × 24 windows; test images of MIT and CMU"
+CLAIMS = (
+    Claim(
+        "viola2001.two-features-keep-faces",
+        "two boosted features pass on at least 99 % of faces they never saw",
+        f"{SOURCE}, section 3.1",
+        estimate=column("two_found"),
+        allows=above(0.99),
+        published="fewer than 1 % missed",
+        differs=f"{DIFFERS}; here 98 % of the faces it learned from must pass",
+        scope=cascades,
+        **SHARED,
+    ),
+    Claim(
+        "viola2001.two-features-reject-most",
+        "two boosted features pass on at most 40 % of windows without faces",
+        f"{SOURCE}, section 3.1",
+        estimate=column("two_false"),
+        allows=below(0.40),
+        published="40 % false positives",
+        differs=DIFFERS,
+        scope=cascades,
+        **SHARED,
+    ),
+    Claim(
+        "viola2001.fifteen-times-faster",
+        "a cascade takes a fifteenth of the operations of an SVM on histograms of "
+        "gradients, or less",
+        f"{SOURCE}, abstract",
+        estimate=column("cheaper"),
+        allows=above(15.0),
+        published="about 15 times faster than any approach before it",
+        differs="seconds on one machine, against detectors of 1998 to 2000; here counted "
+        "operations of a window in a scan, against HOG, which is from 2005",
+        scope=cascades,
+        **SHARED,
+    ),
+    Claim(
+        "viola2001.as-good-as-the-best",
+        "a cascade finds as many faces as an SVM on histograms of gradients at equal "
+        "false positives, to 5 points",
+        f"{SOURCE}, abstract",
+        estimate=scores.gap,
+        allows=above(-0.05),
+        published="detection rates comparable to the best before it",
+        differs=f"{DIFFERS}; the best then were neural nets and support vector machines",
+        scope=cascades,
+        **SHARED,
+    ),
+    Claim(
+        "depthbench.stages-save-operations",
+        "depthbench's own bar: of equally many features, a cascade takes at most a fifth "
+        "of the operations in a scan that one stage takes",
+        "depthbench",
+        estimate=column("fewer"),
+        allows=above(5.0),
+        scope=lambda row: True,
+        of=of_one_stage,
+        **SHARED,
+    ),
+    Claim(
+        "popular.nets-see-better-than-boosting",
+        "a convolutional net finds at least 5 points more faces than a cascade of as "
+        "many stages",
+        "popular accounts of deep learning, in which learned layers replaced features "
+        "made by hand",
+        estimate=scores.gap,
+        allows=above(0.05),
+        differs="there with millions of examples; here with 45 faces",
+        scope=lambda row: True,
+        of=against({"detector": "cnn"}, {"detector": "cascade"}, ("depth",)),
+        **SHARED,
+    ),
+)
+
+
+# --------------------------------------------------------------------------- shown
+
+
+def headline(rows):
+    return faces_shown.headline(SCORING, rows)
+
+
+STUDY = Study(
+    name="faces",
+    kind="experiment",
+    question="Does a cascade of a few rectangles find as many faces as a deep net?",
+    source=SOURCE,
+    axes={
+        "detector": Axis("what looks at a window", ("cascade", "cnn"), DETECTORS),
+        "depth": whole("stages, or layers after the first", (1, 4, 16), single=False),
+        "width": whole("channels of a convolution", (8,)),
+        "features": whole("Haar features that boosting picks from", (2000,), low=8),
+        "boosted": whole("features that a cascade has in all", (120,), low=2),
+        "windows": whole("windows of photographs to learn from", (20000,), low=1000),
+        "negatives": whole("windows of a stage, or drawn and hard", (600,), low=50),
+        "false_positives": Axis(
+            "share of windows that may be taken for faces",
+            (0.001,),
+            kind="number",
+            low=0.0001,
+            below=1.0,
+            single=True,
+        ),
+        "steps": whole("steps of 64 windows", (300,), low=2),
+        "seeds": whole("divisions of the faces", (4,)),
+        **nets.rate_axes(1e-3, 1e-2, 2),
+    },
+    sizes={
+        "smoke": {
+            "depth": (1, 2),
+            "width": (4,),
+            "features": (200,),
+            "boosted": (8,),
+            "windows": (1000,),
+            "negatives": (100,),
+            "false_positives": (0.01,),
+            "steps": (20,),
+            "seeds": (2,),
+            "rates": (1,),
+            "further_rates": (0,),
+        },
+        "full": {
+            "depth": (1, 4, 8, 16, 32),
+            "width": (64,),
+            "features": (10000,),
+            "boosted": (400,),
+            "windows": (60000,),
+            "negatives": (3000,),
+            "steps": (3000,),
+            "seeds": (6,),
+        },
+    },
+    plan=Plan(cost=lambda cells, shared: cost(cells)),
+    fit=fit,
+    measure="depthbench.experiments.vision.faces:measure",
+    columns=("detector", "depth", "width", *scores.COLUMNS, *OWN),
+    claims=CLAIMS,
+    headline=headline,
+    tables=lambda rows: [
+        SCORING.table(rows, more=("scan_kflop", "strong_scan_kflop", "stages"))
+    ],
+    figures=lambda rows, profiles: faces_shown.figures_of(SCORING, rows, profiles),
+    shows=("face detector in cameras",),
+    summary=SCORING.summary,
+    compile_seconds=3.0,
+)
+
+
+def cost(cells):
+    """Of rounds that look at all features and examples, or of trained layers."""
+    seconds, memory = 0.0, 2**28
+    for cell in cells:
+        pool = cell["windows"] * 2.5e-4
+        if cell["detector"] == "cascade":
+            looked = cell["features"] * (2 * cell["negatives"] + 450)
+            own = 5e-9 * looked * (cell["boosted"] + 20 * cell["depth"])
+        else:
+            layer = cell["depth"] * (cell["width"] / 8) ** 2
+            own = (cell["steps"] * 192 + 2 * cell["windows"]) * (layer + 1) * 1.2e-5
+            own *= 1 + (cell["rates"] + 1) / cell["seeds"]
+        seconds += cell["seeds"] * (own + pool)
+        memory = max(memory, cell["windows"] * 20_000 + cell["features"] * 40_000)
+    return Cost(memory, memory, seconds)
+
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)

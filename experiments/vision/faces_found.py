@@ -1,0 +1,312 @@
+"""Detectors of faces, which learn from the same windows, and bootstrap alike.
+
+A detector is asked for a score of windows, high where it sees a face. The cascade takes
+its negatives, as it goes, from those that have passed; a net and the SVM are trained on
+windows drawn at random, look through the same pool for those that they take most for
+faces, and are trained on both.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+from depthbench.experiments import scores
+from depthbench.experiments.training import nets
+from depthbench.research.lazy import lazily
+from depthbench.research.learning import selection
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.tuning import Steps
+from depthbench.research.machine import threads
+
+with lazily():
+    import jax
+    import numpy as np
+    import sklearn.svm as svm
+
+    from depthbench.research.architectures.convolutional import placed
+    from depthbench.research.datasets import face_windows
+    from depthbench.research.learning import (
+        boosting,
+        cascade,
+        fits,
+        haar,
+        hog,
+        metrics,
+        supervised,
+    )
+    from depthbench.research.learning import tuning as tunings
+    from depthbench.research.machine import operations
+
+LEARNED, HELD = 45, 15  # faces; the others of the hundred are the test's
+# Of a face within a border of one pixel: down, right.
+MOVES = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
+CELL = 5  # pixels, of histograms of gradients
+GRID = {"C": Steps((1.0, 10.0, 100.0)), "gamma": Steps((0.3, 1.0, 3.0))}
+NORMAL = 8 + 4 * 4  # operations: four corners of two sums, and two sums of 2 × 2 pixels
+
+
+class Faces(NamedTuple):
+    """Faces of one division [faces, 25, 25]: mirrored and moved, but for the test's."""
+
+    train: Any
+    held: Any
+    test: Any
+
+
+class Windows(NamedTuple):
+    """Windows without faces [windows, 25, 25] of three parts of the photographs."""
+
+    train: Any
+    valid: Any
+    test: Any
+
+
+class Detector(NamedTuple):
+    """score: from windows [windows, 25, 25] to numbers [windows], high for faces.
+    alone, scanning: thousands of operations for a window, by itself and as one of those
+    that overlap in a photograph. more: what else is known of it, by name."""
+
+    score: Any
+    alone: float
+    scanning: float
+    more: dict[str, Any]
+
+
+@functools.cache
+def divided(seed):
+    """The faces of a seed's division."""
+    x = face_windows.normal(face_windows.faces())
+    order = np.random.RandomState(seed).permutation(len(x))
+    learned, held, test = np.split(x[order], [LEARNED, LEARNED + HELD])
+    return Faces(_varied(learned), _varied(held), test)
+
+
+def _varied(x):
+    """Each face and its mirror image, as they are and moved by a pixel."""
+    x, side = np.concatenate([x, x[:, :, ::-1]]), face_windows.SIDE
+    wide = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    moved = [wide[:, down : down + side, right : right + side] for down, right in MOVES]
+    return face_windows.normal(np.concatenate(moved))
+
+
+@functools.cache
+def windows(count):
+    """As many windows to learn from as to be tested by, and half to choose by."""
+    counts = {"train": count, "valid": count // 2, "test": count}
+    every = (face_windows.negatives(part, each) for part, each in counts.items())
+    return Windows(*map(face_windows.normal, every))
+
+
+def found(faces, others, share):
+    """The share of faces whose score is above that of all but so many of the others."""
+    ranked = np.sort(others)[::-1]
+    return float(
+        np.mean(faces > ranked[min(int(share * len(others)), len(others) - 1)])
+    )
+
+
+def unsure(detector, seed, count):
+    """What settings are chosen by: 1 less the area under the ROC curve, of what is held
+    out of the training photographs and faces."""
+    faces, others = divided(seed).held, windows(count).valid
+    score = detector(np.concatenate([faces, others]))
+    return 1.0 - metrics.area(score, np.arange(len(score)) < len(faces))
+
+
+def bootstrapped(learn, seed, count, negatives):
+    """The second detector: the first chose half of its negatives.
+
+    learn: (x, labels, the first detector or None) -> a detector's score function.
+    """
+    faces, pool = divided(seed).train, windows(count).train
+    drawn = np.random.RandomState(seed).permutation(len(pool))[:negatives]
+    labels = lambda x: (np.arange(len(x)) < len(faces)).astype(np.int32)
+    x = np.concatenate([faces, pool[drawn]])
+    first = learn(x, labels(x), None)
+    hard = np.argsort(-first(pool), kind="stable")[:negatives]
+    x = np.concatenate([x, pool[hard]])
+    return learn(x, labels(x), first)
+
+
+# ------------------------------------------------------------------------- the cascade
+
+
+@functools.cache
+def integrals(part, count):
+    return haar.integrals(getattr(windows(count), part))
+
+
+def of_cascade(cell, seed):
+    """A cascade of so many stages."""
+    every = haar.features(face_windows.SIDE, cell["features"])
+    faces, count = divided(seed), cell["windows"]
+    stages = cascade.sizes(cell["boosted"], cell["depth"])
+    train, held = haar.integrals(faces.train), haar.integrals(faces.held)
+    pool = integrals("train", count)
+    made = cascade.learn(every, train, pool, held, stages, cell["negatives"], seed)
+    test = made.judged(integrals("test", count))
+    own = made.judged(haar.integrals(faces.test))
+    spent, first = float(np.mean(test.operations)), made.stages[0]
+    # The first two rounds are those of a stage that has no more.
+    two = boosting.Stumps(*(array[: cascade.FIRST] for array in first.stumps))
+    filter_of_two = cascade.Cascade((cascade.settled(every, two, (train, held)),))
+    passes = lambda x: float(np.mean(filter_of_two.judged(x).passed))
+    more = {
+        "stages": len(made.stages),
+        "two_found": passes(haar.integrals(faces.test)),
+        "two_false": passes(integrals("test", count)),
+        "passed": [float(np.mean(test.passed > n)) for n in range(len(made.stages))],
+        "kept": [float(np.mean(own.passed > n)) for n in range(len(made.stages))],
+        "rectangles": first.features.rectangles,
+    }
+    side = face_windows.SIDE
+    return Detector(
+        lambda x: made.judged(haar.integrals(x)).scores,
+        (4 * side**2 + 8 + spent) / 1e3,
+        (NORMAL + spent) / 1e3,
+        more,
+    )
+
+
+# ---------------------------------------------------------------------------- the nets
+
+
+def net_of(cell):
+    """The cell's net of windows: 5 × 5 in steps of two, then its convolutions."""
+    recipe = Recipe(
+        architecture="cnn_same",
+        depth=cell["depth"],
+        width=cell["width"],
+        batch=64,
+    )
+    side = face_windows.SIDE
+    return fits.Net(recipe, supervised.Task((side, side, 1), 2, change=placed.placed))
+
+
+def of_net(cell, seed, rate):
+    """A net that was trained, looked for what it takes for faces, and trained further."""
+    net, fitted = net_of(cell), []
+
+    def learn(x, labels, first):
+        data = {"inputs": x[..., None], "targets": labels}
+        starts = [fitted[-1]] if fitted else None
+        fitted.extend(fits.train(net, data, cell["steps"] // 2, [rate], [seed], starts))
+        return functools.partial(margin, fitted[-1])
+
+    bootstrapped(learn, seed, cell["windows"], cell["negatives"])
+    return fitted[-1]
+
+
+def margin(fit, x):
+    """By how much a net takes windows for faces [windows]."""
+    outputs = fit.outputs(x[..., None])
+    return outputs[:, 1] - outputs[:, 0]
+
+
+def tuned_rate(cell):
+    """The `fits.Tuned` of rates, by what is held out, of the first division."""
+
+    def trained(rates):
+        return [[of_net(cell, 0, rate)] for rate in rates]
+
+    def outcome(runs):
+        (fit,) = runs
+        if fit.diverged is not None:
+            return selection.Outcome(ended=0.0)
+        score = functools.partial(margin, fit)
+        return selection.Outcome(loss=unsure(score, 0, cell["windows"]))
+
+    most = cell["further_rates"]
+    return fits.tuned(trained, nets.rates(cell), "loss", outcome, most=most)
+
+
+def of_fit(fit, kflop):
+    """A trained net as a detector. kflop: of `net_kflop`."""
+    return Detector(functools.partial(margin, fit), *kflop, {})
+
+
+def net_kflop(cell, net):
+    """(a window's by itself, and where overlapping windows share convolutions)."""
+    fit = fits.fresh(net)
+    x = np.zeros((1, *net.task.shape), np.float32)
+    traced = jax.make_jaxpr(fits.states_of(net))(fit.variables, x)
+    convolved = operations.count(traced.jaxpr).total
+    places = int(np.prod(fit.states(x)[-1].shape[1:3]))
+    numbers = places * cell["width"]
+    head = 2 * 2 * numbers + numbers
+    return (convolved + head) / 1e3, (convolved / places + head) / 1e3
+
+
+# ------------------------------------------------------------------------- the baseline
+
+
+@functools.cache
+def gradients(part, count):
+    return hog.features(getattr(windows(count), part), CELL)
+
+
+class Machine(NamedTuple):
+    """An RBF SVM on histograms of gradients, which are found once for many windows."""
+
+    model: Any
+
+    def __call__(self, x):
+        return self.model.decision_function(hog.features(x, CELL))
+
+
+@threads.single()
+def machine(seed, count, negatives, setting):
+    """The SVM of a division, bootstrapped as nets are."""
+    faces = hog.features(divided(seed).train, CELL)
+    pool = gradients("train", count)
+    drawn = np.random.RandomState(seed).permutation(len(pool))[:negatives]
+    gamma = setting["gamma"] / pool[drawn].var(axis=0).sum()
+    model = svm.SVC(C=setting["C"], gamma=gamma, cache_size=500)
+    x = np.concatenate([faces, pool[drawn]])
+    model.fit(x, np.arange(len(x)) < len(faces))
+    hard = np.argsort(-model.decision_function(pool), kind="stable")[:negatives]
+    x = np.concatenate([x, pool[hard]])
+    return Machine(model.fit(x, np.arange(len(x)) < len(faces)))
+
+
+@functools.cache
+def _setting(count, negatives):
+    """Penalty and width, by what is held out, of the first division."""
+    held = hog.features(divided(0).held, CELL)
+    x = np.concatenate([held, gradients("valid", count)])
+    right = np.arange(len(x)) < len(held)
+
+    def outcome(setting):
+        model = machine(0, count, negatives, setting).model
+        area = metrics.area(model.decision_function(x), right)
+        return selection.Outcome(loss=1.0 - area)
+
+    return tunings.tuned(GRID, outcome, "loss")[0]
+
+
+def rival(seed, count, negatives):
+    """HOG and SVM of a division: (share found by share of false, thousands of operations
+    alone and scanning)."""
+    with scores.LOCK:
+        return _rival(seed, count, negatives)
+
+
+@functools.cache
+def _rival(seed, count, negatives):
+    made = machine(seed, count, negatives, _setting(count, negatives))
+    faces = made(divided(seed).test)
+    others = made.model.decision_function(gradients("test", count))
+    side = face_windows.SIDE
+    vectors, numbers = made.model.support_vectors_.shape
+    kernel = vectors * (3 * numbers + 3)
+    own = hog.operations(side, CELL)
+    shared = own - hog.EACH_PIXEL * (side**2 - 4)  # pixels that a step of two adds
+    return faces, others, ((own + kernel) / 1e3, (shared + kernel) / 1e3)
+
+
+def template(seed, count):
+    """(scores of test faces, of test windows): likeness to the mean face."""
+    faces = divided(seed)
+    mean = faces.train.mean(axis=0)
+    return tuple(
+        np.einsum("nij,ij->n", x, mean) for x in (faces.test, windows(count).test)
+    )

@@ -1,0 +1,313 @@
+"""Do deeper layers know more of the class, and do two nets learn the same layers?
+
+Source: Alain & Bengio 2016, arXiv:1610.01644: a linear classifier reads each layer of a
+trained net; what it finds grows monotonically with depth. Kornblith et al. 2019,
+arXiv:1905.00414: centred kernel alignment (CKA) finds the layer of another start's net
+that corresponds to a layer. What differs: dense nets with equal layers, and ridge
+regression on classes as the probe, fitted to the examples that the net learned. What is
+read of a plain net is the sum before the nonlinearity; its first is linear in the pixels.
+
+The same is asked of fresh nets, which learned nothing. The net's score is that of the
+layer which validation prefers.
+"""
+
+import functools
+
+from depthbench.experiments import scores
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.experiments.vision import hierarchy_shown
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.headlines import measured, of_deepest
+
+with lazily():
+    import numpy as np
+    import scipy.stats as stats
+
+    from depthbench.research.learning import (
+        baselines,
+        fits,
+        held_out,
+        linear_probes,
+        metrics,
+        supervised,
+    )
+
+ALAIN = "Alain & Bengio 2016, arXiv:1610.01644"
+KORNBLITH = "Kornblith et al. 2019, arXiv:1905.00414"
+TESTED, COMPARED = 2000, 500  # test images; those of them by which layers are compared
+SCORING = Scoring(
+    system="linear probes of a net's layers",
+    noun="accuracy of a linear probe",
+    trivial="probe of pixels",
+    strong="RBF SVM on pixels",
+)
+OWN = ("layer", "last", "fresh", "rise", "fresh_rise", "matched", "fresh_matched")
+PROTOCOL = (
+    "2,000 images of Fashion-MNIST, a fifth of them to choose by, 2,000 to test; dense "
+    "nets of 64 units, Adam, 600 steps of 64, 3 starts"
+)
+
+
+def fit(cells, typed):
+    """The cells. Raises Refusal for one start, and for more images than there are."""
+    for cell in cells:
+        if cell["seeds"] < 2:
+            raise Refusal("--seeds 1: layers of two nets are compared; 2 or more")
+    nets.refuse_more(cells, "examples")
+    return nets.fit(cells, typed)
+
+
+def net_of(cell, parts):
+    recipe = Recipe(
+        architecture=cell["architecture"],
+        activation=cell["activation"],
+        depth=cell["depth"],
+        width=cell["width"],
+    )
+    return fits.Net(recipe, supervised.Task(parts.shape, parts.classes))
+
+
+def divided(cell):
+    parts = held_out.parts(cell["dataset"], cell["examples"], cell.get("data_dir"))
+    return parts._replace(test=parts.test.first(TESTED))
+
+
+def pixels(cell):
+    """Test accuracies of (a linear probe of pixels, an RBF SVM on them)."""
+    with scores.LOCK:
+        return _pixels(cell["dataset"], cell["examples"], cell.get("data_dir"))
+
+
+@functools.cache
+def _pixels(dataset, examples, data_dir):
+    cell = {"dataset": dataset, "examples": examples, "data_dir": data_dir}
+    parts = divided(cell)
+    flat = [[part.x.reshape(len(part.x), -1)] for part in parts[:3]]
+    read = linear_probes.read(*flat, [part.y for part in parts[:3]])
+    fitted = baselines.fit("svm", *parts.train)
+    return read.score, float(np.mean(fitted.predict(parts.test.x) == parts.test.y))
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [hierarchy(cell) for cell in cells]
+
+
+def hierarchy(cell):
+    """What linear probes find in each layer, and which layers of two nets are alike."""
+    parts = divided(cell)
+    net, (train, valid, _) = net_of(cell, parts), parts[:3]
+    by_rate = fits.by_rate(net, train.batch, cell["steps"], cell["seeds"])
+    most, held = cell["further_rates"], fits.held(valid)
+    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
+    new = [fits.fresh(net, seed) for seed in range(cell["seeds"])]
+    read = [probed(run, parts) for run in tuned.runs]
+    fresh = [probed(run, parts) for run in new]
+    linear, machine = pixels(cell)
+    values = scores.values(
+        score=[one.score for one in read],
+        valid=float(np.mean([one.valid[one.layer] for one in read])),
+        trivial=linear,
+        strong=machine,
+        before=fits.beforehand(net, train.batch, cell["seeds"]),
+        tuned=tuned,
+        examples=len(parts.test.y),
+    )
+    alike, fresh_alike = (likeness(runs, parts) for runs in (tuned.runs, new))
+    columns = {
+        "layer": [one.layer for one in read],
+        "last": [one.test[-1] for one in read],
+        "fresh": [one.test[-1] for one in fresh],
+        "rise": [rise(one.test) for one in read],
+        "fresh_rise": [rise(one.test) for one in fresh],
+        "matched": [matched(one) for one in alike],
+        "fresh_matched": [matched(one) for one in fresh_alike],
+    }
+    for name, each in columns.items():
+        values |= scores.spread(name, each)
+    profiles = {
+        "trained": np.mean([one.test for one in read], axis=0),
+        "fresh": np.mean([one.test for one in fresh], axis=0),
+        "alike": np.mean(alike, axis=0).astype(np.float32),
+        "fresh_alike": np.mean(fresh_alike, axis=0).astype(np.float32),
+        "filters": hierarchy_shown.filters(tuned.runs[0], parts),
+    }
+    return Measured("ok", "", values, profiles)
+
+
+def probed(run, parts):
+    """What is read from each state of a net."""
+    states = [run.states(part.x) for part in parts[:3]]
+    return linear_probes.read(*states, [part.y for part in parts[:3]])
+
+
+def rise(shares):
+    """Spearman's correlation of a layer's place with what its probe finds.
+
+    0 where all layers have the same.
+    """
+    if np.ptp(shares) == 0:
+        return 0.0
+    return float(stats.spearmanr(np.arange(len(shares)), shares).statistic)
+
+
+def likeness(runs, parts):
+    """CKA of every layer of one net with every layer of the next start's, of each pair
+    [pairs, layers, layers]."""
+    x = parts.test.x[:COMPARED]
+    states = [run.states(x) for run in runs]
+    pairs = zip(states, [*states[1:], states[0]], strict=True)
+    return np.array(
+        [[[_cka(a, b) for b in other] for a in one] for one, other in pairs]
+    )
+
+
+def _cka(one, other):
+    """0 where a layer is the same for all images: it knows nothing."""
+    known = all(np.ptp(state, axis=0).max() > 0 for state in (one, other))
+    return metrics.cka(one, other) if known else 0.0
+
+
+def matched(alike):
+    """The share of layers that are most like the same layer of the other net."""
+    return float(np.mean(np.argmax(alike, axis=1) == np.arange(len(alike))))
+
+
+# -------------------------------------------------------------------------- claims
+
+
+def column(name):
+    return lambda row: mean(row[name], row[f"{name}_se"], row["seeds"])
+
+
+def sinking(row):
+    """By how much the last fresh layer knows more than pixels."""
+    return mean(row["fresh"] - row["trivial"], row["fresh_se"], row["seeds"])
+
+
+LABEL = ("architecture", "activation", "depth")
+SHARED = {"protocol": PROTOCOL, "label": LABEL}
+CLAIMS = (
+    Claim(
+        "alain2016.probes-rise",
+        "what a linear probe finds in a trained net grows with the layer: Spearman's "
+        "correlation of place and accuracy is at least 0.9",
+        f"{ALAIN}, abstract",
+        estimate=column("rise"),
+        allows=above(0.9),
+        published="monotonically",
+        differs="Inception v3 and ResNet-50 on ImageNet; a bar of 0.9 is ours",
+        scope=lambda row: row["depth"] >= 4,
+        **SHARED,
+    ),
+    Claim(
+        "kornblith2019.layers-correspond",
+        "of the layers of a trained net, at least 90 % are most like the same layer of a "
+        "net from another start, by CKA",
+        f"{KORNBLITH}, abstract",
+        estimate=column("matched"),
+        allows=above(0.9),
+        published="reliably",
+        differs="ten convolutional layers, CIFAR-10; a bar of 90 % is ours",
+        scope=lambda row: row["depth"] >= 4,
+        **SHARED,
+    ),
+    Claim(
+        "depthbench.fresh-layers-forget",
+        "depthbench's own bar: in a net that learned nothing, a linear probe finds at "
+        "least 5 points less in the last layer than in pixels",
+        "depthbench",
+        estimate=sinking,
+        allows=below(-0.05),
+        scope=lambda row: row["architecture"] == "mlp",
+        **SHARED,
+    ),
+)
+
+
+# --------------------------------------------------------------------------- shown
+
+
+def headline(rows):
+    """Whether probes beat pixels, and how they rise in the deepest net."""
+    answer, worst = SCORING.headline(rows)
+    row = SCORING.best(of_deepest(measured(rows)))
+    trained, fresh = SCORING.write(row["last"]), SCORING.write(row["fresh"])
+    answer += (
+        f" The last of {row['depth']} layers: {trained}, {fresh} before training; "
+        f"{row['matched']:.0%} of layers are most like their own of another start."
+    )
+    return Headline(answer, worst)
+
+
+STUDY = Study(
+    name="feature_hierarchy",
+    kind="experiment",
+    question="Do deeper layers know more, and do two nets learn the same layers?",
+    source=f"{ALAIN}; {KORNBLITH}",
+    axes={
+        **scores.axes((1, 4, 16)),
+        "width": whole("units of a layer", (64,)),
+        "dataset": readable.axis(readable.pictured)._replace(values=("fashion_mnist",)),
+        "examples": whole("images to learn from", (2000,), low=20),
+        "steps": whole("steps of 64 images", (600,)),
+        "seeds": whole("runs of each rate", (3,)),
+        **nets.rate_axes(1e-3, 3e-3, 2),
+    },
+    sizes={
+        "smoke": {
+            "architecture": ("mlp",),
+            "depth": (1, 4),
+            "width": (16,),
+            "dataset": ("digits",),
+            "examples": (300,),
+            "steps": (30,),
+            "seeds": (2,),
+            "rates": (1,),
+            "further_rates": (0,),
+        },
+        "full": {
+            "depth": (1, 4, 16, 32),
+            "width": (512,),
+            "examples": (10000,),
+            "steps": (5000,),
+            "seeds": (5,),
+        },
+    },
+    plan=Plan(cost=lambda cells, shared: cost(cells)),
+    fit=fit,
+    measure="depthbench.experiments.vision.feature_hierarchy:measure",
+    columns=("architecture", "activation", "depth", "width", *scores.COLUMNS, *OWN),
+    claims=CLAIMS,
+    headline=headline,
+    tables=lambda rows: [SCORING.table(rows, more=OWN)],
+    figures=lambda rows, profiles: hierarchy_shown.figures_of(SCORING, rows, profiles),
+    shows=("hierarchy of features",),
+    summary=SCORING.summary,
+    compile_seconds=2.0,
+)
+
+
+def cost(cells):
+    """Of steps and layers, and of probes of each layer."""
+    seconds = 0.0
+    for cell in cells:
+        layers, wide = 1 + cell["depth"], max(0.2, (cell["width"] / 64) ** 2)
+        runs = cell["seeds"] * (cell["rates"] + cell["further_rates"] / 4)
+        seconds += runs * cell["steps"] * layers * wide * 3e-5
+        seconds += 2 * cell["seeds"] * layers * cell["examples"] * wide * 3e-5 + 2.0
+    return Cost(2**28, 2**28, seconds)
+
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)

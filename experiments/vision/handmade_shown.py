@@ -1,0 +1,83 @@
+"""How features are shown: gradients of an image, and what a net's first layer learned."""
+
+from depthbench.experiments.unsupervised import montage
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.declaration import Figure
+from depthbench.research.study.headlines import measured
+
+with lazily():
+    import jax
+    import numpy as np
+    import skimage.feature as feature
+
+    from depthbench.research.architectures import contract
+
+SHOWN, CELLS, FILTERS = 3, 4, 16  # images; cells a side; filters at most
+
+
+def shown(fit, parts):
+    """Images, their histograms of gradients as strokes, and the first layer's filters."""
+    x = parts.test.x[:SHOWN].mean(axis=-1)
+    cell = min(parts.shape[:2]) // CELLS
+    how = {"pixels_per_cell": (cell, cell), "cells_per_block": (2, 2)}
+    strokes = [feature.hog(one, visualize=True, **how)[1] for one in x]
+    return {
+        "images": x.astype(np.float32),
+        "strokes": np.asarray(strokes, np.float32),
+        "filters": filters(fit),
+    }
+
+
+def filters(fit):
+    """The kernels of a net's first convolution [filters, rows, columns], of mean colour."""
+    stem = contract.divide(fit.variables)[0].stem
+    (kernel,) = (leaf for leaf in jax.tree.leaves(stem) if np.ndim(leaf) == 4)
+    return np.moveaxis(np.asarray(kernel).mean(axis=2), -1, 0)[:FILTERS]
+
+
+def figures_of(scoring, rows, profiles):
+    caption = (
+        "Third: the filters of the first layer, learned, of the net that serves best; "
+        "white above 0."
+    )
+    return [
+        scoring.figure(rows, caption, draw_filters(scoring, rows, profiles)),
+        strokes(rows, profiles),
+    ]
+
+
+def draw_filters(scoring, rows, profiles):
+    """Draws the first layer of the best net."""
+
+    def draw(figure, axes):
+        kept = profiles(scoring.best(measured(rows)))["filters"]
+        half = -(-len(kept) // 2)
+        blank = np.full((2 * half - len(kept), *kept.shape[1:]), np.nan)
+        every = np.concatenate([kept, blank])
+        pair = [("", every[:half]), ("", every[half:])]
+        montage.show(axes, pair, "learned filters, first layer", cmap="gray")
+
+    return draw
+
+
+def strokes(rows, profiles):
+    """The picture `strokes`: images, and what histograms of gradients keep of them."""
+
+    def draw():
+        kept = profiles(measured(rows)[0])
+        pairs = zip(kept["images"], kept["strokes"], strict=True)
+        pictures = [one for pair in pairs for one in pair]
+        figure = figures.new(1.5 * len(pictures), 1.9)
+        panels = figure.subplots(1, len(pictures))
+        for place, (axes, picture) in enumerate(zip(panels, pictures, strict=True)):
+            axes.imshow(picture, cmap="gray", interpolation="nearest")
+            axes.set_title("by hand" if place % 2 else "image", loc="left")
+            axes.set_axis_off()
+        return figure
+
+    text = (
+        "Images, and beside each what its histograms of gradients keep: in every cell, "
+        "strokes along its edges."
+    )
+    return Figure("strokes", text, draw)

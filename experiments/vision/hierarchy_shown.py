@@ -1,0 +1,85 @@
+"""How layers are shown: what probes find, which are alike, and the first's filters."""
+
+from depthbench.experiments.unsupervised import montage
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.declaration import Figure
+from depthbench.research.study.headlines import measured, of_deepest
+
+with lazily():
+    import jax
+    import numpy as np
+
+    from depthbench.research.architectures import contract
+
+FILTERS = 12
+
+
+def filters(fit, parts):
+    """What the first units look for [units, height, width], of mean colour."""
+    stem = contract.divide(fit.variables)[0].stem
+    (kernel,) = (leaf for leaf in jax.tree.leaves(stem) if np.ndim(leaf) == 2)
+    largest = np.argsort(-np.linalg.norm(kernel, axis=0), kind="stable")[:FILTERS]
+    shaped = np.asarray(kernel)[:, largest].T.reshape(-1, *parts.shape)
+    return shaped.mean(axis=-1).astype(np.float32)
+
+
+def draw_layers(rows, profiles):
+    """Draws what probes find in each layer, trained and fresh."""
+
+    def draw(figure, axes):
+        done = measured(rows)
+        for place, row in enumerate(of_deepest(done)):
+            kept = profiles(row)
+            for name, style in (("trained", "-"), ("fresh", ":")):
+                label = f"{row['architecture']}, {name}"
+                axes.plot(kept[name], style, lw=1.3, color=f"C{place}", label=label)
+        axes.axhline(done[0]["trivial"], color="black", lw=0.8, ls="--")
+        axes.set_xlabel("layer of the deepest nets")
+        axes.set_title("accuracy of a linear probe, by layer", loc="left")
+        axes.grid(alpha=0.25, lw=0.5)
+        axes.legend(fontsize=6, frameon=False)
+
+    return draw
+
+
+def figures_of(scoring, rows, profiles):
+    caption = (
+        "Third: what a linear probe finds in each layer of the deepest nets, trained "
+        "(solid) and fresh (dotted); dashed the probe of pixels."
+    )
+    return [
+        scoring.figure(rows, caption, draw_layers(rows, profiles)),
+        alike(scoring, rows, profiles),
+    ]
+
+
+def alike(scoring, rows, profiles):
+    """The picture `alike`: CKA of layers of two nets, and the first layer's filters."""
+
+    def draw():
+        row = scoring.best(of_deepest(measured(rows)))
+        kept = profiles(row)
+        figure = figures.new(10.0, 3.2)
+        left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.4))
+        for axes, name, title in (
+            (left, "alike", "layers of two trained nets, CKA"),
+            (middle, "fresh_alike", "of two fresh nets"),
+        ):
+            picture = axes.imshow(kept[name], vmin=0, vmax=1, origin="lower")
+            axes.set_title(title, loc="left")
+            axes.set_xlabel("layer of the other")
+        left.set_ylabel("layer of one")
+        figure.colorbar(picture, ax=middle, shrink=0.8)
+        units = kept["filters"]
+        half = len(units) // 2
+        pair = [("", units[:half]), ("", units[half : 2 * half])]
+        montage.show(right, pair, "first layer: largest weights", cmap="RdBu_r")
+        return figure
+
+    text = (
+        "How alike two layers are, of nets from two starts, by centred kernel alignment: "
+        "trained, and before training. Right: the weights of the first layer's units "
+        "with the largest, red above 0 and blue below."
+    )
+    return Figure("alike", text, draw)

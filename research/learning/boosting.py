@@ -1,0 +1,137 @@
+"""AdaBoost on stumps, a round a step, as a system.
+
+Freund & Schapire 1997, J. Comput. Syst. Sci. 55:119; in the form of Viola & Jones 2001,
+CVPR, table 1: each round takes the feature and threshold with the least weighted error
+ε, and multiplies the weights of the examples that are right by ε / (1 − ε).
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from depthbench.research.learning import sweeps
+from depthbench.research.learning.sweeps import Run
+from depthbench.research.learning.system import System
+
+LEAST = 1e-4  # error of a stump that is never wrong, whose vote would be infinite
+
+
+class Stumps(NamedTuple):
+    """Stumps in the order of their rounds [rounds].
+
+    feature: its place. threshold, sign: it says yes where sign · (value − threshold) is
+    above 0. vote: log((1 − ε) / ε).
+    """
+
+    feature: Any
+    threshold: Any
+    sign: Any
+    vote: Any
+
+
+class Boosted(NamedTuple):
+    """What is boosted: stumps so far, and the logarithms of the weights' factors."""
+
+    stumps: Stumps
+    log_weights: Any
+
+
+def votes(stumps: Stumps, values: Any) -> Any:
+    """The sum of votes for yes, less half of all [examples].
+
+    values: of the stumps' own features, in their order [examples, rounds].
+    """
+    yes = stumps.sign * (values - stumps.threshold) > 0
+    return yes @ stumps.vote - 0.5 * stumps.vote.sum()
+
+
+def batch(values: Any, right: Any, weights: Any) -> dict[str, np.ndarray]:
+    """What each round sees: all examples, sorted by each feature.
+
+    values: [examples, features]. right: whether yes is right [examples]. weights: before
+    the first round [examples]; 0 of places that hold no example.
+    """
+    values = np.ascontiguousarray(np.asarray(values, np.float32).T)
+    order = np.argsort(values, axis=1, kind="stable").astype(np.int32)
+    return {
+        "values": values,
+        "order": order,
+        "right": np.asarray(right, bool),
+        "weights": np.asarray(weights, np.float32),
+    }
+
+
+@functools.cache
+def system(examples: int, rounds: int) -> System:
+    """Rounds of boosting; hyper is not looked at. Batches are those of `batch`.
+
+    rounds: the most that there can be; a vote of 0 is of a round to come.
+    """
+
+    def begin(key, hyper):
+        none = jnp.zeros(rounds)
+        stumps = Stumps(jnp.zeros(rounds, jnp.int32), none, none, none)
+        return Boosted(stumps, jnp.zeros(examples))
+
+    def step(tree, hyper, batch, moment):
+        weights = batch["weights"] * jnp.exp(tree.log_weights)
+        best, error = stump(batch, weights / jnp.sum(weights))
+        own = batch["values"][best.feature]
+        correct = (best.sign * (own - best.threshold) > 0) == batch["right"]
+        later = tree.log_weights - jnp.where(correct, best.vote, 0.0)
+        stumps = jax.tree.map(
+            lambda all, one: all.at[moment.step].set(one), tree.stumps, best
+        )
+        # Factors matter only beside each other.
+        return Boosted(stumps, later - jnp.max(later)), {"loss": error}
+
+    def measure(tree, batch):
+        own = batch["values"][tree.stumps.feature].T
+        says = votes(tree.stumps, own) > 0
+        return {"loss": (says != batch["right"]).astype(jnp.float32)}
+
+    return System(begin, step, measure)
+
+
+def stump(batch: Any, weights: Any) -> tuple[Stumps, Any]:
+    """(the stump of least weighted error, that error). weights: [examples], of sum 1."""
+    values, order = batch["values"], batch["order"]
+    signed = jnp.where(batch["right"], weights, -weights)
+    # Saying yes above a place is wrong in the right ones up to it and the others after.
+    below = jnp.cumsum(signed[order], axis=1)  # right less others, up to each place
+    wrong = jnp.sum(jnp.where(batch["right"], 0.0, weights)) + below
+    ranked = jnp.take_along_axis(values, order, axis=1)
+    following = jnp.concatenate([ranked[:, 1:], ranked[:, -1:]], axis=1)
+    apart = following > ranked  # there is no threshold between equal values
+    errors = jnp.where(apart, jnp.minimum(wrong, 1 - wrong), 1.0)
+    place = jnp.argmin(errors)
+    feature, at = place // errors.shape[1], place % errors.shape[1]
+    error = jnp.clip(errors[feature, at], LEAST, 1 - LEAST)
+    threshold = (ranked[feature, at] + following[feature, at]) / 2
+    sign = jnp.where(wrong[feature, at] <= 0.5, 1.0, -1.0)
+    vote = jnp.log((1 - error) / error)
+    return Stumps(feature.astype(jnp.int32), threshold, sign, vote), error
+
+
+def whole(data: Any, first: Any) -> Any:
+    """A feed of all examples in every round."""
+    return lambda key, step: data
+
+
+def boost(data: Any, rounds: int, most: int) -> Stumps:
+    """The stumps of so many rounds on a `batch`, on the host.
+
+    most: rounds that the program has room for; runs of equal `most` share it.
+
+    >>> data = batch([[0.0], [1.0], [2.0], [3.0]], [False, False, True, True], [1] * 4)
+    >>> float(boost(data, 1, 1).threshold[0])
+    1.5
+    """
+    one = sweeps.programs(system(len(data["right"]), most), whole, most)
+    seeds, hyper = sweeps.arguments([Run(0, 0.0)])
+    state, _ = one.advance(one.init(seeds, hyper), hyper, data, np.int32(rounds))
+    stumps = jax.device_get(state.tree.stumps)
+    return Stumps(*(array[:rounds] for array in stumps))
