@@ -43,6 +43,11 @@ def axis(refuses: Refuses, help: str = "the data set") -> Axis:
     return Axis(f"{help}; or {FORMS}", ("digits",), known, kind="text", single=True)
 
 
+def several(refuses: Refuses, values: tuple[str, ...]) -> Axis:
+    """Data sets side by side, of a study that asks for a kind of its own."""
+    return Axis(f"the data sets; or {FORMS}", values, Readable(refuses))
+
+
 def any_task(dataset: Dataset) -> str:
     return ""
 
@@ -66,6 +71,13 @@ def classified(dataset: Dataset) -> str:
     """Of a study that trains classifiers."""
     if dataset.task != "classes":
         return f"asks for {dataset.task}; this study asks for classes"
+    return too_large(dataset)
+
+
+def followed(dataset: Dataset) -> str:
+    """Of a study of sequences whose next symbol is asked for."""
+    if not dataset.causal:
+        return "is no sequence whose next symbol is asked; this study reads those"
     return too_large(dataset)
 
 
