@@ -96,8 +96,8 @@ def draw_written(rows, profiles):
             style = {"fontsize": 6.2, "family": "monospace", "parse_math": False}
             y = top + 1.4 + 0.85 * line
             axes.text(0, y, f"T = {heat}", fontsize=6.2)
-            axes.text(0.065, y, _flat(begun[-48:]), color="#888888", **style)
-            axes.text(0.455, y, _flat(after), **style)
+            axes.text(0.36, y, _flat(begun[-48:]), color="#888888", ha="right", **style)
+            axes.text(0.361, y, _flat(after), **style)
     return figure
 
 

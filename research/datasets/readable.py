@@ -38,9 +38,14 @@ class Readable(Selection[Dataset]):
 
 def axis(refuses: Refuses, help: str = "the data set") -> Axis:
     """One data set, the digits unless another is typed."""
+    return axis_of(refuses, "digits", help)
+
+
+def axis_of(refuses: Refuses, value: str, help: str = "the data set") -> Axis:
+    """One data set, `value` unless another is typed."""
     known = Readable(refuses)
     # Text: a name such as tfds:mnist#train,test has a comma.
-    return Axis(f"{help}; or {FORMS}", ("digits",), known, kind="text", single=True)
+    return Axis(f"{help}; or {FORMS}", (value,), known, kind="text", single=True)
 
 
 def several(refuses: Refuses, values: tuple[str, ...]) -> Axis:
@@ -78,6 +83,13 @@ def followed(dataset: Dataset) -> str:
     """Of a study of sequences whose next symbol is asked for."""
     if not dataset.causal:
         return "is no sequence whose next symbol is asked; this study reads those"
+    return too_large(dataset)
+
+
+def judged_texts(dataset: Dataset) -> str:
+    """Of a study of texts that are judged as a whole."""
+    if dataset.stored != "int32" or dataset.task != "classes":
+        return "is no text that is judged as a whole; this study reads those"
     return too_large(dataset)
 
 

@@ -9,7 +9,7 @@ from depthbench.research.study.errors import Refusal
 
 
 def test_windows_lie_side_by_side_and_parts_apart():
-    train, test, symbols = texts.every("stdlib")
+    train, _, symbols = texts.every("stdlib")
     assert symbols == 97 and train.shape[1] == 1 + texts.LONG
     # The two halves of a stored window, and where the first ends the second begins.
     stored = find("stdlib").split().train.x[0]

@@ -1,4 +1,4 @@
-"""Convolutional nets without shortcuts: circular ones, LeNet, AlexNet, VGG."""
+"""Convolutional nets without shortcuts: circular ones, one of sentences, LeNet, AlexNet, VGG."""
 
 from functools import partial
 
@@ -35,6 +35,14 @@ FAMILIES = (
         branch=no_skip,
         takes="sequence",
         kernels=3,
+        space=1,
+    ),
+    Family(
+        "text_cnn",
+        "text:build",
+        "Kim 2014, arXiv:1408.5882 (its layer, which is repeated)",
+        takes="sequence",
+        kernels=4,
         space=1,
     ),
     Family(
