@@ -1,4 +1,4 @@
-"""Sentences that speak well or badly: a generator's, and rated ones where a user put them."""
+"""Sentences that are meant well or badly: a generator's, and rated ones of a user."""
 
 import io
 import tarfile
@@ -52,7 +52,7 @@ def test_rated_sentences_are_read_in_all_forms(form, tmp_path):
 def test_what_is_not_there_is_one_line(tmp_path, capsys):
     with pytest.raises(DataError, match="must be one of vader:films"):
         find("vader:film")
-    with pytest.raises(DataError, match="has neither .* pip download"):
+    with pytest.raises(DataError, match=r"has neither .* pip download"):
         opinions.rated("vader:films", str(tmp_path))
     (tmp_path / FILE).write_text("1\tgood\tA film\n")
     with pytest.raises(DataError, match="line 1 of"):

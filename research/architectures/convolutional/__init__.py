@@ -1,4 +1,4 @@
-"""Convolutional nets without shortcuts: circular ones, one of sentences, LeNet, AlexNet, VGG."""
+"""Convolutional nets without shortcuts: circular ones, Kim's, LeNet, AlexNet, VGG."""
 
 from functools import partial
 
