@@ -93,6 +93,15 @@ def judged_texts(dataset: Dataset) -> str:
     return too_large(dataset)
 
 
+def signalled(dataset: Dataset) -> str:
+    """Of a study that tells series of numbers apart."""
+    if dataset.stored != "float32" or dataset.task != "classes":
+        return "has no labelled series of numbers; this study reads those"
+    if len(dataset.shape) != 2:
+        return f"is of shape {dataset.shape}; this study reads [time, channels]"
+    return too_large(dataset)
+
+
 def pictured(dataset: Dataset) -> str:
     """Of a study that trains classifiers of images."""
     if len(dataset.shape) == 3 or dataset.task != "classes":
