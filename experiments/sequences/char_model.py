@@ -283,8 +283,9 @@ def cost(cells, shared):
     """Bytes and seconds of a cell, by what its steps multiply."""
     cell = cells[0]
     runs = cell["rates"] + cell["seeds"]
-    size = cell["width"] ** 2 * cell["depth"] + 100 * cell["width"]
-    seconds = 5.0 + 1e-9 * runs * cell["steps"] * cell["batch"] * texts.LONG * size / 3
+    size = 12 * cell["width"] ** 2 * cell["depth"]
+    products = runs * cell["steps"] * cell["batch"] * texts.LONG * size
+    seconds = 5.0 + 1.5e-10 * products  # on two quiet cores
     most = 4 * texts.LONG * (100 * 512 + 40 * cell["batch"] * cell["width"])
     return Cost(400 * 2**20 + 2 * most * cell["depth"], 0, seconds)
 
@@ -328,11 +329,11 @@ STUDY = Study(
         "full": {
             "dataset": ("stdlib",),
             "architecture": tuple(NETS),
-            "depth": (1, 2, 4, 8),
-            "width": (512,),
+            "depth": (1, 2, 4),
+            "width": (256,),
             "windows": (30_000,),
             "batch": (64,),
-            "steps": (4000,),
+            "steps": (3000,),
             "lowest_rate": (3e-4,),
             "highest_rate": (1e-3,),
         },

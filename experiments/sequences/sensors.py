@@ -222,7 +222,7 @@ def cost(cells, shared):
     cell = cells[0]
     runs = cell["rates"] + cell["seeds"]
     size = 6 * cell["width"] ** 2 * cell["depth"]
-    seconds = 6.0 + 5e-10 * runs * cell["steps"] * 32 * 100 * size
+    seconds = 6.0 + 2e-10 * runs * cell["steps"] * 32 * 100 * size
     kept = 4 * 32 * 150 * 12 * cell["width"] * cell["depth"]
     return Cost(400 * 2**20 + 4 * kept + 16 * size, 0, seconds)
 
@@ -263,9 +263,9 @@ STUDY = Study(
             "rates": (1,),
         },
         "full": {
-            "depth": (1, 2, 4, 8, 16),
-            "width": (256,),
-            "steps": (3000,),
+            "depth": (1, 2, 4, 8),
+            "width": (128,),
+            "steps": (2000,),
             "seeds": (5,),
             "lowest_rate": (1e-4,),
             "highest_rate": (1e-3,),

@@ -240,7 +240,7 @@ def cost(cells, shared):
     cell = cells[0]
     runs = cell["rates"] + cell["seeds"]
     size = 12 * cell["width"] ** 2 * cell["depth"]
-    seconds = 5.0 + 3e-10 * runs * cell["steps"] * 32 * opinions.LONG * size
+    seconds = 5.0 + 1.5e-10 * runs * cell["steps"] * 32 * opinions.LONG * size
     kept = 4 * 32 * opinions.LONG * 24 * cell["width"] * cell["depth"]
     table = 16 * opinions.MOST * cell["width"]
     return Cost(300 * 2**20 + 4 * (kept + table) + 16 * size, 0, seconds)
@@ -279,7 +279,7 @@ STUDY = Study(
         },
         "full": {
             "depth": (1, 2, 4, 8, 16),
-            "width": (256,),
+            "width": (128,),
             "steps": (2000,),
             "seeds": (5,),
             "lowest_rate": (1e-4,),
