@@ -53,7 +53,7 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "6,761 rated sentences of films to learn from, 1,691 to choose by, 2,114 to judge by, "
-    "32 units, Adam, 400 steps of 32, 3 seeds, the first seed's best of two to three rates"
+    "32 units, Adam, 300 steps of 32, 3 seeds, the first seed's best of two to three rates"
 )
 
 
@@ -262,7 +262,7 @@ STUDY = Study(
         ),
         "depth": whole("layers", (1, 4, 8), single=False),
         "width": whole("units of a layer, and numbers of a word", (32,), low=4),
-        "steps": whole("steps of 32 sentences", (400,)),
+        "steps": whole("steps of 32 sentences", (300,)),
         "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(1e-3, 4e-3, 2),
         "further_rates": nets.one("learning rates tried beyond each end", 1, low=0),

@@ -14,9 +14,15 @@ from flax import linen as nn
 
 from depthbench.research.architectures.contract import Architecture
 
+BEGINNING = 0.1  # the standard deviation of fresh vectors
+
 
 class Lookup(nn.Module):
-    """The stem's state of vectors that are learned for each symbol; begun as N(0, 1)."""
+    """The stem's state of vectors that are learned for each symbol.
+
+    They begin small: a rare word's vector takes few steps, each about as long as the
+    learning rate, and keeps most of what it began as.
+    """
 
     stem: nn.Module
     symbols: int
@@ -25,7 +31,7 @@ class Lookup(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = True) -> jax.Array:
         shape = (self.symbols, self.size)
-        table = self.param("table", nn.initializers.normal(1.0), shape)
+        table = self.param("table", nn.initializers.normal(BEGINNING), shape)
         return self.stem(table[x.astype(jnp.int32)], train)
 
 
