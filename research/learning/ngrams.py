@@ -15,7 +15,7 @@ LEAST = 0.05  # what is taken off a count at least, so that nothing is impossibl
 UNKNOWN = 0.5  # the discount, of that count, where there are none to estimate it from
 
 
-class Level(NamedTuple):
+class CountedOrder(NamedTuple):
     """What is known of one order's sequences, which are numbers in the base of symbols.
 
     grams, counts: sorted sequences, and how often each. contexts, totals: sequences
@@ -35,7 +35,7 @@ class NGrams(NamedTuple):
     """A fitted model; `levels` from single symbols up to its order."""
 
     symbols: int
-    levels: tuple[Level, ...]
+    levels: tuple[CountedOrder, ...]
 
     @property
     def order(self) -> int:
@@ -110,12 +110,12 @@ def _numbers(windows: np.ndarray, length: int, symbols: int) -> np.ndarray:
     return numbers
 
 
-def _level(grams: np.ndarray, counts: np.ndarray, symbols: int) -> Level:
+def _level(grams: np.ndarray, counts: np.ndarray, symbols: int) -> CountedOrder:
     discounts = _discounts(counts)
     contexts, which = np.unique(grams // symbols, return_inverse=True)
     totals = np.bincount(which, counts)
     freed = np.bincount(which, np.minimum(_discount(discounts, counts), counts))
-    return Level(grams, counts, contexts, totals, freed, discounts)
+    return CountedOrder(grams, counts, contexts, totals, freed, discounts)
 
 
 def _discounts(counts: np.ndarray) -> np.ndarray:
