@@ -8,8 +8,9 @@ beat where its band is chosen with care.
 Four sets: generated vibrations (`research/datasets/vibration.py`; wear was drawn so that
 the engineer's features are right in about four of five), and three of the UCR and UEA
 archives as the package aeon holds them: six channels of a watch, a hand that points or
-draws, vowels of nine speakers. Two strong baselines, warping and features with a support
-vector machine: beside nets stands the better by examples that are held out.
+draws, vowels of nine speakers. Two strong baselines: warping, and features with a support
+vector machine. Beside nets stands the better of the two on the test part itself, which can
+only favour it: eight held-out series could not tell which it is.
 
 What differs: nets read vibrations eight samples at a step. Of the archives' sets there
 are 40, 50 and 270 series to learn and choose from, so an error is of few examples.
@@ -126,26 +127,19 @@ def compared_with(name, data_dir):
 
 @functools.cache
 def _compared_with(name, data_dir):
-    train, valid, test = held_out.parts(name, data_dir=data_dir)[:3]
+    train, _, test = held_out.parts(name, data_dir=data_dir)[:3]
     near = warping.fit(train.x, train.y)
-    features = [
-        signal_features.read(whole_signal(name, p.x)) for p in (train, valid, test)
-    ]
+    features = [signal_features.read(whole_signal(name, p.x)) for p in (train, test)]
     fitted = baselines.fit("svm", features[0], train.y)
-    given = fitted.predict(features[2])
-    test_right = {
+    given = fitted.predict(features[1])
+    right = {
         "warping": float(np.mean(near.predict(test.x) == test.y)),
         "features": float(np.mean(given == test.y)),
     }
-    choosing = {
-        "warping": np.mean(near.predict(valid.x) == valid.y),
-        "features": np.mean(fitted.predict(features[1]) == valid.y),
-    }
-    better = max(choosing, key=lambda which: choosing[which])
     return {
-        **test_right,
+        **right,
         "band": near.band,
-        "strong": test_right[better],
+        "strong": max(right.values()),
         "by_class": by_class(given, test.y),
     }
 

@@ -55,7 +55,7 @@ class Sentences(NamedTuple):
     good: np.ndarray
 
 
-class Parts(NamedTuple):
+class DividedSentences(NamedTuple):
     """Sentences to learn from and to judge by, and the words that are known."""
 
     train: Sentences
@@ -112,7 +112,7 @@ def load(name: str = "opinions", data_dir: str | None = None) -> Splits:
 
 
 @functools.lru_cache(maxsize=4)
-def parts(name: str, data_dir: str | None = None) -> Parts:
+def parts(name: str, data_dir: str | None = None) -> DividedSentences:
     """The sentences themselves; always the same fifth of them is to judge by.
 
     The words that are known are the commonest of those to learn from. Raises DataError.
@@ -126,7 +126,7 @@ def parts(name: str, data_dir: str | None = None) -> Parts:
     )
     counts = Counter(word for text in train.texts for word in split(text))
     known = sorted(counts, key=lambda word: (-counts[word], word))[: MOST - 2]
-    return Parts(train, test, ("", "?unknown?", *known))
+    return DividedSentences(train, test, ("", "?unknown?", *known))
 
 
 def rated(name: str, data_dir: str | None) -> Sentences:
