@@ -3,7 +3,7 @@
 from os import PathLike
 
 from depthbench.research.catalogues.catalogue import Catalogue, Own, UnknownName
-from depthbench.research.datasets import tfds, user_files
+from depthbench.research.datasets import opinions, tfds, time_series, user_files
 from depthbench.research.datasets.contract import (
     Data,
     DataError,
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 # What a data set may be named by, beside the names of the catalogue.
-FORMS = f"tfds:NAME, {user_files.NAMES}"
+FORMS = f"tfds:NAME, ts:NAME, vader:NAME, {user_files.NAMES}"
 ADDING = "Hochreiter & Schmidhuber 1997; as in Arjovsky et al. 2016, arXiv:1511.06464"
 COPYING = "Arjovsky et al. 2016, arXiv:1511.06464, section 4.1"
 
@@ -209,22 +209,47 @@ DATASETS: Catalogue[Dataset] = Catalogue(
             sizes=(4800, 1200),
             mark="fca8ab7caed07a7f",
         ),
+        Dataset(
+            "opinions",
+            "opinions:load",
+            (32, 3000),
+            2,
+            "sentences of a generator, with negations and degrees; good or bad",
+            stored="int32",
+            sizes=(3200, 800),
+            mark="9259a81edc614a5e",
+        ),
+        Dataset(
+            "vibration",
+            "vibration:load",
+            (64, 8),
+            4,
+            "a generator after Randall & Antoni 2011, Mech. Syst. Signal Process. 25:485",
+            sizes=(1600, 400),
+            mark="bd512c4a7099035e",
+        ),
     ],
     own=Own(Dataset),
 )
 
 
 def find(name: str, data_dir: str | PathLike[str] | None = None) -> Dataset:
-    """The data set of this name: a catalogue's, tfds:NAME[/CONFIG][:VERSION][#PARTS], or
-    a file or folder of one's own: npz:FILE, csv:FILE:LABEL, images:DIR.
+    """The data set of this name: a catalogue's, tfds:NAME[/CONFIG][:VERSION][#PARTS],
+    ts:NAME, vader:NAME, or a file or folder of one's own: npz:FILE, csv:FILE:LABEL,
+    images:DIR.
 
     data_dir: where TensorFlow Datasets has prepared it ($TFDS_DATA_DIR or
-      ~/tensorflow_datasets otherwise); for fashion_mnist, the folder of its four files.
+      ~/tensorflow_datasets otherwise); for fashion_mnist, the folder of its four files;
+      for vader:NAME, the folder of its archive; for ts:NAME, that of its files.
     Raises UnknownName, or DataError where data are missing, are in no folder, or in a
     file that is not as it should be; all but a large file of one's own within a second.
     """
     if name.startswith(tfds.PREFIX):
         return tfds.find(name, data_dir)
+    if name.startswith(time_series.PREFIX):
+        return time_series.find(name, data_dir)
+    if name.startswith(opinions.PREFIX):
+        return opinions.find(name, data_dir)
     if user_files.is_name(name):
         return user_files.find(name, data_dir)
     try:

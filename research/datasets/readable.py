@@ -38,9 +38,19 @@ class Readable(Selection[Dataset]):
 
 def axis(refuses: Refuses, help: str = "the data set") -> Axis:
     """One data set, the digits unless another is typed."""
+    return axis_of(refuses, "digits", help)
+
+
+def axis_of(refuses: Refuses, value: str, help: str = "the data set") -> Axis:
+    """One data set, `value` unless another is typed."""
     known = Readable(refuses)
     # Text: a name such as tfds:mnist#train,test has a comma.
-    return Axis(f"{help}; or {FORMS}", ("digits",), known, kind="text", single=True)
+    return Axis(f"{help}; or {FORMS}", (value,), known, kind="text", single=True)
+
+
+def several(refuses: Refuses, values: tuple[str, ...]) -> Axis:
+    """Data sets side by side, of a study that asks for a kind of its own."""
+    return Axis(f"the data sets; or {FORMS}", values, Readable(refuses))
 
 
 def any_task(dataset: Dataset) -> str:
@@ -66,6 +76,29 @@ def classified(dataset: Dataset) -> str:
     """Of a study that trains classifiers."""
     if dataset.task != "classes":
         return f"asks for {dataset.task}; this study asks for classes"
+    return too_large(dataset)
+
+
+def followed(dataset: Dataset) -> str:
+    """Of a study of sequences whose next symbol is asked for."""
+    if not dataset.causal:
+        return "is no sequence whose next symbol is asked; this study reads those"
+    return too_large(dataset)
+
+
+def judged_texts(dataset: Dataset) -> str:
+    """Of a study of texts that are judged as a whole."""
+    if dataset.stored != "int32" or dataset.task != "classes":
+        return "is no text that is judged as a whole; this study reads those"
+    return too_large(dataset)
+
+
+def signalled(dataset: Dataset) -> str:
+    """Of a study that tells series of numbers apart."""
+    if dataset.stored != "float32" or dataset.task != "classes":
+        return "has no labelled series of numbers; this study reads those"
+    if len(dataset.shape) != 2:
+        return f"is of shape {dataset.shape}; this study reads [time, channels]"
     return too_large(dataset)
 
 

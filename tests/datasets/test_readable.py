@@ -22,7 +22,12 @@ from depthbench.research.signal import ensembles
 from depthbench.research.study.studies import studies
 from tests.datasets import prepared
 
-STUDIES = {name: study for name, study in studies().items() if "dataset" in study.axes}
+OF_THEIR_KIND = ("char_model", "sentiment", "sensors")  # of sequences, each of a kind
+STUDIES = {
+    name: study
+    for name, study in studies().items()
+    if "dataset" in study.axes and name not in OF_THEIR_KIND
+}
 CLASSIFIERS = sorted(
     set(STUDIES) - {"gradient_flow", "trainability", "max_trainable_depth"}
 )
@@ -55,6 +60,15 @@ def test_every_study_takes_what_it_can_use_and_says_why_not(name):
         axis.parse("--dataset", "digit")
     with pytest.raises(DataError, match=r"tfds:no_such_set#a,b is not prepared"):
         axis.parse("--dataset", "tfds:no_such_set#a,b")
+
+
+@pytest.mark.parametrize("name", OF_THEIR_KIND)
+def test_a_study_of_sequences_says_what_it_reads(name):
+    axis = studies()[name].axes["dataset"]
+    with pytest.raises(Mistake, match=r"dataset .digits. .*; this study reads"):
+        axis.parse("--dataset", "digits")
+    for values in axis.values:
+        assert axis.parse("--dataset", values) == (values,)
 
 
 @pytest.mark.parametrize("name", STUDIES)

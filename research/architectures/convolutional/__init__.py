@@ -1,4 +1,4 @@
-"""Convolutional nets: circular ones, LeNet, AlexNet, VGG; detectors, relation nets."""
+"""Convolutional nets: circular ones, Kim's, LeNet, AlexNet, VGG; and what they lead to."""
 
 from functools import partial
 
@@ -50,6 +50,14 @@ FAMILIES = (
         branch=lambda depth: Branch(1.0, depth**-0.5),
         takes="sequence",
         kernels=3,
+        space=1,
+    ),
+    Family(
+        "text_cnn",
+        "text:build",
+        "Kim 2014, arXiv:1408.5882 (its layer, which is repeated)",
+        takes="sequence",
+        kernels=4,
         space=1,
     ),
     Family(

@@ -1,0 +1,361 @@
+"""What does depth save of the next character's surprise, and what does such a net write?
+
+Source: Karpathy, Johnson & Li 2015, arXiv:1506.02078: nets that read character by
+character and give the next one's chances, against n-gram models; what they write is
+drawn from those chances. Al-Rfou et al. 2019, arXiv:1808.04444: Transformers do it too.
+
+Two texts: Python's standard library, of which every fifth module is the test, and walks
+through Reber's grammar, whose entropy is known, so that nobody can lose less. The strong
+baseline is an n-gram model with Kneser and Ney's smoothing, of the order that is best on
+held-out windows; it reads the same windows that nets learn from. All are judged from the
+17th character of a window on, where nets and n-grams have all that they read.
+
+What differs: nets of 64 units and windows of 64 characters, and no more steps than a
+minute allows: all nets of program text still learn when they end, and what depth costs an
+LSTM of four layers there may be steps. n-grams see all windows once, and need no steps.
+"""
+
+import functools
+
+from depthbench.experiments import comparisons, scores
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.sequences import char_model_shown, first_seed, texts
+from depthbench.experiments.training import nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.selection import Outcome
+from depthbench.research.study import claims
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.estimates import above, below, mean
+
+with lazily():
+    import jax
+    import numpy as np
+
+    from depthbench.research.architectures import contract
+    from depthbench.research.datasets import sequences
+    from depthbench.research.learning import continuations, fits, ngrams, supervised
+
+KARPATHY = "Karpathy, Johnson & Li 2015, arXiv:1506.02078"
+NETS = {  # φ and normaliser of each
+    "stacked_lstm": ("tanh", "none"),
+    "stacked_gru": ("tanh", "none"),
+    "transformer_decoder": ("gelu", "layer"),
+}
+ORDERS = range(1, 10)
+WRITTEN, COOLER, LENGTH = 32, 4, texts.LONG  # continuations at 1, at 0.5; their symbols
+SCORING = Scoring(
+    system="net that writes character by character",
+    noun="nats a character",
+    trivial="frequencies of characters",
+    strong="Kneser–Ney n-grams",
+    by=("dataset", "architecture"),
+    higher=False,
+    naming=char_model_shown.named,
+)
+PROTOCOL = (
+    "4,000 windows of 64 characters, 64 units, 500 steps of 8 windows by Adam, the "
+    "gradient clipped to 1, 3 seeds, the first seed's best of two to four rates by 512 "
+    "windows of other modules, 1,024 test windows"
+)
+
+
+def net_of(cell, symbols):
+    """The cell's net, which gives the next symbol's chances at every step."""
+    activation, normalizer = NETS[cell["architecture"]]
+    recipe = Recipe(
+        architecture=cell["architecture"],
+        activation=activation,
+        normalizer=normalizer,
+        initializer="glorot_normal",
+        depth=cell["depth"],
+        width=cell["width"],
+        batch=cell["batch"],
+        clip=1.0,
+    )
+    return fits.Net(recipe, supervised.Task((texts.LONG, symbols), symbols, "tokens"))
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [surprises(cell) for cell in cells]
+
+
+def surprises(cell):
+    """Nats a character on the test part, and how much of what is written is sound."""
+    name, count = cell["dataset"], cell["windows"]
+    parts = texts.parts(name, count)
+    net = net_of(cell, parts.symbols)
+
+    def held(runs):
+        ended = sum(run.diverged is None for run in runs) / len(runs)
+        loss = np.mean([places(run, parts.valid).mean() for run in runs])
+        return Outcome(ended=ended, loss=float(loss) if np.isfinite(loss) else np.inf)
+
+    data = {"windows": parts.train}
+    feeds = texts.drawn(cell["batch"], parts.symbols)
+    tuned = first_seed.tuned(
+        *(net, data, cell, nets.rates(cell), "loss", held), feeds=feeds
+    )
+    some = texts.batch(parts.train[:64], parts.symbols)
+    lost = [places(run, parts.test) for run in tuned.runs]
+    others = compared_with(name, count)
+    values = scores.values(
+        score=[each.mean() for each in lost],
+        valid=held(tuned.runs).loss,
+        trivial=others["trivial"],
+        strong=others["strong"],
+        before=fits.beforehand(net, some, cell["seeds"]),
+        tuned=tuned,
+        higher=False,
+    )
+    begun = parts.test[: WRITTEN + COOLER, :-1]
+    after = [goes_on(run, begun) for run in tuned.runs]
+    sound = [soundness(name, count, begun, one[:WRITTEN]) for one in after]
+    more = {"order": others["order"], "floor": others["floor"]}
+    kept = {
+        "places": np.mean(lost, 0),
+        "of_ngrams": others["places"],
+        "begun": begun[[0, 1, WRITTEN, WRITTEN + 1]].astype(np.uint8),
+        "written": after[0][[0, 1, WRITTEN, WRITTEN + 1]].astype(np.uint8),
+    }
+    values |= more | scores.spread("sound", sound)
+    return Measured("ok", "", values, kept)
+
+
+def places(run, windows):
+    """Nats by the place of a character, from the first that is judged on [places]."""
+    symbols = run.net.task.outputs
+    outputs = run.outputs(texts.batch(windows, symbols)["inputs"])[:, texts.FIRST :]
+    outputs = outputs.astype(np.float64)
+    high = outputs.max(axis=-1)
+    total = high + np.log(np.exp(outputs - high[..., None]).sum(axis=-1))
+    asked = windows[:, texts.FIRST + 1 :, None]
+    return np.mean(total - np.take_along_axis(outputs, asked, -1)[..., 0], axis=0)
+
+
+@functools.cache
+def logits_of(net):
+    """What `continuations.drawn` draws from."""
+    symbols = net.task.outputs
+
+    def logits(variables, windows):
+        ones = jax.nn.one_hot(windows, symbols)
+        return contract.apply(net.parts.net, variables, ones, train=False)[0]
+
+    return logits
+
+
+def goes_on(run, begun):
+    """What a net writes after windows: at temperature 1, the last few at a half."""
+    heat = np.where(np.arange(len(begun)) < WRITTEN, 1.0, 0.5)
+    logits = logits_of(run.net)
+    return continuations.drawn(logits, run.variables, begun, LENGTH, heat, run.seed)
+
+
+def soundness(name, count, begun, after):
+    """The share of symbols that the grammar allows, or of words that are known."""
+    if name == "grammar":
+        return texts.allowed(begun[: len(after)], after)
+    return texts.known(after, count) if name == "stdlib" else 0.0
+
+
+@functools.cache
+def compared_with(name, count):
+    """What needs no net: by name, the nats of n-grams, and their order."""
+    parts = texts.parts(name, count)
+    orders = [n for n in ORDERS if parts.symbols**n < 2**63]
+    first = texts.FIRST + 1  # the place in a window of the first that is judged
+    model, _ = ngrams.best(parts.train, parts.valid, parts.symbols, orders, first)
+    lost = -np.log(model.chances(parts.test, first)).mean(axis=0)
+    single = ngrams.fit(parts.train, parts.symbols, 1)
+    return {
+        "strong": float(lost.mean()),
+        "trivial": single.nats(parts.test, first),
+        "order": model.order,
+        "floor": sequences.GRAMMAR_ENTROPY if name == "grammar" else None,
+        "places": lost,
+    }
+
+
+# -------------------------------------------------------------------------- claims
+
+
+def text(row):
+    return row["dataset"] == "stdlib"
+
+
+def above_floor(row):
+    """Nats a symbol more than the grammar's entropy."""
+    return mean(row["score"] - row["floor"], row["score_se"], row["seeds"])
+
+
+def second_layer(rows):
+    """Of each recurrent net, what a second layer saves."""
+    by = ("dataset", "architecture")
+    return comparisons.against({"depth": 2}, {"depth": 1}, by, higher=False)(rows)
+
+
+def transformers(rows):
+    """At each depth, what the Transformer saves beside the LSTM."""
+    one, other = ({"architecture": n} for n in ("transformer_decoder", "stacked_lstm"))
+    return comparisons.against(one, other, ("dataset", "depth"), higher=False)(rows)
+
+
+CLAIMS = (
+    Claim(
+        "karpathy2015.recurrent-beats-ngrams",
+        "a recurrent net of at least two layers needs fewer nats for the next character "
+        "of program text than the best n-gram model",
+        f"{KARPATHY}, section 4.2: improvements over n-grams",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="the Linux kernel and War and Peace, 512 units, up to 20-grams, trained "
+        "until they learned no more",
+        scope=lambda row: (
+            text(row) and row["architecture"] in RECURRENT and row["depth"] > 1
+        ),
+        label=("architecture", "depth"),
+    ),
+    Claim(
+        "karpathy2015.second-layer-helps",
+        "a recurrent net of two layers needs fewer nats a character of program text than "
+        "one of a single layer",
+        f"{KARPATHY}, section 4.1: depth of at least two is beneficial",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="the Linux kernel and War and Peace, 64 to 512 units, trained until they "
+        "learned no more",
+        scope=lambda row: text(row) and row["architecture"] in RECURRENT,
+        label=("architecture", "depth"),
+        of=second_layer,
+        doubt=claims.after_steps,
+    ),
+    Claim(
+        "alrfou2019.transformer-beats-lstm",
+        "a Transformer needs fewer nats a character of text than an LSTM of as many "
+        "layers, after as many steps",
+        "Al-Rfou et al. 2019, arXiv:1808.04444, abstract",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="64 layers with losses at all of them against recurrent nets of other "
+        "papers, Wikipedia",
+        scope=text,
+        label=("architecture", "depth"),
+        of=transformers,
+        doubt=claims.after_steps,
+    ),
+    Claim(
+        "depthbench.grammar-to-its-entropy",
+        "depthbench's own bar: at every depth a net comes to within 0.01 nats a symbol of "
+        "the grammar's entropy",
+        "depthbench",
+        estimate=above_floor,
+        allows=below(0.01),
+        protocol=PROTOCOL,
+        scope=lambda row: row["dataset"] == "grammar",
+        label=("architecture", "depth"),
+    ),
+)
+RECURRENT = ("stacked_lstm", "stacked_gru")
+
+
+def headline(rows):
+    """Nets beside n-grams on the library, and how near to its entropy on the grammar."""
+    return char_model_shown.headline(SCORING, rows)
+
+
+def fit(cells, typed):
+    """The cells; a Refusal where a text has not as many windows."""
+    if "windows" in typed:
+        texts.refuse_more(cells)
+    return nets.fit(cells, typed)
+
+
+def cost(cells, shared):
+    """Bytes and seconds of a cell, by what its steps multiply."""
+    cell = cells[0]
+    runs = cell["rates"] + cell["seeds"]
+    size = 12 * cell["width"] ** 2 * cell["depth"]
+    products = runs * cell["steps"] * cell["batch"] * texts.LONG * size
+    seconds = 5.0 + 1.5e-10 * products  # on two quiet cores
+    most = 4 * texts.LONG * (100 * 512 + 40 * cell["batch"] * cell["width"])
+    return Cost(400 * 2**20 + 2 * most * cell["depth"], 0, seconds)
+
+
+def one_of_nets():
+    return ARCHITECTURES.only(
+        lambda family: family.name in NETS, lambda family: "writes no text here"
+    )
+
+
+STUDY = Study(
+    name="char_model",
+    kind="experiment",
+    question="What does depth save of the next character's surprise?",
+    source=f"{KARPATHY}; Al-Rfou et al. 2019, arXiv:1808.04444",
+    axes={
+        "dataset": readable.several(readable.followed, ("stdlib", "grammar")),
+        "architecture": Axis(
+            "what reads the characters",
+            ("stacked_lstm", "transformer_decoder"),
+            one_of_nets(),
+        ),
+        "depth": whole("layers", (1, 2, 4), single=False),
+        "width": whole("units of a layer", (64,)),
+        "windows": whole("windows of 64 characters to learn from", (4000,), low=64),
+        "batch": whole("windows of a step", (8,)),
+        "steps": whole("steps", (500,)),
+        "seeds": whole("runs of the best rate", (3,)),
+        **nets.rate_axes(3e-3, 1e-2, 2),
+    },
+    sizes={
+        "smoke": {
+            "depth": (1,),
+            "width": (16,),
+            "windows": (400,),
+            "steps": (20,),
+            "seeds": (2,),
+            "rates": (1,),
+            "architecture": ("stacked_lstm",),
+        },
+        "full": {
+            "dataset": ("stdlib",),
+            "architecture": tuple(NETS),
+            "depth": (1, 2, 4),
+            "width": (256,),
+            "windows": (30_000,),
+            "batch": (64,),
+            "steps": (3000,),
+            "lowest_rate": (3e-4,),
+            "highest_rate": (1e-3,),
+        },
+    },
+    plan=Plan(cost=cost),
+    fit=fit,
+    measure="depthbench.experiments.sequences.char_model:measure",
+    columns=(
+        *("dataset", "architecture", "depth", "width", *scores.COLUMNS),
+        *("order", "floor", "sound", "sound_se"),
+    ),
+    claims=CLAIMS,
+    headline=headline,
+    tables=lambda rows: [SCORING.table(rows, more=("order", "floor", "sound"))],
+    figures=lambda rows, profiles: char_model_shown.figures(SCORING, rows, profiles),
+    shows=("text written character by character",),
+    summary=lambda rows: SCORING.summary(char_model_shown.of_text(rows)),
+    compile_seconds=6.0,
+)
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)

@@ -1,0 +1,308 @@
+"""Does depth help to tell whether a sentence speaks well or badly of something?
+
+Source: Kim 2014, arXiv:1408.5882: one layer of convolutions over words and the largest of
+each feature. Xiong et al. 2020, arXiv:2002.04745: a Transformer whose normalisers stand
+on the branches needs no warm-up. Wang & Manning 2012, ACL: for short texts a linear model
+of words and pairs of words is hard to beat. It is the strong baseline here: tf-idf and
+logistic regression, of all words there are, where nets know the 2,998 commonest.
+
+The sentences are those that Hutto & Gilbert 2014 had rated; their user fetches them (see
+`research/datasets/opinions.py`) and says where by --data-dir. `--dataset opinions` is a
+generator's, for whoever has no others.
+
+What differs: word vectors begin at random and are learned here from 6,800 sentences, and
+nothing is dropped; what is shorter than 32 words is filled up with a word of its own.
+"""
+
+import functools
+
+from depthbench.experiments import comparisons, scores
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.sequences import first_seed, sentiment_shown
+from depthbench.experiments.training import nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.research.architectures import ARCHITECTURES
+from depthbench.research.datasets import readable
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.estimates import above, below, mean
+
+with lazily():
+    import numpy as np
+
+    from depthbench.research.architectures import lookup
+    from depthbench.research.datasets import opinions
+    from depthbench.research.learning import bags_of_words, fits, held_out, supervised
+
+KIM = "Kim 2014, arXiv:1408.5882"
+NETS = {  # normaliser of each
+    "text_cnn": "none",
+    "transformer_pre_ln": "layer",
+    "transformer_post_ln": "layer",
+}
+SCORING = Scoring(
+    system="net that judges sentences",
+    noun="test accuracy",
+    trivial="commoner judgement",
+    strong="tf-idf and logistic regression",
+    by=("architecture",),
+    naming=sentiment_shown.named,
+)
+PROTOCOL = (
+    "6,761 rated sentences of films to learn from, 1,691 to choose by, 2,114 to judge by, "
+    "32 units, Adam, 300 steps of 32, 3 seeds, the first seed's best of two to three rates"
+)
+
+
+def net_of(cell):
+    """The cell's net, which looks its words up."""
+    recipe = Recipe(
+        architecture=cell["architecture"],
+        activation="relu",
+        normalizer=NETS[cell["architecture"]],
+        initializer="he_normal",
+        depth=cell["depth"],
+        width=cell["width"],
+        batch=32,
+    )
+    change = lookup.of_symbols(opinions.MOST, cell["width"])
+    return fits.Net(recipe, supervised.Task((opinions.LONG,), 2, change=change))
+
+
+@functools.lru_cache(maxsize=2)
+def parts(dataset, data_dir):
+    """(the sentences, shares of their words' numbers: train, valid, test)."""
+    read = opinions.parts(dataset, data_dir)
+    edge = len(read.train.texts) * 4 // 5
+    x = read.numbers(read.train.texts)
+    y = read.train.good.astype(np.int32)
+    judged = read.numbers(read.test.texts), read.test.good.astype(np.int32)
+    share = held_out.Share
+    return read, (share(x[:edge], y[:edge]), share(x[edge:], y[edge:]), share(*judged))
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [accuracies(cell) for cell in cells]
+
+
+def accuracies(cell):
+    """Test accuracy at the best rate, and which words move the verdict."""
+    where = cell["dataset"], cell.get("data_dir")
+    read, (train, valid, test) = parts(*where)
+    net, others = net_of(cell), compared_with(*where)
+    held = fits.held(valid)
+    tuned = first_seed.tuned(net, train.batch, cell, nets.rates(cell), "accuracy", held)
+    values = scores.values(
+        score=[run.accuracy(*test) for run in tuned.runs],
+        valid=held(tuned.runs).accuracy,
+        trivial=others["trivial"],
+        strong=others["strong"],
+        before=fits.beforehand(net, train.batch, cell["seeds"]),
+        tuned=tuned,
+        examples=len(test.y),
+    )
+    moved = [sentiment_shown.moved(margins(run, read)) for run in tuned.runs]
+    kept = {"net": np.mean(moved, axis=0), "bag": others["moved"]}
+    more = ("pairs", "pairs_se", "judged")
+    return Measured("ok", "", values | {name: others[name] for name in more}, kept)
+
+
+def margins(run, read):
+    """From texts to how much better good is than bad, for a net."""
+
+    def of(texts):
+        outputs = run.outputs(read.numbers(texts))
+        return outputs[:, 1] - outputs[:, 0]
+
+    return of
+
+
+@functools.cache
+def compared_with(dataset, data_dir):
+    """What needs no net, by name."""
+    read, (train, _, test) = parts(dataset, data_dir)
+    edge = len(train.y)
+    texts, good = read.train.texts, read.train.good.astype(np.int32)
+    learned, choosing = (texts[:edge], good[:edge]), (texts[edge:], good[edge:])
+    chosen = bags_of_words.fit(learned, choosing, opinions.split)
+    right = {
+        longest: (model.predict(read.test.texts) == test.y).astype(np.float64)
+        for longest, model in chosen.of_length.items()
+    }
+    gains = right[2] - right[1]
+    return {
+        "strong": float(np.mean(right[chosen.longest])),
+        "trivial": float(np.mean(test.y == (np.mean(train.y) > 0.5))),
+        "pairs": float(np.mean(gains)),
+        "pairs_se": float(np.std(gains) / len(gains) ** 0.5),
+        "judged": len(gains),
+        "moved": sentiment_shown.moved(chosen.model.decision_function),
+    }
+
+
+# -------------------------------------------------------------------------- claims
+
+
+def deeper(rows):
+    """Of each kind of net, the deepest one's accuracy less the shallowest's."""
+    depths = sorted({row["depth"] for row in rows})
+    if len(depths) < 2:
+        return []
+    ends = {"depth": depths[-1]}, {"depth": depths[0]}
+    return comparisons.against(*ends, by=("architecture",))(rows)
+
+
+def placed(rows):
+    """In the deepest nets, normalisers on the branches less after the sums."""
+    deepest = max((row["depth"] for row in rows), default=0)
+    kinds = ("transformer_pre_ln", "transformer_post_ln")
+    one, other = ({"architecture": name, "depth": deepest} for name in kinds)
+    return comparisons.against(one, other, by=("dataset",))(rows)
+
+
+def once(rows):
+    """A row: what the bag of words gives is the same in all."""
+    return list(rows)[:1]
+
+
+CLAIMS = (
+    Claim(
+        "kim2014.one-layer-beats-words",
+        "one layer of convolutions over words is more accurate than a linear model of "
+        "words and pairs of words",
+        f"{KIM}, abstract: better than what there was on four of seven tasks",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="word vectors learned from 100 billion words of news, dropout, 300 "
+        "features, other sentences of films among its tasks",
+        scope=lambda row: row["architecture"] == "text_cnn" and row["depth"] == 1,
+        label=("architecture", "depth"),
+    ),
+    Claim(
+        "wang2012.pairs-of-words-help",
+        "pairs of words beside single words make a linear model of sentiment more "
+        "accurate",
+        "Wang & Manning 2012, ACL, P12-2018, abstract",
+        estimate=lambda row: mean(row["pairs"], row["pairs_se"], row["judged"]),
+        allows=above(0.0),
+        protocol=f"{PROTOCOL}; the error is over test sentences",
+        differs="counts and naive Bayes' ratios, support vectors, nine sets of texts",
+        scope=lambda row: True,
+        label=("dataset",),
+        of=once,
+    ),
+    Claim(
+        "xiong2020.pre-ln-needs-no-warm-up",
+        "without warm-up, the deepest Transformer is more accurate with normalisers on "
+        "its branches than with normalisers after its sums",
+        "Xiong et al. 2020, arXiv:2002.04745, abstract",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="translation and BERT, 12 layers and more",
+        scope=lambda row: True,
+        label=("architecture", "depth"),
+        of=placed,
+    ),
+    Claim(
+        "depthbench.sentiment-gains-by-depth",
+        "depthbench's own bar: the deepest net is more accurate than the shallowest by a "
+        "point",
+        "depthbench",
+        estimate=scores.gap,
+        allows=above(0.01),
+        protocol=PROTOCOL,
+        scope=lambda row: True,
+        label=("architecture",),
+        of=deeper,
+    ),
+    Claim(
+        "depthbench.words-suffice-for-sentiment",
+        "depthbench's own bar: no net is ahead of the linear model of words by more than "
+        "2 points",
+        "depthbench",
+        estimate=scores.gap,
+        allows=below(0.02),
+        protocol=PROTOCOL,
+        scope=lambda row: True,
+        label=("architecture", "depth"),
+    ),
+)
+
+
+def cost(cells, shared):
+    """Bytes and seconds of a cell, by what its steps multiply."""
+    cell = cells[0]
+    runs = cell["rates"] + cell["seeds"]
+    size = 12 * cell["width"] ** 2 * cell["depth"]
+    seconds = 5.0 + 1.5e-10 * runs * cell["steps"] * 32 * opinions.LONG * size
+    kept = 4 * 32 * opinions.LONG * 24 * cell["width"] * cell["depth"]
+    table = 16 * opinions.MOST * cell["width"]
+    return Cost(300 * 2**20 + 4 * (kept + table) + 16 * size, 0, seconds)
+
+
+STUDY = Study(
+    name="sentiment",
+    kind="experiment",
+    question="Does depth help to tell whether a sentence is meant well or badly?",
+    source=f"{KIM}; Xiong et al. 2020, arXiv:2002.04745; Hutto & Gilbert 2014, ICWSM",
+    axes={
+        "dataset": readable.axis_of(readable.judged_texts, "vader:films"),
+        "architecture": Axis(
+            "what reads the words",
+            tuple(NETS),
+            ARCHITECTURES.only(
+                lambda family: family.name in NETS, lambda family: "reads no words here"
+            ),
+        ),
+        "depth": whole("layers", (1, 4, 8), single=False),
+        "width": whole("units of a layer, and numbers of a word", (32,), low=4),
+        "steps": whole("steps of 32 sentences", (300,)),
+        "seeds": whole("runs of the best rate", (3,)),
+        **nets.rate_axes(1e-3, 4e-3, 2),
+        "further_rates": nets.one("learning rates tried beyond each end", 1, low=0),
+    },
+    sizes={
+        "smoke": {
+            "dataset": ("opinions",),
+            "architecture": ("text_cnn", "transformer_pre_ln"),
+            "depth": (1,),
+            "width": (16,),
+            "steps": (40,),
+            "seeds": (2,),
+            "rates": (1,),
+        },
+        "full": {
+            "depth": (1, 2, 4, 8, 16),
+            "width": (128,),
+            "steps": (2000,),
+            "seeds": (5,),
+            "lowest_rate": (1e-4,),
+            "highest_rate": (1e-3,),
+        },
+    },
+    plan=Plan(cost=cost),
+    fit=nets.fit,
+    measure="depthbench.experiments.sequences.sentiment:measure",
+    columns=(
+        *("dataset", "architecture", "depth", "width", *scores.COLUMNS),
+        *("pairs", "pairs_se", "judged"),
+    ),
+    claims=CLAIMS,
+    headline=SCORING.headline,
+    tables=lambda rows: [SCORING.table(rows, more=("learning_rate", "pairs"))],
+    figures=lambda rows, profiles: sentiment_shown.figures(SCORING, rows, profiles),
+    shows=("sentiment of a sentence",),
+    summary=SCORING.summary,
+    compile_seconds=6.0,
+)
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)

@@ -1,0 +1,82 @@
+"""Distances between series that may be stretched: dynamic time warping in a band.
+
+Sakoe & Chiba 1978, IEEE Trans. ASSP 26:43. Series of several channels are warped as one:
+the distance of two steps is that of their vectors, squared.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+BANDS = (0.0, 0.05, 0.1, 0.2)  # of the length, by which steps may be apart
+PAIRS = 20_000  # that are gone through at once
+CHOOSING = 300  # series, at most, that a band is chosen on
+
+
+def distances(x: np.ndarray, others: np.ndarray, band: int) -> np.ndarray:
+    """Squared distances [series, others] of [series, time, channels], all of one length.
+
+    band: steps that are set beside each other are at most so far apart; with 0 each is
+    set beside its own, and distances are Euclidean.
+
+    >>> one = np.array([[[0.0], [1.0], [0.0], [0.0]]])
+    >>> later = np.array([[[0.0], [0.0], [1.0], [0.0]]])
+    >>> float(distances(one, later, 0)[0, 0]), float(distances(one, later, 1)[0, 0])
+    (2.0, 0.0)
+    """
+    rows = max(1, PAIRS // len(others))
+    parts = [_warped(x[n : n + rows], others, band) for n in range(0, len(x), rows)]
+    return np.concatenate(parts)
+
+
+def _warped(x: np.ndarray, others: np.ndarray, band: int) -> np.ndarray:
+    """Row by row of the table of steps; kept are the least sums of the row before."""
+    time = x.shape[1]
+    shape = (len(x), len(others))
+    before = np.full((time + 1, *shape), np.inf)
+    before[0] = 0
+    for one in range(time):
+        row = np.full((time + 1, *shape), np.inf)
+        for other in range(max(0, one - band), min(time, one + band + 1)):
+            apart = _square(x[:, one], others[:, other])
+            least = np.minimum(before[other], before[other + 1])
+            row[other + 1] = apart + np.minimum(least, row[other])
+        before = row
+    return before[time]
+
+
+def _square(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared distances [a, b] of vectors [.., channels]."""
+    cross = a @ b.T
+    square = np.sum(a * a, axis=1)[:, None] + np.sum(b * b, axis=1)[None] - 2 * cross
+    return np.maximum(square, 0)
+
+
+class Nearest(NamedTuple):
+    """The label of the nearest series that was learned from."""
+
+    x: np.ndarray
+    y: np.ndarray
+    band: int
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Labels [series] of [series, time, channels]."""
+        given = np.asarray(x, np.float64)
+        return self.y[distances(given, self.x, self.band).argmin(axis=1)]
+
+
+def fit(x: np.ndarray, y: np.ndarray, bands: Sequence[float] = BANDS) -> Nearest:
+    """Nearest neighbour in the band that is best where each series is left out once.
+
+    bands: shares of the length. Of several that are as good, the narrowest. It is chosen
+    on the first CHOOSING series, as every pair of them is compared.
+    """
+    x = np.asarray(x, np.float64)
+    some, labels = x[:CHOOSING], y[:CHOOSING]
+    right = {}
+    for band in sorted({round(share * x.shape[1]) for share in bands}):
+        apart = distances(some, some, band)
+        np.fill_diagonal(apart, np.inf)
+        right[band] = np.mean(labels[apart.argmin(axis=1)] == labels)
+    return Nearest(x, y, max(right, key=lambda band: right[band]))

@@ -1,0 +1,44 @@
+"""Windows of texts, and what of written text is sound."""
+
+import numpy as np
+import pytest
+
+from depthbench.experiments.sequences import texts
+from depthbench.research.datasets import corpus, find
+from depthbench.research.study.errors import Refusal
+
+
+def test_windows_lie_side_by_side_and_parts_apart():
+    train, _, symbols = texts.every("stdlib")
+    assert symbols == 97 and train.shape[1] == 1 + texts.LONG
+    # The two halves of a stored window, and where the first ends the second begins.
+    stored = find("stdlib").split().train.x[0]
+    assert train[0, :-1].tolist() == stored[: texts.LONG].tolist()
+    assert train[0, -1] == train[1, 0] == stored[texts.LONG]
+    parts = texts.parts("stdlib", 64)
+    learned = {window.tobytes() for window in train[: len(train) * 4 // 5]}
+    assert all(window.tobytes() in learned for window in parts.train)
+    assert not any(window.tobytes() in learned for window in parts.valid[-50:])
+
+
+def test_the_grammar_allows_its_own_walks_and_few_others():
+    train = texts.parts("grammar", 64).train
+    before, after = train[:20, :32], train[:20, 32:]
+    assert texts.allowed(before, after) == 1
+    other = np.random.RandomState(0).randint(0, 5, after.shape)
+    # Two of five symbols are allowed: three standard errors of 660 draws are 0.06.
+    assert texts.allowed(before, other) == pytest.approx(0.4, abs=0.06)
+
+
+def test_words_that_were_read_are_known():
+    text = " of return and zzqx return x"
+    tokens = corpus.encoded(text)
+    # "of" is short, and "x" may be cut.
+    assert {"return", "and"} <= texts.words(64) and "zzqx" not in texts.words(64)
+    assert texts.known([tokens], 64) == 0.75
+    assert texts.written(tokens) == text
+
+
+def test_more_windows_than_there_are_is_one_line():
+    with pytest.raises(Refusal, match="grammar has 16000 to learn from"):
+        texts.refuse_more([{"dataset": "grammar", "windows": 20_000}])
