@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class Order(NamedTuple):
+class ContextCounts(NamedTuple):
     """Counts after the first k columns of a context, by number; keys are sorted.
 
     keys: of the contexts that there are, from their parent's number and last column.
@@ -36,7 +36,7 @@ class Order(NamedTuple):
 class KneserNey(NamedTuple):
     """A fitted model. columns: beyond the largest value that a column was seen to have."""
 
-    levels: tuple[Order, ...]
+    levels: tuple[ContextCounts, ...]
     classes: int
     columns: int
     discount: float
@@ -95,7 +95,7 @@ def fit(contexts: Any, follows: Any, classes: int, discount: float) -> KneserNey
         size = len(keys[place])
         total = np.bincount(context, counts, minlength=size)
         kinds = np.bincount(context, minlength=size)
-        levels.append(Order(keys[place], pairs, counts, total, kinds))
+        levels.append(ContextCounts(keys[place], pairs, counts, total, kinds))
     return KneserNey(tuple(levels), classes, columns, discount)
 
 

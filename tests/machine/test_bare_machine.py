@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from depthbench.research.catalogues import packages
 from depthbench.research.cli import claims
 from depthbench.research.cli.main import main
 from depthbench.research.datasets import DATASETS
@@ -20,8 +21,11 @@ THERE |= {"msgspec", "PIL", "jaxlib"}
 # What says in one line that it needs more: an import in a function, or by `lazy`.
 SYSTEMS = (
     *("experiments.unsupervised.", "experiments.reuse.", "experiments.scrutiny."),
-    *("experiments.training.", "research.learning."),
+    *("experiments.training.", "experiments.vision.", "experiments.sequences."),
+    *("experiments.generation.", "experiments.acting.", "research.learning."),
 )
+# Packages of the extra `systems`, which `packages.need` says are missing.
+EXTRA = set(packages.INSTALLED)
 ALLOWED = {
     "research.datasets.mnist1d": {"mnist1d"},
     "research.datasets.tfds_examples": {"tensorflow_datasets"},
@@ -38,6 +42,7 @@ ALLOWED = {
 def bare(monkeypatch):
     """Imports fail of what such a machine lacks."""
     lacking = ("sklearn", "mnist1d", "tensorflow_datasets", "torch", "keras", "equinox")
+    lacking += tuple(EXTRA)
     loaded = [name for name in sys.modules if name.partition(".")[0] in lacking]
     for name in (*lacking, *loaded):
         monkeypatch.setitem(sys.modules, name, None)
@@ -49,7 +54,7 @@ def test_files_import_what_is_there_or_say_what_is_missing():
         if "peers" in file.split("."):  # each is a library's, asked for by name
             continue
         more = {module.partition(".")[0] for module in modules} - known
-        assert more <= ALLOWED.get(file, set()), file
+        assert more - EXTRA <= ALLOWED.get(file, set()), file
     assert set(ALLOWED) <= set(NAMES)
 
 
