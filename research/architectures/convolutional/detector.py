@@ -8,7 +8,6 @@ dense layers would have to learn each place by itself.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,18 +41,6 @@ class Stem(nn.Module):
         return Conv(self.width, self.weights, strides=2)(h)
 
 
-class ResidualLayer(circular.Layer):
-    """z + α (W * φ(norm(z)) + b); `scale` is α."""
-
-    scale: Any = 1.0
-
-    @nn.compact
-    def __call__(self, z: jax.Array, train: bool = True) -> jax.Array:
-        phi, weights, norm = self.activation, self.weights, self.normalizer
-        branch = circular.Layer(phi, weights, norm, self.kernel, self.padding)
-        return z + jnp.asarray(self.scale, z.dtype) * branch(z, train)
-
-
 class GridHead(nn.Module):
     """Outputs of each cell [batch, cells, outputs], row by row, or their mean over cells.
 
@@ -82,7 +69,7 @@ def build(settings: Settings) -> Architecture:
 def build_residual(settings: Settings) -> Architecture:
     """A trunk with skips, whose branches are divided by √depth."""
     scale = jnp.asarray(settings.active_depth, jnp.float32) ** -0.5
-    layer = _layer(ResidualLayer, settings).clone(scale=scale)
+    layer = _layer(circular.ResidualLayer, settings).clone(scale=scale)
     return _detector("detector_residual", layer, settings)
 
 
