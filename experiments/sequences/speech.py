@@ -326,14 +326,6 @@ STUDY = Study(
         "steps": whole("steps of 32 words", (600,)),
         "seeds": whole("runs of each rate", (3,)),
         **nets.rate_axes(2e-3, 6e-3, 2),
-        "further_rates": Axis(
-            "learning rates tried beyond each end of the grid, at most",
-            (1,),
-            kind="integer",
-            low=0,
-            high=100,
-            single=True,
-        ),
     },
     sizes={
         "smoke": {

@@ -12,6 +12,7 @@ import json
 import sys
 
 RATE = 22_050  # samples a second
+SEED = 1
 SYNCHRONOUS, UTF8, KEEP_GOING = 2, 1, 0x8000  # of espeak-ng's speak_lib.h
 Callback = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p
@@ -27,6 +28,8 @@ class Espeak:
         rate = self.library.espeak_Initialize(SYNCHRONOUS, 0, data.encode(), KEEP_GOING)
         if rate != RATE:
             raise OSError(f"espeak-ng speaks at {rate} samples a second, not {RATE}")
+        # Or breath is random by the second that it is.
+        self.library.espeak_ng_SetRandSeed(ctypes.c_long(SEED))
         self.callback = Callback(self._heard)  # kept: the library holds its address
         self.library.espeak_SetSynthCallback(self.callback)
 
