@@ -18,7 +18,8 @@ nearest patches. Another net, which was taught whose photograph a patch is of an
 it was blurred, judges how real images look: `distance` is Fréchet's, of its features.
 
 Rates are chosen by held-out patches with the absolute error alone, for one seed; the GAN
-has the same ones, as in the paper. There is no noise and no batch norm.
+has the same ones, as in the paper. There is no noise and no batch norm. At the standard
+size a net sees 3,200 patches and is far from what it could be; ridge regression sees all.
 """
 
 from depthbench.experiments import scores
@@ -42,7 +43,7 @@ from depthbench.research.study.declaration import (
     Study,
 )
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.headlines import counted, measured
+from depthbench.research.study.headlines import counted, listed, measured
 
 with lazily():
     import numpy as np
@@ -225,16 +226,22 @@ def cost(cells, shared):
     return Cost(int(memory), int(memory), seconds)
 
 
+AHEAD = {
+    "loses": "the strong baseline is ahead in",
+    "ties": "neither is surely ahead in",
+    "wins": "the net is ahead in",
+}
+
+
 def headline(rows):
     """Who is ahead in each translation, by the net that held-out patches choose."""
-    done, told = measured(rows), []
+    done, told = measured(rows), {verdict: [] for verdict in AHEAD}
     for name in dict.fromkeys(row["translation"] for row in done):
         best = SCORING.best([row for row in done if row["translation"] == name])
-        ahead = {"wins": "the net", "loses": "the strong baseline"}
-        who = ahead.get(SCORING.verdict(best), "neither surely")
-        gap = f"{SCORING.write(best['score'])} against {SCORING.write(best['strong'])}"
-        told.append(f"{translations.WORDS[name]} {who} ({gap} dB)")
-    answer = f"Ahead in PSNR, net or strong baseline: {'; '.join(told)}."
+        each = f"{SCORING.write(best['score'])} against {SCORING.write(best['strong'])}"
+        told[SCORING.verdict(best)].append(f"{translations.WORDS[name]} ({each} dB)")
+    parts = [f"{AHEAD[v]} {listed(names)}" for v, names in told.items() if names]
+    answer = f"In PSNR, net against the best without one, {'; '.join(parts)}."
     return Headline(answer, SCORING.headline(done).worst)
 
 
