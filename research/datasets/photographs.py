@@ -30,7 +30,7 @@ PARTS = {"train": (0.0, 0.6), "valid": (0.65, 0.8), "test": (0.85, 1.0)}  # of a
 BYTE = 255
 
 
-class Patches(NamedTuple):
+class CutOut(NamedTuple):
     """Patches of photographs. x: [patches, side, side, 3] uint8. photograph: [patches],
     the number of the one that each is of, in KNOWN or UNSEEN."""
 
@@ -38,14 +38,14 @@ class Patches(NamedTuple):
     photograph: np.ndarray
 
 
-class Cut(NamedTuple):
+class PhotographParts(NamedTuple):
     """train, valid, test: patches of parts of the known photographs that lie apart.
     unseen: of photographs that no patch of the others is of."""
 
-    train: Patches
-    valid: Patches
-    test: Patches
-    unseen: Patches
+    train: CutOut
+    valid: CutOut
+    test: CutOut
+    unseen: CutOut
 
 
 @functools.cache
@@ -67,7 +67,7 @@ def photograph(name: str, smaller: int = 1) -> np.ndarray:
 @functools.lru_cache(maxsize=4)
 def patches(
     side: int, smaller: int = 1, stride: int | None = None, most: int = 200
-) -> Cut:
+) -> PhotographParts:
     """Patches of side × side pixels of every photograph.
 
     smaller: as of `photograph`. stride: pixels from one patch to learn from to the next,
@@ -84,10 +84,10 @@ def patches(
     unseen = _part(UNSEEN, side, smaller, (0.0, 1.0), half)
     train = parts.pop("train")
     some = [_some(part, most) for part in (*parts.values(), unseen)]
-    return Cut(train, *some)
+    return PhotographParts(train, *some)
 
 
-def _part(names, side, smaller, ends, stride) -> Patches:
+def _part(names, side, smaller, ends, stride) -> CutOut:
     """The patches of photographs between two shares of their width."""
     found, numbers = [], []
     for number, name in enumerate(names):
@@ -103,11 +103,11 @@ def _part(names, side, smaller, ends, stride) -> Patches:
         own = windows[::stride, ::stride].reshape(-1, 3, side, side)
         found.append(own.transpose(0, 2, 3, 1))
         numbers += [number] * len(own)
-    return Patches(np.concatenate(found), np.array(numbers, np.int32))
+    return CutOut(np.concatenate(found), np.array(numbers, np.int32))
 
 
-def _some(part: Patches, most: int) -> Patches:
+def _some(part: CutOut, most: int) -> CutOut:
     if len(part.x) <= most:
         return part
     places = np.linspace(0, len(part.x) - 1, most).round().astype(int)
-    return Patches(part.x[places], part.photograph[places])
+    return CutOut(part.x[places], part.photograph[places])

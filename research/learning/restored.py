@@ -36,7 +36,7 @@ class Pairs(NamedTuple):
         return wanting.reshape(len(wanting), -1)
 
 
-class Restored(NamedTuple):
+class Restorer(NamedTuple):
     """A method that was fitted. error: its mean square error on what is held out.
 
     setting: what was chosen, by name. restore: from images [images, …] to better ones.
@@ -49,18 +49,18 @@ class Restored(NamedTuple):
 
 
 @threads.single()
-def fit(train: Pairs, held: Pairs) -> list[Restored]:
+def fit(train: Pairs, held: Pairs) -> list[Restorer]:
     """Each method at its best setting, by the mean square error of the held-out pairs.
 
-    >>> given = np.random.RandomState(0).rand(40, 4, 4, 1)
-    >>> pairs = Pairs(given, 3 * given)
-    >>> min(fit(pairs, pairs), key=lambda one: one.error).name
+    >>> given = np.random.RandomState(0).rand(60, 4, 4, 1)
+    >>> pairs = [Pairs(part, part[:, ::-1]) for part in (given[:40], given[40:])]
+    >>> best(fit(*pairs)).name
     'ridge of patches'
     """
     return [linear(train, held), filtered(train, held), nearest(train, held)]
 
 
-def linear(train: Pairs, held: Pairs) -> Restored:
+def linear(train: Pairs, held: Pairs) -> Restorer:
     """Ridge regression from the whole patch to the whole patch."""
     whole = Ridge(_flat(train.given), train.wanting)
 
@@ -73,7 +73,7 @@ def linear(train: Pairs, held: Pairs) -> Restored:
     )
 
 
-def filtered(train: Pairs, held: Pairs) -> Restored:
+def filtered(train: Pairs, held: Pairs) -> Restorer:
     """Ridge regression from a window to its middle pixel, the same at every place."""
 
     def of_side(side):
@@ -96,7 +96,7 @@ def filtered(train: Pairs, held: Pairs) -> Restored:
     return best([of_side(side) for side in WINDOWS])
 
 
-def nearest(train: Pairs, held: Pairs) -> Restored:
+def nearest(train: Pairs, held: Pairs) -> Restorer:
     """The mean of what the most similar patches needed."""
     wanting, count = train.wanting, len(train.given)
     known = neighbors.NearestNeighbors(algorithm="brute").fit(_flat(train.given))
@@ -175,7 +175,7 @@ def _best(
     made: Callable[[dict[str, Any]], Callable[[Any], Any]],
     held: Pairs,
     learns: int,
-) -> Restored:
+) -> Restorer:
     """The method at the setting that is best on the held-out pairs."""
 
     def error(setting):
@@ -187,9 +187,9 @@ def _best(
     )
     wanting = made(setting)
     restore = lambda given: given + wanting(given).reshape(np.shape(given))
-    return Restored(name, setting, error(setting), restore)
+    return Restorer(name, setting, error(setting), restore)
 
 
-def best(methods: Sequence[Restored]) -> Restored:
+def best(methods: Sequence[Restorer]) -> Restorer:
     """The method with the least error on what is held out."""
     return min(methods, key=lambda one: one.error)
