@@ -338,14 +338,15 @@ def beforehand(
         decades.append(float(states[0]) - float(states[-1]))
     batch = {name: array[: net.recipe.batch] for name, array in data.items()}
     return Beforehand(
-        _finite_mean(firsts),
-        _finite_mean(decades),
+        finite_mean(firsts),
+        finite_mean(decades),
         step_mflop(system, net.recipe.batch, state, hyper, batch),
         firsts,
     )
 
 
-def _finite_mean(values: Sequence[float]) -> float | None:
+def finite_mean(values: Sequence[float]) -> float | None:
+    """The mean; None where one of them is infinite or no number."""
     return float(np.mean(values)) if np.all(np.isfinite(values)) else None
 
 

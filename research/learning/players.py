@@ -69,7 +69,7 @@ def system(players: Players) -> System:
         return tree, measures
 
     def measure(tree, batch):
-        nets, key = _nets(players, tree), jax.random.key(0)
+        nets, key = functions(players, tree), jax.random.key(0)
         return {
             f"{name} {measure}": value
             for name, player in players
@@ -77,7 +77,7 @@ def system(players: Players) -> System:
         }
 
     def probed(tree, batch):
-        nets = _nets(players, tree)
+        nets = functions(players, tree)
         found = {}
         for name, player in players:
             x, loss = player.probed(nets, batch)
@@ -103,11 +103,14 @@ def _function(net: Net, params: Variables, stats: Variables) -> Function:
     return lambda x: apply(net.parts.net, variables, x, True)[0]
 
 
-def _nets(players: Players, tree: Any) -> dict[str, Function]:
-    return {
-        name: _function(player.net, tree[name].params, tree[name].stats)
-        for name, player in players
-    }
+def function(net: Net, own: descent.Learner) -> Function:
+    """A net as a function of its inputs, with what a player has learned."""
+    return _function(net, own.params, own.stats)
+
+
+def functions(players: Players, tree: Any) -> dict[str, Function]:
+    """Each player's net as a function of its inputs. tree: of the system."""
+    return {name: function(player.net, tree[name]) for name, player in players}
 
 
 def _stepped(
@@ -121,7 +124,7 @@ def _stepped(
     key: jax.Array,
 ) -> tuple[Any, dict[str, jax.Array]]:
     """(the tree after a player's step, its measures)."""
-    others, parts = _nets(players, tree), player.net.parts
+    others, parts = functions(players, tree), player.net.parts
 
     def objective(params, stats, batch, key):
         nets = {**others, name: _function(player.net, params, stats)}
