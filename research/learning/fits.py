@@ -53,7 +53,9 @@ class Net(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def _parts(recipe: Recipe, task: Task) -> Components:
-    return supervised.parts(recipe, task=task)
+    # Kept, so no part may be of a program that is being traced when it is first asked for.
+    with jax.ensure_compile_time_eval():
+        return supervised.parts(recipe, task=task)
 
 
 class FittedNet(NamedTuple):
