@@ -170,7 +170,7 @@ def acted(cell):
         before=beforehand(cell),
         tuned=tuned,
     )
-    values["unfinished"] = learning([one[1] for one in curves], high)
+    values["unfinished"] = learning([one[1] for one in curves], environment)
     values |= {
         "episodes": float(np.mean(episodes)),
         "solved": float(np.mean([one >= environment.solved for one in got])),
@@ -206,7 +206,7 @@ def by_chance(environment):
         return jax.random.randint(key, (len(seen),), 0, environment.actions)
 
     test = jax.random.key(SEEDS["test"])
-    return returned(play.episodes(environment, chance, test, EPISODES))
+    return returned(jax.device_get(play.episodes(environment, chance, test, EPISODES)))
 
 
 def first_of(episodes):
@@ -246,10 +246,14 @@ def curve(run, environment):
     return np.cumsum(over), np.array(means)
 
 
-def learning(returns, high):
-    """Whether returns [seeds][POINTS] still rose at the end of training."""
-    missing = [high - one for one in returns]
-    return bool(selection.falling(np.mean(missing, axis=0).tolist()))
+def learning(returns, environment):
+    """Whether returns [seeds][POINTS] still rose at the end of training.
+
+    A hundredth of the range that is missing is nothing to learn.
+    """
+    low, high = environment.returns
+    missing = np.maximum(high - np.mean(returns, axis=0), 0.01 * (high - low))
+    return bool(selection.falling(missing.tolist()))
 
 
 # ---------------------------------------------------------------------- the study

@@ -22,9 +22,12 @@ def test_a_curve_repeats_the_last_return_where_no_episode_was_over():
 
 
 def test_a_return_that_still_rises_is_unfinished():
+    acrobot = ENVIRONMENTS["acrobot"]
     rising, still = np.linspace(-400, -100, 40), np.full(40, -100.0)
-    assert policy_gradient.learning([rising, rising], 0.0)
-    assert not policy_gradient.learning([still, still], 0.0)
+    assert policy_gradient.learning([rising, rising], acrobot)
+    assert not policy_gradient.learning([still, still], acrobot)
+    # From 3 missing of 500 to none there is nothing left to learn.
+    assert not policy_gradient.learning([np.linspace(-3, 0, 40)], acrobot)
 
 
 def test_sigmoid_nets_with_skips_are_left_out_unless_asked_for():
