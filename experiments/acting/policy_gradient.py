@@ -18,8 +18,9 @@ the test. Nets are judged by their likeliest action.
 
 import functools
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import scores
 from depthbench.experiments.acting import policy_gradient_shown as shown
+from depthbench.experiments.acting.policy_gradient_claims import CLAIMS, MANIA
 from depthbench.experiments.reuse.letters import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
@@ -30,9 +31,7 @@ from depthbench.research.learning import selection
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
-from depthbench.research.study.estimates import above, below, mean
 
 with lazily():
     import jax
@@ -48,8 +47,6 @@ with lazily():
         sweeps,
     )
 
-MANIA = "Mania, Guy & Recht 2018, arXiv:1803.07055"
-BJORCK = "Bjorck, Gomes & Weinberger 2021, arXiv:2106.01151"
 SKIPS = ("mlp", "residual_mlp_scaled")
 EPISODES = 200  # that rates and policies are chosen by, and others that judge them
 SEEDS = {"valid": 10**6, "test": 10**6 + 1}  # of no training run
@@ -67,10 +64,6 @@ SCORING = Scoring(
     naming=lambda row, net: f"{net}, {CALLED[row['environment']]}",
 )
 MORE = ("episodes", "solved")
-PROTOCOL = (
-    "actor and critic of 32 units each, 600 updates of 32 worlds × 16 steps by Adam, 3 "
-    "seeds, the best of 3 or 4 rates by 200 further episodes, 200 test episodes"
-)
 
 
 def pair_of(cell):
@@ -259,12 +252,6 @@ def learning(returns, environment):
 # ---------------------------------------------------------------------- the study
 
 
-def deeper(rows):
-    """ReLU nets of 16 layers beside those of one: by how much their return is better."""
-    by = ("environment", "architecture", "activation")
-    return comparisons.against({"depth": 16}, {"depth": 1}, by)(rows)
-
-
 def fit(cells, typed):
     """Sigmoid nets without skips alone, unless asked for."""
     cells, said = nets.fit(cells, typed)
@@ -290,12 +277,6 @@ def cost(cells, shared):
         update = 1e-3 + 2.2e-4 * cell["depth"] * size
         seconds += runs * cell["steps"] * update + 2.0
     return Cost(2**28, 2**28, seconds)
-
-
-def _shallow_in(row, environment):
-    """Whether a row is of a net of one hidden ReLU layer in an environment."""
-    alike = row["depth"] == 1 and row["activation"] == "relu"
-    return alike and row["environment"] == environment
 
 
 STUDY = Study(
@@ -336,74 +317,7 @@ STUDY = Study(
         *("environment", "architecture", "activation", "depth", "width"),
         *(*scores.COLUMNS, *MORE),
     ),
-    claims=(
-        Claim(
-            "mania2018.linear-search-keeps-up",
-            "a net of one hidden layer that learns by policy gradients returns at most 10 "
-            "more than the best of as many linear policies drawn at random",
-            MANIA,
-            protocol=PROTOCOL,
-            differs="augmented random search on MuJoCo's walkers, against TRPO and others",
-            estimate=scores.gap,
-            allows=below(10.0),
-            published="matches their sample efficiency",
-            scope=lambda row: row["depth"] == 1 and row["activation"] == "relu",
-            label=("environment", "architecture", "depth"),
-        ),
-        Claim(
-            "bjorck2021.deeper-nets-do-worse",
-            "nets of 16 hidden layers, taken for those of one as they are, return less",
-            BJORCK,
-            protocol=PROTOCOL,
-            differs="soft actor–critic from pixels, convolutions, normalised transformers",
-            estimate=lambda row: mean(row["gap"], row["gap_se"], row["seeds"]),
-            allows=below(0.0),
-            published="instabilities and poor performance",
-            scope=lambda row: row["activation"] == "relu",
-            label=("environment", "architecture"),
-            of=deeper,
-        ),
-        Claim(
-            "popular.policy-gradients-balance-a-pole",
-            "a policy gradient balances the pole on a cart: a mean return of 475 or more",
-            "Gymnasium's CartPole-v1: reward threshold 475",
-            protocol=PROTOCOL,
-            differs="100 episodes in a row of any method, with no word on its net",
-            estimate=scores.score,
-            allows=above(475.0),
-            published="475 of 500",
-            scope=lambda row: _shallow_in(row, "cartpole"),
-            label=("environment", "architecture", "depth"),
-        ),
-        Claim(
-            "popular.policy-gradients-swing-up",
-            "a policy gradient swings up the Acrobot: a mean return of −100 or more",
-            "Gymnasium's Acrobot-v1: reward threshold −100",
-            protocol=PROTOCOL,
-            differs="100 episodes in a row of any method, with no word on its net",
-            estimate=scores.score,
-            allows=above(-100.0),
-            published="−100",
-            scope=lambda row: _shallow_in(row, "acrobot"),
-            label=("environment", "architecture", "depth"),
-        ),
-        Claim(
-            "depthbench.deep-sigmoid-never-acts",
-            "depthbench's own bar: sigmoid nets of 16 layers without skips return at most "
-            "50 more than random actions do",
-            "depthbench's own bar, a tenth of the longest episode",
-            protocol=PROTOCOL,
-            estimate=lambda row: mean(
-                row["score"] - row["trivial"], row["score_se"], row["seeds"]
-            ),
-            allows=below(50.0),
-            scope=lambda row: (
-                row["depth"] >= 16
-                and (row["activation"], row["architecture"]) == ("sigmoid", "mlp")
-            ),
-            label=("environment", "depth"),
-        ),
-    ),
+    claims=CLAIMS,
     headline=functools.partial(shown.headline, SCORING),
     tables=lambda rows: [SCORING.table(rows, more=MORE)],
     figures=functools.partial(shown.figures_of, SCORING),
