@@ -15,7 +15,7 @@ ORDER = (
     ("research.lazy", "research.files"),
     ("research.theory",),
     ("research.catalogues",),
-    ("research.machine", "research.datasets"),
+    ("research.machine", "research.datasets", "research.environments"),
     ("research.architectures", "research.models"),
     ("research.signal",),
     ("research.learning",),

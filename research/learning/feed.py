@@ -53,6 +53,11 @@ def given(data: Batch, first: Any) -> Feed:
     return lambda key, step: jax.tree.map(lambda a: a[step - first], data)
 
 
+def nothing(data: Any, first: Any) -> Feed:
+    """Empty batches: of a system that makes itself what it learns from."""
+    return lambda key, step: {}
+
+
 class Source(NamedTuple):
     """What several calls of a compiled loop are fed, and what is measured on.
 

@@ -53,7 +53,9 @@ class Net(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def _parts(recipe: Recipe, task: Task) -> Components:
-    return supervised.parts(recipe, task=task)
+    # Kept, so no part may be of a program that is being traced when it is first asked for.
+    with jax.ensure_compile_time_eval():
+        return supervised.parts(recipe, task=task)
 
 
 class FittedNet(NamedTuple):
@@ -338,14 +340,15 @@ def beforehand(
         decades.append(float(states[0]) - float(states[-1]))
     batch = {name: array[: net.recipe.batch] for name, array in data.items()}
     return Beforehand(
-        _finite_mean(firsts),
-        _finite_mean(decades),
+        finite_mean(firsts),
+        finite_mean(decades),
         step_mflop(system, net.recipe.batch, state, hyper, batch),
         firsts,
     )
 
 
-def _finite_mean(values: Sequence[float]) -> float | None:
+def finite_mean(values: Sequence[float]) -> float | None:
+    """The mean; None where one of them is infinite or no number."""
     return float(np.mean(values)) if np.all(np.isfinite(values)) else None
 
 

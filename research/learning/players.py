@@ -76,7 +76,7 @@ def system(players: Players) -> System:
         return tree, measures
 
     def measure(tree, batch):
-        nets, key = _nets(players, tree), jax.random.key(0)
+        nets, key = functions(players, tree), jax.random.key(0)
         return {
             f"{name} {measure}": value
             for name, player in players
@@ -84,7 +84,7 @@ def system(players: Players) -> System:
         }
 
     def probed(tree, batch):
-        nets = _nets(players, tree)
+        nets = functions(players, tree)
         found = {}
         for name, player in players:
             x, loss = player.probed(nets, batch)
@@ -105,12 +105,21 @@ def _fresh(key: jax.Array, net: Net, hyper: supervised.Numbers) -> descent.Learn
     return supervised.learner(parts, variables, hyper.rule)
 
 
+def function(net: Net, own: descent.Learner) -> Function:
+    """A net as a function of its inputs. own: what a player of it has learned."""
+    return _applied(net, unite(own.params, own.stats))
+
+
+def _applied(net: Net, variables: Variables) -> Function:
+    return lambda x: apply(net.parts.net, variables, x, True)[0]
+
+
 def _function(player: Player, params: Variables, stats: Variables) -> Function:
-    variables = player.seen(unite(params, stats))
-    return lambda x: apply(player.net.parts.net, variables, x, True)[0]
+    return _applied(player.net, player.seen(unite(params, stats)))
 
 
-def _nets(players: Players, tree: Any) -> dict[str, Function]:
+def functions(players: Players, tree: Any) -> dict[str, Function]:
+    """Each player's net as a function of its inputs. tree: of the system."""
     return {
         name: _function(player, tree[name].params, tree[name].stats)
         for name, player in players
@@ -128,7 +137,7 @@ def _stepped(
     key: jax.Array,
 ) -> tuple[Any, dict[str, jax.Array]]:
     """(the tree after a player's step, its measures)."""
-    others, parts = _nets(players, tree), player.net.parts
+    others, parts = functions(players, tree), player.net.parts
 
     def objective(params, stats, batch, key):
         nets = {**others, name: _function(player, params, stats)}

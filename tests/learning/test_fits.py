@@ -176,3 +176,16 @@ def test_random_feedback_moves_the_last_layer_by_its_gradient_and_no_matrix_of_i
         one["params"],
         other["params"],
     )
+
+
+def test_parts_first_asked_for_in_a_program_can_be_used_outside_of_it():
+    """A scaled branch has an array in it, which must not be the program's own."""
+    recipe = Recipe(architecture="residual_mlp_scaled", depth=2, width=4)
+    net = Net(recipe, Task((3,), 2))
+
+    @jax.jit
+    def asked(x):
+        return x * len(net.parts.net.stages)
+
+    assert asked(np.float32(1)) == 1
+    assert fits.fresh(net).outputs(np.ones((1, 3), np.float32)).shape == (1, 2)

@@ -72,7 +72,7 @@ def test_each_player_descends_its_own_loss_after_those_before_it():
 
     def loss(params, name, tree, of):
         tree = {**tree, name: tree[name]._replace(params=params)}
-        return jnp.mean(of(players._nets(pair(), tree), batch, None)["loss"])
+        return jnp.mean(of(players.functions(pair(), tree), batch, None)["loss"])
 
     after = before
     for name, of in (("judge", judge_loss), ("maker", maker_loss)):

@@ -1,0 +1,94 @@
+"""What is claimed of policy gradients by depth, and of linear policies that are drawn."""
+
+from depthbench.experiments import comparisons, scores
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.estimates import above, below, mean
+
+MANIA = "Mania, Guy & Recht 2018, arXiv:1803.07055"
+BJORCK = "Bjorck, Gomes & Weinberger 2021, arXiv:2106.01151"
+PROTOCOL = (
+    "actor and critic of 32 units each, 600 updates of 32 worlds × 16 steps by Adam, 3 "
+    "seeds, the best of 3 or 4 rates by 200 further episodes, 200 test episodes"
+)
+
+
+def deeper(rows):
+    """ReLU nets of 16 layers beside those of one: by how much their return is better."""
+    by = ("environment", "architecture", "activation")
+    return comparisons.against({"depth": 16}, {"depth": 1}, by)(rows)
+
+
+def _shallow_in(row, environment):
+    """Whether a row is of a net of one hidden ReLU layer in an environment."""
+    alike = row["depth"] == 1 and row["activation"] == "relu"
+    return alike and row["environment"] == environment
+
+
+CLAIMS = (
+    Claim(
+        "mania2018.linear-search-keeps-up",
+        "a net of one hidden layer that learns by policy gradients returns at most 10 "
+        "more than the best of as many linear policies drawn at random",
+        MANIA,
+        protocol=PROTOCOL,
+        differs="augmented random search on MuJoCo's walkers, against TRPO and others",
+        estimate=scores.gap,
+        allows=below(10.0),
+        published="matches their sample efficiency",
+        scope=lambda row: row["depth"] == 1 and row["activation"] == "relu",
+        label=("environment", "architecture", "depth"),
+    ),
+    Claim(
+        "bjorck2021.deeper-nets-do-worse",
+        "nets of 16 hidden layers, taken for those of one as they are, return less",
+        BJORCK,
+        protocol=PROTOCOL,
+        differs="soft actor–critic from pixels, convolutions, normalised transformers",
+        estimate=lambda row: mean(row["gap"], row["gap_se"], row["seeds"]),
+        allows=below(0.0),
+        published="instabilities and poor performance",
+        scope=lambda row: row["activation"] == "relu",
+        label=("environment", "architecture"),
+        of=deeper,
+    ),
+    Claim(
+        "popular.policy-gradients-balance-a-pole",
+        "a policy gradient balances the pole on a cart: a mean return of 475 or more",
+        "Gymnasium's CartPole-v1: reward threshold 475",
+        protocol=PROTOCOL,
+        differs="100 episodes in a row of any method, with no word on its net",
+        estimate=scores.score,
+        allows=above(475.0),
+        published="475 of 500",
+        scope=lambda row: _shallow_in(row, "cartpole"),
+        label=("environment", "architecture", "depth"),
+    ),
+    Claim(
+        "popular.policy-gradients-swing-up",
+        "a policy gradient swings up the Acrobot: a mean return of −100 or more",
+        "Gymnasium's Acrobot-v1: reward threshold −100",
+        protocol=PROTOCOL,
+        differs="100 episodes in a row of any method, with no word on its net",
+        estimate=scores.score,
+        allows=above(-100.0),
+        published="−100",
+        scope=lambda row: _shallow_in(row, "acrobot"),
+        label=("environment", "architecture", "depth"),
+    ),
+    Claim(
+        "depthbench.deep-sigmoid-never-acts",
+        "depthbench's own bar: sigmoid nets of 16 layers without skips return at most "
+        "50 more than random actions do",
+        "depthbench's own bar, a tenth of the longest episode",
+        protocol=PROTOCOL,
+        estimate=lambda row: mean(
+            row["score"] - row["trivial"], row["score_se"], row["seeds"]
+        ),
+        allows=below(50.0),
+        scope=lambda row: (
+            row["depth"] >= 16
+            and (row["activation"], row["architecture"]) == ("sigmoid", "mlp")
+        ),
+        label=("environment", "depth"),
+    ),
+)

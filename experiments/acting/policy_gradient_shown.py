@@ -1,0 +1,150 @@
+"""How `policy_gradient` is shown: the harder environment first, and what was done there."""
+
+from depthbench.experiments import scores
+from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
+from depthbench.research.study.declaration import Figure, Headline
+from depthbench.research.study.headlines import measured
+
+with lazily():
+    import numpy as np
+
+ORDER = ("acrobot", "cartpole")  # the harder first
+CALLED = {"cartpole": "CartPole", "acrobot": "Acrobot"}
+FRAMES = 8
+
+
+def of(rows, environment):
+    return [row for row in rows if row["environment"] == environment]
+
+
+def there(rows):
+    """The environments that rows are of, the harder first."""
+    return [name for name in ORDER if of(rows, name)]
+
+
+def hardest(rows):
+    """The rows of the hardest environment that there is."""
+    return of(rows, there(measured(rows))[0])
+
+
+def headline(scoring, rows):
+    """Each environment's best net beside its drawn policies, the harder first."""
+    done = measured(rows)
+    answer, worst = scoring.headline(hardest(done))
+    for name in there(done)[1:]:
+        other = of(done, name)
+        best = scoring.best(other)
+        answer += (
+            f" In {CALLED[name]} drawn policies have {scoring.write(best['strong'])}, the "
+            f"best net {scoring.write(best['score'])}, the worst "
+            f"{scoring.write(scoring.worst(other)['score'])}."
+        )
+    return Headline(answer, worst)
+
+
+def figures_of(scoring, rows, profiles):
+    done = measured(rows)
+    pictures = []
+    for place, name in enumerate(there(done)):
+        caption = (
+            f"{CALLED[name]}. Third: the mean return of episodes in training, against how "
+            "many there were (logarithmic); dashed, the best drawn linear policy."
+        )
+        some = of(done, name)
+        one = scoring.figure(some, caption, draw_learning(some, profiles))
+        pictures.append(one._replace(name="figure" if place == 0 else name))
+    text = (
+        "One episode by the best net (left) and by the best drawn linear policy, every few "
+        "steps; later ones are darker. Below: the height of Acrobot's free end, which has "
+        "to pass 1 m; the pole's angle."
+    )
+    drawn = Figure("episodes", text, lambda: draw_episodes(scoring, done, profiles))
+    return [*pictures, drawn]
+
+
+def draw_learning(rows, profiles):
+    """Draws mean returns in training against episodes."""
+
+    def draw(figure, axes):
+        for row in rows:
+            kept = profiles(row)
+            words = (scores.words(row["architecture"]), scores.words(row["activation"]))
+            label = f"{' '.join(words)}, {row['depth']}"
+            at = np.maximum(kept["episodes"], 1)
+            axes.plot(at, kept["returns"], lw=1, label=label)
+        axes.axhline(np.mean([row["strong"] for row in rows]), color="black", ls="--")
+        axes.set_xscale("log")
+        axes.set_xlabel("episodes")
+        axes.set_title("return in training", loc="left")
+        axes.grid(alpha=0.25, lw=0.5)
+        axes.legend(fontsize=5, frameon=False)
+
+    return draw
+
+
+def draw_episodes(scoring, rows, profiles):
+    """Frames of an episode of each environment, and what it is about over time."""
+    names = there(rows)
+    figure = figures.new(8, 4.2 * len(names))
+    panels = figure.subplots(2 * len(names), 2, squeeze=False)
+    for place, name in enumerate(names):
+        row = scoring.best(of(rows, name))
+        kept = profiles(row)
+        for column, by in enumerate(("net", "search")):
+            states = np.asarray(kept[by])
+            upper, lower = panels[2 * place : 2 * place + 2, column]
+            FRAMED[name](upper, states)
+            who = scoring.name(row) if by == "net" else scoring.strong
+            upper.set_title(f"{who}: {len(states)} steps", loc="left")
+            follow(lower, name, states)
+    return figure
+
+
+def spaced(states):
+    """(darkness, state) of some of the states, first to last."""
+    places = np.unique(np.linspace(0, len(states) - 1, FRAMES).astype(int))
+    shades = np.linspace(0.8, 0.0, len(places))
+    return [(str(shade), states[n]) for shade, n in zip(shades, places, strict=True)]
+
+
+def frame_acrobot(axes, states):
+    """Both links, hanging from the joint at the origin; the line to pass."""
+    for shade, (one, two, *_) in spaced(states):
+        knee = np.array([np.sin(one), -np.cos(one)])
+        end = knee + [np.sin(one + two), -np.cos(one + two)]
+        axes.plot(*zip((0, 0), knee, end, strict=True), "o-", color=shade, ms=2, lw=1.5)
+    axes.axhline(1.0, color="C3", ls="--", lw=1)
+    axes.set_xlim(-2.2, 2.2)
+    axes.set_ylim(-2.2, 2.2)
+    axes.set_aspect("equal")
+
+
+def frame_cartpole(axes, states):
+    """The cart on its track, and the pole on it."""
+    for shade, (place, _, angle, _) in spaced(states):
+        tip = (place + np.sin(angle), np.cos(angle))
+        axes.plot((place, tip[0]), (0, tip[1]), color=shade, lw=1.5)
+        axes.plot([place], [0], "s", color=shade, ms=6)
+    for edge in (-2.4, 2.4):
+        axes.axvline(edge, color="C3", ls="--", lw=1)
+    axes.set_xlim(-2.6, 2.6)
+    axes.set_ylim(-0.2, 1.2)
+    axes.set_aspect("equal")
+
+
+FRAMED = {"acrobot": frame_acrobot, "cartpole": frame_cartpole}
+
+
+def follow(axes, name, states):
+    """What an episode is about, step by step: height in m, or degrees."""
+    if name == "acrobot":
+        told = -np.cos(states[:, 0]) - np.cos(states[:, 0] + states[:, 1])
+        bounds, unit = (1.0,), "height of the end, m"
+    else:
+        told, bounds, unit = np.degrees(states[:, 2]), (-12, 12), "angle, degrees"
+    axes.plot(told, lw=1)
+    for bound in bounds:
+        axes.axhline(bound, color="C3", ls="--", lw=1)
+    axes.set_ylabel(unit)
+    axes.set_xlabel("step")

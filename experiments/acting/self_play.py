@@ -1,0 +1,363 @@
+"""Does a deeper net play Connect-4 better, after search has taught it by playing itself?
+
+Source: Silver et al. 2017, Nature 550:354, and 2018, Science 362:1140: a policy and value
+net that learns from the moves that search makes of its own, from no game but those against
+itself. Danihelka et al. 2022 (ICLR): the Gumbel form of that search, which improves with
+few simulations. What differs here: a dense net on a small board, and minutes of play; the
+real game of 6 × 7 is `--size full`.
+
+Games begin with some random moves, of which nothing is learned: without them all games
+of a net that is sure of its moves are alike.
+
+The strong baseline is search with as many simulations, by the same rules, that plays eight
+random games from each new position for its value: it has learned nothing. A share of ½ is
+its own. Openings are two random moves, each played by both sides. Rates are chosen by
+other games than those that judge.
+"""
+
+import functools
+
+from depthbench.experiments import scores
+from depthbench.experiments.acting import self_play_shown as shown
+from depthbench.experiments.acting.self_play_claims import CLAIMS, SILVER
+from depthbench.experiments.reuse.letters import once
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.research.catalogues import packages
+from depthbench.research.catalogues.catalogue import DataError, choices
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.selection import Outcome
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.errors import Refusal
+
+with lazily():
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from depthbench.research.environments import connect4
+    from depthbench.research.learning import (
+        elo,
+        feed,
+        fits,
+        positions,
+        self_play,
+        sweeps,
+        tree_search,
+    )
+
+SKIPS = ("mlp", "residual_mlp_scaled")
+BOARDS = choices(
+    "board",
+    **{
+        "4x4": "4 rows, 4 columns, lines of 3",
+        "4x5": "4 rows, 5 columns, lines of 4",
+        "6x7": "6 rows, 7 columns, lines of 4: the real game",
+    },
+)
+SIZES = {"4x4": (4, 4, 3), "4x5": (4, 5, 4), "6x7": (6, 7, 4)}
+PLAYOUTS = 8  # random games from each new position of pure search
+AGAINST = {"pure": 64, "random": 16}  # openings, each played by both sides
+SEEDS = {"valid": 10**6, "test": 10**6 + 1}
+SCORING = Scoring(
+    system="net that learns Connect-4 by playing itself",
+    noun="share of points against pure search",
+    trivial="random moves",
+    strong="pure search",
+    naming=lambda row, net: f"{net}, {row['board'].replace('x', ' × ')}",
+)
+MORE = ("elo", "wins_named", "wins_found", "wins_pure")
+
+
+def game_of(cell):
+    return connect4.Game(*SIZES[cell["board"]])
+
+
+def net_of(cell):
+    """The cell's net: policy and value by one head."""
+    recipe = Recipe(
+        architecture=cell["architecture"],
+        activation=cell["activation"],
+        depth=cell["depth"],
+        width=cell["width"],
+        batch=cell["batch"],
+        schedule="cosine",
+    )
+    return self_play.net_of(recipe, game_of(cell))
+
+
+def playing_of(cell):
+    names = ("games", "simulations", "updates", "batch")
+    return self_play.Playing(game_of(cell), **{name: cell[name] for name in names})
+
+
+def trained(cell, rates):
+    """The ends of runs at each rate, one for each seed."""
+    net, seeds = net_of(cell), range(cell["seeds"])
+    steps = cell["steps"] * cell["updates"]  # of the net, which schedules count
+    runs = [
+        sweeps.Run(seed, fits.numbers(net, rate, steps))
+        for rate in rates
+        for seed in seeds
+    ]
+    system = self_play.system(net, playing_of(cell))
+    problem = sweeps.Problem(system, feed.nothing, (), {}, {})
+    ends = sweeps.ended(problem, runs, cell["steps"])
+    return [ends[n : n + len(seeds)] for n in range(0, len(ends), len(seeds))]
+
+
+@functools.lru_cache(maxsize=16)
+def judged(net, game, simulations):
+    """(learner, seed) -> Match of a net's search with pure search, then random moves."""
+
+    @jax.jit
+    def match(learner, seed):
+        opinion = tree_search.of_net(self_play.outputs_of(net, learner))
+        one = tree_search.searching(game, opinion, simulations)
+        return _against(game, one, simulations, jax.random.key(seed))
+
+    return match
+
+
+def _against(game, one, simulations, key):
+    pure = tree_search.searching(
+        game, tree_search.by_playouts(game, PLAYOUTS), simulations
+    )
+    other = tree_search.mixed(pure, AGAINST["pure"], tree_search.at_random)
+    return tree_search.match(game, one, other, key, sum(AGAINST.values()))
+
+
+def points(cell, run, part):
+    """((share against pure search, against random moves), the first game's moves)."""
+    match = judged(net_of(cell), game_of(cell), cell["simulations"])
+    found = jax.device_get(match(run.state.tree["net"], np.uint32(SEEDS[part])))
+    return shares(found), found.moves
+
+
+def shares(match):
+    """(against pure search, against random moves), over both sides."""
+    halves = np.asarray(match.points, np.float64).reshape(2, -1)
+    count = AGAINST["pure"]
+    return float(halves[:, :count].mean()), float(halves[:, count:].mean())
+
+
+@once
+def by_pure(game, simulations):
+    """Pure search's share of points against random moves."""
+    opinion = tree_search.by_playouts(game, PLAYOUTS)
+    pure = tree_search.searching(game, opinion, simulations)
+
+    @jax.jit
+    def match(seed):
+        key = jax.random.key(seed)
+        return tree_search.match(game, pure, tree_search.at_random, key, 128).points
+
+    each = jax.device_get(match(np.uint32(SEEDS["test"])))
+    return float(np.mean(each, dtype=np.float64))
+
+
+@once
+def puzzles(game, simulations):
+    """(Puzzles of a forced win, the share of them that pure search finds)."""
+    asked = positions.forced_wins(game, jax.random.key(SEEDS["test"]))
+    opinion = tree_search.by_playouts(game, PLAYOUTS)
+    pure = tree_search.searching(game, opinion, simulations)
+    moves = jax.jit(pure)(asked.positions, jax.random.key(0))
+    return asked, positions.solved(asked, moves)
+
+
+@functools.lru_cache(maxsize=16)
+def solver(net, game, simulations):
+    """(learner, positions) -> (moves named by the policy, found by search, log odds,
+    value)."""
+
+    @jax.jit
+    def solve(learner, asked):
+        opinion = tree_search.of_net(self_play.outputs_of(net, learner))
+        logits, value = opinion(asked, None)
+        search = tree_search.searching(game, opinion, simulations)
+        found = search(asked, jax.random.key(0))
+        return jnp.argmax(logits, axis=1), found, jax.nn.softmax(logits), value
+
+    return solve
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [played(cell) for cell in cells]
+
+
+def played(cell):
+    """Points against pure search at the best rate, and forced wins that are seen."""
+    game, net, simulations = game_of(cell), net_of(cell), cell["simulations"]
+
+    def held(runs):
+        each = [points(cell, run, "valid")[0][0] for run in runs]
+        lost = [run.diverged is not None for run in runs]
+        return Outcome(ended=1 - np.mean(lost), accuracy=float(np.mean(each)))
+
+    by_rate, most = functools.partial(trained, cell), cell["further_rates"]
+    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
+    tests = [points(cell, run, "test") for run in tuned.runs]
+    against_pure = [each[0] for each, _ in tests]
+    random_share, (asked, by_search) = (
+        by_pure(game, simulations),
+        puzzles(game, simulations),
+    )
+    data = positions.examples(game, jax.random.key(SEEDS["test"]))
+    values = scores.values(
+        score=against_pure,
+        valid=tuned.tried[tuned.setting].accuracy,
+        trivial=1 - random_share,
+        strong=0.5,
+        before=fits.beforehand(net, data, cell["seeds"]),
+        tuned=tuned,
+        examples=2 * AGAINST["pure"],
+    )
+    solve = solver(net, game, simulations)
+    named, found = zip(
+        *(
+            [
+                positions.solved(asked, moves)
+                for moves in solve(run.state.tree["net"], asked.positions)[:2]
+            ]
+            for run in tuned.runs
+        ),
+        strict=True,
+    )
+    rated = [rating(each, random_share) for each, _ in tests]
+    values |= {
+        **scores.spread("elo", rated),
+        **scores.spread("wins_named", named),
+        **scores.spread("wins_found", found),
+        "wins_pure": by_search,
+        "wins_by_chance": positions.chance(asked),
+    }
+    first = tuned.runs[0]
+    profiles = {
+        **shown_of(game, solve, first.state.tree["net"], tests[0][1]),
+        "loss": np.mean([run.log["loss"] for run in tuned.runs], axis=0),
+    }
+    return Measured("ok", "", values, profiles)
+
+
+def rating(against, random_share):
+    """The net's rating, pure search's being 0: of all games of the three players."""
+    pure, random = (2 * AGAINST[name] for name in ("pure", "random"))
+    net_pure, net_random = against
+    won = np.zeros((3, 3))  # pure search, the net, random moves
+    won[1, 0], won[0, 1] = net_pure * pure, (1 - net_pure) * pure
+    won[1, 2], won[2, 1] = net_random * random, (1 - net_random) * random
+    won[0, 2], won[2, 0] = random_share * 256, (1 - random_share) * 256
+    return float(elo.ratings(won)[1])
+
+
+def shown_of(game, solve, learner, moves):
+    """The first game's moves, and what the net thinks at each of its positions."""
+    seen = positions.of_moves(game, moves)
+    _, _, policy, value = solve(learner, positions.padded(seen, positions.ASKED))
+    count = len(seen.board)
+    return {
+        "moves": np.asarray(moves[:count], np.int8),
+        "board": np.asarray(seen.board, np.int8),
+        "policy": np.asarray(policy, np.float32)[:count],
+        "value": np.asarray(value, np.float32)[:count],
+    }
+
+
+# ---------------------------------------------------------------------- the study
+
+
+def fit(cells, typed):
+    """The cells, where mctx is installed."""
+    try:
+        packages.need("self_play", "mctx")
+    except DataError as error:
+        raise Refusal(str(error)) from None
+    return nets.fit(cells, typed)
+
+
+def cost(cells, shared):
+    """Of a simulation by its layers, and of an update; on two cores."""
+    seconds = 0.0
+    for cell in cells:
+        rows, columns, _ = SIZES[cell["board"]]
+        runs = cell["seeds"] * (cell["rates"] + 0.5 * min(1, cell["further_rates"]))
+        size = max(1.0, cell["games"] / 64) * max(1.0, cell["width"] / 64)
+        plies = rows * columns * cell["simulations"]
+        moved = plies * 2e-4 * (1 + 0.05 * cell["depth"]) * size
+        batch = max(1.0, cell["batch"] / 128) * max(1.0, cell["width"] / 64)
+        learned = cell["updates"] * 1e-3 * (1 + 0.15 * cell["depth"]) * batch
+        judging = plies * 1.5e-3 * (runs + cell["seeds"])
+        seconds += runs * cell["steps"] * (moved + learned) + judging
+    memory = 2**28 + 40 * max(
+        cell["games"] * cell["width"] * cell["depth"] for cell in cells
+    )
+    return Cost(memory, memory, seconds)
+
+
+STUDY = Study(
+    name="self_play",
+    kind="experiment",
+    question="Does a deeper net play Connect-4 better after playing itself?",
+    source=SILVER,
+    axes={
+        "board": Axis("rows and columns", ("4x5",), BOARDS),
+        **scores.axes((1, 4, 16), SKIPS, ("relu",), SKIPS),
+        "width": whole("units of a layer", (64,)),
+        "games": whole("games side by side, of a step", (64,)),
+        "simulations": whole("simulations of a move", (16,), low=2),
+        "updates": whole("updates of the net, of a step", (24,)),
+        "batch": whole("positions of an update", (128,)),
+        "steps": whole("steps: games, then updates", (40,)),
+        "seeds": whole("runs of each rate", (3,)),
+        **nets.rate_axes(1e-3, 3e-3, 2),
+        "further_rates": nets.one("rates tried beyond each end of the grid", 1, low=0),
+    },
+    sizes={
+        "smoke": {
+            "board": ("4x4",),
+            "architecture": ("mlp",),
+            "depth": (2,),
+            "width": (16,),
+            "games": (4,),
+            "simulations": (4,),
+            "updates": (2,),
+            "steps": (3,),
+            "rates": (1,),
+        },
+        "full": {
+            "board": ("6x7",),
+            "depth": (1, 16),
+            "width": (512,),
+            "games": (1024,),
+            "updates": (64,),
+            "batch": (1024,),
+            "steps": (24,),
+            "highest_rate": (1e-3,),
+            "rates": (1,),
+        },
+    },
+    plan=Plan(cost=cost, priority=nets.longest_first),
+    fit=fit,
+    measure="depthbench.experiments.acting.self_play:measure",
+    columns=(
+        *("board", "architecture", "activation", "depth", "width", "simulations"),
+        *(*scores.COLUMNS, *MORE),
+    ),
+    claims=CLAIMS,
+    headline=functools.partial(shown.headline, SCORING),
+    tables=lambda rows: [SCORING.table(rows, more=MORE)],
+    figures=functools.partial(shown.figures_of, SCORING),
+    shows=("a player that learns from games against itself",),
+    summary=SCORING.summary,
+    compile_seconds=20.0,
+)
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)

@@ -1,0 +1,76 @@
+"""What is claimed of nets that learn a game by playing themselves, by depth and skips."""
+
+from depthbench.experiments import comparisons, scores
+from depthbench.research.study import claims
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.estimates import above, mean
+
+SILVER = "Silver et al. 2017, Nature 550:354"
+PROTOCOL = (
+    "4 × 5 cells, lines of 4, dense nets of 64 units, 40 steps of 64 games against itself "
+    "at 16 simulations a move and 24 updates, 3 seeds, the best of 2 or 3 rates, 128 test "
+    "games a seed"
+)
+
+CLAIMS = (
+    Claim(
+        "silver2017.self-play-beats-pure-search",
+        "search by a net that has only played itself scores more than half against "
+        "search with as many simulations that plays random games",
+        SILVER,
+        protocol=PROTOCOL,
+        differs="Go, convolutional nets, days of play; rivals with handmade parts",
+        estimate=scores.gap,
+        allows=above(0.0),
+        scope=lambda row: row["depth"] == 4,
+        label=("board", "architecture", "depth"),
+        doubt=claims.after_steps,
+    ),
+    Claim(
+        "silver2017.residual-nets-play-better",
+        "a net of 16 layers plays better with skips than without",
+        f"{SILVER}, as Cazenave 2020, arXiv:2008.10080, has it: 600 Elo",
+        protocol=PROTOCOL,
+        differs="Go; convolutions with batch norm, and ratings of whole programs",
+        published="600 Elo",
+        estimate=lambda row: mean(row["gap"], row["gap_se"], row["seeds"]),
+        allows=above(0.0),
+        scope=lambda row: row["depth"] == 16,
+        label=("board", "depth"),
+        of=comparisons.against(
+            {"architecture": "residual_mlp_scaled"},
+            {"architecture": "mlp"},
+            ("board", "activation", "depth"),
+        ),
+        doubt=claims.after_steps,
+    ),
+    Claim(
+        "cazenave2021.deeper-plays-better",
+        "a residual net of 16 layers plays better than one of a single layer",
+        "Cazenave 2021, arXiv:2102.03467: the standard is to go deeper",
+        protocol=PROTOCOL,
+        differs="Go, mobile and residual convolutional nets",
+        estimate=lambda row: mean(row["gap"], row["gap_se"], row["seeds"]),
+        allows=above(0.0),
+        scope=lambda row: row["architecture"] == "residual_mlp_scaled",
+        label=("board", "architecture"),
+        of=comparisons.against(
+            {"depth": 16}, {"depth": 1}, ("board", "architecture", "activation")
+        ),
+        doubt=claims.after_steps,
+    ),
+    Claim(
+        "depthbench.nets-name-forced-wins",
+        "depthbench's own bar: without any search a net's policy names a move that "
+        "forces a win within three plies more often than pure search finds one",
+        "depthbench's own bar",
+        protocol=f"{PROTOCOL}; 256 positions whose forced wins are known",
+        estimate=lambda row: mean(
+            row["wins_named"] - row["wins_pure"], row["wins_named_se"], row["seeds"]
+        ),
+        allows=above(0.0),
+        scope=lambda row: row["depth"] == 4,
+        label=("board", "architecture", "depth"),
+        doubt=claims.after_steps,
+    ),
+)

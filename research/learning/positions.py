@@ -1,0 +1,113 @@
+"""Positions of Connect-4 to ask a player about: of random games, with known forced wins."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from depthbench.research.environments import connect4
+from depthbench.research.environments.connect4 import Game, Position
+from depthbench.research.learning import self_play, tree_search
+
+DRAWN = 8192  # random games that puzzles are looked for in
+ASKED = 256  # puzzles at most
+
+
+class Puzzles(NamedTuple):
+    """positions: the player to move can force a win in three plies, in one it cannot.
+    moves: [positions, columns], which do. real: [positions], the others fill up."""
+
+    positions: Position
+    moves: np.ndarray
+    real: np.ndarray
+
+
+def drawn(game: Game, key: Any, count: int) -> tuple[Position, jax.Array]:
+    """(a position of each of so many random games, at a random ply, what its player to move
+    has in the end where the game goes on at random [count])."""
+    key_ply, key_play = jax.random.split(key)
+    start = jax.tree.map(
+        lambda a: jnp.broadcast_to(a, (count, *a.shape)), connect4.begin(game)
+    )
+    wanted = jax.random.randint(key_ply, (count,), 0, game.cells - 3)
+
+    def one(carry, now):
+        positions, kept, result = carry
+        ply, key = now
+        take = ply == wanted
+        kept = jax.tree.map(
+            lambda a, b: jnp.where(take.reshape(-1, *[1] * (a.ndim - 1)), a, b),
+            *(positions, kept),
+        )
+        moves = tree_search.at_random(positions, key)
+        after, won, _ = tree_search.step(game, positions, moves)
+        sign = jnp.where((ply - wanted) % 2 == 0, 1.0, -1.0)
+        result = result + jnp.where(ply >= wanted, sign * won, 0.0)
+        return (after, kept, result), None
+
+    now = jnp.arange(game.cells), jax.random.split(key_play, game.cells)
+    (_, kept, result), _ = jax.lax.scan(one, (start, start, jnp.zeros(count)), now)
+    return kept, result
+
+
+def forced_wins(game: Game, key: Any) -> Puzzles:
+    """Up to ASKED puzzles, of random games; what is missing repeats the first."""
+
+    @jax.jit
+    def found(key):
+        some, _ = drawn(game, key, DRAWN)
+        wins = [
+            jax.vmap(lambda one, n=n: connect4.winning(game, one, n))(some)
+            for n in (1, 3)
+        ]
+        return some, *wins
+
+    some, at_once, later = jax.device_get(found(key))
+    legal = np.asarray(jax.vmap(connect4.legal)(some))
+    # Where every move wins there is nothing to find.
+    asks = ~at_once.any(1) & later.any(1) & (later != legal).any(1) & ~some.over
+    places = np.flatnonzero(asks)[:ASKED]
+    real = np.arange(ASKED) < len(places)
+    places = np.resize(places if len(places) else np.zeros(1, int), ASKED)
+    chosen = jax.tree.map(lambda a: a[places], some)
+    return Puzzles(chosen, later[places], real)
+
+
+def solved(puzzles: Puzzles, moves: Any) -> float:
+    """The share of puzzles whose move [positions] forces the win."""
+    right = puzzles.moves[np.arange(len(puzzles.moves)), np.asarray(moves)]
+    return float(np.mean(right[puzzles.real]))
+
+
+def chance(puzzles: Puzzles) -> float:
+    """The share that a random move among those allowed solves."""
+    legal = np.asarray(jax.vmap(connect4.legal)(puzzles.positions))
+    return float(np.mean((puzzles.moves.sum(1) / legal.sum(1))[puzzles.real]))
+
+
+def examples(game: Game, key: Any, count: int = 64) -> dict[str, Any]:
+    """A batch as of a first step: positions of random games, any allowed move as good, and
+    how they ended."""
+    some, result = drawn(game, key, count)
+    legal = jax.vmap(connect4.legal)(some).astype(jnp.float32)
+    policy = legal / jnp.sum(legal, axis=1, keepdims=True)
+    return jax.device_get(self_play.batch_of(some.board, policy, result))
+
+
+def of_moves(game: Game, moves: Any) -> Position:
+    """The positions before each move of a game and after the last [moves + 1, …]."""
+    position, seen = connect4.begin(game), []
+    for move in [int(move) for move in moves if move >= 0]:
+        seen.append(position)
+        position, _, _ = connect4.step(game, position, move)
+    return jax.tree.map(lambda *a: np.stack(a), *seen, position)
+
+
+def padded(positions: Position, count: int) -> Position:
+    """So many positions: the last is repeated."""
+
+    def more(a):
+        return np.concatenate([a, np.repeat(a[-1:], count - len(a), axis=0)])
+
+    return jax.tree.map(more, positions)

@@ -1,0 +1,44 @@
+"""Policy gradients: learning curves, what is left out, the harder environment first."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from depthbench.experiments.acting import policy_gradient, policy_gradient_shown
+from depthbench.research.environments import ENVIRONMENTS
+from depthbench.research.study.declaration import chosen_values, grid
+
+
+def test_a_curve_repeats_the_last_return_where_no_episode_was_over():
+    """Eighty updates in forty stretches of two; one episode is over in every fourth."""
+    ended, returns = np.zeros(80), np.zeros(80)
+    ended[::8], returns[::8] = 1, np.arange(10) - 100
+    run = SimpleNamespace(log={"ended": ended, "returns": returns})
+    over, means = policy_gradient.curve(run, ENVIRONMENTS["acrobot"])
+    np.testing.assert_array_equal(over, np.repeat(np.arange(1, 11), 4))
+    np.testing.assert_array_equal(means, np.repeat(np.arange(10) - 100, 4))
+    never = SimpleNamespace(log={"ended": 0 * ended, "returns": 0 * returns})
+    assert set(policy_gradient.curve(never, ENVIRONMENTS["acrobot"])[1]) == {-500.0}
+
+
+def test_a_return_that_still_rises_is_unfinished():
+    acrobot = ENVIRONMENTS["acrobot"]
+    rising, still = np.linspace(-400, -100, 40), np.full(40, -100.0)
+    assert policy_gradient.learning([rising, rising], acrobot)
+    assert not policy_gradient.learning([still, still], acrobot)
+    # From 3 missing of 500 to none there is nothing left to learn.
+    assert not policy_gradient.learning([np.linspace(-3, 0, 40)], acrobot)
+
+
+def test_sigmoid_nets_with_skips_are_left_out_unless_asked_for():
+    study = policy_gradient.STUDY
+    cells = grid(study, chosen_values(study, "standard", {}))
+    kept, (said,) = policy_gradient.fit(cells, set())
+    assert len(cells) - len(kept) == 6 and "6 cells" in said
+    assert policy_gradient.fit(cells, {"activation"}) == (cells, [])
+
+
+def test_the_harder_environment_is_the_first():
+    rows = [{"environment": name, "status": "ok"} for name in ENVIRONMENTS]
+    assert policy_gradient_shown.hardest(rows)[0]["environment"] == "acrobot"
+    assert policy_gradient_shown.hardest(rows[:1])[0]["environment"] == "cartpole"
