@@ -81,9 +81,14 @@ def draw_tracks(scoring, rows, profiles):
 
 def figures_of(scoring, rows, profiles):
     """Error and gradient by depth, error by snapshots; and tracks."""
-    caption = "Third: by how many snapshots were seen."
+    most = max(row["snapshots"] for row in rows)
+    seen = [row for row in rows if row["snapshots"] == most]
+    caption = (
+        f"Left and right: {counted(most, 'snapshot')} seen. Third: by how many were."
+    )
+    lines = scoring._replace(by=("architecture",))
     return [
-        scoring.figure(rows, caption, draw_snapshots(scoring, rows)),
+        lines.figure(seen, caption, draw_snapshots(scoring, rows)),
         Figure(
             "tracks",
             "Balls of the test part, as they were seen; dotted: their whole flight. A line "
