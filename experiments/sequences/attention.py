@@ -238,7 +238,7 @@ def fit(cells, typed):
         if cell["corpus"] == "numbers":
             need("attention", "num2words")
         else:
-            translations.files(cell["corpus"], cell["language"])
+            translations.software(*which(cell))
     return nets.fit(cells, typed)
 
 
@@ -250,6 +250,11 @@ def cost(cells, shared):
     memory = 4e8 + 40 * 4 * 12 * cell["batch"] * cell["width"] * cell["depth"]
     seconds = 6 + runs * cell["steps"] * step + cell["pairs"] / 1000
     return Cost(int(memory), int(memory), seconds)
+
+
+def some(text, value, low, high):
+    """An axis of how many sentences; of number words there are not more."""
+    return Axis(text, (value,), None, "integer", low, high, single=True)
 
 
 def headline(rows):
@@ -280,10 +285,8 @@ STUDY = Study(
         },
         "language": Axis("translated into", ("fr",), translated.LANGUAGES),
         "corpus": Axis("sentences", ("numbers",), translated.CORPORA, single=True),
-        "pairs": whole("sentences to learn from", (4000,), low=100),
-        "held": whole(
-            "sentences to choose by, and as many to judge by", (300,), low=20
-        ),
+        "pairs": some("sentences to learn from", 4000, 100, 20_000),
+        "held": some("sentences to choose by, and as many to judge by", 300, 20, 2000),
         "width": whole("units of a layer", (32,), low=2),
         "batch": whole("sentences of a step", (32,)),
         "steps": whole("steps", (600,)),

@@ -17,7 +17,7 @@ from depthbench.research.architectures.layers import parameter
 READ = ("seq2seq", "seq2seq_attention", "encoder_decoder", "encoder_decoder_deepnorm")
 
 
-class Embedding(nn.Module):
+class WordVectors(nn.Module):
     """A vector [width] for each word of [batch, time].
 
     Drawn as of a fan-in of 1: of a one-hot vector, one number is not 0.
@@ -56,7 +56,7 @@ class Stem(nn.Module):
         x = x.astype(jnp.int32)
         told = attention.placed if self.positions else lambda h: h
         embed = [
-            Embedding(count, self.width, self.weights, name=name)
+            WordVectors(count, self.width, self.weights, name=name)
             for name, count in zip(("source", "target"), self.words, strict=True)
         ]
         return {

@@ -130,7 +130,8 @@ def software(package: str, language: str, train: int, held: int) -> Parallel:
     pairs = sorted(fits.values())
     if len(pairs) < 4 * held:
         raise DataError(
-            f"{package}: has {len(pairs)} texts in {language}; must be {4 * held} at least"
+            f"{package}: has {len(pairs)} short texts in {language}; to hold out twice "
+            f"{held} of them there must be {4 * held}"
         )
     order = np.random.RandomState(0).permutation(len(pairs))
     return divided([pairs[n] for n in order[: train + 2 * held]], held)

@@ -45,7 +45,7 @@ class Weighing(NamedTuple):
     longest: int = LONGEST
 
 
-class Table(NamedTuple):
+class PhraseTable(NamedTuple):
     """phrases: by source, [(target, log p of it, log p back)], likeliest first."""
 
     phrases: Mapping[Sentence, Sequence[tuple[Sentence, float, float]]]
@@ -55,7 +55,7 @@ class Table(NamedTuple):
 
 def fitted(
     pairs: Iterable[tuple[Sentence, Sentence]], steepness: float = STEEPNESS
-) -> Table:
+) -> PhraseTable:
     """The phrases of pairs (source, target), and the model of their targets.
 
     steepness: how near the diagonal words are aligned; 0 for wherever they are.
@@ -77,7 +77,7 @@ def fitted(
     best = {
         s: sorted(each, key=lambda one: -one[1])[:OPTIONS] for s, each in table.items()
     }
-    return Table(best, language([target for _, target in pairs]))
+    return PhraseTable(best, language([target for _, target in pairs]))
 
 
 # ----------------------------------------------------------------------- which words
@@ -178,7 +178,9 @@ def phrases(
     """All phrases whose words are linked to none outside, with words beside them that
     are linked to nothing; a single word that has no link may be nothing."""
     linked = {j for _, j in links}
-    found = [((w,), ()) for i, w in enumerate(source) if all(a != i for a, _ in links)]
+    found: list[tuple[Sentence, Sentence]] = [
+        ((w,), ()) for i, w in enumerate(source) if all(a != i for a, _ in links)
+    ]
     for first in range(len(source)):
         for last in range(first, min(len(source), first + LONGEST)):
             inner = [j for i, j in links if first <= i <= last]
@@ -227,7 +229,7 @@ def language(sentences: Iterable[Sentence]) -> Callable[[Sentence, str], float]:
 # ------------------------------------------------------------------------ how it is said
 
 
-def translate(table: Table, source: Sentence) -> Sentence:
+def translate(table: PhraseTable, source: Sentence) -> Sentence:
     """The likeliest translation of a sentence; words never seen are left as they are."""
     weighing = table.weighing
     kept: list[dict] = [{} for _ in range(len(source) + 1)]
@@ -248,7 +250,7 @@ def translate(table: Table, source: Sentence) -> Sentence:
     return max(last)[1]
 
 
-def _continuations(table: Table, source: Sentence, first: int):
+def _continuations(table: PhraseTable, source: Sentence, first: int):
     """(where it ends, [(target, log p)]) of all phrases that begin at a word."""
     weighing = table.weighing
     for last in range(first + 1, min(len(source), first + weighing.longest) + 1):
@@ -263,7 +265,9 @@ def _continuations(table: Table, source: Sentence, first: int):
             )
 
 
-def _read(table: Table, recent: Sentence, words: Sentence) -> tuple[float, Sentence]:
+def _read(
+    table: PhraseTable, recent: Sentence, words: Sentence
+) -> tuple[float, Sentence]:
     """(log p of words after the two last ones, the two last ones then)."""
     total = 0.0
     for word in words:
@@ -273,21 +277,21 @@ def _read(table: Table, recent: Sentence, words: Sentence) -> tuple[float, Sente
 
 
 def tuned(
-    tables: Iterable[Table],
+    tables: Iterable[PhraseTable],
     pairs: Sequence[tuple[Sentence, Sentence]],
     grid: Sequence[Weighing],
-) -> Table:
+) -> PhraseTable:
     """The table and the weighing of the grid that say most of the pairs exactly."""
     tried = [table._replace(weighing=each) for table in tables for each in grid]
     return max(tried, key=lambda one: exactly(one, pairs))
 
 
-def exactly(table: Table, pairs: Sequence[tuple[Sentence, Sentence]]) -> float:
+def exactly(table: PhraseTable, pairs: Sequence[tuple[Sentence, Sentence]]) -> float:
     """The share of pairs whose translation is said word for word."""
     return sum(translate(table, s) == t for s, t in pairs) / len(pairs)
 
 
-def by_word(table: Table) -> Table:
+def by_word(table: PhraseTable) -> PhraseTable:
     """The dictionary: of each word its likeliest translation, wherever it stands."""
     single = {s: best[:1] for s, best in table.phrases.items() if len(s) == 1}
-    return Table(single, table.following, Weighing(0.0, 0.0, 1))
+    return PhraseTable(single, table.following, Weighing(0.0, 0.0, 1))

@@ -1,6 +1,6 @@
 """Translation by a trained encoder-decoder: sentences as arrays, and how nets are asked.
 
->>> pairs = [translations.Pair(("one", "two"), ("un", "deux"))]
+>>> pairs = [Pair(("one", "two"), ("un", "deux"))]
 >>> code = coded(pairs, pairs)
 >>> code.arrays(pairs)["inputs"]  # the source from the right, the target after a start
 array([[4, 5, 1, 5, 4]], dtype=int32)

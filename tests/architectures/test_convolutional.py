@@ -10,6 +10,7 @@ import pytest
 from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.architectures.contract import apply, call, init
 from depthbench.research.architectures.convolution import convolve
+from depthbench.research.architectures.convolutional import circular
 from depthbench.research.architectures.convolutional.feedforward import local_response
 from depthbench.research.catalogues.initializers import DRAWS
 from depthbench.research.signal import jacobian, probes
@@ -70,6 +71,19 @@ def test_a_deep_cnns_gradient_is_a_number(network, filled):
     )
     assert np.all(np.isfinite(states)) and np.all(np.isfinite(parameters[:300]))
     assert states[0] < -45  # which float32 calls 0: χ₁ ≤ 0.81 is 46 decades, or more
+
+
+def test_a_head_of_places_tells_where_something_is(network, filled):
+    """Of a circular net's mean over places nobody can."""
+    x = np.random.default_rng(0).standard_normal((2, 6, 6, 1)).astype(np.float32)
+    moved = np.roll(x, 2, axis=1)
+    for net, blind in ((network("cnn", depth=1), True), (None, False)):
+        net = net or circular.of_places(network("cnn", depth=1))
+        run = jax.jit(lambda v, x, net=net: apply(net, v, x)[0])
+        variables = filled(net, x)
+        # Sums over places in another order: some ε.
+        same = np.allclose(run(variables, x), run(variables, moved), atol=1e-5)
+        assert same == blind
 
 
 def test_first_layers_do_not_depend_on_the_depth(network):

@@ -92,6 +92,14 @@ def mean_over_space(h: jax.Array) -> jax.Array:
     return jnp.mean(h, axis=tuple(range(1, h.ndim - 1)))
 
 
+def of_places(net: Architecture) -> Architecture:
+    """The net, its head linear in every place's channels: of their mean, as it is, none
+    can say where something was."""
+    phi = net.stages[0].layer.activation
+    flat = lambda z: phi(z).reshape(len(z), -1)
+    return net._replace(head=net.head.clone(activation=flat))
+
+
 def _plain(
     name: str,
     settings: Settings,

@@ -41,7 +41,7 @@ CELL = cells.GRU
 Pair = tuple[jax.Array, jax.Array]  # kernel, bias
 
 
-class Kernel(nn.Module):
+class Unbiased(nn.Module):
     """A kernel [fan_in, features] at its size, without a bias."""
 
     features: int
@@ -109,8 +109,8 @@ class Looking(nn.Module):
         (kernel, bias), (into, shift) = _kernels(self.weights, x)
         now = product(x, into[:width]) + shift[None, None]
         key = Dense(width, self.weights, name="key")(memory)
-        query = Kernel(width, self.weights, name="query")(width, x.dtype)
-        score = Kernel(1, self.weights, name="score")(width, x.dtype)
+        query = Unbiased(width, self.weights, name="query")(width, x.dtype)
+        score = Unbiased(1, self.weights, name="score")(width, x.dtype)
 
         def step(s: jax.Array, now: jax.Array):
             heard = jnp.tanh(key + (s @ query)[:, None]) @ score
