@@ -288,7 +288,8 @@ def cost(cells, shared):
     products = runs * cell["steps"] * cell["batch"] * texts.LONG * size
     seconds = 5.0 + 1.5e-10 * products  # on two quiet cores
     most = 4 * texts.LONG * (100 * 512 + 40 * cell["batch"] * cell["width"])
-    return Cost(400 * 2**20 + 2 * most * cell["depth"], 0, seconds)
+    memory = 400 * 2**20 + 2 * most * cell["depth"]
+    return Cost(memory, memory, seconds)
 
 
 def one_of_nets():

@@ -53,7 +53,7 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "6,761 rated sentences of films to learn from, 1,691 to choose by, 2,114 to judge by, "
-    "32 units, Adam, 300 steps of 32, 3 seeds, the first seed's best of two to three rates"
+    "32 units, Adam, 300 steps of 32, 3 seeds, the first seed's best of three rates or more"
 )
 
 
@@ -243,7 +243,8 @@ def cost(cells, shared):
     seconds = 5.0 + 1.5e-10 * runs * cell["steps"] * 32 * opinions.LONG * size
     kept = 4 * 32 * opinions.LONG * 24 * cell["width"] * cell["depth"]
     table = 16 * opinions.MOST * cell["width"]
-    return Cost(300 * 2**20 + 4 * (kept + table) + 16 * size, 0, seconds)
+    memory = 300 * 2**20 + 4 * (kept + table) + 16 * size
+    return Cost(memory, memory, seconds)
 
 
 STUDY = Study(
@@ -264,8 +265,7 @@ STUDY = Study(
         "width": whole("units of a layer, and numbers of a word", (32,), low=4),
         "steps": whole("steps of 32 sentences", (300,)),
         "seeds": whole("runs of the best rate", (3,)),
-        **nets.rate_axes(1e-3, 4e-3, 2),
-        "further_rates": nets.one("learning rates tried beyond each end", 1, low=0),
+        **nets.rate_axes(5e-4, 4.5e-3, 3),
     },
     sizes={
         "smoke": {
