@@ -163,6 +163,10 @@ def acted(cell):
         before=beforehand(cell),
         tuned=tuned,
     )
+    for end in ("score_low", "score_high"):  # no return lies outside
+        values[end] = (
+            None if values[end] is None else float(np.clip(values[end], low, high))
+        )
     values["unfinished"] = learning([one[1] for one in curves], environment)
     values |= {
         "episodes": float(np.mean(episodes)),
