@@ -163,6 +163,10 @@ def acted(cell):
         before=beforehand(cell),
         tuned=tuned,
     )
+    for end in ("score_low", "score_high"):  # no return lies outside
+        values[end] = (
+            None if values[end] is None else float(np.clip(values[end], low, high))
+        )
     values["unfinished"] = learning([one[1] for one in curves], environment)
     values |= {
         "episodes": float(np.mean(episodes)),
@@ -272,7 +276,7 @@ def cost(cells, shared):
     """Of an update by its layers; each run is at a rate and of a seed."""
     seconds = 0.0
     for cell in cells:
-        runs = cell["seeds"] * (cell["rates"] + min(1, cell["further_rates"]))
+        runs = cell["seeds"] * (cell["rates"] + 0.5 * min(1, cell["further_rates"]))
         size = max(1.0, cell["worlds"] / 32) * max(1.0, cell["width"] / 32)
         update = 1e-3 + 2.2e-4 * cell["depth"] * size
         seconds += runs * cell["steps"] * update + 2.0

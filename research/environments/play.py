@@ -21,7 +21,7 @@ class Worlds(NamedTuple):
     total: jax.Array
 
 
-class Segment(NamedTuple):
+class Experience(NamedTuple):
     """What happened in a number of steps [steps, worlds, …].
 
     before, after: what was observed before and after each step, the latter before a new
@@ -46,7 +46,7 @@ def begun(environment: Environment, key: Any, count: int) -> Worlds:
 
 def segment(
     environment: Environment, policy: Policy, worlds: Worlds, key: Any, steps: int
-) -> tuple[Worlds, Segment]:
+) -> tuple[Worlds, Experience]:
     """(the worlds so many steps later, what happened); where one ends, one begins."""
     count = worlds.taken.shape[0]
 
@@ -59,7 +59,7 @@ def segment(
         over = ended | (taken >= environment.length)
         seen = jax.vmap(environment.observe)(state)
         cut = over & ~ended
-        happened = Segment(
+        happened = Experience(
             *(before, actions, rewards, seen, ended, cut, jnp.where(over, total, 0.0))
         )
         new = begun(environment, key_begin, count)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from depthbench.research.environments import Environment, play
-from depthbench.research.environments.play import Segment
+from depthbench.research.environments.play import Experience
 from depthbench.research.learning import players
 from depthbench.research.learning.fits import Net
 from depthbench.research.learning.players import Player
@@ -36,7 +36,9 @@ class Acting(NamedTuple):
     entropy: float = 0.01
 
 
-def advantages(acting: Acting, seen: Segment, values: Any, following: Any) -> jax.Array:
+def advantages(
+    acting: Acting, seen: Experience, values: Any, following: Any
+) -> jax.Array:
     """Generalised advantages [steps, worlds].
 
     values, following: what the critic expects before and after each step, the latter
@@ -156,7 +158,7 @@ def greedy(actor: Any) -> play.Policy:
     return lambda seen, key: jnp.argmax(actor(seen), axis=-1)
 
 
-def batch_of(acting: Acting, critic: Any, seen: Segment) -> dict[str, jax.Array]:
+def batch_of(acting: Acting, critic: Any, seen: Experience) -> dict[str, jax.Array]:
     """What both learn from, [steps × worlds, …]; advantages have mean 0 and deviation 1."""
     flat = lambda a: a.reshape(-1, *a.shape[2:])
     expect = lambda x: critic(flat(x))[:, 0].reshape(x.shape[:2])

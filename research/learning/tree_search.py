@@ -29,7 +29,7 @@ Opinion = Callable[[Position, Any], tuple[jax.Array, jax.Array]]
 Mover = Callable[[Position, Any], jax.Array]
 
 
-class Choice(NamedTuple):
+class Considered(NamedTuple):
     """moves: columns [games]. policy: what search makes of the log odds [games, columns].
     value: of the position, after search [games]."""
 
@@ -45,7 +45,7 @@ def searched(
     key: Any,
     simulations: int,
     noise: float = 1.0,
-) -> Choice:
+) -> Considered:
     """What so many simulations from each position choose.
 
     noise: of the Gumbel numbers that moves are drawn by; 0 plays the best that was found.
@@ -74,7 +74,7 @@ def searched(
             gumbel_scale=noise,
         )
     value = found.search_tree.summary().value
-    return Choice(found.action, found.action_weights, value)
+    return Considered(found.action, found.action_weights, value)
 
 
 def of_net(outputs: Callable[[jax.Array], jax.Array]) -> Opinion:

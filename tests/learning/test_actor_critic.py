@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from depthbench.research.environments import ENVIRONMENTS, play
-from depthbench.research.environments.play import Segment
+from depthbench.research.environments.play import Experience
 from depthbench.research.learning import actor_critic, feed, fits, players, sweeps
 from depthbench.research.learning.actor_critic import Acting
 from depthbench.research.learning.fits import Net
@@ -35,7 +35,7 @@ def test_advantages_are_sums_of_surprises():
         random.randn(*shape).astype(np.float32) for _ in range(3)
     )
     nothing = jnp.zeros(shape)
-    seen = Segment(nothing, nothing, rewards, nothing, ended, cut, nothing)
+    seen = Experience(nothing, nothing, rewards, nothing, ended, cut, nothing)
     acting = Acting(discount=0.9, spread=0.8)
     found = actor_critic.advantages(acting, seen, values, following)
     for world in range(3):
