@@ -20,7 +20,8 @@ PENALTIES = Steps(tuple(10.0**n for n in range(-5, 2, 2)))
 WINDOWS = (3, 7)
 NEIGHBOURS = Steps((1, 4, 16, 64), least=1, whole=True, counts=True)
 SAMPLED = 20_000  # pixels that a filter is learned from, at most
-AT_A_TIME = 100  # images whose windows are cut out together
+HELD = 50_000  # pixels that a filter is chosen by, at most
+AT_A_TIME = 25_600  # pixels whose windows are cut out together
 
 
 class Pairs(NamedTuple):
@@ -65,8 +66,8 @@ def linear(train: Pairs, held: Pairs) -> Restorer:
     whole = Ridge(_flat(train.given), train.wanting)
 
     def made(setting):
-        map_ = whole.map(setting["penalty"])
-        return lambda given: whole.mapped(_flat(given), map_)
+        matrices = whole.map(setting["penalty"])
+        return lambda given: whole.mapped(_flat(given), matrices)
 
     return _best(
         "ridge of patches", {"penalty": PENALTIES}, made, held, len(train.given)
@@ -75,23 +76,27 @@ def linear(train: Pairs, held: Pairs) -> Restorer:
 
 def filtered(train: Pairs, held: Pairs) -> Restorer:
     """Ridge regression from a window to its middle pixel, the same at every place."""
+    most = max(1, HELD // int(np.prod(held.given.shape[1:3])))
+    step = -(-len(held.given) // most)
+    some = Pairs(held.given[::step], held.asked[::step])
 
     def of_side(side):
         ridge = _of_windows(train, side)
 
         def made(setting):
-            map_ = ridge.map(setting["penalty"])
+            matrices = ridge.map(setting["penalty"])
 
             def wanting(given):
-                starts = range(0, len(given), AT_A_TIME)
-                cut = (windows(given[at : at + AT_A_TIME], side) for at in starts)
-                found = [ridge.mapped(part, map_) for part in cut]
+                count = max(1, AT_A_TIME // int(np.prod(given.shape[1:3])))
+                starts = range(0, len(given), count)
+                cut = (windows(given[at : at + count], side) for at in starts)
+                found = [ridge.mapped(part, matrices) for part in cut]
                 return np.concatenate(found).reshape(len(given), -1)
 
             return wanting
 
         grid = {"side": Steps((side,)), "penalty": PENALTIES}
-        return _best("ridge of windows", grid, made, held, SAMPLED)
+        return _best("ridge of windows", grid, made, some, SAMPLED)
 
     return best([of_side(side) for side in WINDOWS])
 
@@ -128,19 +133,23 @@ class Ridge:
         self.means = x.mean(axis=0), y.mean(axis=0)
         x, y = x - self.means[0], y - self.means[1]
         self.unit = max(float(np.square(x).sum(axis=0).mean()), 1e-12)
-        dual = len(x) < x.shape[1]
-        self.values, vectors = np.linalg.eigh(x @ x.T if dual else x.T @ x)
-        self.turned = vectors.T @ (y if dual else x.T @ y)
-        self.back = x.T @ vectors if dual else vectors
+        self.dual = len(x) < x.shape[1]
+        self.values, vectors = np.linalg.eigh(x @ x.T if self.dual else x.T @ x)
+        self.turned = vectors.T @ (y if self.dual else x.T @ y)
+        self.back = x.T @ vectors if self.dual else vectors
 
-    def map(self, penalty: float) -> Any:
-        """[inputs, outputs]"""
+    def map(self, penalty: float) -> list[Any]:
+        """Matrices whose product is [inputs, outputs]: one, or of few examples two."""
         shrunk = np.maximum(self.values, 0) + penalty * self.unit
-        return self.back @ (self.turned / shrunk[:, None])
+        inner = self.turned / shrunk[:, None]
+        return [self.back, inner] if self.dual else [self.back @ inner]
 
-    def mapped(self, x: Any, map_: Any) -> Any:
-        """x [..., inputs] by a map of `map`: [..., outputs]."""
-        return (x - self.means[0]) @ map_ + self.means[1]
+    def mapped(self, x: Any, matrices: list[Any]) -> Any:
+        """x [..., inputs] by what `map` gives: [..., outputs]."""
+        x = x - self.means[0]
+        for matrix in matrices:
+            x = x @ matrix
+        return x + self.means[1]
 
 
 def windows(x: Any, side: int) -> Any:
