@@ -6,6 +6,8 @@ arXiv:1905.00414: centred kernel alignment (CKA) finds the layer of another star
 that corresponds to a layer. What differs: dense nets with equal layers, and ridge
 regression on classes as the probe, fitted to the examples that the net learned. What is
 read of a plain net is the sum before the nonlinearity; its first is linear in the pixels.
+Branches are divided by √depth: as they are, a residual net of 16 layers explodes, and its
+probes find 4 points less than those of the plain one.
 
 The same is asked of fresh nets, which learned nothing. The net's score is that of the
 layer which validation prefers.
@@ -42,6 +44,7 @@ with lazily():
 
 ALAIN = "Alain & Bengio 2016, arXiv:1610.01644"
 KORNBLITH = "Kornblith et al. 2019, arXiv:1905.00414"
+SKIPS = ("mlp", "residual_mlp_scaled")
 TESTED, COMPARED = 2000, 500  # test images; those of them by which layers are compared
 SCORING = Scoring(
     system="linear probes of a net's layers",
@@ -52,7 +55,7 @@ SCORING = Scoring(
 OWN = ("layer", "last", "fresh", "rise", "fresh_rise", "matched", "fresh_matched")
 PROTOCOL = (
     "2,000 images of Fashion-MNIST, a fifth of them to choose by, 2,000 to test; dense "
-    "nets of 64 units, Adam, 600 steps of 64, 3 starts"
+    "nets of 64 units, Adam down a cosine, 600 steps of 64, 3 starts"
 )
 
 
@@ -71,6 +74,7 @@ def net_of(cell, parts):
         activation=cell["activation"],
         depth=cell["depth"],
         width=cell["width"],
+        schedule="cosine",
     )
     return fits.Net(recipe, supervised.Task(parts.shape, parts.classes))
 
@@ -138,7 +142,7 @@ def hierarchy(cell):
         "fresh": np.mean([one.test for one in fresh], axis=0),
         "alike": np.mean(alike, axis=0).astype(np.float32),
         "fresh_alike": np.mean(fresh_alike, axis=0).astype(np.float32),
-        "filters": hierarchy_shown.filters(tuned.runs[0], parts),
+        "filters": hierarchy_shown.filters(tuned.runs[0], new[0], parts),
     }
     return Measured("ok", "", values, profiles)
 
@@ -254,7 +258,7 @@ STUDY = Study(
     question="Do deeper layers know more, and do two nets learn the same layers?",
     source=f"{ALAIN}; {KORNBLITH}",
     axes={
-        **scores.axes((1, 4, 16)),
+        **scores.axes((1, 4, 16), SKIPS, known=SKIPS),
         "width": whole("units of a layer", (64,)),
         "dataset": readable.axis(readable.pictured)._replace(values=("fashion_mnist",)),
         "examples": whole("images to learn from", (2000,), low=20),

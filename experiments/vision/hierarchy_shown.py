@@ -15,13 +15,22 @@ with lazily():
 FILTERS = 12
 
 
-def filters(fit, parts):
-    """What the first units look for [units, height, width], of mean colour."""
+def filters(fit, fresh, parts):
+    """What training added to the first weights [units, height, width], of mean colour.
+
+    Of the units with most of it.
+    """
+    added = _first(fit) - _first(fresh)
+    largest = np.argsort(-np.linalg.norm(added, axis=0), kind="stable")[:FILTERS]
+    shaped = added[:, largest].T.reshape(-1, *parts.shape)
+    return shaped.mean(axis=-1).astype(np.float32)
+
+
+def _first(fit):
+    """The first layer's weights [numbers, units]."""
     stem = contract.divide(fit.variables)[0].stem
     (kernel,) = (leaf for leaf in jax.tree.leaves(stem) if np.ndim(leaf) == 2)
-    largest = np.argsort(-np.linalg.norm(kernel, axis=0), kind="stable")[:FILTERS]
-    shaped = np.asarray(kernel)[:, largest].T.reshape(-1, *parts.shape)
-    return shaped.mean(axis=-1).astype(np.float32)
+    return np.asarray(kernel)
 
 
 def draw_layers(rows, profiles):
@@ -69,17 +78,20 @@ def alike(scoring, rows, profiles):
             picture = axes.imshow(kept[name], vmin=0, vmax=1, origin="lower")
             axes.set_title(title, loc="left")
             axes.set_xlabel("layer of the other")
+            axes.locator_params(integer=True)
         left.set_ylabel("layer of one")
         figure.colorbar(picture, ax=middle, shrink=0.8)
         units = kept["filters"]
         half = len(units) // 2
         pair = [("", units[:half]), ("", units[half : 2 * half])]
-        montage.show(right, pair, "first layer: largest weights", cmap="RdBu_r")
+        montage.show(
+            right, pair, "what training added to the first layer", cmap="RdBu_r"
+        )
         return figure
 
     text = (
         "How alike two layers are, of nets from two starts, by centred kernel alignment: "
-        "trained, and before training. Right: the weights of the first layer's units "
-        "with the largest, red above 0 and blue below."
+        "trained, and before training. Right: what training added to the weights of the "
+        "first layer's units, where it was most; red above 0 and blue below."
     )
     return Figure("alike", text, draw)

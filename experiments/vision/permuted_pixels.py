@@ -52,8 +52,8 @@ SCORING = Scoring(
     naming=lambda row, net: f"{WORDS[row['net']]} of {counted(row['depth'], 'layer')}",
 )
 PROTOCOL = (
-    "MNIST-1D, 3,200 curves to learn from and 1,000 to test, Adam, 800 steps of 64, 3 "
-    "shuffles, rates chosen on 800 further curves"
+    "MNIST-1D, 3,200 curves to learn from and 1,000 to test, Adam down a "
+    "cosine, 800 steps of 64, 3 shuffles, rates chosen on 800 further curves"
 )
 OWN = ("kept", "drop", "drop_low", "drop_high", "kept_rate")
 
@@ -78,7 +78,12 @@ def net_of(cell, parts):
         change = placed.by_place
     if cell["net"] != "mlp":
         width = max(1, width // 4)
-    recipe = Recipe(architecture=name[cell["net"]], depth=cell["depth"], width=width)
+    recipe = Recipe(
+        architecture=name[cell["net"]],
+        depth=cell["depth"],
+        width=width,
+        schedule="cosine",
+    )
     return fits.Net(recipe, supervised.Task(parts.shape, parts.classes, change=change))
 
 
