@@ -56,8 +56,8 @@ def scenes(
 
     sizes: of an object's side, in pixels, the smallest and the largest. noise: standard
     deviation of what is added to each pixel. clutter: short strokes of the objects'
-    colours, that are no objects. distinct: of the first `most`
-    colours, each has one object at most.
+    colours, that are no objects. distinct: each of the first `most` colours has one
+    object at most.
 
     >>> made = scenes(4, seed=0)
     >>> made.x.shape, made.boxes.shape, bool(made.there.any(axis=1).all())
