@@ -268,8 +268,8 @@ CLAIMS = (
     ),
     Claim(
         "depthbench.relation-net-beats-svm",
-        "depthbench's own bar: the relation net is more often right about the nearest shape "
-        "than an SVM that reads places as seen from the named object",
+        "depthbench's own bar: the relation net is more often right about the nearest "
+        "shape than an SVM that reads places as seen from the named object",
         "depthbench",
         estimate=scores.gap,
         allows=above(0.0),
