@@ -50,12 +50,14 @@ def scenes(
     sizes: tuple[int, int] = (6, 10),
     noise: float = 0.1,
     clutter: int = 0,
+    distinct: bool = False,
 ) -> Scenes:
     """So many scenes, with `least` to `most` objects each.
 
     sizes: of an object's side, in pixels, the smallest and the largest. noise: standard
     deviation of what is added to each pixel. clutter: short strokes of the objects'
-    colours, that are no objects.
+    colours, that are no objects. distinct: each of the first `most` colours has one
+    object at most.
 
     >>> made = scenes(4, seed=0)
     >>> made.x.shape, made.boxes.shape, bool(made.there.any(axis=1).all())
@@ -63,7 +65,15 @@ def scenes(
     """
     random = np.random.RandomState(seed)
     every = [
-        _scene(random, side, random.randint(least, most + 1), most, sizes, clutter)
+        _scene(
+            random,
+            side,
+            random.randint(least, most + 1),
+            most,
+            sizes,
+            clutter,
+            random.permutation(most) if distinct else None,
+        )
         for _ in range(count)
     ]
     made = Scenes(*(np.stack(part) for part in zip(*every, strict=True)))
@@ -78,6 +88,7 @@ def _scene(
     most: int,
     sizes: tuple[int, int],
     clutter: int,
+    colours: np.ndarray | None = None,
 ) -> Scenes:
     ground = 0.25 + 0.3 * random.random_sample(3).astype(np.float32)
     x = np.tile(ground, (side, side, 1))
@@ -88,7 +99,8 @@ def _scene(
     mask = np.zeros((side, side), np.int32)
     places = _places(random, side, count, sizes)
     for n, box in enumerate(places):
-        shape[n], colour[n] = random.randint(len(SHAPES)), random.randint(len(COLOURS))
+        shape[n] = random.randint(len(SHAPES))
+        colour[n] = random.randint(len(COLOURS)) if colours is None else colours[n]
         boxes[n] = box
         inside = _inside(side, SHAPES[shape[n]], box)
         x[inside], mask[inside] = RGB[colour[n]], 1 + shape[n]

@@ -82,6 +82,19 @@ def test_there_are_at_most_sixteen_objects(side, cells):
     assert made.shape == (3, cells, 8)
 
 
+@pytest.mark.parametrize("name", ("relation_net", "relation_net_without"))
+def test_objects_that_are_known_are_read_as_they_are(name):
+    """Only with pairs does their order not matter."""
+    net, x = built(name), jax.random.normal(jax.random.key(1), (3, 4, 5))
+    variables = init(jax.random.key(0), net, x)
+    assert "objects" not in variables.stem["params"]
+    one, other = (
+        apply(net, variables, x[:, order])[0] for order in ([0, 1, 2, 3], [2, 0, 3, 1])
+    )
+    # float32, sizes of 1
+    assert np.allclose(one, other, atol=1e-5) == (name == "relation_net")
+
+
 def test_places_go_from_corner_to_corner():
     places = relation.places(3, 1)
     assert places[:, 0, 0].tolist() == [-1, 0, 1] and not places[..., 1].any()

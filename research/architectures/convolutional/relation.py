@@ -5,8 +5,9 @@ objects. Objects are the cells of what convolutions make of the image, with thei
 Here there are at most 4 × 4; `depth` layers of g are counted, f is the head; pairs are
 averaged, so that their number does not change the size of what f reads; and a question q
 is not given beside the image but as further channels of it, equal in all pixels, so that
-every object knows it. The net without the module has the same convolutions, and as many
-dense layers of the objects side by side.
+every object knows it. Objects that are known are read as they are, [objects, features],
+as the source's state descriptions. The net without the module has the same convolutions,
+and as many dense layers of the objects side by side.
 """
 
 from collections.abc import Callable
@@ -36,7 +37,10 @@ MOST = 4  # objects across, and down
 
 
 class Objects(nn.Module):
-    """Cells of the image [batch, cells, width + 2]: features, and place from −1 to 1."""
+    """Cells of the image [batch, cells, width + 2]: features, and place from −1 to 1.
+
+    What has no pixels, [batch, objects, features], are objects already.
+    """
 
     width: int
     activation: Callable[[jax.Array], jax.Array]
@@ -45,6 +49,8 @@ class Objects(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = True) -> jax.Array:
+        if x.ndim == 3:
+            return x
         h = Conv(self.width, self.weights, strides=2, first=True)(as_image(x))
         h = self.activation(Norm(self.normalizer)(h, train))
         h = Conv(self.width, self.weights)(h)

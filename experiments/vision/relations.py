@@ -1,0 +1,369 @@
+"""What does a relation module give to questions about two objects, by its depth?
+
+Source: Santoro et al. 2017, arXiv:1706.01427: nets that compare all pairs of objects answer
+relational questions that others do not, on scenes such as "which shape is nearest to the
+red one?". Here each scene is asked that, and which shape the red one itself is.
+
+What differs: three objects, in the order of their colours, so that the net without module
+need not look for the one that is named; and they are read as what is known of them, which
+is the source's state description. Pixels are another value of the axis `reads`, left out of
+the standard size because convolutions need more steps than two cores have time for. Layers
+have layer normalisation, and pairs are averaged.
+
+The trivial answer is the shape of one of the others, which is right twice in three times.
+The strong baseline is told which object is named: it reads that one first and the others
+with their places as seen from it. No net is told so.
+"""
+
+from depthbench.experiments import comparisons, scores
+from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import nets
+from depthbench.experiments.training.pairs import whole
+from depthbench.experiments.vision import pictured
+from depthbench.experiments.vision.relations_shown import figures
+from depthbench.research.catalogues.catalogue import choices
+from depthbench.research.datasets import questions
+from depthbench.research.lazy import lazily
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.study.axes import Axis
+from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.declaration import Headline, Measured, Plan, Study
+from depthbench.research.study.estimates import above, mean
+from depthbench.research.study.headlines import measured
+
+with lazily():
+    import numpy as np
+
+    from depthbench.research.learning import baselines, fits, supervised
+
+SOURCE = "Santoro et al. 2017, arXiv:1706.01427"
+SIDE, BATCH, SHAPES = 24, 64, 3
+CHOSEN, JUDGED = 400, 1000  # scenes of the other parts
+SUPPORTED, SHOWN = 3000, 6  # scenes that the SVM learns from at most; that are drawn
+BINS = (1.0, 2.0, 4.0, 8.0)  # pixels by which the nearest is nearer: where bins begin
+NETS = ("relation_net", "relation_net_without")
+WORDS = {NETS[0]: "relation net", NETS[1]: "net without pairs"}
+READS = choices(
+    "reads",
+    objects="what is known of the objects: place, shape, colour",
+    pixels="the picture",
+)
+SCORING = Scoring(
+    system="relation net",
+    noun="accuracy on the nearest",
+    trivial="another's shape",
+    strong="RBF SVM",
+    naming=lambda row, net: (
+        f"{scores.words(row['activation'])} {WORDS[row['architecture']]}, "
+        f"{row['depth']} layer{'s' * (row['depth'] != 1)}"
+    ),
+)
+PROTOCOL = (
+    "scenes of 3 objects, read as objects, 6,000 to learn from, 400 to choose rates by, "
+    "1,000 to be judged by, each asked both questions; 48 units, layer normalisation, "
+    "Adam, 1,000 steps of 64 questions, 3 seeds"
+)
+
+
+def net_of(cell):
+    """The cell's net."""
+    recipe = Recipe(
+        architecture=cell["architecture"],
+        activation=cell["activation"],
+        depth=cell["depth"],
+        width=cell["width"],
+        normalizer="layer",
+        batch=BATCH,
+        schedule="cosine",
+    )
+    pixels = (SIDE, SIDE, 3 + questions.WORDS)
+    known = (questions.OBJECTS, questions.FEATURES + questions.WORDS)
+    shape = pixels if cell["reads"] == "pixels" else known
+    return fits.Net(recipe, supervised.Task(shape, SHAPES))
+
+
+@pictured.once
+def parts_of(learned):
+    """Scenes to learn from, to choose by and to be judged by."""
+    small = min(1.0, learned / 1000)  # of the parts that choose and judge
+    counts = learned, max(20, int(CHOSEN * small)), max(20, int(JUDGED * small))
+    drawn = (questions.asked(n, seed, SIDE) for seed, n in enumerate(counts))
+    return pictured.Divided(*drawn)
+
+
+@pictured.once
+def reading(learned, reads):
+    """From a part to what nets read [questions, …]: mean 0 and variance 1 in training."""
+
+    def raw(part):
+        return part.pixels if reads == "pixels" else part.known
+
+    first = raw(parts_of(learned).train)
+    axes = tuple(range(first.ndim - 1))
+    centre, deviation = first.mean(axes), first.std(axes)
+
+    def read(part):
+        x = (raw(part) - centre) / deviation
+        return x.reshape(-1, *x.shape[2:]).astype(np.float32)
+
+    return read
+
+
+@pictured.once
+def by_svm(learned):
+    """What the SVM answers about the nearest in the test part, and how often right."""
+    train, _, test = parts_of(learned)
+    some = train.from_named[:SUPPORTED], train.answers[:SUPPORTED, 1]
+    given = baselines.fit("svm", *some).predict(test.from_named)
+    return given, float(np.mean(given == test.answers[:, 1]))
+
+
+def measure(cells, shared, memory):
+    """One Measured for each cell."""
+    return [accuracies(cell) for cell in cells]
+
+
+def accuracies(cell):
+    """The share right of either question, of nets at the rate best for the nearest."""
+    parts, net = parts_of(cell["scenes"]), net_of(cell)
+    read = reading(cell["scenes"], cell["reads"])
+    train, valid, test = parts
+    data = {
+        "inputs": read(train),
+        "targets": train.answers.reshape(-1).astype(np.int32),
+    }
+
+    def shapes(run, part):
+        given = run.outputs(read(part)).argmax(axis=-1)
+        return given.reshape(part.answers.shape)
+
+    def chosen(run):
+        return float(np.mean(shapes(run, valid)[:, 1] == valid.answers[:, 1]))
+
+    tuned = pictured.tuned(net, data, cell, chosen)
+    given = [shapes(run, test) for run in tuned.runs]
+    right = np.array([each == test.answers for each in given])  # [seeds, scenes, kinds]
+    own, nearest = right.mean(axis=1).T
+    svm, strong = by_svm(cell["scenes"])
+    values = scores.values(
+        score=nearest,
+        valid=np.mean([chosen(run) for run in tuned.runs]),
+        trivial=np.mean(another(test) == test.answers[:, 1]),
+        strong=strong,
+        before=fits.beforehand(net, data, cell["seeds"]),
+        tuned=tuned,
+        examples=len(test.answers),
+    )
+    values |= scores.spread("own", own, len(test.answers))
+    values |= scores.spread("harder", own - nearest)
+    kept = {
+        "by_margin": shares(right[..., 1].mean(axis=0), test.margin),
+        "by_margin_svm": shares(svm == test.answers[:, 1], test.margin),
+        "x": (255 * np.clip(test.scenes.x[:SHOWN], 0, 1)).astype(np.uint8),
+        "colour": test.colour[:SHOWN],
+        "true": test.answers[:SHOWN, 1],
+        "net": given[0][:SHOWN, 1],
+        "svm": svm[:SHOWN],
+    }
+    return Measured("ok", "", values, kept)
+
+
+def another(part):
+    """The shape of another object than the named one, near or not [scenes]."""
+    rows = np.arange(len(part.colour))
+    return part.scenes.shape[rows, (part.colour + 1) % questions.OBJECTS]
+
+
+def shares(right, margin):
+    """The mean in each of BINS; 0 where a bin is empty."""
+    place = np.digitize(margin, BINS) - 1
+    return np.array(
+        [
+            right[place == n].mean() if (place == n).any() else 0
+            for n in range(len(BINS))
+        ]
+    )
+
+
+# -------------------------------------------------------------------------- claims
+
+BY = ("activation", "depth", "reads")
+
+
+def module(rows):
+    """Nets with the module less those without, of as many layers, on the nearest."""
+    return comparisons.against(*({"architecture": name} for name in NETS), BY)(rows)
+
+
+def control(rows):
+    """Nets without the module less those with, on the named object's own shape."""
+    ends = ({"architecture": name} for name in reversed(NETS))
+    return comparisons.against(*ends, BY, "own")(rows)
+
+
+def deeper(rows):
+    """The deepest less the shallowest relation net."""
+    own = [row for row in rows if row["architecture"] == NETS[0]]
+    depths = sorted({row["depth"] for row in own})
+    if len(depths) < 2:
+        return []
+    ends = {"depth": depths[-1]}, {"depth": depths[0]}
+    return comparisons.against(*ends, ("activation", "reads"))(own)
+
+
+CLAIMS = (
+    Claim(
+        "santoro2017.module-gives-relations",
+        "the net that compares pairs says more often which shape is nearest than that "
+        "without, of as many layers",
+        f"{SOURCE}, abstract",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        differs="convolutions of pixels, six objects, three kinds of relational questions, "
+        "2,000 hidden units and more",
+        scope=lambda row: True,
+        label=BY,
+        of=module,
+        doubt=after_steps,
+    ),
+    Claim(
+        "santoro2017.relations-lacking-without",
+        "the net without pairs is less often right about the nearest shape than about that "
+        "of the named object, by 10 points",
+        f"{SOURCE}, abstract: no general capacity to solve relational questions",
+        estimate=lambda row: mean(row["harder"], row["harder_se"], row["seeds"]),
+        allows=above(0.1),
+        protocol=PROTOCOL,
+        differs="convolutional nets on pixels; how much is 10 points here",
+        scope=lambda row: row["architecture"] == NETS[1],
+        label=BY,
+        doubt=after_steps,
+    ),
+    Claim(
+        "depthbench.one-object-needs-no-module",
+        "depthbench's own bar: which shape the named object is, the net without pairs says "
+        "as often as that with, to 2 points",
+        "depthbench",
+        estimate=scores.gap,
+        allows=above(-0.02),
+        protocol=PROTOCOL,
+        scope=lambda row: True,
+        label=BY,
+        of=control,
+        doubt=after_steps,
+    ),
+    Claim(
+        "depthbench.deeper-relations-better",
+        "depthbench's own bar: the deepest relation net is more often right about the "
+        "nearest shape than the shallowest",
+        "depthbench",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        scope=lambda row: True,
+        label=("activation", "reads"),
+        of=deeper,
+        doubt=after_steps,
+    ),
+    Claim(
+        "depthbench.relation-net-beats-svm",
+        "depthbench's own bar: the relation net is more often right about the nearest "
+        "shape than an SVM that reads places as seen from the named object",
+        "depthbench",
+        estimate=scores.gap,
+        allows=above(0.0),
+        protocol=PROTOCOL,
+        scope=lambda row: row["architecture"] == NETS[0],
+        label=BY,
+        doubt=after_steps,
+    ),
+)
+
+
+# --------------------------------------------------------------------------- shown
+
+
+def headline(rows):
+    """The best net beside the baseline, and what the module gives it."""
+    answer, worst = SCORING.headline(rows)
+    done = measured(rows)
+    best = SCORING.best(done)
+    alike = [
+        row
+        for row in done
+        if all(row[name] == best[name] for name in BY) and row is not best
+    ]
+    if len(alike) == 1:
+        side = "Without" if best["architecture"] == NETS[0] else "With"
+        answer += (
+            f" {side} pairs, at that depth: {SCORING.write(alike[0]['score'])}. About one "
+            f"object: {SCORING.write(best['own'])} and {SCORING.write(alike[0]['own'])}."
+        )
+    return Headline(answer, worst)
+
+
+def step_mflop(cell):
+    """About; nets without pairs take less."""
+    pairs = questions.OBJECTS**2 if cell["reads"] == "objects" else 256
+    if cell["architecture"] == NETS[1]:
+        pairs = 1
+    seen = 0 if cell["reads"] == "objects" else 12 * 12 * (14 * cell["width"])
+    return 6e-6 * BATCH * cell["width"] ** 2 * (pairs * cell["depth"] + 2 + seen / 16)
+
+
+STUDY = Study(
+    name="relations",
+    kind="experiment",
+    question="What does a relation module give to questions about two objects, by depth?",
+    source=SOURCE,
+    axes={
+        **scores.axes((1, 2, 6), NETS, known=NETS),
+        "width": whole("units of a layer", (48,)),
+        "reads": Axis("what nets read of a scene", ("objects",), READS),
+        "scenes": whole("scenes that are learned from", (6000,), low=60),
+        "steps": whole("steps of 64 questions", (1000,)),
+        "seeds": whole("runs at the best rate", (3,)),
+        **nets.rate_axes(3e-3, 6e-3, 2),
+    },
+    sizes={
+        "smoke": {
+            "architecture": (NETS[0],),
+            "depth": (1,),
+            "width": (8,),
+            "scenes": (80,),
+            "steps": (20,),
+            "seeds": (2,),
+            "rates": (1,),
+            "further_rates": (0,),
+        },
+        "full": {
+            "depth": (1, 2, 4, 8),
+            "width": (256,),
+            "reads": ("objects", "pixels"),
+            "scenes": (20_000,),
+            "steps": (10_000,),
+        },
+    },
+    plan=Plan(
+        cost=pictured.cost(step_mflop, lambda cell: min(3.0, cell["scenes"] / 1000))
+    ),
+    fit=nets.fit,
+    measure="depthbench.experiments.vision.relations:measure",
+    columns=(
+        *("architecture", "activation", "depth", "width", "reads", "scenes"),
+        *(*scores.COLUMNS, "own", "own_se", "harder", "harder_se"),
+    ),
+    claims=CLAIMS,
+    headline=headline,
+    tables=lambda rows: [SCORING.table(rows, more=("own",))],
+    figures=lambda rows, profiles: figures(SCORING, rows, profiles),
+    shows=("relational reasoning", "relation network"),
+    summary=SCORING.summary,
+    compile_seconds=5.0,
+)
+
+if __name__ == "__main__":
+    from depthbench.research.cli.main import script
+
+    script(STUDY.name)
