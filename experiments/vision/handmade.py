@@ -54,7 +54,7 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "2,000 test images of Fashion-MNIST; CNNs of 8 channels, Adam down a cosine, 300 "
-    "steps of 64, 3 starts; rates chosen on a fifth of the images, the SVM on the other four"
+    "steps of 64, 3 starts; rates chosen on a fifth of the images, the SVM on the others"
 )
 
 
