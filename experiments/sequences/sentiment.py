@@ -12,6 +12,8 @@ generator's, for whoever has no others.
 
 What differs: word vectors begin at random and are learned here from 6,800 sentences, and
 nothing is dropped; what is shorter than 32 words is filled up with a word of its own.
+Post-LN nets of four layers and more learn nothing at any of three rates from 0.0005 on;
+lower ones were not tried, as none of the three is better than the others.
 """
 
 import functools
