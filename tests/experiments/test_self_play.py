@@ -20,7 +20,8 @@ def test_points_are_of_both_sides_and_each_rival():
 
 
 def test_a_net_that_is_pure_searchs_equal_has_its_rating():
-    assert self_play.rating((0.5, 0.9), 0.9) == pytest.approx(0.0, abs=1.0)
+    # The drawn game of the prior weighs more among 32 games than among 256.
+    assert self_play.rating((0.5, 0.9), 0.9) == pytest.approx(0.0, abs=10.0)
     better, best = (self_play.rating((share, 0.95), 0.9) for share in (0.7, 1.0))
     assert 0 < better < best
 
@@ -30,5 +31,5 @@ def test_without_mctx_it_is_refused_in_one_line(monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "mctx" else find(name)
     )
-    with pytest.raises(Refusal, match="needs mctx.*pip install"):
+    with pytest.raises(Refusal, match=r"needs mctx.*pip install"):
         self_play.fit([], set())
