@@ -111,15 +111,19 @@ def trained(cell, rates):
 
 @functools.lru_cache(maxsize=16)
 def judged(net, game, simulations):
-    """(learner, seed) -> Match of a net's search with pure search, then random moves."""
+    """(learners [runs], seed) -> Match of each's search with pure search, then with random
+    moves; all play the same openings."""
 
     @jax.jit
-    def match(learner, seed):
-        opinion = tree_search.of_net(self_play.outputs_of(net, learner))
-        one = tree_search.searching(game, opinion, simulations)
-        return _against(game, one, simulations, jax.random.key(seed))
+    def matches(learners, seed):
+        def match(learner):
+            opinion = tree_search.of_net(self_play.outputs_of(net, learner))
+            one = tree_search.searching(game, opinion, simulations)
+            return _against(game, one, simulations, jax.random.key(seed))
 
-    return match
+        return jax.vmap(match)(learners)
+
+    return matches
 
 
 def _against(game, one, simulations, key):
@@ -130,16 +134,19 @@ def _against(game, one, simulations, key):
     return tree_search.match(game, one, other, key, sum(AGAINST.values()))
 
 
-def points(cell, run, part):
-    """((share against pure search, against random moves), the first game's moves)."""
-    match = judged(net_of(cell), game_of(cell), cell["simulations"])
-    found = jax.device_get(match(run.state.tree["net"], np.uint32(SEEDS[part])))
-    return shares(found), found.moves
+def points(cell, runs, part):
+    """Of each run ((share against pure search, against random moves), its first game's
+    moves)."""
+    matches = judged(net_of(cell), game_of(cell), cell["simulations"])
+    learners = [run.state.tree["net"] for run in runs]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *learners)
+    found = jax.device_get(matches(stacked, np.uint32(SEEDS[part])))
+    return [(shares(one), moves) for one, moves in zip(*found, strict=True)]
 
 
-def shares(match):
-    """(against pure search, against random moves), over both sides."""
-    halves = np.asarray(match.points, np.float64).reshape(2, -1)
+def shares(each):
+    """(against pure search, against random moves) of games' points, over both sides."""
+    halves = np.asarray(each, np.float64).reshape(2, -1)
     count = AGAINST["pure"]
     return float(halves[:, :count].mean()), float(halves[:, count:].mean())
 
@@ -195,13 +202,13 @@ def played(cell):
     game, net, simulations = game_of(cell), net_of(cell), cell["simulations"]
 
     def held(runs):
-        each = [points(cell, run, "valid")[0][0] for run in runs]
+        each = [found[0] for found, _ in points(cell, runs, "valid")]
         lost = [run.diverged is not None for run in runs]
         return Outcome(ended=1 - np.mean(lost), accuracy=float(np.mean(each)))
 
     by_rate, most = functools.partial(trained, cell), cell["further_rates"]
     tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
-    tests = [points(cell, run, "test") for run in tuned.runs]
+    tests = points(cell, tuned.runs, "test")
     against_pure = [each[0] for each, _ in tests]
     random_share, (asked, by_search) = (
         by_pure(game, simulations),
@@ -333,10 +340,10 @@ STUDY = Study(
             "board": ("6x7",),
             "depth": (1, 16),
             "width": (512,),
-            "games": (1024,),
+            "games": (2048,),
             "updates": (64,),
             "batch": (1024,),
-            "steps": (24,),
+            "steps": (20,),
             "highest_rate": (1e-3,),
             "rates": (1,),
         },
