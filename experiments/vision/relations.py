@@ -87,8 +87,7 @@ def parts_of(learned):
     """Scenes to learn from, to choose by and to be judged by."""
     small = min(1.0, learned / 1000)  # of the parts that choose and judge
     counts = learned, max(20, int(CHOSEN * small)), max(20, int(JUDGED * small))
-    drawn = (questions.asked(n, seed, SIDE) for seed, n in enumerate(counts))
-    return pictured.Divided(*drawn)
+    return [questions.asked(n, seed, SIDE) for seed, n in enumerate(counts)]
 
 
 @pictured.once
@@ -98,7 +97,7 @@ def reading(learned, reads):
     def raw(part):
         return part.pixels if reads == "pixels" else part.known
 
-    first = raw(parts_of(learned).train)
+    first = raw(parts_of(learned)[0])
     axes = tuple(range(first.ndim - 1))
     centre, deviation = first.mean(axes), first.std(axes)
 
@@ -125,9 +124,8 @@ def measure(cells, shared, memory):
 
 def accuracies(cell):
     """The share right of either question, of nets at the rate best for the nearest."""
-    parts, net = parts_of(cell["scenes"]), net_of(cell)
+    net, (train, valid, test) = net_of(cell), parts_of(cell["scenes"])
     read = reading(cell["scenes"], cell["reads"])
-    train, valid, test = parts
     data = {
         "inputs": read(train),
         "targets": train.answers.reshape(-1).astype(np.int32),
@@ -147,8 +145,8 @@ def accuracies(cell):
     svm, strong = by_svm(cell["scenes"])
     values = scores.values(
         score=nearest,
-        valid=np.mean([chosen(run) for run in tuned.runs]),
-        trivial=np.mean(another(test) == test.answers[:, 1]),
+        valid=float(np.mean([chosen(run) for run in tuned.runs])),
+        trivial=float(np.mean(another(test) == test.answers[:, 1])),
         strong=strong,
         before=fits.beforehand(net, data, cell["seeds"]),
         tuned=tuned,
@@ -192,13 +190,14 @@ BY = ("activation", "depth", "reads")
 
 def module(rows):
     """Nets with the module less those without, of as many layers, on the nearest."""
-    return comparisons.against(*({"architecture": name} for name in NETS), BY)(rows)
+    one, other = ({"architecture": name} for name in NETS)
+    return comparisons.against(one, other, BY)(rows)
 
 
 def control(rows):
     """Nets without the module less those with, on the named object's own shape."""
-    ends = ({"architecture": name} for name in reversed(NETS))
-    return comparisons.against(*ends, BY, "own")(rows)
+    one, other = ({"architecture": name} for name in reversed(NETS))
+    return comparisons.against(one, other, BY, "own")(rows)
 
 
 def deeper(rows):

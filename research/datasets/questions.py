@@ -109,7 +109,9 @@ def asked(
         )
         drawn = _sorted(drawn)
         near = np.sort(_apart(drawn), axis=-1)
-        clear = (near[..., 1] - near[..., 0] >= CLEAR) & drawn.there.all(1)[:, None]
+        clear = (near[..., 1] - near[..., 0] >= CLEAR) & np.all(
+            drawn.there, axis=1, keepdims=True
+        )
         chance = np.where(clear, random.random_sample(clear.shape), -1.0)
         found = clear.any(axis=1)
         kept.append(tuple(a[found] for a in (*drawn, chance.argmax(axis=1))))
