@@ -177,6 +177,7 @@ def net_of(cell):
         depth=cell["depth"],
         width=cell["width"],
         batch=64,
+        schedule="cosine",
     )
     side = face_windows.SIDE
     return fits.Net(recipe, supervised.Task((side, side, 1), 2, change=placed.placed))
@@ -203,17 +204,18 @@ def margin(fit, x):
 
 
 def tuned_rate(cell):
-    """The `fits.Tuned` of rates, by what is held out, of the first division."""
+    """The `fits.Tuned` of rates, by what is held out, of all divisions."""
+    count, seeds = cell["windows"], range(cell["seeds"])
 
     def trained(rates):
-        return [[of_net(cell, 0, rate)] for rate in rates]
+        return [[of_net(cell, seed, rate) for seed in seeds] for rate in rates]
 
     def outcome(runs):
-        (fit,) = runs
-        if fit.diverged is not None:
-            return selection.Outcome(ended=0.0)
-        score = functools.partial(margin, fit)
-        return selection.Outcome(loss=unsure(score, 0, cell["windows"]))
+        ended = [run for run in runs if run.diverged is None]
+        if len(ended) < len(runs):
+            return selection.Outcome(ended=len(ended) / len(runs))
+        losses = [unsure(functools.partial(margin, r), r.seed, count) for r in runs]
+        return selection.Outcome(loss=float(np.mean(losses)))
 
     most = cell["further_rates"]
     return fits.tuned(trained, nets.rates(cell), "loss", outcome, most=most)
