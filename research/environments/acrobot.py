@@ -47,7 +47,7 @@ def step(state: Any, action: Any) -> tuple[Any, Any, Any]:
 
     action: a torque of −1, 0 or 1 N m, as 0, 1, 2.
     """
-    torque = action - 1.0
+    torque = jnp.asarray(action).astype(state.dtype) - 1
     first = rates(state, torque)
     second = rates(state + TAU / 2 * first, torque)
     third = rates(state + TAU / 2 * second, torque)

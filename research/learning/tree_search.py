@@ -6,6 +6,9 @@ it Gumbel AlphaZero. Pure search differs from a net's in what it thinks of a pos
 alone: all moves alike, and the mean result of games that are played to their end at random.
 """
 
+# mctx's dataclasses tell pyright nothing of their arguments.
+# pyright: reportCallIssue=false, reportArgumentType=false
+
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
