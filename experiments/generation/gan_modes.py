@@ -158,9 +158,9 @@ def of_images(rows):
 
 def headline(rows):
     """The best digits beside the mixture's, and the modes of the ring that are covered."""
-    answer, worst = SCORING.headline(of_images(rows))
     done = measured(rows)
-    images = measured(of_images(rows))
+    images = of_images(done)
+    answer, worst = SCORING.headline(images)
     answer += f" Real examples are {images[0]['floor']:.1f} apart."
     ring = [row for row in done if row["made"] == "ring"]
     told = []

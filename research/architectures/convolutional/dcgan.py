@@ -82,7 +82,7 @@ class Enlarged(mlp.Layer):
         return Conv(self.width, self.weights)(doubled(h)[:, : self.side, : self.side])
 
 
-class Halved(mlp.Layer):
+class HalvedImage(mlp.Layer):
     """The same to `width` channels, by steps of two."""
 
     width: int = 1
@@ -119,7 +119,7 @@ def build_discriminator(settings: Settings) -> Architecture:
     """From an image to its score, of all pixels of the last state; channels double."""
     phi, width = settings.activation, settings.width // 4
     how = (phi, settings.weights, settings.normalizer)
-    changes = [Halved(*how, width * n) for n in (2, 4)]
+    changes = [HalvedImage(*how, width * n) for n in (2, 4)]
     flat = lambda z: phi(z).reshape(len(z), -1)
     head = Head(settings.outputs, flat, settings.normalizer)
     stem = ImageStem(width, settings.weights)
