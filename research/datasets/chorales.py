@@ -21,7 +21,7 @@ PARTS = ("train", "valid", "test")
 SIXTEENTHS = 2  # of a step here: an eighth
 
 
-class Windows(NamedTuple):
+class Excerpts(NamedTuple):
     """Pieces of chorales as sequences of tokens, chord by chord from soprano to bass.
 
     tokens: [windows, time] int32, of notes alone. first: whether a window begins its
@@ -61,7 +61,7 @@ def notes(tokens: np.ndarray) -> np.ndarray:
     return np.where(tokens < 2, REST, np.asarray(tokens) + LOWEST - 2)
 
 
-def windows(part: str, eighths: int, step: int | None = None) -> Windows:
+def windows(part: str, eighths: int, step: int | None = None) -> Excerpts:
     """Windows of so many eighths, without those that would end after their chorale.
 
     step: eighths from one window's start to the next's; windows do not overlap unless it
@@ -77,4 +77,4 @@ def windows(part: str, eighths: int, step: int | None = None) -> Windows:
         for start in range(0, len(notes) - eighths + 1, step):
             made.append(whole[VOICES * start : VOICES * (start + eighths)])
             first.append(start == 0)
-    return Windows(np.stack(made).astype(np.int32), np.array(first))
+    return Excerpts(np.stack(made).astype(np.int32), np.array(first))

@@ -11,7 +11,6 @@ the same twice. Voices and accents of the test are in no other part.
 """
 
 import functools
-import importlib
 import json
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from depthbench.research.datasets.contract import DataError
 from depthbench.research.lazy import lazily
 
 with lazily():
+    import espeakng_loader
     import scipy.fft as fft
     import scipy.signal as signal
 
@@ -92,11 +92,10 @@ def waves() -> dict[str, list[np.ndarray]]:
 
 @functools.cache
 def _waves() -> dict[str, list[np.ndarray]]:
-    loader = importlib.import_module("espeakng_loader")
     voices = [f"{accent}+{variant}" for accent in ACCENTS for variant in VARIANTS]
     asked = {
-        "library": loader.get_library_path(),
-        "data": loader.get_data_path(),
+        "library": espeakng_loader.get_library_path(),
+        "data": espeakng_loader.get_data_path(),
         "voices": voices,
         "words": WORDS,
     }

@@ -1,6 +1,5 @@
 """What can be listened to, as the bytes of files: waves, and notes."""
 
-import importlib
 import io
 import itertools
 import wave
@@ -9,6 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from depthbench.research.catalogues.packages import need
+from depthbench.research.lazy import lazily
+
+with lazily():
+    import mido
 
 LOUDEST = 0.9  # of what 16 bits can say
 ORGAN = 19  # General MIDI's church organ
@@ -64,7 +67,6 @@ def midi(steps: np.ndarray, beats: float = 0.5, tempo: int = 84) -> bytes:
     beats: of a step. tempo: beats a minute. Raises DataError without the package mido.
     """
     need("a .mid file", "mido")
-    mido = importlib.import_module("mido")
     file = mido.MidiFile(ticks_per_beat=480)
     for voice in range(np.shape(steps)[1]):
         track = mido.MidiTrack()
