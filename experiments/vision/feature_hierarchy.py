@@ -23,7 +23,7 @@ from depthbench.experiments.vision import hierarchy_shown
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.study.claims import Claim
+from depthbench.research.study.claims import Claim, certain
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, below, mean
@@ -55,7 +55,7 @@ SCORING = Scoring(
 OWN = ("layer", "last", "fresh", "rise", "fresh_rise", "matched", "fresh_matched")
 PROTOCOL = (
     "2,000 images of Fashion-MNIST, a fifth of them to choose by, 2,000 to test; dense "
-    "nets of 64 units, Adam down a cosine, 600 steps of 64, 3 starts"
+    "nets of 64 units, Adam down a cosine, 1,500 steps of 64, 3 starts"
 )
 
 
@@ -231,7 +231,8 @@ CLAIMS = (
         "depthbench",
         estimate=sinking,
         allows=below(-0.05),
-        scope=lambda row: row["architecture"] == "mlp",
+        scope=lambda row: row["architecture"] == "mlp" and row["depth"] >= 4,
+        doubt=certain,
         **SHARED,
     ),
 )
@@ -262,7 +263,7 @@ STUDY = Study(
         "width": whole("units of a layer", (64,)),
         "dataset": readable.axis(readable.pictured)._replace(values=("fashion_mnist",)),
         "examples": whole("images to learn from", (2000,), low=20),
-        "steps": whole("steps of 64 images", (600,)),
+        "steps": whole("steps of 64 images", (1500,)),
         "seeds": whole("runs of each rate", (3,)),
         **nets.rate_axes(1e-3, 3e-3, 2),
     },

@@ -13,13 +13,13 @@ with lazily():
 
     from depthbench.research.architectures import contract
 
-SHOWN, CELLS, FILTERS = 3, 4, 16  # images; cells a side; filters at most
+SHOWN, CELLS, FILTERS = 3, 7, 16  # images; cells a side; filters at most
 
 
 def shown(fit, parts):
     """Images, their histograms of gradients as strokes, and the first layer's filters."""
     x = parts.test.x[:SHOWN].mean(axis=-1)
-    cell = min(parts.shape[:2]) // CELLS
+    cell = max(2, min(parts.shape[:2]) // CELLS)
     how = {"pixels_per_cell": (cell, cell), "cells_per_block": (2, 2)}
     strokes = [feature.hog(one, visualize=True, **how)[1] for one in x]
     return {
