@@ -17,7 +17,7 @@ from depthbench.experiments import scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.vision import handmade_shown
+from depthbench.experiments.vision import handmade_pictured, handmade_shown
 from depthbench.research.catalogues import packages
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
@@ -136,7 +136,7 @@ def accuracies(cell):
         examples=len(test.y),
     )
     values["pixels"] = machine(cell, "pixels")
-    return Measured("ok", "", values, handmade_shown.shown(tuned.runs[0], parts))
+    return Measured("ok", "", values, handmade_pictured.shown(tuned.runs[0], parts))
 
 
 # -------------------------------------------------------------------------- claims
