@@ -24,7 +24,7 @@ from depthbench.experiments.sequences import first_seed, sensors_shown
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.architectures import ARCHITECTURES
-from depthbench.research.datasets import readable
+from depthbench.research.datasets import find, readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
@@ -84,8 +84,8 @@ def measure(cells, shared, memory):
 
 def accuracies(cell):
     """Test accuracy at the best rate, and of each class."""
-    where = cell["dataset"], cell.get("data_dir")
-    parts = held_out.parts(where[0], data_dir=where[1])
+    where = cell["dataset"], cell["signals"], cell.get("data_dir")
+    parts = divided(*where)
     (train, valid, test), others = parts[:3], compared_with(*where)
     net, held = net_of(cell, parts), fits.held(valid)
     tuned = first_seed.tuned(net, train.batch, cell, nets.rates(cell), "accuracy", held)
@@ -93,7 +93,7 @@ def accuracies(cell):
     values = scores.values(
         score=right,
         valid=held(tuned.runs).accuracy,
-        trivial=scores.baseline("majority", *where),
+        trivial=others["trivial"],
         strong=others["strong"],
         before=fits.beforehand(net, train.batch, cell["seeds"]),
         tuned=tuned,
@@ -118,16 +118,22 @@ def whole_signal(name, x):
     return x.reshape(len(x), -1, 1) if name == "vibration" else x
 
 
-@functools.cache
-def compared_with(name, data_dir):
+def divided(name, most, data_dir):
+    """A set's parts, of at most so many signals to learn from and to choose by."""
+    sizes = find(name, data_dir).sizes
+    count = None if sizes is None or sizes[0] <= most else most
+    return held_out.parts(name, count, data_dir)
+
+
+def compared_with(name, most, data_dir):
     """The baselines' test accuracies, by name."""
     with scores.LOCK:
-        return _compared_with(name, data_dir)
+        return _compared_with(name, most, data_dir)
 
 
 @functools.cache
-def _compared_with(name, data_dir):
-    train, _, test = held_out.parts(name, data_dir=data_dir)[:3]
+def _compared_with(name, most, data_dir):
+    train, _, test = divided(name, most, data_dir)[:3]
     near = warping.fit(train.x, train.y)
     features = [signal_features.read(whole_signal(name, p.x)) for p in (train, test)]
     fitted = baselines.fit("svm", features[0], train.y)
@@ -138,6 +144,7 @@ def _compared_with(name, data_dir):
     }
     return {
         **right,
+        "trivial": float(np.mean(test.y == np.bincount(train.y).argmax())),
         "band": near.band,
         "strong": max(right.values()),
         "by_class": by_class(given, test.y),
@@ -244,6 +251,9 @@ STUDY = Study(
         ),
         "depth": whole("layers", (1, 4), single=False),
         "width": whole("units of a layer", (32,)),
+        "signals": whole(
+            "signals to learn from and choose by, at most", (1600,), low=40
+        ),
         "steps": whole("steps of 32 signals", (400,)),
         "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(2e-3, 8e-3, 2),
@@ -254,6 +264,7 @@ STUDY = Study(
             "architecture": ("cnn_1d",),
             "depth": (1, 2),
             "width": (8,),
+            "signals": (160,),
             "steps": (40,),
             "seeds": (2,),
             "rates": (1,),

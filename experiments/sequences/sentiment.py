@@ -272,7 +272,7 @@ STUDY = Study(
     sizes={
         "smoke": {
             "dataset": ("opinions",),
-            "architecture": ("text_cnn", "transformer_pre_ln"),
+            "architecture": ("text_cnn",),
             "depth": (1,),
             "width": (16,),
             "steps": (40,),

@@ -50,7 +50,7 @@ def axis_of(refuses: Refuses, value: str, help: str = "the data set") -> Axis:
 
 def several(refuses: Refuses, values: tuple[str, ...]) -> Axis:
     """Data sets side by side, of a study that asks for a kind of its own."""
-    return Axis(f"the data sets; or {FORMS}", values, Readable(refuses))
+    return Axis(f"the data sets; or {FORMS}", values, Readable(refuses), kind="text")
 
 
 def any_task(dataset: Dataset) -> str:
