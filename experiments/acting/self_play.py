@@ -321,7 +321,7 @@ STUDY = Study(
         "batch": whole("positions of an update", (128,)),
         "steps": whole("steps: games, then updates", (40,)),
         "seeds": whole("runs of each rate", (3,)),
-        **nets.rate_axes(1e-3, 3e-3, 2),
+        **nets.rate_axes(3e-3, 1e-2, 2),
         "further_rates": nets.one("rates tried beyond each end of the grid", 1, low=0),
     },
     sizes={
