@@ -87,13 +87,13 @@ def pair_of(cell):
     task = supervised.Task((side, side, 3), 3, "reconstruction")
     generator = fits.Net(recipe, task)
     if cell["objective"] == "l1":
-        return conditional.Pair(generator)
+        return conditional.ConditionalPair(generator)
     recipe = Recipe(
         architecture="cnn_same", depth=PATCHES, activation="leaky_relu", **common
     )
     change = patch_scores.of_patches
     task = supervised.Task((side, side, 6), 1, "reconstruction", change)
-    return conditional.Pair(generator, fits.Net(recipe, task))
+    return conditional.ConditionalPair(generator, fits.Net(recipe, task))
 
 
 def measure(cells, shared, memory):

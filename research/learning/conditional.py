@@ -25,7 +25,7 @@ LAMBDA = 100.0  # the paper's weight of the absolute error
 STEP = 0.1  # of the generator's outputs, so that a fresh net changes little
 
 
-class Pair(NamedTuple):
+class ConditionalPair(NamedTuple):
     """A generator, and the discriminator of its images; None: absolute error alone."""
 
     generator: Net
@@ -42,7 +42,7 @@ def corrected(given: Any, outputs: Any, mask: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _players(pair: Pair) -> Players:
+def _players(pair: ConditionalPair) -> Players:
     if pair.discriminator is None:
         return ((GENERATOR, Player(pair.generator, _error, _probed_error)),)
     return (
@@ -118,7 +118,7 @@ def _probed_telling(nets, batch):
     return beside, lambda scores: jnp.mean(jax.nn.softplus(-scores))
 
 
-def hyper(pair: Pair, rate: float, steps: int) -> dict[str, Any]:
+def hyper(pair: ConditionalPair, rate: float, steps: int) -> dict[str, Any]:
     """The numbers of a run, by player; both learn at one rate, as in the paper."""
     return {n: fits.numbers(one.net, rate, steps) for n, one in pair.players}
 
@@ -137,7 +137,7 @@ class Translator(NamedTuple):
 
 
 def train(
-    pair: Pair, data: Batch, steps: int, rates: Sequence[float], seeds: int
+    pair: ConditionalPair, data: Batch, steps: int, rates: Sequence[float], seeds: int
 ) -> list[list[Translator]]:
     """Generators after so many steps on pairs of images: of each rate its seeds.
 
@@ -154,19 +154,19 @@ def train(
     return [done[n * seeds : (n + 1) * seeds] for n in range(len(rates))]
 
 
-def _problem(pair: Pair, data: Batch) -> Problem:
+def _problem(pair: ConditionalPair, data: Batch) -> Problem:
     feeds = feed.drawn(pair.generator.recipe.batch)
     return Problem(players.system(pair.players), feeds, data, {}, {})
 
 
-def _translator(pair: Pair, ended: Ended) -> Translator:
+def _translator(pair: ConditionalPair, ended: Ended) -> Translator:
     player = dict(pair.players)[GENERATOR]
     net = players.fitted(player, ended.state.tree[GENERATOR])
     log = {**ended.log, "loss": ended.log[f"{GENERATOR} error"]}
     return Translator(net, log, ended.diverged)
 
 
-def beforehand(pair: Pair, data: Batch, seeds: int) -> fits.Beforehand:
+def beforehand(pair: ConditionalPair, data: Batch, seeds: int) -> fits.Beforehand:
     """The fresh generator's gradient on some pairs, and what a step of all costs."""
     system, size = players.system(pair.players), pair.generator.recipe.batch
     programs = sweeps.programs(system, feed.drawn(size), 1)

@@ -20,7 +20,7 @@ TELLER = fits.Net(
     Recipe(architecture="cnn_same", depth=1, **RECIPE),
     Task((4, 4, 6), 1, "reconstruction", patch_scores.of_patches),
 )
-PAIR = conditional.Pair(GENERATOR, TELLER)
+PAIR = conditional.ConditionalPair(GENERATOR, TELLER)
 RANDOM = np.random.RandomState(0)
 DATA = {
     "inputs": RANDOM.randn(8, 4, 4, 3).astype(np.float32),
@@ -60,7 +60,7 @@ def test_pixels_that_are_not_asked_for_stay_as_they_are():
     np.testing.assert_array_equal(image[kept], DATA["inputs"][kept])
 
 
-@pytest.mark.parametrize("pair", [PAIR, conditional.Pair(GENERATOR)])
+@pytest.mark.parametrize("pair", [PAIR, conditional.ConditionalPair(GENERATOR)])
 def test_both_resume_bit_for_bit(pair, tmp_path):
     system, hyper = players.system(pair.players), conditional.hyper(pair, 1e-2, 4)
     resumption.assert_resumes(system, feed.drawn(4), DATA, hyper, tmp_path)
