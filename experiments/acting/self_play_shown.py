@@ -27,7 +27,7 @@ def headline(scoring, rows):
 def figures_of(scoring, rows, profiles):
     caption = (
         "Third: the share of forced wins in three plies that the policy names without "
-        "search (solid) and with it (dashed); dotted, pure search."
+        "search (solid) and with it (dashed); dotted, pure search; grey, a move at random."
     )
     done = measured(rows)
     text = (
@@ -61,6 +61,7 @@ def draw_wins(rows):
                     label=scores.words(name) if style == "-" else None,
                 )
         axes.axhline(rows[0]["wins_pure"], color="black", ls=":", lw=1)
+        axes.axhline(rows[0]["wins_by_chance"], color="#888888", ls="-.", lw=1)
         places = sorted({row["depth"] for row in rows})
         axes.set_xscale("log", base=2)
         axes.set_xticks(places, [f"{place:g}" for place in places])
