@@ -1,10 +1,13 @@
 """A strict session: what jax would let pass in silence is an error here."""
 
 import contextlib
+import ctypes
 import fcntl
+import gc
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +41,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache" / "xla"
+LINUX = sys.platform == "linux"
 CACHE_DAYS = 30  # after which an entry is made anew: most are of code that is gone
 
 # Commands that the tests start find the packages in a checkout nothing is installed from.
@@ -83,6 +87,21 @@ def reports_need_no_jax():
             for name in ("write", "present"):
                 patch.setattr(report, name, without_jax()(getattr(report, name)))
         yield
+
+
+KEPT = 3 * 2**30  # bytes of a worker, from which on it forgets its programs
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory_stays_bounded():
+    """A worker that ran a file of tests does not keep programs of all the others too."""
+    yield
+    pages = int(Path("/proc/self/statm").read_text().split()[1]) if LINUX else 0
+    if pages * os.sysconf("SC_PAGE_SIZE") > KEPT:
+        jax.clear_caches()
+        gc.collect()
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @pytest.fixture
