@@ -13,6 +13,9 @@ The strong baseline is search with as many simulations, by the same rules, that 
 random games from each new position for its value: it has learned nothing. A share of ½ is
 its own. Openings are two random moves, each played by both sides. Rates are chosen by
 other games than those that judge.
+
+Such a net plays no worse than pure search, but sees fewer forced wins: 104 positions of
+random games, where one exists in three plies and none in one.
 """
 
 import functools
