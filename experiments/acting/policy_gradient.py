@@ -297,7 +297,6 @@ STUDY = Study(
         "steps": whole("updates, of 16 steps in each world", (600,)),
         "seeds": whole("runs of each rate", (3,)),
         **nets.rate_axes(1e-3, 1e-2, 3),
-        "further_rates": nets.one("rates tried beyond each end of the grid", 1, low=0),
     },
     sizes={
         "smoke": {

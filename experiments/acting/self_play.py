@@ -325,7 +325,6 @@ STUDY = Study(
         "steps": whole("steps: games, then updates", (40,)),
         "seeds": whole("runs of each rate", (3,)),
         **nets.rate_axes(3e-3, 1e-2, 2),
-        "further_rates": nets.one("rates tried beyond each end of the grid", 1, low=0),
     },
     sizes={
         "smoke": {
