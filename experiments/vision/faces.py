@@ -47,7 +47,7 @@ DETECTORS = choices(
 
 
 def naming(row, net):
-    """ "cascade of 4 stages", "AdaBoost in 1 stage", "CNN of 4 layers"."""
+    """As in "cascade of 4 stages", "AdaBoost in 1 stage", "CNN of 4 layers"."""
     if row["detector"] == "cascade" and row["depth"] == 1:
         return "AdaBoost in 1 stage"
     if row["detector"] == "cascade":
