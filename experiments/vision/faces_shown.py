@@ -62,14 +62,10 @@ def _touch(one, other):
 def headline(scoring, rows):
     """Which detector finds most faces, and what a window costs each."""
     done = measured(rows)
-    kinds = {
-        kind: scoring.best([row for row in done if row["detector"] == kind])
-        for kind in ("cascade", "cnn")
-        if any(row["detector"] == kind for row in done)
-    }
+    shown_rows = best_of_kinds(scoring, done)
     best = scoring.best(done)
     strong = f"{scoring.strong} {scoring.write(best['strong'])}"
-    said = [f"{scoring.name(r)} {scoring.write(r['score'])}" for r in kinds.values()]
+    said = [f"{scoring.name(r)} {scoring.write(r['score'])}" for r in shown_rows]
     verdict = scoring.verdict(best)
     if verdict == "loses":
         answer = f"The strong baseline is ahead in {scoring.noun}: {strong}, "
@@ -77,13 +73,21 @@ def headline(scoring, rows):
         answer = f"The {scoring.name(best)} is ahead in {scoring.noun}: {strong}, "
     else:
         answer = f"No detector is surely ahead in {scoring.noun}: {strong}, "
-    costs = [f"{number(row['scan_kflop'])}" for row in kinds.values()]
-    costs = ", ".join([number(best["strong_scan_kflop"]), *costs])
+    costs = [best["strong_scan_kflop"], *(row["scan_kflop"] for row in shown_rows)]
+    costs = ", ".join(f"{c:,.0f}" if c >= 100 else number(c) for c in costs)
     answer += f"{', '.join(said)}; thousands of operations a window: {costs}."
     worst = scoring.worst(done)
     last = f"Worst: {scoring.write(worst['score'])} ({scoring.name(worst)})"
     alike = f"likeness to the mean face: {scoring.write(worst['template'])}."
     return Headline(answer, f"{last}; {alike}")
+
+
+def best_of_kinds(scoring, rows):
+    """The best cascade, of more than one stage if there is any, and the best net."""
+    staged = [r for r in rows if r["detector"] == "cascade" and r["depth"] > 1]
+    boosted = staged or [row for row in rows if row["detector"] == "cascade"]
+    learned = [row for row in rows if row["detector"] == "cnn"]
+    return [scoring.best(own) for own in (boosted, learned) if own]
 
 
 def draw_costs(rows):
@@ -124,10 +128,8 @@ def detections(scoring, rows, profiles):
     """The picture `detections`: what each kind of detector finds in a photograph."""
 
     def draw():
-        done = measured(rows)
-        kinds = [[r for r in done if r["detector"] == k] for k in ("cascade", "cnn")]
-        best = [scoring.best(own) for own in kinds if own]
-        cascades = [row for row in kinds[0] if row["depth"] > 1] or kinds[0]
+        best = best_of_kinds(scoring, measured(rows))
+        cascades = [row for row in best if row["detector"] == "cascade"]
         figure = figures.new(3.3 * len(best) + 3.2, 3.7)
         panels = figure.subplots(1, len(best) + 1)
         figure.get_layout_engine().set(h_pad=0.15)
@@ -139,7 +141,7 @@ def detections(scoring, rows, profiles):
             axes.set_title(scoring.name(row), loc="left")
             axes.set_axis_off()
         if cascades:
-            draw_features(panels[-1], profiles(scoring.best(cascades)))
+            draw_features(panels[-1], profiles(cascades[0]))
         else:
             panels[-1].set_axis_off()
         return figure

@@ -42,12 +42,13 @@ def strokes(rows, profiles):
         kept = profiles(measured(rows)[0])
         pairs = zip(kept["images"], kept["strokes"], strict=True)
         pictures = [one for pair in pairs for one in pair]
-        figure = figures.new(1.5 * len(pictures), 1.9)
+        figure = figures.new(2.4 * len(pictures), 2.9)
         panels = figure.subplots(1, len(pictures))
         for place, (axes, picture) in enumerate(zip(panels, pictures, strict=True)):
             axes.imshow(picture, cmap="gray", interpolation="nearest")
-            axes.set_title("by hand" if place % 2 else "image", loc="left")
-            axes.set_axis_off()
+            kept = "what histograms keep" if place % 2 else "an image"
+            axes.set_title(kept, loc="left")
+            axes.set_xlabel("column, in pixels")
         return figure
 
     text = (

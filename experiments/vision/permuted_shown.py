@@ -8,7 +8,6 @@ from depthbench.research.study.headlines import measured
 with lazily():
     import numpy as np
 
-    from depthbench.experiments.unsupervised import montage
 
 SHOWN = 5  # examples, of as many classes
 
@@ -69,22 +68,19 @@ def both_orders(rows, profiles):
 
     def draw():
         shown = profiles(measured(rows)[0])
-        if shown["kept"].ndim == 3:
-            figure = figures.new(6.0, 2.8)
-            pair = [("in order", shown["kept"]), ("shuffled", shown["shuffled"])]
-            axes = figure.subplots()
-            montage.show(axes, pair, "", cmap="gray_r", alike=True)
-            return figure
-        figure = figures.new(9.0, 2.8)
+        images = shown["kept"].ndim == 3
+        figure = figures.new(9.0, 4.2 if images else 2.8)
         panels = figure.subplots(2, SHOWN, sharex=True, sharey=True)
         for line, name in enumerate(("kept", "shuffled")):
             for label, axes in enumerate(panels[line]):
-                axes.plot(shown[name][label], ".-", lw=1, ms=2, color=f"C{line}")
+                one = shown[name][label]
+                if images:
+                    axes.imshow(one, cmap="gray_r", interpolation="nearest")
+                else:
+                    axes.plot(one, ".-", lw=1, ms=2, color=f"C{line}")
                 axes.set_yticks([])
-                if line == 0:
-                    axes.set_title(f"a {label}", loc="left")
-        panels[0, 0].set_ylabel("in order")
-        panels[1, 0].set_ylabel("shuffled")
+                order = "shuffled" if line else "in order"
+                axes.set_title(f"a {label}, {order}", loc="left")
         return figure
 
     text = "An example of each of five classes, and below with its pixels shuffled."
