@@ -69,5 +69,4 @@ def draw_scenes(held):
                 va="top",
                 color="black" if said == true else "#c02020",
             )
-    figure.subplots_adjust(bottom=0.45, top=0.98)
     return figure
