@@ -62,7 +62,7 @@ def draw_scenes(held):
             text = "\n".join(textwrap.wrap(said, LETTERS)) or "(no word)"
             axes.text(
                 0,
-                -0.04 - 0.42 * line,
+                -0.04 - 0.2 * line,
                 f"{word}:\n{text}",
                 transform=axes.transAxes,
                 fontsize=6.5,
