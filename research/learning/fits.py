@@ -74,11 +74,11 @@ class FittedNet(NamedTuple):
 
     def outputs(self, x: Any) -> np.ndarray:
         """[examples, outputs] of inputs [examples, …], as the net is when it is judged."""
-        return _in_parts(_outputs(self.net), self.variables, x)
+        return in_parts(_outputs(self.net), self.variables, x)
 
     def states(self, x: Any) -> list[np.ndarray]:
         """What the first layer reads and what each returns, [examples, …] each."""
-        return _in_parts(states_of(self.net), self.variables, x)
+        return in_parts(states_of(self.net), self.variables, x)
 
     def accuracy(self, x: Any, y: Any) -> float:
         """The share of examples whose largest output is their label's."""
@@ -89,7 +89,7 @@ class FittedNet(NamedTuple):
         return supervised.learner(self.net.parts, self.variables, numbers.rule)
 
 
-def _in_parts(function: Callable, variables: Variables, x: Any) -> Any:
+def in_parts(function: Callable, variables: Any, x: Any) -> Any:
     """function(variables, x [examples, …]), so many at a time; on the host.
 
     The last part repeats its last example: one program serves any number.

@@ -107,15 +107,16 @@ def _fresh(key: jax.Array, net: Net, hyper: supervised.Numbers) -> descent.Learn
 
 def function(net: Net, own: descent.Learner) -> Function:
     """A net as a function of its inputs. own: what a player of it has learned."""
-    return _applied(net, unite(own.params, own.stats))
+    return applied(net, unite(own.params, own.stats))
 
 
-def _applied(net: Net, variables: Variables) -> Function:
+def applied(net: Net, variables: Variables) -> Function:
+    """A net with such variables as a function of its inputs."""
     return lambda x: apply(net.parts.net, variables, x, True)[0]
 
 
 def _function(player: Player, params: Variables, stats: Variables) -> Function:
-    return _applied(player.net, player.seen(unite(params, stats)))
+    return applied(player.net, player.seen(unite(params, stats)))
 
 
 def functions(players: Players, tree: Any) -> dict[str, Function]:

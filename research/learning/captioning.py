@@ -1,0 +1,185 @@
+"""From scene to sentence: a net that reads, and a recurrent one that says what was read.
+
+Vinyals, Toshev, Bengio & Erhan 2015, arXiv:1411.4555 (Show and Tell): a convolutional net
+reads an image, and a recurrent one, which is given what was read and the word before,
+says the next. Both nets descend the words' cross-entropy, each in its turn.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from depthbench.research.catalogues.losses import LOSSES
+from depthbench.research.datasets.captions import START
+from depthbench.research.learning import feed, fits, players, sweeps
+from depthbench.research.learning.fits import FittedNet, Net
+from depthbench.research.learning.players import Player, Players
+from depthbench.research.learning.sweeps import Problem, Run
+from depthbench.research.learning.system import Batch, System
+
+READER, WRITER = "reader", "writer"
+
+
+class Captioner(NamedTuple):
+    """A net that reads, and one that writes. words: how many there are.
+
+    A batch has `inputs`, what is read [batch, …], and `targets`, words [batch, length].
+    """
+
+    reader: Net
+    writer: Net
+    words: int
+
+    @property
+    def players(self) -> Players:
+        return _players(self)
+
+    @property
+    def system(self) -> System:
+        """Both nets' training."""
+        return players.system(self.players)
+
+
+@functools.lru_cache(maxsize=64)
+def _players(pair: Captioner) -> Players:
+    loss, probes = functools.partial(_loss, pair), (_probed_reader, _probed_writer)
+    reading, writing = (functools.partial(probe, pair) for probe in probes)
+    return (
+        (READER, Player(pair.reader, loss, reading)),
+        (WRITER, Player(pair.writer, loss, writing)),
+    )
+
+
+def given(read: Any, before: Any, words: int) -> Any:
+    """What a writer is given at each step: the word before, and what was read.
+
+    read: [batch, features]; before: [batch, length]. [batch, length, words + features]
+    """
+    said = jax.nn.one_hot(before, words)
+    wide = (*said.shape[:2], read.shape[-1])
+    return jnp.concatenate([said, jnp.broadcast_to(read[:, None], wide)], axis=-1)
+
+
+def _late(words: Any) -> Any:
+    """The words before each: a start, and all but the last."""
+    return jnp.concatenate([jnp.full_like(words[:, :1], START), words[:, :-1]], axis=1)
+
+
+def _asked(pair: Captioner, read: Any, batch: Batch) -> Any:
+    return given(read, _late(batch["targets"]), pair.words)
+
+
+def _wrong(outputs: Any, batch: Batch) -> Any:
+    return LOSSES["tokens"].loss(outputs, batch)
+
+
+def _loss(pair, nets, batch, key):
+    outputs = nets[WRITER](_asked(pair, nets[READER](batch["inputs"]), batch))
+    return {"loss": _wrong(outputs, batch)}
+
+
+def _probed_reader(pair, nets, batch):
+    def loss(read):
+        return jnp.mean(_wrong(nets[WRITER](_asked(pair, read, batch)), batch))
+
+    return batch["inputs"], loss
+
+
+def _probed_writer(pair, nets, batch):
+    asked = _asked(pair, nets[READER](batch["inputs"]), batch)
+    return asked, lambda outputs: jnp.mean(_wrong(outputs, batch))
+
+
+class Trained(NamedTuple):
+    """Both nets after training. log: each step's measures [steps], with the writer's
+    `loss`. diverged: as of FittedNet."""
+
+    pair: Captioner
+    reader: FittedNet
+    writer: FittedNet
+    log: Mapping[str, Any]
+    diverged: int | None
+
+    def sentences(self, x: np.ndarray) -> np.ndarray:
+        """Words [examples, length], each the likeliest after those that were said."""
+        said = _greedy(self.pair)
+        return fits.in_parts(said, (self.reader.variables, self.writer.variables), x)
+
+
+@functools.lru_cache(maxsize=32)
+def _greedy(pair: Captioner) -> Any:
+    """(both nets' variables, x) -> words [examples, length], jitted."""
+    length = pair.writer.task.shape[0]
+
+    @jax.jit
+    def said(variables, x):
+        reader, writer = (
+            players.applied(net, own)
+            for net, own in zip((pair.reader, pair.writer), variables, strict=True)
+        )
+        read = reader(x)
+
+        def one(step, words):
+            outputs = writer(given(read, _late(words), pair.words))
+            return words.at[:, step].set(outputs[:, step].argmax(axis=-1))
+
+        return jax.lax.fori_loop(0, length, one, jnp.zeros((len(x), length), int))
+
+    return said
+
+
+def hyper(pair: Captioner, rate: float, steps: int) -> dict[str, Any]:
+    """The numbers of a run, by player; both learn at one rate."""
+    return {n: fits.numbers(one.net, rate, steps) for n, one in pair.players}
+
+
+def train(
+    pair: Captioner,
+    data: Batch,
+    steps: int,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+) -> list[list[Trained]]:
+    """Both nets after so many steps: of each rate its seeds."""
+    runs = [Run(n, hyper(pair, rate, steps)) for rate in rates for n in seeds]
+    problem = Problem(pair.system, _feeds(pair), data, {}, {})
+    # One at a time, so that one program serves any number of rates and seeds.
+    done = [
+        _trained(pair, one) for one in sweeps.ended(problem, runs, steps, at_a_time=1)
+    ]
+    count = len(seeds)
+    return [done[n * count : (n + 1) * count] for n in range(len(rates))]
+
+
+def _feeds(pair: Captioner) -> feed.Feeds:
+    return feed.drawn(pair.reader.recipe.batch)
+
+
+def _trained(pair: Captioner, ended: sweeps.Ended) -> Trained:
+    reader, writer = (
+        players.fitted(one, ended.state.tree[name]) for name, one in pair.players
+    )
+    log = {**ended.log, "loss": ended.log[f"{WRITER} loss"]}
+    return Trained(pair, reader, writer, log, ended.diverged)
+
+
+def beforehand(pair: Captioner, data: Batch, seeds: int) -> fits.Beforehand:
+    """The fresh reader's gradient, and what a step of both nets costs."""
+    programs = sweeps.programs(pair.system, _feeds(pair), 1)
+    numbers, size = hyper(pair, 0.0, 1), pair.reader.recipe.batch
+    probe = {name: array[: feed.PROBED] for name, array in data.items()}
+    found = []
+    for seed in range(seeds):
+        state = programs.init(*sweeps.arguments([Run(seed, numbers)]))
+        found.append(programs.profile(state, probe)[READER])
+    firsts = [float(layers[0]) for _, layers in found]
+    decades = [float(states[0]) - float(states[-1]) for states, _ in found]
+    batch = {name: array[:size] for name, array in data.items()}
+    cost = fits.step_mflop(pair.system, size, state, numbers, batch)
+    return fits.Beforehand(
+        fits.finite_mean(firsts), fits.finite_mean(decades), cost, firsts
+    )

@@ -1,0 +1,26 @@
+"""Baselines of captions: scenes that were seen are said, and blobs are where they are."""
+
+import numpy as np
+
+from depthbench.experiments.generation import captions_baselines
+from depthbench.research.datasets import captions
+
+TRAIN, TEST = (captions.captioned(n, seed) for n, seed in ((300, 0), (100, 1)))
+
+
+def test_the_nearest_scene_of_a_known_one_is_itself():
+    said = captions_baselines.nearest(TRAIN, TRAIN.x)
+    np.testing.assert_array_equal(said, TRAIN.words)
+
+
+def test_a_template_says_colours_and_places_and_most_shapes():
+    """300 scenes are few for shapes; three in four is far above one in three."""
+    fitted = captions_baselines.template(TRAIN, TEST)
+    shares = captions.shares(fitted.sentences(TEST.x), TEST)
+    assert shares["colour"] > 0.95 and shares["place"] > 0.9
+    assert shares["shape"] > 0.75
+
+
+def test_a_scene_without_a_blob_has_a_sentence():
+    found = captions_baselines.blobs(np.full((1, 16, 16, 3), 0.4), 0.0, 1)
+    assert found.read.shape == (1, (2 * captions_baselines.WINDOW + 1) ** 2)
