@@ -11,9 +11,9 @@ sentence says what is where: "red circle top left". It is right if it is so word
 The strong baseline fills in a template from blobs: it is told the palette and that the
 ground has one colour, which no net is, and a support vector machine names the shapes. The
 other is the sentence of the nearest scene. Rates are chosen by held-out scenes, for one
-seed. What nets lack at the standard size is shape, not colour or place: the reader's head
-has weights for each place, and 4,000 scenes show few shapes at each. Asked for the shape
-alone, such a reader learns most of its scenes' and under half of others'.
+seed. What nets lack at the standard size is shape, not colour or place; why was not
+tried out. Asked for the shape alone, one such reader learned most of its scenes' and under
+half of others', so its 4,000 scenes may be too few for a head with weights for each place.
 """
 
 from depthbench.experiments import comparisons, scores
