@@ -48,19 +48,25 @@ class PhotographParts(NamedTuple):
     unseen: CutOut
 
 
+def whole(name: str) -> np.ndarray:
+    """A photograph as its package holds it, uint8 [height, width, 3], or [height, width]
+    in shades of grey. Raises DataError where its package is missing."""
+    if name in ("china", "flower"):
+        return sklearn_datasets.load_sample_image(f"{name}.jpg")
+    need(f"the photograph {name}", "skimage")
+    if name == "motorcycle":
+        return skimage_data.stereo_motorcycle()[0]
+    return getattr(skimage_data, name)()
+
+
 @functools.cache
 def photograph(name: str, smaller: int = 1) -> np.ndarray:
     """A photograph [height, width, 3] uint8, of which each pixel is the mean of
-    smaller × smaller. Raises DataError where its package is missing."""
-    if name in ("china", "flower"):
-        whole = sklearn_datasets.load_sample_image(f"{name}.jpg")
-    else:
-        need(f"the photograph {name}", "skimage")
-        whole = skimage_data.stereo_motorcycle()[0] if name == "motorcycle" else None
-        whole = getattr(skimage_data, name)() if whole is None else whole
-    height, width = (side // smaller for side in whole.shape[:2])
-    whole = whole[: height * smaller, : width * smaller].astype(np.float64)
-    blocks = whole.reshape(height, smaller, width, smaller, 3)
+    smaller × smaller. Raises DataError as `whole` does."""
+    pixels = whole(name)
+    height, width = (side // smaller for side in pixels.shape[:2])
+    pixels = pixels[: height * smaller, : width * smaller].astype(np.float64)
+    blocks = pixels.reshape(height, smaller, width, smaller, 3)
     return np.round(blocks.mean(axis=(1, 3))).astype(np.uint8)
 
 
@@ -91,9 +97,9 @@ def _part(names, side, smaller, ends, stride) -> CutOut:
     """The patches of photographs between two shares of their width."""
     found, numbers = [], []
     for number, name in enumerate(names):
-        whole = photograph(name, smaller)
-        left, right = (round(end * whole.shape[1]) for end in ends)
-        region = whole[:, left:right]
+        pixels = photograph(name, smaller)
+        left, right = (round(end * pixels.shape[1]) for end in ends)
+        region = pixels[:, left:right]
         if min(region.shape[:2]) < side:
             raise DataError(
                 f"patches of {side} pixels: a part of {name} has "

@@ -34,7 +34,6 @@ ALLOWED = {
     "experiments.training.digits": {"sklearn"},
     "research.machine.threads": {"threadpoolctl"},  # scikit-learn's own
     "research.datasets.photographs": {"sklearn"},
-    "research.datasets.face_windows": {"sklearn"},
     # Studies of systems stand beside scikit-learn's methods, when they run.
     **{name: {"sklearn"} for name in NAMES if name.startswith(SYSTEMS)},
 }
