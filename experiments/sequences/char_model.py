@@ -17,9 +17,10 @@ LSTM of four layers there may be steps. n-grams see all windows once, and need n
 
 import functools
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import comparisons, first_seed, scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.sequences import char_model_shown, first_seed, texts
+from depthbench.experiments.sequences import char_model_shown, texts
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.architectures import ARCHITECTURES
@@ -165,7 +166,7 @@ def soundness(name, count, begun, after):
     return texts.known(after, count) if name == "stdlib" else 0.0
 
 
-@functools.cache
+@once
 def compared_with(name, count):
     """What needs no net: by name, the nats of n-grams, and their order."""
     parts = texts.parts(name, count)

@@ -17,7 +17,7 @@ not reach back to what the voice itself sang last, four notes ago.
 """
 
 from depthbench.experiments import comparisons, scores
-from depthbench.experiments.reuse.letters import once
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences.chorales_shown import figures_of, recordings_of
 from depthbench.experiments.training import nets

@@ -16,11 +16,10 @@ What differs: nets read vibrations eight samples at a step. Of the archives' set
 are 40, 50 and 270 series to learn and choose from, so an error is of few examples.
 """
 
-import functools
-
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import comparisons, first_seed, scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.sequences import first_seed, sensors_shown
+from depthbench.experiments.sequences import sensors_shown
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.architectures import ARCHITECTURES
@@ -125,14 +124,9 @@ def divided(name, most, data_dir):
     return held_out.parts(name, count, data_dir)
 
 
+@once
 def compared_with(name, most, data_dir):
     """The baselines' test accuracies, by name."""
-    with scores.LOCK:
-        return _compared_with(name, most, data_dir)
-
-
-@functools.cache
-def _compared_with(name, most, data_dir):
     train, _, test = divided(name, most, data_dir)[:3]
     near = warping.fit(train.x, train.y)
     features = [signal_features.read(whole_signal(name, p.x)) for p in (train, test)]

@@ -18,9 +18,10 @@ lower ones were not tried, as none of the three is better than the others.
 
 import functools
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import comparisons, first_seed, scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.sequences import first_seed, sentiment_shown
+from depthbench.experiments.sequences import sentiment_shown
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.architectures import ARCHITECTURES
@@ -123,7 +124,7 @@ def margins(run, read):
     return of
 
 
-@functools.cache
+@once
 def compared_with(dataset, data_dir):
     """What needs no net, by name."""
     read, (train, _, test) = parts(dataset, data_dir)
