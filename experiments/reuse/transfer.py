@@ -193,7 +193,7 @@ def mapped(letters, drawings):
                 for code, part in zip(codes[1:], parts[1:3], strict=True)
             ]
             found.append(right)
-    return max(found, key=lambda right: right[0])[1]
+    return scores.chosen(found)
 
 
 @functools.cache

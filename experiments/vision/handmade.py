@@ -99,15 +99,7 @@ def machine_of(dataset, examples, data_dir, features):
     reads = [functools.partial(hog.features, cell=side) for side in sorted(sides)]
     if features == "pixels":
         reads = [lambda x: x]
-    return chosen([_right(parts, read) for read in reads])
-
-
-def chosen(pairs):
-    """Of shares right of (validation, test) the test's, where validation's is largest.
-
-    The first of several that are equal there: test images break no tie.
-    """
-    return max(pairs, key=lambda pair: pair[0])[1]
+    return scores.chosen([_right(parts, read) for read in reads])
 
 
 def _right(parts, read):
