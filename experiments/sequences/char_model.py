@@ -28,7 +28,6 @@ from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
-from depthbench.research.study import claims
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
@@ -237,12 +236,11 @@ CLAIMS = (
         scope=lambda row: text(row) and row["architecture"] in RECURRENT,
         label=("architecture", "depth"),
         of=second_layer,
-        doubt=claims.after_steps,
     ),
     Claim(
         "alrfou2019.transformer-beats-lstm",
         "a Transformer needs fewer nats a character of text than an LSTM of as many "
-        "layers, after as many steps",
+        "layers",
         "Al-Rfou et al. 2019, arXiv:1808.04444, abstract",
         estimate=scores.gap,
         allows=above(0.0),
@@ -252,7 +250,6 @@ CLAIMS = (
         scope=text,
         label=("architecture", "depth"),
         of=transformers,
-        doubt=claims.after_steps,
     ),
     Claim(
         "depthbench.grammar-to-its-entropy",
