@@ -140,6 +140,14 @@ def _baseline(name: str, dataset: str, data_dir: str | None) -> float:
     return float(np.mean(fitted.predict(parts.test.x) == parts.test.y))
 
 
+def chosen(found: Sequence[tuple[float, float]]) -> float:
+    """Of scores (validation, test) of baselines the test's, where validation's is best.
+
+    The first of those that are equal there: test examples break no tie.
+    """
+    return max(found, key=lambda pair: pair[0])[1]
+
+
 def words(name: str) -> str:
     """A catalogue's name in a sentence: "residual", "ReLU", "leaky relu"."""
     return WORDS.get(name, name.replace("_", " "))

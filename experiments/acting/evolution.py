@@ -21,7 +21,7 @@ from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, after_steps, certain
+from depthbench.research.study.claims import Claim, certain
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
 from depthbench.research.study.estimates import above, below, mean
 from depthbench.research.study.headlines import counted, measured, of_deepest
@@ -194,7 +194,7 @@ def cost(cells, shared):
     return Cost(memory, memory, 3.0 + runs * cell["steps"] * each)
 
 
-PAIR = {"doubt": after_steps, "protocol": PROTOCOL, "label": ("sigma", "depth")}
+PAIR = {"protocol": PROTOCOL, "label": ("sigma", "depth")}
 
 STUDY = Study(
     name="evolution",

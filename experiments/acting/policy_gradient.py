@@ -22,7 +22,7 @@ import functools
 from depthbench.experiments import scores
 from depthbench.experiments.acting import policy_gradient_shown as shown
 from depthbench.experiments.acting.policy_gradient_claims import CLAIMS, MANIA
-from depthbench.experiments.reuse.letters import once
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole

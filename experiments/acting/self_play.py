@@ -23,7 +23,7 @@ import functools
 from depthbench.experiments import scores
 from depthbench.experiments.acting import self_play_shown as shown
 from depthbench.experiments.acting.self_play_claims import CLAIMS, SILVER
-from depthbench.experiments.reuse.letters import once
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole

@@ -4,12 +4,11 @@ Which letters are which is fixed: of 300, 100 are looked at once, at the end, 40
 rates and baselines, and the other 160 are learned from.
 """
 
-import functools
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from depthbench.experiments import scores
+from depthbench.experiments.once import once
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
@@ -38,21 +37,6 @@ LEARNED, CHOOSING, UNSEEN = 160, 40, 100
 SKIPS = ("mlp", "residual_mlp_scaled")
 CODE, BATCH = 64, 64  # numbers of an embedding; examples of a step
 STRONG = "best of pixels, PCA and LDA"
-
-
-def once(function: Callable) -> Callable:
-    """The function, which makes what it gives for the same arguments once.
-
-    Units are measured side by side: threads that ask meanwhile wait for it.
-    """
-    kept, lock = functools.cache(function), threading.RLock()
-
-    @functools.wraps(function)
-    def waiting(*arguments: Any) -> Any:
-        with lock:
-            return kept(*arguments)
-
-    return waiting
 
 
 class Letters(NamedTuple):

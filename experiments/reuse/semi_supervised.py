@@ -14,8 +14,8 @@ import functools
 from typing import Any, NamedTuple
 
 from depthbench.experiments import scores
+from depthbench.experiments.once import once
 from depthbench.experiments.reuse import compared, spreading
-from depthbench.experiments.reuse.letters import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole

@@ -2,7 +2,7 @@
 
 import functools
 
-from depthbench.experiments.reuse.letters import once
+from depthbench.experiments.once import once
 from depthbench.research.lazy import lazily
 
 with lazily():

@@ -15,10 +15,10 @@ import functools
 from typing import Any, NamedTuple
 
 from depthbench.experiments import scores
+from depthbench.experiments.once import once
 from depthbench.experiments.reuse import alphabets
 from depthbench.experiments.reuse import transfer_shown as shown
 from depthbench.experiments.reuse.letters import maps as every_map
-from depthbench.experiments.reuse.letters import once
 from depthbench.experiments.reuse.transfer_claims import CLAIMS, SOURCE
 from depthbench.experiments.reuse.transfer_shown import LEARNED, NONE, SCORING
 from depthbench.experiments.training import nets
@@ -193,7 +193,7 @@ def mapped(letters, drawings):
                 for code, part in zip(codes[1:], parts[1:3], strict=True)
             ]
             found.append(right)
-    return max(found, key=lambda right: right[0])[1]
+    return scores.chosen(found)
 
 
 @functools.cache

@@ -17,9 +17,10 @@ LSTM of four layers there may be steps. n-grams see all windows once, and need n
 
 import functools
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import comparisons, first_seed, scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.sequences import char_model_shown, first_seed, texts
+from depthbench.experiments.sequences import char_model_shown, texts
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.architectures import ARCHITECTURES
@@ -27,7 +28,6 @@ from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
-from depthbench.research.study import claims
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
@@ -165,7 +165,7 @@ def soundness(name, count, begun, after):
     return texts.known(after, count) if name == "stdlib" else 0.0
 
 
-@functools.cache
+@once
 def compared_with(name, count):
     """What needs no net: by name, the nats of n-grams, and their order."""
     parts = texts.parts(name, count)
@@ -236,12 +236,11 @@ CLAIMS = (
         scope=lambda row: text(row) and row["architecture"] in RECURRENT,
         label=("architecture", "depth"),
         of=second_layer,
-        doubt=claims.after_steps,
     ),
     Claim(
         "alrfou2019.transformer-beats-lstm",
         "a Transformer needs fewer nats a character of text than an LSTM of as many "
-        "layers, after as many steps",
+        "layers",
         "Al-Rfou et al. 2019, arXiv:1808.04444, abstract",
         estimate=scores.gap,
         allows=above(0.0),
@@ -251,7 +250,6 @@ CLAIMS = (
         scope=text,
         label=("architecture", "depth"),
         of=transformers,
-        doubt=claims.after_steps,
     ),
     Claim(
         "depthbench.grammar-to-its-entropy",

@@ -17,7 +17,7 @@ not reach back to what the voice itself sang last, four notes ago.
 """
 
 from depthbench.experiments import comparisons, scores
-from depthbench.experiments.reuse.letters import once
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences.chorales_shown import figures_of, recordings_of
 from depthbench.experiments.training import nets
@@ -28,7 +28,6 @@ from depthbench.research.datasets import chorales
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
-from depthbench.research.study import claims
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
@@ -215,8 +214,6 @@ CLAIMS = (
             ("depth",),
             higher=False,
         ),
-        # The paper compares nets after so many steps, all of them learning.
-        doubt=claims.after_steps,
     ),
     Claim(
         "popular.attention-writes-music-best",
@@ -241,7 +238,6 @@ CLAIMS = (
         scope=lambda row: True,
         label=("architecture",),
         of=deeper,
-        doubt=claims.after_steps,
     ),
 )
 

@@ -13,7 +13,7 @@ import itertools
 import math
 
 from depthbench.experiments import scores
-from depthbench.experiments.reuse.letters import once
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences import motion_shown
 from depthbench.experiments.sequences.motion_claims import CLAIMS

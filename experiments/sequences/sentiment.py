@@ -18,9 +18,10 @@ lower ones were not tried, as none of the three is better than the others.
 
 import functools
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import comparisons, first_seed, scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.sequences import first_seed, sentiment_shown
+from depthbench.experiments.sequences import sentiment_shown
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.architectures import ARCHITECTURES
@@ -123,7 +124,7 @@ def margins(run, read):
     return of
 
 
-@functools.cache
+@once
 def compared_with(dataset, data_dir):
     """What needs no net, by name."""
     read, (train, _, test) = parts(dataset, data_dir)
@@ -173,15 +174,16 @@ def once(rows):
 
 CLAIMS = (
     Claim(
-        "kim2014.one-layer-beats-words",
-        "one layer of convolutions over words is more accurate than a linear model of "
-        "words and pairs of words",
-        f"{KIM}, abstract: better than what there was on four of seven tasks",
+        "kim2014.random-vectors-fall-short",
+        "one layer of convolutions over words whose vectors begin at random is less "
+        "accurate than a linear model of words and pairs of words",
+        f"{KIM}, table 2: CNN-rand beside NBSVM, on films",
         estimate=scores.gap,
-        allows=above(0.0),
+        allows=below(0.0),
         protocol=PROTOCOL,
-        differs="word vectors learned from 100 billion words of news, dropout, 300 "
-        "features, other sentences of films among its tasks",
+        published="76.1 % with random vectors, 81.5 % with those of 100 billion words",
+        differs="other sentences of films, dropout, 300 features; a linear model on "
+        "naive Bayes' ratios",
         scope=lambda row: row["architecture"] == "text_cnn" and row["depth"] == 1,
         label=("architecture", "depth"),
     ),

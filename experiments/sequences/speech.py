@@ -26,7 +26,7 @@ net is right in more than nine of ten.
 import math
 
 from depthbench.experiments import comparisons, scores
-from depthbench.experiments.reuse.letters import once
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences.speech_shown import figures_of, recordings_of
 from depthbench.experiments.training import nets, pairs

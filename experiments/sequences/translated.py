@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from depthbench.experiments.reuse.letters import once
+from depthbench.experiments.once import once
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import translations
 from depthbench.research.lazy import lazily

@@ -13,6 +13,7 @@ boxes are less often misplaced than those of windows, and more often of another 
 """
 
 from depthbench.experiments import comparisons, scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
@@ -95,7 +96,7 @@ def found(run, parts, part):
     return detections.suppressed(grid_boxes.found(outputs, SIDE))
 
 
-@pictured.once
+@once
 def compared_with(learned, chosen, judged):
     """What needs no net: scores and mistakes by name, and what windows found."""
     parts = pictured.parts(learned, chosen, judged, clutter=6, sizes=(6, 10))

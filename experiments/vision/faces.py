@@ -16,22 +16,17 @@ one in a scan, where overlapping windows share the integral image, the gradients
 for what borders change, the convolutions.
 """
 
-import math
-
 from depthbench.experiments import scores
-from depthbench.experiments.comparisons import against
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.vision import faces_shown
+from depthbench.experiments.vision import faces_claims, faces_shown
 from depthbench.research.catalogues import packages
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.lazy import lazily
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.estimates import above, below, mean
 from depthbench.research.study.headlines import counted
 
 with lazily():
@@ -40,7 +35,6 @@ with lazily():
     from depthbench.experiments.vision import faces_found
     from depthbench.research.learning import fits
 
-SOURCE = "Viola & Jones 2001, CVPR 1:511, doi 10.1109/CVPR.2001.990517"
 DETECTORS = choices(
     "detector", cascade="boosted Haar features in stages", cnn="convolutional layers"
 )
@@ -62,11 +56,6 @@ SCORING = Scoring(
     strong="RBF SVM on HOG",
     by=("detector",),
     naming=naming,
-)
-PROTOCOL = (
-    "40 test faces of LFW, 25 × 25, at 1 false positive in 1,000 of 20,000 windows of "
-    "other photographs; 45 faces learned from, 4 divisions; 120 of 2,000 Haar features; "
-    "CNNs of 8 channels, Adam down a cosine, 300 steps"
 )
 OWN = (
     *(
@@ -167,120 +156,6 @@ def costs(made, others):
     return means | kept
 
 
-# -------------------------------------------------------------------------- claims
-
-
-def cascades(row):
-    return row["detector"] == "cascade" and row["depth"] > 1
-
-
-def of_one_stage(rows):
-    """Each cascade beside AdaBoost in one stage: faces found, and operations."""
-    one = next((r for r in rows if (r["detector"], r["depth"]) == ("cascade", 1)), None)
-    return [
-        {
-            **pairs.joint([row, one]),
-            **{name: row[name] for name in ("detector", "depth", "seeds")},
-            **fewer(row, one),
-        }
-        for row in rows
-        if one is not None and cascades(row)
-    ]
-
-
-def fewer(row, one):
-    """By which factor a cascade takes fewer operations, with its standard error."""
-    known = [r["scan_kflop"] for r in (row, one)]
-    if None in known:
-        return {"fewer": None, "fewer_se": None}
-    errors = [r["scan_kflop_se"] for r in (row, one)]
-    share = [(e or 0.0) / k for e, k in zip(errors, known, strict=True)]
-    ratio = known[1] / known[0]
-    return {"fewer": ratio, "fewer_se": ratio * math.hypot(*share)}
-
-
-def column(name):
-    return lambda row: mean(row[name], row[f"{name}_se"], row["seeds"])
-
-
-LABEL = ("detector", "depth")
-SHARED = {"protocol": PROTOCOL, "label": LABEL}
-DIFFERS = "4,916 faces and 24 × 24 windows; test images of MIT and CMU"
-CLAIMS = (
-    Claim(
-        "viola2001.two-features-keep-faces",
-        "two boosted features pass on at least 99 % of faces they never saw",
-        f"{SOURCE}, section 3.1",
-        estimate=column("two_found"),
-        allows=above(0.99),
-        published="fewer than 1 % missed",
-        differs=f"{DIFFERS}; here 98 % of the faces it learned from must pass",
-        scope=cascades,
-        **SHARED,
-    ),
-    Claim(
-        "viola2001.two-features-reject-most",
-        "two boosted features pass on at most 40 % of windows without faces",
-        f"{SOURCE}, section 3.1",
-        estimate=column("two_false"),
-        allows=below(0.40),
-        published="40 % false positives",
-        differs=DIFFERS,
-        scope=cascades,
-        **SHARED,
-    ),
-    Claim(
-        "viola2001.fifteen-times-faster",
-        "a cascade takes a fifteenth of the operations of an SVM on histograms of "
-        "gradients, or less",
-        f"{SOURCE}, abstract",
-        estimate=column("cheaper"),
-        allows=above(15.0),
-        published="about 15 times faster than any approach before it",
-        differs="seconds on one machine, against detectors of 1998 to 2000; here counted "
-        "operations of a window in a scan, against HOG, which is from 2005",
-        scope=cascades,
-        **SHARED,
-    ),
-    Claim(
-        "viola2001.as-good-as-the-best",
-        "a cascade finds as many faces as an SVM on histograms of gradients at equal "
-        "false positives, to 5 points",
-        f"{SOURCE}, abstract",
-        estimate=scores.gap,
-        allows=above(-0.05),
-        published="detection rates comparable to the best before it",
-        differs=f"{DIFFERS}; the best then were neural nets and support vector machines",
-        scope=cascades,
-        **SHARED,
-    ),
-    Claim(
-        "depthbench.stages-save-operations",
-        "depthbench's own bar: of equally many features, a cascade takes at most a fifth "
-        "of the operations in a scan that one stage takes",
-        "depthbench",
-        estimate=column("fewer"),
-        allows=above(5.0),
-        scope=lambda row: True,
-        of=of_one_stage,
-        **SHARED,
-    ),
-    Claim(
-        "popular.nets-see-better-than-boosting",
-        "a convolutional net finds at least 5 points more faces than a cascade of as "
-        "many stages",
-        "popular accounts of deep learning, in which learned layers replaced features "
-        "made by hand",
-        estimate=scores.gap,
-        allows=above(0.05),
-        differs="there with millions of examples; here with 45 faces",
-        scope=lambda row: True,
-        of=against({"detector": "cnn"}, {"detector": "cascade"}, ("depth",)),
-        **SHARED,
-    ),
-)
-
-
 # --------------------------------------------------------------------------- shown
 
 
@@ -292,7 +167,7 @@ STUDY = Study(
     name="faces",
     kind="experiment",
     question="Does a cascade of a few rectangles find as many faces as a deep net?",
-    source=SOURCE,
+    source=faces_claims.SOURCE,
     axes={
         "detector": Axis("what looks at a window", ("cascade", "cnn"), DETECTORS),
         "depth": whole("stages, or layers after the first", (1, 4, 16), single=False),
@@ -342,7 +217,7 @@ STUDY = Study(
     fit=fit,
     measure="depthbench.experiments.vision.faces:measure",
     columns=("detector", "depth", "width", *scores.COLUMNS, *OWN),
-    claims=CLAIMS,
+    claims=faces_claims.CLAIMS,
     headline=headline,
     tables=lambda rows: [
         SCORING.table(rows, more=("scan_kflop", "strong_scan_kflop", "stages"))

@@ -9,7 +9,7 @@ faces, and are trained on both.
 import functools
 from typing import Any, NamedTuple
 
-from depthbench.experiments import scores
+from depthbench.experiments.once import once
 from depthbench.experiments.training import nets
 from depthbench.research.lazy import lazily
 from depthbench.research.learning import selection
@@ -36,7 +36,7 @@ with lazily():
     from depthbench.research.learning import tuning as tunings
     from depthbench.research.machine import operations
 
-LEARNED, HELD = 45, 15  # faces; the others of the hundred are the test's
+LEARNED, HELD, TESTED = 45, 15, 40  # faces, of the hundred
 # Of a face within a border of one pixel: down, right.
 MOVES = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
 CELL = 5  # pixels, of histograms of gradients
@@ -270,7 +270,7 @@ def machine(seed, count, negatives, setting):
     return Machine(model.fit(x, np.arange(len(x)) < len(faces)))
 
 
-@functools.cache
+@once
 def _setting(count, negatives):
     """Penalty and width, by what is held out, of the first division."""
     held = hog.features(divided(0).held, CELL)
@@ -285,15 +285,10 @@ def _setting(count, negatives):
     return tunings.tuned(GRID, outcome, "loss")[0]
 
 
+@once
 def rival(seed, count, negatives):
     """HOG and SVM of a division: (share found by share of false, thousands of operations
     alone and scanning)."""
-    with scores.LOCK:
-        return _rival(seed, count, negatives)
-
-
-@functools.cache
-def _rival(seed, count, negatives):
     made = machine(seed, count, negatives, _setting(count, negatives))
     faces = made(divided(seed).test)
     others = made.model.decision_function(gradients("test", count))

@@ -13,9 +13,8 @@ The same is asked of fresh nets, which learned nothing. The net's score is that 
 layer which validation prefers.
 """
 
-import functools
-
 from depthbench.experiments import scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
@@ -86,12 +85,11 @@ def divided(cell):
 
 def pixels(cell):
     """Test accuracies of (a linear probe of pixels, an RBF SVM on them)."""
-    with scores.LOCK:
-        return _pixels(cell["dataset"], cell["examples"], cell.get("data_dir"))
+    return pixels_of(cell["dataset"], cell["examples"], cell.get("data_dir"))
 
 
-@functools.cache
-def _pixels(dataset, examples, data_dir):
+@once
+def pixels_of(dataset, examples, data_dir):
     cell = {"dataset": dataset, "examples": examples, "data_dir": data_dir}
     parts = divided(cell)
     flat = [[part.x.reshape(len(part.x), -1)] for part in parts[:3]]

@@ -14,6 +14,7 @@ where it is installed, else `--dataset digits`.
 import functools
 
 from depthbench.experiments import scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
@@ -42,6 +43,7 @@ with lazily():
 SOURCE = "Dalal & Triggs 2005, CVPR 1:886, doi 10.1109/CVPR.2005.177"
 CONVOLUTIONS = ("cnn_same",)
 CELLS, TESTED = (4, 7), 2000  # cells a side, of which the best is chosen; test images
+OF_DATA = ("dataset", "examples", "data_dir")
 SCORING = Scoring(
     system="learned features against histograms of gradients",
     noun="test accuracy",
@@ -87,28 +89,17 @@ def divided(cell):
 
 def machine(cell, features):
     """The test accuracy of an SVM on an image's features, "hog" or "pixels"."""
-    with scores.LOCK:
-        data = cell["dataset"], cell["examples"], cell.get("data_dir")
-        return _machine(*data, features)
+    return machine_of(*(cell.get(name) for name in OF_DATA), features)
 
 
-@functools.cache
-def _machine(dataset, examples, data_dir, features):
-    cell = {"dataset": dataset, "examples": examples, "data_dir": data_dir}
-    parts = divided(cell)
+@once
+def machine_of(dataset, examples, data_dir, features):
+    parts = divided({"dataset": dataset, "examples": examples, "data_dir": data_dir})
     sides = {min(parts.shape[:2]) // count for count in CELLS}
     reads = [functools.partial(hog.features, cell=side) for side in sorted(sides)]
     if features == "pixels":
         reads = [lambda x: x]
-    return chosen([_right(parts, read) for read in reads])
-
-
-def chosen(pairs):
-    """Of shares right of (validation, test) the test's, where validation's is largest.
-
-    The first of several that are equal there: test images break no tie.
-    """
-    return max(pairs, key=lambda pair: pair[0])[1]
+    return scores.chosen([_right(parts, read) for read in reads])
 
 
 def _right(parts, read):

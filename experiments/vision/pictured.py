@@ -1,9 +1,9 @@
 """Scenes to learn from, to choose by and to be judged by; a net's best rate on them."""
 
-import functools
-import threading
 from typing import Any, NamedTuple
 
+from depthbench.experiments import first_seed
+from depthbench.experiments.once import once
 from depthbench.experiments.training import nets
 from depthbench.research.datasets import scenes
 from depthbench.research.lazy import lazily
@@ -13,9 +13,6 @@ from depthbench.research.study.declaration import Cost
 with lazily():
     import numpy as np
 
-    from depthbench.research.learning import fits
-
-LOCK = threading.RLock()  # cells in two threads share baselines
 STEP = 3e10  # operations that a core does in a second of small convolutions
 
 
@@ -31,18 +28,6 @@ class Divided(NamedTuple):
         """Pixels as nets read them: each channel's mean in the training part is 0."""
         mean = self.train.x.mean(axis=(0, 1, 2))
         return ((x - mean) / self.train.x.std()).astype(np.float32)
-
-
-def once(function: Any) -> Any:
-    """The function, which makes what it gives for the same arguments once."""
-    kept = functools.cache(function)
-
-    @functools.wraps(function)
-    def waiting(*arguments: Any, **keywords: Any) -> Any:
-        with LOCK:
-            return kept(*arguments, **keywords)
-
-    return waiting
 
 
 @once
@@ -62,12 +47,7 @@ def tuned(net: Any, data: Any, cell: Any, worth: Any) -> Any:
         ended = sum(run.diverged is None for run in runs) / len(runs)
         return Outcome(ended=ended, accuracy=float(np.mean([worth(r) for r in runs])))
 
-    first = fits.by_rate(net, data, cell["steps"], 1)
-    most = cell["further_rates"]
-    best = fits.tuned(first, nets.rates(cell), "accuracy", outcome, most=most)
-    seeds = range(1, cell["seeds"])
-    more = seeds and fits.train(net, data, cell["steps"], (best.setting,), seeds)
-    return best._replace(runs=[*best.runs, *(more or [])])
+    return first_seed.tuned(net, data, cell, nets.rates(cell), "accuracy", outcome)
 
 
 def seconds(cell: Any, mflop: float) -> float:

@@ -16,6 +16,7 @@ with their places as seen from it. No net is told so.
 """
 
 from depthbench.experiments import comparisons, scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
@@ -82,7 +83,7 @@ def net_of(cell):
     return fits.Net(recipe, supervised.Task(shape, SHAPES))
 
 
-@pictured.once
+@once
 def parts_of(learned):
     """Scenes to learn from, to choose by and to be judged by."""
     small = min(1.0, learned / 1000)  # of the parts that choose and judge
@@ -90,7 +91,7 @@ def parts_of(learned):
     return [questions.asked(n, seed, SIDE) for seed, n in enumerate(counts)]
 
 
-@pictured.once
+@once
 def reading(learned, reads):
     """From a part to what nets read [questions, …]: mean 0 and variance 1 in training."""
 
@@ -108,7 +109,7 @@ def reading(learned, reads):
     return read
 
 
-@pictured.once
+@once
 def by_svm(learned):
     """What the SVM answers about the nearest in the test part, and how often right."""
     train, _, test = parts_of(learned)

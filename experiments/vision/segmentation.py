@@ -11,6 +11,7 @@ segmentation does: a random forest on blurs of several widths, of 5,000 pixels.
 """
 
 from depthbench.experiments import comparisons, scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
@@ -90,7 +91,7 @@ def worth(mask, part):
     return overlaps.mean_of_masks(mask, part.mask, CLASSES)
 
 
-@pictured.once
+@once
 def by_forest(learned):
     """The class that the forest gives each pixel of the test part."""
     parts = parts_of(learned)

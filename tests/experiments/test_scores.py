@@ -104,3 +104,7 @@ def test_the_table_of_systems_counts_who_is_ahead():
     assert first[3].tone == second[5].tone == "good"  # of each the score that is ahead
     assert first[:3] == ("a system", "accuracy", "plain ReLU net of 1 layer")
     assert first[5] == "0.700" and isinstance(second[3], str)
+
+
+def test_examples_of_the_test_break_no_tie_between_baselines():
+    assert scores.chosen([(0.7, 1.0), (0.75, 0.6), (0.75, 0.9)]) == 0.6

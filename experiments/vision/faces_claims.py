@@ -1,0 +1,158 @@
+"""What was published of cascades that find faces, as claims on rows of `faces`."""
+
+import math
+
+from depthbench.experiments import scores
+from depthbench.experiments.comparisons import against
+from depthbench.experiments.training import pairs
+from depthbench.research.lazy import lazily
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.estimates import above, below, mean
+
+with lazily():
+    from depthbench.experiments.vision import faces_found
+
+SOURCE = "Viola & Jones 2001, CVPR 1:511, doi 10.1109/CVPR.2001.990517"
+PROTOCOL = (
+    "40 test faces of LFW, 25 × 25, at 1 false positive in 1,000 of 20,000 windows of "
+    "other photographs; 45 faces learned from, 4 divisions; 120 of 2,000 Haar features; "
+    "CNNs of 8 channels, Adam down a cosine, 300 steps"
+)
+
+
+def cascades(row):
+    return row["detector"] == "cascade" and row["depth"] > 1
+
+
+def beside(rows, one):
+    """Each cascade's operations beside those of a row, if there is one."""
+    return [
+        {
+            **pairs.joint([row, one]),
+            **{name: row[name] for name in ("detector", "depth", "seeds")},
+            **fewer(row, one),
+        }
+        for row in rows
+        if one is not None and cascades(row)
+    ]
+
+
+def of_one_stage(rows):
+    """Each cascade beside AdaBoost in one stage."""
+    one = next((r for r in rows if (r["detector"], r["depth"]) == ("cascade", 1)), None)
+    return beside(rows, one)
+
+
+def of_cheapest_net(rows):
+    """Each cascade beside the net that takes the fewest operations."""
+    known = [r for r in rows if r["detector"] == "cnn" and r["scan_kflop"] is not None]
+    cheapest = min(known, key=lambda row: row["scan_kflop"], default=None)
+    return beside(rows, cheapest)
+
+
+def fewer(row, one):
+    """By which factor a cascade takes fewer operations, with its standard error."""
+    known = [r["scan_kflop"] for r in (row, one)]
+    if None in known:
+        return {"fewer": None, "fewer_se": None}
+    errors = [r["scan_kflop_se"] for r in (row, one)]
+    share = [(e or 0.0) / k for e, k in zip(errors, known, strict=True)]
+    ratio = known[1] / known[0]
+    return {"fewer": ratio, "fewer_se": ratio * math.hypot(*share)}
+
+
+def column(name):
+    return lambda row: mean(row[name], row[f"{name}_se"], row["seeds"])
+
+
+def two_found(row):
+    """The share of faces that two features pass on.
+
+    Divisions that agree, as where every face passes, say nothing of how they spread: the
+    error is at least that of so many faces, of which one more passes and one does not.
+    """
+    if row["two_found"] is None:
+        return mean(None, None, row["seeds"])
+    faces = row["seeds"] * faces_found.TESTED
+    share = (row["two_found"] * faces + 1) / (faces + 2)
+    error = max(row["two_found_se"] or 0.0, math.sqrt(share * (1 - share) / faces))
+    return mean(row["two_found"], error, row["seeds"])
+
+
+LABEL = ("detector", "depth")
+SHARED = {"protocol": PROTOCOL, "label": LABEL}
+DIFFERS = "4,916 faces and 24 × 24 windows; test images of MIT and CMU"
+CLAIMS = (
+    Claim(
+        "viola2001.two-features-keep-faces",
+        "two boosted features pass on at least 99 % of faces they never saw",
+        f"{SOURCE}, section 3.1",
+        estimate=two_found,
+        allows=above(0.99),
+        published="fewer than 1 % missed",
+        differs=f"{DIFFERS}; here 98 % of the faces it learned from must pass",
+        scope=cascades,
+        **SHARED,
+    ),
+    Claim(
+        "viola2001.two-features-reject-most",
+        "two boosted features pass on at most 40 % of windows without faces",
+        f"{SOURCE}, section 3.1",
+        estimate=column("two_false"),
+        allows=below(0.40),
+        published="40 % false positives",
+        differs=DIFFERS,
+        scope=cascades,
+        **SHARED,
+    ),
+    Claim(
+        "viola2001.fifteen-times-faster",
+        "a cascade takes a fifteenth of the operations of a convolutional net, or less, "
+        "whichever net takes the fewest",
+        f"{SOURCE}, section 5",
+        estimate=column("fewer"),
+        allows=above(15.0),
+        published="about 15 times faster than Rowley, Baluja & Kanade's neural nets",
+        differs="seconds on one machine, 384 × 288 pixels, 38 stages; here counted "
+        "operations of a window in a scan",
+        scope=lambda row: True,
+        of=of_cheapest_net,
+        **SHARED,
+    ),
+    Claim(
+        "viola2001.as-good-as-the-best",
+        "a cascade finds as many faces as an SVM on histograms of gradients at equal "
+        "false positives, to 5 points",
+        f"{SOURCE}, abstract",
+        estimate=scores.gap,
+        allows=above(-0.05),
+        published="detection rates comparable to the best before it",
+        differs=f"{DIFFERS}; the best then were neural nets and support vector machines",
+        scope=cascades,
+        **SHARED,
+    ),
+    Claim(
+        "depthbench.stages-save-operations",
+        "depthbench's own bar: of equally many features, a cascade takes at most a fifth "
+        "of the operations in a scan that one stage takes",
+        "depthbench",
+        estimate=column("fewer"),
+        allows=above(5.0),
+        scope=lambda row: True,
+        of=of_one_stage,
+        **SHARED,
+    ),
+    Claim(
+        "popular.nets-see-better-than-boosting",
+        "a convolutional net finds at least 5 points more faces than a cascade of as "
+        "many stages",
+        "popular accounts of deep learning, in which learned layers replaced features "
+        "made by hand",
+        estimate=scores.gap,
+        allows=above(0.05),
+        differs="there with millions of examples; here with 45 faces",
+        scope=lambda row: True,
+        of=against({"detector": "cnn"}, {"detector": "cascade"}, ("depth",)),
+        **SHARED,
+    ),
+)
