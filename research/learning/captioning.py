@@ -94,7 +94,7 @@ def _probed_writer(pair, nets, batch):
     return asked, lambda outputs: jnp.mean(_wrong(outputs, batch))
 
 
-class Trained(NamedTuple):
+class FittedCaptioner(NamedTuple):
     """Both nets after training. log: each step's measures [steps], with the writer's
     `loss`. diverged: as of FittedNet."""
 
@@ -143,7 +143,7 @@ def train(
     steps: int,
     rates: Sequence[float],
     seeds: Sequence[int],
-) -> list[list[Trained]]:
+) -> list[list[FittedCaptioner]]:
     """Both nets after so many steps: of each rate its seeds."""
     runs = [Run(n, hyper(pair, rate, steps)) for rate in rates for n in seeds]
     problem = Problem(pair.system, _feeds(pair), data, {}, {})
@@ -159,12 +159,12 @@ def _feeds(pair: Captioner) -> feed.Feeds:
     return feed.drawn(pair.reader.recipe.batch)
 
 
-def _trained(pair: Captioner, ended: sweeps.Ended) -> Trained:
+def _trained(pair: Captioner, ended: sweeps.Ended) -> FittedCaptioner:
     reader, writer = (
         players.fitted(one, ended.state.tree[name]) for name, one in pair.players
     )
     log = {**ended.log, "loss": ended.log[f"{WRITER} loss"]}
-    return Trained(pair, reader, writer, log, ended.diverged)
+    return FittedCaptioner(pair, reader, writer, log, ended.diverged)
 
 
 def beforehand(pair: Captioner, data: Batch, seeds: int) -> fits.Beforehand:

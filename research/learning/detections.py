@@ -182,4 +182,4 @@ def mistakes(found: Boxes, true: Boxes, enough: float = ENOUGH) -> Mistakes:
             ground += shared.max(initial=0.0) < SOME
             misplaced += SOME <= own < enough
         count += wanted
-    return Mistakes(misplaced / count, ground / count)
+    return Mistakes(float(misplaced / count), float(ground / count))

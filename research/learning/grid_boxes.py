@@ -29,7 +29,7 @@ def targets(kinds: Any, boxes: Any, side: int, cell: int, count: int) -> np.ndar
     scene, and of a cell, in pixels. Of two objects in a cell the last one counts.
 
     >>> made = targets([[1]], [[[4, 0, 12, 8]]], side=16, cell=8, count=3)
-    >>> made[0, 1].round(3).tolist()
+    >>> [round(float(number), 3) for number in made[0, 1]]
     [1.0, 0.0, 0.5, 0.707, 0.707, 0.0, 1.0, 0.0]
     """
     kinds, boxes = np.asarray(kinds), np.asarray(boxes, np.float64)

@@ -82,7 +82,9 @@ def test_every_studys_committed_rows_are_read_and_equal_themselves(name, capsys)
     for row in results.rows:
         for axis, value in results.cell(row).items():
             if study.axes[axis].choices is not None:
-                assert str(value) in study.axes[axis].choices
+                # A data set that this machine need not have is found by its form.
+                known = study.axes[axis].choices
+                assert str(value) in known or str(value).startswith(("ts:", "vader:"))
     same = compared(capsys, path, path)
     count = len(results.rows)
     assert (same["identical"], same["cells_in_both"], same["changes"]) == (

@@ -119,7 +119,7 @@ def test_recordings_are_published_and_in_the_gallery(heard, tmp_path, monkeypatc
     assert committed == (folder.path / "report.md").read_text()
     monkeypatch.setattr(gallery, "members", lambda name: [study])
     found = dict(links(gallery.pictures("benchmarks")))
-    assert found[NAME] == f"../benchmarks/results/cpu/gradient_flow/{NAME}"
+    assert found[NAME] == f"../../benchmarks/results/cpu/gradient_flow/{NAME}"
     assert re.search(r"tune\.wav\): a tune &#124; of &lt;b>", gallery.pictures("x"))
 
 
