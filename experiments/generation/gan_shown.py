@@ -1,6 +1,7 @@
 """Gradients of generators, and what they make: the pictures of the studies of GANs."""
 
 from depthbench.experiments.generation import gan_nets
+from depthbench.experiments.scores import words
 from depthbench.experiments.unsupervised import montage
 from depthbench.research.report import figures as drawn
 from depthbench.research.study.declaration import Figure
@@ -112,11 +113,18 @@ def best_of_each(scoring, rows):
 def draw_distances(scoring, axes, rows):
     lines: dict[str, list] = {}
     for row in sorted(rows, key=lambda row: row["depth"]):
-        lines.setdefault(gan_nets.WORDS[row["variant"]], []).append(row)
+        lines.setdefault(line_of(row, rows), []).append(row)
     scoring.draw_scores(axes, lines)
     axes.axhline(rows[0]["floor"], color="black", lw=1, ls=(0, (1, 3)))
     axes.set_yscale("log")
     axes.set_title("distance of made images", loc="left")
+
+
+def line_of(row, rows):
+    """A row's variant in words, and its net where rows have several."""
+    name = gan_nets.WORDS[row["variant"]]
+    several = len({row["architecture"] for row in rows}) > 1
+    return f"{name}, {words(row['architecture'])}" if several else name
 
 
 def draw_rings(axes, rows, profiles):
