@@ -3,6 +3,7 @@
 from depthbench.experiments.generation import gan_nets
 from depthbench.experiments.scores import words
 from depthbench.experiments.unsupervised import montage
+from depthbench.research.datasets import digits
 from depthbench.research.report import figures as drawn
 from depthbench.research.study.declaration import Figure
 from depthbench.research.study.headlines import counted, measured, of_deepest
@@ -39,7 +40,7 @@ def draw_gradient(scoring, rows, profiles):
         (f"{gan_nets.WORDS[row['variant']]}\n{scoring.write(row['score'])}", row)
         for row in of_deepest(done)
     ]
-    pictures = [(name, images(profiles(row)["made"])) for name, row in strips]
+    pictures = [(name, images(profiles(row)["made"], row)) for name, row in strips]
     depth = counted(of_deepest(done)[0]["depth"], "layer")
     montage.show(
         panels[2], pictures, f"made in the end, {depth}", cmap="Greys", alike=True
@@ -66,8 +67,10 @@ def draw_courses(axes, rows, profiles, name):
     axes.grid(alpha=0.25, lw=0.5)
 
 
-def images(made):
-    """[count, height, width] of images [count, height, width, channels]."""
+def images(made, row):
+    """[count, height, width] of a row's images [count, height, width, channels]; of
+    digits, which are centred, with their mean image."""
+    made = made + digits.mean() if row["dataset"] == "digits" else made
     return made.mean(axis=-1)
 
 
@@ -150,9 +153,12 @@ def draw_rings(axes, rows, profiles):
 
 def draw_made(scoring, axes, rows, profiles):
     held = profiles(rows[0])
-    strips = [("real", images(held["real"])), ("mixture", images(held["rival"]))]
+    strips = [
+        (name, images(held[part], rows[0]))
+        for name, part in (("real", "real"), ("mixture", "rival"))
+    ]
     for row in rows:
         name = f"{gan_nets.WORDS[row['variant']]} {scoring.write(row['score'])}"
-        strips.append((name, images(profiles(row)["made"])))
+        strips.append((name, images(profiles(row)["made"], row)))
     montage.show(axes, strips, "images, distance", cmap="Greys", alike=True)
     axes.tick_params(labelsize=6)
