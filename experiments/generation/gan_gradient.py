@@ -334,7 +334,8 @@ STUDY = Study(
             estimate=pairs.gap,
             allows=above(0.0),
             protocol=f"{PROTOCOL}; 2,000 steps of both, rates chosen on held-out images",
-            differs="MNIST, faces and CIFAR-10, maxout discriminators; no number given",
+            differs="MNIST, faces and CIFAR-10, maxout discriminators; it speaks of "
+            "gradients early in learning, and gives no number",
             scope=lambda row: True,
             label=("depth",),
             doubt=after_steps,

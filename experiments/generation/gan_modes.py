@@ -47,7 +47,7 @@ SCORING = Scoring(
     noun="Fréchet distance",
     trivial="noise with each number's moments",
     strong="mixture of 10 Gaussians",
-    by=("made", "variant"),
+    by=("made", "variant", "architecture"),
     naming=lambda row, net: f"{net}, {gan_nets.WORDS[row['variant']]}",
     higher=False,
     form=".1f",
@@ -232,7 +232,7 @@ STUDY = Study(
         **nets.rate_axes(1e-3, 4e-3, 2),
     },
     sizes={
-        "standard": {"further_rates": (1,)},
+        "standard": {"further_rates": (2,)},
         "smoke": {
             "variant": ("wasserstein",),
             "depth": (1,),

@@ -1,7 +1,9 @@
 """Gradients of generators, and what they make: the pictures of the studies of GANs."""
 
 from depthbench.experiments.generation import gan_nets
+from depthbench.experiments.scores import words
 from depthbench.experiments.unsupervised import montage
+from depthbench.research.datasets import digits
 from depthbench.research.report import figures as drawn
 from depthbench.research.study.declaration import Figure
 from depthbench.research.study.headlines import counted, measured, of_deepest
@@ -38,7 +40,7 @@ def draw_gradient(scoring, rows, profiles):
         (f"{gan_nets.WORDS[row['variant']]}\n{scoring.write(row['score'])}", row)
         for row in of_deepest(done)
     ]
-    pictures = [(name, images(profiles(row)["made"])) for name, row in strips]
+    pictures = [(name, images(profiles(row)["made"], row)) for name, row in strips]
     depth = counted(of_deepest(done)[0]["depth"], "layer")
     montage.show(
         panels[2], pictures, f"made in the end, {depth}", cmap="Greys", alike=True
@@ -65,8 +67,10 @@ def draw_courses(axes, rows, profiles, name):
     axes.grid(alpha=0.25, lw=0.5)
 
 
-def images(made):
-    """[count, height, width] of images [count, height, width, channels]."""
+def images(made, row):
+    """[count, height, width] of a row's images [count, height, width, channels]; of
+    digits, which are centred, with their mean image."""
+    made = made + digits.mean() if row["dataset"] == "digits" else made
     return made.mean(axis=-1)
 
 
@@ -112,11 +116,18 @@ def best_of_each(scoring, rows):
 def draw_distances(scoring, axes, rows):
     lines: dict[str, list] = {}
     for row in sorted(rows, key=lambda row: row["depth"]):
-        lines.setdefault(gan_nets.WORDS[row["variant"]], []).append(row)
+        lines.setdefault(line_of(row, rows), []).append(row)
     scoring.draw_scores(axes, lines)
     axes.axhline(rows[0]["floor"], color="black", lw=1, ls=(0, (1, 3)))
     axes.set_yscale("log")
     axes.set_title("distance of made images", loc="left")
+
+
+def line_of(row, rows):
+    """A row's variant in words, and its net where rows have several."""
+    name = gan_nets.WORDS[row["variant"]]
+    several = len({row["architecture"] for row in rows}) > 1
+    return f"{name}, {words(row['architecture'])}" if several else name
 
 
 def draw_rings(axes, rows, profiles):
@@ -142,9 +153,12 @@ def draw_rings(axes, rows, profiles):
 
 def draw_made(scoring, axes, rows, profiles):
     held = profiles(rows[0])
-    strips = [("real", images(held["real"])), ("mixture", images(held["rival"]))]
+    strips = [
+        (name, images(held[part], rows[0]))
+        for name, part in (("real", "real"), ("mixture", "rival"))
+    ]
     for row in rows:
         name = f"{gan_nets.WORDS[row['variant']]} {scoring.write(row['score'])}"
-        strips.append((name, images(profiles(row)["made"])))
+        strips.append((name, images(profiles(row)["made"], row)))
     montage.show(axes, strips, "images, distance", cmap="Greys", alike=True)
     axes.tick_params(labelsize=6)

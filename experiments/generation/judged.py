@@ -4,11 +4,10 @@ All distances are from as many made examples as there are training examples: fro
 that were held out where settings are chosen, from the test part where they are judged.
 """
 
-import functools
 import math
-import threading
 from typing import Any, NamedTuple
 
+from depthbench.experiments.once import once
 from depthbench.research.lazy import lazily
 
 with lazily():
@@ -19,7 +18,6 @@ with lazily():
 COMPONENTS = 10  # of the mixture
 NEAR = 0.99  # of real examples are nearer to a training example than a good one must be
 SHARE = 0.1  # of a class's real share: from there on its mode is covered
-LOCK = threading.RLock()  # cells in two threads share judge and mixture
 
 
 class Yardstick(NamedTuple):
@@ -72,14 +70,9 @@ def nearest(x: Any, known: Any) -> Any:
     return np.sqrt(np.maximum(np.concatenate(parts), 0))
 
 
-def yardstick(*asked: Any) -> Yardstick:
+@once
+def yardstick(dataset: str, data_dir: str | None) -> Yardstick:
     """Of a data set's name and the folder of its data."""
-    with LOCK:
-        return _yardstick(*asked)
-
-
-@functools.cache
-def _yardstick(dataset: str, data_dir: str | None) -> Yardstick:
     parts = held_out.parts(dataset, data_dir=data_dir)
     known = judge.judge(dataset, data_dir)
     train, test = known.features(parts.train.x), known.features(parts.test.x)
@@ -95,15 +88,10 @@ class Rival(NamedTuple):
     distances: list[float]
 
 
-def mixture(seeds: int, *asked: Any) -> Rival:
+@once
+def mixture(seeds: int, dataset: str, data_dir: str | None) -> Rival:
     """Of a data set's name and the folder of its data; its form chosen on held-out ones."""
-    with LOCK:
-        return _mixture(seeds, *asked)
-
-
-@functools.cache
-def _mixture(seeds: int, dataset: str, data_dir: str | None) -> Rival:
-    yard = _yardstick(dataset, data_dir)
+    yard = yardstick(dataset, data_dir)
     x = flat(yard.parts.train.x)
     held = lambda made: yard.distance(made, yard.parts.valid)
     found = gaussians.tuned(x, COMPONENTS, held, seeds)

@@ -7,8 +7,9 @@ drawn from those chances. Al-Rfou et al. 2019, arXiv:1808.04444: Transformers do
 Two texts: Python's standard library, of which every fifth module is the test, and walks
 through Reber's grammar, whose entropy is known, so that nobody can lose less. The strong
 baseline is an n-gram model with Kneser and Ney's smoothing, of the order that is best on
-held-out windows; it reads the same windows that nets learn from. All are judged from the
-17th character of a window on, where nets and n-grams have all that they read.
+held-out windows, of nine characters at most, as 64 bits number no longer ones; it reads
+the same windows that nets learn from. All are judged from the 17th character of a window
+on, where nets and n-grams have all that they read.
 
 What differs: nets of 64 units and windows of 64 characters, and no more steps than a
 minute allows: all nets of program text still learn when they end, and what depth costs an

@@ -57,6 +57,7 @@ SCORING = Scoring(
     strong="Kneser–Ney",
     by=("architecture",),
     higher=False,
+    naming=lambda row, net: net.replace(" net of ", " of "),
 )
 PROTOCOL = (
     "382 chorales in eighths, windows of 16 (64 notes), 48 units, Adam with cosine decay, "

@@ -19,8 +19,9 @@ much of the word they see at once, 92 milliseconds a layer.
 
 Sixteen plain layers are right in 0.31 where sixteen with skips are in 0.66, although the
 fresh gradient is as even through both. On quiet words all nets are worse than in the
-noise that they have learned in. What is missing is voices: on those it has heard the best
-net is right in more than nine of ten.
+noise that they have learned in. What is missing is voices: of the words that it learned
+from, in other noise, the best net is right in more than nine of ten. They are the very
+same: a voice of espeak-ng says a word in one way.
 """
 
 import math
@@ -250,7 +251,7 @@ CLAIMS = (
     Claim(
         "depthbench.unheard-voices-cost",
         "depthbench's own bar: voices of an accent that was never heard cost more than 10 "
-        "points of accuracy, whatever the net",
+        "points beside the learned words in other noise, whatever the net",
         "depthbench",
         estimate=lost,
         allows=above(0.1),
@@ -269,7 +270,8 @@ def headline(rows):
     answer, worst = SCORING.headline(rows)
     best = SCORING.best(measured(rows))
     answer += (
-        f" On voices it has heard that net reaches {SCORING.write(best['heard'])}."
+        f" On the words that it learned from, in other noise, it reaches "
+        f"{SCORING.write(best['heard'])}."
     )
     return Headline(answer, worst)
 

@@ -248,6 +248,10 @@ def headline(rows):
     return Headline(f"{answer} In order, then shuffled: {', '.join(said)}.", worst)
 
 
+def in_words(rows):
+    return [{**row, "net": WORDS[row["net"]]} for row in rows]
+
+
 STUDY = Study(
     name="permuted_pixels",
     kind="experiment",
@@ -281,7 +285,7 @@ STUDY = Study(
     columns=("net", "depth", "width", "dataset", *scores.COLUMNS, *OWN),
     claims=CLAIMS,
     headline=headline,
-    tables=lambda rows: [SCORING.table(rows, more=("kept", "drop"))],
+    tables=lambda rows: [SCORING.table(in_words(rows), more=("kept", "drop"))],
     figures=lambda rows, profiles: permuted_shown.figures_of(SCORING, rows, profiles),
     shows=("net that knows which pixels are neighbours",),
     summary=SCORING.summary,

@@ -22,6 +22,20 @@ def load() -> Data:
     return Data(x.astype(np.float32), y.astype(np.int32), classes=10)
 
 
+def mean() -> np.ndarray:
+    """The mean image [8, 8, 1], which examples are centred by, on their scale: what a
+    picture of them adds.
+
+    >>> mean().shape
+    (8, 8, 1)
+    """
+    with np.load(Path(__file__).with_name("digits.npz")) as held:
+        x = held["x"].reshape(-1, 64).astype(np.float64)
+    middle = x.mean(axis=0)
+    scale = np.sqrt(np.mean((x - middle) ** 2, axis=1)).mean()
+    return (middle / scale).reshape(8, 8, 1)
+
+
 def load_32() -> Data:
     """The digits at 32 × 32, each pixel repeated."""
     return _enlarged(4)

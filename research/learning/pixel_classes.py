@@ -8,12 +8,9 @@ import numpy as np
 import optax
 
 from depthbench.research.catalogues.losses import ACCURACY, Loss
-from depthbench.research.catalogues.packages import need
 
-SCALES = (
-    0.5,
-    8.0,
-)  # standard deviations of the narrowest and the widest blur, in pixels
+REACH = 8  # pixels to each side of one
+ALIKE = 0.25  # distance of colours at which likeness is 1/e
 
 
 def _each(outputs: Any, batch: Mapping[str, Any]) -> Any:
@@ -36,28 +33,20 @@ LOSS = Loss(
 )
 
 
-def features(x: Any) -> np.ndarray:
-    """What blurs of several widths say of each pixel [images, height, width, numbers].
+def likeness(x: Any, places: Any) -> np.ndarray:
+    """How alike the pixels around are to a pixel itself [pixels, (2 REACH + 1)²] float32.
 
-    x [images, height, width, channels]: of each channel its blurs, how steep they are,
-    and both eigenvalues of their Hessian: what scikit-image's trainable segmentation
-    reads. Raises DataError where scikit-image is missing.
+    x [images, height, width, channels]; places: of so many pixels the image, row and
+    column [3, pixels]. Their colours' distance d gives exp(−(d / ALIKE)²): of a shape of
+    one colour, where it reaches to. Beyond an edge the image goes on as it ends.
 
-    >>> features(np.zeros((1, 8, 8, 3), np.float32)).shape  # 5 widths of 3 channels
-    (1, 8, 8, 60)
+    >>> likeness(np.zeros((1, 24, 24, 3)), ([0, 0], [3, 4], [5, 6])).shape
+    (2, 289)
     """
-    need("features of pixels", "skimage")
-    from skimage import feature
-
-    low, high = SCALES
-    return np.stack(
-        [
-            feature.multiscale_basic_features(
-                image,
-                sigma_min=low,
-                sigma_max=high,
-                channel_axis=-1,
-            )
-            for image in np.asarray(x, np.float32)
-        ]
-    )
+    image, row, column = (np.asarray(place) for place in places)
+    x, side = np.asarray(x, np.float32), 2 * REACH + 1
+    wide = np.pad(x, ((0, 0), (REACH, REACH), (REACH, REACH), (0, 0)), mode="edge")
+    views = np.lib.stride_tricks.sliding_window_view(wide, (side, side), axis=(1, 2))
+    around, own = views[image, row, column], x[image, row, column]
+    squares = np.sum((around - own[:, :, None, None]) ** 2, axis=1)
+    return np.exp(-squares / ALIKE**2).reshape(len(own), -1)

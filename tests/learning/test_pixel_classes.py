@@ -1,7 +1,6 @@
-"""The loss of a class for each pixel, and what blurs say of pixels."""
+"""The loss of a class for each pixel, and how alike pixels are."""
 
 import numpy as np
-import pytest
 from scipy import special
 
 from depthbench.research.learning import pixel_classes
@@ -21,12 +20,13 @@ def test_the_loss_is_the_mean_over_pixels_of_the_true_class():
     np.testing.assert_allclose(measured["accuracy"], right, rtol=1e-6)
 
 
-def test_features_are_of_each_pixel_and_turn_with_the_image():
-    pytest.importorskip("skimage", reason="pip install 'depthbench[systems]'")
-    x = np.random.RandomState(1).random_sample((2, 9, 9, 3)).astype(np.float32)
-    made = pixel_classes.features(x)
-    assert made.shape == (2, 9, 9, 60) and np.isfinite(made).all()
-    turned = pixel_classes.features(np.rot90(x, axes=(1, 2)))
-    np.testing.assert_allclose(turned, np.rot90(made, axes=(1, 2)), atol=1e-4)
-    one = pixel_classes.features(x[1:])
-    np.testing.assert_array_equal(one, made[1:])
+def test_likeness_is_of_the_pixels_around_and_turns_with_the_image():
+    x = np.random.RandomState(1).random_sample((2, 20, 20, 3)).astype(np.float32)
+    side = 2 * pixel_classes.REACH + 1
+    (made,) = pixel_classes.likeness(x, ([1], [9], [10])).reshape(-1, side, side)
+    apart = np.sum((x[1, 9 - 8 + 3, 10 - 8 + 5] - x[1, 9, 10]) ** 2)
+    assert made[8, 8] == 1
+    np.testing.assert_allclose(made[3, 5], np.exp(-16 * apart), rtol=1e-5)  # float32
+    turned = np.rot90(x, axes=(1, 2))  # row 9, column 10 come to row 9, column 9
+    (other,) = pixel_classes.likeness(turned, ([1], [9], [9])).reshape(-1, side, side)
+    np.testing.assert_allclose(other, np.rot90(made), rtol=1e-5)
