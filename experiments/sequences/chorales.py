@@ -104,15 +104,15 @@ def counted(eighths):
 
         return kneser_ney.tuned(read, chorales.TOKENS, columns)
 
-    def tested(order, found):
+    def on_test(order, found):
         return found.model.nats(*contexts(held["test"], order, found.columns))
 
     found = {order: best(order, COLUMNS) for order in ORDERS}
     order = min(found, key=lambda name: found[name].nats)
     return {
-        "strong": tested(order, found[order]),
-        "four_gram": tested("written", best("written", (FOUR_GRAM,))),
-        "trivial": tested("written", best("written", (0,))),
+        "strong": on_test(order, found[order]),
+        "four_gram": on_test("written", best("written", (FOUR_GRAM,))),
+        "trivial": on_test("written", best("written", (0,))),
     }
 
 
