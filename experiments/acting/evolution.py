@@ -219,7 +219,6 @@ STUDY = Study(
         **nets.rate_axes(1e-2, 4e-2, 2),
     },
     sizes={
-        "standard": {"further_rates": (1,)},
         "smoke": {
             "depth": (1,),
             "sigma": (0.1,),

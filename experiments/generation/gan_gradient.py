@@ -252,7 +252,6 @@ STUDY = Study(
         **nets.rate_axes(1e-3, 4e-3, 2),
     },
     sizes={
-        "standard": {"further_rates": (1,)},
         "smoke": {
             "variant": ("saturating",),
             "depth": (1,),

@@ -232,7 +232,6 @@ STUDY = Study(
         **nets.rate_axes(1e-3, 4e-3, 2),
     },
     sizes={
-        "standard": {"further_rates": (2,)},
         "smoke": {
             "variant": ("wasserstein",),
             "depth": (1,),

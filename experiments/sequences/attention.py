@@ -16,7 +16,7 @@ first seed's loss on held-out pairs.
 
 import math
 
-from depthbench.experiments import scores
+from depthbench.experiments import first_seed, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences import attention_shown, translated
 from depthbench.experiments.sequences.attention_claims import CLAIMS
@@ -130,14 +130,7 @@ def trained(cell, net, parts):
         fine = all(run.diverged is None for run in runs) and math.isfinite(loss)
         return Outcome(ended=float(fine), loss=float(loss) if fine else math.inf)
 
-    first = fits.by_rate(net, parts.train, cell["steps"], 1)
-    most = cell["further_rates"]
-    tuned = fits.tuned(first, nets.rates(cell), "loss", held, most=most)
-    others = range(1, cell["seeds"])
-    if not others:
-        return tuned
-    more = fits.train(net, parts.train, cell["steps"], (tuned.setting,), others)
-    return tuned._replace(runs=[*tuned.runs, *more])
+    return first_seed.tuned(net, parts.train, cell, nets.rates(cell), "loss", held)
 
 
 def surprise(run, arrays):
@@ -245,7 +238,7 @@ def fit(cells, typed):
 def cost(cells, shared):
     """Of a cell's runs: layers, steps and products; small nets are bound by the loop."""
     cell = cells[0]
-    runs = cell["rates"] + cell["seeds"] - 1 + cell["further_rates"] / 2
+    runs = cell["rates"] + cell["seeds"] - 1 + min(cell["further_rates"], 1) / 2
     step = 0.003 * cell["depth"] * (1 + (cell["width"] / 200) ** 2 * cell["batch"] / 32)
     memory = 4e8 + 40 * 4 * 12 * cell["batch"] * cell["width"] * cell["depth"]
     seconds = 6 + runs * cell["steps"] * step + cell["pairs"] / 1000
@@ -292,7 +285,6 @@ STUDY = Study(
         "steps": whole("steps", (600,)),
         "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(2.5e-3, 2e-2, 3),
-        "further_rates": whole("rates tried beyond each end of the grid", (1,), low=0),
     },
     sizes={
         "smoke": {
