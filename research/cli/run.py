@@ -15,6 +15,7 @@ from depthbench.research.cli.options import (
 )
 from depthbench.research.datasets.readable import Readable
 from depthbench.research.engine import console, runs
+from depthbench.research.engine.engines import chosen, driving
 from depthbench.research.engine.runs import Completed
 from depthbench.research.report import study_report
 from depthbench.research.report.rendering import FORMATS
@@ -27,7 +28,10 @@ from depthbench.research.study.errors import Refusal
 from depthbench.research.study.forecast import Forecast
 from depthbench.research.study.studies import studies
 
-STATUSES = ("oom", "lost", "overflow", "no_fixed_point", "diverged", "absent", "failed")
+STATUSES = (
+    *("oom", "lost", "overflow", "no_fixed_point", "diverged", "absent", "failed"),
+    driving.STATUS,
+)
 MOST_SHARES = 10**6
 
 
@@ -85,6 +89,20 @@ def arguments(
         "--dry-run", action="store_true", help="show what would be run; run nothing"
     )
     parser.add_argument(
+        "--on",
+        default="local",
+        metavar="ENGINE",
+        help=f"where cells are run: {chosen.FORMS}; default: local, threads",
+    )
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        help="run at most so many at a time; default: what fits",
+    )
+    parser.add_argument(
+        "--insecure", action="store_true", help="join a Ray that asks for no token"
+    )
+    parser.add_argument(
         "--shard",
         metavar="I/N",
         help="run the I-th of N shares; shares may write to one DIR",
@@ -123,10 +141,10 @@ def main(options: argparse.Namespace) -> int:
     out, data_dir = path_of_folder("--out", options.out), folder_of_data(options)
     if getattr(options, "dataset", None):
         options.dataset = continued(options.dataset, out)
-    chosen = check(study, options)
+    values, asked = check(study, options), engine(options)
     memory = bytes_of_gib(options.memory)
     typed = {name for name in study.axes if getattr(options, name) is not None}
-    fitting, left_out = study.fit(plan.placed(grid(study, chosen), data_dir), typed)
+    fitting, left_out = study.fit(plan.placed(grid(study, values), data_dir), typed)
     cells = [study.cell(cell) for cell in fitting]
     for line in left_out:
         console.say(line)
@@ -145,7 +163,11 @@ def main(options: argparse.Namespace) -> int:
         expected = forecast.of(study, units, request.memory)
         console.write(*described(study, expected, further), "nothing was run")
         return 0
-    with runs.completed(study, cells, out, request) as run:
+    folders.look(out, study.name)
+    with (
+        chosen.opened(asked, out, request.shard) as at,
+        runs.completed(study, cells, out, request._replace(engine=at)) as run,
+    ):
         if run.stopped:
             return run.stopped
         reported = report(study, run)
@@ -180,6 +202,19 @@ def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     if options.shard is not None:
         share(options.shard)
     return chosen_values(study, options.size, typed)
+
+
+def engine(options: argparse.Namespace) -> chosen.Chosen:
+    """What is to run the cells. Raises Refusal."""
+    workers = None
+    if options.workers is not None:
+        workers = integer(options.workers)
+        if workers is None or not 1 <= workers <= chosen.MOST:
+            raise Refusal(
+                f"--workers {options.workers}: must be a whole number from 1 to "
+                f"{chosen.MOST:,}"
+            )
+    return chosen.parse(options.on, workers, options.insecure)
 
 
 def share(text: str) -> str:

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from depthbench.research.datasets.record import differs
 from depthbench.research.engine import console
+from depthbench.research.engine.engines.seam import Done, Engine, Work
 from depthbench.research.engine.signals import supervise
 from depthbench.research.machine import host, precision, settings, shares, start
 from depthbench.research.store import manifest, provenance, rows
@@ -20,7 +21,6 @@ from depthbench.research.store.rows import Record, cell_id
 from depthbench.research.study import plan, plugins
 from depthbench.research.study.declaration import Cell, Measured, Study, Unit
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.plan import grouped
 
 JOINED = ("code", "data")  # of a manifest: further cells add to them
 
@@ -99,55 +99,39 @@ def share(units: Sequence[Unit], shard: str | None) -> list[Unit]:
     return list(units[index - 1 :: count])
 
 
-# Waits for a unit's results, given the bytes that it may use. `attempt` measures in the
-# thread that calls it; another engine sends the unit elsewhere. It writes no rows.
-Submit = Callable[[Unit, int], Sequence[Measured]]
-
-
 def execute(
-    job: Job, submit: Submit, folder: Folder, progress: console.Progress
+    job: Job, engine: Engine, folder: Folder, progress: console.Progress
 ) -> RunSummary:
-    """Submits units with a missing cell, some at a time, and writes their rows.
+    """Has units with a missing cell measured, and writes their rows as they come.
 
-    Rows of one are on disk before the next begins. Units of different programs
-    alternate between the workers, so that one compiles while another runs. A first
-    signal lets running units end; a second leaves at once.
+    A first signal lets running units end; a second leaves at once. Raises what the engine
+    raises, once what came before it is written; Refusal where a row was made in another
+    environment than the stamp's.
     """
-    lanes = grouped([u for u in job.units if _wanted(job, u)], _program)
+    units = [unit for unit in job.units if _wanted(job, unit)]
+    work = Work(job.study, units, job.memory, job.workers)
     started = time.perf_counter()
     stop = threading.Event()
     failures: queue.SimpleQueue = queue.SimpleQueue()
-    lock = threading.Lock()
-    done = [0]
+    written: set[str] = set()
 
-    def work(number: int) -> None:
-        unit = None
+    def write() -> None:
         try:
-            while not stop.is_set():
-                with lock:
-                    unit = _next(lanes, unit, number)
-                if unit is None:
-                    return
-                progress.begin(describe(unit))
-                measured = submit(unit, job.memory)
+            for done in engine.run(work, stop, progress.begin):
+                shares.add(done.spent)
                 with shares.spent(shares.WRITING):
-                    written = _write(job, unit, measured, folder)
-                with lock:
-                    done[0] += written
-                progress.advance(written)
+                    new = _write(job, units[done.number], done, folder) - written
+                written.update(new)
+                progress.advance(len(new))
         except BaseException as error:
             failures.put(error)
             stop.set()
 
-    threads = [
-        threading.Thread(target=work, args=(n,), daemon=True)
-        for n in range(job.workers)
-    ]
-    status = supervise(threads, stop)
+    status = supervise([threading.Thread(target=write, daemon=True)], stop)
     if not failures.empty():
         raise failures.get()
-    remaining = len(job.missing) - done[0]
-    return RunSummary(done[0], remaining, time.perf_counter() - started, status)
+    remaining = len(job.missing) - len(written)
+    return RunSummary(len(written), remaining, time.perf_counter() - started, status)
 
 
 IN_FLIGHT = 4  # units: an accelerator has one, while others are compiled or written
@@ -179,26 +163,6 @@ def _id(job: Job, cell: Cell) -> str:
     return cell_id(job.study.name, cell, job.stamp["data"])
 
 
-def _program(unit: Unit) -> Hashable:
-    return unit.program
-
-
-def _next(
-    lanes: dict[Hashable, list[Unit]], last: Unit | None, worker: int
-) -> Unit | None:
-    """The first unit of the program of the worker's last; of another where none is left.
-
-    lanes: the units of each program that are left, in order.
-    """
-    program = last and last.program
-    if last is None or not lanes[program]:
-        left = [program for program, units in lanes.items() if units]
-        if not left:
-            return None
-        program = left[worker % len(left)]
-    return lanes[program].pop(0)
-
-
 def describe(unit: Unit) -> str:
     """The unit in a few words: its first cell's names and depth."""
     cell = unit.cells[0]
@@ -206,15 +170,29 @@ def describe(unit: Unit) -> str:
     return " ".join(names + ([f"depth {cell['depth']}"] if "depth" in cell else []))
 
 
-def _write(job: Job, unit: Unit, measured: Sequence[Measured], folder: Folder) -> int:
-    """Writes the missing rows of a unit; returns how many."""
-    written = 0
-    for cell, result in zip(unit.cells, measured, strict=True):
+def _write(job: Job, unit: Unit, done: Done, folder: Folder) -> set[str]:
+    """Writes the missing rows of a unit; their names. Raises Refusal."""
+    stamp = job.stamp
+    if done.environment is not None:
+        stamp = {**stamp, **done.environment}
+        check_alike(job.stamp, stamp)
+    written = set()
+    for cell, result in zip(unit.cells, done.measured, strict=True):
         if _id(job, cell) in job.missing:
-            record, packed = rows.record_of(job.study.name, cell, result, job.stamp)
+            record, packed = rows.record_of(job.study.name, cell, result, stamp)
             rows.save(folder.cells, record, packed)
-            written += 1
+            written.add(record.id)
     return written
+
+
+def check_alike(stamp: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """Raises Refusal where another environment gives other bits."""
+    changes = manifest.changed(stamp, other)
+    if changes:
+        raise Refusal(
+            f"a worker differs from the one that this folder's rows are made by: "
+            f"{changes[0]}; give workers of one kind, as --on can"
+        )
 
 
 def attempt(unit: Unit, memory: int) -> Sequence[Measured]:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from depthbench.research.engine import console, runner
-from depthbench.research.machine import compiled, host, shares
+from depthbench.research.engine.engines.seam import Engine
+from depthbench.research.engine.engines.threads import Threads
+from depthbench.research.machine import compiled, shares
 from depthbench.research.store import folder as folders
 from depthbench.research.store import manifest
 from depthbench.research.store.folder import Folder
@@ -21,7 +23,7 @@ class Request(NamedTuple):
     shard: "I/N", the share to run. retry: statuses of rows to be made again.
     accept: resume a folder that was begun by other code or elsewhere. widens: whether a
     grid of which a best setting is at the edge is made wider. data_dir: the folder that
-    prepared data lie in; "" for the standard one.
+    prepared data lie in; "" for the standard one. engine: what measures them.
     """
 
     shard: str | None = None
@@ -30,6 +32,7 @@ class Request(NamedTuple):
     accept: bool = False
     widens: bool = False
     data_dir: str = ""
+    engine: Engine = Threads()
 
 
 class Completed(NamedTuple):
@@ -116,10 +119,7 @@ def _ready(study: Study, cells: Sequence[Cell], request: Request) -> Ready:
     runner.pin()
     plugins.looked_at(study.axes, cells)
     units = plan.units(study, cells, request.data_dir)
-    environment = host.environment()
-    whole = runner.budget(request.memory)
-    workers = runner.workers(study, units, whole)
-    memory = whole // workers
+    environment, memory, workers = request.engine.place(study, units, request.memory)
     runner.check_fits(units, memory)
     data = data_of(cells, request.data_dir)
     stamp = runner.make_stamp(next(iter(data.values()), "none"), environment)
@@ -158,7 +158,7 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
         shares.counted() as spent,
         console.progress(len(missing)) as shown,
     ):
-        summary = runner.execute(job, runner.attempt, folder, shown)
+        summary = runner.execute(job, request.engine, folder, shown)
     seconds = round(summary.seconds, 3)
     times = {"started": started, "ended": manifest.now(), "seconds": seconds}
     bounds = {kind: round(s, 3) for kind, s in spent.most_common()}

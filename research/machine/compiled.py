@@ -33,7 +33,7 @@ class Size(NamedTuple):
 
 
 @contextlib.contextmanager
-def kept(wanted: bool) -> Iterator[None]:
+def kept(wanted: bool | None) -> Iterator[None]:
     """In the block, `begin` has jax keep what it compiles, or compile everything."""
     global _wanted
     _wanted = wanted
@@ -44,6 +44,11 @@ def kept(wanted: bool) -> Iterator[None]:
         if _before:
             _configure(**_before)
             _before.clear()
+
+
+def wanted() -> bool | None:
+    """What the command that runs has asked of `kept`; None outside of one."""
+    return _wanted
 
 
 @contextlib.contextmanager

@@ -56,6 +56,13 @@ def spent(kind: str) -> Iterator[None]:
         _add(kind, time.perf_counter() - began)
 
 
+def add(seconds: Mapping[str, float]) -> None:
+    """Counts what another process has counted."""
+    with _lock:
+        for counter in _counters:
+            counter.update(seconds)
+
+
 def _add(kind: str, duration: float) -> None:
     """Counts what has just ended; what it contains, as a trace others, is counted once."""
     if not _counters:

@@ -30,6 +30,7 @@ from depthbench.research.study.errors import LATER, Refusal
 PARTS = ("cells", "reports", "checkpoints", "quarantine")
 LOCK = re.compile(r"\.lock(-[\w.-]+)?")
 HOLDER = re.compile(rb"\d{0,20}")  # what a lock's file has: the number of a process
+JOBS = ".jobs"  # spools of jobs that are at it
 STAMP = "stamp.json"  # committed rows have one
 
 
@@ -121,6 +122,8 @@ def _left_by_a_start(path: Path) -> bool:
     A lock has the number of a process, or nothing: what says more is another's.
     """
     try:
+        if path.name == JOBS:
+            return regular.kind_of(path) == "a folder"
         if atomic.temporary_of(path.name) in manifest.NAMES:
             return not regular.kind_of(path)
         lock = LOCK.fullmatch(path.name) and not regular.kind_of(path)

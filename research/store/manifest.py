@@ -5,6 +5,7 @@ is damaged or missing the other one stands for it.
 """
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -156,14 +157,17 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     Code that only one of them leads to is not compared: what leads there has changed
     too, or the one has cells of entries that the other has not.
     """
-    changes = []
-    for name in (n for n in DECIDING if n in old.environment):
-        before, after = old.environment.get(name), new.environment.get(name)
-        if before != after:
-            changes.append(f"{name} was {before}, is {after}")
-    changes += plugged(old.plugins, new.plugins)
+    changes = changed(old.environment, new.environment) + plugged(
+        old.plugins, new.plugins
+    )
     both = sorted(old.code.keys() & new.code.keys())
     return changes + [f"{n} has changed" for n in both if old.code[n] != new.code[n]]
+
+
+def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What of two environments decides bits and differs, in words."""
+    pairs = {n: (old[n], new.get(n)) for n in DECIDING if n in old}
+    return [f"{n} was {old}, is {new}" for n, (old, new) in pairs.items() if old != new]
 
 
 def plugged(old: dict[str, Foreign], new: dict[str, Foreign]) -> list[str]:

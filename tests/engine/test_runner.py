@@ -7,11 +7,14 @@ import pytest
 
 from depthbench.research.engine import runner
 from depthbench.research.engine.console import Progress
+from depthbench.research.engine.engines.seam import Done
+from depthbench.research.engine.engines.threads import Threads
 from depthbench.research.store import folder as folders
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.rows import cell_id
 from depthbench.research.study import plan
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.errors import Refusal
 
 CELLS = [{"net": net, "n": n} for net in ("plain", "residual") for n in range(3)]
 STUDY = Study(
@@ -55,7 +58,7 @@ def test_results_from_anywhere_become_rows(tmp_path):
         return squares(unit, memory)
 
     missing = CELLS[1:]
-    outcome = runner.execute(order(missing), submit, folder, SILENT)
+    outcome = runner.execute(order(missing), Threads(2, submit), folder, SILENT)
     assert (outcome.done, outcome.remaining, outcome.stopped) == (5, 0, 0)
     assert sorted(sent, key=CELLS.index) == missing
     records, damaged = folders.records(folder)
@@ -75,7 +78,7 @@ def test_workers_begin_with_programs_of_their_own_and_keep_to_them(tmp_path):
             both.wait()  # until the other has begun as well
         return squares(unit, memory)
 
-    runner.execute(order(), submit, new(tmp_path), SILENT)
+    runner.execute(order(), Threads(2, submit), new(tmp_path), SILENT)
     assert {mine[0] for mine in programs.values()} == {"plain", "residual"}
     for mine in programs.values():  # the other's are taken only once one's own are done
         assert len(list(itertools.groupby(mine))) <= 2
@@ -91,7 +94,7 @@ def test_an_error_elsewhere_is_raised_here_and_rows_stay(tmp_path):
         return squares(unit, memory)
 
     with pytest.raises(RuntimeError, match="the node is gone"):
-        runner.execute(order(), submit, folder, SILENT)
+        runner.execute(order(), Threads(2, submit), folder, SILENT)
     records, _ = folders.records(folder)
     assert records and all(r.settings["n"] < 2 for r in records)
 
@@ -114,3 +117,32 @@ def test_an_accelerator_has_as_many_units_in_flight_as_there_is_room_for(monkeyp
     assert runner.workers(STUDY, units, 10**6) == STUDY.threads
     monkeypatch.setattr(runner.host, "cores", lambda: 2)
     assert runner.workers(study, units, 10**6) == 2
+
+
+class Twice:
+    """An engine that gives each unit twice, the last one first, of some environment."""
+
+    def __init__(self, **environment):
+        self.environment = environment
+
+    def run(self, work, stop, begin):
+        for number, unit in reversed([*enumerate(work.units)] * 2):
+            yield Done(number, squares(unit, work.memory), self.environment)
+
+
+def test_what_comes_twice_and_in_any_order_is_one_row(tmp_path):
+    folder, seen = new(tmp_path), []
+    shown = Progress(lambda what: None, seen.append)
+    outcome = runner.execute(order(), Twice(cores=9), folder, shown)
+    assert (outcome.done, outcome.remaining) == (len(CELLS), 0) and sum(seen) == 6
+    records, _ = folders.records(folder)
+    assert {r.values["square"] for r in records} == {0, 1, 4}
+    assert all(r.stamp["cores"] == 9 for r in records), "the worker's, not the driver's"
+
+
+def test_a_worker_that_gives_other_bits_is_refused(tmp_path):
+    folder = new(tmp_path)
+    job = order()._replace(stamp={"data": "none", "device": "cpu", "jax": "0.10.2"})
+    with pytest.raises(Refusal, match=r"jax was 0\.10\.2, is 0\.12"):
+        runner.execute(job, Twice(device="cpu", jax="0.12"), folder, SILENT)
+    assert not folders.records(folder)[0]

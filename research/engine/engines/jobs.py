@@ -1,0 +1,181 @@
+"""Jobs: units that another process measures, as plain data, and what it says of them."""
+
+import contextlib
+import functools
+import hashlib
+import math
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from depthbench.research.catalogues.mistakes import Mistake
+from depthbench.research.engine import runner
+from depthbench.research.engine.engines.seam import Done, Work
+from depthbench.research.machine import compiled, host, shares
+from depthbench.research.store import provenance
+from depthbench.research.study import plugins
+from depthbench.research.study.declaration import Measured, Unit
+from depthbench.research.study.errors import Refusal
+from depthbench.research.study.plan import grouped
+
+
+class Job(NamedTuple):
+    """Units of one program, by their numbers, and what a process has to know beside them.
+
+    folder: that names of the user's own are looked up in. code: the hash of the source.
+    plugins: the hashes of their files, by place. memory: bytes that a unit may use.
+    caches: whether compiled programs are kept; timed: whether all are compiled anew.
+    """
+
+    units: dict[int, Unit]
+    folder: str
+    code: str
+    plugins: dict[str, dict[str, str]]
+    memory: int
+    caches: bool | None
+    timed: bool
+
+
+class Began(NamedTuple):
+    """A unit that a process now measures."""
+
+    number: int
+
+
+class Raised(NamedTuple):
+    """What stopped a job: an exception, pickled with the worker's traceback as a note."""
+
+    error: bytes
+
+
+Said = Began | Done | Raised
+
+
+def of(work: Work) -> list[Job]:
+    """The jobs of a work, in the order in which they are to be sent.
+
+    A job is a program, as each process compiles it again. A long one is split, so that no
+    worker is idle at the end; its other parts come late, when it is among what is kept of
+    compiled programs.
+    """
+    numbered = list(enumerate(work.units))
+    programs = list(grouped(numbered, lambda pair: pair[1].program).values())
+    compiling = work.study.compile_seconds
+    total = sum(_seconds(work, units) for units in programs)
+    most = max(total / work.workers / 2, 4 * compiling, 1e-9)
+    parts = [
+        (turn, -_seconds(work, part), part)
+        for units in programs
+        for turn, part in enumerate(_split(units, _seconds(work, units) / most))
+    ]
+    used = plugins.used(
+        value for unit in work.units for cell in unit.cells for value in cell.values()
+    )
+    files = {place: dict(one.files) for place, one in used.items()}
+    shared = (os.getcwd(), source(), files, work.memory, compiled.wanted())
+    return [
+        Job(dict(part), *shared, bool(work.study.timings))
+        for _, _, part in sorted(parts, key=lambda part: part[:2])
+    ]
+
+
+Numbered = Sequence[tuple[int, Unit]]
+
+
+def _seconds(work: Work, units: Numbered) -> float:
+    """The estimate for a program's units."""
+    measuring = sum(unit.cost.seconds for _, unit in units)
+    return work.study.compile_seconds + measuring
+
+
+def _split(units: Numbered, parts: float) -> list[Numbered]:
+    count = min(len(units), max(1, math.ceil(parts - 1e-6)))
+    return [units[n::count] for n in range(count)]
+
+
+def perform(job: Job) -> Iterator[Said]:
+    """Measures a job's units one after the other; raises nothing."""
+    try:
+        with compiled.kept(job.caches), _programs(job):
+            environment = _ready(job)
+            for number, unit in job.units.items():
+                yield Began(number)
+                with shares.counted() as spent:
+                    measured = [_plain(m) for m in runner.attempt(unit, job.memory)]
+                yield Done(number, measured, environment, dict(spent))
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        yield Raised(_packed(error))
+
+
+def _programs(job: Job) -> contextlib.AbstractContextManager[None]:
+    return compiled.anew() if job.timed else contextlib.nullcontext()
+
+
+def _ready(job: Job) -> dict[str, Any]:
+    """Begins jax as the driver would; the environment. Raises Refusal, Mistake."""
+    if source() != job.code:
+        raise Refusal(
+            f"a worker ({sys.prefix}) has other code than this process: install the same "
+            "depthbench there, and begin anew what has changed"
+        )
+    with contextlib.suppress(OSError):
+        os.chdir(job.folder)  # that a worker elsewhere has not, where none is needed
+    runner.pin()
+    for place, files in job.plugins.items():
+        if place.endswith(".py"):
+            there = plugins.load(place).files
+            if there != files:
+                raise Refusal(f"{place}: a worker has another one than this process")
+    return host.environment()
+
+
+@functools.cache
+def source() -> str:
+    """The hash of depthbench's own source, as it was when this process first asked."""
+    hashes = hashlib.sha256()
+    for part in ("research", "experiments", "benchmarks"):
+        for path in sorted((provenance.ROOT / part).rglob("*.py")):
+            hashes.update(str(path.relative_to(provenance.ROOT)).encode())
+            hashes.update(hashlib.sha256(path.read_bytes()).digest())
+    return hashes.hexdigest()[:16]
+
+
+def _plain(measured: Measured) -> Measured:
+    """The same, of arrays that need no device to be read."""
+    profiles = {name: np.asarray(array) for name, array in measured.profiles.items()}
+    return measured._replace(values=dict(measured.values), profiles=profiles)
+
+
+def _packed(error: BaseException) -> bytes:
+    """An exception as bytes; of one that cannot be taken elsewhere, what it says."""
+    text = "".join(traceback.format_exception(error))
+    if not isinstance(error, Refusal | Mistake):
+        error.add_note(f"in a worker:\n{text}")
+    try:
+        content = pickle.dumps(error)
+        pickle.loads(content)
+    except Exception:
+        content = pickle.dumps(RuntimeError(f"in a worker:\n{text}"))
+    return content
+
+
+def unpacked(raised: Raised) -> BaseException:
+    """The exception, to be raised here."""
+    return pickle.loads(raised.error)
+
+
+def look() -> Mapping[str, Any]:
+    """Of the process that asks: the environment, free bytes and cores."""
+    runner.pin()
+    return {
+        "environment": host.environment(),
+        "memory": runner.budget(None),
+        "cores": host.cores(),
+    }

@@ -1,0 +1,261 @@
+"""Ray: jobs are its tasks, on this machine or on a cluster that is there.
+
+Ray ends a process after each task that has a GPU, unless it is told not to (`max_calls`):
+what is compiled would be lost. Its servers run code for whoever speaks to them, and what
+protects them is a token: one is always asked for. On this machine they listen to it alone.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from depthbench.research.engine import signals
+from depthbench.research.engine.engines import driving, jobs
+from depthbench.research.engine.engines.jobs import Job, Said
+from depthbench.research.engine.engines.seam import Begin, Done, Place, Work
+from depthbench.research.machine import host, settings
+from depthbench.research.study.declaration import Study, Unit
+from depthbench.research.study.errors import LATER, Refusal
+
+HERE = ""  # the address of a cluster of this process's own
+STORE = 2**28  # bytes of its store of objects: rows are small
+REACHED = 5.0  # seconds in which a head answers, or is taken to be gone
+LINES = 3  # of what a lost process wrote last
+# What a cluster's processes are to have of this one's environment.
+PASSED = ("JAX_", "XLA_FLAGS", *settings.BELOW)
+
+
+class Asked(NamedTuple):
+    """What is asked of Ray. address: HERE, "auto" or HOST:PORT. gpus: of each job; None for
+    one where there are any. workers: jobs at a time; None for as many as there is room for.
+    """
+
+    address: str = HERE
+    gpus: float | None = None
+    cpus: float = 1
+    workers: int | None = None
+    insecure: bool = False
+
+
+class OnRay:
+    """A Ray that is begun or joined; its jobs are tasks."""
+
+    def __init__(self, asked: Asked):
+        self.asked = asked
+
+    def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Place:
+        nodes = _nodes()
+        gpus = self._gpus(nodes)
+        slots = [
+            _slots(node, self.asked.cpus, gpus, bool(study.timings)) for node in nodes
+        ]
+        room = sum(slots)
+        if not room:
+            whole = ", ".join(_described(node) for node in nodes) or "no node"
+            raise Refusal(
+                f"--on {self.asked.address or 'ray'}: no node has {self.asked.cpus:g} CPUs "
+                f"and {gpus:g} GPUs for a job (there is {whole})"
+            )
+        workers = min(self.asked.workers or room, room)
+        seen = self._looked(gpus)
+        if gpus and seen["environment"]["platform"] == "cpu":
+            raise Refusal(
+                "a worker that was given a GPU has a jax that finds none there"
+            )
+        beside = 1 if gpus else max(1, min(workers, max(slots)))
+        self.options = self._options(study, nodes, gpus)
+        return Place(seen["environment"], (memory or seen["memory"]) // beside, workers)
+
+    def run(self, work: Work, stop: threading.Event, begin: Begin) -> Iterator[Done]:
+        return driving.finished(work, self._send, stop, begin)
+
+    def _send(self, job: Job) -> "Task":
+        import ray
+
+        task = ray.remote(max_calls=0)(jobs.perform).options(**self.options)
+        return Task(task.remote(job))
+
+    def _gpus(self, nodes: Sequence[dict[str, float]]) -> float:
+        most = max((node.get("GPU", 0) for node in nodes), default=0)
+        if self.asked.gpus is None:
+            return min(1.0, most)
+        if self.asked.gpus > most:
+            raise Refusal(
+                f"--on …,gpus={self.asked.gpus:g}: no node of this Ray has as many "
+                f"(the most is {most:g})"
+            )
+        return self.asked.gpus
+
+    def _options(self, study: Study, nodes, gpus: float) -> dict[str, Any]:
+        cpus = self.asked.cpus
+        if study.timings:  # a job has its machine for itself
+            cpus = min(node.get("CPU", 0) for node in nodes)
+        return {
+            "num_returns": "streaming",
+            "num_cpus": cpus,
+            "num_gpus": gpus,
+            "max_retries": 0,
+            **_environment(self.asked.address),
+        }
+
+    def _looked(self, gpus: float) -> dict[str, Any]:
+        """What a worker finds where it is."""
+        if self.asked.address == HERE and not gpus:
+            return dict(jobs.look())
+        import ray
+        from ray import exceptions
+
+        task = ray.remote(max_calls=0)(jobs.look).options(
+            num_cpus=self.asked.cpus,
+            num_gpus=gpus,
+            **_environment(self.asked.address),
+        )
+        try:
+            return dict(ray.get(task.remote()))
+        except exceptions.RayError as error:
+            raise Refusal(
+                f"a worker of Ray cannot begin: {_line(error)}", LATER
+            ) from None
+
+
+def _environment(address: str) -> dict[str, Any]:
+    """What tasks on another's cluster are given of this process's environment."""
+    named = {n: v for n, v in os.environ.items() if n.startswith(PASSED)}
+    if address == HERE or not named:  # Ray's processes are this one's own
+        return {}
+    return {"runtime_env": {"env_vars": named}}
+
+
+class Task:
+    """A job that Ray has."""
+
+    def __init__(self, stream: Any):
+        self.stream, self.failure, self.over = stream, "", False
+
+    def said(self) -> Iterator[Said]:
+        import ray
+        from ray import exceptions
+
+        while not self.over:
+            ready, _ = ray.wait([self.stream], timeout=0)
+            if not ready:
+                return
+            try:
+                said: Any = ray.get(next(self.stream))
+                yield said
+            except StopIteration:
+                self.over = True
+            except exceptions.RayError as error:
+                self.over, self.failure = True, _line(error)
+
+    def ended(self) -> bool:
+        return self.over
+
+    def last_lines(self) -> str:
+        return self.failure
+
+    def cancel(self) -> None:
+        import ray
+
+        with contextlib.suppress(Exception):
+            ray.cancel(self.stream, force=True)
+
+
+def _line(error: Exception) -> str:
+    """What Ray says of a lost process, in a line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:LINES])[:300] or type(error).__name__
+
+
+def _nodes() -> list[dict[str, float]]:
+    """What each node that is there has, by the name of the resource."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _slots(node: dict[str, float], cpus: float, gpus: float, alone: bool) -> int:
+    """The jobs that a node has room for."""
+    rooms = [node.get("CPU", 0) // cpus] + (
+        [node.get("GPU", 0) // gpus] if gpus else []
+    )
+    return int(min(min(rooms), 1) if alone else min(rooms))
+
+
+def _described(node: dict[str, float]) -> str:
+    return f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs"
+
+
+@contextlib.contextmanager
+def begun(asked: Asked) -> Iterator[OnRay]:
+    """Ray, until the block ends: one of this process's own, or that of an address.
+
+    Raises Refusal where there is none, or where it asks for no token.
+    """
+    secured(asked.insecure)
+    if asked.address not in (HERE, "auto"):
+        check_reached(asked.address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    try:
+        ray.init(**_arguments(asked))
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        where = f"ray:{asked.address}" if asked.address else "ray"
+        why = _line(error)
+        raise Refusal(f"--on {where}: cannot be begun: {why}", LATER) from None
+    try:
+        with signals.undone(ray.shutdown):
+            yield OnRay(asked)
+    finally:
+        ray.shutdown()
+
+
+def _arguments(asked: Asked) -> dict[str, Any]:
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    if asked.address != HERE:
+        return {"address": asked.address, **quiet}
+    workers = asked.workers or host.cores()
+    return {
+        "num_cpus": int(workers * asked.cpus),
+        "include_dashboard": False,
+        "object_store_memory": STORE,
+        "_node_ip_address": "127.0.0.1",
+        **quiet,
+    }
+
+
+def secured(insecure: bool) -> None:
+    """Has Ray ask for a token: the one that is there, or a new one of this process's own.
+
+    Raises Refusal where the environment says that none is to be asked for.
+    """
+    mode = os.environ.get("RAY_AUTH_MODE", "token")
+    if mode == "disabled" and insecure:
+        return
+    if mode != "token":
+        raise Refusal(
+            f"RAY_AUTH_MODE={mode}: whoever reaches Ray's ports could run code as you; "
+            "unset it, or add --insecure"
+        )
+    os.environ["RAY_AUTH_MODE"] = "token"
+    given = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
+    if not os.environ.get("RAY_AUTH_TOKEN") and not os.path.exists(given):
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def check_reached(address: str) -> None:
+    """Raises Refusal unless something listens at HOST:PORT."""
+    name, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((name.strip("[]"), int(port)), REACHED).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise Refusal(
+            f"--on ray:{address}: no head of Ray answers there: {why}", LATER
+        ) from None

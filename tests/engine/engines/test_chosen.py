@@ -1,0 +1,122 @@
+"""What --on takes, and what it says of what it does not."""
+
+import subprocess
+import sys
+
+import pytest
+
+from depthbench.research.cli.main import main
+from depthbench.research.engine.engines import chosen, on_ray, on_slurm
+from depthbench.research.study.errors import LATER, Refusal
+
+WRONG = {
+    "rai": "did you mean ray",
+    "": "forms: local, ray",
+    "local:4": "local has no place",
+    "local,gpus=1": "local has no options",
+    "ray:head": "must be ray, ray:auto or ray:HOST:PORT",
+    "ray:head:0": "must be ray, ray:auto or ray:HOST:PORT",
+    "ray:head:99999": "must be ray, ray:auto or ray:HOST:PORT",
+    "ray,gpu=1": "unknown option 'gpu': did you mean gpus",
+    "ray,gpus=many": "gpus=many: must be GPUs of each job, from 0",
+    "ray,gpus=-1": "gpus=-1: must be",
+    "ray,cpus=0": "cpus=0: must be a whole number from 1",
+    "slurm": "name a partition",
+    "slurm:a b": "name a partition",
+    "slurm:gpu,time=1h": "time=1h: must be a whole number from 1 to 10,000, in minutes",
+    "slurm:gpu,cluster=pbs": "must be slurm, or local",
+    "slurm:gpu,gpus": "gpus=: must be a whole number from 0",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_engine_is_one_line(text, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(chosen, "need", lambda what, module: None)
+    words = ["--on", text] if text else ["--on="]
+    out = tmp_path / "run"
+    assert main(["run", "gradient_flow", *words, "--out", str(out)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert WRONG[text] in line or (not text and "is empty" in line)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "2.5", "many", "99999999"])
+def test_a_wrong_number_of_workers_is_one_line(text, tmp_path, capsys):
+    words = [f"--workers={text}", "--out", str(tmp_path / "run")]
+    assert main(["run", "gradient_flow", *words]) == 2
+    assert "must be a whole number from 1 to 10,000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text, module", [("ray", "ray"), ("slurm:gpu", "submitit")])
+def test_an_engine_that_is_not_installed_is_one_line(text, module, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(Exception, match=f"needs {module}, which is not installed"):
+        chosen.parse(text)
+
+
+def test_an_address_where_nothing_listens_is_one_line_and_passes_by_itself():
+    with pytest.raises(Refusal, match="no head of Ray answers there") as caught:
+        on_ray.check_reached("127.0.0.1:1")
+    assert caught.value.status == LATER
+
+
+def test_a_ray_without_a_token_is_refused(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with pytest.raises(
+        Refusal, match="could run code as you; unset it, or add --insecure"
+    ):
+        on_ray.secured(False)
+    on_ray.secured(True)
+
+
+def test_each_cluster_of_this_process_has_a_token_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    tokens = set()
+    for _ in range(2):
+        on_ray.secured(False)
+        import os
+
+        assert os.environ["RAY_AUTH_MODE"] == "token"
+        tokens.add(os.environ.pop("RAY_AUTH_TOKEN"))
+    assert len(tokens) == 2 and all(len(token) == 64 for token in tokens)
+
+
+SINFO = "cpu* (null)\ngpu gpu:a100:4\nold (null)\n"
+
+
+def sinfo(monkeypatch, text=SINFO, status=0):
+    """A SLURM of which there is a list of partitions."""
+    script = f"import sys; sys.stdout.write({text!r}); sys.exit({status})"
+    real = subprocess.run
+
+    def run(command, **keywords):
+        assert command[0] == "sinfo"
+        return real([sys.executable, "-c", script], **keywords)
+
+    monkeypatch.setattr(on_slurm.subprocess, "run", run)
+    monkeypatch.setattr(on_slurm.shutil, "which", lambda name: f"/usr/bin/{name}")
+
+
+def test_partitions_are_looked_up_before_anything_is_sent(monkeypatch):
+    sinfo(monkeypatch)
+    on_slurm.check(on_slurm.Asked("cpu"))
+    on_slurm.check(on_slurm.Asked("gpu", gpus=2))
+    with pytest.raises(Refusal, match="no such partition; one of cpu, gpu, old"):
+        on_slurm.check(on_slurm.Asked("gpus"))
+    with pytest.raises(Refusal, match="it has no GPU"):
+        on_slurm.check(on_slurm.Asked("cpu", gpus=1))
+
+
+def test_a_slurm_that_does_not_answer_passes_by_itself(monkeypatch):
+    sinfo(monkeypatch, "", 1)
+    with pytest.raises(Refusal, match="sinfo") as caught:
+        on_slurm.check(on_slurm.Asked("cpu"))
+    assert caught.value.status == LATER
+
+
+def test_without_slurm_there_is_one_line(monkeypatch):
+    monkeypatch.setattr(on_slurm.shutil, "which", lambda name: None)
+    with pytest.raises(Refusal, match="sbatch is not found"):
+        on_slurm.check(on_slurm.Asked("cpu"))
