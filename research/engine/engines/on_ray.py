@@ -5,11 +5,13 @@ what is compiled would be lost. Its servers run code for whoever speaks to them,
 protects them is a token: one is always asked for. On this machine they listen to it alone.
 """
 
+import atexit
 import contextlib
 import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +27,7 @@ from depthbench.research.study.errors import LATER, Refusal
 HERE = ""  # the address of a cluster of this process's own
 STORE = 2**28  # bytes of its store of objects: rows are small
 REACHED = 5.0  # seconds in which a head answers, or is taken to be gone
+WATCHED = 2.0  # seconds between two looks at the head
 LINES = 3  # of what a lost process wrote last
 # What a cluster's processes are to have of this one's environment.
 PASSED = ("JAX_", "XLA_FLAGS", *settings.BELOW)
@@ -42,11 +45,37 @@ class Asked(NamedTuple):
     insecure: bool = False
 
 
-class OnRay:
-    """A Ray that is begun or joined; its jobs are tasks."""
+class HeadGone(Refusal):
+    """The head does not answer any more; Ray itself would end this process, unsaid."""
 
-    def __init__(self, asked: Asked):
-        self.asked = asked
+
+class OnRay:
+    """A Ray that is begun or joined; its jobs are tasks. head: HOST:PORT of its head."""
+
+    def __init__(self, asked: Asked, head: str):
+        self.asked, self.head = asked, head
+        self.gone = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        """Looks whether the head is there, until it is not."""
+        failures = 0
+        while failures < 2:
+            time.sleep(WATCHED)
+            try:
+                check_reached(self.head)
+                failures = 0
+            except Refusal:
+                failures += 1
+        self.gone.set()
+
+    def check_head(self) -> None:
+        if self.gone.is_set():
+            raise HeadGone(
+                f"the head of Ray at {self.head} is gone; finished cells are saved, and "
+                "the same command resumes from there",
+                LATER,
+            )
 
     def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Place:
         nodes = _nodes()
@@ -78,7 +107,7 @@ class OnRay:
         import ray
 
         task = ray.remote(max_calls=0)(jobs.perform).options(**self.options)
-        return Task(task.remote(job))
+        return Task(task.remote(job), self)
 
     def _gpus(self, nodes: Sequence[dict[str, float]]) -> float:
         most = max((node.get("GPU", 0) for node in nodes), default=0)
@@ -134,14 +163,16 @@ def _environment(address: str) -> dict[str, Any]:
 class Task:
     """A job that Ray has."""
 
-    def __init__(self, stream: Any):
-        self.stream, self.failure, self.over = stream, "", False
+    def __init__(self, stream: Any, engine: OnRay):
+        self.stream, self.engine = stream, engine
+        self.failure, self.over = "", False
 
     def said(self) -> Iterator[Said]:
         import ray
         from ray import exceptions
 
         while not self.over:
+            self.engine.check_head()
             ready, _ = ray.wait([self.stream], timeout=0)
             if not ready:
                 return
@@ -162,6 +193,8 @@ class Task:
     def cancel(self) -> None:
         import ray
 
+        if self.engine.gone.is_set():  # whoever asks waits for a minute
+            return
         with contextlib.suppress(Exception):
             ray.cancel(self.stream, force=True)
 
@@ -170,6 +203,18 @@ def _line(error: Exception) -> str:
     """What Ray says of a lost process, in a line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:LINES])[:300] or type(error).__name__
+
+
+def _why(error: BaseException | None) -> str:
+    """Why no Ray was begun or joined, in a line."""
+    line = _line(error) if isinstance(error, Exception) else ""
+    while error is not None:
+        if "InvalidAuthToken" in str(error):
+            return (
+                "its token is another one: RAY_AUTH_TOKEN, or ~/.ray/auth_token, has it"
+            )
+        error = error.__cause__
+    return line
 
 
 def _nodes() -> list[dict[str, float]]:
@@ -207,13 +252,15 @@ def begun(asked: Asked) -> Iterator[OnRay]:
         ray.init(**_arguments(asked))
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         where = f"ray:{asked.address}" if asked.address else "ray"
-        why = _line(error)
-        raise Refusal(f"--on {where}: cannot be begun: {why}", LATER) from None
+        raise Refusal(f"--on {where}: cannot be begun: {_why(error)}", LATER) from None
+    head = ray.get_runtime_context().gcs_address
     try:
         with signals.undone(ray.shutdown):
-            yield OnRay(asked)
-    finally:
-        ray.shutdown()
+            yield OnRay(asked, head)
+    except HeadGone:  # what waits for it is left to end with this process
+        atexit.unregister(ray.shutdown)
+        raise
+    ray.shutdown()
 
 
 def _arguments(asked: Asked) -> dict[str, Any]:

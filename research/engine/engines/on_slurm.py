@@ -177,7 +177,7 @@ def _kill(process: int, folder: Path) -> None:
     """Ends a process, if its number is still that of a job of the folder."""
     with contextlib.suppress(OSError):
         command = Path(f"/proc/{process}/cmdline").read_bytes()
-        if b"submitit" in command and str(folder).encode() in command:
+        if b"-m\0submitit." in command and str(folder).encode() in command:
             os.kill(process, signal.SIGTERM)
 
 
