@@ -269,6 +269,7 @@ def _arguments(asked: Asked) -> dict[str, Any]:
         return {"address": asked.address, **quiet}
     workers = asked.workers or host.cores()
     return {
+        "address": "local",  # and not one that somebody has begun on this machine
         "num_cpus": int(workers * asked.cpus),
         "include_dashboard": False,
         "object_store_memory": STORE,
