@@ -100,6 +100,11 @@ def arguments(
         help="run at most so many at a time; default: what fits",
     )
     parser.add_argument(
+        "--mixed",
+        action="store_true",
+        help="take workers of several kinds, with a folder and a table for each",
+    )
+    parser.add_argument(
         "--insecure", action="store_true", help="join a Ray that asks for no token"
     )
     parser.add_argument(
@@ -155,7 +160,12 @@ def main(options: argparse.Namespace) -> int:
         options.accept_changes,
         widening.widens(study, options.size, typed),
         data_dir,
+        mixed=options.mixed,
     )
+    if options.mixed and study.timings:
+        raise Refusal(
+            f"--mixed: {study.name} times machines, which must be of one kind"
+        )
     if options.dry_run:
         plugins.looked_at(study.axes, cells)
         units = plan.units(study, cells, data_dir)
@@ -173,6 +183,10 @@ def main(options: argparse.Namespace) -> int:
         reported = report(study, run)
         rows = requested(study, run)
     study_report.present(study, rows, options.format)
+    for kind in folders.kinds(run.folder):
+        have, _ = folders.records(kind)
+        study_report.write(study, kind, have, have[0].stamp)
+        console.say(f"rows of another kind of device: {kind.path}/report.html")
     if options.format == "table":
         took = console.duration(run.seconds), console.duration(reported)
         console.say(

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +36,11 @@ class RunSummary(NamedTuple):
 
 class Job(NamedTuple):
     """The work of a run: the whole plan, the missing cells, their stamp, the bytes that
-    each worker may use, and how many work."""
+    each worker may use, and how many work.
+
+    elsewhere: of an environment that gives other bits than the stamp's, the folder for its
+    rows; without it, they are refused.
+    """
 
     study: Study
     units: Sequence[Unit]
@@ -44,6 +48,7 @@ class Job(NamedTuple):
     stamp: dict[str, Any]
     memory: int
     workers: int
+    elsewhere: Callable[[Mapping[str, Any]], Folder] | None = None
 
 
 def budget(memory: int | None) -> int:
@@ -175,7 +180,14 @@ def _write(job: Job, unit: Unit, done: Done, folder: Folder) -> set[str]:
     stamp = job.stamp
     if done.environment is not None:
         stamp = {**stamp, **done.environment}
-        check_alike(job.stamp, stamp)
+        changes = manifest.changed(job.stamp, stamp)
+        if changes and job.elsewhere is None:
+            raise Refusal(
+                "a worker differs from the one that this folder's rows are made by: "
+                f"{changes[0]}; give workers of one kind, or --mixed, for a table of each"
+            )
+        if changes and job.elsewhere is not None:
+            folder = job.elsewhere(done.environment)
     written = set()
     for cell, result in zip(unit.cells, done.measured, strict=True):
         if _id(job, cell) in job.missing:
@@ -183,16 +195,6 @@ def _write(job: Job, unit: Unit, done: Done, folder: Folder) -> set[str]:
             rows.save(folder.cells, record, packed)
             written.add(record.id)
     return written
-
-
-def check_alike(stamp: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-    """Raises Refusal where another environment gives other bits."""
-    changes = manifest.changed(stamp, other)
-    if changes:
-        raise Refusal(
-            f"a worker differs from the one that this folder's rows are made by: "
-            f"{changes[0]}; give workers of one kind, as --on can"
-        )
 
 
 def attempt(unit: Unit, memory: int) -> Sequence[Measured]:

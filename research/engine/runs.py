@@ -1,16 +1,20 @@
 """A study's run in its folder: what is missing is measured, and the manifest kept."""
 
 import contextlib
+import functools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from depthbench.research.engine import console, runner
 from depthbench.research.engine.engines.seam import Engine
 from depthbench.research.engine.engines.threads import Threads
 from depthbench.research.machine import compiled, shares
 from depthbench.research.store import folder as folders
-from depthbench.research.store import manifest
+from depthbench.research.store import manifest, provenance
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.manifest import Event, Manifest
 from depthbench.research.study import families, plan, plugins, widening
@@ -24,6 +28,7 @@ class Request(NamedTuple):
     accept: resume a folder that was begun by other code or elsewhere. widens: whether a
     grid of which a best setting is at the edge is made wider. data_dir: the folder that
     prepared data lie in; "" for the standard one. engine: what measures them.
+    mixed: whether workers may be of several kinds, whose rows have a folder each.
     """
 
     shard: str | None = None
@@ -33,6 +38,7 @@ class Request(NamedTuple):
     widens: bool = False
     data_dir: str = ""
     engine: Engine = Threads()
+    mixed: bool = False
 
 
 class Completed(NamedTuple):
@@ -142,10 +148,16 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
     have, damaged = folders.records(folder, quarantine=True)
     for line in damaged:
         console.say(f"damaged, moved to quarantine, will be rerun: {line}")
+    for kind in folders.kinds(folder):
+        have += folders.records(kind)[0]
     share = runner.share(ready.units, request.shard)
     wanted = [cell for unit in share for cell in unit.cells]
     missing = runner.missing_ids(study, wanted, have, stamp["data"], request.retry)
-    job = runner.Job(study, share, missing, stamp, ready.memory, ready.workers)
+    elsewhere = functools.partial(_kind, folder, ready.manifest)
+    job = runner.Job(
+        *(study, share, missing, stamp, ready.memory, ready.workers),
+        elsewhere if request.mixed else None,
+    )
     started = manifest.now()
     if len(wanted) > len(missing) and missing:
         console.say(
@@ -173,6 +185,18 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
         )
     shown = shares.described(spent, ready.workers, summary.seconds)
     return Completed(folder, stamp, summary.seconds, summary.stopped, [], shown)
+
+
+def _kind(folder: Folder, own: Manifest, environment: Mapping[str, Any]) -> Folder:
+    """The folder for rows of another kind of device, with a manifest of its own."""
+    decides = {name: environment.get(name) for name in manifest.DECIDING}
+    digest = provenance.digest({name: str(value) for name, value in decides.items()})
+    device = re.sub(r"[^a-z0-9]+", "_", str(environment.get("device")).lower())
+    kind = Folder(folder.path / folders.KINDS / f"{device}_{digest[:6]}")
+    if not kind.cells.is_dir():
+        kind.cells.mkdir(parents=True)
+        manifest.write(kind.path, replace(own, environment=dict(environment)))
+    return kind
 
 
 def data_of(cells: Sequence[Cell], data_dir: str) -> Mapping[str, str]:

@@ -34,6 +34,9 @@ JOBS = ".jobs"  # spools of jobs that are at it
 STAMP = "stamp.json"  # committed rows have one
 
 
+KINDS = "kinds"  # of devices, where a run has several: a folder for each
+
+
 class Folder(NamedTuple):
     path: Path
 
@@ -48,6 +51,11 @@ class Folder(NamedTuple):
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+
+def kinds(folder: Folder) -> list[Folder]:
+    """The folders of rows that other kinds of devices have made, in one run."""
+    return [Folder(path) for path in sorted(folder.path.glob(f"{KINDS}/*/"))]
 
 
 def look(path: Path, study: str) -> Folder:

@@ -146,3 +146,26 @@ def test_a_worker_that_gives_other_bits_is_refused(tmp_path):
     with pytest.raises(Refusal, match=r"jax was 0\.10\.2, is 0\.12"):
         runner.execute(job, Twice(device="cpu", jax="0.12"), folder, SILENT)
     assert not folders.records(folder)[0]
+
+
+def test_workers_of_two_kinds_have_a_folder_each_where_they_may(tmp_path):
+    folder, other = new(tmp_path), tmp_path / "kinds" / "other" / "cells"
+
+    def elsewhere(environment):
+        other.mkdir(parents=True, exist_ok=True)
+        return Folder(other.parent)
+
+    class Mixed(Twice):
+        def run(self, work, stop, begin):
+            for done in super().run(work, stop, begin):
+                device = "gpu" if done.number % 2 else "cpu"
+                yield done._replace(environment={"device": device})
+
+    stamp = {"data": "none", "device": "cpu"}
+    job = order()._replace(stamp=stamp, elsewhere=elsewhere)
+    assert runner.execute(job, Mixed(), folder, SILENT).done == len(CELLS)
+    (kind,) = folders.kinds(folder)
+    devices = [
+        {r.stamp["device"] for r in folders.records(f)[0]} for f in (folder, kind)
+    ]
+    assert devices == [{"cpu"}, {"gpu"}]

@@ -40,6 +40,12 @@ def test_a_wrong_engine_is_one_line(text, tmp_path, capsys, monkeypatch):
     assert not out.exists()
 
 
+def test_times_are_of_one_kind_of_machine(tmp_path, capsys):
+    words = ["--mixed", "--size", "smoke", "--out", str(tmp_path / "run")]
+    assert main(["run", "throughput", *words]) == 2
+    assert "times machines, which must be of one kind" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "2.5", "many", "99999999"])
 def test_a_wrong_number_of_workers_is_one_line(text, tmp_path, capsys):
     words = [f"--workers={text}", "--out", str(tmp_path / "run")]

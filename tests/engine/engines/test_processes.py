@@ -211,3 +211,17 @@ def test_a_cluster_gives_a_plain_runs_rows_through_lost_workers_and_nodes(
     assert said["workers"] + said["nodes"] == kills, (seed, said)
     completed(out)
     assert rows_of(out) == rows_of(plain)
+
+
+@ray
+def test_one_training_runs_in_two_processes_of_ray(tmp_path):
+    """As docs/cluster.md has it, on a node each."""
+    out = tmp_path / "two"
+    flags = "--mesh data=2 --batch 16 --depth 2 --width 16 --steps 40 --report-every 20"
+    words = loopback.command("tests.ray_mesh", "2", *flags.split(), "--out", str(out))
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LATE)
+    assert done.returncode == 0, done.stderr
+    assert "After 40 steps" in done.stdout + done.stderr
+    manifest = json.loads((out / "run.json").read_text())
+    assert manifest["mesh"] == "data=2"
+    assert manifest["environment"]["devices"] == 2
