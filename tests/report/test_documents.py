@@ -238,13 +238,14 @@ def test_the_first_answer_is_what_the_rows_say():
 
 
 def test_readme_is_short_then_links():
-    """Its answer, how to run it, the systems, its cost; all else is a link.
+    """Its answer, how to run it, here and elsewhere, the systems, its cost; all else is a
+    link.
 
     Lines of tables are made from rows: one for each system.
     """
     text = TEXT[ROOT / "README.md"]
     prose = [line for line in text.splitlines() if not line.startswith("|")]
-    assert len(prose) <= 185
+    assert len(prose) <= 195
     for path in documents.paths()[1:]:
         name = path.relative_to(ROOT)
         assert f"({name})" in text, f"README has no link to {name}"
