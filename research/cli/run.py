@@ -1,10 +1,11 @@
 """`depthbench run STUDY`: from flags to rows, tables, report and figures."""
 
 import argparse
+import os
 import time
 from typing import Any
 
-from depthbench.research.catalogues.axes import integer, items
+from depthbench.research.catalogues.axes import items
 from depthbench.research.cli.options import (
     SIZES,
     bytes_of_gib,
@@ -13,10 +14,11 @@ from depthbench.research.cli.options import (
     one_of,
     path_of_folder,
 )
+from depthbench.research.cli.shard import share
 from depthbench.research.datasets.readable import Readable
 from depthbench.research.engine import console, runs
 from depthbench.research.engine.runs import Completed
-from depthbench.research.report import study_report
+from depthbench.research.report import coverage, study_report
 from depthbench.research.report.rendering import FORMATS
 from depthbench.research.store import folder as folders
 from depthbench.research.store.rows import cell_id
@@ -28,7 +30,6 @@ from depthbench.research.study.forecast import Forecast
 from depthbench.research.study.studies import studies
 
 STATUSES = ("oom", "lost", "overflow", "no_fixed_point", "diverged", "absent", "failed")
-MOST_SHARES = 10**6
 
 
 def take(parser, module, argv: list[str]) -> argparse.Namespace:
@@ -87,7 +88,8 @@ def arguments(
     parser.add_argument(
         "--shard",
         metavar="I/N",
-        help="run the I-th of N shares; shares may write to one DIR",
+        help="run the I-th of N shares, which may write to one DIR; slurm: the share of "
+        "this task of a job array",
     )
     parser.add_argument(
         "--retry",
@@ -131,7 +133,7 @@ def main(options: argparse.Namespace) -> int:
     for line in left_out:
         console.say(line)
     request = runs.Request(
-        None if options.shard is None else share(options.shard),
+        None if options.shard is None else share(options.shard, os.environ),
         () if options.retry is None else tuple(items("--retry", options.retry)),
         memory,
         options.accept_changes,
@@ -150,7 +152,11 @@ def main(options: argparse.Namespace) -> int:
             return run.stopped
         reported = report(study, run)
         rows = requested(study, run)
-    study_report.present(study, rows, options.format)
+    there = {row["id"] for row in rows}
+    cover = coverage.of_cells(study, run.cells, there, run.stamp["data"])
+    if not cover.whole:
+        console.say(f"{cover} are here: depthbench status {out} says what is missing")
+    study_report.present(study, rows, options.format, cover)
     if options.format == "table":
         took = console.duration(run.seconds), console.duration(reported)
         console.say(
@@ -178,16 +184,8 @@ def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     for status in [] if options.retry is None else items("--retry", options.retry):
         one_of("--retry", status, STATUSES)
     if options.shard is not None:
-        share(options.shard)
+        share(options.shard, os.environ)
     return chosen_values(study, options.size, typed)
-
-
-def share(text: str) -> str:
-    """A share "I/N", written in one way. Raises Refusal."""
-    match [integer(part) for part in text.split("/")]:
-        case [int(number), int(count)] if 1 <= number <= count <= MOST_SHARES:
-            return f"{number}/{count}"
-    raise Refusal(f"--shard {text}: must be I/N with 1 ≤ I ≤ N ≤ {MOST_SHARES:,}")
 
 
 def folder_of_data(options: argparse.Namespace) -> str:
