@@ -38,9 +38,9 @@ def arguments(parser) -> None:
 
 
 def main(options) -> int:
-    paths = [existing_folder("DIR", text) for text in options.dirs]
     named = path_of_folder("--out", options.out)
     out = named.resolve()
+    paths = [existing_folder("DIR", text) for text in options.dirs]
     for path in paths:
         check_apart(path, named)
     with merging.held(paths) as parts:

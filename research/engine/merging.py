@@ -168,7 +168,7 @@ def write(
             with folders.held(beside, merged.manifest.study) as folder:
                 fill(merged, folder)
                 finish(folder)
-                _clear(out, named)
+                _clear(out, named, merged.manifest.study)
                 os.rename(beside, out)
                 atomic.sync_folder(out.parent)
         except OSError as error:
@@ -209,12 +209,13 @@ def add(
     return every
 
 
-def _clear(out: Path, named: Path) -> None:
+def _clear(out: Path, named: Path, study: str) -> None:
     """Removes what runs that were killed at their start have left at the new folder's
     place. Raises Refusal where one is at work there, and OSError."""
     if not out.is_dir():
         return
     with holders.idle(out):
+        folders.look(out, study)  # again: it may have been taken meanwhile
         if manifests.read(out).manifest:
             raise Refusal(f"--out {named}: a run has begun there meanwhile", LATER)
         for name in os.listdir(out):

@@ -16,6 +16,8 @@ BEFORE = {
     "probe": ["my.module:make"],
     "compare": ["a", "b"],
     "verify": ["a"],
+    "status": ["a"],
+    "merge": ["a", "--out=b"],
     "reproduce": ["README"],
 }
 LINES = [[command.name] for command in COMMANDS if command.name != "run"]
