@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from depthbench.research.catalogues.mistakes import Mistake
 from depthbench.research.cli.options import (
     SIZES,
     TABLE_OR_JSON,
@@ -29,7 +30,7 @@ from depthbench.research.study.errors import Refusal
 
 SHOWN = 3  # of the missing cells, and of the damaged rows
 WIDTH = 80
-SAME = "the same `depthbench run` as before, with its --out"
+SAME = "the same command as before, with its --out"
 
 
 class Status(NamedTuple):
@@ -68,7 +69,7 @@ def of(path: Path) -> Status:
     folder, manifest, copies = folders.existing(path)
     if manifest.study == reports.STUDY:
         raise Refusal(f"{path}: is a training run; depthbench report {path} shows it")
-    if not folder.cells.is_dir() and (path / "rows.csv").is_file():
+    if (path / folders.STAMP).exists():
         raise Refusal(f"{path}: contains committed rows, of a run that is whole")
     study = study_of(path, manifest)
     records, damaged = folders.records(folder)
@@ -95,7 +96,7 @@ def command(
     planned = set(manifest.cells)
     lacking = planned.difference(there)
     digests = set(manifest.data.values()) or {"none"}
-    if len(digests) > 1:
+    if len(digests) > 1 or not ours(study, manifest):
         return SAME
     (digest,) = digests
     for flags, cells in commands(study, manifest):
@@ -107,6 +108,18 @@ def command(
             words = ["depthbench", "run", study.name, *flags, *more, "--out", str(path)]
             return shlex.join(words)
     return SAME
+
+
+def ours(study: Study, manifest: Manifest) -> bool:
+    """Whether the folder's cells name nothing but entries of depthbench: to see which
+    cells a command has, modules and files that others named would be read or run."""
+    return not manifest.plugins and all(
+        value is None or value in axis.choices.published
+        if axis.choices is not None
+        else axis.kind != "text"
+        for name, axis in study.axes.items()
+        for value in manifest.grid.get(name, ())
+    )
 
 
 def commands(study: Study, manifest: Manifest) -> list[tuple[list[str], list[Cell]]]:
@@ -125,7 +138,7 @@ def commands(study: Study, manifest: Manifest) -> list[tuple[list[str], list[Cel
                 every = grid(study, {**sized, **typed})
                 every = plan.placed(every, manifest.data_dir or "")
                 cells = [study.cell(cell) for cell in study.fit(every, set(typed))[0]]
-            except Refusal:  # more than a run can have, or than the study can fit
+            except (Refusal, Mistake):  # more than a run can have, or a study can fit
                 continue
             flags = ["--size", size] if size != "standard" else []
             for name, values in typed.items():

@@ -72,7 +72,7 @@ def part(path: Path, mend: bool = False) -> Part:
     folder, manifest, lines = folders.existing(path)
     if manifest.study == reports.STUDY:
         raise Refusal(f"{path}: contains a training run, of which there are no parts")
-    if not folder.cells.is_dir() and (path / "rows.csv").is_file():
+    if (path / folders.STAMP).exists():
         raise Refusal(f"{path}: contains committed rows, without their checksums")
     for line in lines:
         console.say(f"{path}: damaged: {line}")

@@ -128,6 +128,7 @@ def _judged(verdict: Verdict) -> dict[str, Any]:
         "highest": _finite(highest),
         "n": verdict.seeds,
         "points": len(verdict.points),
+        "shown_points": study_report.points(verdict),
     }
 
 
@@ -176,7 +177,7 @@ def _table(kind: str, judged: Sequence[dict[str, Any]]) -> Table:
                 study_report.span(line["lowest"], line["highest"]),
                 Mark(line["verdict"], TONES[line["verdict"]]),
                 study_report.repeats(line["n"]),
-                number(line["points"]),
+                line["shown_points"],
             )
         )
     counts = {word: sum(line["verdict"] == word for line in judged) for word in TONES}

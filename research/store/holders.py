@@ -46,13 +46,9 @@ def idle(path: Path) -> Iterator[None]:
         yield
         return
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if _taken(file, fcntl.LOCK_EX):
             at_work = ", ".join(map(str, holders(path))) or "another process"
-            raise Refusal(
-                f"{path}: {at_work} is running here; wait for it", LATER
-            ) from None
+            raise Refusal(f"{path}: {at_work} is running here; wait for it", LATER)
         yield
     finally:
         os.close(file)
@@ -72,13 +68,20 @@ def _is_held(lock: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a disk that has no locks
-        return False
+        return _taken(file, fcntl.LOCK_SH)
     finally:
         os.close(file)
+
+
+def _taken(file: int, kind: int) -> bool:
+    """Whether another has a lock's file; if not, it is locked. Where a disk has no locks,
+    no run begins."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
     return False
 
 

@@ -304,7 +304,8 @@ def test_what_is_no_part_is_refused(parts, whole, tmp_path, capsys, root):
     shutil.copytree(other, tmp_path / "other")
     line = refused(capsys, *parts, "--out", tmp_path / "other")
     assert "contains linear_regions, not gradient_flow" in line
-    shutil.rmtree(parts[0] / "cells"), shutil.rmtree(parts[1] / "cells")
+    for part in parts:
+        shutil.rmtree(part / "cells")
     assert "contain no rows" in refused(capsys, *parts, "--out", out)
 
 
