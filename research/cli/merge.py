@@ -6,7 +6,7 @@ from pathlib import Path
 from depthbench.research.cli import report
 from depthbench.research.cli.options import existing_folder, path_of_folder
 from depthbench.research.engine import console, merging
-from depthbench.research.engine.merging import Merged, Part
+from depthbench.research.engine.merging import Merged, RunPart
 from depthbench.research.report.coverage import Coverage
 from depthbench.research.report.run_folder import Results, opened, study_of, wrong
 from depthbench.research.store import folder as folders
@@ -74,7 +74,7 @@ def check_apart(path: Path, out: Path) -> None:
         raise Refusal(f"--out {out}: is {where}, which is only read; choose another")
 
 
-def check_rows(study: Study, part: Part) -> None:
+def check_rows(study: Study, part: RunPart) -> None:
     """Raises Refusal where a row of a part is none of its study's cells."""
     if part.manifest.study != study.name:
         return  # which is said with the name of both
@@ -86,7 +86,7 @@ def check_rows(study: Study, part: Part) -> None:
             )
 
 
-def lines(parts: Sequence[Part], every: Merged) -> list[str]:
+def lines(parts: Sequence[RunPart], every: Merged) -> list[str]:
     """How many cells each part has, and of how many it repeats what another has."""
     width, said = max(len(str(part.path)) for part in parts), []
     for part in parts:

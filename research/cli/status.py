@@ -114,12 +114,25 @@ def ours(study: Study, manifest: Manifest) -> bool:
     """Whether the folder's cells name nothing but entries of depthbench: to see which
     cells a command has, modules and files that others named would be read or run."""
     return not manifest.plugins and all(
-        value is None or value in axis.choices.published
-        if axis.choices is not None
-        else axis.kind != "text"
-        for name, axis in study.axes.items()
+        value in known
+        for name, known in names(study).items()
         for value in manifest.grid.get(name, ())
     )
+
+
+def names(study: Study) -> dict[str, set[Any]]:
+    """What axes that take no numbers may have of depthbench's own, by axis; no text."""
+    return {
+        name: {
+            *axis.choices.published,
+            *axis.values,
+            *(value for sized in study.sizes.values() for value in sized.get(name, ())),
+        }
+        if axis.choices is not None
+        else set()
+        for name, axis in study.axes.items()
+        if axis.choices is not None or axis.kind == "text"
+    }
 
 
 def commands(study: Study, manifest: Manifest) -> list[tuple[list[str], list[Cell]]]:

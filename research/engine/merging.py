@@ -25,7 +25,7 @@ from depthbench.research.store.rows import Record
 from depthbench.research.study.errors import DISK, LATER, Refusal
 
 
-class Part(NamedTuple):
+class RunPart(NamedTuple):
     """A folder with some of a study's rows, all of them intact."""
 
     path: Path
@@ -46,11 +46,11 @@ class Merged(NamedTuple):
     """What several parts come to. rows: each cell's, by id, and the part that has it."""
 
     manifest: Manifest
-    rows: dict[str, tuple[Part, Record]]
+    rows: dict[str, tuple[RunPart, Record]]
 
 
 @contextlib.contextmanager
-def held(paths: Sequence[Path]) -> Iterator[list[Part]]:
+def held(paths: Sequence[Path]) -> Iterator[list[RunPart]]:
     """The parts; in the block no run begins in them. Raises Refusal for a folder at which
     one is at work, that has no rows of a run, or has one that is damaged."""
     places = [path.resolve() for path in paths]
@@ -64,7 +64,7 @@ def held(paths: Sequence[Path]) -> Iterator[list[Part]]:
         yield [part(path) for path in paths]
 
 
-def part(path: Path, mend: bool = False) -> Part:
+def part(path: Path, mend: bool = False) -> RunPart:
     """A folder's rows. Raises Refusal, naming the row, where one is not what was written.
 
     mend: leave out what is damaged, and say so.
@@ -82,7 +82,7 @@ def part(path: Path, mend: bool = False) -> Part:
         raise Refusal(
             f"{path}: damaged: {line}; its run's command, again, makes that row anew"
         )
-    return Part(path, manifest, records)
+    return RunPart(path, manifest, records)
 
 
 def _strange(manifest: Manifest, record: Record) -> str:
@@ -95,7 +95,7 @@ def _strange(manifest: Manifest, record: Record) -> str:
     return ""
 
 
-def merged(parts: Sequence[Part], accept: bool, timings: Collection[str]) -> Merged:
+def merged(parts: Sequence[RunPart], accept: bool, timings: Collection[str]) -> Merged:
     """All that the parts have. timings: columns that are never the same twice.
 
     Raises Refusal where they are of several studies, were made with other code, data or
@@ -105,7 +105,7 @@ def merged(parts: Sequence[Part], accept: bool, timings: Collection[str]) -> Mer
     manifest = first.manifest
     for other in others:
         manifest = _joined(manifest, other, first.path, accept)
-    kept: dict[str, tuple[Part, Record]] = {}
+    kept: dict[str, tuple[RunPart, Record]] = {}
     for each in parts:
         for record in each.records:
             before, same = kept.setdefault(record.id, (each, record))
@@ -117,7 +117,7 @@ def merged(parts: Sequence[Part], accept: bool, timings: Collection[str]) -> Mer
     return Merged(manifest, kept)
 
 
-def _joined(before: Manifest, other: Part, path: Path, accept: bool) -> Manifest:
+def _joined(before: Manifest, other: RunPart, path: Path, accept: bool) -> Manifest:
     """A manifest with a further part's. path: of the first part."""
     fresh = other.manifest
     if before.study != fresh.study:
@@ -191,7 +191,7 @@ def fill(merged: Merged, folder: Folder) -> None:
 
 
 def add(
-    sources: Sequence[Part],
+    sources: Sequence[RunPart],
     out: Path,
     accept: bool,
     timings: Collection[str],

@@ -289,7 +289,7 @@ def test_what_was_made_otherwise_is_refused_or_recorded(parts, tmp_path, capsys,
 
 def test_what_is_no_part_is_refused(parts, whole, tmp_path, capsys, root):
     out = tmp_path / "joined"
-    other = whole("linear_regions")
+    other = shutil.copytree(whole("linear_regions"), tmp_path / "other")
     assert "linear_regions" in refused(capsys, parts[0], other, "--out", out)
     committed = root / "benchmarks" / "results" / "cpu" / "digits"
     assert "committed rows" in refused(capsys, parts[0], str(committed), "--out", out)
@@ -301,8 +301,7 @@ def test_what_is_no_part_is_refused(parts, whole, tmp_path, capsys, root):
     assert "holds other files, such as thesis.tex" in line
     assert "one of the parts" in refused(capsys, *parts, "--out", parts[1])
     assert "only read" in refused(capsys, *parts, "--out", parts[1] / "deeper")
-    shutil.copytree(other, tmp_path / "other")
-    line = refused(capsys, *parts, "--out", tmp_path / "other")
+    line = refused(capsys, *parts, "--out", other)
     assert "contains linear_regions, not gradient_flow" in line
     for part in parts:
         shutil.rmtree(part / "cells")
