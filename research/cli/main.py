@@ -34,6 +34,8 @@ COMMANDS = (
     Command("theory", "infinite-width theory of one activation"),
     Command("list", "benchmarks, experiments and every catalogue"),
     Command("report", "regenerate a run's report, or README and docs"),
+    Command("status", "how much of a run is done, by whom, and how to go on"),
+    Command("merge", "join the folders of a study that was run in parts"),
     Command("compare", "what differs between two runs beyond noise"),
     Command("verify", "rerun some cells and compare bit for bit"),
     Command("reproduce", "run a published table's cells again and compare"),
@@ -62,10 +64,11 @@ class Parser(argparse.ArgumentParser):
         for action in self._actions:
             value = getattr(options, action.dest, None)
             name = (*action.option_strings, action.metavar, action.dest)[0]
-            if isinstance(value, list):  # what argparse makes of --flag=--
+            if isinstance(value, list) and action.nargs != "+":  # of --flag=--
                 raise Refusal(f"{name} '--': is no value (see {self.prog} --help)")
-            if isinstance(value, str) and not value.strip():
-                raise Refusal(f"{name} {value!r}: is empty (see {self.prog} --help)")
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, str) and not each.strip():
+                    raise Refusal(f"{name} {each!r}: is empty (see {self.prog} --help)")
         return options
 
 

@@ -64,13 +64,15 @@ def main(options) -> int:
     study, records = results.study, results.records
     if options.publish and not records:
         raise Refusal(f"--publish: {path} contains committed rows; name a run's folder")
+    if options.publish and not results.cover.whole:
+        raise Refusal(f"--publish: {path} has {results.cover}; run the others first")
     with shown(path, study):
         write(results)
     if options.publish:  # before anything is printed, which may not be possible
         console.say(f"published: {published.publish(study, results.folder, records)}")
         fill_documents()
     with shown(path, study):
-        study_report.present(study, results.rows, options.format)
+        study_report.present(study, results.rows, options.format, results.cover)
     if options.format == "table":
         name = "report.html" if records else "report.md (figures stay as they are)"
         console.say(f"written: {path}/{name}")

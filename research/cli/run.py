@@ -1,10 +1,12 @@
 """`depthbench run STUDY`: from flags to rows, tables, report and figures."""
 
 import argparse
+import os
 import time
 from typing import Any
 
-from depthbench.research.catalogues.axes import integer, items
+from depthbench.research.catalogues.axes import items
+from depthbench.research.cli import engines
 from depthbench.research.cli.options import (
     SIZES,
     bytes_of_gib,
@@ -13,11 +15,12 @@ from depthbench.research.cli.options import (
     one_of,
     path_of_folder,
 )
+from depthbench.research.cli.shard import share
 from depthbench.research.datasets.readable import Readable
 from depthbench.research.engine import console, runs
 from depthbench.research.engine.engines import chosen, driving
 from depthbench.research.engine.runs import Completed
-from depthbench.research.report import study_report
+from depthbench.research.report import coverage, study_report
 from depthbench.research.report.rendering import FORMATS
 from depthbench.research.store import folder as folders
 from depthbench.research.store.rows import cell_id
@@ -32,7 +35,6 @@ STATUSES = (
     *("oom", "lost", "overflow", "no_fixed_point", "diverged", "absent", "failed"),
     driving.STATUS,
 )
-MOST_SHARES = 10**6
 
 
 def take(parser, module, argv: list[str]) -> argparse.Namespace:
@@ -88,29 +90,12 @@ def arguments(
     parser.add_argument(
         "--dry-run", action="store_true", help="show what would be run; run nothing"
     )
-    parser.add_argument(
-        "--on",
-        default="local",
-        metavar="ENGINE",
-        help=f"where cells are run: {chosen.FORMS}; default: local, threads",
-    )
-    parser.add_argument(
-        "--workers",
-        metavar="N",
-        help="run at most so many at a time; default: what fits",
-    )
-    parser.add_argument(
-        "--mixed",
-        action="store_true",
-        help="take workers of several kinds, with a folder and a table for each",
-    )
-    parser.add_argument(
-        "--insecure", action="store_true", help="join a Ray that asks for no token"
-    )
+    engines.flags(parser)
     parser.add_argument(
         "--shard",
         metavar="I/N",
-        help="run the I-th of N shares; shares may write to one DIR",
+        help="run the I-th of N shares, which may write to one DIR; slurm: the share of "
+        "this task of a job array",
     )
     parser.add_argument(
         "--retry",
@@ -146,7 +131,7 @@ def main(options: argparse.Namespace) -> int:
     out, data_dir = path_of_folder("--out", options.out), folder_of_data(options)
     if getattr(options, "dataset", None):
         options.dataset = continued(options.dataset, out)
-    values, asked = check(study, options), engine(options)
+    values, asked = check(study, options), engines.asked(options, study)
     memory = bytes_of_gib(options.memory)
     typed = {name for name in study.axes if getattr(options, name) is not None}
     fitting, left_out = study.fit(plan.placed(grid(study, values), data_dir), typed)
@@ -154,7 +139,7 @@ def main(options: argparse.Namespace) -> int:
     for line in left_out:
         console.say(line)
     request = runs.Request(
-        None if options.shard is None else share(options.shard),
+        None if options.shard is None else share(options.shard, os.environ),
         () if options.retry is None else tuple(items("--retry", options.retry)),
         memory,
         options.accept_changes,
@@ -182,11 +167,12 @@ def main(options: argparse.Namespace) -> int:
             return run.stopped
         reported = report(study, run)
         rows = requested(study, run)
-    study_report.present(study, rows, options.format)
-    for kind in folders.kinds(run.folder):
-        have, _ = folders.records(kind)
-        study_report.write(study, kind, have, have[0].stamp)
-        console.say(f"rows of another kind of device: {kind.path}/report.html")
+    there = {row["id"] for row in rows}
+    cover = coverage.of_cells(study, run.cells, there, run.stamp["data"])
+    if not cover.whole:
+        console.say(f"{cover} are here: depthbench status {out} says what is missing")
+    study_report.present(study, rows, options.format, cover)
+    report_kinds(study, run)
     if options.format == "table":
         took = console.duration(run.seconds), console.duration(reported)
         console.say(
@@ -214,29 +200,8 @@ def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     for status in [] if options.retry is None else items("--retry", options.retry):
         one_of("--retry", status, STATUSES)
     if options.shard is not None:
-        share(options.shard)
+        share(options.shard, os.environ)
     return chosen_values(study, options.size, typed)
-
-
-def engine(options: argparse.Namespace) -> chosen.Chosen:
-    """What is to run the cells. Raises Refusal."""
-    workers = None
-    if options.workers is not None:
-        workers = integer(options.workers)
-        if workers is None or not 1 <= workers <= chosen.MOST:
-            raise Refusal(
-                f"--workers {options.workers}: must be a whole number from 1 to "
-                f"{chosen.MOST:,}"
-            )
-    return chosen.parse(options.on, workers, options.insecure)
-
-
-def share(text: str) -> str:
-    """A share "I/N", written in one way. Raises Refusal."""
-    match [integer(part) for part in text.split("/")]:
-        case [int(number), int(count)] if 1 <= number <= count <= MOST_SHARES:
-            return f"{number}/{count}"
-    raise Refusal(f"--shard {text}: must be I/N with 1 ≤ I ≤ N ≤ {MOST_SHARES:,}")
 
 
 def folder_of_data(options: argparse.Namespace) -> str:
@@ -278,6 +243,14 @@ def report(study: Study, run: Completed) -> float:
     have, _ = folders.records(run.folder)
     study_report.write(study, run.folder, have, run.stamp)
     return time.perf_counter() - began
+
+
+def report_kinds(study: Study, run: Completed) -> None:
+    """Writes the reports of rows that other kinds of devices have made."""
+    for kind in folders.kinds(run.folder):
+        have, _ = folders.records(kind)
+        study_report.write(study, kind, have, have[0].stamp)
+        console.say(f"rows of another kind of device: {kind.path}/report.html")
 
 
 def requested(study: Study, run: Completed) -> list[Row]:

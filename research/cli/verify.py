@@ -93,7 +93,7 @@ def verify_rows(results: Results, count: int, seed: int) -> int:
         name = f"{row['id']} " if kept else ""
         console.write(f"{name}{label(list(study.axes), row)}: {word}")
     console.write(f"{len(chosen) - wrong} of {len(chosen)} cells are identical")
-    return 1 if wrong or results.lacking else 0
+    return 1 if wrong or not results.cover.whole else 0
 
 
 def warn(path: Path, world: dict[str, Any]) -> None:

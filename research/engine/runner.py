@@ -19,6 +19,7 @@ from depthbench.research.store.folder import Folder
 from depthbench.research.store.manifest import Event, Manifest
 from depthbench.research.store.rows import Record, cell_id
 from depthbench.research.study import plan, plugins
+from depthbench.research.study.axes import Value
 from depthbench.research.study.declaration import Cell, Measured, Study, Unit
 from depthbench.research.study.errors import Refusal
 
@@ -34,7 +35,7 @@ class RunSummary(NamedTuple):
     stopped: int  # the exit status: 0, 130 or 143
 
 
-class Job(NamedTuple):
+class Assignment(NamedTuple):
     """The work of a run: the whole plan, the missing cells, their stamp, the bytes that
     each worker may use, and how many work.
 
@@ -105,7 +106,7 @@ def share(units: Sequence[Unit], shard: str | None) -> list[Unit]:
 
 
 def execute(
-    job: Job, engine: Engine, folder: Folder, progress: console.Progress
+    job: Assignment, engine: Engine, folder: Folder, progress: console.Progress
 ) -> RunSummary:
     """Has units with a missing cell measured, and writes their rows as they come.
 
@@ -160,11 +161,11 @@ def workers(study: Study, units: Sequence[Unit], memory: int) -> int:
     return max(1, min(IN_FLIGHT, host.cores(), room))
 
 
-def _wanted(job: Job, unit: Unit) -> bool:
+def _wanted(job: Assignment, unit: Unit) -> bool:
     return any(_id(job, cell) in job.missing for cell in unit.cells)
 
 
-def _id(job: Job, cell: Cell) -> str:
+def _id(job: Assignment, cell: Cell) -> str:
     return cell_id(job.study.name, cell, job.stamp["data"])
 
 
@@ -175,7 +176,7 @@ def describe(unit: Unit) -> str:
     return " ".join(names + ([f"depth {cell['depth']}"] if "depth" in cell else []))
 
 
-def _write(job: Job, unit: Unit, done: Done, folder: Folder) -> set[str]:
+def _write(job: Assignment, unit: Unit, done: Done, folder: Folder) -> set[str]:
     """Writes the missing rows of a unit; their names. Raises Refusal."""
     stamp = job.stamp
     if done.environment is not None:
@@ -238,8 +239,16 @@ def fresh_manifest(
         environment=environment,
         data=dict(data),
         cells=sorted(cell_id(study.name, cell, stamp["data"]) for cell in cells),
+        grid=grid_of([study.named(cell) for cell in cells]),
         plugins=recorded(own),
     )
+
+
+def grid_of(cells: Sequence[Cell]) -> dict[str, list[Value]]:
+    """What the cells have, by axis."""
+    names = dict.fromkeys(name for cell in cells for name in cell)
+    columns = {name: [cell[name] for cell in cells if name in cell] for name in names}
+    return manifest.wider({}, columns)
 
 
 def code_of(
@@ -275,9 +284,7 @@ def joined(
     """
     if before is None:
         return fresh
-    changes = manifest.differences(before, fresh)
-    common = {n: digest for n, digest in before.data.items() if n in fresh.data}
-    other = differs(common, fresh.data)
+    changes, other = changed(before, fresh)
     if other and not accept:
         raise Refusal(
             f"{path}: {other} than it was begun with; use a new --out, or "
@@ -285,23 +292,41 @@ def joined(
         )
     changes += [other] if other else []
     if changes and not accept:
-        more = f" (and {len(changes) - 2} more)" if len(changes) > 2 else ""
         raise Refusal(
             f"{path}: made with other code or on another machine: "
-            f"{'; '.join(changes[:2])}{more}; use a new --out, or --accept-changes"
+            f"{shortened(changes)}; use a new --out, or --accept-changes"
         )
-    cells = sorted({*before.cells, *fresh.cells})
+    return together(before, fresh, changes)
+
+
+def changed(before: Manifest, fresh: Manifest) -> tuple[list[str], str]:
+    """(what of code and environment has changed, what of the data), in words."""
+    common = {n: digest for n, digest in before.data.items() if n in fresh.data}
+    return manifest.differences(before, fresh), differs(common, fresh.data)
+
+
+def shortened(changes: Sequence[str]) -> str:
+    """The first two, and how many more there are."""
+    more = f" (and {len(changes) - 2} more)" if len(changes) > 2 else ""
+    return f"{'; '.join(changes[:2])}{more}"
+
+
+def together(before: Manifest, fresh: Manifest, changes: Sequence[str]) -> Manifest:
+    """The manifest of the cells of both; changes are those that were accepted."""
+    every = {
+        "cells": sorted({*before.cells, *fresh.cells}),
+        "grid": manifest.wider(before.grid, fresh.grid),
+        "plugins": both(before.plugins, fresh.plugins),
+    }
     if changes:
-        history = [*before.history, Event(accepted=changes)]
-        parts = both(before.plugins, fresh.plugins)
-        return replace(fresh, history=history, cells=cells, plugins=parts)
+        history = [*before.history, Event(accepted=list(changes))]
+        return replace(fresh, history=history, **every)
     return replace(
         before,
         code={**before.code, **fresh.code},
         data={**before.data, **fresh.data},
         data_dir=fresh.data_dir or before.data_dir,
-        cells=cells,
-        plugins=both(before.plugins, fresh.plugins),
+        **every,
     )
 
 

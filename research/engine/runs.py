@@ -154,7 +154,7 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
     wanted = [cell for unit in share for cell in unit.cells]
     missing = runner.missing_ids(study, wanted, have, stamp["data"], request.retry)
     elsewhere = functools.partial(_kind, folder, ready.manifest)
-    job = runner.Job(
+    job = runner.Assignment(
         *(study, share, missing, stamp, ready.memory, ready.workers),
         elsewhere if request.mixed else None,
     )

@@ -56,8 +56,9 @@ def of_results(results: Results, rows: Sequence[Row]) -> Loaded:
     study, cells = results.study, results.folder.cells
     there = {record.id for record in results.records if record.profiles}
     known = [str(row.get("id")) for row in rows]
-    tables = [*study.tables(rows), *study_report.judgement(study, rows)] if rows else []
-    answer, worst = headlines.of(study, rows)
+    judged = study_report.judgement(study, rows, results.cover)
+    tables = [*study.tables(rows), *judged] if rows else []
+    answer, worst = results.cover.headline(headlines.of(study, rows))
     return Loaded(
         name=study.name,
         folder=results.folder.path,

@@ -152,7 +152,7 @@ def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
     for path in (folder.path / "rows.csv", *shown):
         write_atomically(target / path.name, regular.read(path))
     # Where data lay says who ran it, and nothing about the rows.
-    manifest = replace(manifests.of(folder.path), cells=[], data_dir=None)
+    manifest = replace(manifests.of(folder.path), cells=[], grid={}, data_dir=None)
     write_atomically(target / "run.json", manifests.content(manifest))
     text = json.dumps(stamp, indent=1, sort_keys=True) + "\n"
     write_atomically(target / STAMP, text.encode())

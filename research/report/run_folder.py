@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from depthbench.research.catalogues.catalogue import UnknownName
 from depthbench.research.catalogues.origins import Origin
 from depthbench.research.engine import console
-from depthbench.research.report import published, trained
+from depthbench.research.report import coverage, published, trained
+from depthbench.research.report.coverage import WHOLE, Coverage
 from depthbench.research.report.trained import TrainingRun
 from depthbench.research.store import folder as folders
 from depthbench.research.store import manifest as manifests
@@ -28,7 +29,7 @@ class Results(NamedTuple):
     """Rows in the order of the study's axes, and where they were made.
 
     records: the files that they were read from; none of committed rows.
-    lacking: how many cells that were asked for have no intact row.
+    cover: of which plan they are; of committed rows, no other than their own.
     """
 
     study: Study
@@ -36,7 +37,7 @@ class Results(NamedTuple):
     rows: list[Row]
     stamp: dict[str, Any]
     records: list[Record]
-    lacking: int = 0
+    cover: Coverage = WHOLE
 
     def cell(self, row: Row) -> Cell:
         """The settings of a row."""
@@ -74,13 +75,9 @@ def opened(path: Path, bare: bool = False) -> Results:
         console.say(f"damaged, skipped: {line}")
     strange = {name for one in manifest.plugins.values() for name in one.entries}
     there = {record.id for record in records}
-    lacking = sum(identity not in there for identity in manifest.cells)
-    if lacking and records:
-        asked = len(manifest.cells)
-        console.say(
-            f"{asked - lacking} of {asked} cells are here; `run` with the same flags makes "
-            "the others"
-        )
+    cover = coverage.of_folder(study, manifest, there)
+    if records and not cover.whole:
+        console.say(f"{cover} are here; `run` with the same flags makes the others")
     if not records:
         raise Refusal(f"{path}: contains no intact rows")
     for record in records:
@@ -89,7 +86,7 @@ def opened(path: Path, bare: bool = False) -> Results:
                 f"{path}: {record.id}.json is not a row of {study.name}: {why}"
             )
     ordered = study.alike(sorted((r.row for r in records), key=study.order))
-    return Results(study, folder, ordered, records[0].stamp, records, lacking)
+    return Results(study, folder, ordered, records[0].stamp, records, cover)
 
 
 def _of_rows(folder: Folder, manifest: Manifest) -> Study:

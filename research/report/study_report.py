@@ -4,8 +4,10 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from depthbench.research.report import figures, markdown, page, rendering
+from depthbench.research.report import coverage, figures, markdown, page, rendering
+from depthbench.research.report.coverage import WHOLE, Coverage
 from depthbench.research.store import atomic, rows
+from depthbench.research.store import manifest as manifests
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.rows import Record
 from depthbench.research.study import headlines
@@ -54,16 +56,25 @@ def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) 
         save(folder.path / f"{figure.name}.png", pngs[figure.name])
     named = [(figure.name, figure.caption) for figure, _ in pictures]
     csv = rendering.as_csv(ordered, columns(study, ordered))
-    markdown = as_markdown(study, ordered, stamp, named, heard)
+    cover = covered(study, folder, records)
+    markdown = as_markdown(study, ordered, stamp, named, heard, cover)
     shown = [page.figure(name, caption, pngs[name]) for name, caption in named]
     shown += [page.recording(name, caption, sounds[name]) for name, caption in heard]
-    html = as_html(study, ordered, stamp, shown)
+    html = as_html(study, ordered, stamp, shown, cover)
     for name, text in (
         ("rows.csv", csv),
         ("report.md", markdown),
         ("report.html", html),
     ):
         atomic.write_atomically(folder.path / name, text.encode())
+
+
+def covered(study: Study, folder: Folder, records: Sequence[Record]) -> Coverage:
+    """How much of the folder's plan the records are."""
+    manifest = manifests.read(folder.path).manifest
+    if manifest is None:
+        return WHOLE
+    return coverage.of_folder(study, manifest, {record.id for record in records})
 
 
 def columns(study: Study, ordered: Sequence[Row]) -> list[str]:
@@ -106,7 +117,7 @@ def _claims(title: str, judged: Sequence[Verdict]) -> Table:
             span(*(v.interval or (None, None))),
             span(*(v.range or (None, None))),
             repeats(v.seeds),
-            str(len(v.points)),
+            points(v),
             v.sentence(),
         )
         for v in judged
@@ -126,22 +137,44 @@ def repeats(seeds: int | None) -> str:
     return "no chance" if seeds == 0 else number(seeds)
 
 
-def judgement(study: Study, ordered: Sequence[Row]) -> list[Table]:
-    """The tables of claims and bars, with a warning if the rows are too small to judge."""
-    tables = claims_tables(verdicts(study, ordered))
+def points(verdict: Verdict) -> str:
+    """The number of points; "27 of 54" where others have not been run, and "27 so far"
+    where it is not known how many these are."""
+    run, every = verdict.run, len(verdict.points)
+    if run < every:
+        return f"{run} of {every}"
+    return f"{every} so far" if verdict.open else str(every)
+
+
+def judgement(
+    study: Study, ordered: Sequence[Row], cover: Coverage = WHOLE
+) -> list[Table]:
+    """The tables of claims and bars, with a warning if the rows are too small to judge.
+
+    cover: of which plan the rows are; what is missing of it leaves claims undecided.
+    """
+    judged = verdicts(study, [*ordered, *cover.missing])
+    if cover.planned - cover.here > len(cover.missing):
+        judged = [verdict._replace(open=True) for verdict in judged]
+    tables = [t._replace(title=cover.title(t.title)) for t in claims_tables(judged)]
     if not of_smoke_size(study, ordered):
         return tables
     return [t._replace(title=f"{t.title} ({SMOKE_WARNING})") for t in tables]
 
 
-def present(study: Study, rows: Sequence[Row], form: str) -> None:
-    """Prints the answer, rows, and verdicts beside them, in the requested format."""
+def present(
+    study: Study, rows: Sequence[Row], form: str, cover: Coverage = WHOLE
+) -> None:
+    """Prints the answer, rows, and verdicts beside them, in the requested format.
+
+    cover: of which plan the rows are.
+    """
 
     def shown() -> list[Table]:
         tables = list(study.tables(rows)) if rows else []
-        return [*tables, *judgement(study, rows)]
+        return [*tables, *judgement(study, rows, cover)]
 
-    headline, stacks = headlines.of(study, rows), [NAMED, SHOWN]
+    headline, stacks = cover.headline(headlines.of(study, rows)), [NAMED, SHOWN]
     rendering.present(form, rows, columns(study, rows), shown, stacks, headline)
 
 
@@ -184,16 +217,17 @@ def as_markdown(
     stamp,
     named: Sequence[tuple[str, str]],
     heard: Sequence[tuple[str, str]] = (),
+    cover: Coverage = WHOLE,
 ) -> str:
     """The whole report in Markdown: answer, worst case, pictures, claims, tables.
 
     named, heard: names and captions of its figures and recordings.
     """
     parts = [f"# {study.name}\n\n{study.question}\n"]
-    parts += rendering.first(headlines.of(study, ordered))
+    parts += rendering.first(cover.headline(headlines.of(study, ordered)))
     parts += [f"![{n}]({n}.svg)\n\n{markdown.text(c)}\n" for n, c in named]
     parts += [markdown.recording(name, caption) + "\n" for name, caption in heard]
-    parts += map(rendering.as_markdown, judgement(study, ordered))
+    parts += map(rendering.as_markdown, judgement(study, ordered, cover))
     parts += map(rendering.as_markdown, study.tables(ordered))
     made = (f"Source: {study.source}", *stamp_lines(ordered, stamp))
     parts.append("\n".join(f"- {markdown.text(line)}" for line in made) + "\n")
@@ -201,11 +235,14 @@ def as_markdown(
     return "\n".join(parts)
 
 
-def as_html(study: Study, ordered, stamp, shown: Sequence[str]) -> str:
+def as_html(
+    study: Study, ordered, stamp, shown: Sequence[str], cover: Coverage = WHOLE
+) -> str:
     """The same as one HTML file. shown: its pictures and recordings, which are inside."""
-    parts = [page.head(study.name, study.question, headlines.of(study, ordered))]
+    headline = cover.headline(headlines.of(study, ordered))
+    parts = [page.head(study.name, study.question, headline)]
     parts += shown
-    judged = judgement(study, ordered)
+    judged = judgement(study, ordered, cover)
     parts += [page.table(rendering.stacked(table, NAMED)) for table in judged]
     parts += map(page.table, study.tables(ordered))
     made = (f"Source: {study.source}", *stamp_lines(ordered, stamp))

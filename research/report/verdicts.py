@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from depthbench.research.engine import console
-from depthbench.research.report import published, run_folder, study_report
+from depthbench.research.report import coverage, published, run_folder, study_report
 from depthbench.research.report.published import Made
 from depthbench.research.store import folder as folders
 from depthbench.research.store.folder import Folder
@@ -66,7 +66,8 @@ def _lines(
 
 
 def rows_of_size(study: Study, path: Path, size: str) -> Made | None:
-    """The rows of a size in a run's folder; None if there are none.
+    """The rows of a size in a run's folder, and of its cells that are not there, which
+    say so; None if there are none.
 
     What is there and is no run, or is damaged, is said.
     """
@@ -89,7 +90,10 @@ def rows_of_size(study: Study, path: Path, size: str) -> Made | None:
     ]
     if not whole:
         return None
-    ordered = study.alike(sorted((r.row for r in whole), key=study.order))
+    there = {_cell_key(r.settings) for r in whole}
+    lacking = [cell for cell in cells if _cell_key(cell) not in there]
+    every = [*(r.row for r in whole), *coverage.rows(study, lacking)]
+    ordered = study.alike(sorted(every, key=study.order))
     return Made(ordered, whole[0].stamp, published.ended(manifest))
 
 
@@ -124,6 +128,7 @@ def _judged(verdict: Verdict) -> dict[str, Any]:
         "highest": _finite(highest),
         "n": verdict.seeds,
         "points": len(verdict.points),
+        "shown_points": study_report.points(verdict),
     }
 
 
@@ -172,7 +177,7 @@ def _table(kind: str, judged: Sequence[dict[str, Any]]) -> Table:
                 study_report.span(line["lowest"], line["highest"]),
                 Mark(line["verdict"], TONES[line["verdict"]]),
                 study_report.repeats(line["n"]),
-                number(line["points"]),
+                line["shown_points"],
             )
         )
     counts = {word: sum(line["verdict"] == word for line in judged) for word in TONES}

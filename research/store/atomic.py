@@ -43,14 +43,14 @@ def write_in_order(files: Mapping[Path, bytes]) -> None:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
             if path == [*files][-1]:  # once: a sync of a folder takes milliseconds
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise Refusal(f"cannot write {path}: {error.strerror}", DISK) from None
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Puts the folder's names on the disk: a new name is not in the file's own fsync."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -182,16 +182,18 @@ def held(path: Path, study: str, shard: str | None = None) -> Iterator[Folder]:
 
 
 def _lock(path: Path, shard: str | None, locks: contextlib.ExitStack) -> None:
-    file = locks.enter_context(_opened(path / ".lock"))
-    _acquire(file, fcntl.LOCK_SH if shard else fcntl.LOCK_EX, path)
+    kinds = {".lock": fcntl.LOCK_SH if shard else fcntl.LOCK_EX}
     if shard:
-        name = f".lock-{shard.replace('/', '-of-')}"
-        share = locks.enter_context(_opened(path / name))
-        _acquire(share, fcntl.LOCK_EX, path)
-    file.seek(0)
-    file.truncate()
-    file.write(str(os.getpid()))
-    file.flush()
+        kinds[f".lock-{shard.replace('/', '-of-')}"] = fcntl.LOCK_EX
+    files = []
+    for name, kind in kinds.items():
+        files.append(locks.enter_context(_opened(path / name)))
+        _acquire(files[-1], kind, path)
+    for file in files:
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
 
 
 def _opened(path: Path) -> IO[str]:

@@ -5,7 +5,7 @@ is damaged or missing the other one stands for it.
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,6 +65,7 @@ class Manifest(
 ):
     """cells: the ids of all that were asked for. code: hashes, by what was hashed.
 
+    grid: what those cells have, by axis: what is not in the folder yet is named by it.
     data: the data sets' fingerprints, by name. data_dir: where a study's lay.
     plugins: by place, a file's path or a module's name. settings, layout, mesh: of a
     training run alone.
@@ -76,6 +77,7 @@ class Manifest(
     environment: dict[str, Scalar]
     history: list[Event] = []
     cells: list[str] = []
+    grid: dict[str, list[Scalar]] = {}
     settings: dict[str, Scalar | list[Scalar]] = {}
     layout: int | None = None
     mesh: str | None = None
@@ -168,6 +170,23 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What of two environments decides bits and differs, in words."""
     pairs = {n: (old[n], new.get(n)) for n in DECIDING if n in old}
     return [f"{n} was {old}, is {new}" for n, (old, new) in pairs.items() if old != new]
+
+
+def wider(
+    grid: Mapping[str, Sequence[Scalar]], more: Mapping[str, Sequence[Scalar]]
+) -> dict[str, list[Scalar]]:
+    """What either has, by axis.
+
+    >>> wider({"depth": [4]}, {"depth": [1, 4], "seeds": [3]})
+    {'depth': [4, 1], 'seeds': [3]}
+    """
+    # As JSON has them: 1, 1.0 and True are equal in Python, and of other cells.
+    return {
+        name: list(
+            {repr(v): v for v in (*grid.get(name, ()), *more.get(name, ()))}.values()
+        )
+        for name in dict.fromkeys((*grid, *more))
+    }
 
 
 def plugged(old: dict[str, Foreign], new: dict[str, Foreign]) -> list[str]:

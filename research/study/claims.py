@@ -24,6 +24,8 @@ KEY = re.compile(
 LONGEST = 40  # letters of a key, which tables do not break
 EDGE = "best rate at the edge of its grid"
 UNMEASURED = "not measured"
+NOT_RUN = "not_run"  # the status of a cell that is still to be run
+UNRUN = "not run"  # in words
 UNFINISHED = "still learning when its steps ended"
 
 Seen = Mapping[str, Any]  # a row, to be judged
@@ -52,6 +54,11 @@ def stated(says: str, protocol: str | None, differs: str | None) -> str:
     """A claim's sentence with its protocol, and how the source's differs."""
     here = f"; here {protocol}" if protocol else ""
     return says + here + (f"; the source: {differs}" if differs else "")
+
+
+def themselves(rows: Sequence[Seen]) -> Sequence[Seen]:
+    """The rows: of claims that compare no cells."""
+    return rows
 
 
 class Claim(NamedTuple):
@@ -83,7 +90,7 @@ class Claim(NamedTuple):
     protocol: str = ""
     differs: str = ""
     label: tuple[str, ...] = ("activation", "initializer", "depth")
-    of: Callable[[Sequence[Seen]], Sequence[Seen]] = lambda rows: rows
+    of: Callable[[Sequence[Seen]], Sequence[Seen]] = themselves
     doubt: Callable[[Seen], str] = doubts
     counts: Mapping[str, float] = {}
     published: str = ""
@@ -139,16 +146,18 @@ class Verdict(NamedTuple):
     """A claim, and its points in the rows' order.
 
     lacking: why there are none, where rows in scope lack what is judged.
+    open: whether cells have not been run of which it is not known what they say.
     """
 
     claim: Claim
     points: tuple[Point, ...] = ()
     lacking: str = ""
+    open: bool = False
 
     @property
     def word(self) -> str:
         """holds, fails, undecided; or untested, where no row in scope says anything."""
-        words = {point.word for point in self.points}
+        words = {"undecided" if self.open else point.word for point in self.points}
         return next(
             (word for word in ("fails", "undecided", "holds") if word in words),
             "untested",
@@ -169,6 +178,11 @@ class Verdict(NamedTuple):
     @property
     def values(self) -> list[float]:
         return [p.estimate.value for p in self.points if p.estimate is not None]
+
+    @property
+    def run(self) -> int:
+        """The number of points whose cells have been run."""
+        return sum(point.doubt != UNRUN for point in self.points)
 
     @property
     def ours(self) -> float | None:
@@ -216,7 +230,8 @@ class Verdict(NamedTuple):
         if not self.points:
             return f"untested: {self.lacking or 'no row in scope'}"
         holding = len(self.having("holds"))
-        parts = [f"holds at {holding} of {len(self.points)} points in scope"]
+        so_far = "undecided until all cells have been run; so far " * self.open
+        parts = [f"{so_far}holds at {holding} of {len(self.points)} points in scope"]
         if failing := self.having("fails"):
             parts.append(f"fails at {_few(failing, self.far)}")
         if open_points := self.having("undecided"):
@@ -265,9 +280,12 @@ def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
     claim allows. It fails where one of them says that it lies outside, at that level for
     all points together (Holm 1979). That all hold needs no such correction: each must
     (Berger 1982). A row that did not end well, or is in doubt, is undecided. Rows that
-    all lack what the claim is about leave it untested.
+    all lack what the claim is about leave it untested. A row whose cell has not been run
+    is undecided, and so is the claim where it is not known what such a row will say.
     """
-    rows = same_columns(rows)
+    known = [row for row in rows if row["status"] != NOT_RUN or _foreseen(claim, row)]
+    waiting = len(known) < len(rows)
+    rows = same_columns(known)
     try:
         seen = [
             (" ".join(str(row[name]) for name in claim.label if name in row), *estimate)
@@ -276,9 +294,10 @@ def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
         ]
     except KeyError as column:  # rows of an earlier version
         return Verdict(claim, lacking=f"rows made before there was a column {column}")
-    if seen and all(doubt == UNMEASURED for _, _, doubt in seen):
+    reasons = dict.fromkeys(doubt for _, _, doubt in seen)
+    if reasons and reasons.keys() <= {UNMEASURED, UNRUN}:
         rows_in_scope = f"{len(seen)} row{'s' * (len(seen) > 1)} in scope"
-        return Verdict(claim, lacking=f"{UNMEASURED} in {rows_in_scope}")
+        return Verdict(claim, lacking=f"{' or '.join(reasons)} in {rows_in_scope}")
     sure = [
         1.0 if value is None or doubt else estimates.outside(value, claim.allows)
         for _, value, doubt in seen
@@ -292,7 +311,26 @@ def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
         else:
             word = "holds"
         points.append(Point(label, word, value, doubt))
-    return Verdict(claim, tuple(points))
+    return Verdict(claim, tuple(points), open=waiting)
+
+
+class _Settings(dict):
+    """What was set of a cell; what was not is missing, however it is asked for."""
+
+    def get(self, key, default=None):
+        return self[key]
+
+
+def _foreseen(claim: Claim, row: Seen) -> bool:
+    """Whether it is known, of a cell that has not been run, if it is in a claim's scope."""
+    if claim.of is not themselves:
+        return False
+    settings = {n: v for n, v in row.items() if n not in ("status", "reason")}
+    try:
+        claim.scope(_Settings(settings))
+    except KeyError:  # it depends on what the row will have
+        return False
+    return True
 
 
 def _estimate(claim: Claim, row: Seen) -> tuple[Estimate | None, str] | None:
@@ -301,6 +339,8 @@ def _estimate(claim: Claim, row: Seen) -> tuple[Estimate | None, str] | None:
         return None
     if row["status"] in claim.counts:
         return estimates.exact(claim.counts[row["status"]]), ""
+    if row["status"] == NOT_RUN:
+        return None, UNRUN
     if row["status"] != "ok":
         ended = str(row["status"]).replace("_", " ")
         return None, f"{ended}: {row['reason']}" if row.get("reason") else ended

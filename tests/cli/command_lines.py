@@ -84,6 +84,8 @@ BEFORE = {
     ],
     "compare": [str(published.folders()["digits"]), "nowhere"],
     "verify": ["nowhere"],
+    "status": ["nowhere"],
+    "merge": ["nowhere", "--out", "joined"],
     "report": ["nowhere"],
     "reproduce": ["README", "--dry-run"],
     "claims": ["--only", "he2015.gradient-kept"],

@@ -47,6 +47,9 @@ LINES = [
     "compare R R --format json",
     "compare T T",
     "verify R --cells 1",
+    "status R",
+    "status R --format json",
+    "merge R --out J",
     "reproduce mup --dry-run",
     "doctor",
     "doctor --format json",
@@ -64,6 +67,8 @@ SAMPLE = [
     "report T --format csv",
     f"compare {MUP} {MUP}",
     "verify R --cells 1",
+    "status R",
+    "merge R --out J",
     "reproduce mup --dry-run",
     "doctor",
 ]
@@ -107,7 +112,7 @@ def command(folders, root, monkeypatch):
     monkeypatch.setattr(figures, "as_svg", lambda drawn: b"")
     monkeypatch.chdir(root)
     monkeypatch.delenv("COLUMNS", raising=False)
-    places = {name: str(folders / name) for name in ("R", "T", "none")}
+    places = {name: str(folders / name) for name in ("R", "T", "J", "none")}
     return lambda line: main([places.get(word, word) for word in line.split()])
 
 

@@ -35,7 +35,7 @@ SILENT = Progress(lambda what: None, lambda cells: None)
 def order(missing=CELLS):
     ids = frozenset(cell_id(STUDY.name, cell, "none") for cell in missing)
     units = plan.units(STUDY, CELLS)
-    return runner.Job(STUDY, units, ids, {"data": "none"}, 2**20, STUDY.threads)
+    return runner.Assignment(STUDY, units, ids, {"data": "none"}, 2**20, STUDY.threads)
 
 
 def new(path):

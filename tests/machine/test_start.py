@@ -54,6 +54,8 @@ COMMANDS = {
 WITHOUT = {
     "list": "list",
     "report": "report finished",
+    "status": "status finished",
+    "merge": "merge finished --out joined",
     "compare": "compare finished finished",
 }
 

@@ -76,7 +76,7 @@ def try_all(once, tmp_path, capsys, chosen) -> None:
     for number, (kind, pattern, field, value) in enumerate(chosen):
         folder = shutil.copytree(made(once, kind), tmp_path / str(number))
         strike(folder, pattern, field, VALUES[value])
-        for command in (["report"], ["compare", str(folder)]):
+        for command in (["report"], ["status"], ["compare", str(folder)]):
             capsys.readouterr()
             status = main([*command, str(folder)])
             lines = seen(capsys).splitlines()

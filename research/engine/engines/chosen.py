@@ -21,7 +21,7 @@ HEAD = re.compile(r"(\[[0-9a-fA-F:]+\]|[\w.-]+):(\d{1,5})")
 WORD = re.compile(r"[\w.@-]+")
 
 
-class Chosen(NamedTuple):
+class EngineRequest(NamedTuple):
     """An engine that is asked for: its name, its place, and its options as typed."""
 
     name: str
@@ -82,7 +82,9 @@ OPTIONS: dict[str, dict[str, tuple[Callable[[str], Any], str]]] = {
 }
 
 
-def parse(text: str, workers: int | None = None, insecure: bool = False) -> Chosen:
+def parse(
+    text: str, workers: int | None = None, insecure: bool = False
+) -> EngineRequest:
     """The engine that a text means. Raises Refusal.
 
     >>> parse("slurm:gpu,gpus=1").options
@@ -93,7 +95,7 @@ def parse(text: str, workers: int | None = None, insecure: bool = False) -> Chos
     if name not in OPTIONS:
         raise Refusal(f"{FLAG} {text}: {nearest(name, list(OPTIONS))}; forms: {FORMS}")
     options = dict(_option(text, name, word) for word in typed)
-    chosen = Chosen(name, place, options, workers, insecure)
+    chosen = EngineRequest(name, place, options, workers, insecure)
     _check_place(text, chosen)
     if name == "ray":
         need(f"{FLAG} {text}", "ray")
@@ -115,7 +117,7 @@ def _option(text: str, name: str, word: str) -> tuple[str, Any]:
         raise Refusal(f"{FLAG} {text}: {key}={value}: must be {allowed}") from None
 
 
-def _check_place(text: str, chosen: Chosen) -> None:
+def _check_place(text: str, chosen: EngineRequest) -> None:
     name, place = chosen.name, chosen.place
     if name == "local" and place:
         raise Refusal(f"{FLAG} {text}: local has no place; forms: {FORMS}")
@@ -128,7 +130,7 @@ def _check_place(text: str, chosen: Chosen) -> None:
 
 
 @contextlib.contextmanager
-def opened(chosen: Chosen, out: Path, share: str | None) -> Iterator[Engine]:
+def opened(chosen: EngineRequest, out: Path, share: str | None) -> Iterator[Engine]:
     """The engine, until the block ends. out: the run's folder. Raises Refusal.
 
     share: "I/N" of a run that is one of several.
@@ -139,13 +141,13 @@ def opened(chosen: Chosen, out: Path, share: str | None) -> Iterator[Engine]:
         return
     with _jax_on_cpu():
         if chosen.name == "ray":
-            asked = on_ray.Asked(
+            asked = on_ray.RayRequest(
                 chosen.place, **options, workers=workers, insecure=chosen.insecure
             )
             with on_ray.begun(asked) as engine:
                 yield engine
         else:
-            asked = on_slurm.Asked(chosen.place, **options, workers=workers)
+            asked = on_slurm.SlurmRequest(chosen.place, **options, workers=workers)
             with on_slurm.begun(asked, out, share or "") as engine:
                 yield engine
 

@@ -102,7 +102,7 @@ class _Driver:
         for event in one.sent.said():
             match event:
                 case Raised():
-                    raise jobs.unpacked(event)
+                    raise jobs.error_of(event)
                 case Began(number):
                     one.now, self.unbegun = number, 0
                     self.begin(self.described(one))

@@ -5,7 +5,6 @@ import functools
 import hashlib
 import math
 import os
-import pickle
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from depthbench.research.machine import compiled, host, shares
 from depthbench.research.store import provenance
 from depthbench.research.study import plugins
 from depthbench.research.study.declaration import Measured, Unit
-from depthbench.research.study.errors import Refusal
+from depthbench.research.study.errors import USAGE, Refusal, of_system
 from depthbench.research.study.plan import grouped
 
 
@@ -48,9 +47,11 @@ class Began(NamedTuple):
 
 
 class Raised(NamedTuple):
-    """What stopped a job: an exception, pickled with the worker's traceback as a note."""
+    """What stopped a job. status: of a Refusal, its exit status; 0 of a mistake of ours,
+    whose text is the worker's traceback."""
 
-    error: bytes
+    status: int
+    text: str
 
 
 Said = Began | Done | Raised
@@ -111,7 +112,7 @@ def perform(job: Job) -> Iterator[Said]:
     except GeneratorExit:
         raise
     except BaseException as error:
-        yield Raised(_packed(error))
+        yield _said_of(error)
 
 
 def _programs(job: Job) -> contextlib.AbstractContextManager[None]:
@@ -148,27 +149,37 @@ def source() -> str:
 
 
 def _plain(measured: Measured) -> Measured:
-    """The same, of arrays that need no device to be read."""
+    """The same, of Python's numbers and NumPy's arrays."""
+    values = {
+        n: v.item() if isinstance(v, np.generic) else v
+        for n, v in measured.values.items()
+    }
     profiles = {name: np.asarray(array) for name, array in measured.profiles.items()}
-    return measured._replace(values=dict(measured.values), profiles=profiles)
+    return measured._replace(values=values, profiles=profiles)
 
 
-def _packed(error: BaseException) -> bytes:
-    """An exception as bytes; of one that cannot be taken elsewhere, what it says."""
-    text = "".join(traceback.format_exception(error))
-    if not isinstance(error, Refusal | Mistake):
-        error.add_note(f"in a worker:\n{text}")
+def _said_of(error: BaseException) -> Raised:
+    """What stopped a job, as the driver is to say it."""
+    if isinstance(error, Refusal | Mistake):
+        return Raised(getattr(error, "status", USAGE), str(error))
     try:
-        content = pickle.dumps(error)
-        pickle.loads(content)
-    except Exception:
-        content = pickle.dumps(RuntimeError(f"in a worker:\n{text}"))
-    return content
+        if isinstance(error, OSError | MemoryError | ImportError):
+            refusal = of_system(error)
+            return Raised(refusal.status, str(refusal))
+    except Exception:  # it is a mistake of ours
+        pass
+    return Raised(0, "".join(traceback.format_exception(error)))
 
 
-def unpacked(raised: Raised) -> BaseException:
-    """The exception, to be raised here."""
-    return pickle.loads(raised.error)
+class WorkerError(RuntimeError):
+    """What a study has raised in another process: the message is its traceback."""
+
+
+def error_of(raised: Raised) -> Exception:
+    """What is to be raised here."""
+    if raised.status:
+        return Refusal(raised.text, raised.status)
+    return WorkerError(f"in a worker:\n{raised.text}")
 
 
 def look() -> Mapping[str, Any]:

@@ -33,7 +33,7 @@ LINES = 3  # of what a lost process wrote last
 PASSED = ("JAX_", "XLA_FLAGS", *settings.BELOW)
 
 
-class Asked(NamedTuple):
+class RayRequest(NamedTuple):
     """What is asked of Ray. address: HERE, "auto" or HOST:PORT. gpus: of each job; None for
     one where there are any. workers: jobs at a time; None for as many as there is room for.
     """
@@ -52,7 +52,7 @@ class HeadGone(Refusal):
 class OnRay:
     """A Ray that is begun or joined; its jobs are tasks. head: HOST:PORT of its head."""
 
-    def __init__(self, asked: Asked, head: str):
+    def __init__(self, asked: RayRequest, head: str):
         self.asked, self.head = asked, head
         self.gone = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -237,7 +237,7 @@ def _described(node: dict[str, float]) -> str:
 
 
 @contextlib.contextmanager
-def begun(asked: Asked) -> Iterator[OnRay]:
+def begun(asked: RayRequest) -> Iterator[OnRay]:
     """Ray, until the block ends: one of this process's own, or that of an address.
 
     Raises Refusal where there is none, or where it asks for no token.
@@ -263,7 +263,7 @@ def begun(asked: Asked) -> Iterator[OnRay]:
     ray.shutdown()
 
 
-def _arguments(asked: Asked) -> dict[str, Any]:
+def _arguments(asked: RayRequest) -> dict[str, Any]:
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if asked.address != HERE:
         return {"address": asked.address, **quiet}

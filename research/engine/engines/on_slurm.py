@@ -33,7 +33,7 @@ ID = "id"  # the name of a file with a job's number, and its process's
 TOUCHED = 10.0  # seconds from one touch of the driver's to the next
 
 
-class Asked(NamedTuple):
+class SlurmRequest(NamedTuple):
     """What is asked of SLURM. time: minutes that a job may take. cluster: "slurm", or
     "local" for submitit's processes on this machine. others: further options of sbatch.
     """
@@ -52,7 +52,7 @@ class Asked(NamedTuple):
 class OnSlurm:
     """Batch jobs, whose spools are in `folder`, which is this process's alone."""
 
-    def __init__(self, asked: Asked, folder: Path):
+    def __init__(self, asked: SlurmRequest, folder: Path):
         self.asked, self.folder = asked, folder
         self.alone, self.numbers, self.touched = False, itertools.count(), 0.0
 
@@ -182,7 +182,7 @@ def _kill(process: int, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def begun(asked: Asked, out: Path, share: str) -> Iterator[OnSlurm]:
+def begun(asked: SlurmRequest, out: Path, share: str) -> Iterator[OnSlurm]:
     """SLURM, until the block ends. out: the run's folder. share: "I/N", or "".
 
     Raises Refusal where there is none, or no such partition.
@@ -201,7 +201,7 @@ def begun(asked: Asked, out: Path, share: str) -> Iterator[OnSlurm]:
                 folder.rmdir()
 
 
-def check(asked: Asked) -> None:
+def check(asked: SlurmRequest) -> None:
     """Raises Refusal where the partition is not there, or has no GPU and one is wanted."""
     if asked.cluster == "local":
         return

@@ -107,22 +107,22 @@ def sinfo(monkeypatch, text=SINFO, status=0):
 
 def test_partitions_are_looked_up_before_anything_is_sent(monkeypatch):
     sinfo(monkeypatch)
-    on_slurm.check(on_slurm.Asked("cpu"))
-    on_slurm.check(on_slurm.Asked("gpu", gpus=2))
+    on_slurm.check(on_slurm.SlurmRequest("cpu"))
+    on_slurm.check(on_slurm.SlurmRequest("gpu", gpus=2))
     with pytest.raises(Refusal, match="no such partition; one of cpu, gpu, old"):
-        on_slurm.check(on_slurm.Asked("gpus"))
+        on_slurm.check(on_slurm.SlurmRequest("gpus"))
     with pytest.raises(Refusal, match="it has no GPU"):
-        on_slurm.check(on_slurm.Asked("cpu", gpus=1))
+        on_slurm.check(on_slurm.SlurmRequest("cpu", gpus=1))
 
 
 def test_a_slurm_that_does_not_answer_passes_by_itself(monkeypatch):
     sinfo(monkeypatch, "", 1)
     with pytest.raises(Refusal, match="sinfo") as caught:
-        on_slurm.check(on_slurm.Asked("cpu"))
+        on_slurm.check(on_slurm.SlurmRequest("cpu"))
     assert caught.value.status == LATER
 
 
 def test_without_slurm_there_is_one_line(monkeypatch):
     monkeypatch.setattr(on_slurm.shutil, "which", lambda name: None)
     with pytest.raises(Refusal, match="sbatch is not found"):
-        on_slurm.check(on_slurm.Asked("cpu"))
+        on_slurm.check(on_slurm.SlurmRequest("cpu"))

@@ -1,11 +1,40 @@
 """Spools: what a job says lies there whole, and a job ends once nobody reads it."""
 
 import os
-import pickle
+
+import numpy as np
 
 from depthbench.research.engine.engines import jobs, spool
-from depthbench.research.engine.engines.jobs import Began
+from depthbench.research.engine.engines.jobs import Began, Raised
 from depthbench.research.engine.engines.seam import Done
+from depthbench.research.study.declaration import Measured
+
+SAID = [
+    Began(7),
+    Raised(75, "later"),
+    Done(
+        3,
+        [
+            Measured("ok", "", {"a": 0.1, "n": 3, "b": None, "c": "x", "d": True}),
+            Measured(
+                "oom", "large", {}, {"p": np.arange(3.0), "k": np.ones((2, 1), "<i4")}
+            ),
+        ],
+        {"jax": "0.12", "cores": 2, "driver": None},
+        {"tracing": 0.5},
+    ),
+]
+
+
+def test_what_is_written_is_what_was_said():
+    for said in SAID[:2]:
+        assert spool.opened(spool.packed(said)) == said
+    back = spool.opened(spool.packed(SAID[2]))
+    for mine, other in zip(SAID[2].measured, back.measured, strict=True):
+        assert mine[:3] == other[:3] and mine.profiles.keys() == other.profiles.keys()
+        for name, array in mine.profiles.items():
+            np.testing.assert_array_equal(array, other.profiles[name], strict=True)
+    assert back[2:] == SAID[2][2:]
 
 
 def told(monkeypatch, count=3):
@@ -45,7 +74,7 @@ def test_a_driver_is_there_as_long_as_it_touches_its_file(tmp_path):
 
 def test_half_a_file_is_never_read(tmp_path):
     folder = tmp_path
-    whole = pickle.dumps(Began(0))
+    whole = spool.packed(Began(0))
     (folder / "000000.said").write_bytes(whole)
     (folder / ".000001.said.77.tmp").write_bytes(whole[:3])  # as a kill leaves it
     assert list(spool.said(folder, 0)) == [Began(0)]
