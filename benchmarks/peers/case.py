@@ -7,7 +7,6 @@ gradients take the same way to be compared: a net is built of them as if they we
 and read as its own gradients are (leaves).
 """
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -135,13 +134,6 @@ class Peer(NamedTuple):
     absent: Callable[[], str] = lambda: ""
     asked: bool = False
     outside: bool = False
-
-
-def missing(module: str) -> str:
-    """Why what needs a module cannot run here; "" where it is installed."""
-    if importlib.util.find_spec(module) is not None:
-        return ""
-    return f"{module} is not installed (pip install 'depthbench[peers]')"
 
 
 def held(

@@ -21,9 +21,9 @@ from depthbench.benchmarks.peers.case import (
     channels_first,
     each,
     held,
-    missing,
     positions,
 )
+from depthbench.research.catalogues.packages import missing
 from depthbench.research.lazy import lazily
 
 with lazily():

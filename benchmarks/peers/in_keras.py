@@ -4,7 +4,6 @@
 donated: what `fit` runs for a batch, without its callbacks.
 """
 
-import importlib.util
 import os
 import sys
 from typing import Any
@@ -24,6 +23,7 @@ from depthbench.benchmarks.peers.case import (
     held,
     positions,
 )
+from depthbench.research.catalogues.packages import missing
 from depthbench.research.lazy import lazily
 
 with lazily():
@@ -33,7 +33,6 @@ with lazily():
     from depthbench.research.architectures import attention
 
 EPSILON = 1e-5
-ABSENT = "keras is not installed (pip install 'depthbench[peers]')"
 
 
 def absent() -> str:
@@ -41,8 +40,8 @@ def absent() -> str:
 
     Keras reads its backend when it is imported: JAX, unless somebody chose another.
     """
-    if importlib.util.find_spec("keras") is None:
-        return ABSENT
+    if why := missing("keras"):
+        return why
     backend = os.environ.setdefault("KERAS_BACKEND", "jax")
     if "keras" in sys.modules:
         backend = keras.backend.backend()

@@ -6,13 +6,13 @@ denormals are flushed.
 """
 
 import contextlib
-import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from depthbench.research.catalogues.packages import missing
 from depthbench.research.lazy import lazily
 
 with lazily():
@@ -27,7 +27,6 @@ PHIS = {
     "gelu": lambda z: torch.nn.functional.gelu(z),
     "silu": lambda z: torch.nn.functional.silu(z),
 }
-ABSENT = "torch is not installed (pip install 'depthbench[peers]')"
 
 
 class TorchNet(NamedTuple):
@@ -44,15 +43,10 @@ class TorchNet(NamedTuple):
     y: Any
 
 
-def is_installed() -> bool:
-    """Whether torch can be imported."""
-    return importlib.util.find_spec("torch") is not None
-
-
 def absent() -> str:
     """Why PyTorch cannot be timed beside jax, on the same device; "" if it can."""
-    if not is_installed():
-        return ABSENT
+    if why := missing("torch"):
+        return why
     backend = jax.default_backend()
     if backend == "cpu" or (backend == "gpu" and torch.cuda.is_available()):
         return ""

@@ -21,6 +21,7 @@ from typing import Any
 from depthbench.research.catalogues import origins
 from depthbench.research.catalogues.mistakes import Mistake, nearest
 from depthbench.research.catalogues.origins import Origin
+from depthbench.research.files.source import ROOT
 
 NAME = re.compile(
     r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
@@ -28,7 +29,6 @@ NAME = re.compile(
 MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 LIBRARIES = ("jax", "flax", "optax")  # whose names may be written with dots alone
 LIBRARY = sysconfig.get_path("stdlib")
-ROOT = Path(__file__).resolve().parents[2]
 OURS = [ROOT / name for name in ("depthbench", "research", "benchmarks", "experiments")]
 HANDLES = ("builder", "loader", "measure", "draw")  # entries' fields "module:function"
 

@@ -6,18 +6,19 @@ import os
 import shutil
 from typing import Any
 
-from depthbench.research.catalogues.packages import DISTRIBUTIONS, INSTALLED
+from depthbench.research.catalogues import packages
 from depthbench.research.cli.options import TABLE_OR_JSON, one_of
 from depthbench.research.engine import console, runner
 from depthbench.research.machine import compiled, host
 from depthbench.research.store import provenance
 
-OPTIONAL = {
-    **dict.fromkeys(("torch", "keras", "equinox"), "pip install 'depthbench[peers]'"),
-    "tensorflow_datasets": "pip install 'depthbench[data]'",
-    **{name: f"pip install {how}" for name, how in INSTALLED.items()},
-    "pytest": "pip install 'depthbench[test]'",
-}
+OPTIONAL = (
+    *packages.EXTRAS["peers"],
+    *packages.EXTRAS["data"],
+    *packages.EXTRAS["systems"],
+    *packages.READ,
+    *packages.EXTRAS["test"],
+)
 
 
 def arguments(parser) -> None:
@@ -40,8 +41,8 @@ def findings() -> dict[str, Any]:
     environment = host.environment()
     commit = provenance.commit()
     optional = {
-        name: _version(name) or f"not installed ({how})"
-        for name, how in OPTIONAL.items()
+        name: _version(name) or f"not installed ({packages.install(name)})"
+        for name in OPTIONAL
     }
     return {
         **environment,
@@ -59,7 +60,7 @@ def findings() -> dict[str, Any]:
 def _version(name: str) -> str | None:
     if importlib.util.find_spec(name) is None:
         return None
-    return importlib.metadata.version(DISTRIBUTIONS.get(name, name))
+    return importlib.metadata.version(packages.distribution(name))
 
 
 def _kept() -> str:

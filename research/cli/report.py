@@ -49,7 +49,10 @@ def main(options) -> int:
             raise Refusal(
                 "--publish needs a run's folder: depthbench report DIR --publish"
             )
+        in_checkout("report")
         return fill_documents()
+    if options.publish:
+        in_checkout("--publish")
     path = path_of_folder("DIR", options.dir)
     if is_training(path):
         if options.publish:
@@ -90,12 +93,18 @@ def write(results: Results) -> None:
 
 
 def fill_documents() -> int:
-    """Updates README and docs. Raises Refusal where the source tree is not here."""
-    readme = documents.ROOT / documents.README
-    if not readme.is_file():
-        raise Refusal(f"{readme}: no such file; README is part of the source tree")
+    """Updates README and docs."""
     for path in documents.paths():
         text = documents.filled(path.read_text(encoding="utf-8"))
         atomic.write_atomically(path, text.encode())
-    console.say(f"written: {readme} and docs/")
+    console.say(f"written: {documents.ROOT / documents.README} and docs/")
     return 0
+
+
+def in_checkout(what: str) -> None:
+    """Raises Refusal where the source tree is not here, whose files it would write."""
+    if not (documents.ROOT / documents.README).is_file():
+        raise Refusal(
+            f"{what}: {documents.ROOT} is no checkout, which README, docs and committed "
+            "rows are part of; there, pip install -e ."
+        )

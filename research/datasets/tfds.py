@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
+from depthbench.research.catalogues.packages import install
 from depthbench.research.datasets.contract import DataError, Dataset, order
 from depthbench.research.datasets.tfds_metadata import MOST, default_config, prepared
 
@@ -151,7 +152,7 @@ def _missing(name: Name, typed: str, root: Path) -> str:
         f'data_dir={where}, file_format="array_record").download_and_prepare()'
     )
     ways = [
-        f"with a network, pip install 'depthbench[data,tensorflow]' and "
+        f"with a network, {install('tensorflow_datasets', 'tensorflow')} and "
         f"python -c {shlex.quote(prepare)}",
         "or copy a folder that was prepared elsewhere and name it with --data-dir or "
         "TFDS_DATA_DIR",

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from depthbench.research.catalogues.packages import install
 from depthbench.research.datasets.contents import digest
 from depthbench.research.datasets.contract import (
     Data,
@@ -32,7 +33,6 @@ from depthbench.research.files.quiet import quietly
 AT_ONCE = 4096  # examples read at a time, at most; a stream's scale is that of so many
 BYTES_AT_ONCE = 2**28
 UNLABELLED = -1  # the label of every example of a part whose labels are secret
-INSTALL = "pip install 'depthbench[data]'"
 
 Reader = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -65,7 +65,8 @@ def _source(name: str, folder: str, split: str) -> Any:
         library: Any = importlib.import_module("tensorflow_datasets")  # an extra
     except ImportError as error:
         raise DataError(
-            f"{name} needs tensorflow_datasets, which is not installed ({error}): {INSTALL}"
+            f"{name} needs tensorflow_datasets, which is not installed ({error}): "
+            f"{install('tensorflow_datasets')}"
         ) from None
     with _said(name, folder):
         builder = library.builder_from_directory(folder)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from depthbench.research.catalogues.catalogue import DataError
-from depthbench.research.catalogues.packages import need
+from depthbench.research.catalogues.packages import install, need
 
 Sentence = tuple[str, ...]
 DIGITS = 9  # numbers are below 10⁹
@@ -36,7 +36,6 @@ PACKAGES = {
     "django": ("django", "", "locale/{}/LC_MESSAGES/django.po"),
     "plone": ("plone", "app/locales/locales", "{}/LC_MESSAGES/plone.po"),
 }
-DISTRIBUTIONS = {"django": "django", "plone": "plone.app.locales"}
 LONGEST = 12  # words of a text; few are longer
 FIELD = re.compile(r"%\(\w+\)\w|%[\w%]|\$?\{\w+\}|<[^>]*>")
 TOKEN = re.compile(r"\{\}|\w+|[^\w\s]")
@@ -149,8 +148,7 @@ def files(package: str, language: str) -> list[Path]:
     paths = [path for root in roots for path in (Path(root) / folder).rglob(name)]
     if not paths:
         raise DataError(
-            f"{package}: no {name} is installed: pip install {DISTRIBUTIONS[package]} "
-            "brings some languages"
+            f"{package}: no {name} is installed: {install(package)} brings some languages"
         )
     return sorted(paths)
 

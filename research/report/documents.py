@@ -19,6 +19,7 @@ import ast
 import re
 from pathlib import Path
 
+from depthbench.research.files.source import ROOT as SOURCE
 from depthbench.research.report import (
     devices,
     entries,
@@ -29,7 +30,6 @@ from depthbench.research.report import (
     systems,
 )
 from depthbench.research.report.published import Made
-from depthbench.research.store.provenance import ROOT as SOURCE
 from depthbench.research.study.declaration import Study
 from depthbench.research.study.studies import studies
 from depthbench.research.study.tables import Mark

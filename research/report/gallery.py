@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
+from depthbench.research.files.source import ROOT
 from depthbench.research.report import markdown, published, rendering, study_report
 from depthbench.research.report.published import Made
-from depthbench.research.store.provenance import ROOT
 from depthbench.research.study import headlines
 from depthbench.research.study.claims import Verdict
 from depthbench.research.study.declaration import Study

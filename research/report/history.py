@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.catalogues.packages import install
 from depthbench.research.report import figures, notebook
 from depthbench.research.signal import profiles
 
@@ -104,7 +105,7 @@ def _writer() -> Any:
         except ModuleNotFoundError:
             raise Mistake(
                 "write(folder) needs tensorboardX or torch's writer: "
-                "pip install tensorboardX"
+                f"{install('tensorboardX')}"
             ) from None
     return SummaryWriter
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.catalogues.packages import install
 from depthbench.research.engine.console import width_of
 from depthbench.research.files.text import visible
 from depthbench.research.report import figures, page, rendering
@@ -114,7 +115,7 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> Any:
     try:
         import pandas
     except ModuleNotFoundError:
-        raise Mistake("to_pandas() needs pandas: pip install pandas") from None
+        raise Mistake(f"to_pandas() needs pandas: {install('pandas')}") from None
     return pandas.DataFrame(list(rows))
 
 

@@ -16,12 +16,12 @@ from msgspec.structs import replace
 
 from depthbench.research.files import regular, schema
 from depthbench.research.files.schema import Malformed, Scalar
+from depthbench.research.files.source import ROOT
 from depthbench.research.report import fields, study_report
 from depthbench.research.store import manifest as manifests
 from depthbench.research.store.atomic import write_atomically
 from depthbench.research.store.folder import STAMP, Folder
 from depthbench.research.store.manifest import Manifest
-from depthbench.research.store.provenance import ROOT
 from depthbench.research.store.rows import Record
 from depthbench.research.study.declaration import Row, Study
 from depthbench.research.study.errors import Refusal

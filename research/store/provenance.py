@@ -10,10 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from depthbench.research.files.source import ROOT
 from depthbench.research.store.closure import PACKAGE, Reached, Sources, named, reached
-
-ROOT = Path(__file__).resolve().parents[2]
-
 
 # Of a study's declaration, what no row depends on: cells say what was chosen of it.
 SHOWN = frozenset(

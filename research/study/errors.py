@@ -2,7 +2,7 @@
 
 import errno
 
-from depthbench.research.catalogues.packages import INSTALLED
+from depthbench.research.catalogues.packages import distribution, install
 
 USAGE = 2  # mended by typing something else
 DISK = 74  # the disk is full or broken
@@ -25,8 +25,6 @@ DISKS = (
     *(errno.ENXIO, errno.ENODEV, errno.ESTALE),
 )
 OURS = "depthbench"  # what is missing there is a mistake
-# What is installed, where it is not named as the module is.
-PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", **INSTALLED}
 
 
 def missing(error: ModuleNotFoundError) -> Refusal:
@@ -34,9 +32,8 @@ def missing(error: ModuleNotFoundError) -> Refusal:
     module = str(error.name).partition(".")[0]
     if module == OURS:
         raise error
-    package = PACKAGES.get(module, module)
     return Refusal(
-        f"this needs {package}, which is not installed: pip install {package}"
+        f"this needs {distribution(module)}, which is not installed: {install(module)}"
     )
 
 

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from depthbench.research.catalogues.catalogue import Catalogue
+from depthbench.research.files.source import ROOT
 from depthbench.research.study.claims import Claim, by_key
 from depthbench.research.study.declaration import Study, flaw
 from depthbench.research.study.errors import Refusal
 
-ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("benchmarks", "experiments")
 ROOMS = (
     "propagation",

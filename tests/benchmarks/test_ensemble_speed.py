@@ -5,6 +5,7 @@ import pytest
 from depthbench.benchmarks import ensemble_speed
 from depthbench.benchmarks import ensemble_ways as ways
 from depthbench.benchmarks.peers import torch_loop
+from depthbench.research.catalogues.packages import missing
 from tests.benchmarks.smoke import assert_readable, run
 
 # Rounding: a sum of a few hundred float32 terms differs by some 1e-6; the sums of eight
@@ -26,8 +27,8 @@ def test_ensemble_speed_at_smoke_size(ways, tmp_path, capsys):
     rows = {row["way"]: row for row in run(capsys, "ensemble_speed", *flags)}
     assert list(rows) == ways.split(",")
     for way, row in rows.items():
-        if "torch" in way and not torch_loop.is_installed():
-            assert (row["status"], row["reason"]) == ("absent", torch_loop.ABSENT)
+        if "torch" in way and missing("torch"):
+            assert (row["status"], row["reason"]) == ("absent", missing("torch"))
             continue
         assert row["status"] == "ok"
         assert row["agrees"] is True
@@ -38,8 +39,8 @@ def test_ensemble_speed_at_smoke_size(ways, tmp_path, capsys):
 
 
 def test_a_missing_torch_is_a_row_with_the_reason(monkeypatch):
-    monkeypatch.setattr(torch_loop, "is_installed", lambda: False)
-    assert ensemble_speed.WAYS["torch"].absent("mlp") == torch_loop.ABSENT
+    monkeypatch.setattr(torch_loop, "missing", lambda name: f"no {name}")
+    assert ensemble_speed.WAYS["torch"].absent("mlp") == "no torch"
 
 
 def test_torch_runs_plain_nets_only():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from depthbench.benchmarks.peers import torch_loop
 from depthbench.benchmarks.training_speed import study as training_speed
+from depthbench.research.catalogues.packages import missing
 from tests.benchmarks.smoke import assert_readable, run
 
 
@@ -22,8 +22,8 @@ def test_training_speed_at_smoke_size(ways, tmp_path, capsys):
     rows = {row["way"]: row for row in run(capsys, "training_speed", *flags)}
     assert list(rows) == ways.split(",")
     for way, row in rows.items():
-        if way == "torch" and not torch_loop.is_installed():
-            assert (row["status"], row["reason"]) == ("absent", torch_loop.ABSENT)
+        if way == "torch" and missing("torch"):
+            assert (row["status"], row["reason"]) == ("absent", missing("torch"))
             continue
         assert row["status"] == "ok" and row["ratio"] > 0
         if row["question"] == "grid":

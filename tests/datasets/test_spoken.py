@@ -12,7 +12,7 @@ from depthbench.research.datasets import spoken
 
 speaks = pytest.mark.skipif(
     importlib.util.find_spec("espeakng_loader") is None,
-    reason="no espeakng_loader here: pip install 'depthbench[systems]'",
+    reason="no espeakng_loader here: pip install -e '.[systems]'",
 )
 
 

@@ -252,7 +252,7 @@ def test_a_missing_set_is_answered_from_the_disk_alone(
     assert imported == ""
     for part in (
         f"tfds:cifar10 is not prepared in {tmp_path} (it has little)",
-        "pip install 'depthbench[data,tensorflow]'",
+        "pip install -e '.[data,tensorflow]'",
         f'tfds.builder("cifar10", data_dir="{tmp_path}", file_format="array_record")',
         "--data-dir",
         "such as digits",
@@ -269,7 +269,7 @@ def test_without_the_package_one_line_says_what_to_install(
 ):
     prepare()
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    assert "pip install 'depthbench[data]'" in refusal("tfds:little", tmp_path)
+    assert "pip install -e '.[data]'" in refusal("tfds:little", tmp_path)
 
 
 # What is read

@@ -1,6 +1,8 @@
 """`import depthbench`: what it names, what it costs, and whose `research` it takes."""
 
+import datetime
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -66,7 +68,15 @@ def test_the_version_is_the_packages(root):
     assert declared["tool"]["setuptools"]["dynamic"]["version"] == {
         "attr": "depthbench.__version__"
     }
-    assert f"\nversion: {db.__version__}\n" in (root / "CITATION.cff").read_text()
+    cited = (root / "CITATION.cff").read_text()
+    assert f"\nversion: {db.__version__}\n" in cited
+    headings = re.findall(r"^## (.+)$", (root / "CHANGELOG.md").read_text(), re.M)
+    releases = [re.fullmatch(r"(\d+\.\d+\.\d+) \((.+)\)", h) for h in headings]
+    assert releases.pop(0) is None and headings[0] == "Unreleased"
+    assert releases and all(releases)
+    version, day = releases[0].groups()
+    assert version == db.__version__ and f"\ndate-released: {day}\n" in cited
+    assert datetime.date.fromisoformat(day)
 
 
 def test_types_are_in_the_wheel(root):

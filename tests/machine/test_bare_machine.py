@@ -25,7 +25,7 @@ SYSTEMS = (
     *("experiments.generation.", "experiments.acting.", "research.learning."),
 )
 # Packages of the extra `systems`, which `packages.need` says are missing.
-EXTRA = set(packages.INSTALLED)
+EXTRA = {*packages.EXTRAS["systems"], *packages.READ}
 ALLOWED = {
     "research.datasets.mnist1d": {"mnist1d"},
     "research.datasets.tfds_examples": {"tensorflow_datasets"},

@@ -27,7 +27,7 @@ def test_notes_are_held_as_long_as_they_repeat():
 
 
 def test_a_midi_file_is_read_back():
-    mido = pytest.importorskip("mido", reason="pip install 'depthbench[systems]'")
+    mido = pytest.importorskip("mido", reason="pip install -e '.[systems]'")
     file = mido.MidiFile(file=io.BytesIO(sounds.midi(STEPS, beats=0.5, tempo=84)))
     assert len(file.tracks) == 2
     found = set()
