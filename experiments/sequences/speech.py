@@ -24,8 +24,6 @@ from, in other noise, the best net is right in more than nine of ten. They are t
 same: a voice of espeak-ng says a word in one way.
 """
 
-import math
-
 from depthbench.experiments import comparisons, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
@@ -140,8 +138,12 @@ def accuracies(cell):
     by_rate = fits.by_rate(net, train.batch, cell["steps"], cell["seeds"])
     held, most = fits.held(share["valid"]), cell["further_rates"]
     tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
+    right = {
+        name: np.array([run.accuracy(*share[name]) for run in tuned.runs])
+        for name in ("test", "heard", "quiet")
+    }
     values = scores.values(
-        score=[run.accuracy(*share["test"]) for run in tuned.runs],
+        score=right["test"],
         valid=tuned.tried[tuned.setting].accuracy,
         trivial=1 / len(spoken.WORDS),
         strong=strong,
@@ -150,8 +152,8 @@ def accuracies(cell):
         examples=len(share["test"].y),
     )
     for name in ("heard", "quiet"):
-        right = [run.accuracy(*share[name]) for run in tuned.runs]
-        values |= scores.spread(name, right, len(share[name].y))
+        values |= scores.spread(name, right[name], len(share[name].y))
+    values |= scores.spread("lost", right["heard"] - right["test"])
     given = tuned.runs[0].outputs(share["test"].x).argmax(axis=1)
     values["asked"] = spoken.WORDS[share["test"].y[0]]
     values["answered"] = spoken.WORDS[given[0]]
@@ -203,8 +205,7 @@ def beside(one, other):
 
 def lost(row):
     """By how much accuracy falls from heard voices to unheard ones of another accent."""
-    error = math.hypot(row["heard_se"] or 0.0, row["score_se"] or 0.0)
-    return mean(row["heard"] - row["score"], error, row["seeds"])
+    return mean(row.get("lost"), row.get("lost_se"), row["seeds"])
 
 
 CLAIMS = (
@@ -356,7 +357,8 @@ STUDY = Study(
     measure="depthbench.experiments.sequences.speech:measure",
     columns=(
         *("architecture", "depth", "width", "voices", *scores.COLUMNS),
-        *("heard", "heard_se", "quiet", "quiet_se", *OTHERS, "asked", "answered"),
+        *("heard", "heard_se", "quiet", "quiet_se", "lost", "lost_se"),
+        *(*OTHERS, "asked", "answered"),
     ),
     claims=CLAIMS,
     headline=headline,
