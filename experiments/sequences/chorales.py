@@ -13,8 +13,9 @@ voice itself sang last before all else. Nets are given windows that begin anywhe
 are counts.
 
 After so few steps depth does not help attention, and helps a recurrent net hardly; all
-nets are ahead of a 4-gram, and behind counts that know which voice sings. A 4-gram does
-not reach back to what the voice itself sang last, four notes ago.
+nets are ahead of a 4-gram, and behind counts that read further. A 4-gram is told whose
+turn it is, as all are, and does not reach back to what that voice sang last, four notes
+ago.
 """
 
 from depthbench.experiments import comparisons, scores
@@ -254,7 +255,9 @@ def headline(rows):
     """Whether a net or the counts are ahead, and the 4-gram."""
     answer, worst = SCORING.headline(rows)
     four = SCORING.write(measured(rows)[0]["four_gram"])
-    return Headline(f"{answer} A plain 4-gram gives {four}.", worst)
+    return Headline(
+        f"{answer} A 4-gram that is told whose turn it is gives {four}.", worst
+    )
 
 
 def cost(cells, shared):

@@ -13,7 +13,8 @@ The strong baseline is the best on the voices that choose of three: logistic reg
 and an RBF SVM on statistics of each band over time, which do not mind where a word is, and
 linear discriminants (Gaussian classes, as in the recognisers that nets overtook) on
 cepstra around the loudest part. That one knows what no net is told: that there is one
-word, louder than the noise. An SVM on the same cepstra was no better (0.71 against 0.72).
+word, louder than the noise. An SVM on the same cepstra was no better on the voices that
+choose (0.67 against 0.68).
 Convolutions are over time, with bands for channels, as in time-delay nets; depth is how
 much of the word they see at once, 92 milliseconds a layer.
 
