@@ -22,6 +22,7 @@ from depthbench.experiments import first_seed, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences import attention_shown, translated
 from depthbench.experiments.sequences.attention_claims import CLAIMS
+from depthbench.experiments.sequences.attention_shown import CALLED, NUMBERS, of_numbers
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import DataError
@@ -31,7 +32,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.declaration import Cost, Measured, Plan, Study
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.headlines import counted
 
@@ -44,12 +45,6 @@ with lazily():
     from depthbench.research.learning import fits, translation
 
 SOURCE = "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473"
-CALLED = {
-    "seq2seq": "GRU without attention",
-    "seq2seq_attention": "GRU with attention",
-    "encoder_decoder": "Transformer",
-}
-NUMBERS = "numbers"  # the corpus that is judged by length too
 BEAM = 4  # beginnings that a search keeps
 NORM = 1.0  # to which gradients are clipped
 MAPPED = 11  # words of the sentence whose attention is drawn
@@ -288,36 +283,6 @@ def some(text, value, low, high):
     return Axis(text, (value,), None, "integer", low, high, single=True)
 
 
-def headline(rows):
-    """The best net beside the phrase table, and what length does to each kind; then texts
-    of software."""
-    own = of_numbers(rows)
-    first = SCORING.headline(own)
-    by_kind = {kind: [r for r in own if r["architecture"] == kind] for kind in CALLED}
-    best = {
-        kind: SCORING.best(scores.scored(those) or those)
-        for kind, those in by_kind.items()
-        if scores.scored(those)
-    }
-    said = ", ".join(f"{CALLED[kind]} {row['long']:.2f}" for kind, row in best.items())
-    longer = f" Of {translated.LONG} words or more: {said}."
-    answer = first.answer + longer * (bool(best) and own[0]["corpus"] == NUMBERS)
-    others = [row for row in scores.scored(rows) if row not in own]
-    for corpus in dict.fromkeys(row["corpus"] for row in others):
-        top = SCORING.best([row for row in others if row["corpus"] == corpus])
-        answer += (
-            f" Of {corpus}'s texts: {SCORING.write(top['score'])} ({SCORING.name(top)}) "
-            f"against {SCORING.write(top['strong'])} ({SCORING.strong}), BLEU "
-            f"{top['bleu']:.1f} against {top['strong_bleu']:.1f}."
-        )
-    return Headline(answer, first.worst)
-
-
-def of_numbers(rows):
-    """The rows of number words; all where they were not asked for."""
-    return [row for row in rows if row["corpus"] == NUMBERS] or list(rows)
-
-
 STUDY = Study(
     name="attention",
     kind="experiment",
@@ -379,7 +344,7 @@ STUDY = Study(
         *("reach", "reach_se", "reach_last", "reach_last_se"),
     ),
     claims=CLAIMS,
-    headline=headline,
+    headline=lambda rows: attention_shown.headline(SCORING, rows),
     tables=lambda rows: [
         SCORING.table(
             rows,

@@ -48,7 +48,9 @@ def test_first_sentences_are_of_numbers_where_there_are_any(corpus):
         **{"bleu": 50.0, "strong_bleu": 40.0},
     }
     other = {**row, "corpus": "plone", "score": 0.1, "valid": 0.9, "strong": 0.2}
-    answer, _ = attention.headline([row, other] if corpus == "numbers" else [other])
+    answer, _ = attention.STUDY.headline(
+        [row, other] if corpus == "numbers" else [other]
+    )
     if corpus == "numbers":
         assert answer.startswith("The net is ahead in share translated exactly: 0.500")
         assert "Of 12 words or more" in answer
