@@ -5,7 +5,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from depthbench.experiments.training import pairs
+from depthbench.research.lazy import lazily
 from depthbench.research.study.declaration import Row
+
+with lazily():
+    import numpy as np
+
+    from depthbench.research.signal import profiles
+
+
+def by_seed(each: Sequence[float]) -> str | None:
+    """What each seed gives, as a row keeps it; None where one is not finite.
+
+    >>> by_seed([0.5, 1 / 3])
+    '0.5 0.333333333'
+    """
+    fine = all(math.isfinite(value) for value in each)
+    return " ".join(f"{value:.9g}" for value in each) if fine else None
 
 
 def apart(
@@ -16,12 +32,21 @@ def apart(
 ) -> dict[str, float | None]:
     """By how much a row's number is better than another's, with its standard error.
 
-    higher: whether a higher number is better. Errors are taken for independent; None
-    where a row has none.
+    higher: whether a higher number is better. Seed by seed where both rows say what each
+    seed gave (`by_seed`); else errors are taken for independent; None where a row has none.
     """
+    side, every = (
+        1 if higher else -1,
+        [row.get(f"{of}_by_seed") for row in (one, other)],
+    )
+    if None not in every:
+        first, second = (np.array(str(each).split(), float) for each in every)
+        if first.shape == second.shape and len(first) > 1:
+            paired = profiles.over_seeds(side * (first - second))
+            return {"gap": paired.mean, "gap_se": paired.error}
     known = one.get(of) is not None and other.get(of) is not None
     errors = [row.get(f"{of}_se") for row in (one, other)]
-    gap = (one[of] - other[of]) * (1 if higher else -1) if known else None
+    gap = side * (one[of] - other[of]) if known else None
     return {
         "gap": gap,
         "gap_se": None

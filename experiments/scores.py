@@ -11,15 +11,18 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from depthbench.experiments import comparisons, score_panels
+from depthbench.experiments.line_names import common
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
+from depthbench.research.study import estimates
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Figure, Headline, Row, Summary
 from depthbench.research.study.estimates import Estimate, mean
-from depthbench.research.study.headlines import counted, measured
+from depthbench.research.study.headlines import counted, listed, measured
 from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
@@ -28,11 +31,12 @@ with lazily():
     from depthbench.research.learning import baselines, held_out
     from depthbench.research.signal import interval, profiles
 
-BASELINES = ("trivial", "strong", "strong_se", "gap", "gap_se")
+BASELINES = ("trivial", "strong", "strong_se", "gap", "gap_se", "gap_test_se")
 BEFOREHAND = ("first_gradient", "decades", "step_mflop")
 CHOICE = ("learning_rate", "rate_at_edge", "unfinished")
 COLUMNS = (
-    *("status", "reason", "score", "score_se", "score_low", "score_high", "valid"),
+    *("status", "reason", "score", "score_se", "score_low", "score_high"),
+    *("score_by_seed", "valid"),
     *(*BASELINES, *BEFOREHAND, *CHOICE),
 )
 SKIPS = ("mlp", "residual_mlp")
@@ -103,28 +107,46 @@ def values(
     tuned: Any = None,
     examples: int | None = None,
     higher: bool = True,
+    anew: bool = False,
 ) -> dict[str, Any]:
     """The columns that all studies of systems share.
 
     score: of the test part [seeds]. valid: what depths are chosen by, the mean over
     seeds. strong: the strong baseline's score, of each seed where it differs.
     before: of `fits.beforehand`. tuned: of `fits.tuned`, if a rate was chosen.
-    examples: as of `spread`. higher: whether a higher score is better.
+    examples: as of `spread`. higher: whether a higher score is better. anew: whether each
+    seed is judged by examples of its own, so that seeds differ by those too.
     """
     strongs = np.broadcast_to(np.asarray(strong, np.float64), (len(score),))
     gaps = (np.asarray(score, np.float64) - strongs) * (1 if higher else -1)
     gap, strong = spread("gap", gaps), spread("strong", strongs)
+    same = examples if examples and not anew else None
+    means = float(np.mean(score)), float(np.mean(strongs))
     return {
         **spread("score", score, examples),
+        "score_by_seed": comparisons.by_seed(score),
         "valid": _finite(valid),
         "trivial": float(trivial),
         **{name: strong[name] for name in ("strong", "strong_se")},
         **{name: gap[name] for name in ("gap", "gap_se")},
+        "gap_test_se": _finite(of_examples(*means, same)) if same else None,
         **{name: _finite(getattr(before, name)) for name in BEFOREHAND},
         "learning_rate": tuned.setting if tuned else None,
         "rate_at_edge": bool(tuned and tuned.at_edge),
         "unfinished": bool(tuned and tuned.unfinished),
     }
+
+
+def of_examples(one: float, other: float, examples: int) -> float:
+    """The standard error of a difference of two shares of so many test examples.
+
+    Binomial, and as if each share were of examples of its own: of the same ones it is
+    less where both are right in the same.
+
+    >>> round(of_examples(0.9, 0.8, 100), 3)
+    0.05
+    """
+    return math.sqrt((one * (1 - one) + other * (1 - other)) / examples)
 
 
 def baseline(name: str, dataset: str, data_dir: str | None) -> float:
@@ -159,8 +181,20 @@ def score(row: Mapping[str, Any]) -> Estimate:
 
 
 def gap(row: Mapping[str, Any]) -> Estimate:
-    """By how much the net is better than the strong baseline, seed by seed."""
-    return mean(row["gap"], row["gap_se"], row["seeds"])
+    """By how much the net is better than the strong baseline, seed by seed.
+
+    Rows from before `gap_test_se` was measured know the spread over seeds alone.
+    """
+    return mean(row["gap"], row["gap_se"], row["seeds"], row.get("gap_test_se"))
+
+
+def scored(rows: Sequence[Row]) -> list[Row]:
+    """The rows that have a score: not those of nets that gave no finite one."""
+    return [row for row in measured(rows) if row["score"] is not None]
+
+
+def _reasons(rows: Sequence[Row]) -> str:
+    return listed(row["reason"] or "not finite, or diverged" for row in rows)
 
 
 class Scoring(NamedTuple):
@@ -190,13 +224,14 @@ class Scoring(NamedTuple):
     def best(self, rows: Sequence[Row]) -> Row:
         """The row that serves best, by what was held out of the training data."""
         side = 1 if self.higher else -1
+        rows = scored(rows) or rows
         known = [row for row in rows if row["valid"] is not None] or list(rows)
         return max(known, key=lambda row: side * (row["valid"] or 0))
 
     def worst(self, rows: Sequence[Row]) -> Row:
         """The row with the worst score."""
         side = 1 if self.higher else -1
-        return min(rows, key=lambda row: side * row["score"])
+        return min(scored(rows) or rows, key=lambda row: side * (row["score"] or 0))
 
     def write(self, value: float | None) -> str:
         return "-" if value is None else format(value, self.form)
@@ -214,7 +249,9 @@ class Scoring(NamedTuple):
 
         Where it does not, the first words say so.
         """
-        done = measured(rows)
+        done = scored(rows)
+        if not done:
+            return Headline(f"No net has a score in {self.noun}: {_reasons(rows)}.")
         best, worst = self.best(done), self.worst(done)
         net = f"{self.write(best['score'])} ({self.name(best)})"
         strong = f"{self.write(best['strong'])} ({self.strong})"
@@ -239,13 +276,12 @@ class Scoring(NamedTuple):
     def verdict(self, row: Row) -> str:
         """wins or loses where the gap's 95 % interval leaves out 0, else ties.
 
-        Over seeds, on the test part that there is; of one seed always ties.
+        Over seeds, and over the examples of the test part; of one seed always ties.
         """
-        gap, error = row["gap"], row["gap_se"]
-        half = 0.0 if error is None else interval.quantile(row["seeds"]) * error
-        if error is None or math.isnan(half) or abs(gap) <= half:
-            return "ties"
-        return "wins" if gap > 0 else "loses"
+        low, high = estimates.interval(gap(row), level=0.025)
+        if low > 0 or high < 0:
+            return "wins" if low > 0 else "loses"
+        return "ties"
 
     def table(self, rows: Sequence[Row], title: str = "", more: Sequence[str] = ()):
         """One line a net, baselines beside it: green above the strong one, red below the
@@ -277,6 +313,8 @@ class Scoring(NamedTuple):
     def _marked(self, row: Row) -> str | Mark:
         if row["status"] != "ok":
             return Mark(row["status"].replace("_", " "), "bad")
+        if row["score"] is None:
+            return Mark(_reasons([row]), "bad")
         text = self.write(row["score"])
         if not self.better(row["score"], row["trivial"]):
             return Mark(text, "bad")
@@ -307,68 +345,24 @@ class Scoring(NamedTuple):
         count = 3 if draw else 2
         figure = figures.new(3.6 * count, 3.4)
         panels = figure.subplots(1, count)
-        lines = self._lines(measured(rows))
-        self.draw_scores(panels[0], lines)
-        self.draw_decades(panels[1], lines)
+        lines = self._lines(scored(rows))
+        score_panels.scores(self, panels[0], lines)
+        score_panels.decades(self, panels[1], lines)
         if draw:
             draw(figure, panels[2])
         return figure
 
     def _lines(self, rows: Sequence[Row]) -> dict[str, list[Row]]:
-        """Rows by net, each in the order of its depth."""
+        """Rows by what a net is called at any depth, each in the order of its depth."""
         lines: dict[str, list[Row]] = {}
         for row in sorted(rows, key=lambda row: row[self.axis]):
-            name = " ".join(str(row[name]) for name in self.by)
-            lines.setdefault(name, []).append(row)
-        return lines
-
-    def draw_scores(self, axes: Any, lines: Mapping[str, Sequence[Row]]) -> None:
-        """Score by depth, with both baselines."""
-        for place, (name, rows) in enumerate(lines.items()):
-            at = [row[self.axis] for row in rows]
-            mean = [row["score"] for row in rows]
-            ends = [
-                [m if row[end] is None else row[end] for row, m in zip(rows, mean)]  # noqa: B905
-                for end in ("score_low", "score_high")
-            ]
-            axes.plot(at, mean, "o-", ms=3, lw=1.3, color=f"C{place}", label=name)
-            axes.fill_between(at, *ends, color=f"C{place}", alpha=0.15, lw=0)
-        every = [row for rows in lines.values() for row in rows]
-        for name, style in (("strong", "--"), ("trivial", ":")):
-            at = sorted({row[self.axis] for row in every})
-            level = [  # of nets whose baselines differ, the mean
-                np.mean([row[name] for row in every if row[self.axis] == place])
-                for place in at
-            ]
-            wide = (at, level) if len(at) > 1 else (at * 2, level * 2)
-            axes.plot(*wide, ls=style, color="black", lw=1, label=getattr(self, name))
-            if len(at) == 1:
-                axes.axhline(level[0], ls=style, color="black", lw=1)
-        self._dress(axes, self.noun, every)
-        axes.legend(fontsize=6, frameon=False)
-
-    def draw_decades(self, axes: Any, lines: Mapping[str, Sequence[Row]]) -> None:
-        """The fresh gradient's change through the net, by depth."""
-        for place, (name, rows) in enumerate(lines.items()):
-            known = [row for row in rows if row["decades"] is not None]
-            at = [row[self.axis] for row in known]
-            shown = [row["decades"] for row in known]
-            axes.plot(at, shown, "o-", ms=3, lw=1.3, color=f"C{place}", label=name)
-        axes.axhline(0, color="black", lw=0.6)
-        every = [row for rows in lines.values() for row in rows]
-        self._dress(axes, "decades of the gradient at the start", every)
-
-    def _dress(self, axes: Any, title: str, rows: Sequence[Row]) -> None:
-        places = sorted({row[self.axis] for row in rows})
-        if 0 in places:  # a net without hidden layers
-            axes.set_xscale("symlog", base=2, linthresh=1)
-        else:
-            axes.set_xscale("log", base=2)
-        axes.set_xticks(places, [f"{place:g}" for place in places])
-        axes.minorticks_off()
-        axes.set_xlabel(self.axis)
-        axes.set_title(title, loc="left")
-        axes.grid(alpha=0.25, lw=0.5)
+            typed = " ".join(words(str(row[name])) for name in self.by)
+            lines.setdefault(typed, []).append(row)
+        called = [
+            common(list(map(self.name, own)), self.axis) for own in lines.values()
+        ]
+        clear = all(called) and len(set(called)) == len(called)
+        return dict(zip(called, lines.values(), strict=True)) if clear else lines
 
     def summary(self, rows: Sequence[Row]) -> Summary:
         """The system's line in the table of all systems."""

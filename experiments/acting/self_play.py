@@ -226,6 +226,7 @@ def played(cell):
         before=fits.beforehand(net, data, cell["seeds"]),
         tuned=tuned,
         examples=2 * AGAINST["pure"],
+        anew=True,
     )
     solve = solver(net, game, simulations)
     named, found = zip(

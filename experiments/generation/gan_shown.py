@@ -1,5 +1,6 @@
 """Gradients of generators, and what they make: the pictures of the studies of GANs."""
 
+from depthbench.experiments import score_panels
 from depthbench.experiments.generation import gan_nets
 from depthbench.experiments.scores import words
 from depthbench.experiments.unsupervised import montage
@@ -117,7 +118,7 @@ def draw_distances(scoring, axes, rows):
     lines: dict[str, list] = {}
     for row in sorted(rows, key=lambda row: row["depth"]):
         lines.setdefault(line_of(row, rows), []).append(row)
-    scoring.draw_scores(axes, lines)
+    score_panels.scores(scoring, axes, lines)
     axes.axhline(rows[0]["floor"], color="black", lw=1, ls=(0, (1, 3)))
     axes.set_yscale("log")
     axes.set_title("distance of made images", loc="left")

@@ -7,11 +7,13 @@ Sutskever, Vinyals & Le 2014, arXiv:1409.3215: deep ones. Vaswani et al. 2017,
 arXiv:1706.03762: the Transformer.
 
 Number words are exact and grammatical, and their length is even: as many sentences of each
-length in English as of any other, and no number in two parts. Of GRUs every decoding layer
-looks at the memory, as a Transformer's does. The strong baseline knows no net: a phrase
-table with a language model, tuned on what is held out. What is filled up is a word like
-others; sentences are short enough for one batch of one size. The rate is chosen by the
-first seed's loss on held-out pairs.
+length in English as of any other, and no number in two parts. Texts of Plone's interface
+are as people wrote them, 2,300 short ones, where plone.app.locales is installed. Of GRUs
+every decoding layer looks at the memory, as a Transformer's does. The strong baseline knows
+no net: a phrase table with a language model, tuned on what is held out. What is filled up
+is a word like others; sentences are short enough for one batch of one size. The rate is
+chosen by the first seed's loss on held-out pairs. Nets say no word that was not seen in
+training, and of software's texts none that was seen once; the phrase table knows those too.
 """
 
 import math
@@ -20,17 +22,19 @@ from depthbench.experiments import first_seed, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences import attention_shown, translated
 from depthbench.experiments.sequences.attention_claims import CLAIMS
+from depthbench.experiments.sequences.attention_shown import CALLED, NUMBERS, of_numbers
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
+from depthbench.research.catalogues.catalogue import DataError
 from depthbench.research.catalogues.packages import need
 from depthbench.research.datasets import translations
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.declaration import Cost, Measured, Plan, Study
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.headlines import counted, measured
+from depthbench.research.study.headlines import counted
 
 with lazily():
     import jax
@@ -41,11 +45,6 @@ with lazily():
     from depthbench.research.learning import fits, translation
 
 SOURCE = "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473"
-CALLED = {
-    "seq2seq": "GRU without attention",
-    "seq2seq_attention": "GRU with attention",
-    "encoder_decoder": "Transformer",
-}
 BEAM = 4  # beginnings that a search keeps
 NORM = 1.0  # to which gradients are clipped
 MAPPED = 11  # words of the sentence whose attention is drawn
@@ -54,10 +53,11 @@ SCORING = Scoring(
     noun="share translated exactly",
     trivial="word by word",
     strong="phrase table",
-    by=("architecture", "language"),
+    by=("corpus", "architecture", "language"),
     naming=lambda row, _: (
         f"{CALLED[row['architecture']]}, {counted(row['depth'], 'layer')}, into "
         f"{translations.LANGUAGES[row['language']]}"
+        f"{'' if row['corpus'] == NUMBERS else ', ' + row['corpus']}"
     ),
 )
 
@@ -113,7 +113,11 @@ def translations_of(cell):
     values |= by_length(right, baselines["strong"].right, parts.lengths)
     values |= spoken(tuned.runs, parts, exact)
     values |= reached(net, parts, cell["seeds"])
-    values["strong_bleu"] = baselines["strong"].bleu
+    values |= {
+        "strong_bleu": baselines["strong"].bleu,
+        "nearest": float(np.mean(baselines["nearest"].right)),
+        "nearest_bleu": baselines["nearest"].bleu,
+    }
     profiles = {
         "exact": translated.by_length(np.mean(right, axis=0), parts.lengths),
         "counts": translated.by_length(baselines["strong"].right, parts.lengths),
@@ -159,16 +163,22 @@ def by_length(right, counts, lengths):
 
 
 def spoken(runs, parts, exact):
-    """BLEU of greedy sentences, and what beam search says more of exactly."""
-    bleu, gain = [], []
+    """BLEU of greedy sentences and of beam search's, and what this says exactly."""
+    bleu, beam, beam_bleu = [], [], []
     test, inputs = parts.pairs.test, parts.test["inputs"]
-    for run, greedy in zip(runs, exact, strict=True):
+    for run in runs:
         said = parts.code.sentences(translation.said(run, parts.code, inputs))
         bleu.append(translated.bleu(said, test))
         said = parts.code.sentences(translation.said(run, parts.code, inputs, BEAM))
         found = [s == pair.target for s, pair in zip(said, test, strict=True)]
-        gain.append(float(np.mean(found)) - greedy)
-    return {**scores.spread("bleu", bleu), **scores.spread("beam_gain", gain)}
+        beam.append(float(np.mean(found)))
+        beam_bleu.append(translated.bleu(said, test))
+    return {
+        **scores.spread("bleu", bleu),
+        **scores.spread("beam", beam, len(test)),
+        **scores.spread("beam_bleu", beam_bleu),
+        **scores.spread("beam_gain", np.subtract(beam, exact)),
+    }
 
 
 def reached(net, parts, seeds):
@@ -219,7 +229,12 @@ def looked(net, variables, x):
 
 
 def fit(cells, typed):
-    """Depths are even; packages and texts are there before anything is trained."""
+    """Depths are even; packages and texts are there before anything is trained.
+
+    Texts that were not asked for by name are left out where they are not installed, and
+    so are deep nets on them.
+    """
+    cells, lines = installed(cells, typed)
     for cell in cells:
         if cell["depth"] % 2:
             raise Refusal(
@@ -228,11 +243,29 @@ def fit(cells, typed):
         if cell["architecture"] == "seq2seq_attention" and cell["width"] % 2:
             raise Refusal(f"--width {cell['width']}: must be even: GRUs read both ways")
         need("attention", "sacrebleu")
-        if cell["corpus"] == "numbers":
+        if cell["corpus"] == NUMBERS:
             need("attention", "num2words")
         else:
             translations.software(*which(cell))
-    return nets.fit(cells, typed)
+    cells, more = nets.fit(cells, typed)
+    return cells, [*lines, *more]
+
+
+def installed(cells, typed):
+    """(the cells whose texts are there, a line on each corpus that is left out)."""
+    if "corpus" in typed:
+        return cells, []
+    lines, least = [], min(cell["depth"] for cell in cells)
+    for corpus in dict.fromkeys(cell["corpus"] for cell in cells):
+        own = [cell for cell in cells if cell["corpus"] == corpus]
+        try:
+            files = corpus == NUMBERS or translations.files(corpus, own[0]["language"])
+        except DataError as error:
+            files, lines = [], [*lines, f"left out: {error}"]
+        deep = corpus != NUMBERS and "depth" not in typed
+        kept = [c for c in own if files and not (deep and c["depth"] > least)]
+        cells = [c for c in cells if c["corpus"] != corpus or c in kept]
+    return cells, lines
 
 
 def cost(cells, shared):
@@ -250,19 +283,6 @@ def some(text, value, low, high):
     return Axis(text, (value,), None, "integer", low, high, single=True)
 
 
-def headline(rows):
-    """The best net beside the phrase table, and what length does to each kind."""
-    first = SCORING.headline(rows)
-    best = {}
-    for row in measured(rows):
-        kind = row["architecture"]
-        if kind not in best or row["valid"] > best[kind]["valid"]:
-            best[kind] = row
-    said = ", ".join(f"{CALLED[kind]} {row['long']:.2f}" for kind, row in best.items())
-    longer = f" Of {translated.LONG} words or more: {said}."
-    return Headline(first.answer + longer, first.worst)
-
-
 STUDY = Study(
     name="attention",
     kind="experiment",
@@ -277,7 +297,7 @@ STUDY = Study(
             if name != "activation"
         },
         "language": Axis("translated into", ("fr",), translated.LANGUAGES),
-        "corpus": Axis("sentences", ("numbers",), translated.CORPORA, single=True),
+        "corpus": Axis("sentences", (NUMBERS, "plone"), translated.CORPORA),
         "pairs": some("sentences to learn from", 4000, 100, 20_000),
         "held": some("sentences to choose by, and as many to judge by", 300, 20, 2000),
         "width": whole("units of a layer", (32,), low=2),
@@ -289,6 +309,7 @@ STUDY = Study(
     sizes={
         "smoke": {
             "architecture": ("seq2seq", "seq2seq_attention"),
+            "corpus": (NUMBERS,),
             "depth": (2,),
             "pairs": (200,),
             "held": (40,),
@@ -317,18 +338,27 @@ STUDY = Study(
     measure="depthbench.experiments.sequences.attention:measure",
     columns=(
         *("architecture", "language", "corpus", "depth", "width", *scores.COLUMNS),
-        *("bleu", "bleu_se", "strong_bleu", "beam_gain", "beam_gain_se"),
+        *("bleu", "bleu_se", "strong_bleu", "nearest", "nearest_bleu"),
+        *("beam", "beam_se", "beam_bleu", "beam_bleu_se", "beam_gain", "beam_gain_se"),
         *("short", "short_se", "long", "long_se", "fall", "fall_se", "strong_long"),
         *("reach", "reach_se", "reach_last", "reach_last_se"),
     ),
     claims=CLAIMS,
-    headline=headline,
+    headline=lambda rows: attention_shown.headline(SCORING, rows),
     tables=lambda rows: [
-        SCORING.table(rows, more=("bleu", "beam_gain", "short", "long", "reach"))
+        SCORING.table(
+            rows,
+            more=(
+                *("bleu", "strong_bleu", "beam", "beam_bleu"),
+                *("nearest", "nearest_bleu", "short", "long", "reach"),
+            ),
+        )
     ],
-    figures=lambda rows, profiles: attention_shown.figures_of(SCORING, rows, profiles),
+    figures=lambda rows, profiles: attention_shown.figures_of(
+        SCORING, of_numbers(rows), profiles
+    ),
     shows=("machine translation", "attention", "Transformer"),
-    summary=SCORING.summary,
+    summary=lambda rows: SCORING.summary(of_numbers(rows)),
     compile_seconds=8.0,
 )
 

@@ -1,19 +1,58 @@
 """The pictures of a translator: what is exact by length, and where it looks."""
 
+from depthbench.experiments import scores
 from depthbench.experiments.sequences import translated
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
-from depthbench.research.study.declaration import Figure
+from depthbench.research.study.declaration import Figure, Headline
 from depthbench.research.study.headlines import measured
 
 with lazily():
     import numpy as np
 
+NUMBERS = "numbers"  # the corpus whose lengths are in balance
+CALLED = {
+    "seq2seq": "GRU without attention",
+    "seq2seq_attention": "GRU with attention",
+    "encoder_decoder": "Transformer",
+}
 WORDS = {
     "seq2seq": "one vector",
     "seq2seq_attention": "attention",
     "encoder_decoder": "Transformer",
 }
+
+
+def of_numbers(rows):
+    """The rows of number words; all where they were not asked for."""
+    return [row for row in rows if row["corpus"] == NUMBERS] or list(rows)
+
+
+def headline(scoring, rows):
+    """The best net beside the phrase table, and what length does to each kind; then texts
+    of software."""
+    own = of_numbers(rows)
+    answer, worst = scoring.headline(own)
+    by_kind = {
+        kind: [row for row in scores.scored(own) if row["architecture"] == kind]
+        for kind in CALLED
+    }
+    said = ", ".join(
+        f"{CALLED[kind]} {scoring.best(those)['long']:.2f}"
+        for kind, those in by_kind.items()
+        if those
+    )
+    if said and own[0]["corpus"] == NUMBERS:
+        answer += f" Of {translated.LONG} words or more: {said}."
+    others = [row for row in scores.scored(rows) if row not in own]
+    for corpus in dict.fromkeys(row["corpus"] for row in others):
+        best = scoring.best([row for row in others if row["corpus"] == corpus])
+        answer += (
+            f" Of {corpus}'s texts: {scoring.write(best['score'])} ({scoring.name(best)}) "
+            f"against {scoring.write(best['strong'])} ({scoring.strong}), BLEU "
+            f"{best['bleu']:.1f} against {best['strong_bleu']:.1f}."
+        )
+    return Headline(answer, worst)
 
 
 def draw_lengths(rows, profiles):

@@ -115,7 +115,7 @@ def figures(scoring, rows, profiles):
     text = of_text(rows)
     caption = (
         "Third: nats by how many characters of the window were read before, of the "
-        "deepest nets. What n-grams read is at most eight."
+        "deepest nets. What n-grams read is at most twelve."
     )
     lines = scoring._replace(by=("architecture",))
     kept = [lines.figure(text, caption, draw_places(text, profiles))]

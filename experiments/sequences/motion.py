@@ -17,6 +17,7 @@ from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences import motion_shown
 from depthbench.experiments.sequences.motion_claims import CLAIMS
+from depthbench.experiments.sequences.motion_shown import CALLED
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.lazy import lazily
@@ -38,11 +39,6 @@ LEARNED, HELD, JUDGED = 10_000, 500, 1000
 MIDDLE, HALF = 7.5, 5.5  # pixels: what nets give is from -1 to 1
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
 SHOWN = 3  # balls in the picture
-CALLED = {
-    "mlp": "plain net",
-    "cnn_same": "CNN",
-    "stacked_gru": "GRU",
-}
 SCORING = Scoring(
     system="net that foresees a ball's flight",
     noun="error in pixels",

@@ -8,6 +8,12 @@ from depthbench.research.study.headlines import counted, measured
 with lazily():
     import numpy as np
 
+CALLED = {
+    "mlp": "plain net",
+    "cnn_same": "CNN",
+    "stacked_gru": "GRU",
+}
+
 
 def draw_snapshots(scoring, rows):
     """Draws the error of each kind of net at its best depth, by snapshots."""
@@ -23,9 +29,8 @@ def draw_snapshots(scoring, rows):
                 if any(row["snapshots"] == n for row in own)
             ]
             at = [seen.index(row["snapshots"]) for row in best]
-            axes.plot(
-                at, [row["score"] for row in best], "o-", ms=4, lw=1.3, label=kind
-            )
+            shown, label = [row["score"] for row in best], CALLED[kind]
+            axes.plot(at, shown, "o-", ms=4, lw=1.3, label=label)
         for name, style in (("strong", "k--"), ("trivial", "k:")):
             level = [next(r[name] for r in done if r["snapshots"] == n) for n in seen]
             axes.plot(

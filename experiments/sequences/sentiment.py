@@ -181,7 +181,8 @@ CLAIMS = (
         estimate=scores.gap,
         allows=below(0.0),
         protocol=PROTOCOL,
-        published="76.1 % with random vectors, 81.5 % with those of 100 billion words",
+        published="76.1 % against 79.4 % of NBSVM; 81.5 % with vectors learned from "
+        "100 billion words",
         differs="other sentences of films, dropout, 300 features; a linear model on "
         "naive Bayes' ratios",
         scope=lambda row: row["architecture"] == "text_cnn" and row["depth"] == 1,

@@ -1,5 +1,6 @@
 """The sentences that nets and counts translate, and what counts alone make of them."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from depthbench.experiments.once import once
@@ -21,10 +22,12 @@ CORPORA = choices(
 )
 LANGUAGES = choices("language", **translations.LANGUAGES)
 SHORT, LONG = 6, 12  # words up to which, and from which on, a source is called so
-WEIGHINGS = [(1.0, 1.0), (0.5, 0.5), (1.0, 0.0), (0.0, 0.0)]  # of language, and back
+WEIGHINGS = [  # of language, and back
+    *((0.0, 0.0), (0.25, 1.0), (0.5, 0.5), (0.5, 1.0), (0.5, 2.0)),
+    *((1.0, 1.0), (1.0, 2.0), (1.0, 3.0), (2.0, 4.0)),
+]
 LENGTHS = (2, 3, 5, 7)  # of the longest phrase
 STEEPNESS = (0.0, 4.0)  # of the diagonal that words are aligned along
-TUNED_BY = 150  # pairs of the part to choose by
 
 
 class Sentences(NamedTuple):
@@ -45,12 +48,11 @@ class Sentences(NamedTuple):
 class Counted(NamedTuple):
     """What a translation by counts says of the test part.
 
-    right: whether exactly [pairs]. bleu: of all. valid: the share of those to choose by.
+    right: whether exactly [pairs]. bleu: of all.
     """
 
     right: Any
     bleu: float
-    valid: float
 
 
 @once
@@ -69,31 +71,48 @@ def sentences(corpus: str, language: str, train: int, held: int) -> Sentences:
 
 @once
 def by_counts(*which: Any) -> dict[str, Counted]:
-    """The dictionary (trivial) and the phrase table (strong) of a corpus' training part."""
+    """What needs no net, of a corpus' training part: the dictionary (trivial), the phrase
+    table (strong), and the nearest sentence's translation (nearest).
+
+    Words are aligned in the way that is best, and then phrases weighed.
+    """
     pairs = sentences(*which).pairs
     tables = [phrase_table.fitted(pairs.train, steepness) for steepness in STEEPNESS]
-    chosen = pairs.valid[:TUNED_BY]
+    exact = lambda table: phrase_table.exactly(table, pairs.valid)
     weigh = phrase_table.Weighing
     grid = [weigh(*weights, most) for weights in WEIGHINGS for most in LENGTHS]
-    strong = phrase_table.tuned(tables, chosen, grid)
-    words = max(
-        map(phrase_table.by_word, tables),
-        key=lambda one: phrase_table.exactly(one, chosen),
-    )
-    return {
-        "trivial": _counted(words, pairs),
-        "strong": _counted(strong, pairs),
+    strong = phrase_table.tuned([max(tables, key=exact)], pairs.valid, grid)
+    words = max(map(phrase_table.by_word, tables), key=exact)
+    asked = [pair.source for pair in pairs.test]
+    said = {
+        "trivial": [phrase_table.translate(words, source) for source in asked],
+        "strong": [phrase_table.translate(strong, source) for source in asked],
+        "nearest": [nearest(pairs.train, source) for source in asked],
     }
+    return {name: _counted(each, pairs.test) for name, each in said.items()}
 
 
-def _counted(table: Any, pairs: translations.Parallel) -> Counted:
-    said = [phrase_table.translate(table, pair.source) for pair in pairs.test]
-    right = np.array(
-        [s == pair.target for s, pair in zip(said, pairs.test, strict=True)]
-    )
-    return Counted(
-        right, bleu(said, pairs.test), phrase_table.exactly(table, pairs.valid)
-    )
+def nearest(
+    known: Sequence[translations.Pair], source: translations.Sentence
+) -> translations.Sentence:
+    """The translation of the sentence that shares most words, of all words in both.
+
+    >>> pairs = [translations.Pair(("a", "b"), ("x",)), translations.Pair(("c",), ("y",))]
+    >>> nearest(pairs, ("b",))
+    ('x',)
+    """
+    words = set(source)
+
+    def shared(pair):
+        both = words.intersection(pair.source)
+        return len(both) / (len(words.union(pair.source)) or 1)
+
+    return max(known, key=shared).target
+
+
+def _counted(said: Any, pairs: Sequence[translations.Pair]) -> Counted:
+    right = [s == pair.target for s, pair in zip(said, pairs, strict=True)]
+    return Counted(np.array(right), bleu(said, pairs))
 
 
 def bleu(said: Any, pairs: Any) -> float:

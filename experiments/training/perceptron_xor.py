@@ -145,6 +145,7 @@ def solved(cell):
         before=starts.beforehand(net, data, runs, cell["steps"], **how),
         tuned=tuned,
         examples=1,
+        anew=True,
     )
     values |= {"linear_right": linear, **scores.spread("right", right)}
     return Measured("ok", "", values, regions(cell, done, right))

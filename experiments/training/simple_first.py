@@ -96,6 +96,7 @@ def accuracies(cell):
         ),
         tuned=tuned,
         examples=len(draws[0].test.y) if draws[0].classes else None,
+        anew=True,
     )
     for name in METHODS:
         values[name] = float(np.mean([each[name][1] for each in known]))

@@ -15,7 +15,7 @@ chosen on held-out images.
 import functools
 import threading
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import comparisons, score_panels, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
@@ -236,7 +236,7 @@ def draw(rows, profiles):
     lines = {}
     for row in sorted(done, key=lambda row: row["hidden"]):
         lines.setdefault(row["estimator"], []).append(row)
-    SCORING.draw_scores(panels[0], lines)
+    score_panels.scores(SCORING, panels[0], lines)
     for place, (name, those) in enumerate(lines.items()):
         cost = [row["step_mflop"] for row in those]
         level = [row["score"] for row in those]

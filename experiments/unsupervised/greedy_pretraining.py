@@ -14,7 +14,7 @@ whole net, which costs more. The learning rate of each is chosen on held-out exa
 import functools
 import threading
 
-from depthbench.experiments import scores
+from depthbench.experiments import score_panels, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
@@ -243,7 +243,7 @@ def draw(rows, profiles):
         }
         kept = {name: those for name, those in of_rule.items() if those}
         if kept:
-            SCORING.draw_scores(axes, kept)
+            score_panels.scores(SCORING, axes, kept)
             axes.set_title(f"test accuracy, {rule}", loc="left")
             axes.set_ylim(0, 1.03)
     draw_gradients(panels[2], {" ".join(name): lines[name] for name in reversed(names)})

@@ -123,6 +123,7 @@ def recalled(cell):
         strong=nearest,
         before=fits.Beforehand(None, None, 2e-6 * patterns.size * patterns.shape[1]),
         examples=len(patterns),
+        anew=True,
     )
     values |= {"count": patterns.shape[0], "size": patterns.shape[1]}
     kept = {name: np.asarray(a[:SHOWN], np.int8) for name, a in shown.items()}

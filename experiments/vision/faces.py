@@ -109,6 +109,7 @@ def faces_of(cell):
         before=before,
         tuned=tuned,
         examples=len(faces_found.divided(0).test),
+        anew=True,
     )
     values |= costs([made for made, _ in every], [own for *_, own in others])
     # How much of a detector is a matter of the place on the curve.

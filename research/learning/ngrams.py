@@ -1,13 +1,21 @@
-"""n-gram models of symbols, smoothed as Kneser and Ney have it.
+"""Symbols after others, from counts alone: n-grams, smoothed as Kneser and Ney have it.
 
-What follows the last n − 1 symbols is counted; a discount is taken off each count, and
-goes to what follows the last n − 2. Lower orders count not how often a sequence is there
-but after how many different symbols. Kneser & Ney 1995, ICASSP 1:181; three discounts,
-and interpolation: Chen & Goodman 1999, Computer Speech & Language 13:359.
+What follows a context is counted; a discount is taken off each count, and goes to what
+follows the context without its last column. Shorter contexts count not how often a symbol
+is there but in how many of the longer ones. Kneser & Ney 1995, ICASSP 1:181; three
+discounts, and interpolation: Chen & Goodman 1999, Computer Speech & Language 13:359.
+
+A context's columns are the most telling first: the last n − 1 symbols, nearest first, give
+an n-gram (`preceding`), and another order of them another model.
+
+>>> windows = np.array([[0, 1, 0, 1, 0, 1, 0, 1]])
+>>> model = fit(*preceding(windows, 1, 1), symbols=2)
+>>> bool(model.nats(*preceding(np.array([[0, 1, 0]]), 1, 1)) < 0.2)
+True
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,107 +23,138 @@ LEAST = 0.05  # what is taken off a count at least, so that nothing is impossibl
 UNKNOWN = 0.5  # the discount, of that count, where there are none to estimate it from
 
 
-class CountedOrder(NamedTuple):
-    """What is known of one order's sequences, which are numbers in the base of symbols.
+class ContextCounts(NamedTuple):
+    """Counts after the first k columns of a context, by its number; keys are sorted.
 
-    grams, counts: sorted sequences, and how often each. contexts, totals: sequences
-    without their last symbol, and how often any follows. freed: of each context, what
-    the discounts leave for the order below. discounts: of counts 1, 2, and more.
+    keys: of the contexts that there are, from their parent's number and last column.
+    pairs, counts: context × symbols + symbol, and how often. totals, freed: of each
+    context, how often anything follows, and what the discounts leave for the shorter
+    one. discounts: of counts 1, 2, and more.
     """
 
-    grams: np.ndarray
+    keys: np.ndarray
+    pairs: np.ndarray
     counts: np.ndarray
-    contexts: np.ndarray
     totals: np.ndarray
     freed: np.ndarray
     discounts: np.ndarray
 
 
 class NGrams(NamedTuple):
-    """A fitted model; `levels` from single symbols up to its order."""
+    """A fitted model; `levels` from no column up to all of them.
+
+    base: beyond the largest value that a column was seen to have.
+    """
 
     symbols: int
-    levels: tuple[CountedOrder, ...]
+    base: int
+    levels: tuple[ContextCounts, ...]
 
     @property
     def order(self) -> int:
+        """How many symbols a sequence has that is counted: the columns, and one more."""
         return len(self.levels)
 
-    def chances(self, windows: np.ndarray, first: int) -> np.ndarray:
-        """Of each symbol from place `first` on, given those before, [windows, places].
-
-        Raises ValueError where places have fewer symbols before them than the model reads.
-        """
-        if first < self.order - 1:
-            raise ValueError(f"{first} symbols before the first; {self.order} are read")
-        chances = np.full(windows[:, first:].shape, 1 / self.symbols)
-        for length, level in enumerate(self.levels, start=1):
-            grams = _numbers(windows, length, self.symbols)[:, first - length + 1 :]
-            count = _looked_up(level.grams, level.counts, grams)
-            context = grams // self.symbols
-            total = _looked_up(level.contexts, level.totals, context)
-            freed = _looked_up(level.contexts, level.freed, context)
+    def chances(self, contexts: Any, follows: Any) -> np.ndarray:
+        """Of each symbol in its context [examples]. contexts: [examples, columns]."""
+        contexts, follows = np.asarray(contexts), np.asarray(follows)
+        number = np.zeros(len(follows), np.int64)  # of its context; −1 of none
+        chances = np.full(len(follows), 1 / self.symbols)
+        for place, level in enumerate(self.levels):
+            if place:
+                column = contexts[:, place - 1]
+                unseen = (number < 0) | (column >= self.base)
+                found = _found(level.keys, number * self.base + column)
+                number = np.where(unseen, -1, found)
+            pair = _found(level.pairs, number * self.symbols + follows)
+            count = np.where(pair < 0, 0, level.counts[pair])
             kept = np.maximum(count - _discount(level.discounts, count), 0)
-            known = (kept + freed * chances) / np.maximum(total, 1)
-            chances = np.where(total > 0, known, chances)
+            known = (kept + level.freed[number] * chances) / level.totals[number]
+            chances = np.where(number < 0, chances, known)
         return chances
 
-    def nats(self, windows: np.ndarray, first: int) -> float:
+    def nats(self, contexts: Any, follows: Any) -> float:
         """The mean of −ln of the chances of what is there."""
-        return float(-np.mean(np.log(self.chances(windows, first))))
+        return float(-np.mean(np.log(self.chances(contexts, follows))))
 
 
-def fit(windows: np.ndarray, symbols: int, order: int) -> NGrams:
-    """The model of so many symbols at a time, of windows [windows, places] of symbols.
+def preceding(
+    windows: np.ndarray, columns: int, first: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(the symbols before each, nearest first [examples, columns], the symbols).
 
-    Raises ValueError where a sequence of that order is no 64-bit number.
+    windows: [windows, places]. first: the place of the first that is asked for; examples
+    are window by window.
+    Raises ValueError where places have fewer symbols before them.
 
-    >>> model = fit(np.array([[0, 1, 0, 1, 0, 1, 0, 1]]), symbols=2, order=2)
-    >>> bool(model.nats(np.array([[0, 1, 0]]), 1) < 0.2)
-    True
+    >>> [each.tolist() for each in preceding(np.array([[5, 6, 7, 8]]), 2, 2)]
+    [[[6, 5], [7, 6]], [7, 8]]
     """
-    if symbols**order >= 2**63:
-        raise ValueError(f"order {order} of {symbols} symbols does not fit in 64 bits")
-    levels, above = [], None
-    for length in range(order, 0, -1):
-        if above is None:
-            every = _numbers(windows, length, symbols)
-            grams, counts = np.unique(every, return_counts=True)
-        else:  # after how many different symbols each is found
-            grams, counts = np.unique(above % symbols**length, return_counts=True)
-        levels.append(_level(grams, counts, symbols))
-        above = grams
-    return NGrams(symbols, tuple(reversed(levels)))
+    if first < columns:
+        raise ValueError(f"{first} symbols before the first; {columns} are read")
+    places = windows.shape[1]
+    back = [windows[:, first - n : places - n] for n in range(1, columns + 1)]
+    follows = windows[:, first:]
+    every = np.stack(back, axis=-1) if back else np.zeros((*follows.shape, 0), int)
+    return every.reshape(follows.size, columns), follows.reshape(-1)
+
+
+def fit(contexts: Any, follows: Any, symbols: int) -> NGrams:
+    """Counts of symbols after contexts [examples, columns], of whole numbers."""
+    contexts, follows = np.asarray(contexts, np.int64), np.asarray(follows, np.int64)
+    base = int(contexts.max(initial=0)) + 1
+    numbers, keys = [np.zeros(len(follows), np.int64)], [np.zeros(1, np.int64)]
+    for column in contexts.T:
+        known, number = np.unique(numbers[-1] * base + column, return_inverse=True)
+        keys.append(known)
+        numbers.append(number)
+    levels = []
+    for place, number in enumerate(numbers):
+        pairs = number * symbols + follows
+        if place + 1 < len(numbers):  # in how many longer contexts, not how often
+            longer = numbers[place + 1] * symbols + follows
+            _, first = np.unique(longer, return_index=True)
+            pairs = pairs[first]
+        levels.append(_level(keys[place], pairs, symbols))
+    return NGrams(symbols, base, tuple(levels))
+
+
+class Best(NamedTuple):
+    """A model, how many columns it reads, and the nats by which it was chosen."""
+
+    model: NGrams
+    columns: int
+    nats: float
+
+
+Examples = tuple[Any, Any]  # contexts [examples, columns], and what follows [examples]
 
 
 def best(
-    train: np.ndarray,
-    valid: np.ndarray,
+    read: Callable[[int], tuple[Examples, Examples]],
     symbols: int,
-    orders: Sequence[int],
-    first: int,
-) -> tuple[NGrams, dict[int, float]]:
-    """(the model of the order that is best on `valid`, the nats there by order)."""
-    models = {order: fit(train, symbols, order) for order in orders}
-    nats = {order: model.nats(valid, first) for order, model in models.items()}
-    return models[min(nats, key=lambda order: nats[order])], nats
+    columns: Iterable[int],
+) -> Best:
+    """The model of the count of columns that is best on examples that are held out.
+
+    read: from a count of columns to examples to learn from, and to choose by.
+    """
+    tried = []
+    for count in columns:
+        learned, held = read(count)
+        model = fit(*learned, symbols)
+        tried.append(Best(model, count, model.nats(*held)))
+    return min(tried, key=lambda one: one.nats)
 
 
-def _numbers(windows: np.ndarray, length: int, symbols: int) -> np.ndarray:
-    """Every sequence of so many symbols as a number, [windows, places]."""
-    places = windows.shape[1] - length + 1
-    numbers = np.zeros((len(windows), places), np.int64)
-    for place in range(length):
-        numbers = numbers * symbols + windows[:, place : place + places]
-    return numbers
-
-
-def _level(grams: np.ndarray, counts: np.ndarray, symbols: int) -> CountedOrder:
-    discounts = _discounts(counts)
-    contexts, which = np.unique(grams // symbols, return_inverse=True)
-    totals = np.bincount(which, counts)
-    freed = np.bincount(which, np.minimum(_discount(discounts, counts), counts))
-    return CountedOrder(grams, counts, contexts, totals, freed, discounts)
+def _level(keys: np.ndarray, every: np.ndarray, symbols: int) -> ContextCounts:
+    """The counts of pairs, of which each context of `keys` has one at least."""
+    pairs, counts = np.unique(every, return_counts=True)
+    context, discounts = pairs // symbols, _discounts(counts)
+    totals = np.bincount(context, counts, minlength=len(keys))
+    taken = np.minimum(_discount(discounts, counts), counts)
+    freed = np.bincount(context, taken, minlength=len(keys))
+    return ContextCounts(keys, pairs, counts, totals, freed, discounts)
 
 
 def _discounts(counts: np.ndarray) -> np.ndarray:
@@ -132,7 +171,7 @@ def _discount(discounts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.where(counts > 0, discounts[np.clip(counts, 1, 3).astype(int) - 1], 0.0)
 
 
-def _looked_up(keys: np.ndarray, values: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """The values of the keys that are asked for; 0 of what is no key."""
-    place = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
-    return np.where(keys[place] == asked, values[place], 0)
+def _found(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The place of each in sorted keys; −1 where it is not among them."""
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[place] == wanted, place, -1)

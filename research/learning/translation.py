@@ -96,10 +96,12 @@ def exactly(fit: FittedNet, arrays: dict[str, np.ndarray]) -> np.ndarray:
     """Whether each pair's translation is said word for word [pairs], greedily.
 
     Of the true words so far the next one has to be the likeliest at every step: then
-    they are the words that greedy decoding has said.
+    they are the words that greedy decoding has said. A word without a number is never
+    said, whatever a net gives for all of them.
     """
     targets = arrays["targets"]
     right = fit.outputs(arrays["inputs"]).argmax(axis=-1) == targets
+    right &= targets != UNKNOWN
     return np.all(right | (targets == NOT_ASKED), axis=1)
 
 

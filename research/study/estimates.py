@@ -49,19 +49,41 @@ class Estimate(NamedTuple):
     """A number, and from how many seeds it is known.
 
     error: the standard error of a mean over seeds; of a share it follows from the share.
-    seeds: 0 of a number that no seed changes.
+    seeds: 0 of a number that no seed changes. fixed: a standard error of a mean that
+    more seeds do not lessen: of the examples that all seeds are judged by.
     """
 
     value: float
     error: float
     seeds: int
     kind: str  # "mean", "share" or "exact"
+    fixed: float = 0.0
+
+    @property
+    def spread(self) -> float:
+        """The standard error of a mean, over seeds and examples."""
+        return math.hypot(self.error, self.fixed)
+
+    @property
+    def freedom(self) -> float:
+        """The degrees of freedom of `spread`, of which the fixed part has no end.
+
+        Welch 1947, Biometrika 34:28; Satterthwaite 1946, Biometrics Bulletin 2:110.
+        """
+        share = self.error / self.spread if self.spread else 1.0
+        return (self.seeds - 1) / share**4 if share > 1e-3 else math.inf
 
 
-def mean(value: float | None, error: float | None, seeds: int) -> Estimate:
-    """A mean over seeds: of one seed, or without an error, nothing is known."""
+def mean(
+    value: float | None, error: float | None, seeds: int, fixed: float | None = None
+) -> Estimate:
+    """A mean over seeds: of one seed, or without an error, nothing is known.
+
+    fixed: as of `Estimate`; None of none.
+    """
     known = error is not None and seeds > 1
-    return Estimate(_float(value), _float(error) if known else math.nan, seeds, "mean")
+    error = _float(error) if known else math.nan
+    return Estimate(_float(value), error, seeds, "mean", fixed or 0.0)
 
 
 def share(value: float | None, seeds: int) -> Estimate:
@@ -84,7 +106,7 @@ def surely_above(estimate: Estimate, limit: float) -> float:
     Student's t for a mean; the score test, whose interval is Wilson's (1927), for a
     share; 0 or 1 for what is exact, or infinite. 1 where nothing is known.
     """
-    value, error, seeds, kind = estimate
+    value, error, seeds, kind, _ = estimate
     if math.isnan(value):
         return 1.0
     if math.isinf(limit):
@@ -94,19 +116,19 @@ def surely_above(estimate: Estimate, limit: float) -> float:
             return 0.0 if value > limit or limit < 0 else 1.0
         z = (value - limit) / math.sqrt(limit * (1 - limit) / seeds)
         return float(special.ndtr(-z))
-    if kind == "exact" or error == 0 or math.isinf(value):
+    if kind == "exact" or estimate.spread == 0 or math.isinf(value):
         return 0.0 if value >= limit else 1.0
     if math.isnan(error):
         return 1.0
-    return float(special.stdtr(seeds - 1, (limit - value) / error))
+    return float(special.stdtr(estimate.freedom, (limit - value) / estimate.spread))
 
 
 def surely_below(estimate: Estimate, limit: float) -> float:
     """p of the one-sided test that the true value is at least the limit."""
-    value, error, seeds, kind = estimate
-    if kind == "share":
-        return surely_above(Estimate(1 - value, error, seeds, kind), 1 - limit)
-    return surely_above(Estimate(-value, error, seeds, kind), -limit)
+    turned = 1 if estimate.kind == "share" else 0
+    return surely_above(
+        estimate._replace(value=turned - estimate.value), turned - limit
+    )
 
 
 def inside(estimate: Estimate, allowed: Allowed) -> float:
@@ -133,18 +155,18 @@ def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float]:
     Student's t for a mean, Wilson's score interval for a share; the value itself twice
     where it is exact; (-inf, inf) where nothing is known.
     """
-    value, error, seeds, kind = estimate
+    value, error, seeds, kind, _ = estimate
     if kind == "share":
         z2 = float(special.ndtri(level)) ** 2
         middle = (value + z2 / (2 * seeds)) / (1 + z2 / seeds)
         spread = value * (1 - value) / seeds + z2 / (4 * seeds**2)
         half = math.sqrt(z2 * spread) / (1 + z2 / seeds)
         return max(0.0, middle - half), min(1.0, middle + half)
-    if kind == "exact" or error == 0 or math.isinf(value):
+    if kind == "exact" or estimate.spread == 0 or math.isinf(value):
         return value, value
     if math.isnan(error):
         return -math.inf, math.inf
-    half = -float(special.stdtrit(seeds - 1, level)) * error
+    half = -float(special.stdtrit(estimate.freedom, level)) * estimate.spread
     return value - half, value + half
 
 

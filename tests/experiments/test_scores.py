@@ -13,8 +13,8 @@ SCORING = Scoring("a system", "accuracy", "largest class", "SVM")
 BEFORE = Beforehand(-2.0, -1.0, 3.0)
 
 
-def row(depth, score, strong, valid=0.5, status="ok", **more):
-    values = scores.values(score, valid, 0.1, strong, BEFORE, examples=100, **more)
+def row(depth, score, strong, valid=0.5, status="ok", examples=100, **more):
+    values = scores.values(score, valid, 0.1, strong, BEFORE, examples=examples, **more)
     shape = {"architecture": "mlp", "activation": "relu", "depth": depth}
     return {**shape, "seeds": len(score), "status": status, "reason": "", **values}
 
@@ -61,7 +61,7 @@ def test_the_first_sentence_says_who_is_ahead(score, verdict, begins):
 
 def test_the_best_net_is_chosen_without_its_test_score():
     """The deeper one is better in the test, and was worse before it."""
-    rows = [row(1, [0.8, 0.8], 0.7, valid=0.9), row(8, [0.9, 0.9], 0.7, valid=0.6)]
+    rows = [row(1, [0.8, 0.8], 0.6, valid=0.9), row(8, [0.9, 0.9], 0.6, valid=0.6)]
     assert SCORING.best(rows)["depth"] == 1
     line = SCORING.summary(rows)
     assert (line.depth, line.score, line.verdict) == (1, pytest.approx(0.8), "wins")
@@ -108,3 +108,46 @@ def test_the_table_of_systems_counts_who_is_ahead():
 
 def test_examples_of_the_test_break_no_tie_between_baselines():
     assert scores.chosen([(0.7, 1.0), (0.75, 0.6), (0.75, 0.9)]) == 0.6
+
+
+def test_a_lead_on_few_test_examples_is_not_sure():
+    """Seeds that agree say nothing of the examples by which all of them are judged."""
+    few, many = (row(1, [0.8, 0.8, 0.8], 0.7, examples=n) for n in (40, 4000))
+    assert few["gap_se"] == 0 and SCORING.verdict(few) == "ties"
+    assert SCORING.verdict(many) == "wins"
+    assert few["gap_test_se"] == pytest.approx(math.sqrt((0.16 + 0.21) / 40))
+    anew = row(1, [0.8, 0.8, 0.8], 0.7, examples=40, anew=True)
+    assert anew["gap_test_se"] is None and SCORING.verdict(anew) == "wins"
+
+
+def test_rows_from_before_the_error_of_examples_are_judged_by_seeds():
+    one = row(1, [0.8, 0.81, 0.79], 0.7, examples=40)
+    assert SCORING.verdict(one) == "ties"
+    del one["gap_test_se"]
+    assert SCORING.verdict(one) == "wins"
+
+
+def test_nets_without_a_finite_score_are_shown_with_their_reason():
+    rows = [row(n, [math.nan, math.nan], 0.7, valid=math.nan) for n in (1, 4)]
+    rows[0]["reason"] = "diverged at every rate"
+    answer, _ = SCORING.headline(rows)
+    assert answer.startswith("No net has a score in accuracy: diverged at every rate")
+    assert SCORING.table(rows).rows[0][3].text == "diverged at every rate"
+    line = SCORING.summary(rows)
+    assert (line.score, line.verdict) == (None, "ties")
+    assert systems.table({"one": line}).rows[0][3] == "-"
+    assert len(SCORING.figure(rows).draw().axes) == 2
+    one = row(8, [0.8, 0.8], 0.6, valid=0.5)
+    assert SCORING.best([*rows, one]) == SCORING.worst([*rows, one]) == one
+
+
+def test_lines_of_a_picture_are_called_in_words():
+    shapes = ("mlp", "residual_mlp")
+    rows = [
+        row(n, [0.8, 0.8], 0.7) | {"architecture": name}
+        for name in shapes
+        for n in (1, 4)
+    ]
+    assert list(SCORING._lines(rows)) == ["plain ReLU net", "residual ReLU net"]
+    named = SCORING._replace(naming=lambda row, net: "one name for all")
+    assert list(named._lines(rows)) == ["plain ReLU", "residual ReLU"]

@@ -114,3 +114,16 @@ def test_reach_is_the_gradient_at_each_source_word():
     kernel = fit.variables.stem["params"]["source"]["kernel"]
     slope = jax.jit(jax.grad(loss))(kernel)[word]  # "a" stands there once
     assert np.linalg.norm(slope) == pytest.approx(norms[0, 0], rel=1e-4)
+
+
+def test_a_word_without_a_number_is_never_said_exactly():
+    """A net that gives "some unknown word" for it is not right."""
+    code = translation.coded([Pair(("a",), ("x",))], [Pair(("a",), ("z",))])
+    arrays = code.arrays([Pair(("a",), ("x",)), Pair(("a",), ("z",))])
+    words = len(code.target)
+
+    class Sure:
+        def outputs(self, inputs):
+            return np.eye(words)[np.maximum(arrays["targets"], 0)]
+
+    assert translation.exactly(Sure(), arrays).tolist() == [True, False]

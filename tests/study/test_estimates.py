@@ -128,3 +128,23 @@ def test_means_of_normal_draws_are_wrong_as_often_as_stated():
         ]
     )
     assert abs(wrong - 0.05) < 4 * math.sqrt(0.05 * 0.95 / 4000)
+
+
+def test_what_seeds_do_not_lessen_is_added_and_has_no_end_of_freedom():
+    """Welch and Satterthwaite's: of a fixed error alone the normal distribution's."""
+    fixed = mean(0.3, 0.0, 3, fixed=0.1)
+    assert interval(fixed, 0.025)[0] == pytest.approx(stats.norm(0.3, 0.1).ppf(0.025))
+    both = mean(0.3, 0.1, 3, fixed=0.1)
+    t = stats.t(2 * 2**2, 0.3, 0.1 * math.sqrt(2))  # (a + a)² / (a² / 2)
+    assert interval(both, 0.025) == pytest.approx(t.interval(0.95))
+    assert estimates.surely_above(both, 0.1) == pytest.approx(t.cdf(0.1))
+    assert estimates.surely_below(both, 0.7) == pytest.approx(t.sf(0.7))
+    assert mean(0.3, 0.1, 3, fixed=None) == mean(0.3, 0.1, 3)
+    assert math.isnan(mean(0.3, None, 3, fixed=0.1).spread)
+
+
+def test_more_seeds_do_not_decide_what_examples_leave_open():
+    noisy = mean(0.1, 0.2, 3)
+    assert estimates.seeds_to_decide(noisy, above(0.0)) is not None
+    few = mean(0.1, 0.2, 3, fixed=0.1)
+    assert estimates.seeds_to_decide(few, above(0.0)) is None
