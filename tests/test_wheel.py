@@ -15,7 +15,11 @@ SOURCE = ("research", "benchmarks", "experiments")
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKED = DECLARED["tool"]["setuptools"]["package-data"]
 # What only a checkout has a use for.
-LEFT = {"benchmarks/on_an_accelerator.sh", "benchmarks/peers/README.md"}
+LEFT = {
+    "benchmarks/array.sh",
+    "benchmarks/on_an_accelerator.sh",
+    "benchmarks/peers/README.md",
+}
 BUILD = (
     "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 )

@@ -11,6 +11,8 @@ from depthbench.research.files.source import is_checkout
 EXTRAS = {  # of pyproject.toml, with the modules that they are asked for by
     "systems": ("skimage", "num2words", "sacrebleu", "espeakng_loader", "mctx", "mido"),
     "peers": ("torch", "keras", "equinox", "haiku"),
+    "ray": ("ray",),
+    "slurm": ("submitit",),
     "data": ("tensorflow_datasets",),
     "tensorflow": ("tensorflow",),
     "test": ("pytest",),

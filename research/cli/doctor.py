@@ -16,6 +16,8 @@ OPTIONAL = (
     *packages.EXTRAS["peers"],
     *packages.EXTRAS["data"],
     *packages.EXTRAS["systems"],
+    *packages.EXTRAS["ray"],
+    *packages.EXTRAS["slurm"],
     *packages.READ,
     *packages.EXTRAS["test"],
 )

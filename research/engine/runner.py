@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from depthbench.research.datasets.record import differs
 from depthbench.research.engine import console
-from depthbench.research.engine.engines.seam import Done, Engine, Work
+from depthbench.research.engine.engines.seam import Done, Engine, Workload
 from depthbench.research.engine.signals import supervise
 from depthbench.research.machine import host, precision, settings, shares, start
 from depthbench.research.store import manifest, provenance, rows
@@ -115,7 +115,7 @@ def execute(
     environment than the stamp's.
     """
     units = [unit for unit in job.units if _wanted(job, unit)]
-    work = Work(job.study, units, job.memory, job.workers)
+    work = Workload(job.study, units, job.memory, job.workers)
     started = time.perf_counter()
     stop = threading.Event()
     failures: queue.SimpleQueue = queue.SimpleQueue()

@@ -10,7 +10,7 @@ from typing import Protocol
 from depthbench.research.engine import runner
 from depthbench.research.engine.engines import jobs
 from depthbench.research.engine.engines.jobs import Began, Job, Raised, Said
-from depthbench.research.engine.engines.seam import Begin, Done, Work
+from depthbench.research.engine.engines.seam import Begin, Done, Workload
 from depthbench.research.study.declaration import Measured, Unit
 from depthbench.research.study.errors import LATER, Refusal
 from depthbench.research.study.headlines import counted
@@ -52,7 +52,7 @@ class _Running:
 
 
 def finished(
-    work: Work, send: Callable[[Job], Sent], stop: threading.Event, begin: Begin
+    work: Workload, send: Callable[[Job], Sent], stop: threading.Event, begin: Begin
 ) -> Iterator[Done]:
     """What the units of a work give, in jobs that are sent to other processes.
 
@@ -79,7 +79,7 @@ def finished(
 class _Driver:
     """The jobs of a work: those that wait, those that run, and how often each was lost."""
 
-    def __init__(self, work: Work, send, stop: threading.Event, begin: Begin):
+    def __init__(self, work: Workload, send, stop: threading.Event, begin: Begin):
         self.work, self.send, self.stop, self.begin = work, send, stop, begin
         self.waiting = deque(jobs.of(work))
         self.running: list[_Running] = []

@@ -14,7 +14,7 @@ import numpy as np
 
 from depthbench.research.catalogues.mistakes import Mistake
 from depthbench.research.engine import runner
-from depthbench.research.engine.engines.seam import Done, Work
+from depthbench.research.engine.engines.seam import Done, Workload
 from depthbench.research.machine import compiled, host, shares
 from depthbench.research.store import provenance
 from depthbench.research.study import plugins
@@ -57,7 +57,7 @@ class Raised(NamedTuple):
 Said = Began | Done | Raised
 
 
-def of(work: Work) -> list[Job]:
+def of(work: Workload) -> list[Job]:
     """The jobs of a work, in the order in which they are to be sent.
 
     A job is a program, as each process compiles it again. A long one is split, so that no
@@ -88,7 +88,7 @@ def of(work: Work) -> list[Job]:
 Numbered = Sequence[tuple[int, Unit]]
 
 
-def _seconds(work: Work, units: Numbered) -> float:
+def _seconds(work: Workload, units: Numbered) -> float:
     """The estimate for a program's units."""
     measuring = sum(unit.cost.seconds for _, unit in units)
     return work.study.compile_seconds + measuring

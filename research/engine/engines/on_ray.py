@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from depthbench.research.engine import signals
 from depthbench.research.engine.engines import driving, jobs
 from depthbench.research.engine.engines.jobs import Job, Said
-from depthbench.research.engine.engines.seam import Begin, Done, Place, Work
+from depthbench.research.engine.engines.seam import Begin, Done, Station, Workload
 from depthbench.research.machine import host, settings
 from depthbench.research.study.declaration import Study, Unit
 from depthbench.research.study.errors import LATER, Refusal
@@ -77,7 +77,7 @@ class OnRay:
                 LATER,
             )
 
-    def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Place:
+    def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Station:
         nodes = _nodes()
         gpus = self._gpus(nodes)
         slots = [
@@ -98,16 +98,20 @@ class OnRay:
             )
         beside = 1 if gpus else max(1, min(workers, max(slots)))
         self.options = self._options(study, nodes, gpus)
-        return Place(seen["environment"], (memory or seen["memory"]) // beside, workers)
+        return Station(
+            seen["environment"], (memory or seen["memory"]) // beside, workers
+        )
 
-    def run(self, work: Work, stop: threading.Event, begin: Begin) -> Iterator[Done]:
+    def run(
+        self, work: Workload, stop: threading.Event, begin: Begin
+    ) -> Iterator[Done]:
         return driving.finished(work, self._send, stop, begin)
 
-    def _send(self, job: Job) -> "Task":
+    def _send(self, job: Job) -> "RayTask":
         import ray
 
         task = ray.remote(max_calls=0)(jobs.perform).options(**self.options)
-        return Task(task.remote(job), self)
+        return RayTask(task.remote(job), self)
 
     def _gpus(self, nodes: Sequence[dict[str, float]]) -> float:
         most = max((node.get("GPU", 0) for node in nodes), default=0)
@@ -160,7 +164,7 @@ def _environment(address: str) -> dict[str, Any]:
     return {"runtime_env": {"env_vars": named}}
 
 
-class Task:
+class RayTask:
     """A job that Ray has."""
 
     def __init__(self, stream: Any, engine: OnRay):

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from depthbench.research.engine import console, signals
 from depthbench.research.engine.engines import driving, jobs, spool
 from depthbench.research.engine.engines.jobs import Job, Said
-from depthbench.research.engine.engines.seam import Begin, Done, Place, Work
+from depthbench.research.engine.engines.seam import Begin, Done, Station, Workload
 from depthbench.research.machine import host
 from depthbench.research.store.folder import JOBS
 from depthbench.research.study.declaration import Study, Unit
@@ -56,7 +56,7 @@ class OnSlurm:
         self.asked, self.folder = asked, folder
         self.alone, self.numbers, self.touched = False, itertools.count(), 0.0
 
-    def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Place:
+    def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Station:
         self.alone = bool(study.timings)
         local = self.asked.cluster == "local"
         workers = self.asked.workers or (host.cores() if local else WORKERS)
@@ -66,9 +66,13 @@ class OnSlurm:
             raise Refusal("a job that was given a GPU has a jax that finds none there")
         beside = workers if local else max(1, seen["cores"] // self.asked.cpus)
         beside = 1 if self.alone or self.asked.gpus else beside
-        return Place(seen["environment"], (memory or seen["memory"]) // beside, workers)
+        return Station(
+            seen["environment"], (memory or seen["memory"]) // beside, workers
+        )
 
-    def run(self, work: Work, stop: threading.Event, begin: Begin) -> Iterator[Done]:
+    def run(
+        self, work: Workload, stop: threading.Event, begin: Begin
+    ) -> Iterator[Done]:
         self.attend()
         for left in self.folder.parent.iterdir():
             if left != self.folder:  # the run's folder is locked: its driver is gone

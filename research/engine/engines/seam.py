@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from depthbench.research.study.declaration import Measured, Study, Unit
 
 
-class Place(NamedTuple):
+class Station(NamedTuple):
     """Where rows will be made.
 
     environment: what decides their bits, as a manifest has it. memory: bytes that a unit
@@ -19,7 +19,7 @@ class Place(NamedTuple):
     workers: int
 
 
-class Work(NamedTuple):
+class Workload(NamedTuple):
     """What is to be measured: units with a missing cell. memory: bytes for each.
 
     data_dir and plugins are in the units and in what is loaded: see `jobs`.
@@ -50,14 +50,16 @@ Begin = Callable[[str], None]  # says what has begun, in a few words
 class Engine(Protocol):
     """What measures units. It writes no rows, and raises what stops a run."""
 
-    def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Place:
+    def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Station:
         """Where rows will be made. memory: bytes to use; None for what is free there.
 
         Raises Refusal.
         """
         ...
 
-    def run(self, work: Work, stop: threading.Event, begin: Begin) -> Iterator[Done]:
+    def run(
+        self, work: Workload, stop: threading.Event, begin: Begin
+    ) -> Iterator[Done]:
         """What units gave, in any order, each at least once.
 
         Once `stop` is set, units that are being measured end and no other begins.

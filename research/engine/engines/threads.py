@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from depthbench.research.engine import runner
-from depthbench.research.engine.engines.seam import Begin, Done, Place, Work
+from depthbench.research.engine.engines.seam import Begin, Done, Station, Workload
 from depthbench.research.machine import host
 from depthbench.research.study.declaration import Measured, Study, Unit
 from depthbench.research.study.plan import grouped
@@ -22,12 +22,14 @@ class Threads:
     def __init__(self, count: int | None = None, submit: Submit = runner.attempt):
         self.count, self.submit = count, submit
 
-    def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Place:
+    def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Station:
         whole = runner.budget(memory)
         workers = self.count or runner.workers(study, units, whole)
-        return Place(host.environment(), whole // workers, workers)
+        return Station(host.environment(), whole // workers, workers)
 
-    def run(self, work: Work, stop: threading.Event, begin: Begin) -> Iterator[Done]:
+    def run(
+        self, work: Workload, stop: threading.Event, begin: Begin
+    ) -> Iterator[Done]:
         """Units of different programs alternate between the workers, so that one
         compiles while another runs."""
         numbered = list(enumerate(work.units))

@@ -7,7 +7,7 @@ import pytest
 
 from depthbench.research.engine.engines import driving, jobs
 from depthbench.research.engine.engines.jobs import Began, Raised
-from depthbench.research.engine.engines.seam import Done, Work
+from depthbench.research.engine.engines.seam import Done, Workload
 from depthbench.research.study import plan
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
 from depthbench.research.study.errors import LATER, Refusal
@@ -17,7 +17,7 @@ STUDY = Study(
     *("any", "experiment", "?", "", {}, {}, "nowhere:measure", ()),
     Plan(program=lambda cell: cell["net"], cost=lambda cells, shared: Cost(1, 1, 1.0)),
 )
-WORK = Work(STUDY, plan.units(STUDY, CELLS), memory=1, workers=2)
+WORK = Workload(STUDY, plan.units(STUDY, CELLS), memory=1, workers=2)
 RESULT = [Measured("ok", "", {})]
 
 
