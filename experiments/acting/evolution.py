@@ -10,7 +10,8 @@ the best rate of one grid, chosen on held-out examples. Of a step, evolution ask
 losses of all neighbours on the same 64 examples, backpropagation for one gradient. `spread`
 is log10 of the deviation of the fresh net's neighbours' losses: all that evolution sees. It
 hardly falls with depth where the first layer's gradient falls by decades, as it is the last
-layers that make it: neighbours differ, but say little of the first layers.
+layers that make it. What vanishes makes evolution slow and does not stop it: with 4 layers
+and σ 0.02 it was right of 41 % of digits after 300 steps, and of 90 % after 2,000.
 """
 
 from depthbench.experiments import scores
@@ -194,10 +195,10 @@ def smooth(curve, window=20):
 
 
 def cost(cells, shared):
-    """Seconds by operations: of the neighbours' losses, at some 5 GFLOP a second."""
+    """Seconds by operations: of the neighbours' losses, at some 10 GFLOP a second."""
     (cell,) = cells
     weights = (cell["depth"] + 2) * cell["width"] ** 2 + 64 * cell["width"]
-    each = 2 * cell["pairs"] * 64 * 2 * weights / 5e9
+    each = 2 * cell["pairs"] * 64 * 2 * weights / 1e10
     runs = 1.5 * cell["rates"] * cell["seeds"]
     memory = 2**28 + 2 * cell["pairs"] * (8 * weights + 256 * cell["width"] * 16)
     return Cost(memory, memory, 3.0 + runs * cell["steps"] * each)
