@@ -289,7 +289,7 @@ STUDY = Study(
         "scenes": whole("scenes that are learned from", (3000,), low=20),
         "steps": whole("steps of 16 scenes", (1500,)),
         "seeds": whole("runs at the best rate", (3,)),
-        **nets.rate_axes(3e-3, 1e-2, 2),
+        **nets.rate_axes(1e-2, 3.333e-2, 2),
     },
     sizes={
         "smoke": {

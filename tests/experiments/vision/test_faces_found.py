@@ -39,14 +39,15 @@ def test_a_division_is_tuned_without_its_test_faces(other_test_faces):
 
     def seen(grid, outcome, by):
         losses.append(outcome({"C": 10.0, "gamma": 1.0}).loss)
-        return tuned({name: steps for name, steps in grid.items()}, outcome, by)
+        return tuned(grid, outcome, by)
 
-    before = faces_found.divided(seed)
+    before = [faces_found.divided(n) for n in (0, seed)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(faces_found.tunings, "tuned", seen)
         first = faces_found.setting_of(seed, COUNT, NEGATIVES)
         other_test_faces(seed)
         second = faces_found.setting_of(seed, COUNT, NEGATIVES)
-    assert not np.allclose(faces_found.divided(seed).test, before.test)
+    after = [faces_found.divided(n) for n in (0, seed)]
+    assert not np.allclose(after[1].test, before[1].test)
+    assert not np.allclose(after[0].held, before[0].held)
     assert first == second and losses[0] == losses[1]
-    assert not np.allclose(faces_found.divided(0).held, before.held)
