@@ -14,10 +14,21 @@ def tuned(net, data, cell, grid, by, outcome, **more):
 
     outcome, by: as of `fits.tuned`. more: as of `fits.train`.
     """
-    by_rate = fits.by_rate(net, data, cell["steps"], 1, **more)
-    best = fits.tuned(by_rate, grid, by, outcome, most=cell["further_rates"])
+
+    def train(rates, seeds):
+        return fits.train(net, data, cell["steps"], rates, seeds, **more)
+
+    return of_runs(train, cell, grid, by, outcome)
+
+
+def of_runs(train, cell, grid, by, outcome):
+    """As `tuned`, of what is trained otherwise. train: (rates, seeds) -> the runs, for
+    each rate its seeds."""
+
+    def first(rates):
+        return [[run] for run in train(rates, [0])]
+
+    best = fits.tuned(first, grid, by, outcome, most=cell["further_rates"])
     others = range(1, cell["seeds"])
-    rest = []
-    if others:
-        rest = fits.train(net, data, cell["steps"], (best.setting,), others, **more)
+    rest = train((best.setting,), others) if others else []
     return best._replace(runs=[*best.runs, *rest])

@@ -5,12 +5,13 @@ need no backpropagation, and so no gradient that vanishes. Zhang, Clune & Stanle
 arXiv:1712.06564: on MNIST they reach 99 %.
 
 Sigmoid nets are learned twice from the same start: by evolution strategies, antithetic and
-by ranks as in the first source, and by backpropagation; both by Adam, each at the best rate
-of one grid, chosen on held-out examples. Of a step, evolution asks for the losses of all
-neighbours on the same 64 examples, backpropagation for one gradient. `spread` is log10 of
-the deviation of the fresh net's neighbours' losses: all that evolution sees. It hardly
-falls with depth where the first layer's gradient falls by decades, as it is the last
-layers that make it: neighbours differ, but say little of the first layers.
+by ranks as in the first source, and by backpropagation; both by Adam down a cosine, each at
+the best rate of one grid, chosen on held-out examples. Of a step, evolution asks for the
+losses of all neighbours on the same 64 examples, backpropagation for one gradient. `spread`
+is log10 of the deviation of the fresh net's neighbours' losses: all that evolution sees. It
+hardly falls with depth where the first layer's gradient falls by decades, as it is the last
+layers that make it. What vanishes makes evolution slow and does not stop it: with 4 layers
+and σ 0.02 it was right of 41 % of digits after 300 steps, and of 90 % after 2,000.
 """
 
 from depthbench.experiments import scores
@@ -21,7 +22,7 @@ from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim, certain, doubts
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
 from depthbench.research.study.estimates import above, below, mean
 from depthbench.research.study.headlines import counted, measured, of_deepest
@@ -45,8 +46,8 @@ SCORING = Scoring(
 )
 DEEP = 4
 PROTOCOL = (
-    "digits, 16 units, Adam, 300 steps of 64 examples and 64 neighbours by evolution, 800 "
-    "by backpropagation, 3 seeds, rates chosen on held-out examples"
+    "digits, 16 units, Adam down a cosine, 2,000 steps of 64 examples, by evolution with "
+    "64 neighbours, 3 seeds, rates chosen on held-out examples"
 )
 
 
@@ -57,6 +58,7 @@ def net_of(cell, parts):
         depth=cell["depth"],
         width=cell["width"],
         initializer="glorot_normal",
+        schedule="cosine",
     )
     return fits.Net(recipe, supervised.Task(parts.shape, parts.classes))
 
@@ -94,6 +96,8 @@ def accuracies(cell):
         examples=len(test.y),
     )
     values["step_mflop"] = mflop(net, train.batch, cell)
+    values["backprop_at_edge"] = other.at_edge
+    values["backprop_unfinished"] = other.unfinished
     values |= scores.spread("backprop", beside, len(test.y))
     values |= scores.spread("beside", np.subtract(right, beside))
     each = [spread(net, train.first(64).batch, cell, seed) for seed in range(seeds)]
@@ -138,6 +142,12 @@ def headline(rows):
     return Headline(answer, worst)
 
 
+def of_either(row):
+    """The doubts of evolution's training, and those of backpropagation's."""
+    names = ("rate_at_edge", "backprop_at_edge"), ("unfinished", "backprop_unfinished")
+    return doubts({one: row.get(one) or row.get(other) for one, other in names})
+
+
 def flatter(rows):
     """By how many decades neighbours of the deepest net differ less than of the least."""
     done = {(row["sigma"], row["depth"]): row for row in rows}
@@ -162,7 +172,7 @@ def flatter(rows):
 def figures_of(rows, profiles):
     caption = (
         "Third: the share right of each step's examples, by evolution and, dashed, by "
-        "backpropagation, which takes more steps and far fewer operations."
+        "backpropagation, whose steps take far fewer operations."
     )
 
     def draw(figure, axes):
@@ -185,10 +195,10 @@ def smooth(curve, window=20):
 
 
 def cost(cells, shared):
-    """Seconds by operations: of the neighbours' losses, at some 5 GFLOP a second."""
+    """Seconds by operations: of the neighbours' losses, at some 10 GFLOP a second."""
     (cell,) = cells
     weights = (cell["depth"] + 2) * cell["width"] ** 2 + 64 * cell["width"]
-    each = 2 * cell["pairs"] * 64 * 2 * weights / 5e9
+    each = 2 * cell["pairs"] * 64 * 2 * weights / 1e10
     runs = 1.5 * cell["rates"] * cell["seeds"]
     memory = 2**28 + 2 * cell["pairs"] * (8 * weights + 256 * cell["width"] * 16)
     return Cost(memory, memory, 3.0 + runs * cell["steps"] * each)
@@ -213,8 +223,8 @@ STUDY = Study(
         "pairs": whole("pairs of neighbours of a step", (32,)),
         "width": whole("units of a layer", (16,)),
         "dataset": readable.axis(readable.classified),
-        "steps": whole("steps of 64 examples by evolution", (300,)),
-        "backprop_steps": whole("steps by backpropagation", (800,)),
+        "steps": whole("steps of 64 examples by evolution", (2000,)),
+        "backprop_steps": whole("steps by backpropagation", (2000,)),
         "seeds": whole("runs of each rate", (3,)),
         **nets.rate_axes(1e-2, 4e-2, 2),
     },
@@ -247,6 +257,7 @@ STUDY = Study(
         *("activation", "sigma", "architecture", "depth", "width"),
         *scores.COLUMNS,
         *("backprop", "backprop_se", "beside", "beside_se", "spread", "spread_se"),
+        *("backprop_at_edge", "backprop_unfinished"),
     ),
     claims=(
         Claim(
@@ -270,6 +281,7 @@ STUDY = Study(
             differs="MNIST, a convolutional net, populations of thousands",
             published="99 %",
             scope=lambda row: row["depth"] == 1,
+            doubt=of_either,
             **PAIR,
         ),
         Claim(

@@ -6,7 +6,8 @@ be a face, and most windows cost a few sums. What differs: 45 faces to learn fro
 to choose by, a hundred in all, where they had 4,916; each face also mirrored and moved by
 a pixel. All stages together have one number of features, and a stage that rejects too
 little takes more of them, so that there may be fewer stages than were asked for. Every
-`seed` divides the faces anew; photographs never change parts.
+`seed` divides the faces anew, and each division has rates, penalties and widths of its own,
+as what another holds out is among its test faces; photographs never change parts.
 
 All detectors learn from one pool of windows, in which each looks for its own hard
 negatives, and are compared at one share of false positives among windows of photographs
@@ -92,7 +93,7 @@ def faces_of(cell):
     count, share, net = cell["windows"], cell["false_positives"], None
     tuned, before = None, fits.Beforehand(None, None, None)
     if cell["detector"] == "cnn":
-        net, tuned = faces_found.net_of(cell), faces_found.tuned_rate(cell)
+        net, tuned = faces_found.net_of(cell), faces_found.tuned_rates(cell)
         x = faces_found.divided(0).train[..., None]
         data = {"inputs": x, "targets": np.ones(len(x), np.int32)}
         before = fits.beforehand(net, data, cell["seeds"])

@@ -11,6 +11,7 @@ from depthbench.research.study.estimates import above, below, mean
 
 with lazily():
     from depthbench.experiments.vision import faces_found
+    from depthbench.research.signal import interval
 
 SOURCE = "Viola & Jones 2001, CVPR 1:511, doi 10.1109/CVPR.2001.990517"
 PROTOCOL = (
@@ -73,9 +74,8 @@ def two_found(row):
     """
     if row["two_found"] is None:
         return mean(None, None, row["seeds"])
-    faces = row["seeds"] * faces_found.TESTED
-    share = (row["two_found"] * faces + 1) / (faces + 2)
-    error = max(row["two_found_se"] or 0.0, math.sqrt(share * (1 - share) / faces))
+    few = interval.of_few(row["two_found"], row["seeds"] * faces_found.TESTED)
+    error = max(row["two_found_se"] or 0.0, few)
     return mean(row["two_found"], error, row["seeds"])
 
 

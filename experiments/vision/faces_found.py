@@ -32,6 +32,7 @@ with lazily():
         hog,
         metrics,
         supervised,
+        support_vectors,
     )
     from depthbench.research.learning import tuning as tunings
     from depthbench.research.machine import operations
@@ -203,19 +204,29 @@ def margin(fit, x):
     return outputs[:, 1] - outputs[:, 0]
 
 
-def tuned_rate(cell):
-    """The `fits.Tuned` of rates, by what is held out, of all divisions."""
-    count, seeds = cell["windows"], range(cell["seeds"])
+def tuned_rates(cell):
+    """The `fits.Tuned` of rates of all divisions, each chosen by its own held-out faces:
+    those of another are among its test faces. Its rate is their geometric mean."""
+    every = [_tuned_rate(cell, seed) for seed in range(cell["seeds"])]
+    return fits.Tuned(
+        float(np.exp(np.mean([np.log(one.setting) for one in every]))),
+        [run for one in every for run in one.runs],
+        any(one.at_edge for one in every),
+        any(one.unfinished for one in every),
+        {},
+    )
 
+
+def _tuned_rate(cell, seed):
     def trained(rates):
-        return [[of_net(cell, seed, rate) for seed in seeds] for rate in rates]
+        return [[of_net(cell, seed, rate)] for rate in rates]
 
     def outcome(runs):
-        ended = [run for run in runs if run.diverged is None]
-        if len(ended) < len(runs):
-            return selection.Outcome(ended=len(ended) / len(runs))
-        losses = [unsure(functools.partial(margin, r), r.seed, count) for r in runs]
-        return selection.Outcome(loss=float(np.mean(losses)))
+        (run,) = runs
+        if run.diverged is not None:
+            return selection.Outcome(ended=0.0)
+        score = functools.partial(margin, run)
+        return selection.Outcome(loss=unsure(score, seed, cell["windows"]))
 
     most = cell["further_rates"]
     return fits.tuned(trained, nets.rates(cell), "loss", outcome, most=most)
@@ -252,7 +263,7 @@ class Machine(NamedTuple):
     model: Any
 
     def __call__(self, x):
-        return self.model.decision_function(hog.features(x, CELL))
+        return support_vectors.decision(self.model, hog.features(x, CELL))
 
 
 @threads.single()
@@ -265,21 +276,21 @@ def machine(seed, count, negatives, setting):
     model = svm.SVC(C=setting["C"], gamma=gamma, cache_size=500)
     x = np.concatenate([faces, pool[drawn]])
     model.fit(x, np.arange(len(x)) < len(faces))
-    hard = np.argsort(-model.decision_function(pool), kind="stable")[:negatives]
+    hard = np.argsort(-support_vectors.decision(model, pool), kind="stable")[:negatives]
     x = np.concatenate([x, pool[hard]])
     return Machine(model.fit(x, np.arange(len(x)) < len(faces)))
 
 
 @once
-def _setting(count, negatives):
-    """Penalty and width, by what is held out, of the first division."""
-    held = hog.features(divided(0).held, CELL)
+def setting_of(seed, count, negatives):
+    """Penalty and width of a division, by what is held out of it."""
+    held = hog.features(divided(seed).held, CELL)
     x = np.concatenate([held, gradients("valid", count)])
     right = np.arange(len(x)) < len(held)
 
     def outcome(setting):
-        model = machine(0, count, negatives, setting).model
-        area = metrics.area(model.decision_function(x), right)
+        model = machine(seed, count, negatives, setting).model
+        area = metrics.area(support_vectors.decision(model, x), right)
         return selection.Outcome(loss=1.0 - area)
 
     return tunings.tuned(GRID, outcome, "loss")[0]
@@ -289,9 +300,9 @@ def _setting(count, negatives):
 def rival(seed, count, negatives):
     """HOG and SVM of a division: (share found by share of false, thousands of operations
     alone and scanning)."""
-    made = machine(seed, count, negatives, _setting(count, negatives))
+    made = machine(seed, count, negatives, setting_of(seed, count, negatives))
     faces = made(divided(seed).test)
-    others = made.model.decision_function(gradients("test", count))
+    others = support_vectors.decision(made.model, gradients("test", count))
     side = face_windows.SIDE
     vectors, numbers = made.model.support_vectors_.shape
     kernel = vectors * (3 * numbers + 3)

@@ -25,7 +25,7 @@ def draw_margins(best, profiles):
     def draw(figure, axes):
         kept = {name: profiles(row) for name, row in best.items()}
         for place, (name, arrays) in enumerate(kept.items()):
-            label = f"{LABELS[name]}, {best[name]['depth']}"
+            label = f"{LABELS[name]}, {best[name]['depth']}, {best[name]['reads']}"
             axes.plot(arrays["by_margin"], "o-", ms=3, color=f"C{place}", label=label)
         svm = next(iter(kept.values()))["by_margin_svm"]
         axes.plot(svm, "s--", ms=3, lw=1, color="black", label="SVM")
@@ -66,7 +66,7 @@ def figures(scoring, rows, profiles):
     caption = (
         "Third: share right by how many pixels the nearest object is nearer than the "
         "other, of the net of either kind that was best in choosing (how many layers it "
-        "has), and of the SVM."
+        "has and what it reads), and of the SVM."
     )
     answers = (
         "The first scenes that were judged, which shape is nearest to the named colour, "

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from depthbench.research.architectures.contract import Tree
 from depthbench.research.catalogues.catalogue import DataError
 from depthbench.research.catalogues.optimizers import length
+from depthbench.research.catalogues.optimizers import rate as rate_of
 from depthbench.research.learning import descent, feed, fits, supervised, sweeps
 from depthbench.research.learning.fits import FittedNet, Net
 from depthbench.research.learning.supervised import Numbers
@@ -80,8 +81,9 @@ def system(net: Net, pairs: int) -> System:
         asked = (batch, moment.key, hyper.others["sigma"], pairs)
         found = estimated(parts, tree.params, tree.stats, *asked)
         here, _ = supervised.measures(parts, tree.params, tree.stats, batch, False)
-        rule = supervised.rule_of(parts, hyper.rule)
-        size = length(parts.optimizer, hyper.rule.learning_rate)
+        rate = rate_of(parts.schedule, hyper.rule, moment.step)
+        rule = supervised.rule_of(parts, hyper.rule._replace(learning_rate=rate))
+        size = length(parts.optimizer, rate)
         after = descent.descended(tree, found.slope, tree.stats, rule, size)
         means = {name: jnp.mean(each) for name, each in here.items()}
         return after, {**means, "spread": jnp.std(found.losses)}

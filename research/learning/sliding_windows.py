@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from depthbench.research.lazy import lazily
-from depthbench.research.learning import detections, overlaps
+from depthbench.research.learning import detections, overlaps, support_vectors
 from depthbench.research.learning.detections import Boxes
 from depthbench.research.machine import threads
 
@@ -70,6 +70,17 @@ def patches(x: Any, sizes: Sequence[int]) -> Any:
     return np.concatenate(every, axis=1)
 
 
+def _cut(scene: Any, boxes: Any) -> Any:
+    """What is in some windows of a scene, as `patches` has it."""
+    seen = []
+    for left, top, right, bottom in boxes:
+        change = _resized(right - left).astype(scene.dtype)
+        part = scene[top:bottom, left:right]
+        seen.append(np.einsum("ir,rsc,js->ijc", change, part, change, optimize=True))
+    return np.stack(seen)
+
+
+@functools.cache
 def _resized(size: int) -> Any:
     """[SEEN, size], the bilinear map of a row of pixels; pixels are areas."""
     at = np.clip((np.arange(SEEN) + 0.5) * size / SEEN - 0.5, 0, size - 1)
@@ -162,7 +173,7 @@ def judged(windows: Proposals, detector: Detector) -> Boxes:
     """What each kind's judge says of each window, suppressed kind by kind."""
     every = []
     for kind, judge in enumerate(detector.judges):
-        score = judge.decision_function(windows.features)
+        score = support_vectors.decision(judge, windows.features)
         kinds = np.full(len(score), kind)
         every.append(Boxes(windows.scene, kinds, windows.box.astype(float), score))
     joined = Boxes(*(np.concatenate(parts) for parts in zip(*every, strict=True)))
@@ -192,8 +203,7 @@ def proposer(
         ]
         places.append(random.choice(np.flatnonzero(kind_of == kinds), RANDOM))
         picked = np.concatenate(places)
-        seen = patches(x[scene : scene + 1], sizes)[0]
-        known.append(features(seen[picked], kind))
+        known.append(features(_cut(x[scene], box[picked]), kind))
         labels.append(kind_of[picked])
         spare.append(kind_of == kinds)
     rows, of = np.concatenate(known), np.concatenate(labels)
@@ -229,10 +239,10 @@ def _linear(rows: Any, shows: Any, seed: int) -> Any:
 @threads.single()
 def judges(examples: Examples, kinds: int, penalty: float) -> tuple[Any, ...]:
     """For each kind what tells its windows from all others."""
+    gamma = 1 / (examples.features.shape[1] * examples.features.var())
+    how = {"C": penalty, "gamma": gamma, "class_weight": "balanced", "cache_size": 500}
     return tuple(
-        svm.SVC(C=penalty, class_weight="balanced", cache_size=300).fit(
-            examples.features, examples.kind == kind
-        )
+        svm.SVC(**how).fit(examples.features, examples.kind == kind)
         for kind in range(kinds)
     )
 
@@ -243,16 +253,20 @@ def fit(
     valid: tuple[Any, Boxes],
     sizes: tuple[int, ...],
     kinds: int,
+    some: int | None = None,
     seed: int = 0,
 ) -> Detector:
     """The detector that is best, by mean average precision, of scenes held out.
 
     x [scenes, side, side, channels], true: what is in them; valid: (x, true) of those
-    held out. Features, and the penalty of judges, are chosen.
+    held out. Features, and the penalty of judges, are chosen. some: scenes that the tried
+    ones learn from, the first; the chosen one learns from all.
     """
+    some = min(some or len(x), len(x))
+    few = x[:some], true.only(np.asarray(true.scene) < some)
     best, chosen = -1.0, None
     for kind in FEATURES:
-        first, examples = proposer(x, true, kind, sizes, kinds, seed)
+        first, examples = proposer(*few, kind, sizes, kinds, seed)
         known = proposed(first, kind, valid[0], sizes)
         for penalty in PENALTIES:
             second = judges(examples, kinds, penalty)
@@ -261,4 +275,8 @@ def fit(
             if worth > best:
                 best, chosen = worth, tried
     assert chosen is not None
-    return chosen
+    if some == len(x):
+        return chosen
+    first, examples = proposer(x, true, chosen.features, sizes, kinds, seed)
+    second = judges(examples, kinds, chosen.penalty)
+    return chosen._replace(proposer=first, judges=second)

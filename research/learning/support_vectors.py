@@ -1,4 +1,4 @@
-"""The margins of a fitted support vector machine, as a function that has a gradient.
+"""The margins of a fitted support vector machine: fast, or with a gradient.
 
 scikit-learn's SVC of several classes is a machine for each pair of them, whose votes are
 counted. Votes have no gradient; a smooth step of each margin has.
@@ -12,11 +12,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from sklearn import base
+from sklearn.metrics import pairwise
 
 from depthbench.research.learning.attacks import Logits
 from depthbench.research.learning.baselines import Fitted
 
 STEEP = 3.0  # of a vote: margins are near ±1 on the vectors that carry the machine
+AT_A_TIME = 4096  # examples whose kernel is in memory
+
+
+def decision(model: Any, x: Any) -> np.ndarray:
+    """What an RBF SVC of two classes has for its `decision_function` [examples].
+
+    By matrix products, in a tenth of the time. x: [examples, numbers]. model: fitted, its
+    gamma a number.
+    """
+    count = max(1, -(-len(x) // AT_A_TIME))
+    return np.concatenate(
+        [
+            pairwise.rbf_kernel(part, model.support_vectors_, model.gamma)
+            @ model.dual_coef_[0]
+            + model.intercept_[0]
+            for part in np.array_split(x, count)
+        ]
+    )
 
 
 def margins(fitted: Fitted) -> Logits:

@@ -34,6 +34,18 @@ def quantile(n: int, level: float = LEVEL) -> float:
     return float(special.stdtrit(n - 1, (1 + level) / 2)) if n > 1 else math.nan
 
 
+def of_few(share: float, count: int) -> float:
+    """The standard error of a share of so many, above 0 where the share is 0 or 1 too.
+
+    As of two more, of which one is right: Laplace's rule of succession.
+
+    >>> round(of_few(0.5, 98), 3), round(of_few(1.0, 98), 3)
+    (0.05, 0.01)
+    """
+    more = (share * count + 1) / (count + 2)
+    return math.sqrt(more * (1 - more) / (count + 2))
+
+
 def student(mean: float, error: float, n: int, level: float = LEVEL) -> Interval:
     """Of a mean of `n` draws and its standard error.
 

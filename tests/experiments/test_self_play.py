@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from depthbench.experiments.acting import self_play
+from depthbench.experiments.acting import self_play, self_play_claims
 from depthbench.research.study.errors import Refusal
 
 
@@ -24,6 +24,14 @@ def test_a_net_that_is_pure_searchs_equal_has_its_rating():
     assert self_play.rating((0.5, 0.9), 0.9) == pytest.approx(0.0, abs=10.0)
     better, best = (self_play.rating((share, 0.95), 0.9) for share in (0.7, 1.0))
     assert 0 < better < best
+
+
+def test_what_pure_search_finds_has_the_error_of_as_few_positions():
+    row = {"wins_named": 0.5, "wins_named_se": 0.03, "wins_pure": 0.8, "seeds": 3}
+    alone = self_play_claims.named_more(row)
+    both = self_play_claims.named_more({**row, "wins_pure_se": 0.04})
+    assert alone.error == pytest.approx(0.03) and both.error == pytest.approx(0.05)
+    assert alone.value == both.value == pytest.approx(-0.3)
 
 
 def test_without_mctx_it_is_refused_in_one_line(monkeypatch):

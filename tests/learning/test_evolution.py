@@ -1,5 +1,7 @@
 """Evolution strategies: the slope of ranks, and runs that resume bit for bit."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ from depthbench.research.catalogues.catalogue import DataError
 from depthbench.research.learning import evolution, feed, fits, supervised
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.supervised import Task
+from depthbench.research.learning.system import Moment
 from tests.learning import resumption
 
 RECIPE = Recipe(depth=1, width=4, batch=16, activation="tanh")
@@ -41,6 +44,25 @@ def test_the_slope_of_many_neighbours_has_the_gradients_direction():
     # Neighbours differ by σ times the gradient's length.
     spread = float(jnp.std(found.losses))
     assert spread == pytest.approx(0.01 * np.linalg.norm(other), rel=0.05)
+
+
+def test_steps_shorten_as_the_schedule_says():
+    """A cosine's factor before the last of 100 steps is 2.5e-4; by Adam's first step each
+    parameter moves by the rate, whatever the slope."""
+    net = NET._replace(recipe=dataclasses.replace(RECIPE, schedule="cosine"))
+    hyper, system = evolution.numbers(net, 0.01, 100, 0.1), evolution.system(net, 8)
+    tree = system.init(jax.random.key(0), hyper)
+
+    def moved(step):
+        now = Moment(jnp.asarray(step), jax.random.key(1))
+        after, _ = system.step(tree, hyper, DATA, now)
+        apart = jax.tree.map(
+            lambda a, b: jnp.abs(a - b).max(), after.params, tree.params
+        )
+        return float(max(jax.tree.leaves(apart)))
+
+    assert moved(0) == pytest.approx(0.01, rel=0.01)
+    assert moved(99) < 1e-3 * moved(0) * 1.1
 
 
 def test_runs_resume_bit_for_bit(tmp_path):

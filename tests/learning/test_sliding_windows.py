@@ -54,6 +54,30 @@ def test_easy_scenes_are_found():
     assert worth > 0.8  # a guess of all windows has 0.1 at most
 
 
+def test_windows_that_are_cut_one_by_one_are_the_same():
+    x = np.random.RandomState(0).random_sample((1, 12, 12, 3))
+    sizes = (6, sliding_windows.SEEN)
+    box = sliding_windows.windows(12, sizes).box
+    every = sliding_windows.patches(x, sizes)[0]
+    # The same sums, whose order einsum may change.
+    np.testing.assert_allclose(sliding_windows._cut(x[0], box), every, atol=1e-12)
+
+
+def test_settings_are_chosen_by_some_scenes_and_learned_from_all():
+    parts = [
+        scenes.scenes(n, s, noise=0.02, sizes=(8, 8)) for n, s in ((16, 0), (8, 1))
+    ]
+    true = [detections.truth(part.shape, part.boxes) for part in parts]
+    asked = parts[0].x, true[0], (parts[1].x, true[1]), (8,), 3
+    some = sliding_windows.fit(*asked, 8)
+    first = true[0].only(true[0].scene < 8)
+    few = sliding_windows.fit(parts[0].x[:8], first, *asked[2:])
+    assert (some.features, some.penalty) == (few.features, few.penalty)
+    learned, _ = sliding_windows.proposer(*asked[:2], some.features, (8,), 3, 0)
+    assert np.array_equal(some.proposer[-1].coef_, learned[-1].coef_)
+    assert not np.allclose(few.proposer[-1].coef_, learned[-1].coef_)
+
+
 def test_windows_larger_than_a_scene_cannot_be():
     with pytest.raises(ValueError, match="window"):
         sliding_windows.patches(np.zeros((1, 4, 4, 3)), (6,))

@@ -1,0 +1,24 @@
+"""Evolution beside backpropagation: whose training a verdict rests on."""
+
+import pytest
+
+from depthbench.experiments.acting import evolution
+from depthbench.research.study import claims
+
+CLAIMS = {claim.key: claim for claim in evolution.STUDY.claims}
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("unfinished", claims.UNFINISHED),
+        ("backprop_unfinished", claims.UNFINISHED),
+        ("rate_at_edge", claims.EDGE),
+        ("backprop_at_edge", claims.EDGE),
+    ],
+)
+def test_a_comparison_rests_on_both_trainings(column, said):
+    row = {"rate_at_edge": False, "unfinished": False, column: True}
+    assert CLAIMS["zhang2017.evolution-reads-digits"].doubt(row) == said
+    alone = CLAIMS["popular.evolution-needs-no-gradient"].doubt(row)
+    assert alone == ("" if column.startswith("backprop") else said)
