@@ -20,7 +20,9 @@ right if the judge sees its sentence in it. Beside it are real test scenes, the 
 the same sentence that was learned from, a stencil, drawn as scenes are but for strokes,
 and mixtures of Gaussians, one for each sentence, of a size chosen on held-out sentences.
 `distance` is Fréchet's from the test scenes, by the judge's features. What is drawn has
-the grain that training left.
+the grain that training left. By a template's eye on held-out sentences 6 numbers were no
+worse than 16 (0.19 and 0.17 right after 1,500 and 2,500 steps), and the nearest of 16
+drawings no better (0.18, told the ground). All drew shapes at chance, and many places wrong.
 
 Rates are chosen by held-out scenes, for one seed. Readers once learned no shapes: beside
 what was read the word before was ten times too small for a writer to tell its place by,
@@ -60,17 +62,17 @@ SCORINGS = {
         noun="share of sentences right",
         trivial="commonest sentence",
         strong="template from blobs",
-        by=("direction", "width"),
+        by=("width",),
         naming=lambda row, net: (
             f"convolutional reader of {counted(row['depth'], 'layer')}"
         ),
     ),
     "to_scene": Scoring(
         system="scenes of sentences, a conditional variational autoencoder",
-        noun="share of drawn scenes in which a judge sees the sentence",
+        noun="share of drawings seen right",
         trivial="scene of another sentence",
         strong="mixture of Gaussians",
-        by=("direction", "width"),
+        by=("width",),
         naming=lambda row, net: f"drawer of {counted(row['depth'], 'layer')}",
     ),
 }

@@ -88,26 +88,19 @@ def draw_aspects(rows, strong):
 
 
 def draw_scenes(held):
-    """Draws scenes with the sentences below each."""
+    """Draws scenes, with the net's sentence above each and the template's below."""
     count = len(held["x"])
-    figure = drawn.new(1.6 * count, 2.35)
+    figure = drawn.new(1.6 * count, 2.5)
     for place, axes in enumerate(figure.subplots(1, count, squeeze=False)[0]):
         axes.imshow(held["x"][place], interpolation="nearest")
         bare(axes)
-        lines = []
-        for name, word in SAID.items():
-            told, true = (sentences.sentence(held[n][place]) for n in (name, "words"))
+        true = sentences.sentence(held["words"][place])
+        puts = {"net": axes.set_title, "strong": axes.set_xlabel}
+        for name, put in puts.items():
+            told = sentences.sentence(held[name][place])
             text = "\n".join(textwrap.wrap(told, LETTERS)) or "(no word)"
-            lines.append((f"{word}:\n{text}", told == true))
-        for line, (text, right) in enumerate(lines):
-            # A label below and one of its own below that: the layout leaves room for both.
-            put = axes.set_xlabel if line == 0 else axes.annotate
-            style = {"fontsize": 6.5, "color": "black" if right else "#c02020"}
-            if line == 0:
-                put(text, loc="left", **style)
-            else:
-                at = {"xy": (0, -0.3), "xycoords": "axes fraction", "va": "top"}
-                put(text, **at, **style)
+            colour = "black" if told == true else "#c02020"
+            put(f"{SAID[name]}:\n{text}", loc="left", fontsize=6.5, color=colour)
     return figure
 
 
