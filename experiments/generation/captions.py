@@ -195,8 +195,8 @@ def cost(cells, shared):
             products += pixels / 4 * 9 * wide / 4 * (depth + 2)
         else:
             products += sentences.LENGTH * 12 * cell["units"] ** 2
-        each = 6 * captions_nets.BATCH * products / 3e10 + 4e-3
-        seconds += runs * cell["steps"] * each + 1e-3 * cell["scenes"]
+        each = 6 * captions_nets.BATCH * products / 3e10 + 2e-3
+        seconds += runs * cell["steps"] * each + 3e-4 * cell["scenes"]
         seconds += 1e-2 * cell["judged"] * (cell["direction"] == "to_scene")
         kept = 64 * captions_nets.BATCH * pixels * width * (depth + 8)
         memory = max(memory, 2**28 + 48 * cell["scenes"] * pixels + kept)
@@ -243,12 +243,12 @@ STUDY = Study(
         "direction": Axis(
             "what is made of what", ("to_sentence", "to_scene"), DIRECTIONS
         ),
-        "depth": whole("layers of the net that reads or draws", (2, 6), single=False),
+        "depth": whole("layers of the net that reads or draws", (2, 4), single=False),
         "width": whole("channels of the net that reads; of one that draws × 3", (16,)),
         "units": whole("recurrent units, and numbers that they are told", (64,)),
         "scenes": whole("scenes to learn from", (20_000,), low=50),
-        "steps": whole("steps of 32 scenes", (1500,)),
-        "judged": whole("steps of 64 scenes of the judge", (1500,)),
+        "steps": whole("steps of 32 scenes", (1000,)),
+        "judged": whole("steps of 64 scenes of the judge", (1000,)),
         "seeds": whole("runs", (3,)),
         **nets.rate_axes(7e-4, 2e-3, 2),
     },

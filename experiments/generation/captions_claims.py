@@ -10,11 +10,11 @@ SCENES = (
 )
 SAYS = SCENES + (
     "residual convolutions of 16 channels on a grid of 8 × 8 cells, a GRU of 64 units, "
-    "Adam, 1,500 steps of 32, 3 seeds"
+    "Adam, 1,000 steps of 32, 3 seeds"
 )
 DRAWS = SCENES + (
     "a conditional variational autoencoder with 6 numbers, convolutions of 48 to 12 "
-    "channels that double sides twice, Adam, 1,500 steps of 32, 3 seeds"
+    "channels that double sides twice, Adam, 1,000 steps of 32, 3 seeds"
 )
 
 
