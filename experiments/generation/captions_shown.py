@@ -1,47 +1,84 @@
-"""Scenes with the sentences that were said of them: the pictures of `captions`."""
+"""Scenes with the sentences that were said of them, and scenes that were drawn from
+sentences: the pictures of `captions`."""
 
 import textwrap
 
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures as drawn
 from depthbench.research.study.declaration import Figure
-from depthbench.research.study.headlines import measured
+from depthbench.research.study.headlines import counted, measured
 
 with lazily():
     from depthbench.research.datasets import captions as sentences
 
 LETTERS = 24  # of a line below a scene
 SAID = {"net": "net", "strong": "template"}
+DRAWN = {
+    "net": "net",
+    "strong": "mixture",
+    "nearest": "known scene",
+    "real": "real test scene",
+}
 
 
-def figures(scoring, rows, profiles):
-    """The pictures of a run's rows. scoring: of the study."""
+def figures(scorings, rows, profiles):
+    """The pictures of a run's rows. scorings: of the study's directions."""
+    done = measured(rows)
+    own = {name: [row for row in done if row["direction"] == name] for name in scorings}
+    return [
+        figure
+        for name, ways in (("to_sentence", said), ("to_scene", sketched))
+        if own[name]
+        for figure in ways(scorings[name], own[name], profiles)
+    ]
+
+
+def said(scoring, rows, profiles):
+    """The pictures of sentences."""
     caption = (
         "The first test scenes, with what the best net says and what the template does; "
         "red where it is not the scene's own sentence."
     )
-    best = scoring.best(measured(rows))
+    best = scoring.best(rows)
     return [
         scoring.figure(
             rows,
             "Last: what nets are right about; black: the template.",
-            draw_aspects(rows),
+            draw_aspects(rows, "template"),
         ),
         Figure("scenes", caption, lambda: draw_scenes(profiles(best))),
     ]
 
 
-def draw_aspects(rows):
-    """Draws the share of sentences that have the colour, shape and place right."""
+def sketched(scoring, rows, profiles):
+    """The pictures of drawn scenes."""
+    caption = (
+        "Scenes of test sentences: what the best net draws, a sample of a mixture of "
+        "Gaussians, a scene of the same sentence that was learned from, and the test "
+        "scene itself."
+    )
+    best = scoring.best(rows)
+    one = scoring.figure(
+        rows,
+        "Last: what a judge sees right; black: in the mixture's scenes.",
+        draw_aspects(rows, "mixture"),
+    )
+    return [
+        one._replace(name="drawers"),
+        Figure("drawn", caption, lambda: draw_drawn(profiles(best))),
+    ]
+
+
+def draw_aspects(rows, strong):
+    """Draws the share that has the colour, shape and place right. strong: its name."""
 
     def draw(figure, axes):
-        done, names = measured(rows), list(sentences.ASPECTS)
-        for place, row in enumerate(sorted(done, key=lambda row: row["depth"])):
-            label = f"{row['depth']} layers" if row["depth"] > 1 else "1 layer"
-            share = [row[name] for name in names]
+        names = list(sentences.ASPECTS)
+        for place, row in enumerate(sorted(rows, key=lambda row: row["depth"])):
+            share, label = [row[name] for name in names], counted(row["depth"], "layer")
             axes.plot(share, "o-", ms=3, color=f"C{place}", label=label)
-        strong = [done[0][f"strong_{name}"] for name in names]
-        axes.plot(strong, "s--", ms=3, lw=1, color="black", label="template")
+        share = [rows[0][f"strong_{name}"] for name in names]
+        axes.plot(share, "s--", ms=3, lw=1, color="black", label=strong)
         axes.set_xticks(range(len(names)), names)
         axes.set_title("share right of each", loc="left")
         axes.legend(fontsize=6, frameon=False)
@@ -51,22 +88,41 @@ def draw_aspects(rows):
 
 
 def draw_scenes(held):
-    """Draws scenes with the sentences below each."""
+    """Draws scenes, with the net's sentence above each and the template's below."""
     count = len(held["x"])
-    figure = drawn.new(1.75 * count, 2.9)
+    figure = drawn.new(1.6 * count, 2.5)
     for place, axes in enumerate(figure.subplots(1, count, squeeze=False)[0]):
         axes.imshow(held["x"][place], interpolation="nearest")
-        axes.set_axis_off()
-        for line, (name, word) in enumerate(SAID.items()):
-            said, true = (sentences.sentence(held[n][place]) for n in (name, "words"))
-            text = "\n".join(textwrap.wrap(said, LETTERS)) or "(no word)"
-            axes.text(
-                0,
-                -0.04 - 0.2 * line,
-                f"{word}:\n{text}",
-                transform=axes.transAxes,
-                fontsize=6.5,
-                va="top",
-                color="black" if said == true else "#c02020",
-            )
+        bare(axes)
+        true = sentences.sentence(held["words"][place])
+        puts = {"net": axes.set_title, "strong": axes.set_xlabel}
+        for name, put in puts.items():
+            told = sentences.sentence(held[name][place])
+            text = "\n".join(textwrap.wrap(told, LETTERS)) or "(no word)"
+            colour = "black" if told == true else "#c02020"
+            put(f"{SAID[name]}:\n{text}", loc="left", fontsize=6.5, color=colour)
     return figure
+
+
+def draw_drawn(held):
+    """Draws scenes by sentence, a row for each way that they are made."""
+    count, rows = len(held["words"]), len(DRAWN)
+    figure = drawn.new(1.3 * count + 0.4, 1.3 * rows + 0.3)
+    panels = figure.subplots(rows, count, squeeze=False)
+    for line, (name, word) in zip(panels, DRAWN.items(), strict=True):
+        for place, axes in enumerate(line):
+            axes.imshow(held[name][place], interpolation="nearest")
+            bare(axes)
+        line[0].set_ylabel(word, fontsize=7)
+    for axes, words in zip(panels[0], held["words"], strict=True):
+        text = textwrap.wrap(sentences.sentence(words), LETTERS - 6)
+        axes.set_title("\n".join(text), fontsize=7)
+    return figure
+
+
+def bare(axes):
+    """Axes without ticks and frame, whose labels are kept."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)

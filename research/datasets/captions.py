@@ -30,14 +30,16 @@ class Captioned(NamedTuple):
     words: np.ndarray
 
 
-def captioned(count: int, seed: int, side: int = 16) -> Captioned:
-    """So many scenes of one object, with their sentences.
+def captioned(
+    count: int, seed: int, side: int = 16, strokes: int = STROKES
+) -> Captioned:
+    """So many scenes of one object among strokes, with their sentences.
 
     >>> made = captioned(2, seed=3)
     >>> made.x.shape, sentence(made.words[0]).split()[0] in COLOURS
     ((2, 16, 16, 3), True)
     """
-    drawn = scenes(count, seed, side, most=1, sizes=(5, 7), clutter=STROKES)
+    drawn = scenes(count, seed, side, most=1, sizes=(5, 7), clutter=strokes)
     middles = (drawn.boxes[:, 0, :2] + drawn.boxes[:, 0, 2:]) / side
     quarter = (middles[:, 1] >= 1) * 2 + (middles[:, 0] >= 1)
     kinds = drawn.colour[:, 0], drawn.shape[:, 0], quarter
@@ -55,6 +57,25 @@ def written(colour: np.ndarray, shape: np.ndarray, quarter: np.ndarray) -> np.nd
     down, across = np.divmod(quarter, 2)
     said = 2 + colour, first + shape, place + down, place + 2 + across
     return np.stack([*said, np.full_like(colour, END)], axis=1).astype(np.int32)
+
+
+def alike(
+    known: np.ndarray, asked: np.ndarray, random: np.random.RandomState
+) -> np.ndarray:
+    """Of each sentence asked [sentences, LENGTH] the number of a known one that has most
+    of its words, one drawn of those that are as near.
+
+    >>> known = written(*np.array([[0, 1, 1], [0, 0, 0], [3, 3, 2]]))
+    >>> alike(known, known[:1], np.random.RandomState(0)).tolist()
+    [0]
+    """
+    kinds, place = np.unique(asked, axis=0, return_inverse=True)
+    found = np.empty(len(asked), int)
+    for number, words in enumerate(kinds):
+        same = np.sum(known == words, axis=1)
+        own = place.reshape(-1) == number
+        found[own] = random.choice(np.flatnonzero(same == same.max()), own.sum())
+    return found
 
 
 def shares(said: np.ndarray, part: Captioned) -> dict[str, float]:

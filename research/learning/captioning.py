@@ -15,10 +15,10 @@ import numpy as np
 
 from depthbench.research.catalogues.losses import LOSSES
 from depthbench.research.datasets.captions import START
-from depthbench.research.learning import feed, fits, players, sweeps
+from depthbench.research.learning import fits, players
 from depthbench.research.learning.fits import FittedNet, Net
 from depthbench.research.learning.players import Player, Players
-from depthbench.research.learning.sweeps import Problem, Run
+from depthbench.research.learning.sweeps import Ended
 from depthbench.research.learning.system import Batch, System
 
 READER, WRITER = "reader", "writer"
@@ -59,7 +59,7 @@ def given(read: Any, before: Any, words: int) -> Any:
 
     read: [batch, features]; before: [batch, length]. [batch, length, words + features]
     """
-    said = jax.nn.one_hot(before, words)
+    said = words**0.5 * jax.nn.one_hot(before, words)
     wide = (*said.shape[:2], read.shape[-1])
     return jnp.concatenate([said, jnp.broadcast_to(read[:, None], wide)], axis=-1)
 
@@ -132,11 +132,6 @@ def _greedy(pair: Captioner) -> Any:
     return said
 
 
-def hyper(pair: Captioner, rate: float, steps: int) -> dict[str, Any]:
-    """The numbers of a run, by player; both learn at one rate."""
-    return {n: fits.numbers(one.net, rate, steps) for n, one in pair.players}
-
-
 def train(
     pair: Captioner,
     data: Batch,
@@ -145,21 +140,11 @@ def train(
     seeds: Sequence[int],
 ) -> list[list[FittedCaptioner]]:
     """Both nets after so many steps: of each rate its seeds."""
-    runs = [Run(n, hyper(pair, rate, steps)) for rate in rates for n in seeds]
-    problem = Problem(pair.system, _feeds(pair), data, {}, {})
-    # One at a time, so that one program serves any number of rates and seeds.
-    done = [
-        _trained(pair, one) for one in sweeps.ended(problem, runs, steps, at_a_time=1)
-    ]
-    count = len(seeds)
-    return [done[n * count : (n + 1) * count] for n in range(len(rates))]
+    ended = players.train(pair.players, data, steps, rates, seeds)
+    return [[_trained(pair, one) for one in runs] for runs in ended]
 
 
-def _feeds(pair: Captioner) -> feed.Feeds:
-    return feed.drawn(pair.reader.recipe.batch)
-
-
-def _trained(pair: Captioner, ended: sweeps.Ended) -> FittedCaptioner:
+def _trained(pair: Captioner, ended: Ended) -> FittedCaptioner:
     reader, writer = (
         players.fitted(one, ended.state.tree[name]) for name, one in pair.players
     )
@@ -169,17 +154,4 @@ def _trained(pair: Captioner, ended: sweeps.Ended) -> FittedCaptioner:
 
 def beforehand(pair: Captioner, data: Batch, seeds: int) -> fits.Beforehand:
     """The fresh reader's gradient, and what a step of both nets costs."""
-    programs = sweeps.programs(pair.system, _feeds(pair), 1)
-    numbers, size = hyper(pair, 0.0, 1), pair.reader.recipe.batch
-    probe = {name: array[: feed.PROBED] for name, array in data.items()}
-    found = []
-    for seed in range(seeds):
-        state = programs.init(*sweeps.arguments([Run(seed, numbers)]))
-        found.append(programs.profile(state, probe)[READER])
-    firsts = [float(layers[0]) for _, layers in found]
-    decades = [float(states[0]) - float(states[-1]) for states, _ in found]
-    batch = {name: array[:size] for name, array in data.items()}
-    cost = fits.step_mflop(pair.system, size, state, numbers, batch)
-    return fits.Beforehand(
-        fits.finite_mean(firsts), fits.finite_mean(decades), cost, firsts
-    )
+    return players.beforehand(pair.players, READER, data, seeds)

@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from depthbench.research.learning import feed, fits, players, sweeps
+from depthbench.research.learning import fits, players
 from depthbench.research.learning.fits import FittedNet, Net
 from depthbench.research.learning.players import Player, Players
-from depthbench.research.learning.sweeps import Ended, Problem, Run
+from depthbench.research.learning.sweeps import Ended
 from depthbench.research.learning.system import Batch
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
@@ -118,11 +118,6 @@ def _probed_telling(nets, batch):
     return beside, lambda scores: jnp.mean(jax.nn.softplus(-scores))
 
 
-def hyper(pair: ConditionalPair, rate: float, steps: int) -> dict[str, Any]:
-    """The numbers of a run, by player; both learn at one rate, as in the paper."""
-    return {n: fits.numbers(one.net, rate, steps) for n, one in pair.players}
-
-
 class Translator(NamedTuple):
     """A generator that was trained. log: each step's measures [steps], with its absolute
     error as `loss`. diverged: as of FittedNet."""
@@ -141,22 +136,13 @@ def train(
 ) -> list[list[Translator]]:
     """Generators after so many steps on pairs of images: of each rate its seeds.
 
+    Both players learn at one rate, as in the paper.
+
     data: `inputs` and `targets` [images, height, width, channels], and `mask`, 1 where
     pixels are asked for [images, height, width, 1].
     """
-    problem = _problem(pair, data)
-    runs = [
-        Run(seed, hyper(pair, rate, steps)) for rate in rates for seed in range(seeds)
-    ]
-    # Convolutions of several nets at once are grouped ones, which accelerators are slow in.
-    ended = sweeps.ended(problem, runs, steps, at_a_time=1)
-    done = [_translator(pair, one) for one in ended]
-    return [done[n * seeds : (n + 1) * seeds] for n in range(len(rates))]
-
-
-def _problem(pair: ConditionalPair, data: Batch) -> Problem:
-    feeds = feed.drawn(pair.generator.recipe.batch)
-    return Problem(players.system(pair.players), feeds, data, {}, {})
+    ended = players.train(pair.players, data, steps, rates, range(seeds))
+    return [[_translator(pair, one) for one in runs] for runs in ended]
 
 
 def _translator(pair: ConditionalPair, ended: Ended) -> Translator:
@@ -168,17 +154,4 @@ def _translator(pair: ConditionalPair, ended: Ended) -> Translator:
 
 def beforehand(pair: ConditionalPair, data: Batch, seeds: int) -> fits.Beforehand:
     """The fresh generator's gradient on some pairs, and what a step of all costs."""
-    system, size = players.system(pair.players), pair.generator.recipe.batch
-    programs = sweeps.programs(system, feed.drawn(size), 1)
-    numbers = hyper(pair, 0.0, 1)
-    probe = {name: array[: feed.PROBED] for name, array in data.items()}
-    found = []
-    for seed in range(seeds):
-        state = programs.init(*sweeps.arguments([Run(seed, numbers)]))
-        found.append(programs.profile(state, probe)[GENERATOR])
-    firsts = [float(layers[0]) for _, layers in found]
-    decades = [float(states[0]) - float(states[-1]) for states, _ in found]
-    batch = {name: array[:size] for name, array in data.items()}
-    cost = fits.step_mflop(system, size, state, numbers, batch)
-    mean = lambda values: float(np.mean(values)) if np.isfinite(values).all() else None
-    return fits.Beforehand(mean(firsts), mean(decades), cost, firsts)
+    return players.beforehand(pair.players, GENERATOR, data, seeds)

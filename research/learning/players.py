@@ -7,7 +7,7 @@ discriminator, an actor and a critic, an encoder and a decoder are players.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,8 +18,9 @@ from depthbench.research.architectures.contract import init as draw
 from depthbench.research.catalogues.catalogue import DataError
 from depthbench.research.catalogues.optimizers import length
 from depthbench.research.catalogues.optimizers import rate as rate_of
-from depthbench.research.learning import descent, supervised
+from depthbench.research.learning import descent, feed, fits, supervised, sweeps
 from depthbench.research.learning.fits import FittedNet, Net
+from depthbench.research.learning.sweeps import Ended, Problem, Run
 from depthbench.research.learning.system import Batch, Moment, Probed, System
 
 Function = Callable[[Any], jax.Array]  # a player's net: inputs [batch, …] -> outputs
@@ -162,3 +163,48 @@ def _stepped(
 def fitted(player: Player, own: descent.Learner, **more: Any) -> FittedNet:
     """A player's net as a value. own: its part of a state's tree. more: as of FittedNet."""
     return FittedNet(player.net, player.seen(unite(own.params, own.stats)), **more)
+
+
+def hyper(players: Players, rate: float, steps: int) -> dict[str, supervised.Numbers]:
+    """The numbers of a run in which all learn at one rate."""
+    return {name: fits.numbers(one.net, rate, steps) for name, one in players}
+
+
+def feeds(players: Players) -> feed.Feeds:
+    """Batches as large as the last player's recipe says."""
+    return feed.drawn(players[-1][1].net.recipe.batch)
+
+
+def train(
+    players: Players,
+    data: Batch,
+    steps: int,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+) -> list[list[Ended]]:
+    """How runs of so many steps ended: of each rate its seeds."""
+    runs = [Run(n, hyper(players, rate, steps)) for rate in rates for n in seeds]
+    problem = Problem(system(players), feeds(players), data, {}, {})
+    # One at a time: one program then serves any number of rates and seeds, and
+    # convolutions of several nets at once are grouped ones, which are slow.
+    done = sweeps.ended(problem, runs, steps, at_a_time=1)
+    count = len(seeds)
+    return [done[n * count : (n + 1) * count] for n in range(len(rates))]
+
+
+def beforehand(players: Players, name: str, data: Batch, seeds: int) -> fits.Beforehand:
+    """The fresh gradient of a player, and what a step of all costs."""
+    programs = sweeps.programs(system(players), feeds(players), 1)
+    numbers, size = hyper(players, 0.0, 1), dict(players)[name].net.recipe.batch
+    probe = {key: array[: feed.PROBED] for key, array in data.items()}
+    found = []
+    for seed in range(seeds):
+        state = programs.init(*sweeps.arguments([Run(seed, numbers)]))
+        found.append(programs.profile(state, probe)[name])
+    firsts = [float(layers[0]) for _, layers in found]
+    decades = [float(states[0]) - float(states[-1]) for states, _ in found]
+    batch = {key: array[:size] for key, array in data.items()}
+    cost = fits.step_mflop(system(players), size, state, numbers, batch)
+    return fits.Beforehand(
+        fits.finite_mean(firsts), fits.finite_mean(decades), cost, firsts
+    )

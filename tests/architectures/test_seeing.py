@@ -7,7 +7,7 @@ import pytest
 
 from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.architectures.contract import Settings, Weights, apply, init
-from depthbench.research.architectures.convolutional import relation
+from depthbench.research.architectures.convolutional import pooled, relation
 from depthbench.research.catalogues.initializers import DRAWS
 from depthbench.research.catalogues.normalizers import NORMALIZERS
 
@@ -116,3 +116,23 @@ def test_without_skips_all_comes_through_the_bottom(side):
         assert outputs.shape == (2, side, side, 5)
         inner = outputs[:, 4:-4, 4:-4]  # a border of zeros is seen by all nets
         assert (float(jnp.std(inner)) > 1e-3) == through
+
+
+def test_a_closer_nets_pooled_channels_do_not_say_where_something_was():
+    """A pixel far from borders, and the same two further on: a cell of 2 × 2 later."""
+    net = pooled.closer(built("detector_residual", depth=1))
+    x = np.zeros((2, 16, 16, 3), np.float32)
+    x[0, 6, 6], x[1, 8, 8] = 1.0, 1.0
+    variables = init(jax.random.key(0), net, x)
+    assert apply(net, variables, x)[0].shape == (2, 5)
+    kernel = next(a for a in jax.tree.leaves(variables.head) if a.ndim == 2)
+    assert kernel.shape == (2 * 6 + 8 * 8 * 6, 5)  # mean, largest, 8 × 8 cells
+    blind = jax.tree.map(
+        lambda a: a.at[12:].set(0) if a.ndim == 2 else a, variables.head
+    )
+    one, other = apply(net, variables._replace(head=blind), x)[0]
+    np.testing.assert_allclose(
+        one, other, rtol=1e-4, atol=1e-5
+    )  # sums in another order
+    seen = apply(net, variables, x)[0]
+    assert np.abs(seen[0] - seen[1]).max() > 1e-2

@@ -31,3 +31,19 @@ def test_one_wrong_word_is_of_its_aspect_and_makes_a_sentence_wrong():
     assert captions.shares(said, made) == {"colour": 1, "shape": 1, "place": 0.75}
     assert captions.right(said, made) == pytest.approx(0.75)
     assert captions.right(made.words, made) == 1
+
+
+def test_a_sentence_finds_those_that_are_the_same_or_have_most_of_its_words():
+    random = np.random.RandomState(0)
+    known = captions.written(*np.array([[0, 1, 1, 2], [0, 2, 2, 1], [0, 3, 3, 0]]))
+    found = captions.alike(known, np.repeat(known[1:2], 40, axis=0), random)
+    assert set(found) == {1, 2}  # the same sentence twice
+    asked = captions.written(*np.array([[2], [1], [2]]))  # a place that no scene has
+    assert captions.alike(known, asked, random).tolist() == [3]
+
+
+def test_scenes_without_strokes_are_the_generators_without_clutter():
+    made = captions.captioned(20, seed=3, strokes=0)
+    drawn = scenes.scenes(20, 3, 16, most=1, sizes=(5, 7), clutter=0)
+    np.testing.assert_array_equal(made.x, drawn.x)
+    np.testing.assert_array_equal(made.shape, drawn.shape[:, 0])

@@ -4,7 +4,7 @@ import numpy as np
 
 from depthbench.research.architectures.convolutional import circular
 from depthbench.research.datasets import captions
-from depthbench.research.learning import captioning, feed
+from depthbench.research.learning import captioning, feed, players
 from depthbench.research.learning.fits import Net
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.supervised import Task
@@ -46,7 +46,7 @@ def test_each_word_is_the_likeliest_after_those_that_were_said():
 
 
 def test_two_nets_go_on_from_the_disk_bit_for_bit(tmp_path):
-    hyper = captioning.hyper(PAIR, 1e-2, 4)
+    hyper = players.hyper(PAIR.players, 1e-2, 4)
     resumption.assert_resumes(PAIR.system, feed.drawn(8), DATA, hyper, tmp_path)
 
 
@@ -54,3 +54,11 @@ def test_the_fresh_reader_has_a_gradient_and_a_step_a_cost():
     before = captioning.beforehand(PAIR, DATA, 2)
     assert np.isfinite([before.first_gradient, before.decades]).all()
     assert len(before.firsts) == 2 and before.step_mflop > 0
+
+
+def test_the_word_before_weighs_as_much_as_what_was_read():
+    """Each of its numbers has a mean square of 1 over words, which all are as likely."""
+    every = np.arange(WORDS)[:, None]
+    asked = np.asarray(captioning.given(np.zeros((WORDS, UNITS)), every, WORDS))
+    np.testing.assert_allclose(np.mean(asked[..., :WORDS] ** 2, axis=0), 1, rtol=1e-6)
+    assert not asked[..., WORDS:].any()

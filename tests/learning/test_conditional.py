@@ -62,7 +62,7 @@ def test_pixels_that_are_not_asked_for_stay_as_they_are():
 
 @pytest.mark.parametrize("pair", [PAIR, conditional.ConditionalPair(GENERATOR)])
 def test_both_resume_bit_for_bit(pair, tmp_path):
-    system, hyper = players.system(pair.players), conditional.hyper(pair, 1e-2, 4)
+    system, hyper = players.system(pair.players), players.hyper(pair.players, 1e-2, 4)
     resumption.assert_resumes(system, feed.drawn(4), DATA, hyper, tmp_path)
 
 

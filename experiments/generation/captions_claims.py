@@ -1,0 +1,127 @@
+"""What is claimed of both ways between scene and sentence: the claims of `captions`."""
+
+from depthbench.experiments import comparisons, scores
+from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.estimates import above, below, mean
+
+SCENES = (
+    "scenes of 16 × 16 pixels with an object and 3 strokes, 20,000 to learn from, 300 to "
+    "choose rates by, 500 to be judged by; "
+)
+SAYS = SCENES + (
+    "residual convolutions of 16 channels on a grid of 8 × 8 cells, a GRU of 64 units, "
+    "Adam, 1,000 steps of 32, 3 seeds"
+)
+DRAWS = SCENES + (
+    "a conditional variational autoencoder with 6 numbers, convolutions of 48 to 12 "
+    "channels that double sides twice, Adam, 1,000 steps of 32, 3 seeds"
+)
+
+
+def over_nearest(row):
+    """By how much a net is right more often than the nearest scene's sentence."""
+    return mean(row["score"] - row["nearest"], row["score_se"], row["seeds"])
+
+
+def below_real(row):
+    """By how much the judge sees a sentence more often in drawn than in real scenes."""
+    return mean(row["score"] - row["real"], row["score_se"], row["seeds"])
+
+
+def farther(row):
+    """By how much drawn scenes are farther from real ones than the mixture's."""
+    gap = row["distance"] - row["strong_distance"]
+    return mean(gap, row["distance_se"], row["seeds"])
+
+
+def deeper(rows):
+    """The deepest net less the shallowest."""
+    depths = sorted({row["depth"] for row in rows})
+    if len(depths) < 2:
+        return []
+    ends = {"depth": depths[-1]}, {"depth": depths[0]}
+    return comparisons.against(*ends, ("direction", "width"))(rows)
+
+
+def _of(direction, protocol):
+    return {
+        "scope": lambda row: row["direction"] == direction,
+        "label": ("depth",),
+        "doubt": after_steps,
+        "protocol": protocol,
+    }
+
+
+OWN = "depthbench, a bar of our own"
+READS, SKETCHES = _of("to_sentence", SAYS), _of("to_scene", DRAWS)
+CLAIMS = (
+    Claim(
+        "devlin2015.nearest-as-good",
+        "the sentence of the nearest scene is right as often as what a net says word by "
+        "word, to a twentieth",
+        "Devlin et al. 2015, arXiv:1505.04467, abstract",
+        estimate=over_nearest,
+        allows=below(0.05),
+        differs="photographs with five captions each, features of a pretrained net, a "
+        "consensus of many neighbours, BLEU and CIDEr",
+        **READS,
+    ),
+    Claim(
+        "depthbench.captions-beat-a-template",
+        "depthbench's own bar: the net is right more often than a template filled in "
+        "from blobs of known colours",
+        OWN,
+        estimate=scores.gap,
+        allows=above(0.0),
+        **READS,
+    ),
+    Claim(
+        "depthbench.deeper-readers-caption",
+        "depthbench's own bar: with the deepest reader a twentieth more of the sentences "
+        "are right than with the shallowest",
+        OWN,
+        estimate=scores.gap,
+        allows=above(0.05),
+        of=deeper,
+        **READS,
+    ),
+    Claim(
+        "depthbench.drawn-scenes-beat-a-mixture",
+        "depthbench's own bar: a fixed judge sees the sentence more often in the scene "
+        "that a net draws from it than in that of a mixture of Gaussians",
+        OWN,
+        estimate=scores.gap,
+        allows=above(0.0),
+        **SKETCHES,
+    ),
+    Claim(
+        "depthbench.drawn-scenes-show-the-sentence",
+        "depthbench's own bar: a fixed judge sees the sentence as often in drawn scenes as "
+        "in real ones, to a twentieth",
+        OWN,
+        estimate=below_real,
+        allows=above(-0.05),
+        **SKETCHES,
+    ),
+    Claim(
+        "depthbench.deeper-drawers-are-seen",
+        "depthbench's own bar: in what the deepest drawer draws a fixed judge sees a "
+        "twentieth more of the sentences than in what the shallowest does",
+        OWN,
+        estimate=scores.gap,
+        allows=above(0.05),
+        of=deeper,
+        **SKETCHES,
+    ),
+    Claim(
+        "richardson2018.mixture-draws-nearer",
+        "scenes that a mixture of Gaussians makes of sentences are nearer to real ones "
+        "than those that a net draws",
+        "Richardson & Weiss 2018, arXiv:1805.12462",
+        estimate=farther,
+        allows=above(0.0),
+        differs="faces, a GAN, mixtures of factor analysers without sentences, shares of "
+        "bins and no distance",
+        **SKETCHES,
+    ),
+)

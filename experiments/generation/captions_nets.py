@@ -1,0 +1,153 @@
+"""The scenes of `captions`, and the nets of both directions with their best rates."""
+
+import functools
+
+import numpy as np
+
+from depthbench.experiments.generation import (
+    captions_baselines,
+    captions_rivals,
+    scene_judge,
+)
+from depthbench.experiments.once import once
+from depthbench.experiments.training import nets
+from depthbench.research.architectures.convolutional import pooled
+from depthbench.research.datasets import captions as sentences
+from depthbench.research.learning import captioning, drawing, fits, selection
+from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.selection import Outcome
+from depthbench.research.learning.supervised import Task
+
+SIDE, BATCH = 16, 32
+CHOSEN, JUDGED = 300, 500  # scenes that choose and that judge
+NUMBERS = 6  # for what no sentence says: three of a ground, place across and down, size
+WIDER = 3  # channels of a drawer at its smallest size, × the reader's
+WORDS = len(sentences.WORDS)
+
+
+@once
+def parts(count):
+    """So many scenes to learn from, and those that choose and that judge."""
+    small = min(1.0, count / 1000)
+    counts = count, *(max(20, int(n * small)) for n in (CHOSEN, JUDGED))
+    return [sentences.captioned(n, 10**6 * k, SIDE) for k, n in enumerate(counts)]
+
+
+@once
+def said_without(count):
+    """What each method without a net says of the test scenes, words by name."""
+    train, valid, test = parts(count)
+    _, first, often = np.unique(
+        train.words, axis=0, return_index=True, return_counts=True
+    )
+    commonest = train.words[first[often.argmax()]]
+    template = captions_baselines.template(train, valid)
+    return {
+        "trivial": np.repeat(commonest[None], len(test.x), axis=0),
+        "nearest": captions_baselines.nearest(train, test.x),
+        "strong": template.sentences(test.x),
+    }
+
+
+@once
+def judge(count, steps):
+    """The judge of drawn scenes."""
+    return scene_judge.taught(parts(count)[0], steps)
+
+
+@once
+def drawn_without(count, steps):
+    """What is drawn for the test sentences without a net, scenes by name."""
+    train, valid, test = parts(count)
+    known = judge(count, steps)
+    right = lambda made, part: sentences.right(known.sentences(made), part)
+    mixtures = captions_rivals.tuned(train, valid, right)
+    stencils = sentences.captioned(count, 10**7, SIDE, strokes=0)
+    other = np.random.RandomState(0).permutation(len(train.x))[: len(test.x)]
+    return {
+        "trivial": train.x[other],
+        "nearest": captions_rivals.picked(train, test.words),
+        "template": captions_rivals.picked(stencils, test.words),
+        "strong": mixtures.scenes(test.words, test.x.shape[1:]),
+        "real": test.x,
+    }
+
+
+def standard(train):
+    """What makes scenes of mean 0 and deviation 1, and what makes them scenes again."""
+    mean, deviation = train.x.mean(axis=(0, 1, 2)), float(train.x.std())
+    read = lambda x: scene_judge.standard(x, mean, deviation)
+    return read, lambda x: x * deviation + mean
+
+
+def recipe(architecture, depth, width, **more):
+    return Recipe(
+        architecture=architecture,
+        depth=depth,
+        width=width,
+        batch=BATCH,
+        schedule="cosine",
+        **more,
+    )
+
+
+def captioner(cell):
+    """The net that reads a scene, and the one that says its sentence."""
+    units, shape = cell["units"], (SIDE, SIDE, 3)
+    seen = recipe("detector_residual", cell["depth"], cell["width"])
+    said = recipe(
+        "stacked_gru",
+        1,
+        units,
+        activation="tanh",
+        initializer="glorot_normal",
+        normalizer="layer",
+    )
+    look = Task(shape, units, "numbers", pooled.closer)
+    say = Task((sentences.LENGTH, WORDS + units), WORDS, "tokens")
+    return captioning.Captioner(fits.Net(seen, look), fits.Net(said, say), WORDS)
+
+
+def sketcher(cell):
+    """The net that draws a sentence's scene, and the one that recognises in training."""
+    drawer = recipe("generator", cell["depth"], WIDER * cell["width"])
+    recogniser = recipe("detector_residual", 1, cell["width"])
+    shape, asked = (SIDE, SIDE, 3), NUMBERS + sentences.LENGTH * WORDS
+    draw = Task((asked,), SIDE * SIDE * 3, "numbers")
+    recognise = Task(shape, 2 * NUMBERS, "numbers", pooled.closer)
+    return drawing.Sketcher(
+        fits.Net(drawer, draw), fits.Net(recogniser, recognise), WORDS
+    )
+
+
+def tuned(cell, train, share):
+    """`fits.Tuned` of a rate that one seed chose, with the runs of all.
+
+    train: (rates, seeds) -> the runs of each rate. share: of a run, what is right of
+    what was held out.
+    """
+
+    def outcome(runs):
+        ended = sum(run.diverged is None for run in runs) / len(runs)
+        return Outcome(ended=ended, accuracy=float(np.mean([share(r) for r in runs])))
+
+    first = lambda rates: train(rates, [0])
+    most = cell["further_rates"]
+    best = fits.tuned(first, nets.rates(cell), "accuracy", outcome, most=most)
+    others = range(1, cell["seeds"])
+    more = train([best.setting], others)[0] if others else []
+    runs = [*best.runs, *more]
+    late = selection.unfinished(fits.of_logs(runs), "loss", fits.falling(runs))
+    return best._replace(runs=runs, unfinished=late)
+
+
+def captioners(cell, data, share):
+    """`tuned` captioners of a cell."""
+    train = functools.partial(captioning.train, captioner(cell), data, cell["steps"])
+    return tuned(cell, train, share)
+
+
+def sketchers(cell, data, share):
+    """`tuned` sketchers of a cell."""
+    train = functools.partial(drawing.train, sketcher(cell), data, cell["steps"])
+    return tuned(cell, train, share)
