@@ -12,6 +12,7 @@ from depthbench.research.catalogues import axes
 from depthbench.research.catalogues.axes import Axis, flag_of
 from depthbench.research.catalogues.initializers import NoCriticalPoint
 from depthbench.research.catalogues.losses import LOSSES
+from depthbench.research.cli import tracking
 from depthbench.research.cli.options import (
     continued,
     existing_folder,
@@ -83,6 +84,7 @@ def arguments(parser) -> None:
         "--out", default="runs/train", metavar="DIR", help="default: runs/train"
     )
     parser.add_argument("--format", default="table", help=", ".join(FORMATS))
+    tracking.flag(parser)
     parser.add_argument(
         "--accept-changes",
         action="store_true",
@@ -109,6 +111,7 @@ def main(options: argparse.Namespace) -> int:
     one_of("--format", options.format, FORMATS)
     settings = check(options)
     members = trained.members(settings)
+    tracking.check(options.track, len(members))
     out = path_of_folder("--out", options.out)
     mesh = None
     if options.mesh is not None:
@@ -129,7 +132,8 @@ def main(options: argparse.Namespace) -> int:
         joining.join(started)
     runner.begin()
     ready = functools.partial(work, order, members)
-    status = trainer.main(order, ready, out, written)
+    observer = tracking.of_training(options.track, out, settings)
+    status = trainer.main(order, ready, out, written, observer)
     if not status and sharding.leads():
         training_report.present(trained.opened(out), options.format)
     return status
