@@ -68,10 +68,7 @@ def load(folder: str | os.PathLike[str]) -> Loaded:
         place = _folder("folder", folder)
         if not place.is_dir():
             raise Mistake(f"folder: {folder}: no such folder")
-        if run_folder.is_training(place):
-            return loaded.of_training(run_folder.training(place))
-        results = run_folder.opened(place)
-        return loaded.of_results(results, results.rows)
+        return loaded.opened(place)
 
 
 def _named(name: Any) -> Study:

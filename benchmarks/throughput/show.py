@@ -15,7 +15,7 @@ from depthbench.research.study.tables import Mark, Table, number, ranged, with_e
 # What rows of one line of growth have in common: all but the depth.
 SAME = (
     *("architecture", "width", "activation", "batch", "length", "classes"),
-    *("optimizer", "dtype", "mode", "loop"),
+    *("optimizer", "dtype", "mode", "loop", "profile"),
 )
 LABELLED = ("width", "activation", "batch", "length", "classes", "optimizer", "dtype")
 WORD = {"auto": "", "scan": "", "remat": " √", "unrolled": ""}  # see `unrolled`
@@ -77,7 +77,7 @@ def growths(column: str, rows: Sequence[Row]) -> list[Row]:
 
 
 def _alike(row: Row, other: Row) -> bool:
-    return all(row[name] == other[name] for name in SAME)
+    return all(row.get(name) == other.get(name) for name in SAME)
 
 
 def stacked(row: Any) -> bool:
@@ -173,7 +173,7 @@ def label(row: Row, rows: Sequence[Row]) -> str:
     """The architecture, and what differs between its rows and no name says."""
     alike = [r for r in rows if r["architecture"] == row["architecture"]]
     more = [str(row[n]) for n in LABELLED if len({r[n] for r in alike}) > 1]
-    more += ["unrolled"] * unrolled(row)
+    more += ["unrolled"] * unrolled(row) + ["profiled"] * bool(row.get("profiled"))
     return " ".join([str(row["architecture"]), *more])
 
 
@@ -215,7 +215,7 @@ def _summary(rows: Sequence[Row]) -> Table:
     one = len({row["batch"] for row in done(rows)}) == 1
     nets: dict[tuple, list[list[Row]]] = {}
     for line in lines(rows):
-        net = [line[0][name] for name in SAME if name not in ("mode", "loop")]
+        net = [line[0].get(name) for name in SAME if name not in ("mode", "loop")]
         nets.setdefault((*net, unrolled(line[0])), []).append(line)
     for alike in nets.values():
         timed = [line for line in alike if line[0]["mode"] == costliest]
@@ -294,7 +294,7 @@ def _growth(rows: Sequence[Row]) -> list[Table]:
 
 
 def _loaded(row: Row) -> bool:
-    return (row["others_cores"] or 0.0) > LOADED
+    return (row["others_cores"] or 0.0) > LOADED or bool(row.get("profiled"))
 
 
 def _costs(rows: Sequence[Row]) -> Table:

@@ -5,11 +5,14 @@ rates, of matrix products and of copies, are measured before and after in the sa
 a row's share is the time these alone would allow over the time it took.
 """
 
+import itertools
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
+from pathlib import Path
 from typing import Any
 
 from depthbench.benchmarks.throughput import figures as throughput_figures
+from depthbench.benchmarks.throughput import profiled
 from depthbench.benchmarks.throughput import programs as throughput_programs
 from depthbench.benchmarks.throughput import show as throughput_report
 from depthbench.benchmarks.throughput.programs import MODES
@@ -18,6 +21,7 @@ from depthbench.research.architectures.loops import LOOPS
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.catalogues.dtypes import DTYPES
 from depthbench.research.catalogues.optimizers import OPTIMIZERS
+from depthbench.research.cli import profiling
 from depthbench.research.lazy import lazily
 from depthbench.research.study import families
 from depthbench.research.study.axes import Axis
@@ -34,10 +38,13 @@ from depthbench.research.study.plan import all_but
 with lazily():
     import jax
 
+    from depthbench.research.engine import profiling as profiles
     from depthbench.research.machine import ceilings, operations, timing
 
 SECONDS = 0.3  # at least, for the steps of a row
 GIB = 2**30
+UNPROFILED = "none"
+OPERATIONS = 5  # of a profiled row, which has the longest alone
 
 AXES = {
     "architecture": Axis(
@@ -72,6 +79,14 @@ AXES = {
     "rounds": Axis(
         "timed calls, at least", (7,), kind="integer", low=3, high=10**5, single=True
     ),
+    "profile": Axis(
+        "DIR[:STEPS]: a new folder for traces of that many further calls, by jax",
+        (UNPROFILED,),
+        kind="text",
+        single=True,
+        implied=UNPROFILED,
+        adds=("profiled", "operations"),
+    ),
 }
 SIZES = {
     "smoke": {
@@ -97,6 +112,8 @@ SIZES = {
 def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     """What can be built. Another loop than a scan is for layers to repeat; keeping less is
     asked of gradients, and of steps if it is typed, as without one it changes nothing."""
+    for text in {str(cell.get("profile", UNPROFILED)) for cell in cells} - {UNPROFILED}:
+        profiling.asked(text)
     buildable, lines = families.fit(cells, typed, throughput_programs.shape)
     modes = ("gradient", "step") if "loop" in typed else ("gradient",)
     able = [
@@ -242,7 +259,35 @@ def _row(cell: dict[str, Any], state: Any, data: tuple, memory: int) -> dict[str
         "scratch_gib": plan and plan.scratch / GIB,
         "device_gib": after / GIB if after and before and after > before else None,
         "others_cores": others,
+        **_profiled(cell, call),
     }
+
+
+def _profiled(cell: dict[str, Any], call: Callable[[], Any]) -> dict[str, Any]:
+    """What the time of further calls went to, where that is asked for.
+
+    The times before are marked too: what a profiler has done to a process may stay.
+    """
+    text = str(cell.get("profile", UNPROFILED))
+    if text == UNPROFILED:
+        return {}
+    asked = profiling.of(text)
+    names = (cell[name] for name in ("architecture", "depth", "width", "mode", "loop"))
+    name = "-".join(str(part).replace("/", "_") for part in names)
+    folder = free(asked.folder, name)
+    with profiles.traced(folder):
+        for _ in range(asked.steps):
+            timing.once(call)
+    found = profiles.operations(folder)
+    profiles.save(folder, found)
+    first = (f"{one.name} {one.share:.0%}" for one in found[:OPERATIONS])
+    return {"profiled": True, "operations": ", ".join(first)}
+
+
+def free(folder: Path, name: str) -> Path:
+    """A folder of a name, or of the name and a number, that is not there yet."""
+    names = (f"{name}{f'.{n}' * (n > 0)}" for n in itertools.count())
+    return next(folder / n for n in names if not (folder / n).exists())
 
 
 def _positions(cell: dict[str, Any]) -> int | None:
@@ -316,7 +361,7 @@ STUDY = Study(
     ),
     claims=throughput_report.CLAIMS,
     headline=throughput_report.headline,
-    tables=throughput_report.tables,
+    tables=profiled.tables,
     figures=throughput_figures.draw_figures,
     compile_seconds=0.0,  # in a unit's seconds: each of its cells is a program
     timings=tuple(

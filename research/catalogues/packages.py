@@ -16,6 +16,11 @@ EXTRAS = {  # of pyproject.toml, with the modules that they are asked for by
     "data": ("tensorflow_datasets",),
     "tensorflow": ("tensorflow",),
     "test": ("pytest",),
+    "tensorboard": ("tensorboardX",),
+    "wandb": ("wandb",),
+    "trackio": ("trackio",),
+    "mlflow": ("mlflow",),
+    "parquet": ("pandas", "pyarrow"),
 }
 DISTRIBUTIONS = {  # whose names are not their modules'
     "PIL": "pillow",

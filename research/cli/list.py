@@ -11,6 +11,7 @@ from depthbench.research.catalogues.schedules import SCHEDULES
 from depthbench.research.cli.options import TABLE_OR_JSON, one_of
 from depthbench.research.datasets import DATASETS, Dataset
 from depthbench.research.engine import console
+from depthbench.research.engine.trackers import TRACKERS
 from depthbench.research.learning.methods import BASELINES, Baseline
 from depthbench.research.report import rendering
 from depthbench.research.study.studies import studies
@@ -26,6 +27,7 @@ CATALOGUES = {
     "optimizers": OPTIMIZERS,
     "schedules": SCHEDULES,
     "baselines": BASELINES,
+    "trackers": TRACKERS,
 }
 
 

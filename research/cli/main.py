@@ -34,6 +34,7 @@ COMMANDS = (
     Command("theory", "infinite-width theory of one activation"),
     Command("list", "benchmarks, experiments and every catalogue"),
     Command("report", "regenerate a run's report, or README and docs"),
+    Command("export", "a run's rows as Parquet, or for TensorBoard"),
     Command("status", "how much of a run is done, by whom, and how to go on"),
     Command("merge", "join the folders of a study that was run in parts"),
     Command("compare", "what differs between two runs beyond noise"),

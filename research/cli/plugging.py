@@ -9,7 +9,7 @@ from depthbench.research.study.errors import Refusal
 
 # Of these, the second row reads names that are typed; the first what folders record, for
 # which no package's plugin is imported that it was not made with.
-FOLDERS = ("verify", "report", "compare", "merge", "status")
+FOLDERS = ("verify", "report", "export", "compare", "merge", "status")
 COMMANDS = (*FOLDERS, "run", "train", "theory", "list", "claims")
 FLAG = "--plugin"
 GROUP = "depthbench.plugins"  # of entry points

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from depthbench.research.catalogues.axes import items
-from depthbench.research.cli import engines
+from depthbench.research.cli import engines, tracking
 from depthbench.research.cli.options import (
     SIZES,
     bytes_of_gib,
@@ -112,6 +112,7 @@ def arguments(
         action="store_true",
         help="resume a folder begun by other code or on another machine",
     )
+    tracking.flag(parser)
 
 
 def _help(axis: Axis, needed: bool) -> str:
@@ -133,6 +134,7 @@ def main(options: argparse.Namespace) -> int:
         options.dataset = continued(options.dataset, out)
     values, asked = check(study, options), engines.asked(options, study)
     memory = bytes_of_gib(options.memory)
+    tracking.check(options.track)
     typed = {name for name in study.axes if getattr(options, name) is not None}
     fitting, left_out = study.fit(plan.placed(grid(study, values), data_dir), typed)
     cells = [study.cell(cell) for cell in fitting]
@@ -161,7 +163,10 @@ def main(options: argparse.Namespace) -> int:
     folders.look(out, study.name)
     with (
         chosen.opened(asked, out, request.shard) as at,
-        runs.completed(study, cells, out, request._replace(engine=at)) as run,
+        tracking.of_rows(options.track, out) as on_row,
+        runs.completed(
+            study, cells, out, request._replace(engine=at, on_row=on_row)
+        ) as run,
     ):
         if run.stopped:
             return run.stopped

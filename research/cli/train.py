@@ -12,6 +12,7 @@ from depthbench.research.catalogues import axes
 from depthbench.research.catalogues.axes import Axis, flag_of
 from depthbench.research.catalogues.initializers import NoCriticalPoint
 from depthbench.research.catalogues.losses import LOSSES
+from depthbench.research.cli import profiling, tracking
 from depthbench.research.cli.options import (
     continued,
     existing_folder,
@@ -22,6 +23,8 @@ from depthbench.research.cli.options import (
 )
 from depthbench.research.datasets import Dataset, find
 from depthbench.research.engine import joining, runner
+from depthbench.research.engine import profiling as profiles
+from depthbench.research.engine.observers import Observer, Several
 from depthbench.research.lazy import lazily
 from depthbench.research.learning import recipe, sharding
 from depthbench.research.learning.recipe import FIELDS, NUMBERS, Field
@@ -83,6 +86,8 @@ def arguments(parser) -> None:
         "--out", default="runs/train", metavar="DIR", help="default: runs/train"
     )
     parser.add_argument("--format", default="table", help=", ".join(FORMATS))
+    tracking.flag(parser)
+    parser.add_argument(profiling.FLAG, metavar="DIR[:STEPS]", help=profiling.HELP)
     parser.add_argument(
         "--accept-changes",
         action="store_true",
@@ -109,7 +114,11 @@ def main(options: argparse.Namespace) -> int:
     one_of("--format", options.format, FORMATS)
     settings = check(options)
     members = trained.members(settings)
+    tracking.check(options.track, len(members))
     out = path_of_folder("--out", options.out)
+    profile = None
+    if options.profile is not None:
+        profile = profiling.asked(options.profile, settings["steps"])
     mesh = None
     if options.mesh is not None:
         mesh = sharding.parse(options.mesh)
@@ -129,9 +138,15 @@ def main(options: argparse.Namespace) -> int:
         joining.join(started)
     runner.begin()
     ready = functools.partial(work, order, members)
-    status = trainer.main(order, ready, out, written)
+    seen: list[Observer] = [tracking.of_training(options.track, out, settings)]
+    if profile is not None:
+        every, total = order.report_every, order.steps
+        seen.append(profiles.ProfiledTraining(*profile, every, total))
+    status = trainer.main(order, ready, out, written, Several(*seen))
     if not status and sharding.leads():
         training_report.present(trained.opened(out), options.format)
+    if profile is not None and (profile.folder / profiles.OPERATIONS).is_file():
+        profiling.present(profile.folder, options.format)
     return status
 
 

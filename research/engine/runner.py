@@ -40,7 +40,7 @@ class Assignment(NamedTuple):
     each worker may use, and how many work.
 
     elsewhere: of an environment that gives other bits than the stamp's, the folder for its
-    rows; without it, they are refused.
+    rows; without it, they are refused. on_row: called with each row that is on disk.
     """
 
     study: Study
@@ -50,6 +50,7 @@ class Assignment(NamedTuple):
     memory: int
     workers: int
     elsewhere: Callable[[Mapping[str, Any]], Folder] | None = None
+    on_row: Callable[[Record], None] = lambda record: None
 
 
 def budget(memory: int | None) -> int:
@@ -195,6 +196,7 @@ def _write(job: Assignment, unit: Unit, done: Done, folder: Folder) -> set[str]:
             record, packed = rows.record_of(job.study.name, cell, result, stamp)
             rows.save(folder.cells, record, packed)
             written.add(record.id)
+            job.on_row(record)
     return written
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from depthbench.research.store import folder as folders
 from depthbench.research.store import manifest, provenance
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.manifest import Event, Manifest
+from depthbench.research.store.rows import Record
 from depthbench.research.study import families, plan, plugins, widening
 from depthbench.research.study.declaration import Cell, Study, Unit
 
@@ -29,6 +30,7 @@ class Request(NamedTuple):
     grid of which a best setting is at the edge is made wider. data_dir: the folder that
     prepared data lie in; "" for the standard one. engine: what measures them.
     mixed: whether workers may be of several kinds, whose rows have a folder each.
+    on_row: called with each new row that is on disk, in a thread of the run's.
     """
 
     shard: str | None = None
@@ -39,6 +41,7 @@ class Request(NamedTuple):
     data_dir: str = ""
     engine: Engine = Threads()
     mixed: bool = False
+    on_row: Callable[[Record], None] = lambda record: None
 
 
 class Completed(NamedTuple):
@@ -157,6 +160,7 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
     job = runner.Assignment(
         *(study, share, missing, stamp, ready.memory, ready.workers),
         elsewhere if request.mixed else None,
+        request.on_row,
     )
     started = manifest.now()
     if len(wanted) > len(missing) and missing:

@@ -18,9 +18,12 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from msgspec.structs import replace
 
 from depthbench.research.engine import console, processes, runner
+from depthbench.research.engine.observers import UNSEEN, Observer
 from depthbench.research.engine.order import Order, prepare, settings_of
+from depthbench.research.engine.pace import Pace
 from depthbench.research.engine.signals import supervise
 from depthbench.research.learning import checkpoints, sharding, sweeps
 from depthbench.research.learning.feed import Source
@@ -31,8 +34,6 @@ from depthbench.research.store import manifest, reports
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.manifest import Event
 from depthbench.research.study.errors import DISK, TERMINATED, Refusal
-
-CHUNK_SECONDS = 0.5  # one call of the compiled loop: how soon a signal is heard
 
 
 class Work(NamedTuple):
@@ -65,6 +66,7 @@ class Session(NamedTuple):
     keeper: processes.Keeper
     stop: threading.Event
     advanced: Any  # called with (step, the watched measure or None)
+    observer: Observer  # in other processes than the first one that does nothing
 
 
 def main(
@@ -72,8 +74,9 @@ def main(
     ready: Callable[[Any], Work],
     out: Path,
     ended: Callable[[Folder], None],
+    observer: Observer = UNSEEN,
 ) -> int:
-    """Trains, or resumes; the exit status.
+    """Trains, or resumes; the exit status. observer: sees it, and changes no number.
 
     ready: from a mesh of devices, or None, to what is trained. Raises Refusal.
     ended: called at the end of the run, while its folder is still locked.
@@ -91,7 +94,7 @@ def main(
             return folder
 
         folder = processes.by_first(begun) or Folder(out)
-        stopped = train(order, folder, work, groups, mesh)
+        stopped = train(order, folder, work, groups, mesh, observer)
         if stopped or not sharding.leads():
             return stopped
         ended(folder)
@@ -117,6 +120,7 @@ def train(
     work: Work,
     groups: list[list[sweeps.Run]],
     mesh: Any,
+    observer: Observer,
 ) -> int:
     """Runs the loop under signals; the exit status."""
     source = work.source
@@ -141,7 +145,9 @@ def train(
             steps = order.steps if sharding.leads() else 0
             advanced = stack.enter_context(progress(steps, work.system.watch))
             parts = (order, folder, work, groups, programs, keeper)
-            session = Session(*parts, stop, advanced)
+            seen = observer if sharding.leads() else UNSEEN
+            stack.callback(seen.ended)
+            session = Session(*parts, stop, advanced, seen)
 
             def begin() -> None:
                 try:
@@ -160,14 +166,19 @@ def train(
             raise Refusal(f"{error}; choose another --out") from None
     if not sharding.leads():
         return stopped
-    took = round(time.perf_counter() - began, 3)
-    step = reports.arrived(folder, manifest.of(folder.path), ())
-    folders.note(folder, Event(ended=manifest.now(), seconds=took, step=step))
+    _note(folder, time.perf_counter() - began, observer.profiled)
     if stopped:
         console.say(
             f"stopped: saved in {folder.path}; the same command resumes from there"
         )
     return stopped
+
+
+def _note(folder: Folder, seconds: float, profiled: bool) -> None:
+    """Notes the end of a session. profiled: its seconds are not a training's alone."""
+    step = reports.arrived(folder, manifest.of(folder.path), ())
+    ended = Event(ended=manifest.now(), seconds=round(seconds, 3), step=step)
+    folders.note(folder, replace(ended, profiled=profiled or None))
 
 
 def at_a_time(order: Order, work: Work) -> int:
@@ -195,13 +206,18 @@ def run_all(session: Session) -> None:
         if 0 < step < total:
             console.say(f"resuming from step {step} of {total}")
         reports.remove(session.folder, step)
+    session.observer.begun(session.work, step)
     pace = Pace(session.work.source.capacity)
     with ThreadPoolExecutor(1 if order.mesh else host.cores()) as pool:
         turn = next_turn(session, pace, step)
         while step < total and not turn.stop:
             done = step % order.report_every
+            session.observer.stepping(step)
             snapshot = advance(session, pool, snapshot, done, turn.steps, pace)
             step += turn.steps
+            new = slice(done, done + turn.steps)
+            log = {name: array[:, new] for name, array in snapshot.log.items()}
+            session.observer.stepped(step, log)
             reported = step % order.report_every == 0 or step == total
             if reported:
                 report(session, pool, snapshot, step)
@@ -242,12 +258,13 @@ class Turn(NamedTuple):
     stop: bool
 
 
-def next_turn(session: Session, pace: "Pace", step: int) -> Turn:
+def next_turn(session: Session, pace: Pace, step: int) -> Turn:
     """Process 0's next steps and save. Any process may stop them all."""
     processes.watched()
     every = session.order.report_every
     left = min(every - step % every, session.order.steps - step)
-    mine = (pace.steps(left), session.keeper.due(), session.stop.is_set())
+    wanted = pace.steps(min(left, session.observer.most(step, left)))
+    mine = (wanted, session.keeper.due(), session.stop.is_set())
     votes = sharding.agreed(*mine)
     stop = bool(votes[:, 2].any())
     if stop:
@@ -292,22 +309,6 @@ def _log(session: Session, states: Any) -> dict[str, np.ndarray]:
 
 def _empty(log: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.full_like(array, np.nan) for name, array in log.items()}
-
-
-class Pace:
-    """How many steps a call should take, from how long the last ones took."""
-
-    def __init__(self, most: int) -> None:
-        self.calls, self.chunk, self.most = 0, 2, most
-
-    def steps(self, left: int) -> int:
-        return min(left, self.chunk, self.most)
-
-    def took(self, steps: int, seconds: float) -> None:
-        self.calls += 1
-        if self.calls > 1:  # the first call compiles
-            wanted = int(CHUNK_SECONDS * steps / max(seconds, 1e-6))
-            self.chunk = max(1, min(wanted, 8 * self.chunk))
 
 
 def advance(
@@ -359,6 +360,7 @@ def report(session: Session, pool, snapshot: Snapshot, step: int) -> None:
     }
     run = reports.run_id(settings_of(session.order))
     reports.save(session.folder, run, step, arrays)
+    session.observer.reported(step, arrays)
 
 
 def _mean(watched: Any) -> float:

@@ -209,6 +209,15 @@ def as_png(figure: Any) -> bytes:
     return out.getvalue()
 
 
+def as_pixels(figure: Any) -> np.ndarray:
+    """The figure, laid out, as pixels [height, width, 3] of 8 bits."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
 def phase_diagram(axes: Any, activation: Any, point: tuple[float, float]) -> None:
     """The critical line between order and chaos, and one network's place.
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from depthbench.research.catalogues.catalogue import Mistake
-from depthbench.research.catalogues.packages import install
+from depthbench.research.engine.trackers import tensorboard
 from depthbench.research.report import figures, notebook
 from depthbench.research.signal import profiles
 
@@ -79,8 +80,9 @@ class History(NamedTuple):
                 )
             target.add_figure(tag, figure, self.steps[-1], close=False)
             return
-        with _writer()(str(target)) as writer:
-            writer.add_figure(tag, figure, self.steps[-1], close=False)
+        events = tensorboard.EventFiles(Path(target))
+        events.picture(self.steps[-1], tag, figures.as_pixels(figure))
+        events.close()
 
     def to_pandas(self) -> Any:
         """The rows as a DataFrame. Raises Mistake where there is no pandas."""
@@ -93,21 +95,6 @@ class History(NamedTuple):
 
     def __repr__(self) -> str:
         return f"{self.answer}\n{len(self.steps)} steps × {len(self.names)} states"
-
-
-def _writer() -> Any:
-    """A class of writers: tensorboardX's, or torch's."""
-    try:
-        from tensorboardX import SummaryWriter
-    except ModuleNotFoundError:
-        try:
-            from torch.utils.tensorboard.writer import SummaryWriter
-        except ModuleNotFoundError:
-            raise Mistake(
-                "write(folder) needs tensorboardX or torch's writer: "
-                f"{install('tensorboardX')}"
-            ) from None
-    return SummaryWriter
 
 
 def _draw(figure: Any, history: History) -> None:

@@ -6,7 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from depthbench.research.report import notebook, study_report, training_report
+from depthbench.research.learning.recipe import NUMBERS
+from depthbench.research.report import (
+    notebook,
+    run_folder,
+    study_report,
+    training_report,
+)
 from depthbench.research.report.notebook import Text
 from depthbench.research.report.run_folder import Results
 from depthbench.research.report.trained import TrainingRun
@@ -23,6 +29,7 @@ class Loaded(NamedTuple):
     rows: a dictionary of each cell, settings and values; of a training, of each run at
       each report.
     answer, worst: the sentences that its report begins with; tables: those of it.
+    keys: the columns that say what a row is, and the kind of each, as of an axis.
     arrays: by name, beside each row: profiles over layers, empty where there are none;
       of a training, those of each report.
     """
@@ -34,6 +41,7 @@ class Loaded(NamedTuple):
     worst: str
     tables: tuple[Table, ...]
     arrays: list[Mapping[str, np.ndarray]]
+    keys: Mapping[str, str]
 
     def table(self, width: int | None = None) -> Text:
         """The answer and the report's tables, in a width: the terminal's, or 80."""
@@ -41,14 +49,25 @@ class Loaded(NamedTuple):
         return notebook.text(answer, self.tables, (), width)
 
     def to_pandas(self) -> Any:
-        """The rows as a DataFrame. Raises Mistake where there is no pandas."""
-        return notebook.frame(self.rows)
+        """A DataFrame of `rows`: what a row is comes first, then its status and why.
+
+        Raises Mistake where there is no pandas.
+        """
+        return notebook.frame(self.rows, self.keys)
 
     def _repr_html_(self) -> str:
         return notebook.part(self.answer, self.tables, [self.worst])
 
     def __repr__(self) -> str:
         return f"{self.answer}\n{self.name}: {len(self.rows)} rows of {self.folder}"
+
+
+def opened(place: Path) -> Loaded:
+    """What is in a folder. Raises Refusal where no run is."""
+    if run_folder.is_training(place):
+        return of_training(run_folder.training(place))
+    results = run_folder.opened(place)
+    return of_results(results, results.rows)
 
 
 def of_results(results: Results, rows: Sequence[Row]) -> Loaded:
@@ -67,6 +86,7 @@ def of_results(results: Results, rows: Sequence[Row]) -> Loaded:
         worst=worst,
         tables=tuple(tables),
         arrays=[stored.profiles(cells, n) if n in there else {} for n in known],
+        keys={name: axis.kind for name, axis in study.axes.items()},
     )
 
 
@@ -79,9 +99,13 @@ def of_training(training: TrainingRun) -> Loaded:
     return Loaded(
         name="train",
         folder=training.folder.path,
-        rows=points,
+        rows=training_report.curves(settings, history, exact=True),
         answer=answer,
         worst=worst,
         tables=(training_report.table(settings, ended),),
         arrays=[dict(arrays) for _, arrays in history],
+        keys={
+            **dict.fromkeys(("run", "seed", "step"), "integer"),
+            **dict.fromkeys(NUMBERS, "number"),
+        },
     )

@@ -13,7 +13,7 @@ from depthbench.research.catalogues.catalogue import Mistake
 from depthbench.research.catalogues.packages import install
 from depthbench.research.engine.console import width_of
 from depthbench.research.files.text import visible
-from depthbench.research.report import figures, page, rendering
+from depthbench.research.report import figures, frames, page, rendering
 from depthbench.research.study.tables import Table
 
 NARROW = 80  # columns where no terminal says how many it has
@@ -110,13 +110,15 @@ def drawn(width: float, height: float, draw: Callable[[Any], None]) -> Any:
     return figure
 
 
-def frame(rows: Iterable[Mapping[str, Any]]) -> Any:
-    """The rows as a pandas DataFrame. Raises Mistake where there is no pandas."""
+def frame(
+    rows: Iterable[Mapping[str, Any]], first: Mapping[str, str] | None = None
+) -> Any:
+    """The rows as a pandas DataFrame, `frames.typed`. Raises Mistake where there is no
+    pandas."""
     try:
-        import pandas
+        return frames.typed(list(rows), first or {})
     except ModuleNotFoundError:
         raise Mistake(f"to_pandas() needs pandas: {install('pandas')}") from None
-    return pandas.DataFrame(list(rows))
 
 
 def decades(value: float, sign: str = "") -> str:

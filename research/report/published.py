@@ -143,7 +143,14 @@ def as_committed(study: Study, rows: list[Row], stamp: dict[str, Any]) -> str:
 
 
 def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
-    """Where a run's rows, report, figures and stamps now are."""
+    """Where a run's rows, report, figures and stamps now are. Raises Refusal for rows that
+    were timed where a profiler was at work."""
+    count = sum(record.values.get("profiled") is True for record in records)
+    if count:
+        raise Refusal(
+            f"--publish: {count} of {len(records)} rows were profiled; run them without "
+            "--profile, into another folder"
+        )
     stamp = records[0].stamp
     device = _place(study, stamp)
     target = RESULTS / device / study.name

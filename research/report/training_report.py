@@ -1,6 +1,6 @@
 """The report of a training run: rows, tables and a figure; made without jax."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,15 @@ FOLLOWING = ("train_", "test_", "log10_ratio")
 GRADIENT = "log10_gradient_"
 
 
-def curves(settings: Mapping[str, Any], history: Sequence) -> list[dict[str, Any]]:
-    """One row for each report and run: the measures at that step."""
+def curves(
+    settings: Mapping[str, Any], history: Sequence, exact: bool = False
+) -> list[dict[str, Any]]:
+    """One row for each report and run: the measures at that step.
+
+    exact: as they were measured; or else to six figures, as reports have them: what is
+    beyond differs between machines.
+    """
+    plain = _exact if exact else _plain
     points = []
     for step, arrays in history:
         for place, member in enumerate(members(settings)):
@@ -45,39 +52,46 @@ def curves(settings: Mapping[str, Any], history: Sequence) -> list[dict[str, Any
                     "step": step,
                     "status": "ok" if stop < 0 else "diverged",
                     "diverged_at": None if stop < 0 else stop,
-                    **_measures(settings, arrays, place, stop >= 0),
-                    **_ratios(arrays, place),
+                    **_measures(settings, arrays, place, stop >= 0, plain),
+                    **_ratios(arrays, place, plain),
                 }
             )
     return points
 
 
-def _ratios(arrays: Mapping[str, np.ndarray], place: int) -> dict[str, float | None]:
+def _ratios(
+    arrays: Mapping[str, np.ndarray], place: int, plain: Callable
+) -> dict[str, float | None]:
     """Of each net `log10_ratio`, which names the net where there are several."""
     nets = [name.removeprefix(GRADIENT) for name in arrays if name.startswith(GRADIENT)]
     return {
-        "log10_ratio" + f"_{net}" * (len(nets) > 1): _plain(
+        "log10_ratio" + f"_{net}" * (len(nets) > 1): plain(
             profiles.ratio(arrays[GRADIENT + net][place : place + 1])[0]
         )
         for net in nets
     }
 
 
-def _measures(settings: Mapping[str, Any], arrays, place: int, diverged: bool):
+def _measures(
+    settings: Mapping[str, Any], arrays, place: int, diverged: bool, plain: Callable
+):
     """Measures of one run. Once it has diverged only its losses are of use."""
     names = measured(settings, arrays)
     return {
         f"{part}_{name}": None
         if diverged and name != "loss"
-        else _plain(arrays[f"{part}_{name}"][place])
+        else plain(arrays[f"{part}_{name}"][place])
         for part in PARTS
         for name in names
     }
 
 
 def _plain(value: Any) -> float | None:
-    # Six figures: what is beyond them differs between machines.
     return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
+def _exact(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def results(

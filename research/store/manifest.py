@@ -34,7 +34,8 @@ class Event(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     """Something that happened to a folder. step: that a training has come to.
 
     accepted: the changes that were. mesh: that a training was on, and is on. workers, and
-    the seconds of all of them by what they went to: what bounds a run.
+    the seconds of all of them by what they went to: what bounds a run. profiled: whether
+    a profiler took part of the seconds.
     """
 
     started: str | None = None
@@ -47,6 +48,7 @@ class Event(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     mesh: list[str] = []
     workers: int | None = None
     spent: dict[str, float] = {}
+    profiled: bool | None = None
 
 
 class Foreign(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):

@@ -87,6 +87,7 @@ BEFORE = {
     "status": ["nowhere"],
     "merge": ["nowhere", "--out", "joined"],
     "report": ["nowhere"],
+    "export": ["nowhere"],
     "reproduce": ["README", "--dry-run"],
     "claims": ["--only", "he2015.gradient-kept"],
 }
@@ -201,7 +202,7 @@ def pairs(before: list[str], actions: list[argparse.Action]) -> Iterator[Line]:
 
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-PATHS = {"--out", "--data-dir", "--figure"}
+PATHS = {"--out", "--data-dir", "--figure", "--profile", "--parquet", "--tensorboard"}
 AXES = {
     ("theory", "--sigma-w2"): theory.SIGMA_W2._replace(single=True),
     ("theory", "--sigma-b2"): theory.SIGMA_B2._replace(single=True),

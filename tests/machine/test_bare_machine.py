@@ -29,8 +29,8 @@ EXTRA = {*packages.EXTRAS["systems"], *packages.READ}
 ALLOWED = {
     "research.datasets.mnist1d": {"mnist1d"},
     "research.datasets.tfds_examples": {"tensorflow_datasets"},
-    "research.report.history": {"tensorboardX", "torch"},
-    "research.report.notebook": {"pandas"},
+    "research.engine.trackers.tensorboard": {"tensorboardX", "torch"},
+    "research.report.frames": {"pandas"},
     "experiments.training.digits": {"sklearn"},
     "research.machine.threads": {"threadpoolctl"},  # scikit-learn's own
     "research.datasets.photographs": {"sklearn"},
