@@ -19,13 +19,14 @@ from tests import loopback
 from tests.engine.test_kills import cells, rows_of, wait_for
 
 LATE = 900.0  # seconds after which a sweep hangs, on a machine that does much besides
+# As long as three kills take on a fast machine, in programs enough for two workers.
 SWEEP = [
-    *"gradient_flow --architecture mlp,residual_mlp --initializer he_normal".split(),
-    *"--width 16 --batch 4 --activation tanh,relu --format csv --depth".split(),
-    ",".join(map(str, range(1, 13))),
+    *"gradient_flow --architecture mlp,residual_mlp,highway_mlp --width 16".split(),
+    *"--initializer he_normal --activation tanh,relu,gelu,sigmoid --batch 4".split(),
+    *("--format", "csv", "--depth", ",".join(map(str, range(1, 25)))),
 ]
 LOCAL = ["--on", "slurm:any,cluster=local", "--workers", "2"]
-ROWS = 48
+ROWS = 288
 NO_RAY = "" if importlib.util.find_spec("ray") else "ray is not installed"
 NO_SUBMITIT = (
     "" if importlib.util.find_spec("submitit") else "submitit is not installed"
