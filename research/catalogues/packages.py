@@ -9,7 +9,10 @@ from depthbench.research.catalogues.mistakes import DataError
 from depthbench.research.files.source import is_checkout
 
 EXTRAS = {  # of pyproject.toml, with the modules that they are asked for by
-    "systems": ("skimage", "num2words", "sacrebleu", "espeakng_loader", "mctx", "mido"),
+    "systems": (
+        *("skimage", "num2words", "sacrebleu", "espeakng_loader", "mctx", "mido"),
+        "plone",
+    ),
     "peers": ("torch", "keras", "equinox", "haiku"),
     "ray": ("ray",),
     "slurm": ("submitit",),

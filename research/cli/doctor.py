@@ -12,14 +12,10 @@ from depthbench.research.engine import console, runner
 from depthbench.research.machine import compiled, host
 from depthbench.research.store import provenance
 
+# All that some command imports: TensorFlow is for the user's own preparing of data.
 OPTIONAL = (
-    *packages.EXTRAS["peers"],
-    *packages.EXTRAS["data"],
-    *packages.EXTRAS["systems"],
-    *packages.EXTRAS["ray"],
-    *packages.EXTRAS["slurm"],
+    *(m for extra, ms in packages.EXTRAS.items() if extra != "tensorflow" for m in ms),
     *packages.READ,
-    *packages.EXTRAS["test"],
 )
 
 
