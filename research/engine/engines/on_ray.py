@@ -25,6 +25,8 @@ from depthbench.research.study.declaration import Study, Unit
 from depthbench.research.study.errors import LATER, Refusal
 
 HERE = ""  # the address of a cluster of this process's own
+AUTO = "auto"  # that of the cluster which this machine is part of
+CURRENT = Path("/tmp/ray/ray_current_cluster")  # where `ray start` leaves it
 STORE = 2**28  # bytes of its store of objects: rows are small
 REACHED = 5.0  # seconds in which a head answers, or is taken to be gone
 WATCHED = 2.0  # seconds between two looks at the head
@@ -79,9 +81,9 @@ class OnRay:
 
     def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Station:
         nodes = _nodes()
-        gpus = self._gpus(nodes)
+        gpus = gpus_of(self.asked, nodes)
         slots = [
-            _slots(node, self.asked.cpus, gpus, bool(study.timings)) for node in nodes
+            slots_of(node, self.asked.cpus, gpus, bool(study.timings)) for node in nodes
         ]
         room = sum(slots)
         if not room:
@@ -113,17 +115,6 @@ class OnRay:
         task = ray.remote(max_calls=0)(jobs.perform).options(**self.options)
         return RayTask(task.remote(job), self)
 
-    def _gpus(self, nodes: Sequence[dict[str, float]]) -> float:
-        most = max((node.get("GPU", 0) for node in nodes), default=0)
-        if self.asked.gpus is None:
-            return min(1.0, most)
-        if self.asked.gpus > most:
-            raise Refusal(
-                f"--on …,gpus={self.asked.gpus:g}: no node of this Ray has as many "
-                f"(the most is {most:g})"
-            )
-        return self.asked.gpus
-
     def _options(self, study: Study, nodes, gpus: float) -> dict[str, Any]:
         cpus = self.asked.cpus
         if study.timings:  # a job has its machine for itself
@@ -154,6 +145,19 @@ class OnRay:
             raise Refusal(
                 f"a worker of Ray cannot begin: {_line(error)}", LATER
             ) from None
+
+
+def gpus_of(asked: RayRequest, nodes: Sequence[dict[str, float]]) -> float:
+    """The GPUs of each job. Raises Refusal where no node has as many."""
+    most = max((node.get("GPU", 0.0) for node in nodes), default=0.0)
+    if asked.gpus is None:
+        return min(1.0, most)
+    if asked.gpus > most:
+        raise Refusal(
+            f"--on ray,gpus={asked.gpus:g}: no node of this Ray has as many "
+            f"(the most is {most:g})"
+        )
+    return asked.gpus
 
 
 def _environment(address: str) -> dict[str, Any]:
@@ -228,7 +232,7 @@ def _nodes() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def _slots(node: dict[str, float], cpus: float, gpus: float, alone: bool) -> int:
+def slots_of(node: dict[str, float], cpus: float, gpus: float, alone: bool) -> int:
     """The jobs that a node has room for."""
     rooms = [node.get("CPU", 0) // cpus] + (
         [node.get("GPU", 0) // gpus] if gpus else []
@@ -247,7 +251,8 @@ def begun(asked: RayRequest) -> Iterator[OnRay]:
     Raises Refusal where there is none, or where it asks for no token.
     """
     secured(asked.insecure)
-    if asked.address not in (HERE, "auto"):
+    if asked.address != HERE:
+        asked = asked._replace(address=address_of(asked.address))
         check_reached(asked.address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
@@ -299,6 +304,24 @@ def secured(insecure: bool) -> None:
     given = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
     if not os.environ.get("RAY_AUTH_TOKEN") and not os.path.exists(given):
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def address_of(address: str) -> str:
+    """HOST:PORT of a head: as typed, or of the cluster that `ray start` has begun here.
+
+    Raises Refusal where there is none.
+    """
+    if address != AUTO:
+        return address
+    found = os.environ.get("RAY_ADDRESS", AUTO)
+    if found == AUTO and CURRENT.is_file():
+        found = CURRENT.read_text().strip()
+    if found == AUTO:
+        raise Refusal(
+            "--on ray:auto: this machine is part of no Ray; join one with "
+            "`ray start --address=HOST:PORT`, or name its head: ray:HOST:PORT"
+        )
+    return found.removeprefix("ray://")
 
 
 def check_reached(address: str) -> None:

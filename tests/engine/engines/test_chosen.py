@@ -66,6 +66,21 @@ def test_an_address_where_nothing_listens_is_one_line_and_passes_by_itself():
     assert caught.value.status == LATER
 
 
+def test_a_machine_of_no_cluster_is_one_line_and_one_whose_head_is_gone(
+    monkeypatch, tmp_path
+):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(on_ray, "CURRENT", tmp_path / "ray_current_cluster")
+    with pytest.raises(Refusal, match="this machine is part of no Ray; join one with"):
+        on_ray.address_of("auto")
+    on_ray.CURRENT.write_text("127.0.0.1:1\n")  # as a cluster that was killed leaves it
+    left = on_ray.RayRequest("auto")
+    with pytest.raises(Refusal, match="no head of Ray answers"), on_ray.begun(left):
+        pass
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert on_ray.address_of("auto") == "10.0.0.1:6379"
+
+
 def test_a_ray_without_a_token_is_refused(monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(
@@ -87,6 +102,28 @@ def test_each_cluster_of_this_process_has_a_token_of_its_own(monkeypatch, tmp_pa
         assert os.environ["RAY_AUTH_MODE"] == "token"
         tokens.add(os.environ.pop("RAY_AUTH_TOKEN"))
     assert len(tokens) == 2 and all(len(token) == 64 for token in tokens)
+
+
+CPUS, GPUS = {"CPU": 8.0}, {"CPU": 8.0, "GPU": 2.0}
+
+
+def test_a_job_has_a_gpu_where_there_are_any_and_as_many_as_are_asked_for():
+    given = on_ray.RayRequest()
+    assert on_ray.gpus_of(given, [CPUS, CPUS]) == 0
+    assert on_ray.gpus_of(given, [CPUS, GPUS]) == 1
+    assert on_ray.gpus_of(given._replace(gpus=0.5), [GPUS]) == 0.5
+    assert on_ray.gpus_of(given._replace(gpus=0), [GPUS]) == 0
+    with pytest.raises(Refusal, match="no node of this Ray has as many"):
+        on_ray.gpus_of(given._replace(gpus=1), [CPUS])
+
+
+def test_a_node_has_room_for_its_cpus_and_gpus_and_for_one_job_that_times_it():
+    assert on_ray.slots_of(GPUS, cpus=2, gpus=0, alone=False) == 4
+    assert on_ray.slots_of(GPUS, cpus=2, gpus=1, alone=False) == 2
+    assert on_ray.slots_of(GPUS, cpus=2, gpus=0.5, alone=False) == 4
+    assert on_ray.slots_of(CPUS, cpus=1, gpus=1, alone=False) == 0
+    assert on_ray.slots_of(GPUS, cpus=2, gpus=0, alone=True) == 1
+    assert on_ray.slots_of({}, cpus=1, gpus=0, alone=True) == 0  # a head without CPUs
 
 
 SINFO = "cpu* (null)\ngpu gpu:a100:4\nold (null)\n"
