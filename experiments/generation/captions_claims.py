@@ -95,7 +95,7 @@ CLAIMS = (
         **SKETCHES,
     ),
     Claim(
-        "depthbench.drawn-scenes-show-the-sentence",
+        "depthbench.drawings-show-the-sentence",
         "depthbench's own bar: a fixed judge sees the sentence as often in drawn scenes as "
         "in real ones, to a twentieth",
         OWN,

@@ -72,7 +72,7 @@ def rerun_on(study, device, processor, tmp_path):
     environment = {n: stamp[n] for n in manifest.environment if n in stamp}
     manifest = replace(manifest, environment=environment)
     (out.path / "run.json").write_bytes(manifests.content(manifest))
-    return out, [SimpleNamespace(stamp=stamp)]
+    return out, [SimpleNamespace(stamp=stamp, values={})]
 
 
 @pytest.fixture
