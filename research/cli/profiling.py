@@ -55,8 +55,10 @@ def of(text: str) -> ProfileRequest:
     place, colon, typed = text.rpartition(":")
     place = place if colon else text
     steps = axes.integer(typed) if colon else STEPS
-    if not place or steps is None or not 1 <= steps <= MOST:
+    listed = "," in place  # as axes' values are, of which this is none
+    if not place or listed or steps is None or not 1 <= steps <= MOST:
         raise Refusal(
-            f"{FLAG} {text}: must be DIR or DIR:STEPS, a number of steps from 1 to {MOST:,}"
+            f"{FLAG} {text}: must be DIR or DIR:STEPS, a folder without commas and a "
+            f"number of steps from 1 to {MOST:,}"
         )
     return ProfileRequest(path_of_folder(FLAG, place), steps)

@@ -121,7 +121,8 @@ def ours(study: Study, manifest: Manifest) -> bool:
 
 
 def names(study: Study) -> dict[str, set[Any]]:
-    """What axes that take no numbers may have of depthbench's own, by axis; no text."""
+    """What axes that take no numbers may have of depthbench's own, by axis; of a text what
+    is implied."""
     return {
         name: {
             *axis.choices.published,
@@ -129,7 +130,7 @@ def names(study: Study) -> dict[str, set[Any]]:
             *(value for sized in study.sizes.values() for value in sized.get(name, ())),
         }
         if axis.choices is not None
-        else set()
+        else {axis.implied} - {None}
         for name, axis in study.axes.items()
         if axis.choices is not None or axis.kind == "text"
     }

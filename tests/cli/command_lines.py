@@ -267,6 +267,8 @@ def right(words: list[str], flag: str, text: str) -> bool:
             return text == "1/2"
         case (("run" | "probe" | "reproduce"), "--memory"):
             return _number(Axis("", (), kind="number", low=0.001, high=1e6), text)
+        case "run", "--workers":
+            return _number(Axis("", (), kind="integer", low=1, high=10**4), text)
         case "train", "--report-every":
             return _number(Axis("", (), kind="integer", low=1, high=2000), text)
         case "train", "--checkpoint-seconds":

@@ -17,6 +17,7 @@ BEFORE = {
     "compare": ["a", "b"],
     "verify": ["a"],
     "status": ["a"],
+    "export": ["a"],
     "merge": ["a", "--out=b"],
     "reproduce": ["README"],
 }

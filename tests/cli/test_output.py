@@ -50,6 +50,7 @@ LINES = [
     "status R",
     "status R --format json",
     "merge R --out J",
+    "export --help",
     "reproduce mup --dry-run",
     "doctor",
     "doctor --format json",
@@ -69,6 +70,7 @@ SAMPLE = [
     "verify R --cells 1",
     "status R",
     "merge R --out J",
+    "export --help",
     "reproduce mup --dry-run",
     "doctor",
 ]
