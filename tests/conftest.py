@@ -90,10 +90,7 @@ def reports_need_no_jax():
 
 
 # Python's collector looks at all objects there are, and a worker has many that stay: jax's
-# modules and the tests themselves. Seldom, and without those, it takes a sixth less time.
-gc.set_threshold(100_000, 50, 100)
-
-
+# modules and the tests themselves.
 def pytest_collection_finish():
     gc.collect()
     gc.freeze()
