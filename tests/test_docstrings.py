@@ -20,6 +20,7 @@ SHOWN += ("research/catalogues/",)
 SHOWN_BY_TESTS = {
     "research/catalogues/optimizers.py": {"transformation"},
     "research/catalogues/muon.py": {"direction", "rates"},
+    "research/catalogues/packages.py": {"required"},
 }
 
 

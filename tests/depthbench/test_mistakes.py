@@ -265,7 +265,7 @@ def test_theory_of_what_is_no_net(given, words):
 def test_without_pandas_a_line_says_how_to_install_it(monkeypatch):
     report = db.probe(plain, X, params=W)
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(db.Mistake, match="pip install pandas"):
+    with pytest.raises(db.Mistake, match=r"pip install -e '\.\[parquet\]'"):
         report.to_pandas()
 
 

@@ -192,7 +192,7 @@ def test_a_plugin_that_is_none_is_one_line_and_adds_nothing(name, folder, capsys
             "--plugin a b: must be a file that ends in .py, or a mod",
         ),
         (["--plugin", "acts.py", "--plugin", "my.acts"], "is one of "),
-        (["--plugins", "acts.py"], "unknown flag --plugins: did you mean --plugin?"),
+        (["--plugins", "acts.py"], "unknown flag --plugins: did you mean --plugin"),
     ],
 )
 @pytest.mark.parametrize("command", ["list", "theory relu", "run gradient_flow"])
