@@ -30,6 +30,8 @@ ALLOWED = {
     "research.datasets.mnist1d": {"mnist1d"},
     "research.datasets.tfds_examples": {"tensorflow_datasets"},
     "research.engine.trackers.tensorboard": {"tensorboardX", "torch"},
+    "research.engine.engines.on_ray": {"ray"},  # once --on asks for it
+    "research.engine.engines.on_slurm": {"submitit"},
     "research.report.frames": {"pandas"},
     "experiments.training.digits": {"sklearn"},
     "research.machine.threads": {"threadpoolctl"},  # scikit-learn's own
