@@ -169,3 +169,12 @@ def test_workers_of_two_kinds_have_a_folder_each_where_they_may(tmp_path):
         {r.stamp["device"] for r in folders.records(f)[0]} for f in (folder, kind)
     ]
     assert devices == [{"cpu"}, {"gpu"}]
+
+
+def test_more_workers_than_fit_are_not_begun(monkeypatch):
+    """Of a study that reads a clock, no second one, whatever is typed."""
+    monkeypatch.setattr("depthbench.research.machine.host.cores", lambda: 4)
+    units, free = plan.units(STUDY, CELLS), STUDY._replace(threads=0)
+    count = lambda study, typed: Threads(typed).place(study, units, 2**30).workers
+    assert [count(free, typed) for typed in (None, 1, 3, 9)] == [4, 1, 3, 4]
+    assert count(STUDY._replace(threads=1), 2) == 1

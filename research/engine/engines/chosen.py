@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from depthbench.research.catalogues.axes import integer, number
 from depthbench.research.catalogues.catalogue import nearest
 from depthbench.research.catalogues.packages import need
 from depthbench.research.engine.engines import on_ray, on_slurm
@@ -33,19 +34,19 @@ class EngineRequest(NamedTuple):
 
 def count(text: str) -> int:
     """A whole number from 1. Raises ValueError."""
-    return _within(int(text), 1, MOST)
+    return _within(integer(text), 1)
 
 
 def _or_none(text: str) -> int:
-    return _within(int(text), 0, MOST)
+    return _within(integer(text), 0)
 
 
 def _share(text: str) -> float:
-    return _within(float(text), 0, MOST)
+    return _within(number(text), 0)
 
 
-def _within(value: Any, low: int, high: int) -> Any:
-    if not low <= value <= high:
+def _within(value: Any, low: int) -> Any:
+    if value is None or not low <= value <= MOST:
         raise ValueError(value)
     return value
 

@@ -1,5 +1,6 @@
 """Jobs in other processes, some at a time: what they say, and what becomes of lost ones."""
 
+import itertools
 import threading
 import time
 from collections import Counter, deque
@@ -66,7 +67,8 @@ def finished(
             driver.send_more()
             came = False
             for one in list(driver.running):
-                for done in (*driver.hear(one), *driver.end(one)):
+                # One after the other: what came before an error is written.
+                for done in itertools.chain(driver.hear(one), driver.end(one)):
                     came = True
                     yield done
             if not came:

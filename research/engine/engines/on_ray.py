@@ -82,14 +82,15 @@ class OnRay:
     def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Station:
         nodes = _nodes()
         gpus = gpus_of(self.asked, nodes)
-        slots = [
-            slots_of(node, self.asked.cpus, gpus, bool(study.timings)) for node in nodes
-        ]
+        cpus = self.asked.cpus
+        if study.timings:  # a job has its machine, one of the largest, for itself
+            cpus = max(1.0, *(node.get("CPU", 0.0) for node in nodes))
+        slots = [slots_of(node, cpus, gpus) for node in nodes]
         room = sum(slots)
         if not room:
             whole = ", ".join(_described(node) for node in nodes) or "no node"
             raise Refusal(
-                f"--on {self.asked.address or 'ray'}: no node has {self.asked.cpus:g} CPUs "
+                f"--on {self.asked.address or 'ray'}: no node has {cpus:g} CPUs "
                 f"and {gpus:g} GPUs for a job (there is {whole})"
             )
         workers = min(self.asked.workers or room, room)
@@ -99,7 +100,7 @@ class OnRay:
                 "a worker that was given a GPU has a jax that finds none there"
             )
         beside = 1 if gpus else max(1, min(workers, max(slots)))
-        self.options = self._options(study, nodes, gpus)
+        self.options = self._options(cpus, gpus)
         return Station(
             seen["environment"], (memory or seen["memory"]) // beside, workers
         )
@@ -115,10 +116,7 @@ class OnRay:
         task = ray.remote(max_calls=0)(jobs.perform).options(**self.options)
         return RayTask(task.remote(job), self)
 
-    def _options(self, study: Study, nodes, gpus: float) -> dict[str, Any]:
-        cpus = self.asked.cpus
-        if study.timings:  # a job has its machine for itself
-            cpus = min(node.get("CPU", 0) for node in nodes)
+    def _options(self, cpus: float, gpus: float) -> dict[str, Any]:
         return {
             "num_returns": "streaming",
             "num_cpus": cpus,
@@ -232,12 +230,12 @@ def _nodes() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def slots_of(node: dict[str, float], cpus: float, gpus: float, alone: bool) -> int:
+def slots_of(node: dict[str, float], cpus: float, gpus: float) -> int:
     """The jobs that a node has room for."""
     rooms = [node.get("CPU", 0) // cpus] + (
         [node.get("GPU", 0) // gpus] if gpus else []
     )
-    return int(min(min(rooms), 1) if alone else min(rooms))
+    return int(min(rooms))
 
 
 def _described(node: dict[str, float]) -> str:

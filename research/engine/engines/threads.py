@@ -17,14 +17,15 @@ Submit = Callable[
 
 
 class Threads:
-    """Units are measured by threads. count: how many; or as many as fit."""
+    """Units are measured by threads. count: how many at most; None for what fits."""
 
     def __init__(self, count: int | None = None, submit: Submit = runner.attempt):
         self.count, self.submit = count, submit
 
     def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Station:
         whole = runner.budget(memory)
-        workers = self.count or runner.workers(study, units, whole)
+        fitting = runner.workers(study, units, whole)  # of one that reads a clock, one
+        workers = min(self.count or fitting, fitting)
         return Station(host.environment(), whole // workers, workers)
 
     def run(

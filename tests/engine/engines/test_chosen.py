@@ -8,6 +8,7 @@ import pytest
 from depthbench.research.cli.main import main
 from depthbench.research.engine.engines import chosen, on_ray, on_slurm
 from depthbench.research.study.errors import LATER, Refusal
+from depthbench.research.study.studies import studies
 
 WRONG = {
     "rai": "did you mean ray",
@@ -20,6 +21,8 @@ WRONG = {
     "ray,gpu=1": "unknown option 'gpu': did you mean gpus",
     "ray,gpus=many": "gpus=many: must be GPUs of each job, from 0",
     "ray,gpus=-1": "gpus=-1: must be",
+    "ray,cpus=1_0": "cpus=1_0: must be a whole number from 1",
+    "ray,gpus=nan": "gpus=nan: must be GPUs",
     "ray,cpus=0": "cpus=0: must be a whole number from 1",
     "slurm": "name a partition",
     "slurm:a b": "name a partition",
@@ -117,13 +120,27 @@ def test_a_job_has_a_gpu_where_there_are_any_and_as_many_as_are_asked_for():
         on_ray.gpus_of(given._replace(gpus=1), [CPUS])
 
 
-def test_a_node_has_room_for_its_cpus_and_gpus_and_for_one_job_that_times_it():
-    assert on_ray.slots_of(GPUS, cpus=2, gpus=0, alone=False) == 4
-    assert on_ray.slots_of(GPUS, cpus=2, gpus=1, alone=False) == 2
-    assert on_ray.slots_of(GPUS, cpus=2, gpus=0.5, alone=False) == 4
-    assert on_ray.slots_of(CPUS, cpus=1, gpus=1, alone=False) == 0
-    assert on_ray.slots_of(GPUS, cpus=2, gpus=0, alone=True) == 1
-    assert on_ray.slots_of({}, cpus=1, gpus=0, alone=True) == 0  # a head without CPUs
+def test_a_node_has_room_for_as_many_jobs_as_its_cpus_and_gpus():
+    assert on_ray.slots_of(GPUS, cpus=2, gpus=0) == 4
+    assert on_ray.slots_of(GPUS, cpus=2, gpus=1) == 2
+    assert on_ray.slots_of(GPUS, cpus=2, gpus=0.5) == 4
+    assert on_ray.slots_of(CPUS, cpus=1, gpus=1) == 0
+    assert on_ray.slots_of({}, cpus=1, gpus=0) == 0  # a head without CPUs
+
+
+def test_a_study_that_times_machines_has_one_of_the_largest_for_each_job(monkeypatch):
+    """A head without CPUs, a small node, and two large ones that could run eight jobs."""
+    nodes = [{}, {"CPU": 4.0}, CPUS, CPUS]
+    monkeypatch.setattr(on_ray, "_nodes", lambda: nodes)
+    look = {"environment": {"platform": "cpu"}, "memory": 800, "cores": 8}
+    monkeypatch.setattr(on_ray.jobs, "look", lambda: look)
+    study = studies()["gradient_flow"]
+    for timings, workers in (((), 20), (("ms",), 2)):
+        engine = on_ray.OnRay(on_ray.RayRequest(), "127.0.0.1:1")
+        place = engine.place(study._replace(timings=timings), [], None)
+        assert place.workers == workers
+        assert engine.options["num_cpus"] == (8 if timings else 1)
+        assert place.memory == (800 if timings else 100)
 
 
 SINFO = "cpu* (null)\ngpu gpu:a100:4\nold (null)\n"

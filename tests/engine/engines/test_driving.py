@@ -119,6 +119,18 @@ def test_what_a_unit_raises_is_raised_here_and_not_tried_again():
     assert len(sent) == 2 and all(told.cancelled for _, told in sent)
 
 
+def test_what_came_before_an_error_is_kept():
+    def tell(job, count):
+        whole, error = all_of(job), jobs._said_of(ValueError("a bad unit"))
+        return [(*whole[0], Began([*job.units][1]), error)]  # all seen at once
+
+    done, _ = run(tell)
+    kept = []
+    with pytest.raises(jobs.WorkerError):
+        kept.extend(d.number for d in done)
+    assert kept == [0]
+
+
 def test_processes_that_end_before_they_begin_end_the_run():
     done, sent = run(lambda job, count: [])
     with pytest.raises(Refusal, match="before they begin: Killed") as caught:
