@@ -34,8 +34,9 @@ def test_some_features_are_the_same_ones_in_another_order():
     every = haar.features(8, 50)
     some = every.some(np.array([7, 3]))
     assert some.rectangles == (every.rectangles[7], every.rectangles[3])
-    values = every.values(haar.integrals(X))
-    np.testing.assert_array_equal(some.values(haar.integrals(X)), values[:, [7, 3]])
+    values = every.values(haar.integrals(X))[:, [7, 3]]
+    # A product of another shape is another order of sums; the tolerance is as above.
+    np.testing.assert_allclose(some.values(haar.integrals(X)), values, atol=2e-5)
 
 
 def test_a_window_too_small_is_refused():

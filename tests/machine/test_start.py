@@ -56,6 +56,7 @@ WITHOUT = {
     "report": "report finished",
     "status": "status finished",
     "merge": "merge finished --out joined",
+    "export": "export finished --tensorboard events",
     "compare": "compare finished finished",
 }
 
