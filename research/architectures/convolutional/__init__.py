@@ -162,6 +162,12 @@ FAMILIES = (
         kernels=9,
     ),
     Family(
+        "broadcast_decoder",
+        "broadcast:build",
+        "Watters et al. 2019, arXiv:1901.07017 (here with 1 × 1 convolutions)",
+        gives="vector",
+    ),
+    Family(
         "discriminator",
         "dcgan:build_discriminator",
         "Radford, Metz & Chintala 2016, arXiv:1511.06434",
