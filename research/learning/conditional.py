@@ -145,11 +145,9 @@ def train(
     return [[_translator(pair, one) for one in runs] for runs in ended]
 
 
-def _translator(pair: ConditionalPair, ended: Ended) -> Translator:
-    player = dict(pair.players)[GENERATOR]
-    net = players.fitted(player, ended.state.tree[GENERATOR])
-    log = {**ended.log, "loss": ended.log[f"{GENERATOR} error"]}
-    return Translator(net, log, ended.diverged)
+def _translator(pair: ConditionalPair, run: Ended) -> Translator:
+    nets, log = players.ended(pair.players, run, f"{GENERATOR} error")
+    return Translator(nets[GENERATOR], log, run.diverged)
 
 
 def beforehand(pair: ConditionalPair, data: Batch, seeds: int) -> fits.Beforehand:

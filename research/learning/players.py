@@ -2,8 +2,9 @@
 
 Each player descends a loss of its own, which sees the others' nets as they are. They
 step in the order they are named, each after those before it (Goodfellow et al. 2014,
-arXiv:1406.2661, algorithm 1: the discriminator first). A generator and a
-discriminator, an actor and a critic, an encoder and a decoder are players.
+arXiv:1406.2661, algorithm 1: the discriminator first); neighbours that descend the same
+loss step together, by one gradient. A generator and a discriminator, an actor and a
+critic, an encoder and a decoder are players.
 """
 
 import functools
@@ -60,6 +61,7 @@ def system(players: Players) -> System:
     measures are named "player loss". Nets with normalisers' statistics are refused:
     what a player sees of another would depend on who looked last.
     """
+    groups = together(players)
 
     def init(key, hyper):
         keys = jax.random.split(key, len(players))
@@ -70,10 +72,11 @@ def system(players: Players) -> System:
 
     def step(tree, hyper, batch, moment):
         measures = {}
-        for number, (name, player) in enumerate(players):
+        for number, group in groups:
             key = jax.random.fold_in(moment.key, number)
-            tree, one = _stepped(players, name, player, tree, hyper, batch, moment, key)
-            measures |= {f"{name} {measure}": value for measure, value in one.items()}
+            tree, one = _stepped(players, group, tree, hyper, batch, moment, key)
+            for name in group:
+                measures |= {f"{name} {measure}": v for measure, v in one.items()}
         return tree, measures
 
     def measure(tree, batch):
@@ -128,27 +131,48 @@ def functions(players: Players, tree: Any) -> dict[str, Function]:
     }
 
 
+def together(players: Players) -> list[tuple[int, dict[str, Player]]]:
+    """Those that step together, in order: (the first one's number, the players)."""
+    groups: list[tuple[int, dict[str, Player]]] = []
+    for number, (name, player) in enumerate(players):
+        if number and player.loss == players[number - 1][1].loss:
+            groups[-1][1][name] = player
+        else:
+            groups.append((number, {name: player}))
+    return groups
+
+
 def _stepped(
     players: Players,
-    name: str,
-    player: Player,
+    group: Mapping[str, Player],
     tree: Any,
     hyper: Any,
     batch: Batch,
     moment: Moment,
     key: jax.Array,
 ) -> tuple[Any, dict[str, jax.Array]]:
-    """(the tree after a player's step, its measures)."""
-    others, parts = functions(players, tree), player.net.parts
+    """(the tree after a step of players with one loss, that loss's measures)."""
+    others, loss = functions(players, tree), next(iter(group.values())).loss
 
     def objective(params, stats, batch, key):
-        nets = {**others, name: _function(player, params, stats)}
-        return player.loss(nets, batch, key), stats
+        own = {n: _function(one, params[n], stats[n]) for n, one in group.items()}
+        return loss({**others, **own}, batch, key), stats
 
-    own, numbers = tree[name], hyper[name]
-    gradient, (means, _) = descent.gradients(
-        objective, own.params, own.stats, batch, key
-    )
+    params = {name: tree[name].params for name in group}
+    stats = {name: tree[name].stats for name in group}
+    gradient, (means, _) = descent.gradients(objective, params, stats, batch, key)
+    after = {
+        name: _after(player, tree[name], gradient[name], hyper[name], moment)
+        for name, player in group.items()
+    }
+    return {**tree, **after}, means
+
+
+def _after(
+    player: Player, own: Any, gradient: Any, numbers: Any, moment: Moment
+) -> Any:
+    """What a player has learned after a step by its gradient, if one is due."""
+    parts = player.net.parts
     rate = rate_of(parts.schedule, numbers.rule, moment.step)
     rule = supervised.rule_of(parts, numbers.rule._replace(learning_rate=rate))
     after = descent.descended(
@@ -157,12 +181,21 @@ def _stepped(
     if player.every > 1:
         due = moment.step % player.every == player.every - 1
         after = jax.tree.map(lambda new, old: jnp.where(due, new, old), after, own)
-    return {**tree, name: after}, means
+    return after
 
 
 def fitted(player: Player, own: descent.Learner, **more: Any) -> FittedNet:
     """A player's net as a value. own: its part of a state's tree. more: as of FittedNet."""
     return FittedNet(player.net, player.seen(unite(own.params, own.stats)), **more)
+
+
+def ended(
+    players: Players, run: Ended, loss: str
+) -> tuple[dict[str, FittedNet], dict[str, Any]]:
+    """(each player's net as a value, the run's log). loss: which of its measures is the
+    log's `loss`, as in "reader loss"."""
+    nets = {name: fitted(one, run.state.tree[name]) for name, one in players}
+    return nets, {**run.log, "loss": run.log[loss]}
 
 
 def hyper(players: Players, rate: float, steps: int) -> dict[str, supervised.Numbers]:
