@@ -19,9 +19,10 @@ from depthbench.research.learning.selection import Outcome
 from depthbench.research.learning.supervised import Task
 
 SIDE, BATCH = 16, 32
+WARMED = 100  # steps in which rates grow
 CHOSEN, JUDGED = 300, 500  # scenes that choose and that judge
 NUMBERS = 6  # for what no sentence says: three of a ground, place across and down, size
-WIDER = 3  # channels of a drawer at its smallest size, × the reader's
+WIDER = 2  # channels of a drawer, × the reader's
 WORDS = len(sentences.WORDS)
 
 
@@ -80,13 +81,15 @@ def standard(train):
     return read, lambda x: x * deviation + mean
 
 
-def recipe(architecture, depth, width, **more):
+def recipe(cell, architecture, depth, width, **more):
     return Recipe(
         architecture=architecture,
         depth=depth,
         width=width,
         batch=BATCH,
         schedule="cosine",
+        warmup=float(min(WARMED, cell["steps"] // 4)),
+        clip=1.0,
         **more,
     )
 
@@ -94,8 +97,9 @@ def recipe(architecture, depth, width, **more):
 def captioner(cell):
     """The net that reads a scene, and the one that says its sentence."""
     units, shape = cell["units"], (SIDE, SIDE, 3)
-    seen = recipe("detector_residual", cell["depth"], cell["width"])
+    seen = recipe(cell, "detector_residual", cell["depth"], cell["width"])
     said = recipe(
+        cell,
         "stacked_gru",
         1,
         units,
@@ -110,8 +114,8 @@ def captioner(cell):
 
 def sketcher(cell):
     """The net that draws a sentence's scene, and the one that recognises in training."""
-    drawer = recipe("generator", cell["depth"], WIDER * cell["width"])
-    recogniser = recipe("detector_residual", 1, cell["width"])
+    drawer = recipe(cell, "broadcast_decoder", cell["depth"], WIDER * cell["width"])
+    recogniser = recipe(cell, "detector_residual", 1, cell["width"])
     shape, asked = (SIDE, SIDE, 3), NUMBERS + sentences.LENGTH * WORDS
     draw = Task((asked,), SIDE * SIDE * 3, "numbers")
     recognise = Task(shape, 2 * NUMBERS, "numbers", pooled.closer)

@@ -81,7 +81,8 @@ def draw_aspects(rows, strong):
         axes.plot(share, "s--", ms=3, lw=1, color="black", label=strong)
         axes.set_xticks(range(len(names)), names)
         axes.set_title("share right of each", loc="left")
-        axes.legend(fontsize=6, frameon=False)
+        axes.set_ylim(0, 1.05)
+        axes.legend(fontsize=6, frameon=False, loc="lower left")
         axes.grid(alpha=0.25, lw=0.5)
 
     return draw

@@ -2,7 +2,7 @@
 
 Vinyals, Toshev, Bengio & Erhan 2015, arXiv:1411.4555 (Show and Tell): a convolutional net
 reads an image, and a recurrent one, which is given what was read and the word before,
-says the next. Both nets descend the words' cross-entropy, each in its turn.
+says the next. Both nets descend the words' cross-entropy, by one gradient.
 """
 
 import functools
@@ -144,12 +144,9 @@ def train(
     return [[_trained(pair, one) for one in runs] for runs in ended]
 
 
-def _trained(pair: Captioner, ended: Ended) -> FittedCaptioner:
-    reader, writer = (
-        players.fitted(one, ended.state.tree[name]) for name, one in pair.players
-    )
-    log = {**ended.log, "loss": ended.log[f"{WRITER} loss"]}
-    return FittedCaptioner(pair, reader, writer, log, ended.diverged)
+def _trained(pair: Captioner, run: Ended) -> FittedCaptioner:
+    nets, log = players.ended(pair.players, run, f"{WRITER} loss")
+    return FittedCaptioner(pair, nets[READER], nets[WRITER], log, run.diverged)
 
 
 def beforehand(pair: Captioner, data: Batch, seeds: int) -> fits.Beforehand:

@@ -6,6 +6,11 @@ Gaussian numbers for what no sentence says; in training these come from the reco
 which sees the scene. Both descend the bound with the variance of pixels at its optimum,
 the mean square error of the batch (Rybkin, Daniilidis & Levine 2021, arXiv:2006.13202),
 so that no weight is to be chosen between error and divergence.
+
+What is recognised in scenes of one sentence is not spread as the prior is: a quarter
+that the sentence names decides where the object may be. So numbers are drawn from a
+Gaussian for each sentence, of what was recognised in the scenes that were learned from
+(Ghosh, Sajjadi, Vergari, Black & Schölkopf 2020, arXiv:1903.12436, ex-post density).
 """
 
 import functools
@@ -24,6 +29,8 @@ from depthbench.research.learning.system import Batch, System
 
 DRAWER, RECOGNISER = "drawer", "recogniser"
 LEAST = 1e-6  # variance of pixels: of scenes that are drawn exactly
+FEW = 4  # scenes of a sentence for each number, of whose spread a Gaussian can be made
+BEYOND = 1e3  # what a net that has diverged recognises; what it draws is no scene
 LOGS = (-8.0, 4.0)  # of a recognised variance: beyond, a fresh net's overflow
 
 
@@ -121,13 +128,59 @@ def _probed_recogniser(pair, nets, batch):
     return batch["targets"], loss
 
 
+class Codes(NamedTuple):
+    """Gaussians of the numbers that no sentence says, one for each known sentence.
+
+    sentences: [known, length]. means: [known + 1, numbers], the last of all scenes.
+    roots: of covariances [known + 1, numbers, numbers], lower triangles.
+    """
+
+    sentences: np.ndarray
+    means: np.ndarray
+    roots: np.ndarray
+
+    def drawn(self, asked: np.ndarray, seed: int) -> np.ndarray:
+        """Numbers [sentences, numbers] for those asked [sentences, length]."""
+        places = {tuple(words): n for n, words in enumerate(self.sentences.tolist())}
+        every = len(self.sentences)
+        own = [places.get(tuple(words), every) for words in asked.tolist()]
+        random = np.random.RandomState(seed)
+        noise = random.standard_normal((len(asked), self.means.shape[1]))
+        spread = np.einsum("nij,nj->ni", self.roots[own], noise)
+        return (self.means[own] + spread).astype(np.float32)
+
+
+def codes(means: np.ndarray, logs: np.ndarray, sentences: np.ndarray) -> Codes:
+    """The Codes of what was recognised in scenes [scenes, numbers], by their sentences.
+
+    A sentence of fewer than FEW scenes for each number has the Gaussian of all scenes.
+    """
+    known, place = np.unique(sentences, axis=0, return_inverse=True)
+    whole = np.ones(len(sentences), bool)
+    parts = [place.reshape(-1) == n for n in range(len(known))]
+    enough = FEW * means.shape[1]
+    parts = [own if own.sum() >= enough else whole for own in parts]
+    each = [_gaussian(means[own], logs[own]) for own in (*parts, whole)]
+    return Codes(known, *(np.stack(array) for array in zip(*each, strict=True)))
+
+
+def _gaussian(means: np.ndarray, logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(mean, root of the covariance) of Gaussians' mixture in equal parts."""
+    within, among = np.diag(np.exp(logs).mean(axis=0)), np.cov(means.T, bias=True)
+    return means.mean(axis=0), np.linalg.cholesky(np.float64(within + among))
+
+
 class FittedSketcher(NamedTuple):
-    """Both nets after training. log: each step's measures [steps], with the drawer's
-    `loss`. diverged: as of FittedNet."""
+    """Both nets after training, and the numbers of the scenes they were trained on.
+
+    log: each step's measures [steps], with the drawer's `loss`. diverged: as of
+    FittedNet.
+    """
 
     pair: Sketcher
     drawer: FittedNet
     recogniser: FittedNet
+    codes: Codes
     log: Mapping[str, Any]
     diverged: int | None
 
@@ -139,9 +192,8 @@ class FittedSketcher(NamedTuple):
     def scenes(self, sentences: np.ndarray, seed: int = 0) -> np.ndarray:
         """A scene [sentences, …] of each sentence [sentences, length], without grain;
         always the same of a seed."""
-        random = np.random.RandomState(seed)
-        numbers = random.standard_normal((len(sentences), self.pair.numbers))
-        asked = given(numbers.astype(np.float32), sentences, self.pair.words)
+        numbers = self.codes.drawn(sentences, seed)
+        asked = given(numbers, sentences, self.pair.words)
         shape = self.pair.recogniser.task.shape
         return self.drawer.outputs(np.asarray(asked)).reshape(-1, *shape)
 
@@ -155,15 +207,17 @@ def train(
 ) -> list[list[FittedSketcher]]:
     """Both nets after so many steps: of each rate its seeds."""
     ended = players.train(pair.players, data, steps, rates, seeds)
-    return [[_trained(pair, one) for one in runs] for runs in ended]
+    return [[_trained(pair, data, one) for one in runs] for runs in ended]
 
 
-def _trained(pair: Sketcher, ended: Ended) -> FittedSketcher:
-    drawer, recogniser = (
-        players.fitted(one, ended.state.tree[name]) for name, one in pair.players
+def _trained(pair: Sketcher, data: Batch, run: Ended) -> FittedSketcher:
+    nets, log = players.ended(pair.players, run, f"{DRAWER} loss")
+    found = nets[RECOGNISER].outputs(data["targets"])
+    found = np.clip(np.nan_to_num(found), -BEYOND, BEYOND)
+    numbers = codes(*map(np.asarray, _halves(found)), np.asarray(data["inputs"]))
+    return FittedSketcher(
+        pair, nets[DRAWER], nets[RECOGNISER], numbers, log, run.diverged
     )
-    log = {**ended.log, "loss": ended.log[f"{DRAWER} loss"]}
-    return FittedSketcher(pair, drawer, recogniser, log, ended.diverged)
 
 
 def beforehand(pair: Sketcher, data: Batch, seeds: int) -> fits.Beforehand:

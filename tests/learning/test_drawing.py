@@ -16,7 +16,7 @@ WORDS, NUMBERS = len(captions.WORDS), 3
 ASKED = NUMBERS + captions.LENGTH * WORDS
 PAIR = drawing.Sketcher(
     Net(
-        Recipe(architecture="generator", depth=2, width=8, batch=8),
+        Recipe(architecture="broadcast_decoder", depth=2, width=8, batch=8),
         Task((ASKED,), 16 * 16 * 3, "numbers"),
     ),
     Net(
@@ -66,6 +66,31 @@ def test_scenes_are_a_seeds_and_a_sentences():
     np.testing.assert_array_equal(one, run.scenes(MADE.words, seed=1))
     assert not np.array_equal(one, run.scenes(MADE.words, seed=2))
     assert not np.array_equal(one, run.scenes(MADE.words[::-1], seed=1))
+
+
+def test_numbers_are_spread_as_those_that_were_recognised_of_the_same_sentence():
+    """Two sentences of 4,000 scenes each: means and covariances to five standard errors
+    of as many draws; of one scene, and one that is unknown: as of all."""
+    known = np.repeat([[2, 6], [3, 7], [4, 8]], [4000, 4000, 1], axis=0)
+    shifts = np.repeat([[0.0, 3.0], [-2.0, 0.0], [0.0, 0.0]], [4000, 4000, 1], axis=0)
+    own = np.array([[1.0, 0.8], [0.8, 1.0]])
+    means = shifts + RANDOM.multivariate_normal(np.zeros(2), own, len(known))
+    logs = np.full((len(known), 2), np.log(0.25))
+    codes = drawing.codes(means, logs, known)
+    for sentence, shift in ([2, 6], [0, 3]), ([3, 7], [-2, 0]):
+        numbers = codes.drawn(np.repeat([sentence], 4000, axis=0), seed=1)
+        # Errors of both samples: √(2 · 1.25 / 4000) of a mean, as much again of a square.
+        np.testing.assert_allclose(numbers.mean(axis=0), shift, atol=0.13)
+        np.testing.assert_allclose(np.cov(numbers.T), own + np.eye(2) / 4, atol=0.2)
+    for sentence in [4, 8], [9, 9]:
+        numbers = codes.drawn(np.repeat([sentence], 4000, axis=0), seed=1)
+        np.testing.assert_allclose(numbers.mean(axis=0), [-1, 1.5], atol=0.15)
+
+
+def test_a_net_that_has_diverged_draws_no_scene_and_raises_nothing():
+    ((run,),) = drawing.train(PAIR, DATA, 20, (1e20,), [0])
+    assert run.diverged is not None
+    assert not np.isfinite(run.scenes(MADE.words)).all()
 
 
 def test_two_nets_go_on_from_the_disk_bit_for_bit(tmp_path):
