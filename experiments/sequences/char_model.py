@@ -49,7 +49,7 @@ NETS = {  # φ and normaliser of each
     "transformer_decoder": ("gelu", "layer"),
 }
 COLUMNS = range(0, 13)  # characters before one that n-grams read
-WRITTEN, COOLER, LENGTH = 32, 4, texts.LONG  # continuations at 1, at 0.5; their symbols
+WRITTEN, COOLER, LENGTH = 16, 2, texts.LONG  # continuations at 1, at 0.5; their symbols
 SCORING = Scoring(
     system="net that writes character by character",
     noun="nats a character",
@@ -60,7 +60,7 @@ SCORING = Scoring(
     naming=char_model_shown.named,
 )
 PROTOCOL = (
-    "4,000 windows of 64 characters, 64 units, 500 steps of 8 windows by Adam, the "
+    "4,000 windows of 64 characters, 64 units, 300 steps of 8 windows by Adam, the "
     "gradient clipped to 1, 3 seeds, the first seed's best of two to four rates by 512 "
     "windows of other modules, 1,024 test windows"
 )
@@ -320,7 +320,7 @@ STUDY = Study(
         "width": whole("units of a layer", (64,)),
         "windows": whole("windows of 64 characters to learn from", (4000,), low=64),
         "batch": whole("windows of a step", (8,)),
-        "steps": whole("steps", (500,)),
+        "steps": whole("steps", (300,)),
         "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(3e-3, 1e-2, 2),
     },

@@ -15,8 +15,8 @@ with lazily():
 
 SOURCE = "Viola & Jones 2001, CVPR 1:511, doi 10.1109/CVPR.2001.990517"
 PROTOCOL = (
-    "40 test faces of LFW, 25 × 25, at 1 false positive in 1,000 of 20,000 windows of "
-    "other photographs; 45 faces learned from, 4 divisions; 120 of 2,000 Haar features; "
+    "40 test faces of LFW, 25 × 25, at 1 false positive in 1,000 of 12,000 windows of "
+    "other photographs; 45 faces learned from, 3 divisions; 120 of 2,000 Haar features; "
     "CNNs of 8 channels, Adam down a cosine, 300 steps"
 )
 

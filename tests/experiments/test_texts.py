@@ -33,9 +33,11 @@ def test_the_grammar_allows_its_own_walks_and_few_others():
 def test_words_that_were_read_are_known():
     text = " of return and zzqx return x"
     tokens = corpus.encoded(text)
+    # Of any version's library so many windows have both words, and not the third.
+    known = texts.words(400)
+    assert {"return", "and"} <= known and "zzqx" not in known
     # "of" is short, and "x" may be cut.
-    assert {"return", "and"} <= texts.words(64) and "zzqx" not in texts.words(64)
-    assert texts.known([tokens], 64) == 0.75
+    assert texts.known([tokens], 400) == 0.75
     assert texts.written(tokens) == text
 
 
