@@ -53,15 +53,20 @@ class _Running:
 
 
 def finished(
-    work: Workload, send: Callable[[Job], Sent], stop: threading.Event, begin: Begin
+    work: Workload,
+    send: Callable[[Job], Sent],
+    stop: threading.Event,
+    begin: Begin,
+    start: float = 0.0,
 ) -> Iterator[Done]:
     """What the units of a work give, in jobs that are sent to other processes.
 
+    start: seconds that it takes to begin a job, as of `jobs.of`.
     A unit whose process is lost is measured again, three times in all; then its cells are
     of status `crashed`, with the process's last lines as the reason. What a unit raises is
     raised here. Raises Refusal where processes end before they begin.
     """
-    driver = _Driver(work, send, stop, begin)
+    driver = _Driver(work, send, stop, begin, start)
     try:
         while driver.waiting or driver.running:
             driver.send_more()
@@ -81,9 +86,9 @@ def finished(
 class _Driver:
     """The jobs of a work: those that wait, those that run, and how often each was lost."""
 
-    def __init__(self, work: Workload, send, stop: threading.Event, begin: Begin):
+    def __init__(self, work: Workload, send, stop, begin: Begin, start: float):
         self.work, self.send, self.stop, self.begin = work, send, stop, begin
-        self.waiting = deque(jobs.of(work))
+        self.waiting = deque(jobs.of(work, start))
         self.running: list[_Running] = []
         self.tries: Counter[int] = Counter()  # of each unit
         self.unbegun = 0  # jobs, one after the other, that were lost before a unit

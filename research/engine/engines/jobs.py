@@ -22,9 +22,12 @@ from depthbench.research.study.declaration import Measured, Unit
 from depthbench.research.study.errors import USAGE, Refusal, of_system
 from depthbench.research.study.plan import grouped
 
+WORTH = 10.0  # times what it takes to begin a process, that it should measure
+
 
 class Job(NamedTuple):
-    """Units of one program, by their numbers, and what a process has to know beside them.
+    """Units of a program, by their numbers, and what a process has to know beside them;
+    or of a few programs that are short beside the beginning of a process.
 
     folder: that names of the user's own are looked up in. code: the hash of the source.
     plugins: the hashes of their files, by place. memory: bytes that a unit may use.
@@ -57,12 +60,13 @@ class Raised(NamedTuple):
 Said = Began | Done | Raised
 
 
-def of(work: Workload) -> list[Job]:
+def of(work: Workload, start: float = 0.0) -> list[Job]:
     """The jobs of a work, in the order in which they are to be sent.
 
     A job is a program, as each process compiles it again. A long one is split, so that no
     worker is idle at the end; its other parts come late, when it is among what is kept of
-    compiled programs.
+    compiled programs. start: seconds that it takes to begin a job; short programs are
+    then joined, as far as all workers still have some.
     """
     numbered = list(enumerate(work.units))
     programs = list(grouped(numbered, lambda pair: pair[1].program).values())
@@ -79,10 +83,11 @@ def of(work: Workload) -> list[Job]:
     )
     files = {place: dict(one.files) for place, one in used.items()}
     shared = (os.getcwd(), source(), files, work.memory, compiled.wanted())
-    return [
-        Job(dict(part), *shared, bool(work.study.timings))
-        for _, _, part in sorted(parts, key=lambda part: part[:2])
-    ]
+    timed = bool(work.study.timings)
+    each = [part for _, _, part in sorted(parts, key=lambda part: part[:2])]
+    if start and not timed:  # a clock's programs each have a process of their own
+        each = _joined(work, each, start)
+    return [Job(dict(part), *shared, timed) for part in each]
 
 
 Numbered = Sequence[tuple[int, Unit]]
@@ -92,6 +97,21 @@ def _seconds(work: Workload, units: Numbered) -> float:
     """The estimate for a program's units."""
     measuring = sum(unit.cost.seconds for _, unit in units)
     return work.study.compile_seconds + measuring
+
+
+def _joined(work: Workload, parts: Sequence[Numbered], start: float) -> list[Numbered]:
+    """The parts in about as many jobs as are worth a process each, as many for every
+    worker: one after the other, each to the job that has the least so far."""
+    total = sum(_seconds(work, part) for part in parts)
+    turns = max(1, round(total / work.workers / (WORTH * start)))
+    count = min(turns * work.workers, len(parts))
+    jobs: list[list[tuple[int, Unit]]] = [[] for _ in range(count)]
+    filled = [0.0] * len(jobs)
+    for part in parts:
+        least = filled.index(min(filled))
+        jobs[least] += part
+        filled[least] += _seconds(work, part)
+    return list(jobs)
 
 
 def _split(units: Numbered, parts: float) -> list[Numbered]:

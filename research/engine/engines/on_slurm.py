@@ -28,6 +28,7 @@ from depthbench.research.study.errors import LATER, Refusal
 NAME = "depthbench"  # of jobs
 WORKERS = 8  # jobs at a time, where no other number is typed
 MINUTES = 60  # of a job
+START = 4.0  # seconds in which a job's process has begun jax, on a slow machine's disk
 LINES = 3  # of what a lost job wrote last
 ID = "id"  # the name of a file with a job's number, and its process's
 TOUCHED = 10.0  # seconds from one touch of the driver's to the next
@@ -77,7 +78,7 @@ class OnSlurm:
         for left in self.folder.parent.iterdir():
             if left != self.folder:  # the run's folder is locked: its driver is gone
                 _put_away(left)
-        yield from driving.finished(work, self._send, stop, begin)
+        yield from driving.finished(work, self._send, stop, begin, START)
 
     def attend(self) -> None:
         """Lets jobs know that their driver is there."""

@@ -77,6 +77,24 @@ def test_a_long_program_is_split_and_its_other_parts_come_late():
     assert times == [60.0, 3.0, 60.0, 60.0]
 
 
+def test_short_programs_are_joined_where_processes_are_slow_to_begin():
+    cells = [{"net": f"net {n}", "n": 0} for n in range(40)]
+    study = STUDY._replace(compile_seconds=1.0)  # and one to measure: of 80 seconds
+    work = WORK._replace(study=study, units=plan.units(study, cells))
+
+    def counts(start, work=work):
+        return [len(job.units) for job in jobs.of(work, start)]
+
+    assert counts(0.0) == [1] * 40
+    assert counts(1.0) == [5] * 8  # ten seconds each
+    assert counts(60.0) == [20] * 2  # there are two workers
+    assert sorted(n for job in jobs.of(work, 1.0) for n in job.units) == [*range(40)]
+    uneven = WORK._replace(units=plan.units(STUDY, [*cells[:2], *CELLS[:3]]))
+    assert [[*job.units] for job in jobs.of(uneven, 60.0)] == [[2, 3, 4], [0, 1]]
+    timed = work._replace(study=study._replace(timings=("seconds",)))
+    assert counts(60.0, timed) == [1] * 40
+
+
 def test_units_of_a_lost_job_are_sent_again_but_not_those_that_are_done():
     def tell(job, count):
         whole = all_of(job)
