@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from depthbench.research.lazy import lazily
+from depthbench.research.report import figures
 from depthbench.research.study.declaration import Row
 
 with lazily():
@@ -35,7 +36,7 @@ def scores(scoring: Any, axes: Any, lines: Lines) -> None:
         if len(at) == 1:
             axes.axhline(level[0], ls=style, color="black", lw=1)
     _dress(scoring, axes, scoring.noun, every)
-    axes.legend(fontsize=6, frameon=False)
+    figures.legend_below(axes)
 
 
 def decades(scoring: Any, axes: Any, lines: Lines) -> None:

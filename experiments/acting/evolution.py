@@ -21,6 +21,7 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
+from depthbench.research.report import figures as drawn
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, certain, doubts
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
@@ -183,7 +184,7 @@ def figures_of(rows, profiles):
             axes.plot(smooth(held["backprop"]), lw=0.6, ls="--", color=f"C{place}")
         axes.set_title("share right by step", loc="left")
         axes.set_xlabel("step")
-        axes.legend(fontsize=6, frameon=False)
+        drawn.legend_below(axes)
 
     return [SCORING.figure(rows, caption, draw)]
 

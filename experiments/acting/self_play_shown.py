@@ -70,7 +70,7 @@ def draw_wins(rows):
         axes.set_xlabel("depth")
         axes.set_title("forced wins seen", loc="left")
         axes.grid(alpha=0.25, lw=0.5)
-        axes.legend(fontsize=6, frameon=False)
+        figures.legend_below(axes)
 
     return draw
 

@@ -82,7 +82,7 @@ def draw_aspects(rows, strong):
         axes.set_xticks(range(len(names)), names)
         axes.set_title("share right of each", loc="left")
         axes.set_ylim(0, 1.05)
-        axes.legend(fontsize=6, frameon=False, loc="lower left")
+        drawn.legend_below(axes, 3)
         axes.grid(alpha=0.25, lw=0.5)
 
     return draw

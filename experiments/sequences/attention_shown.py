@@ -81,8 +81,7 @@ def draw_lengths(rows, profiles):
         axes.set_title("translated exactly, by words of the source", loc="left")
         axes.set_xlabel("words of the English sentence")
         axes.set_ylim(-0.03, 1.03)
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17)}
-        axes.legend(fontsize=6, frameon=False, ncols=3, **place)
+        figures.legend_below(axes, 3)
 
     return draw
 

@@ -64,7 +64,7 @@ def draw_places(rows, profiles):
         axes.set_xlabel("characters before, in the window")
         axes.set_title("nats by what was read before", loc="left")
         axes.grid(alpha=0.25, lw=0.5)
-        axes.legend(fontsize=6, frameon=False, loc="center right")
+        drawing.legend_below(axes)
 
     return draw
 

@@ -40,7 +40,7 @@ def draw_snapshots(scoring, rows):
         axes.set_xlabel("snapshots seen")
         axes.set_ylim(bottom=0)
         axes.set_title("error in pixels, best depth", loc="left")
-        axes.legend(fontsize=6, frameon=False)
+        figures.legend_below(axes)
 
     return draw
 

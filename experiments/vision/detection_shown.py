@@ -65,7 +65,7 @@ def draw_mistakes(rows):
         axes.set_ylim(bottom=0)
         axes.set_xlabel("depth, with skips")
         axes.set_title("share of wrong boxes", loc="left")
-        axes.legend(fontsize=6, frameon=False)
+        drawing.legend_below(axes)
         axes.grid(alpha=0.25, lw=0.5)
 
     return draw

@@ -47,7 +47,7 @@ def draw_layers(rows, profiles):
         axes.set_xlabel("layer of the deepest nets")
         axes.set_title("accuracy of a linear probe, by layer", loc="left")
         axes.grid(alpha=0.25, lw=0.5)
-        axes.legend(fontsize=6, frameon=False)
+        figures.legend_below(axes)
 
     return draw
 

@@ -48,7 +48,7 @@ def draw_drops(rows):
         axes.set_xlabel("depth")
         axes.set_title("accuracy lost by shuffling", loc="left")
         axes.grid(alpha=0.25, lw=0.5)
-        axes.legend(fontsize=6, frameon=False)
+        figures.legend_below(axes)
 
     return draw
 

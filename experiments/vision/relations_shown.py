@@ -32,7 +32,7 @@ def draw_margins(best, profiles):
         axes.set_xticks(range(len(PIXELS)), PIXELS)
         axes.set_xlabel("pixels by which it is nearer")
         axes.set_title("share right by margin", loc="left")
-        axes.legend(fontsize=6, frameon=False)
+        drawing.legend_below(axes)
         axes.grid(alpha=0.25, lw=0.5)
 
     return draw

@@ -185,6 +185,13 @@ def legend_lines(figure: Any, labels: Sequence[str]) -> None:
     figure.legend(handles=handles, loc="outside upper center", ncols=8, frameon=False)
 
 
+def legend_below(axes: Any, columns: int = 2) -> None:
+    """Below a panel, where it covers none of its lines, what its curves are."""
+    # Of the panel's height: what the ticks' labels and the axis's take.
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17)}
+    axes.legend(fontsize=6, frameon=False, ncols=columns, **place)
+
+
 def lay_out(figure: Any) -> None:
     """Places everything, once for all formats."""
     figure.get_layout_engine().execute(figure)
