@@ -10,11 +10,12 @@ SCENES = (
 )
 SAYS = SCENES + (
     "residual convolutions of 16 channels on a grid of 8 × 8 cells, a GRU of 64 units, "
-    "Adam after a warm-up of 100, 1,000 steps of 32, 3 seeds"
+    "Adam after a warm-up of 100, gradients clipped to 1, 1,000 steps of 32, 3 seeds"
 )
 DRAWS = SCENES + (
     "a conditional variational autoencoder with 6 numbers and a broadcast decoder of 32 "
-    "channels, Adam after a warm-up of 100, 1,000 steps of 32, 3 seeds"
+    "channels, Adam after a warm-up of 100, gradients clipped to 1, 1,000 steps of 32, 3 "
+    "seeds"
 )
 
 

@@ -8,14 +8,14 @@ from depthbench.research.study.estimates import above, below, mean
 
 PROTOCOL = (
     "numbers below 10⁹ in words from English, 4,000 pairs with lengths in balance, 32 "
-    "units, 600 steps of 32 by Adam after a warm-up of 150, 3 seeds, the best of 3 to 5 "
-    "rates by 300 other pairs"
+    "units, 600 steps of 32 by Adam after a warm-up of 150, gradients clipped to 1, 3 "
+    "seeds, the best of 3 to 5 rates by 300 other pairs"
 )
 PLAIN, LOOKING = {"architecture": "seq2seq"}, {"architecture": "seq2seq_attention"}
 SOFTWARE = (
     "texts of Plone's interface from English, up to 12 words, about 1,700 pairs, 32 units, "
-    "600 steps of 32 by Adam after a warm-up of 150, 3 seeds, the best of 3 to 5 rates by "
-    "300 other pairs"
+    "600 steps of 32 by Adam after a warm-up of 150, gradients clipped to 1, 3 seeds, the "
+    "best of 3 to 5 rates by 300 other pairs"
 )
 BY = ("corpus", "language", "depth")
 

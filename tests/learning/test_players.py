@@ -1,4 +1,5 @@
-"""Players: the step is each one's own gradient, in turn, and runs resume bit for bit."""
+"""Players: steps are gradients of their losses, in turn or together; runs resume bit for
+bit."""
 
 import dataclasses
 
@@ -85,6 +86,38 @@ def test_each_player_descends_its_own_loss_after_those_before_it():
             params,
         )
     assert set(log) == {"judge loss", "judge real", "maker loss"}
+
+
+def test_players_of_one_loss_descend_it_by_one_gradient():
+    """Both from where both were before, equal to jax.grad of all parameters at once but
+    for the order of float32 sums; a step of one after the other differs by 1e-3."""
+    both = tuple(
+        (name, Player(net, judge_loss, probed))
+        for name, net, probed in (
+            ("judge", JUDGE, judge_probed),
+            ("maker", MAKER, maker_probed),
+        )
+    )
+    programs, state = begun(players.system(both))
+    before = jax.device_get(state.tree)
+    batch = feed.drawn(8)(DATA, 0)(
+        jax.random.split(jax.random.fold_in(state.key, 0))[0], 0
+    )
+    state, _ = programs.advance(state, HYPER, DATA, np.int32(1))
+
+    def loss(params):
+        tree = {n: one._replace(params=params[n]) for n, one in before.items()}
+        functions = players.functions(both, tree)
+        return jnp.mean(judge_loss(functions, batch, None)["loss"])
+
+    params = {name: one.params for name, one in before.items()}
+    wanted = jax.tree.map(lambda p, g: p - 0.1 * g, params, jax.grad(loss)(params))
+    found = {name: one.params for name, one in state.tree.items()}
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+        found,
+        wanted,
+    )
 
 
 def test_a_player_waits_for_its_turn():

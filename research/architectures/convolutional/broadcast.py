@@ -21,7 +21,7 @@ from depthbench.research.architectures.convolutional.dcgan import Painted, canva
 from depthbench.research.architectures.dense import mlp
 from depthbench.research.architectures.layers import Dense
 
-ENDS = 3**0.5  # of coordinates, whose mean square is then 1
+ENDS = 3**0.5  # of coordinates, whose mean square is then near 1
 
 
 def places(side: int) -> jax.Array:

@@ -65,8 +65,8 @@ def of(work: Workload, start: float = 0.0) -> list[Job]:
 
     A job is a program, as each process compiles it again. A long one is split, so that no
     worker is idle at the end; its other parts come late, when it is among what is kept of
-    compiled programs. start: seconds that it takes to begin a job; short programs are
-    then joined, as far as all workers still have some.
+    compiled programs. start: seconds that it takes to begin a job; where programs are
+    short beside it on the whole, a job has several, as far as all workers have some.
     """
     numbered = list(enumerate(work.units))
     programs = list(grouped(numbered, lambda pair: pair[1].program).values())
@@ -110,7 +110,7 @@ def _joined(work: Workload, parts: Sequence[Numbered], start: float) -> list[Num
     for part in parts:
         least = filled.index(min(filled))
         jobs[least] += part
-        filled[least] += _seconds(work, part)
+        filled[least] += max(_seconds(work, part), 1e-9)  # no job is left empty
     return list(jobs)
 
 

@@ -91,6 +91,14 @@ def test_short_programs_are_joined_where_processes_are_slow_to_begin():
     assert sorted(n for job in jobs.of(work, 1.0) for n in job.units) == [*range(40)]
     uneven = WORK._replace(units=plan.units(STUDY, [*cells[:2], *CELLS[:3]]))
     assert [[*job.units] for job in jobs.of(uneven, 60.0)] == [[2, 3, 4], [0, 1]]
+    free = study._replace(
+        compile_seconds=0.0,
+        plan=study.plan._replace(cost=lambda cells, shared: Cost(1, 1, 0.0)),
+    )
+    assert counts(1.0, work._replace(study=free, units=plan.units(free, cells))) == [
+        20,
+        20,
+    ]
     timed = work._replace(study=study._replace(timings=("seconds",)))
     assert counts(60.0, timed) == [1] * 40
 

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from depthbench.experiments.generation import captions, captions_rivals
+from depthbench.experiments.generation import captions_rivals
 from depthbench.research.datasets import captions as sentences
-from depthbench.research.study.errors import Refusal
 
 TRAIN, TEST = (sentences.captioned(n, seed) for n, seed in ((400, 0), (50, 1)))
 
@@ -36,20 +35,3 @@ def test_a_mixtures_scenes_are_bright_where_the_sentence_has_its_object():
     own = np.all(TRAIN.words == asked[0], axis=1)
     true, other = (TRAIN.x[part].mean(axis=0) for part in (own, ~own))
     assert np.abs(made - true).mean() < np.abs(made - other).mean() / 2
-
-
-def test_a_drawer_of_odd_depth_is_one_line_and_others_stay():
-    cells = [
-        {"direction": way, "depth": depth}
-        for way in ("to_sentence", "to_scene")
-        for depth in (1, 2)
-    ]
-    kept, lines = captions.fit(cells, set())
-    assert [tuple(one.values()) for one in kept] == [
-        ("to_sentence", 1),
-        ("to_sentence", 2),
-        ("to_scene", 2),
-    ]
-    assert any("--depth 1: a drawer" in line for line in lines)
-    with pytest.raises(Refusal, match="--depth 1: a drawer"):
-        captions.fit([cells[2]], set())
