@@ -26,7 +26,7 @@ learned from, a stencil, drawn as scenes are but for strokes, and mixtures of Ga
 one for each sentence, of a size chosen on held-out sentences. `distance` is Fréchet's
 from the test scenes, by the judge's features. What is drawn has the grain that training
 left. All this was chosen by the judge's eye on held-out sentences, and 6 numbers by a
-template's.
+template's; distances from the test scenes were printed beside, and seen.
 
 Rates are chosen by held-out scenes, for one seed. Readers once learned no shapes: beside
 what was read the word before was ten times too small for a writer to tell its place by.
