@@ -18,9 +18,10 @@ def scores(scoring: Any, axes: Any, lines: Lines) -> None:
     for place, (name, rows) in enumerate(lines.items()):
         at = [row[scoring.axis] for row in rows]
         mean = [row["score"] for row in rows]
+        pairs = [scoring.ends(row) for row in rows]
         ends = [
-            [m if row[end] is None else row[end] for row, m in zip(rows, mean)]  # noqa: B905
-            for end in ("score_low", "score_high")
+            [m if pair[n] is None else pair[n] for pair, m in zip(pairs, mean)]  # noqa: B905
+            for n in range(2)
         ]
         axes.plot(at, mean, "o-", ms=3, lw=1.3, color=f"C{place}", label=name)
         axes.fill_between(at, *ends, color=f"C{place}", alpha=0.15, lw=0)

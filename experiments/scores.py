@@ -175,6 +175,16 @@ def words(name: str) -> str:
     return WORDS.get(name, name.replace("_", " "))
 
 
+def share(row: Row) -> tuple[float, float]:
+    """What a share lies within."""
+    return 0.0, 1.0
+
+
+def positive(row: Row) -> tuple[float, float]:
+    """What an error or a loss lies within."""
+    return 0.0, math.inf
+
+
 def score(row: Mapping[str, Any]) -> Estimate:
     """The score, as a claim estimates it."""
     return mean(row["score"], row["score_se"], row["seeds"])
@@ -204,7 +214,8 @@ class Scoring(NamedTuple):
     strong: what the baselines are called. by: the axes that nets of one depth differ in.
     axis: along which they are compared. form: how a score is written. unit: what depth
     counts. naming: (row, "residual ReLU net of 4 layers") -> what it is called where it
-    differs in more.
+    differs in more. within: the least and the largest score that there can be; the
+    intervals that rows have know of seeds alone, and those shown end there.
     """
 
     system: str
@@ -217,6 +228,7 @@ class Scoring(NamedTuple):
     form: str = ".3f"
     unit: str = "layer"
     naming: Callable[[Row, str], str] = lambda row, net: net
+    within: Callable[[Row], tuple[float, float]] = lambda row: (-math.inf, math.inf)
 
     def better(self, one: float, other: float) -> bool:
         return one > other if self.higher else one < other
@@ -320,8 +332,17 @@ class Scoring(NamedTuple):
             return Mark(text, "bad")
         return Mark(text, "good") if self.verdict(row) == "wins" else text
 
+    def ends(self, row: Row) -> tuple[float | None, float | None]:
+        """The 95 % interval's ends; None for those of one seed."""
+        least, most = self.within(row)
+        low, high = (row.get(name) for name in ("score_low", "score_high"))
+        return (
+            None if low is None else max(low, least),
+            None if high is None else min(high, most),
+        )
+
     def _interval(self, row: Row) -> str:
-        ends = (row.get("score_low"), row.get("score_high"))
+        ends = self.ends(row)
         return "-" if None in ends else " to ".join(map(self.write, ends))
 
     def figure(
@@ -367,14 +388,15 @@ class Scoring(NamedTuple):
     def summary(self, rows: Sequence[Row]) -> Summary:
         """The system's line in the table of all systems."""
         row = self.best(measured(rows))
+        low, high = self.ends(row)
         return Summary(
             system=self.system,
             net=self.name(row),
             depth=row[self.axis] if self.axis == "depth" else row.get("depth"),
             noun=self.noun,
             score=row["score"],
-            low=row["score_low"],
-            high=row["score_high"],
+            low=low,
+            high=high,
             strong=self.strong,
             strong_score=row["strong"],
             first_gradient=row["first_gradient"],

@@ -63,6 +63,7 @@ SCORING = Scoring(
     by=("environment", "architecture", "activation"),
     form=".1f",
     naming=lambda row, net: f"{net}, {CALLED[row['environment']]}",
+    within=lambda row: ENVIRONMENTS[row["environment"]].returns,
 )
 MORE = ("episodes", "solved")
 
@@ -164,10 +165,6 @@ def acted(cell):
         before=beforehand(cell),
         tuned=tuned,
     )
-    for end in ("score_low", "score_high"):  # no return lies outside
-        values[end] = (
-            None if values[end] is None else float(np.clip(values[end], low, high))
-        )
     values["unfinished"] = learning([one[1] for one in curves], environment)
     values |= {
         "episodes": float(np.mean(episodes)),

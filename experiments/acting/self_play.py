@@ -73,6 +73,7 @@ SCORING = Scoring(
     trivial="random moves",
     strong="pure search",
     naming=lambda row, net: f"{net}, {row['board'].replace('x', ' × ')}",
+    within=scores.share,
 )
 MORE = ("elo", "wins_named", "wins_found", "wins_pure")
 ERRORS = ("wins_named_se", "wins_pure_se")

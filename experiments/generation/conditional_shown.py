@@ -64,7 +64,7 @@ def draw_curves(rows):
         axes.set_title(title, loc="left")
         axes.grid(alpha=0.25, lw=0.5, axis="y")
     left.axhline(0, color="black", lw=0.8)
-    left.legend(fontsize=6, frameon=False)
+    drawn.legend_below(left, 3)
     right.axhline(rows[0]["floor_distance"], color="black", lw=0.8, ls=":")
     right.set_yscale("log")
     return figure

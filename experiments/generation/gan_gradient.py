@@ -57,6 +57,7 @@ SCORING = Scoring(
     ),
     higher=False,
     form=".1f",
+    within=scores.positive,
 )
 PROTOCOL = (
     "digits, generator of 2 hidden layers, nets of 64 units, Adam (first moment 0.5), "

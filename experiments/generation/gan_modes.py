@@ -51,6 +51,7 @@ SCORING = Scoring(
     naming=lambda row, net: f"{net}, {gan_nets.WORDS[row['variant']]}",
     higher=False,
     form=".1f",
+    within=scores.positive,
 )
 PROTOCOL = (
     "dense nets of 64 units, Adam (first moment 0.5), 2,000 discriminator steps of 64 (of "

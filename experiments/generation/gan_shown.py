@@ -36,7 +36,7 @@ def draw_gradient(scoring, rows, profiles):
         draw_courses(axes, done, profiles, name)
         axes.set_title(title, loc="left")
     panels[0].set_ylabel("log10")
-    panels[0].legend(fontsize=6, frameon=False)
+    drawn.legend_below(panels[0])
     strips = [
         (f"{gan_nets.WORDS[row['variant']]}\n{scoring.write(row['score'])}", row)
         for row in of_deepest(done)

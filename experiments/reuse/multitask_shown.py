@@ -99,8 +99,8 @@ def draw(rows, profiles):
         axes.set_xticks(sorted({row["shared"] for row in done}))
         axes.set_xlabel("first layers that are shared")
         axes.grid(alpha=0.25, lw=0.5)
-        axes.legend(fontsize=6, frameon=False)
-    scores.set_ylim(0, 1.4 * scores.get_ylim()[1])  # room for the legend
+        figures.legend_below(axes, 1)
+    scores.set_ylim(bottom=0)
     best = SCORING.best([row for row in done if row["shared"]] or done)
     draw_answers(right, best, profiles(best))
     return figure

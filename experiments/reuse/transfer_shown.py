@@ -153,7 +153,7 @@ def draw_cuts(axes, rows, named):
     axes.set_xlabel("first layers that are copied")
     axes.grid(alpha=0.25, lw=0.5)
     if named:
-        axes.legend(fontsize=6, frameon=False, ncols=2, handlelength=3)
+        figures.legend_below(axes)
 
 
 def draw_letters(figure, letters):

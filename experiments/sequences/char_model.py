@@ -59,6 +59,7 @@ SCORING = Scoring(
     by=("dataset", "architecture"),
     higher=False,
     naming=char_model_shown.named,
+    within=scores.positive,
 )
 PROTOCOL = (
     "4,000 windows of 64 characters, 64 units, 500 steps of 8 windows by Adam, the "

@@ -63,6 +63,7 @@ SCORING = Scoring(
     by=("architecture",),
     higher=False,
     naming=lambda row, net: net.replace(" net of ", " of "),
+    within=scores.positive,
 )
 PROTOCOL = (
     "382 chorales in eighths, windows of 16 (64 notes), 48 units, Adam with cosine decay, "

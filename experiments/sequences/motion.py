@@ -51,6 +51,7 @@ SCORING = Scoring(
         f"{CALLED[row['architecture']]} of {counted(row['depth'], 'layer')}, "
         f"{counted(row['snapshots'], 'snapshot')}"
     ),
+    within=scores.positive,
 )
 
 

@@ -94,6 +94,7 @@ SCORING = Scoring(
     higher=False,
     form=".2g",
     naming=named,
+    within=scores.positive,
 )
 PROTOCOL = (
     "the adding problem, 24 units, 18,000 sequences, 1,200 steps of 32 by Adam, 3 seeds, "

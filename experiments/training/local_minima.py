@@ -70,6 +70,7 @@ SCORING = Scoring(
     form=".3g",
     unit="hidden layer",
     naming=lambda row, net: f"{net}, {row['width']} wide, on {row['task']}",
+    within=scores.positive,
 )
 PROTOCOL = (
     "parity of 4 bits and 100 digits, tanh, all examples at each of 1,000 steps of Adam "

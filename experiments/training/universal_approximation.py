@@ -60,6 +60,7 @@ SCORING = Scoring(
     form=".3g",
     unit="hidden layer",
     naming=lambda row, net: f"{net}, {row['weights']} weights, on {row['function']}",
+    within=scores.positive,
 )
 PROTOCOL = (
     "256 points of [−1, 1], ReLU, Adam with a cosine schedule, 2,500 steps of all points, "

@@ -49,6 +49,7 @@ SCORING = Scoring(
     noun="area under the ROC curve",
     trivial="guessing",
     strong="detectors on pixels, PCA's error",
+    within=scores.share,
 )
 PROTOCOL = (
     "digits, ReLU autoencoders of 1 + 1 to 16 + 16 layers of 64 around a code of 8; five "
@@ -111,7 +112,6 @@ def found(cell):
         ),
         tuned=tuned,
     )
-    values["score_high"] = values["score_high"] and min(1.0, values["score_high"])
     each = {
         "error": test(learned, "error"),
         "on_code": test(learned, on_code),

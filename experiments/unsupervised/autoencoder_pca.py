@@ -65,6 +65,7 @@ SCORING = Scoring(
     naming=lambda row, net: f"{net}, {STARTED[row['start']]}, code of {row['code']}",
     higher=False,
     form=".2f",
+    within=scores.positive,
 )
 DEEP = 4
 SHOWN = 10

@@ -47,6 +47,7 @@ SCORING = Scoring(
     noun="adjusted Rand index",
     trivial="one cluster",
     strong="clusters of pixels or components",
+    within=lambda row: (-0.5, 1.0),
 )
 PROTOCOL = (
     "digits, ReLU autoencoders of 1 + 1 to 16 + 16 layers of 64 around a code of 8, "

@@ -54,6 +54,7 @@ SCORING = Scoring(
     noun="mAP50",
     trivial="middle of the scene",
     strong="sliding SVM",
+    within=scores.share,
     naming=lambda row, net: (
         f"{WORDS[row['architecture']]} {scores.words(row['activation'])} net of "
         f"{row['depth']} layer{'s' * (row['depth'] != 1)}"

@@ -49,6 +49,7 @@ SCORING = Scoring(
     noun="mean IoU",
     trivial="ground",
     strong="SVM on likeness",
+    within=scores.share,
     naming=lambda row, net: (
         f"{scores.words(row['activation'])} {WORDS[row['architecture']]}, "
         f"{row['depth']} convolutions"

@@ -66,6 +66,25 @@ def test_nets_are_named_in_words(name):
 
 
 @each
+def test_no_interval_shown_passes_what_can_be(name):
+    """Few seeds' intervals are wide: yet no share is above 1, and no error below 0."""
+    study, rows = studies()[name], headlines.measured(published.made(name).rows)
+    seen = [row[n] for row in rows for n in ("score", "strong", "trivial")]
+    known = [value for value in seen if value is not None]
+    shown = []
+    for shape in study.tables(rows):
+        if "95 %" in shape.headers:
+            place = shape.headers.index("95 %")
+            texts = [str(line[place]) for line in shape.rows]
+            ends = [text.split(" to ") for text in texts if text != "-"]
+            shown += [float(end) for pair in ends for end in pair]
+    if min(known) >= 0 and name != "clusters":  # an adjusted index can be negative
+        assert all(end >= 0 for end in shown)
+    if max(known) <= 1:
+        assert all(end <= 1 for end in shown)
+
+
+@each
 def test_all_share_their_columns(name):
     """Axes and columns that mean the same have the same name in all of them."""
     columns = studies()[name].columns
