@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ SWEEP = [
 ]
 LOCAL = ["--on", "slurm:any,cluster=local", "--workers", "2"]
 ROWS = 288
-LONG = [*SWEEP[:-1], ",".join(map(str, range(1, 241)))]  # as thirty kills take
+LONG = [*SWEEP[:-1], ",".join(map(str, range(1, 241)))]  # as ten and more kills take
 NO_RAY = "" if importlib.util.find_spec("ray") else "ray is not installed"
 NO_SUBMITIT = (
     "" if importlib.util.find_spec("submitit") else "submitit is not installed"
@@ -53,20 +53,29 @@ def run(out: Path, *more: str, sweep: Sequence[str] = SWEEP) -> list[str]:
 
 
 @pytest.fixture
-def plain(once) -> Path:
+def plain_of(once) -> Callable[[Sequence[str]], Path]:
+    """A sweep -> its folder on threads."""
+
+    def of(sweep: Sequence[str]) -> Path:
+        make = lambda folder: subprocess.run(
+            run(folder, sweep=sweep), check=True, capture_output=True, timeout=LATE
+        )
+        return once("long-engines" if sweep is LONG else "plain-engines", make)
+
+    return of
+
+
+@pytest.fixture
+def plain(plain_of) -> Path:
     """The sweep on threads."""
-
-    def make(folder: Path) -> None:
-        subprocess.run(run(folder), check=True, capture_output=True, timeout=LATE)
-
-    folder = once("plain-engines", make)
+    folder = plain_of(SWEEP)
     assert len(cells(folder)) == ROWS
     return folder
 
 
-def begun(out: Path, *more: str) -> subprocess.Popen:
+def begun(out: Path, *more: str, sweep: Sequence[str] = SWEEP) -> subprocess.Popen:
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    return subprocess.Popen(run(out, *more), text=True, **pipes)
+    return subprocess.Popen(run(out, *more, sweep=sweep), text=True, **pipes)
 
 
 def processes(folder: Path) -> list[int]:
@@ -94,9 +103,12 @@ def completed(out: Path, sweep: Sequence[str] = SWEEP) -> None:
 
 @slurm
 @pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.exhaustive)])
-def test_jobs_of_submitit_give_a_plain_runs_rows_through_kills(plain, tmp_path, kills):
+def test_jobs_of_submitit_give_a_plain_runs_rows_through_kills(
+    plain_of, tmp_path, kills
+):
+    sweep = SWEEP if kills <= 3 else LONG
     out, chance, left = tmp_path / "run", random.Random(), kills
-    driver = begun(out, *LOCAL)
+    driver = begun(out, *LOCAL, sweep=sweep)
     more = lambda before: len(cells(out)) > before or not processes(out)
     while driver.poll() is None and left:
         before = len(cells(out)) if out.exists() else 0
@@ -109,8 +121,8 @@ def test_jobs_of_submitit_give_a_plain_runs_rows_through_kills(plain, tmp_path, 
     _, stderr = driver.communicate(timeout=LATE)
     assert driver.returncode == 0, stderr
     assert left == 0, "the sweep was over before"
-    completed(out)
-    assert rows_of(out) == rows_of(plain)
+    completed(out, sweep)
+    assert rows_of(out) == rows_of(plain_of(sweep))
     assert not (out / ".jobs").exists()
 
 
@@ -201,7 +213,7 @@ def test_a_head_that_is_gone_is_one_line_and_nothing_is_lost(plain, tmp_path):
 @ray
 @pytest.mark.parametrize("kills", [3, MANY])
 def test_a_cluster_gives_a_plain_runs_rows_through_lost_workers_and_nodes(
-    plain, once, tmp_path, kills
+    plain_of, tmp_path, kills
 ):
     sweep = SWEEP if kills <= 3 else LONG
     out, seed = tmp_path / "run", random.randrange(10**6)
@@ -214,13 +226,7 @@ def test_a_cluster_gives_a_plain_runs_rows_through_lost_workers_and_nodes(
     assert said["status"] == 0, said
     assert said["workers"] + said["nodes"] == kills, (seed, said)
     completed(out, sweep)
-    if sweep is LONG:
-        command = functools.partial(run, sweep=LONG)
-        make = lambda folder: subprocess.run(
-            command(folder), check=True, capture_output=True, timeout=LATE
-        )
-        plain = once("long-engines", make)
-    assert rows_of(out) == rows_of(plain)
+    assert rows_of(out) == rows_of(plain_of(sweep))
 
 
 @ray
