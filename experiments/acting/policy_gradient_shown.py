@@ -78,7 +78,7 @@ def draw_learning(rows, profiles):
         axes.set_xlabel("episodes")
         axes.set_title("return in training", loc="left")
         axes.grid(alpha=0.25, lw=0.5)
-        axes.legend(fontsize=5, frameon=False, loc="upper left")
+        figures.legend_below(axes)
 
     return draw
 
