@@ -198,6 +198,16 @@ def gap(row: Mapping[str, Any]) -> Estimate:
     return mean(row["gap"], row["gap_se"], row["seeds"], row.get("gap_test_se"))
 
 
+def over(
+    row: Mapping[str, Any], name: str, examples: int | None, of: str = "score"
+) -> Estimate:
+    """By how much a row's share is above another of its, of as many test examples."""
+    if row[of] is None or row[name] is None:
+        return mean(None, None, row["seeds"])
+    fixed = None if examples is None else of_examples(row[of], row[name], examples)
+    return mean(row[of] - row[name], row[f"{of}_se"], row["seeds"], fixed)
+
+
 def scored(rows: Sequence[Row]) -> list[Row]:
     """The rows that have a score: not those of nets that gave no finite one."""
     return [row for row in measured(rows) if row["score"] is not None]

@@ -113,7 +113,9 @@ def fit(cells: Sequence[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
     """What can be built. Another loop than a scan is for layers to repeat; keeping less is
     asked of gradients, and of steps if it is typed, as without one it changes nothing."""
     for text in {str(cell.get("profile", UNPROFILED)) for cell in cells} - {UNPROFILED}:
-        profiling.asked(text)
+        profiling.asked(
+            text, kept=lambda path: any((path / n).exists() for n in profiling.TRACE)
+        )
     buildable, lines = families.fit(cells, typed, throughput_programs.shape)
     modes = ("gradient", "step") if "loop" in typed else ("gradient",)
     able = [

@@ -346,7 +346,7 @@ STUDY = Study(
         },
         "full": {
             "board": ("6x7",),
-            "depth": (1, 16),
+            "depth": (1, 4, 16),
             "width": (512,),
             "games": (2048,),
             "updates": (64,),

@@ -1,12 +1,13 @@
 """What is claimed of both ways between scene and sentence: the claims of `captions`."""
 
 from depthbench.experiments import comparisons, scores
-from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.estimates import above, below, mean
 
+TESTED = 500  # scenes
 SCENES = (
     "scenes of 16 × 16 pixels with an object and 3 strokes, 20,000 to learn from, 300 to "
-    "choose rates by, 500 to be judged by; "
+    f"choose rates by, {TESTED} to be judged by; "
 )
 SAYS = SCENES + (
     "residual convolutions of 16 channels on a grid of 8 × 8 cells, a GRU of 64 units, "
@@ -21,12 +22,12 @@ DRAWS = SCENES + (
 
 def over_nearest(row):
     """By how much a net is right more often than the nearest scene's sentence."""
-    return mean(row["score"] - row["nearest"], row["score_se"], row["seeds"])
+    return scores.over(row, "nearest", TESTED)
 
 
 def below_real(row):
     """By how much the judge sees a sentence more often in drawn than in real scenes."""
-    return mean(row["score"] - row["real"], row["score_se"], row["seeds"])
+    return scores.over(row, "real", TESTED)
 
 
 def farther(row):
@@ -48,7 +49,6 @@ def _of(direction, protocol):
     return {
         "scope": lambda row: row["direction"] == direction,
         "label": ("depth",),
-        "doubt": after_steps,
         "protocol": protocol,
     }
 

@@ -178,15 +178,16 @@ TURNS: dict = collections.defaultdict(threading.Lock)  # and wait for each other
 
 
 def distances(cell, parts, made, without):
-    """Fréchet's distances from the test patches, by the judge's features."""
+    """Fréchet's distances by the judge's features: of images of every other test patch
+    from the true ones of those between, as their own would be near to any restoration."""
     judge = photograph_judge.judge(cell["side"], cell["smaller"], cell["judged"])
-    test, train = parts.test, parts.train
-    far = lambda images: judge.distance(test.asked, np.clip(images, -1, 1))
+    test = parts.test
+    far = lambda images: judge.distance(test.asked[1::2], np.clip(images[::2], -1, 1))
     return {
         **scores.spread("distance", [far(images) for images in made]),
         "strong_distance": far(without.made),
         "given_distance": far(test.given),
-        "floor_distance": far(train.asked[:: max(1, len(train.asked) // 1000)]),
+        "floor_distance": far(test.asked),
         "judge": judge.digest,
     }
 
@@ -310,10 +311,9 @@ STUDY = Study(
             "stride": (16,),
             "batch": (16,),
             "steps": (1500,),
-            "rates": (1,),
+            "highest_rate": (4e-3,),
+            "lowest_rate": (2.5e-4,),
             "further_rates": (0,),
-            "highest_rate": (1e-3,),
-            "lowest_rate": (1e-3,),
         },
     },
     plan=Plan(cost=cost),

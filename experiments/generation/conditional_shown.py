@@ -26,9 +26,9 @@ def figures(scoring, rows, profiles):
     curves = (
         "Left: decibels by which nets are ahead of the best method without a net, one "
         "group for each translation, from shallow to deep; 95 % intervals over seeds. "
-        "Right: Fréchet distance of images from the true ones by a fixed judge; lower "
-        "looks more real, black is the best method without a net, dotted that of training "
-        "patches."
+        "Right: Fréchet distance of images from true ones of other patches by a fixed "
+        "judge; lower looks more real, black is the best method without a net, dotted the "
+        "floor: true images."
     )
     shown = (
         "Right edges of three photographs, of which nets learned from the left alone; "
@@ -58,7 +58,10 @@ def draw_curves(rows):
         left.errorbar(at, row["gap"], half, fmt="o", lw=1.2, label=named, **style)
         right.plot(at, row["distance"], "o", **style)
         right.plot(at, row["strong_distance"], "_", color="black", ms=6)
-    titles = ("dB ahead of the best without a net", "Fréchet distance from true images")
+    titles = (
+        "dB ahead of the best without a net",
+        "Fréchet distance from true patches",
+    )
     for axes, title in zip((left, right), titles, strict=True):
         axes.set_xticks(range(len(names)), [translations.WORDS[n] for n in names])
         axes.set_title(title, loc="left")

@@ -21,6 +21,7 @@ ago.
 from depthbench.experiments import comparisons, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
+from depthbench.experiments.sequences import chorales_judged
 from depthbench.experiments.sequences.chorales_shown import figures_of, recordings_of
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
@@ -116,10 +117,42 @@ def counted(eighths):
     found = {order: best(order, COLUMNS) for order in ORDERS}
     order = min(found, key=lambda name: found[name].nats)
     return {
+        "best": (order, found[order]),
         "strong": on_test(order, found[order]),
         "four_gram": on_test("written", best("written", (FOUR_GRAM,))),
         "trivial": on_test("written", best("written", (0,))),
     }
+
+
+@once
+def judged(eighths, given):
+    """The shares of known chords in Bach's own pieces, and in those that counts write."""
+    order, found = counted(eighths)["best"]
+    bach = chorales_judged.begun()
+    tokens = np.stack([chorales.tokens(notes).reshape(-1) for notes in bach])
+
+    def read(made):
+        time = made.shape[1]
+        wide = np.concatenate([made, made[:, :1]], axis=1)  # the last is not looked at
+        every, _ = contexts(wide, order, found.columns)
+        return every.reshape(len(made), time + 1, -1)[:, -1]
+
+    start = tokens[:, : chorales.VOICES * given]
+    length = tokens.shape[1]
+    made = ngrams.sampled(found.model, read, start, length, never=[chorales.START])
+    return {
+        "chords_bach": chorales_judged.judged(tokens, given),
+        "chords_counts": chorales_judged.judged(made, given),
+        "judge": chorales_judged.known()[1],
+    }
+
+
+def chords_of(run, given):
+    """The share of known chords in what a net writes after Bach's first notes."""
+    bach = chorales_judged.begun()[:, :given]
+    start = np.stack([chorales.tokens(notes).reshape(-1) for notes in bach])
+    made = music.sampled(run, start, chorales_judged.LONG, seed=0)
+    return chorales_judged.judged(made, given)
 
 
 def net_of(cell):
@@ -169,8 +202,11 @@ def nats(cell):
         tuned=tuned,
         higher=False,
     )
-    four = {"four_gram": by_counts["four_gram"]}
-    return Measured("ok", "", {**values, **four}, written(tuned.runs[0], cell))
+    values["four_gram"] = by_counts["four_gram"]
+    given = min(cell["given"], chorales_judged.LONG - 1)
+    values |= scores.spread("chords", [chords_of(run, given) for run in tuned.runs])
+    values |= judged(cell["eighths"], given)
+    return Measured("ok", "", values, written(tuned.runs[0], cell))
 
 
 def written(fit, cell):
@@ -253,12 +289,19 @@ CLAIMS = (
 
 
 def headline(rows):
-    """Whether a net or the counts are ahead, and the 4-gram."""
+    """Whether a net or the counts are ahead, the 4-gram, and how many chords are Bach's."""
     answer, worst = SCORING.headline(rows)
-    four = SCORING.write(measured(rows)[0]["four_gram"])
-    return Headline(
-        f"{answer} A 4-gram that is told whose turn it is gives {four}.", worst
-    )
+    done = measured(rows)
+    best, four = SCORING.best(done), SCORING.write(done[0]["four_gram"])
+    answer += f" A 4-gram that is told whose turn it is gives {four}."
+    if best.get("chords") is not None:
+        each = [best[f"chords{of}"] for of in ("", "_counts", "_bach")]
+        net, counts, bach = (f"{100 * one:.0f}%" for one in each)
+        answer += (
+            f" In the chorales to learn from are {net} of the chords that this net "
+            f"writes, {counts} of those that counts write, {bach} of Bach's in the test."
+        )
+    return Headline(answer, worst)
 
 
 def cost(cells, shared):
@@ -339,10 +382,17 @@ STUDY = Study(
     plan=Plan(cost=cost),
     fit=fit,
     measure="depthbench.experiments.sequences.chorales:measure",
-    columns=("architecture", "depth", "width", *scores.COLUMNS, "four_gram"),
+    columns=(
+        *("architecture", "depth", "width", *scores.COLUMNS, "four_gram"),
+        *("chords", "chords_se", "chords_counts", "chords_bach", "judge"),
+    ),
     claims=CLAIMS,
     headline=headline,
-    tables=lambda rows: [SCORING.table(rows, more=("four_gram", "learning_rate"))],
+    tables=lambda rows: [
+        SCORING.table(
+            rows, more=("four_gram", "chords", "chords_counts", "chords_bach")
+        )
+    ],
     figures=lambda rows, profiles: figures_of(SCORING, rows, profiles),
     recordings=lambda rows, profiles: recordings_of(SCORING, rows, profiles),
     shows=("music Transformer",),

@@ -29,7 +29,7 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below
 
 with lazily():
     import numpy as np
@@ -99,6 +99,7 @@ def accuracies(cell):
         examples=len(test.y),
     )
     more = {name: others[name] for name in ("warping", "band", "features")}
+    more["tested"] = len(test.y)
     given = [run.outputs(test.x).argmax(axis=1) for run in tuned.runs]
     kept = {
         "net": np.mean([by_class(each, test.y) for each in given], axis=0),
@@ -154,11 +155,7 @@ def compared_with(name, most, data_dir):
 
 def over(name):
     """By how much a net is more accurate than one of the baselines."""
-
-    def of(row):
-        return mean(row["score"] - row[name], row["score_se"], row["seeds"])
-
-    return of
+    return lambda row: scores.over(row, name, row.get("tested"))
 
 
 def deeper(rows):
@@ -281,7 +278,7 @@ STUDY = Study(
     measure="depthbench.experiments.sequences.sensors:measure",
     columns=(
         *("dataset", "architecture", "depth", "width", *scores.COLUMNS),
-        *("warping", "band", "features"),
+        *("warping", "band", "features", "tested"),
     ),
     claims=CLAIMS,
     headline=lambda rows: sensors_shown.headline(SCORING, rows),

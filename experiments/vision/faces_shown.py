@@ -15,6 +15,7 @@ with lazily():
 
 PHOTOGRAPH, SHOWN = "astronaut", 256  # and the side at which it is kept
 BOXES, FEATURES = 12, 3  # at most
+CALLED = {"cascade": "cascade", "cnn": "CNN"}
 TOUCHING = 0.3  # common area over that of both: of such boxes one is kept
 
 
@@ -67,10 +68,17 @@ def headline(scoring, rows):
     strong = f"{scoring.strong} {scoring.write(best['strong'])}"
     said = [f"{scoring.name(r)} {scoring.write(r['score'])}" for r in shown_rows]
     verdict = scoring.verdict(best)
-    if verdict == "loses":
-        answer = f"The strong baseline is ahead in {scoring.noun}: {strong}, "
-    elif verdict == "wins":
+    behind = [r["detector"] for r in shown_rows if scoring.verdict(r) == "loses"]
+    if verdict == "wins":
         answer = f"The {scoring.name(best)} is ahead in {scoring.noun}: {strong}, "
+    elif len(behind) == len(shown_rows):
+        answer = f"The strong baseline is ahead in {scoring.noun}: {strong}, "
+    elif behind:
+        other = next(r["detector"] for r in shown_rows if r["detector"] not in behind)
+        answer = (
+            f"The strong baseline is ahead of the {CALLED[behind[0]]} in {scoring.noun}, "
+            f"and of the {CALLED[other]} not surely: {strong}, "
+        )
     else:
         answer = f"No detector is surely ahead in {scoring.noun}: {strong}, "
     costs = [best["strong_scan_kflop"], *(row["scan_kflop"] for row in shown_rows)]

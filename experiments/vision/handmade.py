@@ -162,9 +162,10 @@ def closing(rows):
             **pairs.joint([row, few[row["depth"]]]),
             **{name: row[name] for name in ("depth", "examples", "seeds")},
             "gap": row["gap"] - few[row["depth"]]["gap"],
-            "gap_se": float(
-                np.hypot(row["gap_se"] or 0.0, few[row["depth"]]["gap_se"] or 0.0)
-            ),
+            **{
+                name: float(np.hypot(row[name] or 0.0, few[row["depth"]][name] or 0.0))
+                for name in ("gap_se", "gap_test_se")
+            },
         }
         for row in done
         if row["place"] == "most" and row["depth"] in few

@@ -1,5 +1,6 @@
 """The flag --profile DIR[:STEPS]: a trace of some steps by jax's profiler."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from depthbench.research.cli.options import path_of_folder
 from depthbench.research.engine import console
 from depthbench.research.engine.profiling import (
     OPERATIONS,
+    PLUGINS,
     STEPS,
     WARM,
     operations,
@@ -17,6 +19,7 @@ from depthbench.research.report import rendering
 from depthbench.research.study.errors import Refusal
 
 FLAG = "--profile"
+TRACE = (PLUGINS, OPERATIONS)  # what a trace is in its folder
 MOST = 10_000  # steps: a trace has every operation of each
 HELP = f"a new folder for a trace of warmed steps, and their number; default: {STEPS}"
 
@@ -37,10 +40,18 @@ class ProfileRequest(NamedTuple):
     steps: int
 
 
-def asked(text: str, total: float = float("inf")) -> ProfileRequest:
-    """DIR or DIR:STEPS as it is typed. total: steps that there are. Raises Refusal."""
+def asked(
+    text: str,
+    total: float = float("inf"),
+    kept: Callable[[Path], bool] = lambda path: False,
+) -> ProfileRequest:
+    """DIR or DIR:STEPS as it is typed. Raises Refusal.
+
+    total: steps that there are. kept: whether what the folder has, such as what the same
+    run has traced before it was interrupted, may be there.
+    """
     folder, steps = found = of(text)
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and not all(map(kept, folder.iterdir())):
         raise Refusal(f"{FLAG} {text}: {folder} is not empty; choose a new folder")
     if steps > total - WARM:
         raise Refusal(

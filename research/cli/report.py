@@ -72,8 +72,10 @@ def main(options) -> int:
     with shown(path, study):
         write(results)
     if options.publish:  # before anything is printed, which may not be possible
-        console.say(f"published: {published.publish(study, results.folder, records)}")
-        fill_documents()
+        with published.unless_it_fails(study, records):
+            where = published.publish(study, results.folder, records)
+            console.say(f"published: {where}")
+            fill_documents()
     with shown(path, study):
         study_report.present(study, results.rows, options.format, results.cover)
     if options.format == "table":
@@ -93,9 +95,10 @@ def write(results: Results) -> None:
 
 
 def fill_documents() -> int:
-    """Updates README and docs."""
-    for path in documents.paths():
-        text = documents.filled(path.read_text(encoding="utf-8"))
+    """Updates README and docs: all or, where one cannot be made, none."""
+    paths = documents.paths()
+    filled = [documents.filled(path.read_text(encoding="utf-8")) for path in paths]
+    for path, text in zip(paths, filled, strict=True):
         atomic.write_atomically(path, text.encode())
     console.say(f"written: {documents.ROOT / documents.README} and docs/")
     return 0

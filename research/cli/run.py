@@ -254,8 +254,9 @@ def report_kinds(study: Study, run: Completed) -> None:
     """Writes the reports of rows that other kinds of devices have made."""
     for kind in folders.kinds(run.folder):
         have, _ = folders.records(kind)
-        study_report.write(study, kind, have, have[0].stamp)
-        console.say(f"rows of another kind of device: {kind.path}/report.html")
+        if have:  # a driver may have been killed before the first
+            study_report.write(study, kind, have, have[0].stamp)
+            console.say(f"rows of another kind of device: {kind.path}/report.html")
 
 
 def requested(study: Study, run: Completed) -> list[Row]:

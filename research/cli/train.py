@@ -118,7 +118,8 @@ def main(options: argparse.Namespace) -> int:
     out = path_of_folder("--out", options.out)
     profile = None
     if options.profile is not None:
-        profile = profiling.asked(options.profile, settings["steps"])
+        kept = lambda path: out.is_dir() and path.name in profiling.TRACE
+        profile = profiling.asked(options.profile, settings["steps"], kept)
     mesh = None
     if options.mesh is not None:
         mesh = sharding.parse(options.mesh)

@@ -24,6 +24,7 @@ STEPS = 10  # that are traced where no other number is typed
 WARM = 2  # steps before them, each by itself: the first compiles
 SHOWN = 10  # operations of a table
 OPERATIONS = "operations.csv"
+PLUGINS = "plugins"  # the folder that jax writes a trace in
 DEVICE = "/device:"  # how the names of accelerators' processes in a trace begin
 
 
@@ -55,7 +56,7 @@ def operations(folder: Path) -> list[Operation]:
 
     Raises FileNotFoundError where there is none.
     """
-    paths = sorted(folder.glob("plugins/profile/*/perfetto_trace.json.gz"))
+    paths = sorted(folder.glob(f"{PLUGINS}/profile/*/perfetto_trace.json.gz"))
     if not paths:
         raise FileNotFoundError(f"{folder}: no trace was written")
     with gzip.open(paths[-1]) as file:

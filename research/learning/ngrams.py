@@ -78,6 +78,37 @@ class NGrams(NamedTuple):
         return float(-np.mean(np.log(self.chances(contexts, follows))))
 
 
+def sampled(
+    model: NGrams,
+    read: Callable[[np.ndarray], np.ndarray],
+    start: np.ndarray,
+    length: int,
+    never: Iterable[int] = (),
+    seed: int = 0,
+) -> np.ndarray:
+    """Symbols [sequences, length] that go on from `start`, drawn one after the other.
+
+    read: from symbols so far to the contexts of the next [sequences, columns]. never:
+    symbols that are not drawn.
+
+    >>> windows = np.array([[0, 1, 0, 1, 0, 1, 0, 1]])
+    >>> model = fit(*preceding(windows, 1, 1), symbols=2)
+    >>> sampled(model, lambda made: made[:, -1:], np.array([[0]]), 4, seed=1).tolist()
+    [[0, 1, 0, 1]]
+    """
+    random, made = np.random.RandomState(seed), np.asarray(start)
+    count = len(made)
+    while made.shape[1] < length:
+        contexts = np.repeat(read(made), model.symbols, axis=0)
+        follows = np.tile(np.arange(model.symbols), count)
+        chances = model.chances(contexts, follows).reshape(count, model.symbols)
+        chances[:, list(never)] = 0
+        up_to = np.cumsum(chances, axis=1)
+        drawn = random.random_sample((count, 1)) * up_to[:, -1:]
+        made = np.concatenate([made, np.sum(up_to <= drawn, axis=1)[:, None]], axis=1)
+    return made
+
+
 def preceding(
     windows: np.ndarray, columns: int, first: int
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -138,6 +138,8 @@ def _numbers(one: Apart) -> tuple:
 def differing(study: Study, settings, here: Made, there: Made) -> list[Apart]:
     """The columns whose numbers differ by more than rounding, on average over seeds."""
     pairs = comparison.pairs(tuple(study.axes), here.rows, there.rows)
+    if not pairs:
+        return []
     apart = (*study.axes, *study.timings)
     names = [n for n in study.columns if n in comparison.columns(*pairs[0], apart)]
     found = (_apart(name, pairs, settings) for name in names)

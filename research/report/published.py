@@ -5,10 +5,11 @@ accelerator, or cpu; where times were taken on another processor than those that
 that processor: amd_epyc.
 """
 
+import contextlib
 import csv
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +18,13 @@ from msgspec.structs import replace
 from depthbench.research.files import regular, schema
 from depthbench.research.files.schema import Malformed, Scalar
 from depthbench.research.files.source import ROOT
-from depthbench.research.report import fields, study_report
+from depthbench.research.report import comparison, fields, study_report
 from depthbench.research.store import manifest as manifests
 from depthbench.research.store.atomic import write_atomically
 from depthbench.research.store.folder import STAMP, Folder
 from depthbench.research.store.manifest import Manifest
 from depthbench.research.store.rows import Record
-from depthbench.research.study.declaration import Row, Study
+from depthbench.research.study.declaration import Row, Study, of_smoke_size
 from depthbench.research.study.errors import Refusal
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -142,15 +143,53 @@ def as_committed(study: Study, rows: list[Row], stamp: dict[str, Any]) -> str:
     return study_report.as_markdown(study, rows, stamp, named, heard)
 
 
-def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
-    """Where a run's rows, report, figures and stamps now are. Raises Refusal for rows that
-    were timed where a profiler was at work."""
+def check(study: Study, folder: Folder, records: list[Record]) -> None:
+    """Raises Refusal for rows that are not to be committed: of the smoke size, of fewer
+    cells than are there, or timed where a profiler was at work."""
     count = sum(record.values.get("profiled") is True for record in records)
     if count:
         raise Refusal(
             f"--publish: {count} of {len(records)} rows were profiled; run them without "
             "--profile, into another folder"
         )
+    rows = read_csv(folder.path / "rows.csv")
+    if of_smoke_size(study, rows):
+        raise Refusal(
+            f"--publish: {folder.path} is of the smoke size, which shows that a study "
+            "runs and nothing else; run the standard one"
+        )
+    before = made(study.name, _place(study, records[0].stamp))
+    if before is not None:
+        both = comparison.pairs(tuple(study.axes), rows, before.rows)
+        if len(both) == len(rows) < len(before.rows):
+            raise Refusal(
+                f"--publish: {folder.path} has {len(rows):,} of the "
+                f"{len(before.rows):,} committed cells, and no others; run them all"
+            )
+
+
+@contextlib.contextmanager
+def unless_it_fails(study: Study, records: list[Record]) -> Iterator[None]:
+    """Puts back what the committed rows' folder had, where the block raises."""
+    target = RESULTS / _place(study, records[0].stamp) / study.name
+    before = {path: path.read_bytes() for path in target.glob("*")}
+    try:
+        yield
+    except BaseException:
+        for path in set(target.glob("*")) - before.keys():
+            path.unlink()
+        for path, content in before.items():
+            write_atomically(path, content)
+        with contextlib.suppress(OSError):  # others have something in it
+            for folder in (target, target.parent):
+                folder.rmdir()
+        raise
+
+
+def publish(study: Study, folder: Folder, records: list[Record]) -> Path:
+    """Where a run's rows, report, figures and stamps now are. Raises Refusal for those of
+    `check`."""
+    check(study, folder, records)
     stamp = records[0].stamp
     device = _place(study, stamp)
     target = RESULTS / device / study.name

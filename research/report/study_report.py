@@ -94,7 +94,30 @@ def columns(study: Study, ordered: Sequence[Row]) -> list[str]:
 
 
 def verdicts(study: Study, ordered: Sequence[Row]) -> list[Verdict]:
-    return [judge(claim, ordered) for claim in study.claims]
+    """What rows say of each claim, whose protocol is that of the standard size."""
+    other = otherwise(study, ordered)
+    return [
+        judge(
+            claim._replace(protocol=f"{claim.protocol}; in these rows not so: {other}")
+            if claim.protocol and other
+            else claim,
+            ordered,
+        )
+        for claim in study.claims
+    ]
+
+
+def otherwise(study: Study, ordered: Sequence[Row]) -> str:
+    """The settings of rows that the standard size does not have: "width 64, steps 2000".
+
+    Of axes that have one value: those that cells differ in are in their rows.
+    """
+    changed = []
+    for name in [name for name, axis in study.axes.items() if axis.single]:
+        there = dict.fromkeys(row[name] for row in ordered if row.get(name) is not None)
+        other = [str(v) for v in there if v not in study.axes[name].values]
+        changed += [f"{name.replace('_', ' ')} {' and '.join(other)}"] * bool(other)
+    return ", ".join(changed)
 
 
 def claims_tables(judged: Sequence[Verdict]) -> list[Table]:

@@ -118,6 +118,17 @@ def test_the_folder_is_new(command, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("command", [TRAIN, RUN], ids=["train", "throughput"])
+def test_the_same_command_goes_on_with_its_own_trace(command, tmp_path, no_pictures):
+    """As after Ctrl-C; what another run has traced is refused."""
+    out, trace = tmp_path / "out", tmp_path / "trace"
+    flags = ["--profile", f"{trace}:3"]
+    for status in (0, 0):
+        assert main([*command, "--out", str(out), *flags]) == status
+    if command is TRAIN:
+        assert main([*command, "--out", str(tmp_path / "other"), *flags]) == 2
+
+
 def test_a_trace_has_no_more_steps_than_the_run(tmp_path, capsys):
     out, trace = tmp_path / "out", tmp_path / "trace"
     assert main([*TRAIN, "--out", str(out), "--profile", f"{trace}:23"]) == 2

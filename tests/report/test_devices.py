@@ -21,6 +21,7 @@ from depthbench.research.report.devices import beside, compared
 from depthbench.research.report.published import Made
 from depthbench.research.store import manifest as manifests
 from depthbench.research.store.folder import STAMP, Folder
+from depthbench.research.study.errors import Refusal
 from depthbench.research.study.studies import studies
 from depthbench.research.study.tables import number
 
@@ -108,6 +109,33 @@ def test_another_processors_times_are_beside_and_not_instead(
     assert (results / "cpu" / name / "rows.csv").read_bytes() == before
     assert published.devices()[0] == "cpu" and place in published.devices()
     assert published.made_again(study, place)
+
+
+def test_a_smoke_run_and_a_part_of_the_cells_are_not_published(results, tmp_path):
+    study = studies()["dropout_depth"]
+    folder, records = rerun_on(study, None, "AMD Ryzen", tmp_path)
+    lines = (folder.path / "rows.csv").read_text().splitlines(keepends=True)
+    (folder.path / "rows.csv").write_text("".join(lines[:-1]))
+    with pytest.raises(Refusal, match="committed cells, and no others; run them all"):
+        published.publish(study, folder, records)
+    names = lines[0].strip().split(",")
+    small = {n: str(v[0]) for n, v in study.sizes["smoke"].items() if n in names}
+    cells = dict(zip(names, lines[1].strip().split(","), strict=True)) | small
+    (folder.path / "rows.csv").write_text(lines[0] + ",".join(cells.values()) + "\n")
+    with pytest.raises(Refusal, match="is of the smoke size"):
+        published.publish(study, folder, records)
+
+
+@pytest.mark.parametrize("processor", ("Intel(R) Xeon(R) Processor", "AMD EPYC"))
+def test_a_publication_that_fails_leaves_all_as_it_was(results, tmp_path, processor):
+    study = studies()["peers"]
+    files = lambda: {p: p.read_bytes() for p in results.rglob("*") if p.is_file()}
+    run, before = rerun_on(study, None, processor, tmp_path), files()
+    with pytest.raises(ZeroDivisionError), published.unless_it_fails(study, run[1]):
+        target = published.publish(study, *run)
+        (target / "report.md").write_text("half")
+        1 / 0  # noqa: B018
+    assert files() == before and set(published.devices()) == {"cpu", "gpu"}
 
 
 def test_two_processors_and_an_accelerator_fit_side_by_side(results, tmp_path):

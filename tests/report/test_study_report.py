@@ -49,6 +49,16 @@ def test_a_smoke_run_warns_above_its_claims():
             assert (0 < text.find(SMOKE_WARNING) < text.index(claim)) is warned
 
 
+def test_a_protocol_says_in_what_rows_were_made_otherwise():
+    """As rows of a full size, whose claims speak of the standard one."""
+    study, standard = studies()["speech"], published.made("speech").rows
+    other = [{**row, "steps": 2000, "width": 128} for row in standard]
+    for rows, words in ((standard, ""), (other, "width 128, steps 2000")):
+        assert study_report.otherwise(study, rows) == words
+        markdown = study_report.as_markdown(study, rows, WORLD, [])
+        assert (f"; in these rows not so: {words}" in markdown) is bool(words)
+
+
 @pytest.mark.parametrize("name", COMMITTED)
 def test_bars_of_our_own_are_apart_from_published_claims(name):
     study = studies()[name]

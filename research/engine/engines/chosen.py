@@ -96,6 +96,11 @@ def parse(
     if name not in OPTIONS:
         raise Refusal(f"{FLAG} {text}: {nearest(name, list(OPTIONS))}; forms: {FORMS}")
     options = dict(_option(text, name, word) for word in typed)
+    keys = [word.partition("=")[0] for word in typed]
+    for key in {key for key in keys if keys.count(key) > 1}:
+        raise Refusal(f"{FLAG} {text}: {key} stands there twice")
+    if insecure and name != "ray":
+        raise Refusal(f"--insecure: is of {FLAG} ray alone, and not of {text}")
     chosen = EngineRequest(name, place, options, workers, insecure)
     _check_place(text, chosen)
     if name == "ray":

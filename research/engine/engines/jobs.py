@@ -22,7 +22,8 @@ from depthbench.research.study.declaration import Measured, Unit
 from depthbench.research.study.errors import USAGE, Refusal, of_system
 from depthbench.research.study.plan import grouped
 
-WORTH = 10.0  # times what it takes to begin a process, that it should measure
+TURNS = 4  # that a worker has at least, where nothing else is longer
+WORTH = 20.0  # times what it takes to begin a process, that it should measure
 
 
 class Job(NamedTuple):
@@ -72,7 +73,7 @@ def of(work: Workload, start: float = 0.0) -> list[Job]:
     programs = list(grouped(numbered, lambda pair: pair[1].program).values())
     compiling = work.study.compile_seconds
     total = sum(_seconds(work, units) for units in programs)
-    most = max(total / work.workers / 2, 4 * compiling, 1e-9)
+    most = max(total / work.workers / TURNS, 4 * compiling, 1e-9)
     parts = [
         (turn, -_seconds(work, part), part)
         for units in programs
@@ -115,8 +116,11 @@ def _joined(work: Workload, parts: Sequence[Numbered], start: float) -> list[Num
 
 
 def _split(units: Numbered, parts: float) -> list[Numbered]:
+    """The units in so many parts that take as long: each has long and short ones alike,
+    however wrong the estimates are."""
     count = min(len(units), max(1, math.ceil(parts - 1e-6)))
-    return [units[n::count] for n in range(count)]
+    longest = sorted(units, key=lambda pair: -pair[1].cost.seconds)
+    return [sorted(longest[n::count]) for n in range(count)]
 
 
 def perform(job: Job) -> Iterator[Said]:

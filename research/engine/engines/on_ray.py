@@ -10,6 +10,8 @@ import contextlib
 import os
 import secrets
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -29,6 +31,12 @@ AUTO = "auto"  # that of the cluster which this machine is part of
 CURRENT = Path("/tmp/ray/ray_current_cluster")  # where `ray start` leaves it
 STORE = 2**28  # bytes of its store of objects: rows are small
 REACHED = 5.0  # seconds in which a head answers, or is taken to be gone
+PATIENCE = 30.0  # seconds in which a head answers a stranger, or is taken not to
+# Asks for the list of nodes, as whoever has no token.
+STRANGER = (
+    "import sys; from ray._raylet import GcsClient; "
+    "GcsClient(address=sys.argv[1]).get_all_node_info(timeout=5)"
+)
 WATCHED = 2.0  # seconds between two looks at the head
 LINES = 3  # of what a lost process wrote last
 # What a cluster's processes are to have of this one's environment.
@@ -252,7 +260,12 @@ def begun(asked: RayRequest) -> Iterator[OnRay]:
     if asked.address != HERE:
         asked = asked._replace(address=address_of(asked.address))
         check_reached(asked.address)
+        if os.environ["RAY_AUTH_MODE"] == "token":
+            check_guarded(asked.address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault(
+        "RAY_BACKEND_LOG_LEVEL", "fatal"
+    )  # what it means is said here
     import ray
 
     try:
@@ -320,6 +333,26 @@ def address_of(address: str) -> str:
             "`ray start --address=HOST:PORT`, or name its head: ray:HOST:PORT"
         )
     return found.removeprefix("ray://")
+
+
+def check_guarded(address: str) -> None:
+    """Raises Refusal where the Ray at HOST:PORT answers without any token.
+
+    Asked by a process of its own: how a client speaks is settled once in each.
+    """
+    others = {n: v for n, v in os.environ.items() if not n.startswith("RAY_AUTH")}
+    environment = {**others, "RAY_AUTH_MODE": "disabled"}
+    command = [sys.executable, "-c", STRANGER, address]
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        done = subprocess.run(
+            command, env=environment, capture_output=True, timeout=PATIENCE
+        )
+        if done.returncode == 0:
+            raise Refusal(
+                f"--on ray:{address}: it asks for no token: whoever reaches it could run "
+                "code there; begin it with RAY_AUTH_MODE=token, or join it with "
+                "RAY_AUTH_MODE=disabled and --insecure"
+            )
 
 
 def check_reached(address: str) -> None:

@@ -23,7 +23,7 @@ from depthbench.research.engine.engines.seam import Begin, Done, Station, Worklo
 from depthbench.research.machine import host
 from depthbench.research.store.folder import JOBS
 from depthbench.research.study.declaration import Study, Unit
-from depthbench.research.study.errors import LATER, Refusal
+from depthbench.research.study.errors import LATER, USAGE, Refusal
 
 NAME = "depthbench"  # of jobs
 WORKERS = 8  # jobs at a time, where no other number is typed
@@ -90,9 +90,20 @@ class OnSlurm:
     def _send(self, job: Job) -> "_Batch":
         spooled = self.folder / f"{next(self.numbers):05}"
         spooled.mkdir(parents=True)
-        sent = self._executor().submit(spool.perform, job, spooled)
+        sent = self._submitted(LATER, spool.perform, job, spooled)
         (spooled / ID).write_text(f"{sent.job_id} {_process(sent)}")
         return _Batch(sent, spooled, self.attend)
+
+    def _submitted(self, status: int, function: Callable, *arguments: Any) -> Any:
+        """A job that SLURM has taken. Raises Refusal of a status with what it says."""
+        from submitit.core.utils import FailedJobError
+
+        try:
+            return self._executor().submit(function, *arguments)
+        except FailedJobError as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            why = next((s for s in lines if "error:" in s), lines[-1])[:300]
+            raise Refusal(f"--on slurm:{self.asked.partition}: {why}", status) from None
 
     def _executor(self) -> Any:
         import submitit
@@ -118,7 +129,7 @@ class OnSlurm:
         from submitit.core.utils import UncompletedJobError
 
         console.say("a first job looks at the machine")
-        sent = self._executor().submit(jobs.look)
+        sent = self._submitted(USAGE, jobs.look)
         try:
             with signals.undone(sent.cancel):
                 return dict(sent.result())
@@ -215,19 +226,17 @@ def check(asked: SlurmRequest) -> None:
             f"--on slurm:{asked.partition}: no SLURM here (sbatch is not found); run this "
             "on a login node"
         )
-    listed = _sinfo("%P %G")
-    known = {
-        words[0].rstrip("*"): words[-1] for words in map(str.split, listed) if words
-    }
+    known: dict[str, str] = {}  # the resources of each partition's nodes
+    for line in filter(str.strip, _sinfo("%P %G")):
+        name, *resources = line.split()
+        name = name.rstrip("*")
+        known[name] = " ".join([known.get(name, ""), *resources])
     if asked.partition not in known:
         names = ", ".join(sorted(known))
         raise Refusal(
             f"--on slurm:{asked.partition}: no such partition; one of {names}"
         )
-    resources = " ".join(
-        line for line in listed if line.split()[0].rstrip("*") == asked.partition
-    )
-    if asked.gpus and "gpu" not in resources:
+    if asked.gpus and "gpu" not in known[asked.partition]:
         raise Refusal(f"--on slurm:{asked.partition},gpus={asked.gpus}: it has no GPU")
 
 

@@ -1,5 +1,6 @@
 """What --on takes, and what it says of what it does not."""
 
+import importlib.util
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from depthbench.research.engine.engines import chosen, on_ray, on_slurm
 from depthbench.research.study.errors import LATER, Refusal
 from depthbench.research.study.studies import studies
 
+NO_SUBMITIT = importlib.util.find_spec("submitit") is None
 WRONG = {
     "rai": "did you mean ray",
     "": "forms: local, ray",
@@ -29,6 +31,7 @@ WRONG = {
     "slurm:gpu,time=1h": "time=1h: must be a whole number from 1 to 10,000, in minutes",
     "slurm:gpu,cluster=pbs": "must be slurm, or local",
     "slurm:gpu,gpus": "gpus=: must be a whole number from 0",
+    "slurm:gpu,time=60,time=70": "time stands there twice",
 }
 
 
@@ -41,6 +44,12 @@ def test_a_wrong_engine_is_one_line(text, tmp_path, capsys, monkeypatch):
     (line,) = capsys.readouterr().err.splitlines()
     assert WRONG[text] in line or (not text and "is empty" in line)
     assert not out.exists()
+
+
+def test_what_is_for_ray_alone_is_refused_elsewhere(tmp_path, capsys):
+    out = str(tmp_path / "run")
+    assert main(["run", "gradient_flow", "--insecure", "--out", out]) == 2
+    assert "--insecure: is of --on ray alone" in capsys.readouterr().err
 
 
 def test_times_are_of_one_kind_of_machine(tmp_path, capsys):
@@ -143,7 +152,7 @@ def test_a_study_that_times_machines_has_one_of_the_largest_for_each_job(monkeyp
         assert place.memory == (800 if timings else 100)
 
 
-SINFO = "cpu* (null)\ngpu gpu:a100:4\nold (null)\n"
+SINFO = "cpu* (null)\ngpu (null)\ngpu gpu:a100:4\ngpu_old (null)\n\n"
 
 
 def sinfo(monkeypatch, text=SINFO, status=0):
@@ -163,10 +172,31 @@ def test_partitions_are_looked_up_before_anything_is_sent(monkeypatch):
     sinfo(monkeypatch)
     on_slurm.check(on_slurm.SlurmRequest("cpu"))
     on_slurm.check(on_slurm.SlurmRequest("gpu", gpus=2))
-    with pytest.raises(Refusal, match="no such partition; one of cpu, gpu, old"):
+    with pytest.raises(Refusal, match="no such partition; one of cpu, gpu, gpu_old"):
         on_slurm.check(on_slurm.SlurmRequest("gpus"))
-    with pytest.raises(Refusal, match="it has no GPU"):
-        on_slurm.check(on_slurm.SlurmRequest("cpu", gpus=1))
+    for name in ("cpu", "gpu_old"):
+        with pytest.raises(Refusal, match="it has no GPU"):
+            on_slurm.check(on_slurm.SlurmRequest(name, gpus=1))
+
+
+@pytest.mark.skipif(NO_SUBMITIT, reason="submitit is not installed")
+def test_what_sbatch_refuses_is_one_line(monkeypatch, tmp_path):
+    """At the first job it is a mistake; later it may be a limit, which passes."""
+    from submitit.core.utils import FailedJobError
+
+    why = "sbatch: error: Batch job submission failed: Invalid qos specification"
+
+    class Refusing:
+        def submit(self, *arguments):
+            raise FailedJobError(f"Command failed\n{why}\nand more")
+
+    engine = on_slurm.OnSlurm(on_slurm.SlurmRequest("cpu"), tmp_path / "jobs")
+    monkeypatch.setattr(engine, "_executor", Refusing)
+    with pytest.raises(Refusal, match=r"slurm:cpu: sbatch: error: .* qos") as first:
+        engine.place(studies()["gradient_flow"], [], None)
+    with pytest.raises(Refusal, match=r"Invalid qos specification$") as later:
+        engine._send(None)
+    assert (first.value.status, later.value.status) == (2, LATER)
 
 
 def test_a_slurm_that_does_not_answer_passes_by_itself(monkeypatch):

@@ -77,6 +77,17 @@ def test_a_long_program_is_split_and_its_other_parts_come_late():
     assert times == [60.0, 3.0, 60.0, 60.0]
 
 
+def test_parts_of_a_program_take_as_long_whatever_its_units_cycle_through():
+    """Depths 1 to 32 in turn: every other unit would be of deep nets in one part."""
+    cells = [{"net": "plain", "n": n, "depth": 4 ** (n % 4)} for n in range(64)]
+    cost = lambda cells, shared: Cost(1, 1, float(cells[0]["depth"]))
+    study = STUDY._replace(plan=STUDY.plan._replace(cost=cost))
+    sent = jobs.of(WORK._replace(study=study, units=plan.units(study, cells)))
+    times = [sum(u.cost.seconds for u in job.units.values()) for job in sent]
+    assert len(sent) == 8 and max(times) < 1.1 * min(times)
+    assert all([*job.units] == sorted(job.units) for job in sent)
+
+
 def test_short_programs_are_joined_where_processes_are_slow_to_begin():
     cells = [{"net": f"net {n}", "n": 0} for n in range(40)]
     study = STUDY._replace(compile_seconds=1.0)  # and one to measure: of 80 seconds
@@ -86,7 +97,7 @@ def test_short_programs_are_joined_where_processes_are_slow_to_begin():
         return [len(job.units) for job in jobs.of(work, start)]
 
     assert counts(0.0) == [1] * 40
-    assert counts(1.0) == [5] * 8  # ten seconds each
+    assert counts(1.0) == [10] * 4  # twenty seconds each
     assert counts(60.0) == [20] * 2  # there are two workers
     assert sorted(n for job in jobs.of(work, 1.0) for n in job.units) == [*range(40)]
     uneven = WORK._replace(units=plan.units(STUDY, [*cells[:2], *CELLS[:3]]))

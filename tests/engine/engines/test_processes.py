@@ -91,6 +91,14 @@ def processes(folder: Path) -> list[int]:
     return found
 
 
+def whole(out: Path, rows: int, kills: int) -> None:
+    """Every cell has a row of the run that was killed at; three kills cost one at most."""
+    names = cells(out)
+    assert len(names) == rows
+    texts = [(out / "cells" / name).read_text() for name in names]
+    assert sum('"crashed"' in text for text in texts) <= kills // 3
+
+
 def completed(out: Path, sweep: Sequence[str] = SWEEP) -> None:
     """Has cells measured again whose processes were lost three times."""
     subprocess.run(
@@ -121,8 +129,10 @@ def test_jobs_of_submitit_give_a_plain_runs_rows_through_kills(
     _, stderr = driver.communicate(timeout=LATE)
     assert driver.returncode == 0, stderr
     assert left == 0, "the sweep was over before"
+    plain = plain_of(sweep)
+    whole(out, len(cells(plain)), kills)
     completed(out, sweep)
-    assert rows_of(out) == rows_of(plain_of(sweep))
+    assert rows_of(out) == rows_of(plain)
     assert not (out / ".jobs").exists()
 
 
@@ -188,6 +198,18 @@ def test_ray_gives_a_plain_runs_rows_and_lets_no_stranger_in(plain, tmp_path):
 
 
 @ray
+def test_a_ray_that_asks_for_no_token_is_refused_before_anything_runs_there(tmp_path):
+    out = tmp_path / "run"
+    words = loopback.command("tests.ray_open", str(out), *SWEEP)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LATE)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    (line,) = said["stderr"].splitlines()
+    assert said["status"] == 2 and "asks for no token" in line
+    assert not out.exists()
+
+
+@ray
 @pytest.mark.parametrize("what, status", [("interrupted", 130), ("killed", -9)])
 def test_a_ray_ends_with_its_driver_and_the_run_goes_on(plain, tmp_path, what, status):
     out = tmp_path / "run"
@@ -225,8 +247,10 @@ def test_a_cluster_gives_a_plain_runs_rows_through_lost_workers_and_nodes(
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["status"] == 0, said
     assert said["workers"] + said["nodes"] == kills, (seed, said)
+    plain = plain_of(sweep)
+    whole(out, len(cells(plain)), kills)
     completed(out, sweep)
-    assert rows_of(out) == rows_of(plain_of(sweep))
+    assert rows_of(out) == rows_of(plain)
 
 
 @ray
