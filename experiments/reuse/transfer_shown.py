@@ -110,9 +110,9 @@ def draw(rows, profiles):
     count = len(kinds) + (mended is not None)
     figure = figures.new(3.6 * count, 3.4)
     parts = figure.subfigures(1, count, squeeze=False)[0]
-    for place, (part, kind) in enumerate(zip(parts, kinds, strict=False)):
+    for part, kind in zip(parts, kinds, strict=False):
         axes = part.subplots()
-        draw_cuts(axes, [row for row in done if net_of(row) == kind], place == 0)
+        draw_cuts(axes, [row for row in done if net_of(row) == kind])
         axes.set_title(f"{SCORING.noun}: {kind[0]}, depth {kind[1]}", loc="left")
         axes.set_ylim(0, top)
     if mended is not None:
@@ -126,8 +126,8 @@ def best_of(rows):
     return SCORING.best(tuned) if tuned else None
 
 
-def draw_cuts(axes, rows, named):
-    """Accuracy against the cut, a line for each source and way. named: with a legend."""
+def draw_cuts(axes, rows):
+    """Accuracy against the cut, a line for each source and way."""
     lines = {}
     for row in sorted(rows, key=lambda row: row["cut"]):
         lines.setdefault((row["source"], row["kept"]), []).append(row)
@@ -152,8 +152,7 @@ def draw_cuts(axes, rows, named):
     axes.set_xticks(sorted({row["cut"] for row in rows if row["cut"]}))
     axes.set_xlabel("first layers that are copied")
     axes.grid(alpha=0.25, lw=0.5)
-    if named:
-        figures.legend_below(axes)
+    figures.legend_below(axes)
 
 
 def draw_letters(figure, letters):

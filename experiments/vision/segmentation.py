@@ -362,7 +362,7 @@ STUDY = Study(
         },
     },
     plan=Plan(
-        cost=pictured.cost(step_mflop, lambda cell: 50.0 * min(1, cell["scenes"] / 300))
+        cost=pictured.cost(step_mflop, lambda cell: 30.0 * min(1, cell["scenes"] / 300))
     ),
     fit=nets.fit,
     measure="depthbench.experiments.vision.segmentation:measure",
