@@ -263,9 +263,8 @@ def begun(asked: RayRequest) -> Iterator[OnRay]:
         if os.environ["RAY_AUTH_MODE"] == "token":
             check_guarded(asked.address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault(
-        "RAY_BACKEND_LOG_LEVEL", "fatal"
-    )  # what it means is said here
+    # What its servers have to say is said here, in a line.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
     try:

@@ -102,6 +102,7 @@ class OnSlurm:
             return self._executor().submit(function, *arguments)
         except FailedJobError as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            lines = lines or ["sbatch refuses a job, and does not say why"]
             why = next((s for s in lines if "error:" in s), lines[-1])[:300]
             raise Refusal(f"--on slurm:{self.asked.partition}: {why}", status) from None
 
