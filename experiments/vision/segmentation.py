@@ -7,7 +7,7 @@ edges are padded, layers have batch normalisation, and there are 8 channels at t
 
 A shape's colour does not say which it is, nor does a pixel's neighbourhood unless it
 reaches the shape's outline. The strong baseline is told that: how alike each pixel around
-is to the pixel itself is read by a random forest, of 30,000 pixels of all scenes. An RBF
+is to the pixel itself is read by a random forest, of 20,000 pixels of all scenes. An RBF
 support vector machine that read 6,000 was behind it on scenes held out.
 """
 
@@ -43,7 +43,7 @@ SOURCE = "Ronneberger, Fischer & Brox 2015, arXiv:1505.04597"
 SIDE, BATCH = 24, 16
 CLASSES = 4  # the ground, and three shapes
 CHOSEN, JUDGED = 100, 200  # scenes of the other parts
-PIXELS = 30_000  # that the forest learns from
+PIXELS = 20_000  # that the forest learns from
 FEATURES = 0.06  # of likenesses that a split chooses from: about their root
 SHOWN = 5  # scenes drawn
 NETS = ("unet", "unet_plain")
