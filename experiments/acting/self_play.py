@@ -328,7 +328,7 @@ STUDY = Study(
         "simulations": whole("simulations of a move", (16,), low=2),
         "updates": whole("updates of the net, of a step", (24,)),
         "batch": whole("positions of an update", (128,)),
-        "steps": whole("steps: games, then updates", (40,)),
+        "steps": whole("steps: games, then updates", (32,)),
         "seeds": whole("runs of each rate", (3,)),
         **nets.rate_axes(3e-3, 1e-2, 2),
     },

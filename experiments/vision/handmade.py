@@ -163,7 +163,9 @@ def closing(rows):
             **{name: row[name] for name in ("depth", "examples", "seeds")},
             "gap": row["gap"] - few[row["depth"]]["gap"],
             **{
-                name: float(np.hypot(row[name] or 0.0, few[row["depth"]][name] or 0.0))
+                name: float(
+                    np.hypot(row.get(name) or 0.0, few[row["depth"]].get(name) or 0.0)
+                )
                 for name in ("gap_se", "gap_test_se")
             },
         }
