@@ -129,24 +129,12 @@ def values(
         "trivial": float(trivial),
         **{name: strong[name] for name in ("strong", "strong_se")},
         **{name: gap[name] for name in ("gap", "gap_se")},
-        "gap_test_se": _finite(of_examples(*means, same)) if same else None,
+        "gap_test_se": _finite(comparisons.of_examples(*means, same)) if same else None,
         **{name: _finite(getattr(before, name)) for name in BEFOREHAND},
         "learning_rate": tuned.setting if tuned else None,
         "rate_at_edge": bool(tuned and tuned.at_edge),
         "unfinished": bool(tuned and tuned.unfinished),
     }
-
-
-def of_examples(one: float, other: float, examples: int) -> float:
-    """The standard error of a difference of two shares of so many test examples.
-
-    Binomial, and as if each share were of examples of its own: of the same ones it is
-    less where both are right in the same.
-
-    >>> round(of_examples(0.9, 0.8, 100), 3)
-    0.05
-    """
-    return math.sqrt((one * (1 - one) + other * (1 - other)) / examples)
 
 
 def baseline(name: str, dataset: str, data_dir: str | None) -> float:
@@ -196,16 +184,6 @@ def gap(row: Mapping[str, Any]) -> Estimate:
     Rows from before `gap_test_se` was measured know the spread over seeds alone.
     """
     return mean(row["gap"], row["gap_se"], row["seeds"], row.get("gap_test_se"))
-
-
-def over(
-    row: Mapping[str, Any], name: str, examples: int | None, of: str = "score"
-) -> Estimate:
-    """By how much a row's share is above another of its, of as many test examples."""
-    if row[of] is None or row[name] is None:
-        return mean(None, None, row["seeds"])
-    fixed = None if examples is None else of_examples(row[of], row[name], examples)
-    return mean(row[of] - row[name], row[f"{of}_se"], row["seeds"], fixed)
 
 
 def scored(rows: Sequence[Row]) -> list[Row]:

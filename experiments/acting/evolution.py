@@ -16,7 +16,7 @@ layers and σ 0.1, of which backpropagation learns nothing, of 9 % after 3,000 a
 after 5,000. So rows of 16 layers say what is learned in so many steps, and no more.
 """
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
@@ -104,7 +104,7 @@ def accuracies(cell):
     values |= scores.spread("backprop", beside, len(test.y))
     values |= scores.spread("beside", np.subtract(right, beside))
     both = values["score"], values["backprop"]
-    values["beside_test_se"] = scores.of_examples(*both, len(test.y))
+    values["beside_test_se"] = comparisons.of_examples(*both, len(test.y))
     each = [spread(net, train.first(64).batch, cell, seed) for seed in range(seeds)]
     values |= scores.spread("spread", each)
     curves = {

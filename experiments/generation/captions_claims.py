@@ -22,12 +22,12 @@ DRAWS = SCENES + (
 
 def over_nearest(row):
     """By how much a net is right more often than the nearest scene's sentence."""
-    return scores.over(row, "nearest", TESTED)
+    return comparisons.over(row, "nearest", TESTED)
 
 
 def below_real(row):
     """By how much the judge sees a sentence more often in drawn than in real scenes."""
-    return scores.over(row, "real", TESTED)
+    return comparisons.over(row, "real", TESTED)
 
 
 def farther(row):

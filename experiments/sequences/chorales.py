@@ -147,14 +147,6 @@ def judged(eighths, given):
     }
 
 
-def chords_of(run, given):
-    """The share of known chords in what a net writes after Bach's first notes."""
-    bach = chorales_judged.begun()[:, :given]
-    start = np.stack([chorales.tokens(notes).reshape(-1) for notes in bach])
-    made = music.sampled(run, start, chorales_judged.LONG, seed=0)
-    return chorales_judged.judged(made, given)
-
-
 def net_of(cell):
     """The cell's net, and how it is trained."""
     recurrent = cell["architecture"] == RECURRENT
@@ -204,7 +196,9 @@ def nats(cell):
     )
     values["four_gram"] = by_counts["four_gram"]
     given = min(cell["given"], chorales_judged.LONG - 1)
-    values |= scores.spread("chords", [chords_of(run, given) for run in tuned.runs])
+    values |= scores.spread(
+        "chords", [chorales_judged.by_net(run, given) for run in tuned.runs]
+    )
     values |= judged(cell["eighths"], given)
     return Measured("ok", "", values, written(tuned.runs[0], cell))
 

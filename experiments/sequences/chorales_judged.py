@@ -14,6 +14,8 @@ from depthbench.research.lazy import lazily
 with lazily():
     import numpy as np
 
+    from depthbench.research.learning import music
+
 SILENT, STEPS = 12, 13  # of a voice that rests; values of a voice
 PIECES, LONG = 24, 24  # that are judged, and their eighths
 
@@ -51,3 +53,10 @@ def judged(tokens, given):
     """The share of known chords after the first `given` eighths of pieces of tokens."""
     pieces = np.asarray(tokens).reshape(-1, LONG, chorales.VOICES)
     return share([chorales.notes(piece)[given:] for piece in pieces])
+
+
+def by_net(run, given):
+    """The share of known chords in what a net writes after Bach's first notes."""
+    bach = begun()[:, :given]
+    start = np.stack([chorales.tokens(notes).reshape(-1) for notes in bach])
+    return judged(music.sampled(run, start, LONG, seed=0), given)

@@ -155,7 +155,7 @@ def compared_with(name, most, data_dir):
 
 def over(name):
     """By how much a net is more accurate than one of the baselines."""
-    return lambda row: scores.over(row, name, row.get("tested"))
+    return lambda row: comparisons.over(row, name, row.get("tested"))
 
 
 def deeper(rows):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.research.learning.fits import Beforehand
 from depthbench.research.report import systems
@@ -143,11 +143,11 @@ def test_nets_without_a_finite_score_are_shown_with_their_reason():
 
 def test_a_share_over_another_has_the_error_of_its_examples():
     one = row(1, [0.8, 0.9], 0.7) | {"other": 0.75}
-    found = scores.over(one, "other", 100)
+    found = comparisons.over(one, "other", 100)
     assert (found.value, found.seeds) == (pytest.approx(0.1), 2)
-    assert found.fixed == scores.of_examples(one["score"], 0.75, 100)
-    assert scores.over(one, "other", None).fixed == 0
-    assert math.isnan(scores.over(one | {"other": None}, "other", 100).value)
+    assert found.fixed == comparisons.of_examples(one["score"], 0.75, 100)
+    assert comparisons.over(one, "other", None).fixed == 0
+    assert math.isnan(comparisons.over(one | {"other": None}, "other", 100).value)
 
 
 def test_lines_of_a_picture_are_called_in_words():
