@@ -18,18 +18,19 @@ def temporary_of(name: str) -> str:
     return match[1] if match else ""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, synced: bool = True) -> None:
     """Writes the file completely or not at all, whatever interrupts.
 
-    Raises Refusal when the disk is full or refuses.
+    synced: as of `write_in_order`. Raises Refusal when the disk is full or refuses.
     """
-    write_in_order({path: content})
+    write_in_order({path: content}, synced)
 
 
-def write_in_order(files: Mapping[Path, bytes]) -> None:
+def write_in_order(files: Mapping[Path, bytes], synced: bool = True) -> None:
     """Files of one folder, one after the other: each is there whole or not at all.
 
-    Raises Refusal when the disk is full or refuses.
+    synced: on the disk too, where a machine that stops leaves them; not for what is of use
+    to another process alone. Raises Refusal when the disk is full or refuses.
     """
     for path, content in files.items():
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -39,10 +40,13 @@ def write_in_order(files: Mapping[Path, bytes]) -> None:
             )  # a link there must not be written through
             with open(temporary, "xb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+                if synced:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(temporary, path)
-            if path == [*files][-1]:  # once: a sync of a folder takes milliseconds
+            if (
+                synced and path == [*files][-1]
+            ):  # once: a sync of a folder takes milliseconds
                 sync_folder(path.parent)
         except OSError as error:
             with contextlib.suppress(OSError):

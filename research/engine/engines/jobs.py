@@ -22,7 +22,7 @@ from depthbench.research.study.declaration import Measured, Unit
 from depthbench.research.study.errors import USAGE, Refusal, of_system
 from depthbench.research.study.plan import grouped
 
-TURNS = 4  # that a worker has at least, where nothing else is longer
+TURNS = 2  # that a worker has at least, where nothing else is longer
 WORTH = 20.0  # times what it takes to begin a process, that it should measure
 
 
