@@ -305,7 +305,7 @@ STUDY = Study(
             "translation": ("colour", "enlarge"),
             "architecture": ("unet",),
             "depth": (13,),
-            "width": (64,),
+            "width": (32,),
             "side": (64,),
             "smaller": (1,),
             "stride": (16,),
