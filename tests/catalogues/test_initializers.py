@@ -108,6 +108,18 @@ def test_a_draw_maps_and_compiles_once(name, traces):
             assert (bias.shape, bias.dtype) == ((6,), dtype)
 
 
+@pytest.mark.parametrize("shape", [(3, 3, 4, 8), (5, 7), (3, 2, 6), (27, 64)])
+@pytest.mark.parametrize(
+    ("draw", "distribution"),
+    [("normal", "normal"), ("truncated", "truncated_normal"), ("uniform", "uniform")],
+)
+def test_a_kernel_is_the_one_that_jax_draws(draw, distribution, shape):
+    """Whatever order it is drawn in: seeds of published rows mean the same numbers."""
+    own = DRAWS[draw].kernel(KEY, shape, jnp.dtype("float32"))
+    theirs = jax.nn.initializers.variance_scaling(1.0, "fan_in", distribution)
+    np.testing.assert_array_equal(own, theirs(KEY, shape))
+
+
 def test_orthogonal_kernels_may_have_either_shape():
     for name in ("orthogonal", "looks_linear"):
         test_a_kernel_has_its_declared_variance(INITIALIZERS[name], FANS[::-1])
