@@ -19,6 +19,20 @@ from collections.abc import Iterator
 from typing import Any
 
 _ONE_BLOCK = threading.RLock()  # blocks of several threads come one after the other
+_ONE_IMPORT = threading.RLock()  # and so do the imports that were put off
+
+
+def _imported(name: str) -> Any:
+    """The module, when all of it is there.
+
+    Where modules import each other, two threads that each begin with another of them
+    would meet: Python then raises an error in one, or gives it a half of the other's.
+    """
+    module = sys.modules.get(name)
+    if module is None or getattr(module.__spec__, "_initializing", False):
+        with _ONE_IMPORT:
+            module = importlib.import_module(name)
+    return module
 
 
 class Lazy:
@@ -34,7 +48,7 @@ class Lazy:
         inner = f"{self._name}.{attribute}"
         if f"{self._path}.".startswith(f"{inner}."):
             return Lazy(inner, self._path)
-        return getattr(importlib.import_module(self._name), attribute)
+        return getattr(_imported(self._name), attribute)
 
     def __repr__(self) -> str:
         return f"Lazy({self._name!r})"

@@ -1,10 +1,12 @@
 """`with lazily():` puts off its own imports, and changes nothing else."""
 
 import builtins
+import concurrent.futures as futures
 import importlib
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -170,3 +172,19 @@ def test_a_type_checker_sees_the_modules(tmp_path, root):
     lines = [line for line in done.stdout.splitlines() if " error: " in line]
     assert len(lines) == 2, done.stdout
     assert "flor" in lines[0] and "theroy" in lines[1]
+
+
+def test_threads_may_begin_with_modules_that_import_each_other(declare, tmp_path):
+    """As two cells do that ask for a library's part and for a part of that: one holds
+    the inner module and waits for the outer, which the other holds, and waits for it."""
+    (tmp_path / "shelf/desk").mkdir()
+    slow = "import time\ntime.sleep(0.5)\nfrom shelf.desk.drawer import KEY\n"
+    (tmp_path / "shelf/desk/__init__.py").write_text(slow)
+    (tmp_path / "shelf/desk/drawer.py").write_text("KEY = 3\n")
+    imports = "import shelf.desk as desk\nimport shelf.desk.drawer as drawer\n"
+    module = declare(block(imports))
+    with futures.ThreadPoolExecutor(2) as threads:
+        outer = threads.submit(lambda: module.desk.KEY)
+        time.sleep(0.2)  # until the outer has begun
+        inner = threads.submit(lambda: module.drawer.KEY)
+        assert (outer.result(30), inner.result(30)) == (3, 3)
