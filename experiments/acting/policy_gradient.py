@@ -304,12 +304,15 @@ STUDY = Study(
     },
     sizes={
         "smoke": {
+            "environment": ("cartpole",),
             "architecture": ("mlp",),
             "activation": ("relu",),
             "depth": (2,),
             "width": (8,),
             "steps": (20,),
             "rates": (1,),
+            "further_rates": (0,),
+            "seeds": (2,),
         },
         "full": {
             "depth": (1, 4, 16, 32),

@@ -343,6 +343,8 @@ STUDY = Study(
             "updates": (2,),
             "steps": (3,),
             "rates": (1,),
+            "further_rates": (0,),
+            "seeds": (2,),
         },
         "full": {
             "board": ("6x7",),

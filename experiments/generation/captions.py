@@ -235,6 +235,7 @@ STUDY = Study(
     },
     sizes={
         "smoke": {
+            "direction": ("to_sentence",),
             "depth": (2,),
             "width": (8,),
             "units": (16,),

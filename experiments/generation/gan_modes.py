@@ -234,6 +234,7 @@ STUDY = Study(
     },
     sizes={
         "smoke": {
+            "made": ("images",),
             "variant": ("wasserstein",),
             "depth": (1,),
             "width": (16,),

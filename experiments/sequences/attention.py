@@ -313,7 +313,7 @@ STUDY = Study(
     },
     sizes={
         "smoke": {
-            "architecture": ("seq2seq", "seq2seq_attention"),
+            "architecture": ("seq2seq_attention",),
             "corpus": (NUMBERS,),
             "depth": (2,),
             "pairs": (200,),

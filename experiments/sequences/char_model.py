@@ -328,12 +328,14 @@ STUDY = Study(
     },
     sizes={
         "smoke": {
+            "dataset": ("stdlib",),
             "depth": (1,),
             "width": (16,),
             "windows": (400,),
             "steps": (20,),
             "seeds": (2,),
             "rates": (1,),
+            "further_rates": (0,),
             "architecture": ("stacked_lstm",),
         },
         "full": {

@@ -333,7 +333,7 @@ STUDY = Study(
     },
     sizes={
         "smoke": {
-            "architecture": (PLAIN, SKIPS),
+            "architecture": (SKIPS,),
             "depth": (1,),
             "width": (16,),
             "voices": (2,),

@@ -192,7 +192,7 @@ STUDY = Study(
     },
     sizes={
         "smoke": {
-            "depth": (1, 2),
+            "depth": (1,),
             "width": (4,),
             "features": (200,),
             "boosted": (8,),

@@ -274,7 +274,7 @@ STUDY = Study(
     sizes={
         "smoke": {
             "net": ("mlp", "cnn"),
-            "depth": (1, 2),
+            "depth": (1,),
             "width": (16,),
             "dataset": ("digits",),
             "steps": (30,),

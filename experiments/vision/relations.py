@@ -337,7 +337,7 @@ STUDY = Study(
             "architecture": (NETS[0],),
             "depth": (1,),
             "width": (8,),
-            "reads": ("objects", "pixels"),
+            "reads": ("objects",),
             "scenes": (80,),
             "steps": (20,),
             "seeds": (2,),
