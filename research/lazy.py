@@ -22,17 +22,19 @@ _ONE_BLOCK = threading.RLock()  # blocks of several threads come one after the o
 _ONE_IMPORT = threading.RLock()  # and so do the imports that were put off
 
 
-def _imported(name: str) -> Any:
-    """The module, when all of it is there.
+def _of(name: str, attribute: str) -> Any:
+    """An attribute of a module, which is imported where it is not yet.
 
     Where modules import each other, two threads that each begin with another of them
-    would meet: Python then raises an error in one, or gives it a half of the other's.
+    would meet: Python then raises an error in one, or gives it a half of the other's. A
+    module that has its own lazy parts imports them when it is asked for them.
     """
     module = sys.modules.get(name)
-    if module is None or getattr(module.__spec__, "_initializing", False):
-        with _ONE_IMPORT:
-            module = importlib.import_module(name)
-    return module
+    ready = module and not getattr(module.__spec__, "_initializing", False)
+    if ready and attribute in vars(module):
+        return vars(module)[attribute]
+    with _ONE_IMPORT:
+        return getattr(importlib.import_module(name), attribute)
 
 
 class Lazy:
@@ -48,7 +50,7 @@ class Lazy:
         inner = f"{self._name}.{attribute}"
         if f"{self._path}.".startswith(f"{inner}."):
             return Lazy(inner, self._path)
-        return getattr(_imported(self._name), attribute)
+        return _of(self._name, attribute)
 
     def __repr__(self) -> str:
         return f"Lazy({self._name!r})"

@@ -6,7 +6,6 @@ import importlib
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -175,16 +174,14 @@ def test_a_type_checker_sees_the_modules(tmp_path, root):
 
 
 def test_threads_may_begin_with_modules_that_import_each_other(declare, tmp_path):
-    """As two cells do that ask for a library's part and for a part of that: one holds
-    the inner module and waits for the outer, which the other holds, and waits for it."""
-    (tmp_path / "shelf/desk").mkdir()
-    slow = "import time\ntime.sleep(0.5)\nfrom shelf.desk.drawer import KEY\n"
-    (tmp_path / "shelf/desk/__init__.py").write_text(slow)
-    (tmp_path / "shelf/desk/drawer.py").write_text("KEY = 3\n")
-    imports = "import shelf.desk as desk\nimport shelf.desk.drawer as drawer\n"
-    module = declare(block(imports))
+    """As two cells do that ask for two parts of a library whose parts are lazy too."""
+    for name, other in (("here", "there"), ("there", "here")):
+        (tmp_path / f"shelf/{name}.py").write_text(
+            "import importlib, time\nDONE = True\ntime.sleep(0.2)\n"
+            f"importlib.import_module('shelf.{other}')\n"
+        )
+    module = declare(block("import shelf.here as here\nimport shelf.there as there\n"))
     with futures.ThreadPoolExecutor(2) as threads:
-        outer = threads.submit(lambda: module.desk.KEY)
-        time.sleep(0.2)  # until the outer has begun
-        inner = threads.submit(lambda: module.drawer.KEY)
-        assert (outer.result(30), inner.result(30)) == (3, 3)
+        first = threads.submit(lambda: module.here.DONE)
+        second = threads.submit(lambda: module.there.DONE)
+        assert first.result(30) and second.result(30)
