@@ -74,8 +74,8 @@ def main(options) -> int:
     if options.publish:  # before anything is printed, which may not be possible
         with published.unless_it_fails(study, records):
             where = published.publish(study, results.folder, records)
-            console.say(f"published: {where}")
             fill_documents()
+        console.say(f"published: {where}")
     with shown(path, study):
         study_report.present(study, results.rows, options.format, results.cover)
     if options.format == "table":

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from depthbench.research.cli.main import main
-from depthbench.research.report import figures, published, reproduction
+from depthbench.research.report import documents, figures, published, reproduction
 from depthbench.research.report.published import Made
 from depthbench.research.report.run_folder import opened
 from depthbench.research.study.studies import studies
@@ -158,3 +158,25 @@ def test_every_timing_is_a_column_and_no_setting():
     for study in studies().values():
         assert set(study.timings) <= set(study.columns), study.name
         assert not set(study.timings) & set(study.axes), study.name
+
+
+@pytest.mark.slow
+def test_a_report_that_cannot_be_published_leaves_all_as_it_was(
+    committed, tmp_path, capsys, no_pictures, monkeypatch
+):
+    """The rows are in their place when README cannot be made of them."""
+    out = tmp_path / "again"
+    assert main(["run", NAME, *GRID, "--out", str(out)]) == 0
+    files = lambda: {p: p.read_bytes() for p in committed.rglob("*") if p.is_file()}
+    before, seen = files(), []
+
+    def full(text):
+        seen.append(files() != before)
+        raise OSError(28, "No space left on device", "README.md")
+
+    monkeypatch.setattr(documents, "filled", full)
+    capsys.readouterr()
+    assert main(["report", str(out), "--publish"]) == 74
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("depthbench: ") and "No space left" in said
+    assert seen == [True] and files() == before
