@@ -66,6 +66,7 @@ BOARDS = choices(
 SIZES = {"4x4": (4, 4, 3), "4x5": (4, 5, 4), "6x7": (6, 7, 4)}
 PLAYOUTS = 8  # random games from each new position of pure search
 AGAINST = {"pure": 64, "random": 16}  # openings, each played by both sides
+GAMES = sum(AGAINST.values())
 SEEDS = {"valid": 10**6, "test": 10**6 + 1}
 SCORING = Scoring(
     system="net that learns Connect-4 by playing itself",
@@ -117,38 +118,54 @@ def trained(cell, rates):
 
 
 @functools.lru_cache(maxsize=16)
-def judged(net, game, simulations):
-    """(learners [runs], seed) -> Match of each's search with pure search, then with random
-    moves; all play the same openings."""
+def asking(net, game, simulations):
+    """(learners [runs], positions [runs, …], seed) -> (moves named by the policy, found by
+    search, log odds' shares, value), [runs, …] each; of one size, for matches and puzzles.
+    """
+
+    def one(learner, asked, key):
+        opinion = tree_search.of_net(self_play.outputs_of(net, learner))
+        logits, value = opinion(asked, None)
+        found = tree_search.searching(game, opinion, simulations)(asked, key)
+        return jnp.argmax(logits, axis=1), found, jax.nn.softmax(logits), value
 
     @jax.jit
-    def matches(learners, seed):
-        def match(learner):
-            opinion = tree_search.of_net(self_play.outputs_of(net, learner))
-            one = tree_search.searching(game, opinion, simulations)
-            return _against(game, one, simulations, jax.random.key(seed))
+    def ask(learners, asked, seed):
+        return jax.vmap(one, in_axes=(0, 0, None))(
+            learners, asked, jax.random.key(seed)
+        )
 
-        return jax.vmap(match)(learners)
-
-    return matches
+    return ask
 
 
-def _against(game, one, simulations, key):
-    pure = tree_search.searching(
-        game, tree_search.by_playouts(game, PLAYOUTS), simulations
-    )
-    other = tree_search.mixed(pure, AGAINST["pure"], tree_search.at_random)
-    return tree_search.match(game, one, other, key, sum(AGAINST.values()))
+@functools.lru_cache(maxsize=16)
+def pure_search(game, simulations):
+    """The strong baseline, which plays and solves by one program."""
+    opinion = tree_search.by_playouts(game, PLAYOUTS)
+    mover = tree_search.searching(game, opinion, simulations)
+    # On a CPU games that are over are left out sooner; elsewhere more cost no more.
+    return tree_search.in_blocks(mover, 64 if jax.default_backend() == "cpu" else 256)
+
+
+def learned(runs):
+    """What nets of runs have learned, stacked [runs] on the device."""
+    learners = jax.device_get([run.state.tree["net"] for run in runs])
+    return jax.device_put(jax.tree.map(lambda *leaves: np.stack(leaves), *learners))
 
 
 def points(cell, runs, part):
     """Of each run ((share against pure search, against random moves), its first game's
     moves)."""
-    matches = judged(net_of(cell), game_of(cell), cell["simulations"])
-    learners = [run.state.tree["net"] for run in runs]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *learners)
-    found = jax.device_get(matches(stacked, np.uint32(SEEDS[part])))
-    return [(shares(one), moves) for one, moves in zip(*found, strict=True)]
+    game, simulations = game_of(cell), cell["simulations"]
+    ask, learners = asking(net_of(cell), game, simulations), learned(runs)
+
+    def one(asked, random):
+        return jax.device_get(ask(learners, asked, tree_search.seed_of(random))[1])
+
+    pure = pure_search(game, simulations)
+    other = tree_search.mixed(pure, AGAINST["pure"], tree_search.drawing)
+    found = tree_search.match(game, one, other, SEEDS[part], GAMES, len(runs))
+    return [(shares(each), moves) for each, moves in zip(*found, strict=True)]
 
 
 def shares(each):
@@ -161,42 +178,34 @@ def shares(each):
 @once
 def by_pure(game, simulations):
     """Pure search's share of points against random moves."""
-    opinion = tree_search.by_playouts(game, PLAYOUTS)
-    pure = tree_search.searching(game, opinion, simulations)
-
-    @jax.jit
-    def match(seed):
-        key = jax.random.key(seed)
-        return tree_search.match(game, pure, tree_search.at_random, key, 128).points
-
-    each = jax.device_get(match(np.uint32(SEEDS["test"])))
-    return float(np.mean(each, dtype=np.float64))
+    pure, drawing = pure_search(game, simulations), tree_search.drawing
+    return float(tree_search.match(game, pure, drawing, SEEDS["test"], 128).points.mean())
 
 
 @once
 def puzzles(game, simulations):
     """(Puzzles of a forced win, the share of them that pure search finds)."""
     asked = positions.forced_wins(game, jax.random.key(SEEDS["test"]))
-    opinion = tree_search.by_playouts(game, PLAYOUTS)
-    pure = tree_search.searching(game, opinion, simulations)
-    moves = jax.jit(pure)(asked.positions, jax.random.key(0))
-    return asked, positions.solved(asked, moves)
+    one_run = jax.tree.map(lambda a: a[None], asked.positions)
+    moves = pure_search(game, simulations)(one_run, np.random.RandomState(0))
+    return asked, positions.solved(asked, moves[0])
 
 
-@functools.lru_cache(maxsize=16)
-def solver(net, game, simulations):
-    """(learner, positions) -> (moves named by the policy, found by search, log odds,
-    value)."""
-
-    @jax.jit
-    def solve(learner, asked):
-        opinion = tree_search.of_net(self_play.outputs_of(net, learner))
-        logits, value = opinion(asked, None)
-        search = tree_search.searching(game, opinion, simulations)
-        found = search(asked, jax.random.key(0))
-        return jnp.argmax(logits, axis=1), found, jax.nn.softmax(logits), value
-
-    return solve
+def answers(cell, learners, asked):
+    """What nets [runs] say of positions, as `asking` gives it, [runs, positions] each."""
+    ask = asking(net_of(cell), game_of(cell), cell["simulations"])
+    count, runs = len(asked.over), len(jax.tree.leaves(learners)[0])
+    told = []
+    for first in range(0, count, GAMES):
+        some = jax.tree.map(lambda a, n=first: a[n : n + GAMES], asked)
+        some = jax.tree.map(
+            lambda a: np.broadcast_to(a, (runs, *a.shape)),
+            positions.padded(some, GAMES),
+        )
+        told.append(ask(learners, some, np.uint32(first)))
+    return jax.tree.map(
+        lambda *parts: np.concatenate(parts, axis=1)[:, :count], *jax.device_get(told)
+    )
 
 
 def measure(cells, shared, memory):
@@ -232,16 +241,11 @@ def played(cell):
         examples=2 * AGAINST["pure"],
         anew=True,
     )
-    solve = solver(net, game, simulations)
-    named, found = zip(
-        *(
-            [
-                positions.solved(asked, moves)
-                for moves in solve(run.state.tree["net"], asked.positions)[:2]
-            ]
-            for run in tuned.runs
-        ),
-        strict=True,
+    learners = learned(tuned.runs)
+    by_policy, by_net = answers(cell, learners, asked.positions)[:2]
+    named, found = (
+        [positions.solved(asked, moves) for moves in each]
+        for each in (by_policy, by_net)
     )
     rated = [rating(each, random_share) for each, _ in tests]
     values |= {
@@ -252,9 +256,8 @@ def played(cell):
         "wins_pure_se": interval.of_few(by_search, int(asked.real.sum())),
         "wins_by_chance": positions.chance(asked),
     }
-    first = tuned.runs[0]
     profiles = {
-        **shown_of(game, solve, first.state.tree["net"], tests[0][1]),
+        **shown_of(cell, learners, tests[0][1]),
         "loss": np.mean([run.log["loss"] for run in tuned.runs], axis=0),
     }
     return Measured("ok", "", values, profiles)
@@ -271,16 +274,15 @@ def rating(against, random_share):
     return float(elo.ratings(won)[1])
 
 
-def shown_of(game, solve, learner, moves):
-    """The first game's moves, and what the net thinks at each of its positions."""
-    seen = positions.of_moves(game, moves)
-    _, _, policy, value = solve(learner, positions.padded(seen, positions.ASKED))
-    count = len(seen.board)
+def shown_of(cell, learners, moves):
+    """The first game's moves, and what its net thinks at each of its positions."""
+    seen = positions.of_moves(game_of(cell), moves)
+    _, _, policy, value = answers(cell, learners, seen)
     return {
-        "moves": np.asarray(moves[:count], np.int8),
+        "moves": np.asarray(moves[: len(seen.board)], np.int8),
         "board": np.asarray(seen.board, np.int8),
-        "policy": np.asarray(policy, np.float32)[:count],
-        "value": np.asarray(value, np.float32)[:count],
+        "policy": np.asarray(policy[0], np.float32),
+        "value": np.asarray(value[0], np.float32),
     }
 
 

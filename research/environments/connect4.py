@@ -26,10 +26,10 @@ class Game(NamedTuple):
 
 class Position(NamedTuple):
     """board: [rows, columns] int8, from the lowest row up; 1 of the player to move, −1 of
-    the other, 0 empty. over: the game has ended."""
+    the other, 0 empty. over: the game has ended. Of jax, or of numpy on the host."""
 
-    board: jax.Array
-    over: jax.Array
+    board: Any
+    over: Any
 
 
 @functools.cache
@@ -51,14 +51,13 @@ def lines(game: Game) -> np.ndarray:
 
 
 def begin(game: Game) -> Position:
-    """The empty board."""
-    board = jnp.zeros((game.rows, game.columns), jnp.int8)
-    return Position(board, jnp.zeros((), bool))
+    """The empty board, on the host."""
+    return Position(np.zeros((game.rows, game.columns), np.int8), np.zeros((), bool))
 
 
-def legal(position: Position) -> jax.Array:
-    """[columns]: whether there is room in each."""
-    return position.board[-1] == 0
+def legal(position: Position) -> Any:
+    """[columns]: whether there is room in each; also of positions [..., columns]."""
+    return position.board[..., -1, :] == 0
 
 
 def step(
@@ -69,17 +68,28 @@ def step(
     Won is 1 for a line, 0 for any other move, and −1 for one where there is no room,
     which loses the game. Once it is over nothing changes, and nothing is won.
     """
-    allowed = legal(position)[column]
-    filled = jnp.sum(position.board != 0, axis=0, dtype=jnp.int32)
-    row = jnp.minimum(filled[column], game.rows - 1)
-    placed = position.board.at[row, column].set(jnp.int8(1))
-    board = jnp.where(allowed & ~position.over, placed, position.board)
-    line = jnp.any(jnp.all(board.reshape(-1)[lines(game)] == 1, axis=1))
-    full = jnp.all(board[-1] != 0)
+    rows, columns = np.indices((game.rows, game.columns))
+    filled = jnp.sum(position.board != 0, axis=0, keepdims=True, dtype=jnp.int32)
+    stone = (columns == column) & (rows == filled)  # none, where there is no room
+    allowed = jnp.any(stone)
+    placed = jnp.where(stone & ~position.over, jnp.int8(1), position.board)
+    own = (placed == 1).reshape(-1).astype(jnp.float32)
+    # A product, as XLA takes long to compile what gathers and scatters.
+    line = jnp.any(own @ _stones(game) == game.line)
+    full = jnp.all(placed[-1] != 0)
     won = jnp.where(allowed, line.astype(jnp.float32), -1.0)
     won = jnp.where(position.over, 0.0, won)
     over = position.over | ~allowed | line | full
-    return Position(jnp.where(position.over, board, -board), over), won, over
+    return Position(jnp.where(position.over, placed, -placed), over), won, over
+
+
+@functools.cache
+def _stones(game: Game) -> np.ndarray:
+    """[cells, lines]: 1 where a cell is of a line."""
+    found = lines(game)
+    stones = np.zeros((game.cells, len(found)), np.float32)
+    stones[found, np.arange(len(found))[:, None]] = 1
+    return stones
 
 
 def observe(position: Position) -> jax.Array:

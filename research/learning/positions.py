@@ -64,7 +64,7 @@ def forced_wins(game: Game, key: Any) -> Puzzles:
         return some, *wins
 
     some, at_once, later = jax.device_get(found(key))
-    legal = np.asarray(jax.vmap(connect4.legal)(some))
+    legal = connect4.legal(some)
     # Where every move wins there is nothing to find.
     asks = ~at_once.any(1) & later.any(1) & (later != legal).any(1) & ~some.over
     places = np.flatnonzero(asks)[:ASKED]
@@ -82,7 +82,7 @@ def solved(puzzles: Puzzles, moves: Any) -> float:
 
 def chance(puzzles: Puzzles) -> float:
     """The share that a random move among those allowed solves."""
-    legal = np.asarray(jax.vmap(connect4.legal)(puzzles.positions))
+    legal = connect4.legal(puzzles.positions)
     return float(np.mean((puzzles.moves.sum(1) / legal.sum(1))[puzzles.real]))
 
 
@@ -90,7 +90,7 @@ def examples(game: Game, key: Any, count: int = 64) -> dict[str, Any]:
     """A batch as of a first step: positions of random games, any allowed move as good, and
     how they ended."""
     some, result = drawn(game, key, count)
-    legal = jax.vmap(connect4.legal)(some).astype(jnp.float32)
+    legal = connect4.legal(some).astype(jnp.float32)
     policy = legal / jnp.sum(legal, axis=1, keepdims=True)
     return jax.device_get(self_play.batch_of(some.board, policy, result))
 

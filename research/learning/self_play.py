@@ -150,7 +150,7 @@ def batch_of(board: Any, policy: Any, result: Any) -> dict[str, jax.Array]:
     positions = Position(board, jnp.zeros(len(board), bool))
     return {
         "inputs": jax.vmap(connect4.observe)(positions),
-        "legal": jax.vmap(connect4.legal)(positions),
+        "legal": connect4.legal(positions),
         "policy": policy,
         "result": result,
     }

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from depthbench.research.environments import connect4
 from depthbench.research.environments.connect4 import Game, Position
@@ -72,7 +73,7 @@ def searched(
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         found = mctx.gumbel_muzero_policy(
             *((), key_search, root, follow, simulations),
-            invalid_actions=~jax.vmap(connect4.legal)(positions),
+            invalid_actions=~connect4.legal(positions),
             max_num_considered_actions=game.columns,
             gumbel_scale=noise,
         )
@@ -85,7 +86,7 @@ def of_net(outputs: Callable[[jax.Array], jax.Array]) -> Opinion:
 
     def opinion(positions, key):
         told = outputs(jax.vmap(connect4.observe)(positions))
-        allowed = jax.vmap(connect4.legal)(positions)
+        allowed = connect4.legal(positions)
         logits = jnp.where(allowed, told[:, :-1], NEVER)
         return logits, jnp.tanh(told[:, -1])
 
@@ -96,10 +97,15 @@ def by_playouts(game: Game, playouts: int = 1) -> Opinion:
     """All moves alike, and the mean result of so many games played to the end at random."""
 
     def opinion(positions, key):
-        allowed = jax.vmap(connect4.legal)(positions)
-        results = jax.vmap(lambda one: _played_out(game, positions, one))(
-            jax.random.split(key, playouts)
+        games = len(positions.over)
+        copies = jax.tree.map(
+            lambda a: jnp.broadcast_to(a, (playouts, *a.shape)).reshape(
+                -1, *a.shape[1:]
+            ),
+            positions,
         )
+        results = _played_out(game, copies, key).reshape(playouts, games)
+        allowed = connect4.legal(positions)
         return jnp.where(allowed, 0.0, NEVER), jnp.mean(results, axis=0)
 
     return opinion
@@ -107,24 +113,25 @@ def by_playouts(game: Game, playouts: int = 1) -> Opinion:
 
 def at_random(positions: Position, key: Any) -> jax.Array:
     """Moves drawn from those that are allowed [games]."""
-    allowed = jax.vmap(connect4.legal)(positions)
-    return jax.random.categorical(key, jnp.where(allowed, 0.0, NEVER))
+    return chosen(positions, jax.random.uniform(key, positions.over.shape))
 
 
-def mixed(first: Mover, count: int, rest: Mover) -> Mover:
-    """The player `first` in so many of the games, `rest` in those after them."""
+def chosen(positions: Position, luck: Any) -> Any:
+    """Of the columns with room, those that numbers of [0, 1) fall on, as many to each
+    [...]; of jax, or of numpy.
 
-    def move(positions, key):
-        key_first, key_rest = jax.random.split(key)
-        some = jax.tree.map(lambda a: a[:count], positions)
-        others = jax.tree.map(lambda a: a[count:], positions)
-        return jnp.concatenate([first(some, key_first), rest(others, key_rest)])
-
-    return move
+    One number a move: XLA compiles, and a CPU draws, one for each column more slowly.
+    """
+    room = connect4.legal(positions).astype(np.float32)
+    up_to = room @ np.triu(np.ones((room.shape[-1],) * 2, np.float32))
+    return (up_to > luck[..., None] * up_to[..., -1:]).argmax(-1)
 
 
 def _played_out(game: Game, positions: Position, key: Any) -> jax.Array:
     """What the players to move win in games that go on at random [games]."""
+
+    luck = jax.random.uniform(key, (game.cells * len(positions.over),))
+    luck = luck.reshape(game.cells, -1)  # drawn as one row, which is compiled sooner
 
     def goes_on(carry):
         ply, positions, _, _ = carry
@@ -132,8 +139,7 @@ def _played_out(game: Game, positions: Position, key: Any) -> jax.Array:
 
     def one(carry):
         ply, positions, sign, result = carry
-        moves = at_random(positions, jax.random.fold_in(key, ply))
-        positions, won, _ = step(game, positions, moves)
+        positions, won, _ = step(game, positions, chosen(positions, luck[ply]))
         return ply + 1, positions, -sign, result + sign * won
 
     zero = jnp.zeros(positions.over.shape)
@@ -150,58 +156,110 @@ def searching(game: Game, opinion: Opinion, simulations: int) -> Mover:
     return move
 
 
-class Match(NamedTuple):
-    """points: of the first player in each game [2 × openings], 1, ½ or 0; each opening is
-    played by both sides, and the second half has the first player answer. moves: of the
-    first game [cells], −1 after its end."""
+# --------------------------------------------------------- matches, led by the host
 
-    points: jax.Array
-    moves: jax.Array
+# (positions [runs, games, …], random) -> columns [runs, games]: on the host, which asks
+# programs that are compiled once for all that they play, in one ply or another.
+Player = Callable[[Position, np.random.RandomState], np.ndarray]
+
+
+def drawing(positions: Position, random: np.random.RandomState) -> np.ndarray:
+    """The player whose moves are drawn from those that are allowed."""
+    return chosen(positions, random.uniform(size=positions.over.shape))
+
+
+def mixed(first: Player, count: int, rest: Player) -> Player:
+    """The player `first` in so many games of each run, `rest` in those after them."""
+
+    def play(positions, random):
+        some = jax.tree.map(lambda a: a[:, :count], positions)
+        others = jax.tree.map(lambda a: a[:, count:], positions)
+        return np.concatenate([first(some, random), rest(others, random)], axis=1)
+
+    return play
+
+
+def in_blocks(mover: Mover, size: int) -> Player:
+    """The player that asks a jitted mover about so many games at a time, of those that go
+    on; the last block repeats some."""
+
+    @jax.jit
+    def block(positions, seed):
+        return mover(positions, jax.random.key(seed))
+
+    def play(positions, random):
+        over = positions.over.reshape(-1)
+        flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), positions)
+        on = np.flatnonzero(~over)
+        parts = [on[start : start + size] for start in range(0, len(on), size)]
+        told = []
+        for part in parts:
+            some = jax.tree.map(lambda a, p=part: a[np.resize(p, size)], flat)
+            told.append(block(some, seed_of(random)))
+        moves = np.zeros(over.size, np.int32)
+        for part, columns in zip(parts, jax.device_get(told), strict=True):
+            moves[part] = columns[: len(part)]
+        return moves.reshape(positions.over.shape)
+
+    return play
+
+
+def seed_of(random: np.random.RandomState) -> np.uint32:
+    """A seed of the next random numbers."""
+    return random.randint(2**32, dtype=np.uint32)
+
+
+class Match(NamedTuple):
+    """points: of the first player in each game [runs, 2 × openings], 1, ½ or 0; each
+    opening is played by both sides, and the second half has the first player answer.
+    moves: of each run's first game [runs, cells], −1 after its end."""
+
+    points: np.ndarray
+    moves: np.ndarray
 
 
 def match(
-    game: Game, one: Mover, other: Mover, key: Any, openings: int, plies: int = 2
+    game: Game,
+    one: Player,
+    other: Player,
+    seed: int,
+    openings: int,
+    runs: int = 1,
+    plies: int = 2,
 ) -> Match:
-    """Games of two players from openings of so many random plies, even, sides swapped."""
-    key_open, key_play = jax.random.split(key)
-    opened, begun = _opened(game, key_open, openings, plies)
-    # Boards that wait for `one`, and that wait for `other`: they are exchanged each ply.
-    waiting = ((opened, jnp.zeros(openings)),) * 2
-
-    def ply(waiting, now):
-        number, key = now
-        key_one, key_other = jax.random.split(key)
-        (mine, won), (theirs, lost) = waiting
-        by_one, by_other = one(mine, key_one), other(theirs, key_other)
-        after_one, gained, _ = step(game, mine, by_one)
-        after_other, missed, _ = step(game, theirs, by_other)
-        first, moves = jax.tree.map(
-            lambda a, b: jnp.where(number % 2 == 0, a[0], b[0]),
-            *((mine.over, by_one), (theirs.over, by_other)),
-        )
-        exchanged = (after_other, lost - missed), (after_one, won + gained)
-        return exchanged, jnp.where(first, -1, moves)
-
-    count = game.cells - plies
-    count += count % 2  # after which each half is in its place again
-    now = jnp.arange(count), jax.random.split(key_play, count)
-    waiting, moves = jax.lax.scan(ply, waiting, now)
-    results = jnp.concatenate([result for _, result in waiting])
-    shown = jnp.concatenate([begun, moves[: game.cells - plies]])
-    return Match((1 + results) / 2, shown)
-
-
-def _opened(game: Game, key: Any, count: int, plies: int) -> tuple[Position, jax.Array]:
-    """(positions after so many random plies [count], the moves of the first [plies])."""
-    start = jax.tree.map(
-        lambda a: jnp.broadcast_to(a, (count, *a.shape)), connect4.begin(game)
+    """Games of two players from openings of so many random plies, sides swapped; each run
+    plays the same openings."""
+    random = np.random.RandomState(seed)
+    positions = jax.tree.map(
+        lambda a: np.broadcast_to(a, (2, runs, openings, *a.shape)),
+        connect4.begin(game),
     )
+    results, shown = np.zeros((2, runs, openings)), np.full((runs, game.cells), -1)
+    for ply in range(game.cells):
+        halves = [jax.tree.map(lambda a, n=n: a[n], positions) for n in (0, 1)]
+        mine = (ply - plies) % 2  # the half whose games wait for `one`
+        if ply < plies:
+            alike = jax.tree.map(lambda a: a[:1, :1], positions)
+            moves = np.broadcast_to(drawing(alike, random), results.shape)
+        else:
+            by = {mine: one(halves[mine], random)}
+            by[1 - mine] = other(halves[1 - mine], random)
+            moves = np.stack([by[0], by[1]])
+        shown[:, ply] = np.where(positions.over[0, :, 0], -1, moves[0, :, 0])
+        positions, won, _ = jax.device_get(_stepped(game)(positions, moves))
+        results[mine] += won[mine]
+        results[1 - mine] -= won[1 - mine]
+        if positions.over.all():
+            break
+    points = (1 + np.concatenate(list(results), axis=1)) / 2
+    return Match(points, shown)
 
-    def one(positions, key):
-        moves = at_random(positions, key)
-        return step(game, positions, moves)[0], moves[0]
 
-    return jax.lax.scan(one, start, jax.random.split(key, plies))
+@functools.cache
+def _stepped(game: Game) -> Callable:
+    """`step` of games [2, runs, openings], jitted."""
+    one = functools.partial(step, game)
+    return jax.jit(jax.vmap(jax.vmap(one)))
 
 
 def step(game: Game, positions: Position, moves: Any) -> Any:
