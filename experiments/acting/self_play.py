@@ -111,9 +111,13 @@ def trained(cell, rates):
         for rate in rates
         for seed in seeds
     ]
-    system = self_play.system(net, playing_of(cell))
-    problem = sweeps.Problem(system, feed.nothing, (), {}, {})
-    ends = sweeps.ended(problem, runs, cell["steps"])
+    playing = playing_of(cell)
+    problem = sweeps.Problem(self_play.system(net, playing), feed.nothing, (), {}, {})
+    # Drawn by the program that `fits.beforehand` asks too.
+    init = sweeps.programs(net.system, feed.drawn(net.recipe.batch), 1).init
+    fresh = [init(*sweeps.arguments([run])).tree for run in runs]
+    starts = [self_play.begun(playing, learner) for learner in fresh]
+    ends = sweeps.ended(problem, runs, cell["steps"], starts)
     return [ends[n : n + len(seeds)] for n in range(0, len(ends), len(seeds))]
 
 
@@ -123,17 +127,22 @@ def asking(net, game, simulations):
     search, log odds' shares, value), [runs, …] each; of one size, for matches and puzzles.
     """
 
-    def one(learner, asked, key):
-        opinion = tree_search.of_net(self_play.outputs_of(net, learner))
-        logits, value = opinion(asked, None)
-        found = tree_search.searching(game, opinion, simulations)(asked, key)
-        return jnp.argmax(logits, axis=1), found, jax.nn.softmax(logits), value
-
     @jax.jit
     def ask(learners, asked, seed):
-        return jax.vmap(one, in_axes=(0, 0, None))(
-            learners, asked, jax.random.key(seed)
-        )
+        runs = asked.over.shape[0]
+
+        def outputs(x):
+            """[runs × positions, …]: each run's net reads its own."""
+            own = jax.vmap(lambda learner, x: self_play.outputs_of(net, learner)(x))
+            return own(learners, x.reshape(runs, -1, x.shape[-1])).reshape(len(x), -1)
+
+        flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), asked)
+        opinion = tree_search.of_net(outputs)
+        logits, value = opinion(flat, None)
+        search = tree_search.searching(game, opinion, simulations)
+        found = search(flat, jax.random.key(seed))
+        told = jnp.argmax(logits, axis=1), found, jax.nn.softmax(logits), value
+        return jax.tree.map(lambda a: a.reshape(runs, -1, *a.shape[1:]), told)
 
     return ask
 
@@ -179,7 +188,9 @@ def shares(each):
 def by_pure(game, simulations):
     """Pure search's share of points against random moves."""
     pure, drawing = pure_search(game, simulations), tree_search.drawing
-    return float(tree_search.match(game, pure, drawing, SEEDS["test"], 128).points.mean())
+    return float(
+        tree_search.match(game, pure, drawing, SEEDS["test"], 128).points.mean()
+    )
 
 
 @once

@@ -93,9 +93,10 @@ def _stones(game: Game) -> np.ndarray:
 
 
 def observe(position: Position) -> jax.Array:
-    """[2 × cells]: the stones of the player to move, then the other's, as 0 and 1."""
-    own, other = position.board == 1, position.board == -1
-    return jnp.stack([own, other]).reshape(-1).astype(jnp.float32)
+    """[2 × cells]: the stones of the player to move, then the other's, as 0 and 1; also of
+    positions [..., 2 × cells]."""
+    cells = position.board.reshape(*position.board.shape[:-2], -1)
+    return jnp.concatenate([cells == 1, cells == -1], axis=-1).astype(jnp.float32)
 
 
 def winning(game: Game, position: Position, plies: int) -> jax.Array:

@@ -1,5 +1,6 @@
 """Positions of Connect-4 to ask a player about: of random games, with known forced wins."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -23,31 +24,33 @@ class Puzzles(NamedTuple):
     real: np.ndarray
 
 
-def drawn(game: Game, key: Any, count: int) -> tuple[Position, jax.Array]:
-    """(a position of each of so many random games, at a random ply, what its player to move
-    has in the end where the game goes on at random [count])."""
-    key_ply, key_play = jax.random.split(key)
+@functools.partial(jax.jit, static_argnums=0)
+def drawn(game: Game, key: Any) -> tuple[Position, jax.Array]:
+    """(a position of each of DRAWN random games, at a random ply, what its player to move
+    has in the end where the game goes on at random [DRAWN])."""
+    # Drawn as one row, which XLA compiles sooner: of the moves, then of the ply.
+    luck = jax.random.uniform(key, ((game.cells + 1) * DRAWN,)).reshape(-1, DRAWN)
     start = jax.tree.map(
-        lambda a: jnp.broadcast_to(a, (count, *a.shape)), connect4.begin(game)
+        lambda a: jnp.broadcast_to(a, (DRAWN, *a.shape)), connect4.begin(game)
     )
-    wanted = jax.random.randint(key_ply, (count,), 0, game.cells - 3)
+    wanted = jnp.floor(luck[-1] * (game.cells - 3)).astype(jnp.int32)
 
     def one(carry, now):
         positions, kept, result = carry
-        ply, key = now
+        ply, luck = now
         take = ply == wanted
         kept = jax.tree.map(
             lambda a, b: jnp.where(take.reshape(-1, *[1] * (a.ndim - 1)), a, b),
             *(positions, kept),
         )
-        moves = tree_search.at_random(positions, key)
+        moves = tree_search.chosen(positions, luck)
         after, won, _ = tree_search.step(game, positions, moves)
         sign = jnp.where((ply - wanted) % 2 == 0, 1.0, -1.0)
         result = result + jnp.where(ply >= wanted, sign * won, 0.0)
         return (after, kept, result), None
 
-    now = jnp.arange(game.cells), jax.random.split(key_play, game.cells)
-    (_, kept, result), _ = jax.lax.scan(one, (start, start, jnp.zeros(count)), now)
+    now = jnp.arange(game.cells), luck[:-1]
+    (_, kept, result), _ = jax.lax.scan(one, (start, start, jnp.zeros(DRAWN)), now)
     return kept, result
 
 
@@ -55,15 +58,14 @@ def forced_wins(game: Game, key: Any) -> Puzzles:
     """Up to ASKED puzzles, of random games; what is missing repeats the first."""
 
     @jax.jit
-    def found(key):
-        some, _ = drawn(game, key, DRAWN)
-        wins = [
+    def wins(some):
+        return [
             jax.vmap(lambda one, n=n: connect4.winning(game, one, n))(some)
             for n in (1, 3)
         ]
-        return some, *wins
 
-    some, at_once, later = jax.device_get(found(key))
+    some, _ = drawn(game, key)
+    some, (at_once, later) = jax.device_get((some, wins(some)))
     legal = connect4.legal(some)
     # Where every move wins there is nothing to find.
     asks = ~at_once.any(1) & later.any(1) & (later != legal).any(1) & ~some.over
@@ -89,9 +91,9 @@ def chance(puzzles: Puzzles) -> float:
 def examples(game: Game, key: Any, count: int = 64) -> dict[str, Any]:
     """A batch as of a first step: positions of random games, any allowed move as good, and
     how they ended."""
-    some, result = drawn(game, key, count)
-    legal = connect4.legal(some).astype(jnp.float32)
-    policy = legal / jnp.sum(legal, axis=1, keepdims=True)
+    some, result = jax.tree.map(lambda a: a[:count], jax.device_get(drawn(game, key)))
+    legal = connect4.legal(some).astype(np.float32)
+    policy = legal / legal.sum(axis=1, keepdims=True)
     return jax.device_get(self_play.batch_of(some.board, policy, result))
 
 
@@ -100,8 +102,11 @@ def of_moves(game: Game, moves: Any) -> Position:
     position, seen = connect4.begin(game), []
     for move in [int(move) for move in moves if move >= 0]:
         seen.append(position)
-        position, _, _ = connect4.step(game, position, move)
+        position, _, _ = jax.device_get(_step(game, position, move))
     return jax.tree.map(lambda *a: np.stack(a), *seen, position)
+
+
+_step = jax.jit(connect4.step, static_argnums=0)
 
 
 def padded(positions: Position, count: int) -> Position:

@@ -90,18 +90,20 @@ def games_of(playing: Playing, outputs: Any, key: Any) -> Games:
     game, count = playing.game, playing.games
     opinion = tree_search.of_net(outputs)
     key_open, key_play = jax.random.split(key)
-    opening = jax.random.randint(key_open, (count,), 0, game.cells // 4 + 1)
+    most = game.cells // 4  # random moves of a game
+    # Drawn as one row, which XLA compiles sooner.
+    luck = jax.random.uniform(key_open, ((most + 1) * count,)).reshape(-1, count)
+    opening = jnp.floor(luck[most] * (most + 1)).astype(jnp.int32)
     start = jax.tree.map(
         lambda a: jnp.broadcast_to(a, (count, *a.shape)), connect4.begin(game)
     )
 
     def one(positions, now):
         ply, key = now
-        key_search, key_random = jax.random.split(key)
         choice = tree_search.searched(
-            game, opinion, positions, key_search, playing.simulations
+            game, opinion, positions, key, playing.simulations
         )
-        free = tree_search.at_random(positions, key_random)
+        free = tree_search.chosen(positions, luck[jnp.minimum(ply, most)])
         moves = jnp.where(ply < opening, free, choice.moves)
         after, won, _ = tree_search.step(game, positions, moves)
         played = ~positions.over & (ply >= opening)
@@ -133,13 +135,14 @@ def _none(playing: Playing) -> Games:
 
 def drawn(playing: Playing, kept: Games, key: Any) -> dict[str, jax.Array]:
     """A batch of positions that were played, each as likely, every other one mirrored."""
-    key_place, key_mirror = jax.random.split(key)
+    # At once, and as one row: XLA takes long to compile each draw of more.
+    place, side = jax.random.bits(key, (2 * playing.batch,)).reshape(2, -1)
     flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[3:]), kept)
     up_to = jnp.cumsum(flat.played.astype(jnp.int32))
-    wanted = jax.random.randint(key_place, (playing.batch,), 0, up_to[-1])
+    wanted = (place % up_to[-1].astype(jnp.uint32)).astype(jnp.int32)
     chosen = jnp.searchsorted(up_to, wanted, side="right")
     some = jax.tree.map(lambda a: a[chosen], flat)
-    mirrored = jax.random.bernoulli(key_mirror, shape=(playing.batch,))
+    mirrored = side % 2 == 1
     board = jnp.where(mirrored[:, None, None], some.board[:, :, ::-1], some.board)
     policy = jnp.where(mirrored[:, None], some.policy[:, ::-1], some.policy)
     return batch_of(board, policy, some.result)
@@ -149,11 +152,17 @@ def batch_of(board: Any, policy: Any, result: Any) -> dict[str, jax.Array]:
     """What the net learns from, of positions [batch, …] on which no game has ended."""
     positions = Position(board, jnp.zeros(len(board), bool))
     return {
-        "inputs": jax.vmap(connect4.observe)(positions),
+        "inputs": connect4.observe(positions),
         "legal": connect4.legal(positions),
         "policy": policy,
         "result": result,
     }
+
+
+def begun(playing: Playing, learner: Any) -> dict[str, Any]:
+    """A system's tree before the first step, of a fresh learner."""
+    steps = jnp.zeros((), jnp.int32)
+    return {"net": learner, "kept": _none(playing), "steps": steps}
 
 
 @functools.lru_cache(maxsize=64)
@@ -167,8 +176,7 @@ def system(net: Net, playing: Playing) -> System:
     inner = net.system
 
     def init(key, hyper):
-        steps = jnp.zeros((), jnp.int32)
-        return {"net": inner.init(key, hyper), "kept": _none(playing), "steps": steps}
+        return begun(playing, inner.init(key, hyper))
 
     def step(tree, hyper, batch, moment):
         key_games, key_learn = jax.random.split(moment.key)

@@ -85,7 +85,7 @@ def of_net(outputs: Callable[[jax.Array], jax.Array]) -> Opinion:
     """What a net thinks. outputs: inputs -> [games, columns + 1], the value's last."""
 
     def opinion(positions, key):
-        told = outputs(jax.vmap(connect4.observe)(positions))
+        told = outputs(connect4.observe(positions))
         allowed = connect4.legal(positions)
         logits = jnp.where(allowed, told[:, :-1], NEVER)
         return logits, jnp.tanh(told[:, -1])

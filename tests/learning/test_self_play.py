@@ -93,26 +93,92 @@ def test_search_finds_wins_that_the_rules_force():
 def test_a_match_is_fair_and_counted_for_the_first_player():
     """Random against random has half of the points; search has most of them, and as few
     where it is the second player named."""
-    pure = tree_search.searching(GAME, tree_search.by_playouts(GAME, 2), 8)
-    play = jax.jit(
-        lambda one, key: tree_search.match(
-            GAME,
-            tree_search.mixed(tree_search.at_random, 200, pure),
-            tree_search.at_random,
-            key,
-            250,
-        ),
-        static_argnums=0,
+    pure = tree_search.in_blocks(
+        tree_search.searching(GAME, tree_search.by_playouts(GAME, 2), 8), 64
     )
-    found = play(None, jax.random.key(0))
-    points = np.asarray(found.points).reshape(2, 250)
-    # 400 games: a standard error of 0.025 at most.
-    assert points[:, :200].mean() == pytest.approx(0.5, abs=0.1)
-    assert points[:, 200:].mean() > 0.75
-    assert set(np.unique(points)) <= {0.0, 0.5, 1.0}
-    moves = np.asarray(found.moves)
-    seen = positions.of_moves(GAME, moves)
-    assert bool(seen.over[-1]) and not seen.over[:-1].any()
+    random = tree_search.drawing
+    for runs in (1, 2):
+        one = tree_search.mixed(random, 200, pure)
+        found = tree_search.match(GAME, one, random, 0, 250, runs)
+        points = found.points.reshape(runs, 2, 250)
+        # 400 games: a standard error of 0.025 at most.
+        for each in points[:, :, :200]:
+            assert each.mean() == pytest.approx(0.5, abs=0.1)
+        assert points[:, :, 200:].mean() > 0.75
+        assert set(np.unique(points)) <= {0.0, 0.5, 1.0}
+        for moves in found.moves:
+            seen = positions.of_moves(GAME, moves)
+            assert bool(seen.over[-1]) and not seen.over[:-1].any()
+    second = tree_search.match(GAME, random, pure, 0, 50)
+    assert second.points.mean() < 0.25
+
+
+def test_each_run_plays_the_same_openings_on_both_sides():
+    """Told by what players are asked: after the random plies, and by nobody before."""
+    asked = []
+
+    def noting(positions, random):
+        asked.append(positions)
+        return tree_search.drawing(positions, random)
+
+    tree_search.match(GAME, noting, noting, 1, 20, runs=3)
+    one, other = (first.board for first in asked[:2])
+    assert one.shape == (3, 20, 4, 4) and (np.abs(one).sum((2, 3)) == 2).all()
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(one, np.broadcast_to(one[:1], one.shape))
+    assert len(np.unique(one[0], axis=0)) > 5
+    # They take turns: at the next ply each has the half that was the other's.
+    assert (np.abs(asked[2].board).sum((2, 3))[~asked[2].over] == 3).all()
+
+
+def test_blocks_ask_of_the_games_that_go_on_alone():
+    """Seven games of ten, four at a time; each has the answer to its own board."""
+    boards = np.zeros((2, 5, 4, 4), np.int8)
+    for number, (run, game) in enumerate(np.ndindex(2, 5)):
+        boards[run, game].reshape(-1)[:number] = 1
+    over = np.arange(10).reshape(2, 5) % 4 == 1
+    sizes = []
+
+    def mover(positions, key):
+        sizes.append(positions.over.shape)
+        return positions.board.astype(np.int32).sum((1, 2))
+
+    player = tree_search.in_blocks(mover, 4)
+    moves = player(Position(boards, over), np.random.RandomState(0))
+    wanted = np.where(over, 0, np.arange(10).reshape(2, 5))
+    np.testing.assert_array_equal(moves, wanted)
+    assert sizes == [(4,)]  # traced once
+
+
+def test_random_moves_are_as_likely_among_columns_with_room():
+    board = np.zeros((4, 4), np.int8)
+    board[:, 1] = 1  # no room
+    many = Position(np.broadcast_to(board, (30_000, 4, 4)), np.zeros(30_000, bool))
+    for moves in (
+        tree_search.at_random(many, jax.random.key(0)),
+        tree_search.drawing(many, np.random.RandomState(0)),
+    ):
+        shares = np.bincount(np.asarray(moves), minlength=4) / 30_000
+        # A standard error of 0.0027.
+        np.testing.assert_allclose(shares, [1 / 3, 0, 1 / 3, 1 / 3], atol=0.014)
+    # At the ends of what is drawn, too.
+    ends = jax.tree.map(lambda a: a[:2], many)
+    least, most = tree_search.chosen(ends, np.array([0.0, 1 - 2**-24], np.float32))
+    assert (least, most) == (0, 3)
+
+
+def test_playouts_are_worth_what_random_games_are():
+    """As of games that the host plays, from the empty board and after a first move."""
+    first, _, _ = connect4.step(GAME, connect4.begin(GAME), 1)
+    some = jax.tree.map(lambda *a: jnp.stack(a), connect4.begin(GAME), first)
+    _, values = jax.jit(tree_search.by_playouts(GAME, 2000))(some, jax.random.key(0))
+    found = tree_search.match(
+        GAME, tree_search.drawing, tree_search.drawing, 0, 4000, plies=0
+    )
+    mover = 2 * found.points[0, :4000].mean() - 1  # who begins
+    # Standard errors of 0.022 and 0.016 at most.
+    assert values[0] == pytest.approx(mover, abs=0.1)
+    assert mover > 0.05 and values[1] < 0.1  # it is better to begin
 
 
 def test_fresh_games_fill_the_room_that_is_kept():
