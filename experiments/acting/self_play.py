@@ -113,7 +113,8 @@ def trained(cell, rates):
     ]
     playing = playing_of(cell)
     problem = sweeps.Problem(self_play.system(net, playing), feed.nothing, (), {}, {})
-    # Drawn by the program that `fits.beforehand` asks too.
+    # By the program that `fits.beforehand` asks too: drawing a net takes a second to
+    # compile.
     init = sweeps.programs(net.system, feed.drawn(net.recipe.batch), 1).init
     fresh = [init(*sweeps.arguments([run])).tree for run in runs]
     starts = [self_play.begun(playing, learner) for learner in fresh]
@@ -123,16 +124,16 @@ def trained(cell, rates):
 
 @functools.lru_cache(maxsize=16)
 def asking(net, game, simulations):
-    """(learners [runs], positions [runs, …], seed) -> (moves named by the policy, found by
-    search, log odds' shares, value), [runs, …] each; of one size, for matches and puzzles.
-    """
+    """(learners [runs], positions [runs, GAMES], seed) -> (moves named by the policy, moves
+    found by search, the policy, the value), [runs, GAMES] each: one program for matches,
+    puzzles and what is shown."""
 
     @jax.jit
     def ask(learners, asked, seed):
         runs = asked.over.shape[0]
 
         def outputs(x):
-            """[runs × positions, …]: each run's net reads its own."""
+            """[runs × GAMES, …]: each run's net reads its own."""
             own = jax.vmap(lambda learner, x: self_play.outputs_of(net, learner)(x))
             return own(learners, x.reshape(runs, -1, x.shape[-1])).reshape(len(x), -1)
 
@@ -149,10 +150,10 @@ def asking(net, game, simulations):
 
 @functools.lru_cache(maxsize=16)
 def pure_search(game, simulations):
-    """The strong baseline, which plays and solves by one program."""
+    """The strong baseline: one program for matches and puzzles."""
     opinion = tree_search.by_playouts(game, PLAYOUTS)
     mover = tree_search.searching(game, opinion, simulations)
-    # On a CPU games that are over are left out sooner; elsewhere more cost no more.
+    # An accelerator takes as long for more; small blocks leave out what is over sooner.
     return tree_search.in_blocks(mover, 64 if jax.default_backend() == "cpu" else 256)
 
 
@@ -231,16 +232,14 @@ def played(cell):
     def held(runs):
         each = [found[0] for found, _ in points(cell, runs, "valid")]
         lost = [run.diverged is not None for run in runs]
-        return Outcome(ended=1 - np.mean(lost), accuracy=float(np.mean(each)))
+        return Outcome(ended=1 - float(np.mean(lost)), accuracy=float(np.mean(each)))
 
     by_rate, most = functools.partial(trained, cell), cell["further_rates"]
     tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
     tests = points(cell, tuned.runs, "test")
     against_pure = [each[0] for each, _ in tests]
-    random_share, (asked, by_search) = (
-        by_pure(game, simulations),
-        puzzles(game, simulations),
-    )
+    random_share = by_pure(game, simulations)
+    asked, by_search = puzzles(game, simulations)
     data = positions.examples(game, jax.random.key(SEEDS["test"]))
     values = scores.values(
         score=against_pure,

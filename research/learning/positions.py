@@ -28,28 +28,29 @@ class Puzzles(NamedTuple):
 def drawn(game: Game, key: Any) -> tuple[Position, jax.Array]:
     """(a position of each of DRAWN random games, at a random ply, what its player to move
     has in the end where the game goes on at random [DRAWN])."""
-    # Drawn as one row, which XLA compiles sooner: of the moves, then of the ply.
-    luck = jax.random.uniform(key, ((game.cells + 1) * DRAWN,)).reshape(-1, DRAWN)
+    key_ply, key_play = jax.random.split(key)
     start = jax.tree.map(
         lambda a: jnp.broadcast_to(a, (DRAWN, *a.shape)), connect4.begin(game)
     )
-    wanted = jnp.floor(luck[-1] * (game.cells - 3)).astype(jnp.int32)
+    wanted = jax.random.randint(key_ply, (DRAWN,), 0, game.cells - 3)
 
     def one(carry, now):
         positions, kept, result = carry
-        ply, luck = now
+        ply, key = now
         take = ply == wanted
         kept = jax.tree.map(
             lambda a, b: jnp.where(take.reshape(-1, *[1] * (a.ndim - 1)), a, b),
             *(positions, kept),
         )
-        moves = tree_search.chosen(positions, luck)
+        # As one row, which XLA compiles sooner; puzzles are those of `categorical`.
+        luck = jax.random.gumbel(key, (DRAWN * game.columns,)).reshape(DRAWN, -1)
+        moves = jnp.argmax(jnp.where(connect4.legal(positions), luck, -jnp.inf), axis=1)
         after, won, _ = tree_search.step(game, positions, moves)
         sign = jnp.where((ply - wanted) % 2 == 0, 1.0, -1.0)
         result = result + jnp.where(ply >= wanted, sign * won, 0.0)
         return (after, kept, result), None
 
-    now = jnp.arange(game.cells), luck[:-1]
+    now = jnp.arange(game.cells), jax.random.split(key_play, game.cells)
     (_, kept, result), _ = jax.lax.scan(one, (start, start, jnp.zeros(DRAWN)), now)
     return kept, result
 
@@ -97,6 +98,9 @@ def examples(game: Game, key: Any, count: int = 64) -> dict[str, Any]:
     return jax.device_get(self_play.batch_of(some.board, policy, result))
 
 
+_step = jax.jit(connect4.step, static_argnums=0)
+
+
 def of_moves(game: Game, moves: Any) -> Position:
     """The positions before each move of a game and after the last [moves + 1, …]."""
     position, seen = connect4.begin(game), []
@@ -104,9 +108,6 @@ def of_moves(game: Game, moves: Any) -> Position:
         seen.append(position)
         position, _, _ = jax.device_get(_step(game, position, move))
     return jax.tree.map(lambda *a: np.stack(a), *seen, position)
-
-
-_step = jax.jit(connect4.step, static_argnums=0)
 
 
 def padded(positions: Position, count: int) -> Position:

@@ -111,16 +111,11 @@ def by_playouts(game: Game, playouts: int = 1) -> Opinion:
     return opinion
 
 
-def at_random(positions: Position, key: Any) -> jax.Array:
-    """Moves drawn from those that are allowed [games]."""
-    return chosen(positions, jax.random.uniform(key, positions.over.shape))
-
-
 def chosen(positions: Position, luck: Any) -> Any:
-    """Of the columns with room, those that numbers of [0, 1) fall on, as many to each
-    [...]; of jax, or of numpy.
+    """The column that a number in [0, 1) falls on where those with room share it alike
+    [...]. Arrays of jax, or of numpy on the host.
 
-    One number a move: XLA compiles, and a CPU draws, one for each column more slowly.
+    One number a move: a Gumbel number for each column takes twice as long to compile.
     """
     room = connect4.legal(positions).astype(np.float32)
     up_to = room @ np.triu(np.ones((room.shape[-1],) * 2, np.float32))
@@ -129,9 +124,9 @@ def chosen(positions: Position, luck: Any) -> Any:
 
 def _played_out(game: Game, positions: Position, key: Any) -> jax.Array:
     """What the players to move win in games that go on at random [games]."""
-
     luck = jax.random.uniform(key, (game.cells * len(positions.over),))
-    luck = luck.reshape(game.cells, -1)  # drawn as one row, which is compiled sooner
+    # Drawn as one row: of more dimensions XLA unrolls the loops around random bits.
+    luck = luck.reshape(game.cells, -1)
 
     def goes_on(carry):
         ply, positions, _, _ = carry
@@ -158,8 +153,8 @@ def searching(game: Game, opinion: Opinion, simulations: int) -> Mover:
 
 # --------------------------------------------------------- matches, led by the host
 
-# (positions [runs, games, …], random) -> columns [runs, games]: on the host, which asks
-# programs that are compiled once for all that they play, in one ply or another.
+# (positions [runs, games, …], random) -> columns [runs, games], on the host: a mover is
+# then compiled once, for all plies of all matches, where a scan compiles it for each match.
 Player = Callable[[Position, np.random.RandomState], np.ndarray]
 
 
@@ -180,8 +175,8 @@ def mixed(first: Player, count: int, rest: Player) -> Player:
 
 
 def in_blocks(mover: Mover, size: int) -> Player:
-    """The player that asks a jitted mover about so many games at a time, of those that go
-    on; the last block repeats some."""
+    """The player that asks a mover, which is jitted, about so many games at a time, of
+    those that are not over; the last block repeats some."""
 
     @jax.jit
     def block(positions, seed):
@@ -236,23 +231,24 @@ def match(
     )
     results, shown = np.zeros((2, runs, openings)), np.full((runs, game.cells), -1)
     for ply in range(game.cells):
-        halves = [jax.tree.map(lambda a, n=n: a[n], positions) for n in (0, 1)]
         mine = (ply - plies) % 2  # the half whose games wait for `one`
         if ply < plies:
             alike = jax.tree.map(lambda a: a[:1, :1], positions)
             moves = np.broadcast_to(drawing(alike, random), results.shape)
         else:
-            by = {mine: one(halves[mine], random)}
-            by[1 - mine] = other(halves[1 - mine], random)
-            moves = np.stack([by[0], by[1]])
+            halves = [jax.tree.map(lambda a, n=n: a[n], positions) for n in (0, 1)]
+            by_one, by_other = (
+                one(halves[mine], random),
+                other(halves[1 - mine], random),
+            )
+            moves = np.stack([by_other, by_one] if mine else [by_one, by_other])
         shown[:, ply] = np.where(positions.over[0, :, 0], -1, moves[0, :, 0])
         positions, won, _ = jax.device_get(_stepped(game)(positions, moves))
         results[mine] += won[mine]
         results[1 - mine] -= won[1 - mine]
         if positions.over.all():
             break
-    points = (1 + np.concatenate(list(results), axis=1)) / 2
-    return Match(points, shown)
+    return Match((1 + np.concatenate(list(results), axis=1)) / 2, shown)
 
 
 @functools.cache
