@@ -2,10 +2,13 @@
 
 import importlib.util
 
+import jax
 import numpy as np
 import pytest
 
 from depthbench.experiments.acting import self_play, self_play_claims
+from depthbench.research.environments import connect4
+from depthbench.research.learning import fits
 from depthbench.research.study.errors import Refusal
 
 
@@ -41,3 +44,32 @@ def test_without_mctx_it_is_refused_in_one_line(monkeypatch):
     )
     with pytest.raises(Refusal, match=r"needs mctx.*pip install"):
         self_play.fit([], set())
+
+
+def test_each_net_answers_of_each_position_itself():
+    """More positions than a block has, by two nets: as of each net without search."""
+    pytest.importorskip("mctx", reason="whose tree search it is")
+    from depthbench.research.learning import positions
+
+    cell = dict.fromkeys(("games", "updates", "batch", "steps"), 1)
+    cell |= {"board": "4x4", "architecture": "mlp", "activation": "relu"}
+    cell |= {"depth": 1, "width": 8, "simulations": 2}
+    net, game = self_play.net_of(cell), self_play.game_of(cell)
+    drawn, _ = jax.device_get(positions.drawn(game, jax.random.key(0)))
+    asked = jax.tree.map(lambda a: a[: self_play.GAMES + 20], drawn)
+    fits_of = [fits.fresh(net, seed) for seed in (0, 1)]
+    learners = [fit.learner(fits.numbers(net, 0.0, 1)) for fit in fits_of]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *learners)
+    named, found, policy, value = self_play.answers(cell, stacked, asked)
+    legal = connect4.legal(asked)
+    for run, fit in enumerate(fits_of):
+        told = fit.outputs(np.asarray(connect4.observe(asked)))
+        shares = np.where(legal, np.exp(told[:, :-1]), 0.0)
+        room = legal.any(1)
+        shares = shares[room] / shares[room].sum(1, keepdims=True)
+        # Of float32, by another program.
+        np.testing.assert_allclose(policy[run][room], shares, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(value[run], np.tanh(told[:, -1]), atol=1e-5)
+        np.testing.assert_array_equal(named[run][room], shares.argmax(1))
+        on = ~asked.over
+        assert np.take_along_axis(legal, found[run][:, None], 1)[on].all()

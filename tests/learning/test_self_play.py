@@ -152,17 +152,17 @@ def test_blocks_ask_of_the_games_that_go_on_alone():
 
 def test_random_moves_are_as_likely_among_columns_with_room():
     board = np.zeros((4, 4), np.int8)
-    board[:, 1] = 1  # no room
+    board[:, 0] = 1  # no room
     many = Position(np.broadcast_to(board, (30_000, 4, 4)), np.zeros(30_000, bool))
     moves = tree_search.drawing(many, np.random.RandomState(0))
     shares = np.bincount(moves, minlength=4) / 30_000
     # A standard error of 0.0027.
-    np.testing.assert_allclose(shares, [1 / 3, 0, 1 / 3, 1 / 3], atol=0.014)
+    np.testing.assert_allclose(shares, [0, 1 / 3, 1 / 3, 1 / 3], atol=0.014)
     # At the ends of what is drawn, too.
     ends = jax.tree.map(lambda a: a[:2], many)
     luck = np.array([0.0, 1 - 2**-24], np.float32)
     for choose in (tree_search.chosen, jax.jit(tree_search.chosen)):
-        assert list(choose(ends, luck)) == [0, 3]
+        assert list(choose(ends, luck)) == [1, 3]
 
 
 def test_playouts_are_worth_what_random_games_are():
