@@ -138,11 +138,10 @@ def asking(net, game, simulations):
             return own(learners, x.reshape(runs, -1, x.shape[-1])).reshape(len(x), -1)
 
         flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), asked)
-        opinion = tree_search.of_net(outputs)
-        logits, value = opinion(flat, None)
-        search = tree_search.searching(game, opinion, simulations)
-        found = search(flat, jax.random.key(seed))
-        told = jnp.argmax(logits, axis=1), found, jax.nn.softmax(logits), value
+        opinion, key = tree_search.of_net(outputs), jax.random.key(seed)
+        found = tree_search.searched(game, opinion, flat, key, simulations, 0.0)
+        logits, value = found.opinion
+        told = jnp.argmax(logits, axis=1), found.moves, jax.nn.softmax(logits), value
         return jax.tree.map(lambda a: a.reshape(runs, -1, *a.shape[1:]), told)
 
     return ask

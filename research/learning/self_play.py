@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from depthbench.research.architectures.contract import apply, unite
@@ -125,11 +126,16 @@ def _none(playing: Playing) -> Games:
     """Room for the games of so many steps, none of them played."""
     game = playing.game
     shape = (playing.kept, game.cells, playing.games)
+
+    def none(dtype: Any, *more: int) -> Any:
+        # Of the host, and broadcast: it is no program of its own, nor a large constant.
+        return np.broadcast_to(np.zeros((), dtype), (*shape, *more))
+
     return Games(
-        jnp.zeros((*shape, game.rows, game.columns), jnp.int8),
-        jnp.zeros((*shape, game.columns)),
-        jnp.zeros(shape),
-        jnp.zeros(shape, bool),
+        none(np.int8, game.rows, game.columns),
+        none(np.float32, game.columns),
+        none(np.float32),
+        none(bool),
     )
 
 
@@ -161,8 +167,7 @@ def batch_of(board: Any, policy: Any, result: Any) -> dict[str, jax.Array]:
 
 def begun(playing: Playing, learner: Any) -> dict[str, Any]:
     """A system's tree before the first step, of a fresh learner."""
-    steps = jnp.zeros((), jnp.int32)
-    return {"net": learner, "kept": _none(playing), "steps": steps}
+    return {"net": learner, "kept": _none(playing), "steps": np.int32(0)}
 
 
 @functools.lru_cache(maxsize=64)
@@ -179,17 +184,17 @@ def system(net: Net, playing: Playing) -> System:
         return begun(playing, inner.init(key, hyper))
 
     def step(tree, hyper, batch, moment):
-        key_games, key_learn = jax.random.split(moment.key)
+        key_games, key_draw, key_net = jax.random.split(moment.key, 3)
         new = games_of(playing, outputs_of(net, tree["net"]), key_games)
         place = tree["steps"] % playing.kept
         kept = jax.tree.map(lambda all, a: all.at[place].set(a), tree["kept"], new)
 
         def update(learner, number):
-            key = jax.random.fold_in(key_learn, number)
-            key_draw, key_step = jax.random.split(key)
+            batch = drawn(playing, kept, jax.random.fold_in(key_draw, number))
+            key = jax.random.fold_in(key_net, number)
             # Schedules count the net's own steps.
-            now = Moment(moment.step * playing.updates + number, key_step)
-            return inner.step(learner, hyper, drawn(playing, kept, key_draw), now)
+            now = Moment(moment.step * playing.updates + number, key)
+            return inner.step(learner, hyper, batch, now)
 
         numbers = jnp.arange(playing.updates, dtype=jnp.int32)
         learner, each = jax.lax.scan(update, tree["net"], numbers)

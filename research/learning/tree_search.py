@@ -35,11 +35,11 @@ Mover = Callable[[Position, Any], jax.Array]
 
 class Considered(NamedTuple):
     """moves: columns [games]. policy: what search makes of the log odds [games, columns].
-    value: of the position, after search [games]."""
+    opinion: of the positions, before search."""
 
     moves: jax.Array
     policy: jax.Array
-    value: jax.Array
+    opinion: tuple[jax.Array, jax.Array]
 
 
 def searched(
@@ -77,8 +77,7 @@ def searched(
             max_num_considered_actions=game.columns,
             gumbel_scale=noise,
         )
-    value = found.search_tree.summary().value
-    return Considered(found.action, found.action_weights, value)
+    return Considered(found.action, found.action_weights, (logits, value))
 
 
 def of_net(outputs: Callable[[jax.Array], jax.Array]) -> Opinion:
