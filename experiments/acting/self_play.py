@@ -385,7 +385,7 @@ STUDY = Study(
     figures=functools.partial(shown.figures_of, SCORING),
     shows=("a player that learns from games against itself",),
     summary=SCORING.summary,
-    compile_seconds=20.0,
+    compile_seconds=10.0,
 )
 
 if __name__ == "__main__":

@@ -116,8 +116,9 @@ def chosen(positions: Position, luck: Any) -> Any:
 
     One number a move: a Gumbel number for each column takes twice as long to compile.
     """
-    room = connect4.legal(positions).astype(np.float32)
-    up_to = room @ np.triu(np.ones((room.shape[-1],) * 2, np.float32))
+    room = connect4.legal(positions)
+    until = np.tri(room.shape[-1], dtype=bool)[(np.newaxis,) * (room.ndim - 1)]
+    up_to = (room[..., np.newaxis, :] & until).sum(-1).astype(np.float32)
     return (up_to > luck[..., None] * up_to[..., -1:]).argmax(-1)
 
 

@@ -1,5 +1,6 @@
 """Connect-4's rules by brute force: every line, full boards, moves without room."""
 
+import functools
 import itertools
 
 import jax
@@ -27,19 +28,41 @@ def has_line(board, game):
     return False
 
 
+def lines(game):
+    """The cells of each line, as (rows, columns)."""
+    for row, column in itertools.product(range(game.rows), range(game.columns)):
+        for up, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+            cells = [(row + up * n, column + right * n) for n in range(game.line)]
+            if all(0 <= r < game.rows and 0 <= c < game.columns for r, c in cells):
+                yield tuple(np.transpose(cells))
+
+
 @each
 def test_every_line_wins_and_nothing_shorter(game):
     """By the last stone of each line, which only then is there."""
-    for line in connect4.lines(game):
-        board = np.zeros(game.cells, np.int8)
-        board[line] = 1
-        assert has_line(board.reshape(game.rows, -1), game)
-        board[line[0]] = 0
-        assert not has_line(board.reshape(game.rows, -1), game)
+    found = jax.jit(functools.partial(connect4.has_line, game))
+    for line in lines(game):
+        board = np.zeros((game.rows, game.columns), bool)
+        board[line] = True
+        assert found(board) and has_line(board, game)
+        for row, column in zip(*line, strict=True):
+            board[row, column] = False
+            assert not found(board) and not has_line(board, game)
+            board[row, column] = True
     # rows, columns and both diagonals
     wide, high = game.columns - game.line + 1, game.rows - game.line + 1
     count = game.rows * wide + game.columns * high + 2 * wide * high
-    assert len(connect4.lines(game)) == count
+    assert len(list(lines(game))) == count
+
+
+@each
+def test_no_stones_but_in_a_line_win(game):
+    random = np.random.RandomState(0)
+    boards = random.uniform(size=(300, game.rows, game.columns)) < 0.4
+    found = jax.jit(jax.vmap(functools.partial(connect4.has_line, game)))(boards)
+    wanted = [has_line(board, game) for board in boards]
+    np.testing.assert_array_equal(found, wanted)
+    assert 0 < sum(wanted) < 300
 
 
 def played(game, seed):
