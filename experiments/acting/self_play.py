@@ -147,7 +147,7 @@ def asking(net, game, simulations):
     return ask
 
 
-@functools.lru_cache(maxsize=16)
+@once
 def pure_search(game, simulations):
     """The strong baseline: one program for matches and puzzles."""
     opinion = tree_search.by_playouts(game, PLAYOUTS)
