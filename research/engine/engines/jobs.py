@@ -22,7 +22,7 @@ from depthbench.research.study.declaration import Measured, Unit
 from depthbench.research.study.errors import USAGE, Refusal, of_system
 from depthbench.research.study.plan import grouped
 
-TURNS = 2  # that a worker has at least, where nothing else is longer
+TURNS = 2  # that a worker has at least of a program that all share
 WORTH = 20.0  # times what it takes to begin a process, that it should measure
 
 
@@ -64,28 +64,30 @@ Said = Began | Done | Raised
 def of(work: Workload, start: float = 0.0) -> list[Job]:
     """The jobs of a work, in the order in which they are to be sent.
 
-    A job is a program, as each process compiles it again. A long one is split, so that no
-    worker is idle at the end; its other parts come late, when it is among what is kept of
-    compiled programs. start: seconds that it takes to begin a job; where programs are
-    short beside it on the whole, a job has several, as far as all workers have some.
+    A job is a program, as each process traces it again, and compiles it or reads it. One
+    that is longer than a worker's share of what is left is split, so that no worker is
+    idle at the end; its other parts come late, when it is among what is kept of compiled
+    programs. start: seconds that it takes to begin a job; where programs are short beside
+    it on the whole, a job has several, as far as all workers have some.
     """
     numbered = list(enumerate(work.units))
     programs = list(grouped(numbered, lambda pair: pair[1].program).values())
-    compiling = work.study.compile_seconds
-    total = sum(_seconds(work, units) for units in programs)
-    most = max(total / work.workers / TURNS, 4 * compiling, 1e-9)
-    parts = [
-        (turn, -_seconds(work, part), part)
-        for units in programs
-        for turn, part in enumerate(_split(units, _seconds(work, units) / most))
-    ]
+    programs.sort(key=lambda units: -_seconds(work, units))
+    left = sum(_seconds(work, units) for units in programs)
+    parts: list[tuple[int, Numbered]] = []  # and how many others come before each
+    for units in programs:
+        seconds, share = _seconds(work, units), left / work.workers
+        least = max(share / TURNS, 4 * work.study.compile_seconds, 1e-9)
+        whole = seconds <= share + 1e-9
+        parts += enumerate([units] if whole else _split(units, seconds / least))
+        left -= seconds
     used = plugins.used(
         value for unit in work.units for cell in unit.cells for value in cell.values()
     )
     files = {place: dict(one.files) for place, one in used.items()}
     shared = (os.getcwd(), source(), files, work.memory, compiled.wanted())
     timed = bool(work.study.timings)
-    each = [part for _, _, part in sorted(parts, key=lambda part: part[:2])]
+    each = [part for _, part in sorted(parts, key=lambda part: part[0])]
     if start and not timed:  # a clock's programs each have a process of their own
         each = _joined(work, each, start)
     return [Job(dict(part), *shared, timed) for part in each]

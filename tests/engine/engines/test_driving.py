@@ -77,6 +77,22 @@ def test_a_long_program_is_split_and_its_other_parts_come_late():
     assert times == [60.0, 3.0, 60.0, 60.0]
 
 
+def test_only_the_last_of_programs_that_are_as_long_is_split():
+    """Each worker traces one and a part of the third, and not parts of all three."""
+    cells = [{"net": f"net {n % 3}", "n": n} for n in range(48)]
+    cost = lambda cells, shared: Cost(1, 1, 10.0)
+    study = STUDY._replace(plan=STUDY.plan._replace(cost=cost))
+    work = WORK._replace(study=study, units=plan.units(study, cells))
+
+    def lengths(start):
+        sent = jobs.of(work, start)
+        kinds = [{unit.program for unit in job.units.values()} for job in sent]
+        return [len(job.units) for job in sent], [len(kind) for kind in kinds]
+
+    assert lengths(0.0) == ([16, 16, 4, 4, 4, 4], [1] * 6)
+    assert lengths(60.0) == ([24, 24], [2, 2])
+
+
 def test_parts_of_a_program_take_as_long_whatever_its_units_cycle_through():
     """Depths 1 to 32 in turn: every other unit would be of deep nets in one part."""
     cells = [{"net": "plain", "n": n, "depth": 4 ** (n % 4)} for n in range(64)]
