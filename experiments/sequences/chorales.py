@@ -362,7 +362,6 @@ STUDY = Study(
             "steps": (30,),
             "rates": (1,),
             "further_rates": (0,),
-            "seeds": (2,),
         },
         "full": {
             "depth": (1, 4, 8),

@@ -49,16 +49,10 @@ class Draw(NamedTuple):
 
 
 def _scaled(distribution: Literal["normal", "truncated_normal", "uniform"]) -> Sample:
-    """Kernels of variance 1/fan_in, drawn as one column and then laid out.
-
-    The numbers are those of jax's initialiser of the shape itself. But of a
-    convolution's four dimensions XLA unrolls the loops around the random bits, which
-    takes ten times as long to compile: 1.4 s a kernel.
-    """
+    """jax's kernels, drawn as a column: of more dimensions XLA unrolls loops, for long."""
 
     def sample(key, shape, dtype):
-        fan_out = shape[-1]  # the column's fan_in is fan_in × fan_out
-        draw = initializers.variance_scaling(fan_out, "fan_in", distribution)
+        draw = initializers.variance_scaling(shape[-1], "fan_in", distribution)
         return draw(key, (math.prod(shape), 1), dtype).reshape(shape)
 
     return sample
