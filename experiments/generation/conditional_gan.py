@@ -291,7 +291,7 @@ STUDY = Study(
         "smoke": {
             "translation": ("colour",),
             "architecture": ("unet",),
-            "objective": ("l1_gan",),
+            "objective": ("l1",),
             "depth": (8,),
             "width": (4,),
             "stride": (16,),

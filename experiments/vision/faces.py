@@ -200,7 +200,7 @@ STUDY = Study(
             "negatives": (100,),
             "false_positives": (0.01,),
             "steps": (20,),
-            "seeds": (2,),
+            "seeds": (1,),
             "rates": (1,),
             "further_rates": (0,),
         },

@@ -9,7 +9,7 @@ array([[5, 4, 2]], dtype=int32)
 """
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -183,18 +183,30 @@ def _next(architecture: Any, variables: Variables, x: Any, memory: Any, step: An
 
 def reach(net: Net, variables: Variables, arrays: dict[str, np.ndarray]) -> np.ndarray:
     """‖∂ loss of the first target word / ∂ vector of each source word‖ [pairs, steps]."""
-    architecture, before = net.parts.net, net.task.shape[0] - arrays["targets"].shape[1]
+    assert net.task.shape[0] > arrays["targets"].shape[1]
+    run = _reaching(net)
+    return np.asarray(run(variables, arrays["inputs"], arrays["targets"][:, 0]))
 
-    def loss(memory, state, first):
-        _, encoder, rest = _parts(architecture, variables)
-        logits = fold([*encoder, *rest], {**state, "memory": memory})[0][0, 0]
-        return -jax.nn.log_softmax(logits)[first]
 
-    def one(x, first):
-        state = fold([_parts(architecture, variables)[0]], x[None])[0]
-        slope = jax.grad(loss)(state["memory"], state, first)
-        return jnp.linalg.norm(slope[0], axis=-1)
+@functools.lru_cache(maxsize=64)
+def _reaching(net: Net) -> Callable:
+    """(variables, sources [pairs, …], first words [pairs]) -> what `reach` gives: one
+    program for all seeds."""
+    architecture = net.parts.net
 
-    assert before > 0
-    run = jax.jit(jax.vmap(one))
-    return np.asarray(run(arrays["inputs"], arrays["targets"][:, 0]))
+    @jax.jit
+    def run(variables, sources, firsts):
+        stem, encoder, rest = _parts(architecture, variables)
+
+        def loss(memory, state, first):
+            logits = fold([*encoder, *rest], {**state, "memory": memory})[0][0, 0]
+            return -jax.nn.log_softmax(logits)[first]
+
+        def one(x, first):
+            state = fold([stem], x[None])[0]
+            slope = jax.grad(loss)(state["memory"], state, first)
+            return jnp.linalg.norm(slope[0], axis=-1)
+
+        return jax.vmap(one)(sources, firsts)
+
+    return run
