@@ -28,7 +28,7 @@ SWEEP = [
 ]
 LOCAL = ["--on", "slurm:any,cluster=local", "--workers", "2"]
 ROWS = 288
-LONG = [*SWEEP[:-1], ",".join(map(str, range(1, 241)))]  # as ten and more kills take
+LONG = [*SWEEP[:-1], ",".join(map(str, range(1, 481)))]  # as thirty kills take
 NO_RAY = "" if importlib.util.find_spec("ray") else "ray is not installed"
 NO_SUBMITIT = (
     "" if importlib.util.find_spec("submitit") else "submitit is not installed"
