@@ -174,13 +174,16 @@ def compared_with(name, count):
     parts = texts.parts(name, count)
     first = texts.FIRST + 1  # the place in a window of the first that is judged
 
-    def read(columns):
-        held = ngrams.preceding(parts.valid, columns, first)
-        return ngrams.preceding(parts.train, columns, columns), held
+    held = ngrams.preceding(parts.valid, max(COLUMNS), first)
+    asked = ngrams.preceding(parts.test, max(COLUMNS), first)
 
-    def lost(columns):
-        model, columns, _ = ngrams.best(read, parts.symbols, columns)
-        chances = model.chances(*ngrams.preceding(parts.test, columns, first))
+    def learned(columns):
+        contexts, follows = ngrams.preceding(parts.train, columns, columns)
+        return ngrams.fit(contexts, follows, parts.symbols)
+
+    def lost(every):
+        model = min(map(learned, every), key=lambda model: model.nats(*held))
+        chances = model.chances(*asked)
         return model, -np.log(chances).reshape(len(parts.test), -1).mean(axis=0)
 
     model, by_place = lost(COLUMNS)

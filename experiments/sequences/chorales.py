@@ -81,16 +81,15 @@ def windows(eighths):
     }
 
 
-def contexts(tokens, order, columns):
+def contexts(tokens, order):
     """(what each note is expected by [notes, columns], the notes), within a window."""
     count, time = tokens.shape
     most = max(ORDERS[order])
     wide = np.concatenate([np.zeros((count, most), np.int32), tokens], axis=1)
     turn = np.tile(np.arange(time) % chorales.VOICES, (count, 1))
-    back = ORDERS[order][: max(columns - 1, 0)]
-    notes = [wide[:, most - n : most - n + time] for n in back]
-    every = np.stack([turn, *notes], axis=-1)[:, :, :columns]
-    return every.reshape(count * time, columns), tokens.reshape(-1)
+    notes = [wide[:, most - n : most - n + time] for n in ORDERS[order]]
+    every = np.stack([turn, *notes], axis=-1)
+    return every.reshape(count * time, -1), tokens.reshape(-1)
 
 
 @once
@@ -98,48 +97,45 @@ def counted(eighths):
     """Nats a note of the test, by counts: of the best order, a 4-gram, frequencies."""
     held = windows(eighths)
 
-    def learned(order, columns):
+    def models(order):
         each = [
-            contexts(chorales.tokens(notes).reshape(1, -1), order, columns)
+            contexts(chorales.tokens(notes).reshape(1, -1), order)
             for notes in chorales.chorales("train")
         ]
-        return tuple(np.concatenate(arrays) for arrays in zip(*each, strict=True))
+        arrays = [np.concatenate(parts) for parts in zip(*each, strict=True)]
+        return ngrams.nested(*arrays, chorales.TOKENS)
 
-    def best(order, columns):
-        def read(count):
-            return learned(order, count), contexts(held["valid"], order, count)
-
-        return ngrams.best(read, chorales.TOKENS, columns)
-
-    def on_test(order, found):
-        return found.model.nats(*contexts(held["test"], order, found.columns))
-
-    found = {order: best(order, COLUMNS) for order in ORDERS}
-    order = min(found, key=lambda name: found[name].nats)
+    learned = {order: models(order) for order in ORDERS}
+    valid = {order: contexts(held["valid"], order) for order in ORDERS}
+    order, best = min(
+        ((order, learned[order][columns]) for order in ORDERS for columns in COLUMNS),
+        key=lambda one: one[1].nats(*valid[one[0]]),
+    )
+    written = contexts(held["test"], "written")
     return {
-        "best": (order, found[order]),
-        "strong": on_test(order, found[order]),
-        "four_gram": on_test("written", best("written", (FOUR_GRAM,))),
-        "trivial": on_test("written", best("written", (0,))),
+        "best": (order, best),
+        "strong": best.nats(*contexts(held["test"], order)),
+        "four_gram": learned["written"][FOUR_GRAM].nats(*written),
+        "trivial": learned["written"][0].nats(*written),
     }
 
 
 @once
 def judged(eighths, given):
     """The shares of known chords in Bach's own pieces, and in those that counts write."""
-    order, found = counted(eighths)["best"]
+    order, model = counted(eighths)["best"]
     bach = chorales_judged.begun()
     tokens = np.stack([chorales.tokens(notes).reshape(-1) for notes in bach])
 
     def read(made):
         time = made.shape[1]
         wide = np.concatenate([made, made[:, :1]], axis=1)  # the last is not looked at
-        every, _ = contexts(wide, order, found.columns)
+        every, _ = contexts(wide, order)
         return every.reshape(len(made), time + 1, -1)[:, -1]
 
     start = tokens[:, : chorales.VOICES * given]
     length = tokens.shape[1]
-    made = ngrams.sampled(found.model, read, start, length, never=[chorales.START])
+    made = ngrams.sampled(model, read, start, length, never=[chorales.START])
     return {
         "chords_bach": chorales_judged.judged(tokens, given),
         "chords_counts": chorales_judged.judged(made, given),

@@ -132,50 +132,34 @@ def preceding(
 
 def fit(contexts: Any, follows: Any, symbols: int) -> NGrams:
     """Counts of symbols after contexts [examples, columns], of whole numbers."""
+    return nested(contexts, follows, symbols)[-1]
+
+
+def nested(contexts: Any, follows: Any, symbols: int) -> tuple[NGrams, ...]:
+    """The models that read no column, the first, and so on up to all of them.
+
+    contexts: [examples, columns], of whole numbers. What the models have in common is
+    counted once: all but the counts of each one's longest contexts.
+
+    >>> models = nested(*preceding(np.array([[0, 1, 0, 1, 0, 1]]), 2, 2), symbols=2)
+    >>> [model.order for model in models]
+    [1, 2, 3]
+    """
     contexts, follows = np.asarray(contexts, np.int64), np.asarray(follows, np.int64)
     base = int(contexts.max(initial=0)) + 1
-    numbers, keys = [np.zeros(len(follows), np.int64)], [np.zeros(1, np.int64)]
+    number = np.zeros(len(follows), np.int64)
+    longest, shared = _level(np.zeros(1, np.int64), follows, symbols), ()
+    models = [NGrams(symbols, base, (longest,))]
     for column in contexts.T:
-        known, number = np.unique(numbers[-1] * base + column, return_inverse=True)
-        keys.append(known)
-        numbers.append(number)
-    levels = []
-    for place, number in enumerate(numbers):
-        pairs = number * symbols + follows
-        if place + 1 < len(numbers):  # in how many longer contexts, not how often
-            longer = numbers[place + 1] * symbols + follows
-            _, first = np.unique(longer, return_index=True)
-            pairs = pairs[first]
-        levels.append(_level(keys[place], pairs, symbols))
-    return NGrams(symbols, base, tuple(levels))
-
-
-class Best(NamedTuple):
-    """A model, how many columns it reads, and the nats by which it was chosen."""
-
-    model: NGrams
-    columns: int
-    nats: float
-
-
-Examples = tuple[Any, Any]  # contexts [examples, columns], and what follows [examples]
-
-
-def best(
-    read: Callable[[int], tuple[Examples, Examples]],
-    symbols: int,
-    columns: Iterable[int],
-) -> Best:
-    """The model of the count of columns that is best on examples that are held out.
-
-    read: from a count of columns to examples to learn from, and to choose by.
-    """
-    tried = []
-    for count in columns:
-        learned, held = read(count)
-        model = fit(*learned, symbols)
-        tried.append(Best(model, count, model.nats(*held)))
-    return min(tried, key=lambda one: one.nats)
+        keys, number = np.unique(number * base + column, return_inverse=True)
+        longer = _level(keys, number * symbols + follows, symbols)
+        # Of what is not the longest: in how many longer contexts, not how often.
+        parents = keys[longer.pairs // symbols] // base
+        pairs = parents * symbols + longer.pairs % symbols
+        shared += (_level(longest.keys, pairs, symbols),)
+        models.append(NGrams(symbols, base, (*shared, longer)))
+        longest = longer
+    return tuple(models)
 
 
 def _level(keys: np.ndarray, every: np.ndarray, symbols: int) -> ContextCounts:

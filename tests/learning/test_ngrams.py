@@ -55,6 +55,14 @@ def test_chances_of_all_symbols_are_one():
     np.testing.assert_allclose(np.sum(each, axis=0), 1, rtol=1e-12)
 
 
+def test_what_models_share_is_what_each_would_count():
+    for columns, model in enumerate(ngrams.nested(CONTEXTS, FOLLOWS, SYMBOLS)):
+        alone = ngrams.fit(CONTEXTS[:, :columns], FOLLOWS, SYMBOLS)
+        asked = NEW, np.resize(np.arange(SYMBOLS), len(NEW))
+        assert model.order == alone.order == columns + 1
+        np.testing.assert_array_equal(model.chances(*asked), alone.chances(*asked))
+
+
 def test_a_bigram_model_is_that_of_the_formula():
     """a b a c a b: after a twice b and once c, and 0.5 is taken off each count."""
     windows = np.array([[0, 1, 0, 2, 0, 1]])
@@ -79,13 +87,11 @@ def test_the_grammar_is_learned_to_its_entropy():
     train, test = find("grammar").split()
     windows = [np.concatenate([p.x, p.y[:, -1:]], axis=1) for p in (train, test)]
 
-    def read(columns):
-        learned = ngrams.preceding(windows[0][:2000], columns, columns)
-        return learned, ngrams.preceding(windows[0][-300:], columns, 16)
-
-    found = {n: ngrams.best(read, 5, (n,)).nats for n in range(6)}
-    model, columns, nats = ngrams.best(read, 5, range(6))
-    assert (model.order, columns, nats) == (4, 3, found[3])
+    models = ngrams.nested(*ngrams.preceding(windows[0][:2000], 5, 5), 5)
+    held = ngrams.preceding(windows[0][-300:], 5, 16)
+    found = [model.nats(*held) for model in models]
+    model = models[found.index(min(found))]
+    assert model.order == 4
     # 98,000 symbols, whose surprise deviates by 0.48: three standard errors are 0.005.
     lost = model.nats(*ngrams.preceding(windows[1], 3, 16))
     assert lost == pytest.approx(sequences.GRAMMAR_ENTROPY, abs=0.006)
