@@ -13,6 +13,7 @@ from depthbench.research.learning import self_play, tree_search
 
 DRAWN = 8192  # random games that puzzles are looked for in
 ASKED = 256  # puzzles at most
+BLOCK = 512  # positions that are looked through at once: often the first ones do
 
 
 class Puzzles(NamedTuple):
@@ -58,19 +59,21 @@ def drawn(game: Game, key: Any) -> tuple[Position, jax.Array]:
 def forced_wins(game: Game, key: Any) -> Puzzles:
     """Up to ASKED puzzles, of random games; what is missing repeats the first."""
 
-    @jax.jit
-    def wins(some):
-        return [
-            jax.vmap(lambda one, n=n: connect4.winning(game, one, n))(some)
-            for n in (1, 3)
-        ]
+    def wins(plies):
+        return jax.jit(jax.vmap(lambda one: connect4.winning(game, one, plies)))
 
-    some, _ = drawn(game, key)
-    some, (at_once, later) = jax.device_get((some, wins(some)))
-    legal = connect4.legal(some)
+    some, _ = jax.device_get(drawn(game, key))
+    unsolved = np.flatnonzero(~np.asarray(wins(1)(some)).any(1) & ~some.over)
+    later, in_three = np.zeros((DRAWN, game.columns), bool), wins(3)
     # Where every move wins there is nothing to find.
-    asks = ~at_once.any(1) & later.any(1) & (later != legal).any(1) & ~some.over
-    places = np.flatnonzero(asks)[:ASKED]
+    asks = lambda: later.any(1) & (later != connect4.legal(some)).any(1)
+    for first in range(0, len(unsolved), BLOCK):
+        here = unsolved[first : first + BLOCK]
+        block = padded(jax.tree.map(lambda a, h=here: a[h], some), BLOCK)
+        later[here] = np.asarray(in_three(block))[: len(here)]
+        if np.sum(asks()) >= ASKED:
+            break
+    places = np.flatnonzero(asks())[:ASKED]
     real = np.arange(ASKED) < len(places)
     places = np.resize(places if len(places) else np.zeros(1, int), ASKED)
     chosen = jax.tree.map(lambda a: a[places], some)
