@@ -12,11 +12,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
+from depthbench.research.lazy import lazily
 from depthbench.research.theory.activation import Activation
 from depthbench.research.theory.mean_field import depth_scale, fixed_point
 from depthbench.research.theory.quadrature import moments, pair
+
+with lazily():
+    import scipy.optimize as optimize
 
 
 class DropoutLayer(NamedTuple):
@@ -78,7 +81,7 @@ def fixed_gap(at: DropoutLayer) -> float:
     def spread(s: float) -> float:
         return following(at, s * s) / (s * s) - 1
 
-    return float(brentq(spread, 1e-6, 1.0, xtol=1e-14)) ** 2  # pyright: ignore
+    return float(optimize.brentq(spread, 1e-6, 1.0, xtol=1e-14)) ** 2  # pyright: ignore
 
 
 def rate(at: DropoutLayer) -> float:

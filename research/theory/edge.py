@@ -11,11 +11,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
 
+from depthbench.research.lazy import lazily
 from depthbench.research.theory.activation import Activation, value_and_slope
 from depthbench.research.theory.mean_field import length_map
 from depthbench.research.theory.quadrature import evaluate, moments, pair
+
+with lazily():
+    import scipy.interpolate as interpolate
 
 LEAST = 1e-12  # 1 - c where the tabulated map begins
 
@@ -100,7 +103,7 @@ def correlations(
     v = float(length_map(activation, sigma_w2, sigma_b2, q))
     following = [sigma_w2 * pair(activation, q, math.exp(g)) / v for g in ln_gap]
     # What is lost as a share is what must be accurate where γ is small.
-    step = make_interp_spline(ln_gap, np.log(following) - ln_gap, k=5)
+    step = interpolate.make_interp_spline(ln_gap, np.log(following) - ln_gap, k=5)
     path = np.empty(depth + 1)
     path[0] = math.log(gap)
     for layer in range(depth):

@@ -12,12 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.polynomial import Chebyshev
-from scipy.interpolate import CubicSpline
 
+from depthbench.research.lazy import lazily
 from depthbench.research.theory.activation import Activation
 from depthbench.research.theory.lengths import check
 from depthbench.research.theory.mean_field import scale_free
 from depthbench.research.theory.quadrature import moments, pair
+
+with lazily():
+    import scipy.interpolate as interpolate
 
 NODES = 17  # of a layer's map: in the angle of two inputs it is smooth, kinks or not
 GRID = 1601  # of the whole net's, which bends more the deeper it is
@@ -48,7 +51,9 @@ class DeepKernel(NamedTuple):
         >>> kernel(ACTIVATIONS["relu"], 2.0, 0.0, 0).covariance(x, x).round(6).tolist()
         [[1.0, 0.31831], [0.31831, 1.0]]
         """
-        return CubicSpline(self.angle, self.product / self.square)(angles(x, others))
+        return interpolate.CubicSpline(self.angle, self.product / self.square)(
+            angles(x, others)
+        )
 
     def correlations(self, x: Any, others: Any) -> np.ndarray:
         """Of the last hidden states at x and others [n, m].
@@ -59,7 +64,7 @@ class DeepKernel(NamedTuple):
         >>> relu.correlations(x, x).round(6).tolist()
         [[1.0, 0.31831], [0.31831, 1.0]]
         """
-        return CubicSpline(self.angle, self.correlation)(angles(x, others))
+        return interpolate.CubicSpline(self.angle, self.correlation)(angles(x, others))
 
 
 def angles(x: Any, others: Any) -> np.ndarray:

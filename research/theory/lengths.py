@@ -9,11 +9,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
+from depthbench.research.lazy import lazily
 from depthbench.research.theory.activation import Activation
 from depthbench.research.theory.panels import Unresolved
 from depthbench.research.theory.quadrature import HUGE, TINY, moments, tabulated
+
+with lazily():
+    import scipy.optimize as optimize
 
 NOISE = 1e-12  # ln V(q) / q below this has no sign
 
@@ -24,7 +27,7 @@ def root_of(f: Callable, ends: tuple[Any, Any]) -> float:
     >>> round(root_of(lambda x: x * x - 2, (0.0, 2.0)), 12)
     1.414213562373
     """
-    return float(brentq(f, *sorted(ends), xtol=1e-14))  # pyright: ignore
+    return float(optimize.brentq(f, *sorted(ends), xtol=1e-14))  # pyright: ignore
 
 
 def check(sigma_w2: float, sigma_b2: float) -> None:

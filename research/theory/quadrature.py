@@ -16,7 +16,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
 
 from depthbench.research.lazy import lazily
 from depthbench.research.theory import lattice
@@ -26,6 +25,7 @@ from depthbench.research.theory.panels import evaluate, halved, rule, tail
 with lazily():
     import jax
     import jax.numpy as jnp
+    import scipy.interpolate as interpolate
 
 # Panels end where the normal density is 8e-23 (one Gaussian) and 3e-18 (two); φ of a
 # catalogue grows as a power, so nothing is lost beyond.
@@ -291,7 +291,7 @@ def _tabulated(activation: Activation) -> MomentTable:
         known = np.concatenate(values)[order]
         known, ln_q = np.log(np.maximum(known, 1e-300)), np.log(every[order])
         resolved = np.isfinite(known)
-        return make_interp_spline(ln_q[resolved], known[resolved], k=7)
+        return interpolate.make_interp_spline(ln_q[resolved], known[resolved], k=7)
 
     return MomentTable(
         q, at, spline(at.phi2, further.phi2), spline(at.dphi2, further.dphi2)
