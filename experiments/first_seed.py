@@ -18,17 +18,21 @@ def tuned(net, data, cell, grid, by, outcome, **more):
     def train(rates, seeds):
         return fits.train(net, data, cell["steps"], rates, seeds, **more)
 
-    return of_runs(train, cell, grid, by, outcome)
+    def sooner(rate):
+        return fits.halved(net, data, cell["steps"], rate, [0], **more)
+
+    return of_runs(train, cell, grid, by, outcome, sooner)
 
 
-def of_runs(train, cell, grid, by, outcome):
+def of_runs(train, cell, grid, by, outcome, sooner):
     """As `tuned`, of what is trained otherwise. train: (rates, seeds) -> the runs, for
-    each rate its seeds."""
+    each rate its seeds. sooner: as of `fits.tuned`."""
 
     def first(rates):
         return [[run] for run in train(rates, [0])]
 
-    best = fits.tuned(first, grid, by, outcome, most=cell["further_rates"])
+    most = cell["further_rates"]
+    best = fits.tuned(first, grid, by, outcome, most=most, sooner=sooner)
     others = range(1, cell["seeds"])
     rest = train((best.setting,), others) if others else []
     return best._replace(runs=[*best.runs, *rest])

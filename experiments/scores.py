@@ -134,6 +134,7 @@ def values(
         "learning_rate": tuned.setting if tuned else None,
         "rate_at_edge": bool(tuned and tuned.at_edge),
         "unfinished": bool(tuned and tuned.unfinished),
+        "valid_half": _finite(tuned.sooner) if tuned else None,
     }
 
 

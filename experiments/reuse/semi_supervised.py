@@ -144,16 +144,20 @@ def taught_by(method, settings):
         begun = [start_of(cell, net, seed) for seed in seeds]
     starts = [None if begun is None else [begun[seed]] for seed in seeds]
 
-    def trained(rates):
+    more = {"feeds": feeds, "capacity": cell["steps"]}
+
+    def trained(rates, steps=cell["steps"]):
         each = [
-            fits.train(net, data, cell["steps"], rates, [seed], start, feeds=feeds)
+            fits.train(net, data, steps, rates, [seed], start, **more)
             for seed, data, start in zip(seeds, every, starts, strict=True)
         ]
         return list(zip(*each, strict=True))
 
     most = cell["further_rates"]
     held = fits.held(parts.valid)
-    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", held, most=most)
+    sooner = lambda rate: trained([rate], cell["steps"] // 2)[0]
+    grid = nets.rates(cell)
+    tuned = fits.tuned(trained, grid, "accuracy", held, most=most, sooner=sooner)
     batch = feeds(jax.device_put(every[0]), 0)(jax.random.key(0), 0)
     return Taught(
         tuned,

@@ -185,18 +185,25 @@ def beside(cell):
         for one in learned
     ]
 
-    def trained(rates):
+    most = cell["steps"]
+
+    def trained(rates, steps=most):
         return [
             [
-                fits.train(net, one, cell["steps"], (rate,), (seed,))[0]
+                fits.train(net, one, steps, (rate,), (seed,), capacity=most)[0]
                 for seed, one in enumerate(data)
             ]
             for rate in rates
         ]
 
-    most = cell["further_rates"]
-    held = fits.held(parts.valid)
-    tuned = fits.tuned(trained, nets.rates(cell), "accuracy", held, most=most)
+    tuned = fits.tuned(
+        trained,
+        nets.rates(cell),
+        "accuracy",
+        fits.held(parts.valid),
+        most=cell["further_rates"],
+        sooner=lambda rate: trained([rate], most // 2)[0],
+    )
     right = [run.accuracy(*parts.test) for run in tuned.runs]
     values = scores.values(
         score=found["score"],

@@ -115,14 +115,15 @@ def ends(cell):
     net, data, steps = net_of(cell), {"inputs": x, "targets": y}, cell["steps"]
     grid, seeds = nets.rates(cell), cell["seeds"]
 
-    def runs_of(rate, first, count):
+    def runs_of(rate, first, count, steps=steps):
         numbers = fits.numbers(net, rate, steps)
         return [starts.Run(first + seed, numbers) for seed in range(count)]
 
-    def train(rates):
+    def train(rates, steps=steps):
         count = -(-seeds // len(grid))
-        runs = [run for rate in rates for run in runs_of(rate, CHOSEN_BY, count)]
-        done = starts.train(net, data, steps, runs, size=seeds)
+        runs = [run for rate in rates for run in runs_of(rate, CHOSEN_BY, count, steps)]
+        most = cell["steps"]
+        done = starts.train(net, data, steps, runs, size=seeds, capacity=most)
         return [done[n * count : (n + 1) * count] for n in range(len(rates))]
 
     def outcome(done):
@@ -130,7 +131,8 @@ def ends(cell):
         return Outcome(ended=ended, loss=float(np.mean(losses(done, data))))
 
     most = cell["further_rates"]
-    tuned = fits.tuned(train, grid, "loss", outcome, most=most)
+    sooner = lambda rate: train([rate], steps // 2)[0]
+    tuned = fits.tuned(train, grid, "loss", outcome, most=most, sooner=sooner)
     runs = runs_of(tuned.setting, 0, seeds)
     done = starts.train(net, data, steps, runs, size=seeds)
     final = losses(done, data)

@@ -147,15 +147,17 @@ def errors(cell):
     }
     seeds, grid = cell["seeds"], nets.rates(cell)
 
-    def runs_of(rate):
+    def runs_of(rate, steps=steps):
         return [starts.Run(s, fits.numbers(net, rate, steps)) for s in range(seeds)]
 
-    def trained(rates):
-        runs = [run for rate in rates for run in runs_of(rate)]
-        done = starts.train(net, data, steps, runs, seeds * len(grid))
+    def trained(rates, steps=steps):
+        runs = [run for rate in rates for run in runs_of(rate, steps)]
+        size = seeds * len(grid)
+        done = starts.train(net, data, steps, runs, size, capacity=cell["steps"])
         return [done[n * seeds : (n + 1) * seeds] for n in range(len(rates))]
 
-    tuned = fits.tuned(trained, grid, "loss", most=cell["further_rates"])
+    most, sooner = cell["further_rates"], lambda rate: trained([rate], steps // 2)[0]
+    tuned = fits.tuned(trained, grid, "loss", most=most, sooner=sooner)
     far = [answers(tuned.runs, part[0]) - part[1] for part in (valid, test)]
     largest = [np.max(np.abs(one), axis=1) for one in far]
     spline = best_spline(cell["function"], cell["weights"])

@@ -138,9 +138,11 @@ def tuned(cell, net, parts, order):
     order: (x, seed) -> x as a run sees it.
     """
 
-    def one(rate, seed):
+    most = cell["steps"]
+
+    def one(rate, seed, steps=most):
         data = {"inputs": order(parts.train.x, seed), "targets": parts.train.y}
-        return fits.train(net, data, cell["steps"], [rate], [seed])[0]
+        return fits.train(net, data, steps, [rate], [seed], capacity=most)[0]
 
     def trained(rates, seeds):
         return [one(rate, seed) for rate in rates for seed in seeds]
@@ -150,7 +152,10 @@ def tuned(cell, net, parts, order):
         right = np.mean([accuracy(run, parts.valid, order) for run in runs])
         return Outcome(ended=ended, accuracy=float(right))
 
-    return first_seed.of_runs(trained, cell, nets.rates(cell), "accuracy", outcome)
+    sooner = lambda rate: [one(rate, 0, most // 2)]
+    return first_seed.of_runs(
+        trained, cell, nets.rates(cell), "accuracy", outcome, sooner
+    )
 
 
 # -------------------------------------------------------------------------- claims

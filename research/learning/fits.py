@@ -165,13 +165,14 @@ def train(
     starts: Sequence[FittedNet] | None = None,
     system: System | None = None,
     feeds: feed.Feeds | None = None,
+    capacity: int = 0,
 ) -> list[FittedNet]:
     """The net after so many steps on the data, for each rate its seeds, in order.
 
     data: inputs and targets [examples, …], and whatever else the system's batches have.
     starts: a trained net for each seed to go on from. system: another than the net's
     own, with the same tree: another objective, or another gradient. feeds: batches from
-    the data; drawn from all examples unless given.
+    the data; drawn from all examples unless given. capacity: as of `sweeps.ended`.
     """
     numbered = range(seeds) if isinstance(seeds, int) else seeds
     pairs = [(rate, seed) for rate in rates for seed in numbered]
@@ -182,7 +183,7 @@ def train(
         trees = [by_seed[run.seed].learner(run.hyper) for run in runs]
     feeds = feeds or feed.drawn(net.recipe.batch)
     problem = Problem(system or net.system, feeds, data, {}, {})
-    done = sweeps.ended(problem, runs, steps, trees)
+    done = sweeps.ended(problem, runs, steps, trees, capacity=capacity)
     return [
         of_state(net, one.state, log=one.log, diverged=one.diverged, seed=s, rate=rate)
         for one, (rate, s) in zip(done, pairs, strict=True)
@@ -197,7 +198,7 @@ class Tuned(NamedTuple):
 
     setting: the best, such as a learning rate. runs: its own, one for each seed.
     at_edge: of what was tried. unfinished: still learning when the steps ended.
-    tried: the outcome at each setting.
+    tried: the outcome at each setting. sooner: what chose the best, after half the steps.
     """
 
     setting: float
@@ -205,6 +206,7 @@ class Tuned(NamedTuple):
     at_edge: bool
     unfinished: bool
     tried: Mapping[float, Outcome]
+    sooner: float | None = None
 
 
 def tuned(
@@ -214,14 +216,19 @@ def tuned(
     outcome: Callable[[Sequence[Any]], Outcome] | None = None,
     *,
     most: int,
+    sooner: Callable[[float], Sequence[Any]] | None = None,
 ) -> Tuned:
     """The runs of the grid's best setting, by training or validation, never by a test.
 
     train: from settings to the runs of each, one for each seed. outcome: of a setting's
     runs; by default that of their logs. The grid is made wider at an end where the best
-    is, by up to `most` settings: see `selection.beyond`.
+    is, by up to `most` settings: see `selection.beyond`. sooner: from a setting to runs of
+    half the steps, which `ByRate` has of its own. Without, training that still fell at
+    the end is unfinished, of which a schedule's decay to 0 leaves nothing to be seen.
     """
     outcome = outcome or of_logs
+    if isinstance(train, ByRate):
+        sooner = sooner or train.sooner
     runs: dict[float, Sequence[Any]] = {}
     wanted = list(grid)
     while wanted:
@@ -232,34 +239,62 @@ def tuned(
         wanted = [] if further is None else [further]
     place = selection.best(outcomes, by)
     chosen = list(runs[settings[place]])
+    before = outcome(sooner(settings[place])) if sooner else None
+    late = (
+        selection.gained(before, outcomes[place], by) if before else falls(chosen, by)
+    )
     return Tuned(
         settings[place],
         chosen,
         selection.at_edge(settings, outcomes, by),
-        _unfinished(chosen, by),
+        late,
         dict(zip(settings, outcomes, strict=True)),
+        selection.number(before, by) if before else None,
     )
 
 
-def _unfinished(runs: Sequence[Any], by: By) -> bool:
+def falls(runs: Sequence[Any], by: By) -> bool:
     """Whether more steps might have changed the runs' training, whatever chose them.
 
     A loss that falls where all examples are right already changes little.
     """
-    falls = falling(runs)
-    return falls and selection.unfinished(of_logs(runs), by, falls)
+    return falling(runs) and selection.unfinished(of_logs(runs), by, falls=True)
 
 
-def by_rate(
-    net: Net, data: Batch, steps: int, seeds: int, **more: Any
-) -> Callable[[Sequence[float]], list[list[FittedNet]]]:
+class ByRate(NamedTuple):
     """What `tuned` trains by: learning rates of a net. more: as of `train`."""
 
-    def trained(rates: Sequence[float]) -> list[list[FittedNet]]:
-        fits = train(net, data, steps, rates, seeds, **more)
-        return [fits[n * seeds : (n + 1) * seeds] for n in range(len(rates))]
+    net: Net
+    data: Batch
+    steps: int
+    seeds: int
+    more: Mapping[str, Any]
 
-    return trained
+    def __call__(self, rates: Sequence[float]) -> list[list[FittedNet]]:
+        """The runs of each rate."""
+        fits = train(self.net, self.data, self.steps, rates, self.seeds, **self.more)
+        return [fits[n * self.seeds :][: self.seeds] for n in range(len(rates))]
+
+    def sooner(self, rate: float) -> list[FittedNet]:
+        """The runs of a rate by half the steps."""
+        return halved(self.net, self.data, self.steps, rate, self.seeds, **self.more)
+
+
+def by_rate(net: Net, data: Batch, steps: int, seeds: int, **more: Any) -> ByRate:
+    """What `tuned` trains by: learning rates of a net. more: as of `train`."""
+    return ByRate(net, data, steps, seeds, more)
+
+
+def halved(
+    net: Net,
+    data: Batch,
+    steps: int,
+    rate: float,
+    seeds: int | Sequence[int],
+    **more: Any,
+) -> list[FittedNet]:
+    """The net after half the steps, for each seed, by the program of all of them."""
+    return train(net, data, max(1, steps // 2), (rate,), seeds, capacity=steps, **more)
 
 
 def of_logs(runs: Sequence[FittedNet | Ended]) -> Outcome:

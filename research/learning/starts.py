@@ -46,16 +46,18 @@ def train(
     size: int | None = None,
     system: System | None = None,
     feeds: Feeds = whole,
+    capacity: int = 0,
 ) -> list[FittedNet]:
     """The net after so many steps on the data, for each of the runs, in order.
 
     size: how many are taken side by side, all by default; one program serves all calls
     of one size, as a group that is not full repeats its last run. system: as of
-    `fits.train`. feeds: what makes a step's batch of the data.
+    `fits.train`. feeds: what makes a step's batch of the data. capacity: as of
+    `sweeps.ended`.
     """
     size = size or len(runs)
     data, done = jax.device_put(dict(data)), []
-    programs = _programs(system or net.system, feeds, steps)
+    programs = _programs(system or net.system, feeds, max(steps, capacity))
     for first in range(0, len(runs), size):
         group = list(runs[first : first + size])
         seeds, hyper = sweeps.arguments(_padded(group, size))
@@ -63,6 +65,7 @@ def train(
         state = programs.opened(programs.init(seeds, hyper))
         state, log = programs.advance(state, hyper, data, np.int32(steps))
         state, log = jax.device_get((_kept(programs.closed(state)), log))
+        log = {name: values[:, :steps] for name, values in log.items()}
         done += [_one(net, state, log, run, place) for place, run in enumerate(group)]
     return done
 

@@ -274,10 +274,12 @@ def ended(
     steps: int,
     starts: Sequence[Tree] | None = None,
     at_a_time: int = 64,
+    capacity: int = 0,
 ) -> list[Ended]:
     """Every run's last state, in order: what it has learned is there to be asked.
 
     starts: a tree for each run to begin from, such as a pretrained one; fresh without.
+    capacity: the steps of a longer call, whose program these share.
     Raises DataError where there is not one for each run.
     """
     if starts is not None and len(starts) != len(runs):
@@ -286,15 +288,19 @@ def ended(
     outcomes = []
     for group in grouped(runs, at_a_time):
         begin = [trees[id(one)] for one in group] if starts else None
-        outcomes += _ended(problem, group, steps, begin)
+        outcomes += _ended(problem, group, steps, begin, max(steps, capacity))
     return outcomes
 
 
 def _ended(
-    problem: Problem, group: Sequence[Run], steps: int, starts: Sequence[Tree] | None
+    problem: Problem,
+    group: Sequence[Run],
+    steps: int,
+    starts: Sequence[Tree] | None,
+    capacity: int,
 ) -> list[Ended]:
     several = len(group) > 1
-    run = programs(problem.system, problem.feeds, steps, several)
+    run = programs(problem.system, problem.feeds, capacity, several)
     seeds, hyper = arguments(group)
     if starts is None:
         state = run.init(seeds, hyper)
@@ -305,7 +311,10 @@ def _ended(
     state = run.closed(state)
     log, diverged = jax.device_get((log, systems.diverged_at(state.diverged)))
     each = _each((state, log, diverged), group)
-    return [Ended(state, log, stopped(step)) for state, log, step in each]
+    return [
+        Ended(state, {name: a[:steps] for name, a in log.items()}, stopped(step))
+        for state, log, step in each
+    ]
 
 
 def _stacked(*leaves: Any) -> Any:

@@ -1,5 +1,6 @@
 """Trained nets as values: what they are asked, how they go on, and which is the best."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import jax
@@ -18,6 +19,7 @@ from tests.learning.resumption import assert_resumes
 
 SMALL = Recipe(architecture="residual_mlp", depth=3, width=8, batch=16)
 NET = Net(SMALL, Task((8, 8, 1), 10))
+DECAYING = Net(dataclasses.replace(SMALL, schedule="cosine"), NET.task)
 DATA = held_out.parts("digits").train.first(700).batch
 
 
@@ -111,6 +113,26 @@ def test_what_is_held_out_decides_where_it_is_given():
     assert not tuned.at_edge and not tuned.unfinished
     at_its_end = fits.tuned(train, (1.0, 2.0, 3.0), "accuracy", held, most=0)
     assert at_its_end.setting == 3.0 and at_its_end.at_edge
+
+
+def test_half_the_steps_are_a_training_of_their_own_by_the_same_program():
+    """A schedule that ends at 0 ends there, bit for bit as where no more are asked for."""
+    (alone,) = fits.train(DECAYING, DATA, 20, (1e-2,), 1)
+    (half,) = fits.halved(DECAYING, DATA, 40, 1e-2, 1)
+    jax.tree.map(np.testing.assert_array_equal, half.variables, alone.variables)
+    for name, values in alone.log.items():
+        np.testing.assert_array_equal(half.log[name], values)
+    assert len(half.log["loss"]) == 20
+
+
+@pytest.mark.parametrize("steps, unfinished", [(30, True), (1400, False)])
+def test_a_decaying_rate_does_not_hide_that_more_steps_would_help(steps, unfinished):
+    """Judged by a part that is held out: the loss rests in the end, at 30 steps too."""
+    some = {name: array[:100] for name, array in DATA.items()}
+    train, part = fits.by_rate(DECAYING, some, steps, 2), tuple(some.values())
+    tuned = fits.tuned(train, (1e-2,), "accuracy", fits.held(part), most=0)
+    assert tuned.unfinished == unfinished
+    assert not fits.falling(tuned.runs)
 
 
 def test_beforehand_is_the_gradient_by_automatic_differentiation():
