@@ -12,36 +12,39 @@ PROTOCOL = (
     "drawn policies play an episode each, and the best ten 200 more"
 )
 
+NET = ("environment", "architecture", "activation", "depth")
+
 
 def deeper(rows):
-    """ReLU nets of 16 layers beside those of one: by how much their return is better."""
+    """Nets of 16 layers beside those of one: by how much their return is better."""
     by = ("environment", "architecture", "activation")
     return comparisons.against({"depth": 16}, {"depth": 1}, by)(rows)
 
 
 def _shallow_in(row, environment):
-    """Whether a row is of a net of one hidden ReLU layer in an environment."""
-    alike = row["depth"] == 1 and row["activation"] == "relu"
-    return alike and row["environment"] == environment
+    """Whether a row is of a net of the least depth, of any activation, there."""
+    return row["depth"] == 1 and row["environment"] == environment
 
 
 CLAIMS = (
     Claim(
         "mania2018.linear-search-keeps-up",
-        "a net of one hidden layer that learns by policy gradients returns at most 10 "
-        "more than the best of as many linear policies drawn at random",
+        "a net with one hidden layer after the first that learns by policy gradients, of "
+        "ReLU or sigmoids, returns at most 10 more than the best of as many linear "
+        "policies drawn at random",
         MANIA,
         protocol=PROTOCOL,
         differs="augmented random search on MuJoCo's walkers, against TRPO and others",
         estimate=scores.gap,
         allows=below(10.0),
         published="matches their sample efficiency",
-        scope=lambda row: row["depth"] == 1 and row["activation"] == "relu",
-        label=("environment", "architecture", "depth"),
+        scope=lambda row: row["depth"] == 1,
+        label=NET,
     ),
     Claim(
         "bjorck2021.deeper-nets-do-worse",
-        "nets of 16 hidden layers, taken for those of one as they are, return less",
+        "ReLU nets of 16 hidden layers after the first, taken for those of one as they "
+        "are, return less",
         BJORCK,
         protocol=PROTOCOL,
         differs="soft actor–critic from pixels, convolutions, normalised transformers",
@@ -54,7 +57,8 @@ CLAIMS = (
     ),
     Claim(
         "popular.policy-gradients-balance-a-pole",
-        "a policy gradient balances the pole on a cart: a mean return of 475 or more",
+        "a policy gradient balances the pole on a cart, by a net with one hidden layer "
+        "after the first, of ReLU or sigmoids: a mean return of 475 or more",
         "Gymnasium's CartPole-v1: reward threshold 475",
         protocol=PROTOCOL,
         differs="100 episodes in a row of any method, with no word on its net",
@@ -62,11 +66,12 @@ CLAIMS = (
         allows=above(475.0),
         published="475 of 500",
         scope=lambda row: _shallow_in(row, "cartpole"),
-        label=("environment", "architecture", "depth"),
+        label=NET,
     ),
     Claim(
         "popular.policy-gradients-swing-up",
-        "a policy gradient swings up the Acrobot: a mean return of −100 or more",
+        "a policy gradient swings up the Acrobot, by a net with one hidden layer after "
+        "the first, of ReLU or sigmoids: a mean return of −100 or more",
         "Gymnasium's Acrobot-v1: reward threshold −100",
         protocol=PROTOCOL,
         differs="100 episodes in a row of any method, with no word on its net",
@@ -74,7 +79,7 @@ CLAIMS = (
         allows=above(-100.0),
         published="−100",
         scope=lambda row: _shallow_in(row, "acrobot"),
-        label=("environment", "architecture", "depth"),
+        label=NET,
     ),
     Claim(
         "depthbench.deep-sigmoid-never-acts",
