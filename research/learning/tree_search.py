@@ -218,23 +218,24 @@ def match(
     one: Player,
     other: Player,
     seed: int,
-    openings: int,
+    openings: np.ndarray,
     runs: int = 1,
-    plies: int = 2,
 ) -> Match:
-    """Games of two players from openings of so many random plies, sides swapped; each run
-    plays the same openings."""
+    """Games of two players from the same openings in each run, sides swapped.
+
+    openings: columns of the first moves [openings, plies].
+    """
     random = np.random.RandomState(seed)
+    count, plies = openings.shape
     positions = jax.tree.map(
-        lambda a: np.broadcast_to(a, (2, runs, openings, *a.shape)),
+        lambda a: np.broadcast_to(a, (2, runs, count, *a.shape)),
         connect4.begin(game),
     )
-    results, shown = np.zeros((2, runs, openings)), np.full((runs, game.cells), -1)
+    results, shown = np.zeros((2, runs, count)), np.full((runs, game.cells), -1)
     for ply in range(game.cells):
         mine = (ply - plies) % 2  # the half whose games wait for `one`
         if ply < plies:
-            alike = jax.tree.map(lambda a: a[:1, :1], positions)
-            moves = np.broadcast_to(drawing(alike, random), results.shape)
+            moves = np.broadcast_to(openings[:, ply], results.shape)
         else:
             halves = [jax.tree.map(lambda a, n=n: a[n], positions) for n in (0, 1)]
             by_one, by_other = (

@@ -90,6 +90,11 @@ def test_search_finds_wins_that_the_rules_force():
     assert found > positions.chance(asked) + 0.25
 
 
+def opened(count, plies=2):
+    """Openings of random moves."""
+    return np.random.RandomState(0).randint(GAME.columns, size=(count, plies))
+
+
 def test_a_match_is_fair_and_counted_for_the_first_player():
     """Random against random has half of the points; search has most of them, and as few
     where it is the second player named."""
@@ -99,7 +104,7 @@ def test_a_match_is_fair_and_counted_for_the_first_player():
     random = tree_search.drawing
     for runs in (1, 2):
         one = tree_search.mixed(random, 200, pure)
-        found = tree_search.match(GAME, one, random, 0, 250, runs)
+        found = tree_search.match(GAME, one, random, 0, opened(250), runs)
         points = found.points.reshape(runs, 2, 250)
         # 400 games: a standard error of 0.025 at most.
         for each in points[:, :, :200]:
@@ -109,19 +114,19 @@ def test_a_match_is_fair_and_counted_for_the_first_player():
         for moves in found.moves:
             seen = positions.of_moves(GAME, moves)
             assert bool(seen.over[-1]) and not seen.over[:-1].any()
-    second = tree_search.match(GAME, random, pure, 0, 50)
+    second = tree_search.match(GAME, random, pure, 0, opened(50))
     assert second.points.mean() < 0.25
 
 
 def test_each_run_plays_the_same_openings_on_both_sides():
-    """Told by what players are asked: after the random plies, and by nobody before."""
+    """Told by what players are asked: after the opening, and by nobody before."""
     asked = []
 
     def noting(positions, random):
         asked.append(positions)
         return tree_search.drawing(positions, random)
 
-    tree_search.match(GAME, noting, noting, 1, 20, runs=3)
+    tree_search.match(GAME, noting, noting, 1, opened(20), runs=3)
     one, other = (first.board for first in asked[:2])
     assert one.shape == (3, 20, 4, 4) and (np.abs(one).sum((2, 3)) == 2).all()
     np.testing.assert_array_equal(one, other)
@@ -170,9 +175,8 @@ def test_playouts_are_worth_what_random_games_are():
     first, _, _ = connect4.step(GAME, connect4.begin(GAME), 1)
     some = jax.tree.map(lambda *a: jnp.stack(a), connect4.begin(GAME), first)
     _, values = jax.jit(tree_search.by_playouts(GAME, 2000))(some, jax.random.key(0))
-    found = tree_search.match(
-        GAME, tree_search.drawing, tree_search.drawing, 0, 4000, plies=0
-    )
+    random, at_once = tree_search.drawing, opened(4000, plies=0)
+    found = tree_search.match(GAME, random, random, 0, at_once)
     mover = 2 * found.points[0, :4000].mean() - 1  # who begins
     # Standard errors of 0.022 and 0.016 at most.
     assert values[0] == pytest.approx(mover, abs=0.1)
