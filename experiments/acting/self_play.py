@@ -11,8 +11,10 @@ of a net that is sure of its moves are alike.
 
 The strong baseline is search with as many simulations, by the same rules, that plays eight
 random games from each new position for its value: it has learned nothing. A share of ½ is
-its own. Openings are two random moves, each played by both sides. Rates are chosen by
-other games than those that judge.
+its own. Openings are of four moves, each played by both sides; rates are chosen by others
+than those that judge, mirror images aside (`research/learning/openings.py`). Games of equal
+simulations are not of equal time: rows have the milliseconds of a move of both, of many
+positions at once, and what pure search of four times the simulations scores against it.
 
 Such nets score some half against pure search, and see fewer forced wins: 104 positions of
 random games, where one exists in three plies and none in one. How many of them pure search
@@ -22,9 +24,10 @@ finds is one number, which claims take with the error of so many positions.
 import functools
 
 from depthbench.experiments import scores
+from depthbench.experiments.acting import self_play_rivals as rivals
 from depthbench.experiments.acting import self_play_shown as shown
 from depthbench.experiments.acting.self_play_claims import CLAIMS, SILVER
-from depthbench.experiments.once import once
+from depthbench.experiments.acting.self_play_rivals import AGAINST, GAMES, SEEDS
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
@@ -64,10 +67,6 @@ BOARDS = choices(
     },
 )
 SIZES = {"4x4": (4, 4, 3), "4x5": (4, 5, 4), "6x7": (6, 7, 4)}
-PLAYOUTS = 8  # random games from each new position of pure search
-AGAINST = {"pure": 64, "random": 16}  # openings, each played by both sides
-GAMES = sum(AGAINST.values())
-SEEDS = {"valid": 10**6, "test": 10**6 + 1}
 SCORING = Scoring(
     system="net that learns Connect-4 by playing itself",
     noun="share of points",
@@ -76,8 +75,9 @@ SCORING = Scoring(
     naming=lambda row, net: f"{net}, {row['board'].replace('x', ' × ')}",
     within=scores.share,
 )
-MORE = ("elo", "wins_named", "wins_found", "wins_pure")
+MORE = ("elo", "wins_named", "wins_found", "wins_pure", "pure_more")
 ERRORS = ("wins_named_se", "wins_pure_se")
+TIMINGS = ("move_ms", "pure_ms")
 
 
 def game_of(cell):
@@ -147,15 +147,6 @@ def asking(net, game, simulations):
     return ask
 
 
-@once
-def pure_search(game, simulations):
-    """The strong baseline: one program for matches and puzzles."""
-    opinion = tree_search.by_playouts(game, PLAYOUTS)
-    mover = tree_search.searching(game, opinion, simulations)
-    # An accelerator takes as long for more; small blocks leave out what is over sooner.
-    return tree_search.in_blocks(mover, 64 if jax.default_backend() == "cpu" else 256)
-
-
 def learned(runs):
     """What nets of runs have learned, stacked [runs] on the device."""
     learners = jax.device_get([run.state.tree["net"] for run in runs])
@@ -171,9 +162,10 @@ def points(cell, runs, part):
     def one(asked, random):
         return jax.device_get(ask(learners, asked, tree_search.seed_of(random))[1])
 
-    pure = pure_search(game, simulations)
+    pure = rivals.pure_search(game, simulations)
     other = tree_search.mixed(pure, AGAINST["pure"], tree_search.drawing)
-    found = tree_search.match(game, one, other, SEEDS[part], GAMES, len(runs))
+    opened = rivals.opened(game, part, GAMES)
+    found = tree_search.match(game, one, other, SEEDS[part], opened, len(runs))
     return [(shares(each), moves) for each, moves in zip(*found, strict=True)]
 
 
@@ -182,24 +174,6 @@ def shares(each):
     halves = np.asarray(each, np.float64).reshape(2, -1)
     count = AGAINST["pure"]
     return float(halves[:, :count].mean()), float(halves[:, count:].mean())
-
-
-@once
-def by_pure(game, simulations):
-    """Pure search's share of points against random moves."""
-    pure, drawing = pure_search(game, simulations), tree_search.drawing
-    return float(
-        tree_search.match(game, pure, drawing, SEEDS["test"], 128).points.mean()
-    )
-
-
-@once
-def puzzles(game, simulations):
-    """(Puzzles of a forced win, the share of them that pure search finds)."""
-    asked = positions.forced_wins(game, jax.random.key(SEEDS["test"]))
-    one_run = jax.tree.map(lambda a: a[None], asked.positions)
-    moves = pure_search(game, simulations)(one_run, np.random.RandomState(0))
-    return asked, positions.solved(asked, moves[0])
 
 
 def answers(cell, learners, asked):
@@ -237,8 +211,8 @@ def played(cell):
     tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
     tests = points(cell, tuned.runs, "test")
     against_pure = [each[0] for each, _ in tests]
-    random_share = by_pure(game, simulations)
-    asked, by_search = puzzles(game, simulations)
+    random_share = rivals.by_pure(game, simulations)
+    asked, by_search = rivals.puzzles(game, simulations)
     data = positions.examples(game, jax.random.key(SEEDS["test"]))
     values = scores.values(
         score=against_pure,
@@ -264,12 +238,23 @@ def played(cell):
         "wins_pure": by_search,
         "wins_pure_se": interval.of_few(by_search, int(asked.real.sum())),
         "wins_by_chance": positions.chance(asked),
+        "pure_more": rivals.by_more(game, simulations),
+        **move_ms(cell, learners, asked.positions),
     }
     profiles = {
         **shown_of(cell, learners, tests[0][1]),
         "loss": np.mean([run.log["loss"] for run in tuned.runs], axis=0),
     }
     return Measured("ok", "", values, profiles)
+
+
+def move_ms(cell, learners, asked):
+    """Milliseconds of a move of search by the net and of pure search, of many at once."""
+    some = jax.tree.map(lambda a: a[:GAMES], asked)
+    pure = rivals.asking_pure(game_of(cell), cell["simulations"], asked)
+    taken = rivals.milliseconds(lambda: answers(cell, learners, some), pure)
+    counts = cell["seeds"] * GAMES, len(asked.over)
+    return {n: ms / count for n, ms, count in zip(TIMINGS, taken, counts, strict=True)}
 
 
 def rating(against, random_share):
@@ -377,15 +362,16 @@ STUDY = Study(
     measure="depthbench.experiments.acting.self_play:measure",
     columns=(
         *("board", "architecture", "activation", "depth", "width", "simulations"),
-        *(*scores.COLUMNS, *MORE, *ERRORS),
+        *(*scores.COLUMNS, *MORE, *ERRORS, *TIMINGS),
     ),
     claims=CLAIMS,
     headline=functools.partial(shown.headline, SCORING),
-    tables=lambda rows: [SCORING.table(rows, more=MORE)],
+    tables=lambda rows: [SCORING.table(rows, more=(*MORE, *TIMINGS))],
     figures=functools.partial(shown.figures_of, SCORING),
     shows=("a player that learns from games against itself",),
     summary=SCORING.summary,
     compile_seconds=10.0,
+    timings=TIMINGS,
 )
 
 if __name__ == "__main__":

@@ -21,6 +21,16 @@ def headline(scoring, rows):
         f" Without search its policy names {best['wins_named']:.0%} of forced wins in "
         f"three plies, pure search finds {best['wins_pure']:.0%}."
     )
+    if best.get("move_ms"):  # rows of before have none
+        answer += (
+            f" A move costs it {best['move_ms']:.2g} ms, pure search "
+            f"{best['pure_ms']:.2g} ms."
+        )
+    if best.get("pure_more"):
+        answer += (
+            f" Pure search of four times the simulations has {best['pure_more']:.3f} "
+            "against that of as many as the net's."
+        )
     return Headline(answer, worst)
 
 
@@ -31,7 +41,7 @@ def figures_of(scoring, rows, profiles):
     )
     done = measured(rows)
     text = (
-        "A game of the net that serves best (red, which begins after two random moves) "
+        "A game of the net that serves best (red, which begins after the opening's moves) "
         "against pure search. Bars: what its policy gives each column for the player to "
         "move; above: the value it expects for red."
     )
@@ -79,7 +89,7 @@ def draw_game(kept):
     """Some positions of a game, from the first of the net's to the last."""
     board, policy = np.asarray(kept["board"]), np.asarray(kept["policy"])
     value, moves = np.asarray(kept["value"]), np.asarray(kept["moves"])
-    first = min(2, len(board) - 1)
+    first = min(4, len(board) - 1)  # after the opening
     places = np.unique(np.linspace(first, len(board) - 1, SHOWN).astype(int))
     figure = figures.new(1.7 * min(4, len(places)), 2.4 * (-(-len(places) // 4)))
     panels = figure.subplots(-(-len(places) // 4), min(4, len(places)), squeeze=False)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from depthbench.experiments.acting import self_play, self_play_claims
+from depthbench.experiments.acting import self_play_rivals as rivals
 from depthbench.research.environments import connect4
 from depthbench.research.learning import fits
 from depthbench.research.study.errors import Refusal
@@ -14,7 +15,7 @@ from depthbench.research.study.errors import Refusal
 
 def test_points_are_of_both_sides_and_each_rival():
     """The first openings are against pure search, the rest against random moves."""
-    pure, random = (self_play.AGAINST[name] for name in ("pure", "random"))
+    pure, random = (rivals.AGAINST[name] for name in ("pure", "random"))
     won = np.zeros((2, pure + random))
     won[0, :pure], won[:, pure:] = 1.0, 0.5
     assert self_play.shares(won.reshape(-1)) == (0.5, 0.5)
@@ -56,7 +57,7 @@ def test_each_net_answers_of_each_position_itself():
     cell |= {"depth": 1, "width": 8, "simulations": 2}
     net, game = self_play.net_of(cell), self_play.game_of(cell)
     drawn, _ = jax.device_get(positions.drawn(game, jax.random.key(0)))
-    asked = jax.tree.map(lambda a: a[: self_play.GAMES + 20], drawn)
+    asked = jax.tree.map(lambda a: a[: rivals.GAMES + 20], drawn)
     fits_of = [fits.fresh(net, seed) for seed in (0, 1)]
     learners = [fit.learner(fits.numbers(net, 0.0, 1)) for fit in fits_of]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *learners)
