@@ -22,3 +22,6 @@ def test_a_comparison_rests_on_both_trainings(column, said):
     assert CLAIMS["zhang2017.evolution-reads-digits"].doubt(row) == said
     alone = CLAIMS["popular.evolution-needs-no-gradient"].doubt(row)
     assert alone == ("" if column.startswith("backprop") else said)
+    # What is right after as many steps says nothing of more.
+    after = CLAIMS["depthbench.evolution-beats-what-vanishes"].doubt(row)
+    assert after == (said if column.endswith("edge") else "")

@@ -23,6 +23,16 @@ def test_points_are_of_both_sides_and_each_rival():
     assert self_play.shares(won.reshape(-1)) == (1.0, 0.5)
 
 
+def test_no_opening_that_chose_rates_judges():
+    """Of 4 × 4 cells each part has 41 openings, which are gone through again."""
+    game = connect4.Game(4, 4, 3)
+    chosen, judged = (
+        {tuple(moves) for moves in rivals.opened(game, part, rivals.GAMES)}
+        for part in rivals.SEEDS
+    )
+    assert len(chosen) == len(judged) == 41 and not chosen & judged
+
+
 def test_a_net_that_is_pure_searchs_equal_has_its_rating():
     # The drawn game of the prior weighs more among 32 games than among 256.
     assert self_play.rating((0.5, 0.9), 0.9) == pytest.approx(0.0, abs=10.0)
