@@ -24,7 +24,7 @@ def tuned(net, data, cell, grid, by, outcome, **more):
     return of_runs(train, cell, grid, by, outcome, sooner)
 
 
-def of_runs(train, cell, grid, by, outcome, sooner):
+def of_runs(train, cell, grid, by, outcome, sooner=None):
     """As `tuned`, of what is trained otherwise. train: (rates, seeds) -> the runs, for
     each rate its seeds. sooner: as of `fits.tuned`."""
 

@@ -102,12 +102,12 @@ def playing_of(cell):
     return self_play.Playing(game_of(cell), **{name: cell[name] for name in names})
 
 
-def trained(cell, rates):
+def trained(cell, steps, rates):
     """The ends of runs at each rate, one for each seed."""
     net, seeds = net_of(cell), range(cell["seeds"])
-    steps = cell["steps"] * cell["updates"]  # of the net, which schedules count
+    updates = steps * cell["updates"]  # of the net, which schedules count
     runs = [
-        sweeps.Run(seed, fits.numbers(net, rate, steps))
+        sweeps.Run(seed, fits.numbers(net, rate, updates))
         for rate in rates
         for seed in seeds
     ]
@@ -118,7 +118,7 @@ def trained(cell, rates):
     init = sweeps.programs(net.system, feed.drawn(net.recipe.batch), 1).init
     fresh = [init(*sweeps.arguments([run])).tree for run in runs]
     starts = [self_play.begun(playing, learner) for learner in fresh]
-    ends = sweeps.ended(problem, runs, cell["steps"], starts)
+    ends = sweeps.ended(problem, runs, steps, starts, capacity=cell["steps"])
     return [ends[n : n + len(seeds)] for n in range(0, len(ends), len(seeds))]
 
 
@@ -207,8 +207,10 @@ def played(cell):
         lost = [run.diverged is not None for run in runs]
         return Outcome(ended=1 - float(np.mean(lost)), accuracy=float(np.mean(each)))
 
-    by_rate, most = functools.partial(trained, cell), cell["further_rates"]
-    tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
+    grid, steps, most = nets.rates(cell), cell["steps"], cell["further_rates"]
+    by_rate = functools.partial(trained, cell, steps)
+    sooner = lambda rate: trained(cell, max(1, steps // 2), [rate])[0]
+    tuned = fits.tuned(by_rate, grid, "accuracy", held, most=most, sooner=sooner)
     tests = points(cell, tuned.runs, "test")
     against_pure = [each[0] for each, _ in tests]
     random_share = rivals.by_pure(game, simulations)
