@@ -133,7 +133,7 @@ def values(
         **{name: _finite(getattr(before, name)) for name in BEFOREHAND},
         "learning_rate": tuned.setting if tuned else None,
         "rate_at_edge": bool(tuned and tuned.at_edge),
-        "unfinished": bool(tuned and tuned.unfinished),
+        "unfinished": tuned.unfinished if tuned else False,
         "valid_half": _finite(tuned.sooner) if tuned else None,
     }
 

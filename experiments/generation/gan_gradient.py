@@ -5,12 +5,14 @@ better the discriminator becomes the smaller is the gradient of log(1 − D), an
 and noisier that of −log D (theorems 2.4 and 2.6, figures 2 and 3). Goodfellow et al. 2014,
 arXiv:1406.2661, section 3: early in training log(1 − D) saturates.
 
-The generator has two hidden layers, the discriminator as many as asked. First the
-generator is frozen, fresh, by a learning rate of 0; its gradient is measured all the same,
-over all its parameters and in the log domain. Then both are trained in turn, at the best
-rate of one grid, and judged by the Fréchet distance of what is made, of a judge whose
-weights' digest is in the row. `first_gradient` is that of the generator's first layer,
-`decades` are those that the gradient loses on its way through the fresh discriminator.
+The generator has two hidden layers after its first, the discriminator as many as asked.
+First the generator is frozen, fresh, by a learning rate of 0; its gradient is measured all
+the same, over all its parameters and in the log domain. Then both are trained in turn, at
+the best rate of one grid, and judged by the Fréchet distance of what is made, of a judge
+whose weights' digest is in the row. That is a distance after so many steps: whether it
+would fall further is not asked, and `unfinished` is empty. `first_gradient` is that of the
+generator's first layer, `decades` are those that the gradient loses on its way through the
+fresh discriminator.
 """
 
 from depthbench.experiments import comparisons, scores
@@ -33,7 +35,7 @@ with lazily():
     from depthbench.research.learning import system as systems
 
 SOURCE = "Arjovsky & Bottou 2017, arXiv:1701.04862"
-GENERATOR = 2  # hidden layers of the generator
+GENERATOR = 2  # hidden layers of the generator after its first
 MARKS = (
     0.0,
     0.02,
@@ -60,8 +62,8 @@ SCORING = Scoring(
     within=scores.positive,
 )
 PROTOCOL = (
-    "digits, generator of 2 hidden layers, nets of 64 units, Adam (first moment 0.5), "
-    "batches of 64, 3 seeds"
+    "digits, generator of 2 hidden layers after its first, nets of 64 units, Adam (first "
+    "moment 0.5), batches of 64, 3 seeds"
 )
 ALONE = (
     f"{PROTOCOL}; a fresh generator, kept as it is while its discriminator takes 1,000 "
@@ -197,8 +199,9 @@ def headline(rows):
     ]
     layers = counted(deepest[0]["depth"], "layer")
     answer += (
-        f" A discriminator of {layers} that learns alone moves the generator's gradient "
-        f"by decades of {', '.join(told)}."
+        f" That is after {deepest[0]['steps']:,} steps; what more would give is not known. "
+        f"A discriminator of {layers} that learns alone moves the generator's gradient by "
+        f"decades of {', '.join(told)}."
     )
     return Headline(answer, worst)
 
@@ -318,7 +321,8 @@ STUDY = Study(
         Claim(
             "depthbench.deeper-judge-kills-sooner",
             "depthbench's own bar: in as many steps a deep discriminator takes a decade "
-            "more of the gradient of log(1 - D) than one of a single hidden layer",
+            "more of the gradient of log(1 - D) than one of a single hidden layer after "
+            "its first",
             "depthbench: what deeper discriminators do to the fall of figure 2",
             estimate=pairs.gap,
             allows=below(-1.0),

@@ -17,9 +17,9 @@ def of_gradient(scoring, rows, profiles):
     """The picture of `gan_gradient`."""
     caption = (
         "Left: log10 of the generator's gradient while a discriminator learns beside a "
-        "generator that is kept as it is, by the discriminator's hidden layers. Middle: "
-        "the same while both learn in turn. Right: what is made in the end by the "
-        "discriminator of most layers, and its Fréchet distance."
+        "generator that is kept as it is, by the discriminator's hidden layers after its "
+        "first. Middle: the same while both learn in turn. Right: what is made in the end "
+        "by the discriminator of most layers, and its Fréchet distance."
     )
     return [Figure("figure", caption, lambda: draw_gradient(scoring, rows, profiles))]
 

@@ -197,14 +197,15 @@ class Tuned(NamedTuple):
     """The runs of the best setting of a grid, and whether the grid and steps were enough.
 
     setting: the best, such as a learning rate. runs: its own, one for each seed.
-    at_edge: of what was tried. unfinished: still learning when the steps ended.
-    tried: the outcome at each setting. sooner: what chose the best, after half the steps.
+    at_edge: of what was tried. unfinished: still learning when the steps ended; None of
+    players without a common loss, of whom it is not known. tried: the outcome at each
+    setting. sooner: what chose the best, after half the steps.
     """
 
     setting: float
     runs: list[Any]
     at_edge: bool
-    unfinished: bool
+    unfinished: bool | None
     tried: Mapping[float, Outcome]
     sooner: float | None = None
 
@@ -253,12 +254,17 @@ def tuned(
     )
 
 
-def falls(runs: Sequence[Any], by: By) -> bool:
+def falls(runs: Sequence[Any], by: By) -> bool | None:
     """Whether more steps might have changed the runs' training, whatever chose them.
 
-    A loss that falls where all examples are right already changes little.
+    That is where the mean loss of their logs still fell at the end, unless all examples
+    are right already. None where no run has one.
     """
-    return falling(runs) and selection.unfinished(of_logs(runs), by, falls=True)
+    if not any("loss" in run.log for run in runs):
+        return None
+    logs = [run.log["loss"] for run in runs if run.diverged is None]
+    late = bool(logs) and selection.falling(np.mean(logs, 0, dtype=np.float64))
+    return late and selection.unfinished(of_logs(runs), by, falls=True)
 
 
 class ByRate(NamedTuple):
@@ -323,12 +329,6 @@ def held(part: Any) -> Callable[[Sequence[FittedNet]], Outcome]:
 def at_end(run: FittedNet | Ended, name: str) -> float:
     """The mean of a measure over a run's last LAST steps."""
     return float(np.mean(np.asarray(run.log[name])[-LAST:], dtype=np.float64))
-
-
-def falling(runs: Sequence[Any]) -> bool:
-    """Whether the mean training loss of runs that have a log still fell at the end."""
-    logs = [r.log["loss"] for r in runs if r.diverged is None and "loss" in r.log]
-    return bool(logs) and selection.falling(np.mean(logs, 0, dtype=np.float64))
 
 
 # ------------------------------------------------------- gradient and cost, beforehand

@@ -259,18 +259,25 @@ def adversaries(
 
 
 def train(
-    pair: Players, x: Any, steps: int, rates: Sequence[float], seeds: int
+    pair: Players,
+    x: Any,
+    steps: int,
+    rates: Sequence[float],
+    seeds: int | Sequence[int],
+    capacity: int = 0,
 ) -> list[Adversaries]:
     """The pair after so many steps, for each rate its seeds, in order.
 
-    x: real examples [examples, …]. rates: of both players alike.
+    x: real examples [examples, …]. rates: of both players alike. capacity: as of
+    `sweeps.ended`.
     """
-    asked = [(rate, seed) for rate in rates for seed in range(seeds)]
+    numbered = range(seeds) if isinstance(seeds, int) else seeds
+    asked = [(rate, seed) for rate in rates for seed in numbered]
     runs = [Run(seed, hyper(pair, alike(rate), steps)) for rate, seed in asked]
     batch = pair[0][1].net.recipe.batch
     data = {"inputs": np.asarray(x)}
     problem = Problem(players.system(pair), feed.drawn(batch), data, {}, {})
-    done = sweeps.ended(problem, runs, steps)
+    done = sweeps.ended(problem, runs, steps, capacity=capacity)
     return [
         adversaries(
             pair, one.state, one.log, diverged=one.diverged, seed=seed, rate=rate

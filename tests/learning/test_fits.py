@@ -132,7 +132,16 @@ def test_a_decaying_rate_does_not_hide_that_more_steps_would_help(steps, unfinis
     train, part = fits.by_rate(DECAYING, some, steps, 2), tuple(some.values())
     tuned = fits.tuned(train, (1e-2,), "accuracy", fits.held(part), most=0)
     assert tuned.unfinished == unfinished
-    assert not fits.falling(tuned.runs)
+    assert not fits.falls(tuned.runs, "accuracy")
+
+
+def test_of_players_without_a_common_loss_it_is_not_known_whether_they_still_learn():
+    """Not that they do not: nothing that was logged says it."""
+    log = {"generator loss": np.zeros(30), "discriminator loss": np.zeros(30)}
+    run = SimpleNamespace(diverged=None, log=log)
+    train = lambda settings: [[run] for _ in settings]
+    held = lambda runs: Outcome(loss=1.0)
+    assert fits.tuned(train, (1.0, 2.0), "loss", held, most=0).unfinished is None
 
 
 def test_beforehand_is_the_gradient_by_automatic_differentiation():
