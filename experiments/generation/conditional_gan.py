@@ -9,7 +9,8 @@ there, night to day. The night is a forward model of our own (a power law, a tin
 whose inverse the strong baseline knows. Nets learn from patches of the left of five
 photographs and are judged by patches of their right, and by two photographs of which they
 saw nothing (`unseen`). A net corrects the simple guess that it is given, and its score is
-the PSNR of what was asked for.
+the PSNR of what was asked for. Nets and methods without one see the patch alone: a
+bicubic enlargement of whole photographs reads over edges, and has 25.3 dB for 25.0.
 
 The strong baseline is, for each translation, the best on held-out patches of a method
 that needs no learning (bicubic, biharmonic, the night's inverse with total variation, the
@@ -66,7 +67,7 @@ SCORING = Scoring(
     system="conditional GAN",
     noun="PSNR (dB)",
     trivial="image as given",
-    strong="best without a net",
+    strong="best without a net, of the patch alone",
     by=("translation", "architecture", "objective"),
     naming=lambda row, net: (
         f"{NETS[row['architecture']]} of {counted(row['depth'], 'layer')} "
@@ -239,15 +240,37 @@ AHEAD = {
 
 
 def headline(rows):
-    """Who is ahead in each translation, by the net that held-out patches choose."""
-    done, told = measured(rows), {verdict: [] for verdict in AHEAD}
-    for name in dict.fromkeys(row["translation"] for row in done):
-        best = SCORING.best([row for row in done if row["translation"] == name])
-        each = f"{SCORING.write(best['score'])} against {SCORING.write(best['strong'])}"
-        told[SCORING.verdict(best)].append(f"{translations.WORDS[name]} ({each} dB)")
-    parts = [f"{AHEAD[v]} {listed(names)}" for v, names in told.items() if names]
-    answer = f"In PSNR, net against the best without one, {'; '.join(parts)}."
+    """Who is ahead in each translation, by the net that held-out patches choose: on other
+    parts of the photographs that were learned from, and on photographs of their own."""
+    done = measured(rows)
+    names = dict.fromkeys(row["translation"] for row in done)
+    best = [SCORING.best([r for r in done if r["translation"] == n]) for n in names]
+    parts, others = ahead(best), ahead(map(of_unseen, best))
+    answer = (
+        "In PSNR of photographs partly seen, net against the best without one, both of the "
+        f"patch alone, {parts}. On photographs of which neither saw anything {others}. "
+        f"Each net drew {done[0]['steps'] * done[0]['batch']:,} patches to learn from; "
+        "methods without one had all that there are."
+    )
     return Headline(answer, SCORING.headline(done).worst)
+
+
+def ahead(rows):
+    """Who is ahead in the translation of each of these rows."""
+    told = {verdict: [] for verdict in AHEAD}
+    for row in rows:
+        each = f"{SCORING.write(row['score'])} against {SCORING.write(row['strong'])}"
+        word = translations.WORDS[row["translation"]]
+        told[SCORING.verdict(row)].append(f"{word} ({each} dB)")
+    return "; ".join(
+        f"{AHEAD[v]} {listed(names)}" for v, names in told.items() if names
+    )
+
+
+def of_unseen(row):
+    """A row whose score is that of photographs that nothing was learned from."""
+    gap = {"gap": row["unseen"] - row["unseen_strong"], "gap_se": row["unseen_se"]}
+    return {**row, "score": row["unseen"], "strong": row["unseen_strong"], **gap}
 
 
 def of_colour(rows):
@@ -303,7 +326,6 @@ STUDY = Study(
         },
         "full": {
             "translation": ("colour", "enlarge"),
-            "architecture": ("unet",),
             "depth": (13,),
             "width": (32,),
             "side": (64,),
@@ -311,8 +333,10 @@ STUDY = Study(
             "stride": (16,),
             "batch": (16,),
             "steps": (1500,),
-            "highest_rate": (4e-3,),
-            "lowest_rate": (2.5e-4,),
+            "judged": (2000,),
+            "highest_rate": (1e-3,),
+            "lowest_rate": (3e-5,),
+            "rates": (4,),
             "further_rates": (0,),
         },
     },
