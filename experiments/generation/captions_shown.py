@@ -15,8 +15,9 @@ LETTERS = 24  # of a line below a scene
 SAID = {"net": "net", "strong": "template"}
 DRAWN = {
     "net": "net",
-    "strong": "mixture",
     "nearest": "known scene",
+    "template": "stencil",
+    "mixture": "mixture",
     "real": "real test scene",
 }
 
@@ -53,15 +54,16 @@ def said(scoring, rows, profiles):
 def sketched(scoring, rows, profiles):
     """The pictures of drawn scenes."""
     caption = (
-        "Scenes of test sentences: what the best net draws, a sample of a mixture of "
-        "Gaussians, a scene of the same sentence that was learned from, and the test "
-        "scene itself."
+        "Scenes of test sentences: what the best net draws, a scene of the same sentence "
+        "that was learned from, a stencil, a sample of a mixture of Gaussians, and the "
+        "test scene itself."
     )
     best = scoring.best(rows)
     one = scoring.figure(
         rows,
-        "Last: what a judge sees right; black: in the mixture's scenes.",
-        draw_aspects(rows, "mixture"),
+        "Last: what a judge sees right; black: in the strong baseline's scenes; grey: in "
+        "the mixture's.",
+        draw_aspects(rows, "strong baseline", "mixture"),
     )
     return [
         one._replace(name="drawers"),
@@ -69,16 +71,20 @@ def sketched(scoring, rows, profiles):
     ]
 
 
-def draw_aspects(rows, strong):
-    """Draws the share that has the colour, shape and place right. strong: its name."""
+def draw_aspects(rows, strong, other=None):
+    """Draws the share that has the colour, shape and place right. strong: its name.
+    other: that of another baseline, whose columns begin with it."""
 
     def draw(figure, axes):
         names = list(sentences.ASPECTS)
         for place, row in enumerate(sorted(rows, key=lambda row: row["depth"])):
             share, label = [row[name] for name in names], counted(row["depth"], "layer")
             axes.plot(share, "o-", ms=3, color=f"C{place}", label=label)
-        share = [rows[0][f"strong_{name}"] for name in names]
-        axes.plot(share, "s--", ms=3, lw=1, color="black", label=strong)
+        lines = {"strong": ("black", strong), other: ("grey", other)}
+        for prefix, (color, label) in lines.items():
+            if prefix:
+                share = [rows[0][f"{prefix}_{name}"] for name in names]
+                axes.plot(share, "s--", ms=3, lw=1, color=color, label=label)
         axes.set_xticks(range(len(names)), names)
         axes.set_title("share right of each", loc="left")
         axes.set_ylim(0, 1.05)

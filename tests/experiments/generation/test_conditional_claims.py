@@ -1,0 +1,41 @@
+"""What translators are said to do: a judge blind to true images decides nothing."""
+
+import pytest
+
+from depthbench.experiments.generation import conditional_claims, conditional_gan
+from depthbench.research.study.claims import judge
+
+(REAL,) = (c for c in conditional_claims.CLAIMS if "more-real" in c.key)
+ROW = {
+    **{"status": "ok", "reason": "", "rate_at_edge": False, "unfinished": False},
+    **{"architecture": "unet", "depth": 8, "seeds": 3, "distance_se": 0.01},
+    **{"floor_distance": 1.0, "given_distance": 4.0, "steps": 400, "batch": 8},
+    **{"score": 25.0, "strong": 24.0, "trivial": 23.0, "valid": 25.0, "gap": 1.0},
+    **{"gap_se": 0.01, "unseen": 20.0, "unseen_strong": 22.0, "unseen_se": 0.01},
+}
+
+
+def rows(translation, **changes):
+    far = {"l1": 3.0, "l1_gan": 2.0}
+    return [
+        {**ROW, "translation": translation, "objective": o, "distance": d, **changes}
+        for o, d in far.items()
+    ]
+
+
+@pytest.mark.parametrize(("floor", "word"), [(1.0, "holds"), (4.0, "undecided")])
+def test_a_judge_that_true_images_look_no_better_to_decides_nothing(floor, word):
+    """Of that translation: another's verdict is its own."""
+    seen = rows("enlarge", floor_distance=floor) + rows("colour")
+    first, second = judge(REAL, seen).points
+    assert (first.word, second.word) == (word, "holds")
+    assert first.doubt == (conditional_claims.BLIND if floor == 4.0 else "")
+
+
+def test_the_headline_says_who_is_ahead_on_unseen_photographs():
+    answer = conditional_gan.headline(rows("colour")).answer
+    seen, unseen, drew = answer.split(". ")
+    assert "the net is ahead in colours (25.00 against 24.00 dB)" in seen
+    assert "saw anything" in unseen
+    assert "baseline is ahead in colours (20.00 against 22.00 dB)" in unseen
+    assert "3,200 patches" in drew
