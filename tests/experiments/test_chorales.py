@@ -32,3 +32,11 @@ def test_counts_write_more_of_bachs_chords_than_chance():
     found = chorales.judged(4, 8)
     assert found["chords_bach"] > found["chords_counts"] > 0.5
     assert len(found["judge"]) == 16
+
+
+def test_counts_have_seen_windows_begin_anywhere():
+    """As nets have: else a chord with nothing before it begins a chorale."""
+    order, model = chorales.counted(4)["best"]
+    windows = chorales.windows(4)["test"][:, : bach.VOICES]
+    # From the beginnings of chorales alone it is over 2.2 nats.
+    assert model.nats(*chorales.contexts(windows, order)) < 2.1
