@@ -68,8 +68,8 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "382 chorales in eighths, windows of 16 (64 notes), 48 units, Adam with cosine decay, "
-    "2,000 steps of 8 windows, 3 seeds, the first seed's best of 2 to 6 rates by 76 "
-    "further chorales"
+    "2,000 steps of 8 windows, 3 seeds, the first seed's best of 2 or more rates by "
+    "76 further chorales"
 )
 
 
@@ -347,7 +347,7 @@ STUDY = Study(
             single=True,
         ),
         "steps": whole(f"steps of {BATCH} windows", (2000,)),
-        "seeds": whole("runs of each rate", (3,)),
+        "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(2e-3, 6e-3, 2),
     },
     sizes={
