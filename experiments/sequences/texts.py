@@ -49,13 +49,21 @@ def parts(name, count):
     """`count` windows to learn from, evenly of the first four fifths of the training
     part; its last fifth, other modules of a library, is what settings are chosen by."""
     train, test, symbols = every(name)
-    edge = len(train) * 4 // 5
+    edge = _edge(train)
     return Texts(
         _evenly(train[:edge], count),
         _evenly(train[edge:], VALID),
         _evenly(test, TEST),
         symbols,
     )
+
+
+def _edge(windows):
+    """The first place from four fifths on where a text begins: where a window does not
+    with the last symbol of the one before. Four fifths if the next tenth has none."""
+    low, high = len(windows) * 4 // 5, len(windows) * 9 // 10
+    begins = windows[low:high, 0] != windows[low - 1 : high - 1, -1]
+    return low + int(begins.argmax())  # of none that is true, the first
 
 
 def _evenly(windows, count):
