@@ -28,6 +28,12 @@ def of_numbers(rows):
     return [row for row in rows if row["corpus"] == NUMBERS] or list(rows)
 
 
+def of_long(row):
+    """What a net says exactly of long sentences, and whether it still learned."""
+    end = " (still learning when its steps ended)" if row.get("unfinished") else ""
+    return f"{row['long']:.2f}{end}"
+
+
 def headline(scoring, rows):
     """The best net beside the phrase table, and what length does to each kind; then texts
     of software."""
@@ -38,7 +44,7 @@ def headline(scoring, rows):
         for kind in CALLED
     }
     said = ", ".join(
-        f"{CALLED[kind]} {scoring.best(those)['long']:.2f}"
+        f"{CALLED[kind]} {of_long(scoring.best(those))}"
         for kind, those in by_kind.items()
         if those
     )

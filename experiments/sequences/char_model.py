@@ -13,7 +13,7 @@ on, where nets and n-grams have all that they read.
 
 What differs: nets of 64 units and windows of 64 characters, at most two layers, and no more
 steps than three minutes for all of them allow: with 500 and not 1,200 an LSTM of one layer
-lost 1.95 nats a character of program text. Nets of it would learn on, and what a second
+lost 1.95 nats a character of program text. Nets of it may learn on, and what a second
 layer costs there may be steps. n-grams see all windows once, and need no steps.
 """
 
@@ -63,7 +63,7 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "4,000 windows of 64 characters, 64 units, 1,200 steps of 8 windows by Adam, the "
-    "gradient clipped to 1, 3 seeds, the first seed's best of two to four rates by 512 "
+    "gradient clipped to 1, 3 seeds, the first seed's best of two or more rates by 512 "
     "windows of other modules, 1,024 test windows"
 )
 

@@ -53,9 +53,11 @@ def test_first_sentences_are_of_numbers_where_there_are_any(corpus):
     )
     if corpus == "numbers":
         assert answer.startswith("The net is ahead in share translated exactly: 0.500")
-        assert "Of 12 words or more" in answer
+        assert "Of 12 words or more: GRU without attention 0.40." in answer
         assert (
             "Of plone's texts: 0.100" in answer and "BLEU 50.0 against 40.0" in answer
         )
+        answer, _ = attention.STUDY.headline([{**row, "unfinished": True}])
+        assert "attention 0.40 (still learning when its steps ended)." in answer
     else:
         assert "Of 12 words" not in answer and "0.100" in answer
