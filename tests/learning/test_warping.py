@@ -29,6 +29,12 @@ def test_distances_are_those_of_the_definition(band):
     wanted = [[by_definition(a, b, band) for b in others] for a in x]
     # Squares are got from products: rounding of sums of squares near 10.
     np.testing.assert_allclose(warping.distances(x, others, band), wanted, rtol=1e-10)
+    each = [
+        [sum(by_definition(a[:, [c]], b[:, [c]], band) for c in (0, 1)) for b in others]
+        for a in x
+    ]
+    alone = warping.distances(x, others, band, alone=True)
+    np.testing.assert_allclose(alone, each, rtol=1e-10)
 
 
 def test_a_wider_band_is_never_further():
@@ -46,13 +52,33 @@ def test_blocks_of_pairs_change_nothing(monkeypatch):
     np.testing.assert_array_equal(warping.distances(x, x, 2), whole)
 
 
+def bumps(channels):
+    """(series [40, 24, channels], their kinds): each channel's bump comes anywhere."""
+    random = np.random.RandomState(0)
+    x, y = np.zeros((40, 24, channels)), np.arange(40) % 2
+    for row, kind in zip(x, y, strict=True):
+        for channel in range(channels):
+            place = random.randint(0, 20)
+            row[place : place + 4, channel] = np.array([1, 1, -1, -1]) * (1 - 2 * kind)
+    return x, y
+
+
 def test_bumps_that_come_early_or_late_need_a_band():
     """Up and down, or down and up, anywhere: places differ more than kinds do."""
-    random = np.random.RandomState(0)
-    x, y = np.zeros((40, 24, 1)), np.arange(40) % 2
-    for row, kind in zip(x, y, strict=True):
-        place = random.randint(0, 20)
-        row[place : place + 4, 0] = np.array([1, 1, -1, -1]) * (1 - 2 * kind)
+    x, y = bumps(1)
     near = warping.fit(x[:30], y[:30], bands=(0.0, 1.0))
     assert near.band == 24
     assert np.mean(near.predict(x[30:]) == y[30:]) == 1
+
+
+def test_channels_that_come_late_by_themselves_are_warped_alone():
+    x, y = bumps(3)
+    near = warping.fit(x[:12], y[:12])
+    assert near.alone and np.mean(near.predict(x[12:]) == y[12:]) == 1
+    assert not warping.fit(*bumps(1)).alone  # one channel is no less together
+
+
+def test_what_takes_too_long_is_not_tried(monkeypatch):
+    monkeypatch.setattr(warping, "MOST", 0)
+    near = warping.fit(*bumps(3))
+    assert near.band == 0
