@@ -350,6 +350,8 @@ STUDY = Study(
             "highest_rate": (4e-3,),
             "rates": (3,),
             "further_rates": (0,),
+            # As many runs to choose a rate as further seeds: one program.
+            "seeds": (4,),
         },
     },
     plan=Plan(cost=cost),
