@@ -13,7 +13,7 @@ from depthbench.experiments.once import once
 from depthbench.experiments.training import nets
 from depthbench.research.architectures.convolutional import pooled
 from depthbench.research.datasets import captions as sentences
-from depthbench.research.learning import captioning, drawing, fits, selection
+from depthbench.research.learning import captioning, drawing, fits
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.learning.supervised import Task
@@ -144,7 +144,7 @@ def tuned(cell, train, share):
     others = range(1, cell["seeds"])
     more = train([best.setting], others)[0] if others else []
     runs = [*best.runs, *more]
-    late = selection.unfinished(fits.of_logs(runs), "loss", fits.falling(runs))
+    late = fits.falls(runs, "loss")
     return best._replace(runs=runs, unfinished=late)
 
 

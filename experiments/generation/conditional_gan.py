@@ -54,7 +54,7 @@ with lazily():
 
     from depthbench.experiments.generation import photograph_judge
     from depthbench.research.architectures.convolutional import patch_scores
-    from depthbench.research.learning import conditional, fits, selection, supervised
+    from depthbench.research.learning import conditional, fits, supervised
 
 LOSSES = choices(
     "objective",
@@ -117,7 +117,7 @@ def translated(cell):
     (runs,) = conditional.train(
         pair, train.batch, cell["steps"], (tuned.setting,), seeds
     )
-    unfinished = selection.unfinished(fits.of_logs(runs), "loss", fits.falling(runs))
+    unfinished = fits.falls(runs, "loss")
     tuned = tuned._replace(runs=runs, unfinished=unfinished)
     made = [run.image(test.given, test.mask) for run in runs]
     values = scores.values(
