@@ -17,7 +17,6 @@ with lazily():
     from depthbench.research.learning import boosting
 
 FIRST = 2  # features of the first stage
-KEPT = 0.98  # of all faces that it may see, which each stage passes on
 REJECTED = 0.5  # of the windows that a stage was trained on, at least
 ENOUGH = 20  # windows that must have passed for a further stage
 MARGIN = 1e-4  # of a stage's votes: the worst face itself passes
@@ -103,15 +102,17 @@ def learn(
     held: Any,
     counts: list[int],
     negatives: int,
+    kept: float,
     seed: int = 0,
 ) -> Cascade:
     """A cascade of stages with so many features each, or more, and all of them together.
 
     faces: integral images [faces, numbers] that are boosted. others: of windows without
     faces, of which each stage gets up to `negatives` that have passed so far. held: of
-    further faces, by which thresholds are set as well. A stage that rejects too little
-    has twice the features, as often as it needs and as long as there are any. There are
-    fewer stages where these are used up, or where nearly no window passes.
+    further faces, by which thresholds are set as well. kept: the share of all these that
+    each stage passes on, at least. A stage that rejects too little has twice the features,
+    as often as it needs and as long as there are any. There are fewer stages where these
+    are used up, or where nearly no window passes.
     """
     random, stages = np.random.RandomState(seed), []
     most, left = sum(counts), np.arange(len(others))
@@ -128,7 +129,7 @@ def learn(
         data = boosting.batch(np.concatenate(values), right, weights)
         while True:
             stumps = boosting.boost(data, count, most)
-            stage = settled(features, stumps, (faces, held))
+            stage = settled(features, stumps, (faces, held), kept)
             passes = stage.votes(others[drawn]) > stage.threshold
             if np.mean(passes) <= 1 - REJECTED or count == unused:
                 break
@@ -140,13 +141,13 @@ def learn(
 
 
 def settled(
-    features: HaarFeatures, stumps: Any, faces: tuple[Any, ...]
+    features: HaarFeatures, stumps: Any, faces: tuple[Any, ...], kept: float
 ) -> CascadeStage:
-    """The stage of these stumps whose threshold lets KEPT of the faces pass.
+    """The stage of these stumps whose threshold lets this share of the faces pass.
 
     faces: parts of integral images [faces, numbers].
     """
     stage = CascadeStage(features.some(stumps.feature), stumps, 0.0)
     ranked = np.sort(np.concatenate([stage.votes(part) for part in faces]))
-    lowest = float(ranked[int((1 - KEPT) * len(ranked))])
+    lowest = float(ranked[int((1 - kept) * len(ranked))])
     return stage._replace(threshold=lowest - MARGIN)
