@@ -28,7 +28,7 @@ from depthbench.research.datasets import questions
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Headline, Measured, Plan, Study
 from depthbench.research.study.estimates import above, mean
 from depthbench.research.study.headlines import counted, measured
@@ -65,7 +65,7 @@ SCORING = Scoring(
 PROTOCOL = (
     "scenes of 3 objects, read as objects unless pixels are said, 6,000 to learn from, "
     "400 to choose rates by, 1,000 to be judged by, each asked both questions; 48 units, "
-    "layer normalisation, Adam, 1,000 steps of 64 questions, 3 seeds"
+    "layer normalisation, Adam down a cosine, 3,000 steps of 64 questions, 3 seeds"
 )
 
 
@@ -228,7 +228,6 @@ CLAIMS = (
         scope=lambda row: True,
         label=BY,
         of=module,
-        doubt=after_steps,
     ),
     Claim(
         "santoro2017.relations-lacking-without",
@@ -241,7 +240,6 @@ CLAIMS = (
         differs="convolutional nets on pixels; how much is 10 points here",
         scope=lambda row: row["architecture"] == NETS[1],
         label=BY,
-        doubt=after_steps,
     ),
     Claim(
         "depthbench.one-object-needs-no-module",
@@ -254,7 +252,6 @@ CLAIMS = (
         scope=lambda row: True,
         label=BY,
         of=control,
-        doubt=after_steps,
     ),
     Claim(
         "depthbench.deeper-relations-better",
@@ -267,7 +264,6 @@ CLAIMS = (
         scope=lambda row: True,
         label=("activation", "reads"),
         of=deeper,
-        doubt=after_steps,
     ),
     Claim(
         "depthbench.relation-net-beats-svm",
@@ -279,7 +275,6 @@ CLAIMS = (
         protocol=PROTOCOL,
         scope=lambda row: (row["architecture"], row["reads"]) == (NETS[0], "objects"),
         label=BY,
-        doubt=after_steps,
     ),
 )
 
@@ -328,7 +323,7 @@ STUDY = Study(
         "width": whole("units of a layer", (48,)),
         "reads": Axis("what nets read of a scene", ("objects",), READS),
         "scenes": whole("scenes that are learned from", (6000,), low=60),
-        "steps": whole("steps of 64 questions", (1000,)),
+        "steps": whole("steps of 64 questions", (3000,)),
         "seeds": whole("runs at the best rate", (3,)),
         **nets.rate_axes(3e-3, 6e-3, 2),
     },
