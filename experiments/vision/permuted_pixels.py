@@ -121,7 +121,9 @@ def accuracies(cell):
         tuned=mixed,
         examples=len(parts.test.y),
     )
-    values |= scores.spread("kept", right) | {"kept_rate": kept.setting}
+    values |= scores.spread("kept", right, len(parts.test.y)) | {
+        "kept_rate": kept.setting
+    }
     values |= scores.spread("drop", list(np.subtract(right, score)))
     values["rate_at_edge"] |= kept.at_edge
     values["unfinished"] |= kept.unfinished
@@ -246,13 +248,14 @@ CLAIMS = (
 
 
 def headline(rows):
-    """Which is best on shuffled pixels, and what the deepest net of each kind loses."""
+    """Which is best on shuffled pixels, and what the net of each kind loses that serves
+    best there."""
     answer, worst = SCORING.headline(rows)
     said = []
     for net in WORDS:
         own = [row for row in measured(rows) if row["net"] == net]
         if own:
-            row = max(own, key=lambda row: row["kept"])
+            row = SCORING.best(own)
             to = f"{SCORING.write(row['kept'])} to {SCORING.write(row['score'])}"
             said.append(f"{SCORING.name(row)} {to}")
     return Headline(f"{answer} In order, then shuffled: {', '.join(said)}.", worst)

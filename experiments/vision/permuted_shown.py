@@ -10,6 +10,7 @@ with lazily():
 
 
 SHOWN = 5  # examples, of as many classes
+MARGIN = 0.1  # of accuracy, above and below all means: few seeds may be far apart
 
 
 def examples(parts, shuffled):
@@ -41,6 +42,8 @@ def draw_drops(rows):
             ]
             axes.fill_between(at, *ends, color=f"C{place}", alpha=0.15, lw=0)
         axes.axhline(0, color="black", lw=0.8)
+        drops = [row["drop"] for row in done]
+        axes.set_ylim(min(0, *drops) - MARGIN, max(0, *drops) + MARGIN)
         places = sorted({row["depth"] for row in done})
         axes.set_xscale("log", base=2)
         axes.set_xticks(places, [str(place) for place in places])
@@ -55,7 +58,8 @@ def draw_drops(rows):
 
 def figures_of(scoring, rows, profiles):
     caption = (
-        "Third: the accuracy that is lost when pixels are shuffled, 95 % intervals."
+        "Third: the accuracy that is lost when pixels are shuffled, 95 % intervals, of "
+        f"which no more than {MARGIN} beyond all means is shown."
     )
     return [
         scoring.figure(rows, caption, draw_drops(rows)),
