@@ -71,7 +71,7 @@ def fit(cells, typed):
 
 def net_of(cell, parts):
     """The cell's convolutional net; of images of 16 pixels or more its stem halves them."""
-    change = placed.placed if min(parts.shape[:2]) >= 16 else placed.by_place
+    change = placed.fitting(parts.shape)
     recipe = Recipe(
         architecture=cell["architecture"],
         depth=cell["depth"],

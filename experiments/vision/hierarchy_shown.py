@@ -21,30 +21,34 @@ def filters(fit, fresh, parts):
     Of the units with most of it.
     """
     added = _first(fit) - _first(fresh)
+    shape = parts.shape if added.ndim == 2 else added.shape[:-1]
+    added = added.reshape(-1, added.shape[-1])
     largest = np.argsort(-np.linalg.norm(added, axis=0), kind="stable")[:FILTERS]
-    shaped = added[:, largest].T.reshape(-1, *parts.shape)
+    shaped = added[:, largest].T.reshape(-1, *shape)
     return shaped.mean(axis=-1).astype(np.float32)
 
 
 def _first(fit):
-    """The first layer's weights [numbers, units]."""
+    """The first layer's weights [numbers, units], or [height, width, channels, units]."""
     stem = contract.divide(fit.variables)[0].stem
-    (kernel,) = (leaf for leaf in jax.tree.leaves(stem) if np.ndim(leaf) == 2)
+    (kernel,) = (leaf for leaf in jax.tree.leaves(stem) if np.ndim(leaf) > 1)
     return np.asarray(kernel)
 
 
-def draw_layers(rows, profiles):
-    """Draws what probes find in each layer, trained and fresh."""
+def draw_layers(scoring, rows, profiles):
+    """Draws what probes find in each layer of the deepest net of each kind, trained and
+    fresh."""
 
     def draw(figure, axes):
-        done = measured(rows)
-        for place, row in enumerate(of_deepest(done)):
-            kept = profiles(row)
-            for name, style in (("trained", "-"), ("fresh", ":")):
-                label = f"{row['architecture']}, {name}"
-                axes.plot(kept[name], style, lw=1.3, color=f"C{place}", label=label)
+        done = sorted(measured(rows), key=lambda row: row["depth"])
+        deepest = {tuple(row[name] for name in scoring.by): row for row in done}
+        for place, row in enumerate(deepest.values()):
+            kept, colour = profiles(row), f"C{place}"
+            label = scoring.name(row)
+            axes.plot(kept["trained"], lw=1.3, color=colour, label=label)
+            axes.plot(kept["fresh"], ":", lw=1.3, color=colour)
         axes.axhline(done[0]["trivial"], color="black", lw=0.8, ls="--")
-        axes.set_xlabel("layer of the deepest nets")
+        axes.set_xlabel("layer")
         axes.set_title("accuracy of a linear probe, by layer", loc="left")
         axes.grid(alpha=0.25, lw=0.5)
         figures.legend_below(axes)
@@ -54,11 +58,11 @@ def draw_layers(rows, profiles):
 
 def figures_of(scoring, rows, profiles):
     caption = (
-        "Third: what a linear probe finds in each layer of the deepest nets, trained "
-        "(solid) and fresh (dotted); dashed the probe of pixels."
+        "Third: what a linear probe finds in each layer of the deepest net of each kind, "
+        "trained (solid) and fresh (dotted); dashed the probe of pixels."
     )
     return [
-        scoring.figure(rows, caption, draw_layers(rows, profiles)),
+        scoring.figure(rows, caption, draw_layers(scoring, rows, profiles)),
         alike(scoring, rows, profiles),
     ]
 
@@ -71,11 +75,15 @@ def alike(scoring, rows, profiles):
         kept = profiles(row)
         figure = figures.new(10.0, 3.2)
         left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.4))
+        both = [kept["alike"], kept["fresh_alike"]]
+        limits = {"vmin": np.min(both), "vmax": np.max(both)}
         for axes, name, title in (
             (left, "alike", "layers of two trained nets, CKA"),
             (middle, "fresh_alike", "of two fresh nets"),
         ):
-            picture = axes.imshow(kept[name], vmin=0, vmax=1, origin="lower")
+            picture = axes.imshow(kept[name], **limits, origin="lower")
+            most = np.argmax(kept[name], axis=1)
+            axes.plot(most, np.arange(len(most)), "r.", ms=4)
             axes.set_title(title, loc="left")
             axes.set_xlabel("layer of the other")
             axes.locator_params(integer=True)
@@ -91,7 +99,8 @@ def alike(scoring, rows, profiles):
 
     text = (
         "How alike two layers are, of nets from two starts, by centred kernel alignment: "
-        "trained, and before training. Right: what training added to the weights of the "
+        "trained, and before training; dots are at the layer of the other net that is most "
+        "like a layer. Right: what training added to the weights of the "
         "first layer's units, where it was most; red above 0 and blue below."
     )
     return Figure("alike", text, draw)

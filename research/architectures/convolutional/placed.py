@@ -1,5 +1,7 @@
 """Convolutional nets that know where in an image or window things are."""
 
+from collections.abc import Callable
+
 import jax
 
 from depthbench.research.architectures.contract import Architecture
@@ -7,6 +9,7 @@ from depthbench.research.architectures.convolutional.feedforward import Convolve
 from depthbench.research.architectures.layers import identity
 
 KERNEL, STRIDE = (5, 5), 2
+LARGE = 16  # pixels a side, of images of which a quarter of the places is enough
 
 
 def by_place(net: Architecture) -> Architecture:
@@ -34,3 +37,8 @@ def placed(net: Architecture) -> Architecture:
     sizes = KERNEL, STRIDE, "SAME", 1, identity, True, KERNEL[0]
     first = Convolved(stem.width, identity, stem.weights, normalizer, *sizes)
     return by_place(net._replace(stem=first))
+
+
+def fitting(shape: tuple[int, ...]) -> Callable[[Architecture], Architecture]:
+    """`placed` of large images [height, width, …], `by_place` of small ones."""
+    return placed if min(shape[:2]) >= LARGE else by_place
