@@ -5,10 +5,26 @@ from depthbench.research.study import estimates
 
 
 def test_faces_that_all_pass_do_not_show_that_ninety_nine_in_a_hundred_do():
-    """Of 160 faces one in a hundred is missed unseen as often as in 1 of 5 trials."""
+    """Of the hundred that there are none is missed in one of three trials, if one in a
+    hundred is."""
     row = {"two_found": 1.0, "two_found_se": 0.0, "seeds": 4}
     assert estimates.inside(faces_claims.two_found(row), estimates.above(0.99)) > 0.05
     assert estimates.inside(faces_claims.two_found(row), estimates.above(0.95)) < 0.05
+
+
+def test_more_divisions_of_the_same_faces_are_no_more_faces():
+    def error(seeds):
+        row = {"two_found": 0.95, "two_found_se": 0.0, "seeds": seeds}
+        return faces_claims.two_found(row).error
+
+    assert error(2) > error(3) == error(30)  # 80 faces, and then the hundred
+
+
+def test_two_features_are_one_point_however_many_cascades_begin_with_them():
+    cells = [("cnn", 1), ("cascade", 16), ("cascade", 1), ("cascade", 4)]
+    rows = [{"detector": kind, "depth": depth} for kind, depth in cells]
+    assert faces_claims.of_two(rows) == [{"detector": "cascade", "depth": 4}]
+    assert faces_claims.of_two(rows[:1]) == []
 
 
 def test_cascades_are_set_beside_the_cheapest_net():

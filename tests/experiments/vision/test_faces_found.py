@@ -1,10 +1,13 @@
 """What a division of the faces is tuned by, and how its machine is asked."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
 from depthbench.experiments.vision import faces_found
 from depthbench.research.datasets import face_windows
+from depthbench.research.learning import haar
 
 COUNT, NEGATIVES = 1000, 100
 
@@ -51,3 +54,42 @@ def test_a_division_is_tuned_without_its_test_faces(other_test_faces):
     assert not np.allclose(after[1].test, before[1].test)
     assert not np.allclose(after[0].held, before[0].held)
     assert first == second and losses[0] == losses[1]
+
+
+CELL = {"depth": 2, "boosted": 8, "windows": COUNT, "negatives": NEGATIVES}
+
+
+FOUND = {0.98: 0.2, 0.99: 0.6, 0.995: 0.6, 1.0: 0.4}
+
+
+class Fake:
+    """A cascade that puts some held-out faces above all windows, by what stages keep."""
+
+    def __init__(self, kept, faces):
+        self.kept, self.faces = kept, len(faces)
+
+    def judged(self, x):
+        scores = np.zeros(len(x))
+        if len(x) == self.faces:
+            scores[: int(FOUND[self.kept] * len(x))] = 1.0
+        return Judged(scores)
+
+
+class Judged(NamedTuple):
+    scores: np.ndarray
+
+
+@pytest.mark.parametrize(("depth", "chosen"), [(2, 0.99), (1, 1.0)])
+def test_stages_keep_what_finds_most_held_out_faces(monkeypatch, depth, chosen):
+    """The first of the best; of one stage nothing is to be chosen."""
+    monkeypatch.setattr(
+        faces_found.cascade,
+        "learn",
+        lambda every, faces, others, held, counts, negatives, kept, seed: Fake(
+            kept, held
+        ),
+    )
+    cell = {**CELL, "depth": depth, "false_positives": 0.01}
+    every = haar.features(face_windows.SIDE, 8)
+    kept, made = faces_found.learned(cell, 0, every)
+    assert kept == made.kept == chosen

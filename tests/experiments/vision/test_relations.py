@@ -1,0 +1,71 @@
+"""What is asked of scenes, how answers are counted, and what the first sentence says."""
+
+import numpy as np
+import pytest
+
+from depthbench.experiments.vision import relations
+from depthbench.research.report import published
+from depthbench.research.study import claims
+
+LEARNED = 60
+WITH, WITHOUT = relations.NETS
+
+
+def test_the_trivial_answer_is_never_the_named_object():
+    """Each object has the shape of its own number, so that its shape says which it is."""
+    part = relations.parts_of(LEARNED)[0]
+    numbers = np.broadcast_to(np.arange(3), (len(part.colour), 3))
+    told = part._replace(scenes=part.scenes._replace(shape=numbers))
+    assert not np.any(relations.another(told) == part.colour)
+
+
+def test_shares_are_of_the_scenes_in_a_bin():
+    """Bins begin at 1, 2, 4 and 8 pixels; in the third there is no scene."""
+    right, margin = np.array([1.0, 0.0, 1.0, 0.5]), np.array([1.0, 1.9, 2.0, 99.0])
+    np.testing.assert_array_equal(relations.shares(right, margin), [0.5, 1.0, 0.0, 0.5])
+
+
+def test_nets_read_numbers_that_are_normal_in_training():
+    """And in training alone: other parts know nothing of their own mean."""
+    train, valid, _ = relations.parts_of(LEARNED)
+    read = relations.reading(LEARNED, "objects")
+    varied = read(train).std(axis=(0, 1)) > 0
+    # float32 sums of some hundred numbers.
+    np.testing.assert_allclose(read(train).mean(axis=(0, 1)), 0, atol=1e-5)
+    np.testing.assert_allclose(read(train).std(axis=(0, 1))[varied], 1, atol=1e-5)
+    assert np.abs(read(valid).mean(axis=(0, 1))).max() > 0.01
+
+
+def rows_where(best, gap):
+    """Committed rows in which nets of one kind are best, and so far from the SVM."""
+    return [
+        {
+            **row,
+            "valid": float(row["architecture"] == best),
+            "gap": gap,
+            "gap_se": 0.001,
+        }
+        for row in published.made("relations").rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("best", "gap", "said"),
+    [
+        (WITH, 0.2, "The net is ahead in"),
+        (WITH, 0.0, "The net is no better than the strong baseline in"),
+        (WITHOUT, -0.2, "The strong baseline is ahead in"),
+    ],
+)
+def test_the_first_sentence_says_who_is_ahead_and_what_pairs_give(best, gap, said):
+    answer = relations.headline(rows_where(best, gap)).answer
+    assert answer.startswith(said)
+    assert ("Without pairs, at that depth" in answer) == (best == WITH)
+    assert ("With pairs, at that depth" in answer) == (best == WITHOUT)
+
+
+@pytest.mark.parametrize("claim", relations.CLAIMS, ids=lambda claim: claim.key)
+def test_nets_that_still_learn_decide_nothing(claim):
+    rows = [{**row, "unfinished": True} for row in published.made("relations").rows]
+    verdict = claims.judge(claim, rows)
+    assert verdict.points and {point.word for point in verdict.points} == {"undecided"}
