@@ -19,6 +19,7 @@ from depthbench.benchmarks.ensemble_ways import (
 )
 from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.lazy import lazily
+from depthbench.research.study import families
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import (
     Cell,
@@ -228,6 +229,7 @@ STUDY = Study(
     axes=AXES,
     sizes=SIZES,
     plan=Plan(group=group, cost=cost),
+    fit=families.at_own_depths,
     measure="depthbench.benchmarks.ensemble_speed:measure",
     columns=tuple(
         "way architecture depth width batch seeds rounds status reason cells timed "

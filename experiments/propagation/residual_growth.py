@@ -11,6 +11,7 @@ from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.catalogues.normalizers import NORMALIZERS
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
+from depthbench.research.study import families
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
@@ -193,6 +194,7 @@ STUDY = Study(
         "full": {"width": (1000,), "depth": (100, 1000), "seeds": (16,)},
     },
     plan=nets.plan(settings),
+    fit=families.at_own_depths,
     measure="depthbench.experiments.propagation.residual_growth:measure",
     columns=tuple(
         "architecture activation normalizer depth width seeds status reason growth "

@@ -9,7 +9,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning import selection
 from depthbench.research.learning.recipe import compiled
 from depthbench.research.learning.selection import By, Outcome
-from depthbench.research.study import claims, trials
+from depthbench.research.study import claims, families, trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Cell, Cost, Measured, Plan, Shared
 from depthbench.research.study.errors import Refusal
@@ -172,7 +172,11 @@ def further(grid: Sequence[float], swept: Iterable[Swept], most: int) -> list[fl
 
 
 def fit(cells: list[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
-    """The cells; of a grid of rates that was typed no further one is tried."""
+    """The cells; of a grid of rates that was typed no further one is tried.
+
+    Raises Refusal where an architecture has no such depth.
+    """
+    families.at_own_depths(cells, typed)
     if "further_rates" in typed or not typed & set(rate_axes(1, 1, 1)):
         return cells, []
     return [{**cell, "further_rates": 0} for cell in cells], []

@@ -152,6 +152,13 @@ class Family(NamedTuple):
         """The activation's name that the net has of its own."""
         return self.activations[0] if self.activations else self.activation
 
+    def lacks(self, depth: int) -> str | None:
+        """Why the architecture has no such depth, and the nearest; None if it has."""
+        if self.depths.allows(depth):
+            return None
+        says = f"{self.name} has depth {self.depths.says}, not {depth}"
+        return f"{says}; nearest: {nearest(self.depths, depth)}"
+
     def refuses(
         self,
         depth: int,
@@ -164,9 +171,8 @@ class Family(NamedTuple):
 
         side: the smaller side of the images, or the length of the sequences, fed in.
         """
-        if not self.depths.allows(depth):
-            says = f"{self.name} has depth {self.depths.says}, not {depth}"
-            return f"{says}; nearest: {nearest(self.depths, depth)}"
+        if why := self.lacks(depth):
+            return why
         for kind, name, allowed in (
             ("activation", activation, self.activations),
             ("normalizer", normalizer, self.normalizers),

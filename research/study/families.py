@@ -39,6 +39,21 @@ def read_by(cell: Mapping[str, Any]) -> Dataset:
     return find(str(cell.get("dataset", "digits")), cell.get("data_dir") or None)
 
 
+def at_own_depths(cells: list[Cell], typed: Set[str]) -> tuple[list[Cell], list[str]]:
+    """A study's `fit`: its cells, where each architecture has the depths asked of it.
+
+    A builder would round another, and the row name a net that there is none of. Raises
+    Refusal. Of nets of any depth the axis says which it may be.
+    """
+    both = [cell for cell in cells if {"architecture", "depth"} <= cell.keys()]
+    nets = {(str(cell["architecture"]), int(cell["depth"] or 0)) for cell in both}
+    for name, depth in sorted(nets):
+        family = ARCHITECTURES[name]
+        if family.depths is not ANY_DEPTH and (why := family.lacks(depth)):
+            raise Refusal(f"--architecture {why}")
+    return cells, []
+
+
 def fit(
     cells: Sequence[Cell],
     typed: Set[str],
