@@ -29,7 +29,7 @@ with lazily():
     import numpy as np
 
     from depthbench.research.learning import baselines, held_out
-    from depthbench.research.signal import interval, profiles
+    from depthbench.research.signal import bootstrap, interval, profiles
 
 BASELINES = ("trivial", "strong", "strong_se", "gap", "gap_se", "gap_test_se")
 BEFOREHAND = ("first_gradient", "decades", "step_mflop")
@@ -108,6 +108,7 @@ def values(
     examples: int | None = None,
     higher: bool = True,
     anew: bool = False,
+    test_error: float | None = None,
 ) -> dict[str, Any]:
     """The columns that all studies of systems share.
 
@@ -116,12 +117,16 @@ def values(
     before: of `fits.beforehand`. tuned: of `fits.tuned`, if a rate was chosen.
     examples: as of `spread`. higher: whether a higher score is better. anew: whether each
     seed is judged by examples of its own, so that seeds differ by those too.
+    test_error: of a score that is no share, the gap's standard error over the test
+    examples, such as `gap_error`'s.
     """
     strongs = np.broadcast_to(np.asarray(strong, np.float64), (len(score),))
     gaps = (np.asarray(score, np.float64) - strongs) * (1 if higher else -1)
     gap, strong = spread("gap", gaps), spread("strong", strongs)
     same = examples if examples and not anew else None
     means = float(np.mean(score)), float(np.mean(strongs))
+    if same:
+        test_error = comparisons.of_examples(*means, same)
     return {
         **spread("score", score, examples),
         "score_by_seed": comparisons.by_seed(score),
@@ -129,13 +134,30 @@ def values(
         "trivial": float(trivial),
         **{name: strong[name] for name in ("strong", "strong_se")},
         **{name: gap[name] for name in ("gap", "gap_se")},
-        "gap_test_se": _finite(comparisons.of_examples(*means, same)) if same else None,
+        "gap_test_se": _finite(test_error),
         **{name: _finite(getattr(before, name)) for name in BEFOREHAND},
         "learning_rate": tuned.setting if tuned else None,
         "rate_at_edge": bool(tuned and tuned.at_edge),
         "unfinished": tuned.unfinished if tuned else False,
         "valid_half": _finite(tuned.sooner) if tuned else None,
     }
+
+
+def gap_error(
+    nets: Sequence[Callable[[Any], float]],
+    strong: Callable[[Any], float],
+    examples: int,
+) -> float:
+    """The standard error that the mean gap of nets has from test examples: a bootstrap.
+
+    nets, strong: from how often each example counts [examples] to the score, one for
+    each seed. Nets and baseline are judged by the same examples, and so they are here.
+    """
+
+    def gap(times: Any) -> float:
+        return float(np.mean([score(times) for score in nets])) - strong(times)
+
+    return bootstrap.error(gap, examples)
 
 
 def baseline(name: str, dataset: str, data_dir: str | None) -> float:

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import sklearn.svm as svm
-from scipy import ndimage
 
 from depthbench.research.datasets import captions
 from depthbench.research.datasets.captions import Captioned
 from depthbench.research.datasets.scenes import RGB
+from depthbench.research.learning import blobs as blobs_of
 
 SMOOTH = (0.0, 0.5)  # standard deviations of the blur before pixels are told apart
 LEAST = (1, 2, 3)  # pixels of a blob's shorter side: strokes have one
@@ -48,20 +48,10 @@ def blobs(x: np.ndarray, smooth: float, least: float) -> Blobs:
 
 def _of_scene(image: np.ndarray, smooth: float, least: float) -> tuple:
     side, ground = len(image), np.median(image, axis=(0, 1))
-    blurred = ndimage.gaussian_filter(image, (smooth, smooth, 0))
-    apart = np.linalg.norm(blurred[..., None, :] - [*RGB, ground], axis=-1)
-    kind = apart.argmin(axis=-1)
     everywhere = slice(0, side), slice(0, side)
-    found: list[tuple[float, int, Any]] = [(0.0, 0, everywhere)]
-    for colour in range(len(RGB)):
-        labelled: Any = ndimage.label(kind == colour)
-        labels = labelled[0]
-        boxes: Any = ndimage.find_objects(labels)
-        for place, box in enumerate(boxes, 1):
-            size, sides = np.sum(labels[box] == place), labels[box].shape
-            if min(sides) >= least:
-                found.append((float(size), colour, box))
-    _, colour, box = max(found, key=lambda one: one[0])
+    nothing = blobs_of.Blob(0, np.zeros(image.shape[:2], bool), everywhere)
+    found = [nothing, *blobs_of.of_scene(image, RGB, smooth, least)]
+    colour, _, box = max(found, key=lambda blob: blob.inside.sum())
     return (
         colour,
         _quarter(box, side),

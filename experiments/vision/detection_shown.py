@@ -7,12 +7,18 @@ from depthbench.research.study.headlines import measured
 
 
 def draw_scenes(row, profiles):
-    """The first scenes with the truth, what the best net found, and what windows did."""
+    """The first scenes with the truth, and what the best net, blobs and windows found."""
     kept = profiles(row)
     side = kept["x"].shape[1]
-    figure = drawing.new(1.5 * len(kept["x"]) + 0.6, 5.0)
-    panels = figure.subplots(3, len(kept["x"]), squeeze=False)
-    lines = (("true", "what is there"), ("net", "net"), ("windows", "sliding SVM"))
+    named = {
+        "true": "what is there",
+        "net": "net",
+        "blobs": "blobs",
+        "windows": "windows",
+    }
+    lines = [(name, words) for name, words in named.items() if name in kept]
+    figure = drawing.new(1.5 * len(kept["x"]) + 0.6, 1.7 * len(lines))
+    panels = figure.subplots(len(lines), len(kept["x"]), squeeze=False)
     for line, (name, words) in zip(panels, lines, strict=True):
         for scene, axes in enumerate(line):
             axes.imshow(kept["x"][scene], interpolation="nearest")
@@ -57,8 +63,9 @@ def draw_mistakes(rows):
         ):
             at, share = zip(*((row["depth"], row[name]) for row in done), strict=True)
             axes.plot(at, share, "o-", ms=3, color=f"C{place + 2}", label=words)
-            level = done[0][f"strong_{name}"]
-            axes.axhline(level, color=f"C{place + 2}", ls="--", lw=1)
+            level = done[0].get(f"windows_{name}")
+            if level is not None:
+                axes.axhline(level, color=f"C{place + 2}", ls="--", lw=1)
         axes.set_xscale("log", base=2)
         axes.set_xticks(at, [f"{depth:g}" for depth in at])
         axes.minorticks_off()
@@ -80,7 +87,7 @@ def figures(scoring, rows, profiles):
     best = scoring.best(measured(rows))
     found = (
         "The first scenes that were judged: what is there, what the net that was best in "
-        "choosing found, and what the sliding support vector machine did; each shows its "
+        "choosing, blobs and sliding windows found; each shows its "
         "surest boxes, as many in all scenes together as there are objects."
     )
     return [

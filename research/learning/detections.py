@@ -4,6 +4,7 @@ Everingham et al. 2010, Int. J. Comput. Vis. 88:303: average precision of each c
 mean over classes; precision is the envelope, the largest at any greater recall.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from depthbench.research.catalogues.catalogue import DataError
@@ -137,16 +138,40 @@ def mean_average_precision(found: Boxes, true: Boxes, enough: float = ENOUGH) ->
     >>> mean_average_precision(true.only([0]), true)
     0.5
     """
-    kinds = np.unique(true.kind)
-    if not len(kinds):
-        raise DataError("mean_average_precision: there is nothing to find")
-    each = []
-    for kind in kinds:
+    last = max(np.max(part.scene, initial=0) for part in (found, true))
+    return by_scenes(found, true, enough)(np.ones(last + 1, int))
+
+
+def by_scenes(
+    found: Boxes, true: Boxes, enough: float = ENOUGH
+) -> Callable[[Any], float]:
+    """From how often each scene counts [scenes] to the mean average precision.
+
+    Boxes are right or wrong within their scene, so that this is looked at once.
+    Raises DataError where there is nothing to find.
+
+    >>> true = truth([[0], [1]], [[[0, 0, 4, 4]], [[2, 2, 6, 6]]])
+    >>> by_scenes(true.only([0]), true)(np.array([3, 1]))
+    0.5
+    """
+    kinds = []
+    for kind in np.unique(true.kind):
         of = true.only(np.asarray(true.kind) == kind)
         mine = found.only(np.asarray(found.kind) == kind)
-        said = right(mine, of, enough)
-        each.append(average_precision(mine.score, said, len(of.scene)))
-    return float(np.mean(each))
+        kinds.append((mine, right(mine, of, enough), of.scene))
+
+    def precision(times: Any) -> float:
+        each = []
+        for mine, said, there in kinds:
+            if positives := int(times[there].sum()):
+                count = times[mine.scene]
+                drawn = np.repeat(mine.score, count), np.repeat(said, count)
+                each.append(average_precision(*drawn, positives))
+        if not each:
+            raise DataError("mean_average_precision: there is nothing to find")
+        return float(np.mean(each))
+
+    return precision
 
 
 class Mistakes(NamedTuple):

@@ -1,5 +1,6 @@
 """How much what was found covers what is there: intersection over union (IoU)."""
 
+from collections.abc import Callable
 from typing import Any
 
 from depthbench.research.catalogues.catalogue import DataError
@@ -38,6 +39,14 @@ def of_masks(found: Any, true: Any, classes: int) -> Any:
     >>> of_masks([0, 0, 1, 1], [0, 1, 1, 1], 2).round(3)
     array([0.5  , 0.667])
     """
+    return _shares(tables(np.asarray(found)[None], np.asarray(true)[None], classes)[0])
+
+
+def tables(found: Any, true: Any, classes: int) -> Any:
+    """How many pixels of each class were given each one [images, classes, classes].
+
+    found, true: numbers of classes [images, …]. Raises DataError as `of_masks` does.
+    """
     found, true = np.asarray(found), np.asarray(true)
     if found.shape != true.shape or not true.size:
         shapes = f"{list(found.shape)} and {list(true.shape)}"
@@ -45,8 +54,27 @@ def of_masks(found: Any, true: Any, classes: int) -> Any:
     for mask in (found, true):
         if mask.dtype.kind not in "biu" or mask.min() < 0 or mask.max() >= classes:
             raise DataError(f"a mask has other numbers than whole ones below {classes}")
-    places = true.astype(int).ravel() * classes + found.astype(int).ravel()
-    table = np.bincount(places, minlength=classes**2).reshape(classes, classes)
+    count = len(true)
+    places = true.astype(int).reshape(count, -1) * classes
+    places += found.astype(int).reshape(count, -1)
+    places += np.arange(count)[:, None] * classes**2
+    counted = np.bincount(places.ravel(), minlength=count * classes**2)
+    return counted.reshape(count, classes, classes)
+
+
+def by_images(found: Any, true: Any, classes: int) -> Callable[[Any], float]:
+    """From how often each image counts [images] to `mean_of_masks`.
+
+    >>> masks = np.array([[0, 1], [1, 1]])
+    >>> by_images(masks, np.array([[0, 1], [0, 1]]), 2)(np.array([1, 0]))
+    1.0
+    """
+    each = tables(found, true, classes)
+    return lambda times: float(np.nanmean(_shares(np.tensordot(times, each, 1))))
+
+
+def _shares(table: Any) -> Any:
+    """IoU of each class, of a table of pixels [classes, classes]."""
     shared = np.diag(table).astype(float)
     union = table.sum(axis=0) + table.sum(axis=1) - shared
     return np.where(union > 0, shared / np.maximum(union, 1), np.nan)
