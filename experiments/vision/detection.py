@@ -8,8 +8,8 @@ normalisation, as of YOLOv2 (arXiv:1612.08242); nothing is pretrained.
 The strong baseline is told what no net is: the palette, and that the ground has one
 colour. Connected pixels of a colour are a blob, and a support vector machine says of its
 form which shape it is, or none. It learns from the nets' scenes; its settings, as the
-nets' rates, are chosen on 300 held out, nets' by the first seed: at 1,500 steps seeds
-differed by 0.2 and rates no less, at 4,500 by 0.05 and two rates of three hardly.
+nets' rates, are chosen on 300 held out. Rates are those of the first seed: at 1,500 steps
+seeds differed by 0.2 from each other, at 4,500 by 0.05, and no choice moves more.
 
 Beside it, for what the source says of classifiers, windows of all sizes slide over the
 scene: a linear support vector machine on histograms of gradients and pixels proposes

@@ -147,3 +147,40 @@ def test_mistakes_are_counted_among_the_surest_of_each_kind():
     # Kind 0: right, and shifted (IoU 6/26); kind 1: right, and in the open; the fifth is
     # less sure than the two that there are.
     assert detections.mistakes(found, true) == (0.25, 0.25)
+
+
+def test_scenes_that_count_twice_are_scenes_that_are_there_twice():
+    """The mean average precision of a draw, against that of the scenes it is made of."""
+    random = np.random.RandomState(3)
+    count, boxes = 12, random.randint(0, 8, (60, 2))
+    box = np.concatenate([boxes, boxes + 4], axis=1)
+    scene, kind = random.randint(0, count, 60), random.randint(0, 2, 60)
+    true = Boxes(scene[:24], kind[:24], box[:24], np.ones(24))
+    near = true._replace(box=true.box + random.randint(0, 2, (24, 1)))
+    found = Boxes(
+        scene, kind, np.concatenate([near.box, box[24:]]), random.random_sample(60)
+    )
+    times = random.multinomial(count, np.full(count, 1 / count))
+    drawn = np.repeat(np.arange(count), times)
+
+    def copies(part):
+        places = [np.flatnonzero(part.scene == n) for n in drawn]
+        numbers = np.repeat(np.arange(len(drawn)), [len(own) for own in places])
+        return part.only(np.concatenate(places))._replace(scene=numbers)
+
+    expected = detections.mean_average_precision(copies(found), copies(true))
+    by_scenes = detections.by_scenes(found, true)
+    assert 0.1 < expected < 0.9
+    assert by_scenes(times) == pytest.approx(expected, rel=1e-12)  # rounding alone
+    whole = detections.mean_average_precision(found, true)
+    assert by_scenes(np.ones(count, int)) == whole
+
+
+def test_images_that_count_twice_are_images_that_are_there_twice():
+    random = np.random.RandomState(4)
+    found, true = random.randint(0, 3, (2, 9, 4, 4))
+    times = random.multinomial(9, np.full(9, 1 / 9))
+    drawn = np.repeat(np.arange(9), times)
+    expected = overlaps.mean_of_masks(found[drawn], true[drawn], 3)
+    said = overlaps.by_images(found, true, 3)(times)
+    assert said == pytest.approx(expected, rel=1e-12)  # rounding alone
