@@ -12,7 +12,7 @@ from depthbench.research.study.estimates import Estimate, mean
 with lazily():
     import numpy as np
 
-    from depthbench.research.signal import profiles
+    from depthbench.research.signal import bootstrap, profiles
 
 
 def by_seed(each: Sequence[float]) -> str | None:
@@ -97,6 +97,23 @@ def of_examples(one: float, other: float, examples: int) -> float:
     0.05
     """
     return math.sqrt((one * (1 - one) + other * (1 - other)) / examples)
+
+
+def gap_error(
+    nets: Sequence[Callable[[Any], float]],
+    strong: Callable[[Any], float],
+    examples: int,
+) -> float:
+    """The standard error that the mean gap of nets has from test examples: a bootstrap.
+
+    nets, strong: from how often each example counts [examples] to the score, one for
+    each seed. Nets and baseline are judged by the same examples, and so they are here.
+    """
+
+    def gap(times: Any) -> float:
+        return float(np.mean([score(times) for score in nets])) - strong(times)
+
+    return bootstrap.error(gap, examples)
 
 
 def over(

@@ -29,7 +29,7 @@ with lazily():
     import numpy as np
 
     from depthbench.research.learning import baselines, held_out
-    from depthbench.research.signal import bootstrap, interval, profiles
+    from depthbench.research.signal import interval, profiles
 
 BASELINES = ("trivial", "strong", "strong_se", "gap", "gap_se", "gap_test_se")
 BEFOREHAND = ("first_gradient", "decades", "step_mflop")
@@ -118,7 +118,7 @@ def values(
     examples: as of `spread`. higher: whether a higher score is better. anew: whether each
     seed is judged by examples of its own, so that seeds differ by those too.
     test_error: of a score that is no share, the gap's standard error over the test
-    examples, such as `gap_error`'s.
+    examples, such as `comparisons.gap_error`.
     """
     strongs = np.broadcast_to(np.asarray(strong, np.float64), (len(score),))
     gaps = (np.asarray(score, np.float64) - strongs) * (1 if higher else -1)
@@ -141,23 +141,6 @@ def values(
         "unfinished": tuned.unfinished if tuned else False,
         "valid_half": _finite(tuned.sooner) if tuned else None,
     }
-
-
-def gap_error(
-    nets: Sequence[Callable[[Any], float]],
-    strong: Callable[[Any], float],
-    examples: int,
-) -> float:
-    """The standard error that the mean gap of nets has from test examples: a bootstrap.
-
-    nets, strong: from how often each example counts [examples] to the score, one for
-    each seed. Nets and baseline are judged by the same examples, and so they are here.
-    """
-
-    def gap(times: Any) -> float:
-        return float(np.mean([score(times) for score in nets])) - strong(times)
-
-    return bootstrap.error(gap, examples)
 
 
 def baseline(name: str, dataset: str, data_dir: str | None) -> float:

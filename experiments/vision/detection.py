@@ -183,7 +183,7 @@ def precision(cell):
         strong=worth(rivals.blobs, test),
         before=fits.beforehand(net, data, cell["seeds"]),
         tuned=tuned,
-        test_error=scores.gap_error(nets_by, strong, len(test.x)),
+        test_error=comparisons.gap_error(nets_by, strong, len(test.x)),
     )
     for name in MISTAKES:
         values |= scores.spread(name, [getattr(each, name) for each in wrong])

@@ -164,12 +164,12 @@ def overlap(cell):
         strong=worth(strong, test),
         before=before,
         tuned=tuned,
-        test_error=scores.gap_error(nets_by, scored(strong, test), len(test.x)),
+        test_error=comparisons.gap_error(nets_by, scored(strong, test), len(test.x)),
     )
     forest = scored(rivals["forest"], test)
     values |= {
         "forest": worth(rivals["forest"], test),
-        "forest_test_se": scores.gap_error(nets_by, forest, len(test.x)),
+        "forest_test_se": comparisons.gap_error(nets_by, forest, len(test.x)),
         **scores.spread("first_layer", before.firsts),
     }
     return Measured("ok", "", values, shown(test, masks, rivals))

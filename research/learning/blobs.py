@@ -76,7 +76,7 @@ def form(blob: Blob) -> Any:
     return np.append(zoomed.ravel(), np.array(crop.shape) / SEEN)
 
 
-class Seen(NamedTuple):
+class BlobForms(NamedTuple):
     """The blobs of scenes that may be shapes. scene [blobs]. inside [blobs, height,
     width]. box [blobs, 4]: left, top, right, bottom. form: as of `form` [blobs, …]."""
 
@@ -86,7 +86,7 @@ class Seen(NamedTuple):
     form: Any
 
 
-def seen(x: Any, palette: Any, smooth: float, opened: int) -> Seen:
+def seen(x: Any, palette: Any, smooth: float, opened: int) -> BlobForms:
     """The blobs of scenes x [scenes, height, width, channels]."""
     every = [
         (number, blob)
@@ -97,7 +97,7 @@ def seen(x: Any, palette: Any, smooth: float, opened: int) -> Seen:
         (across.start, down.start, across.stop, down.stop)
         for down, across in (blob.box for _, blob in every)
     ]
-    return Seen(
+    return BlobForms(
         np.array([number for number, _ in every], int),
         np.array([blob.inside for _, blob in every], bool).reshape(-1, *x.shape[1:3]),
         np.array(boxes, float).reshape(-1, 4),
@@ -105,17 +105,17 @@ def seen(x: Any, palette: Any, smooth: float, opened: int) -> Seen:
     )
 
 
-def classes_of(blobs: Seen, mask: Any, classes: int) -> Any:
+def classes_of(blobs: BlobForms, mask: Any, classes: int) -> Any:
     """The class of most of a blob's pixels [blobs]. mask [scenes, height, width]."""
     inside = mask[blobs.scene]
     counts = [np.sum(blobs.inside & (inside == n), axis=(1, 2)) for n in range(classes)]
     return np.argmax(counts, axis=0)
 
 
-class Judged(NamedTuple):
+class JudgedBlobs(NamedTuple):
     """What blobs are. kind [blobs]: the class; score [blobs, classes]: how surely each."""
 
-    blobs: Seen
+    blobs: BlobForms
     kind: Any
     score: Any
 
@@ -137,7 +137,7 @@ class Judged(NamedTuple):
         return detections.suppressed(every)
 
 
-class Reader(NamedTuple):
+class BlobReader(NamedTuple):
     """Fitted. machine: from forms to classes; the rest as of `of_scene`."""
 
     machine: Any
@@ -146,27 +146,27 @@ class Reader(NamedTuple):
     opened: int
     classes: int
 
-    def read(self, x: Any) -> Judged:
+    def read(self, x: Any) -> JudgedBlobs:
         """What is in scenes x [scenes, height, width, channels]."""
         return self.judged(seen(x, self.palette, self.smooth, self.opened))
 
-    def judged(self, blobs: Seen) -> Judged:
+    def judged(self, blobs: BlobForms) -> JudgedBlobs:
         kind = np.zeros(len(blobs.scene), int)
         score = np.full((len(kind), self.classes), -np.inf)
         if len(kind):
             kind = self.machine.predict(blobs.form)
             score[:, self.machine.classes_] = self.machine.decision_function(blobs.form)
-        return Judged(blobs, kind, score)
+        return JudgedBlobs(blobs, kind, score)
 
 
 def fit(
     x: Any,
     mask: Any,
     valid: Any,
-    worth: Callable[[Judged], float],
+    worth: Callable[[JudgedBlobs], float],
     palette: Any,
     classes: int,
-) -> Reader:
+) -> BlobReader:
     """The reader whose worth is greatest of what it reads in scenes held out.
 
     x [scenes, height, width, channels], mask: their pixels' classes, of which three or
@@ -179,7 +179,7 @@ def fit(
         kind = classes_of(few, mask[:TRIED], classes)
         for gamma, cost in itertools.product(GAMMAS, COSTS):
             machine = _machine(few.form, kind, gamma, cost)
-            reader = Reader(machine, palette, smooth, opened, classes)
+            reader = BlobReader(machine, palette, smooth, opened, classes)
             value = worth(reader.judged(held))
             if value > best:
                 best, chosen = value, (reader, gamma, cost)

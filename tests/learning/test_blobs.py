@@ -29,7 +29,7 @@ def test_a_stroke_is_taken_off_a_shape_and_what_it_hides_is_not():
 
 
 def test_a_scene_without_a_blob_is_read_as_ground():
-    reader = blobs.Reader(None, RGB, 0.0, 2, 4)
+    reader = blobs.BlobReader(None, RGB, 0.0, 2, 4)
     read = reader.read(drawn()[None])
     assert not read.mask((1, 12, 12)).any() and len(read.boxes().scene) == 0
 

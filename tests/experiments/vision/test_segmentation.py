@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from depthbench.experiments import comparisons
 from depthbench.experiments.vision import segmentation
 from depthbench.research.study.declaration import chosen_values, grid
 from depthbench.research.study.errors import Refusal
@@ -24,8 +25,8 @@ def test_a_lead_in_a_few_scenes_is_not_sure():
     by = [segmentation.scored(mask, Part) for mask in (one, other)]
     every = np.ones(30, int)
     assert by[0](every) == pytest.approx(segmentation.worth(one, Part))
-    apart = segmentation.scores.gap_error(by[:1], by[1], 30)
-    assert apart > 0.05 > segmentation.scores.gap_error(by[:1], by[0], 30)
+    apart = comparisons.gap_error(by[:1], by[1], 30)
+    assert apart > 0.05 > comparisons.gap_error(by[:1], by[0], 30)
 
 
 def test_the_forest_is_compared_by_its_own_column():
