@@ -9,7 +9,7 @@ The strong baseline is told what no net is: the palette, and that the ground has
 colour. Connected pixels of a colour are a blob, and a support vector machine says of its
 form which shape it is, or none. It learns from the nets' scenes; its settings, as the
 nets' rates, are chosen on 300 held out. Rates are those of the first seed: at 1,500 steps
-seeds differed by 0.2 from each other, at 4,500 by 0.05, and no choice moves more.
+seeds differed by 0.2 from each other, from 3,000 on by less than 0.1 at their best rate.
 
 Beside it, for what the source says of classifiers, windows of all sizes slide over the
 scene: a linear support vector machine on histograms of gradients and pixels proposes
@@ -71,7 +71,7 @@ MISTAKES, ENDS = ("misplaced", "ground"), ("", "_se")
 PROTOCOL = (
     "scenes of 24 × 24 pixels with 1 to 3 circles, squares and triangles and 6 strokes, "
     "3,000 to learn from, 300 to choose rates by, for one seed, 300 to be judged by; "
-    "trunks of 24 channels, batch normalisation, Adam, 4,500 steps of 16, 3 seeds; "
+    "trunks of 24 channels, batch normalisation, Adam, 4,000 steps of 16, 3 seeds; "
     "windows learn from 1,000"
 )
 
@@ -315,10 +315,10 @@ STUDY = Study(
     question="How well does a net find shapes among strokes, by its trunk's depth?",
     source=SOURCE,
     axes={
-        **scores.axes((1, 8), NETS, known=NETS),
+        **scores.axes((1, 6), NETS, known=NETS),
         "width": whole("channels of a layer", (24,)),
         "scenes": whole("scenes that are learned from", (3000,), low=20),
-        "steps": whole("steps of 16 scenes", (4500,)),
+        "steps": whole("steps of 16 scenes", (4000,)),
         "seeds": whole("runs at the best rate", (3,)),
         **nets.rate_axes(1e-2, 3.333e-2, 2),
     },
