@@ -43,9 +43,9 @@ LEARNED, HELD, TESTED = 45, 15, 40  # of them
 MOVES = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
 CELL = 5  # pixels, of histograms of gradients
 GRID = {"C": Steps((1.0, 10.0, 100.0)), "gamma": Steps((0.3, 1.0, 3.0))}
-# Of the faces that set thresholds, what a stage passes on: of these a division's best. The
-# filter of two features, which is to miss nearly none, passes them all.
+# Of the faces that set thresholds, what a stage passes on: of these a division's best.
 KEPT = (0.98, 0.99, 0.995, 1.0)
+TWO_KEPT = 0.99  # by the filter of two features: where all must pass, all windows do
 NORMAL = 8 + 4 * 4  # operations: four corners of two sums, and two sums of 2 × 2 pixels
 
 
@@ -171,7 +171,7 @@ def of_cascade(cell, seed):
     # The first two rounds are those of a stage that has no more.
     two = boosting.Stumps(*(array[: cascade.FIRST] for array in first.stumps))
     seen = haar.integrals(faces.train), haar.integrals(faces.held)
-    filter_of_two = cascade.Cascade((cascade.settled(every, two, seen, KEPT[-1]),))
+    filter_of_two = cascade.Cascade((cascade.settled(every, two, seen, TWO_KEPT),))
     passes = lambda x: float(np.mean(filter_of_two.judged(x).passed))
     more = {
         "stages": len(made.stages),

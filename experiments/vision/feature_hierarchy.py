@@ -175,8 +175,11 @@ def hierarchy(cell):
 
 
 def probed(run, parts):
-    """What is read from each state of a net."""
-    states = [run.states(part.x) for part in parts[:3]]
+    """What is read from each state of a net, of convolutions in every place."""
+    states = [
+        [state.reshape(len(state), -1) for state in run.states(part.x)]
+        for part in parts[:3]
+    ]
     return linear_probes.read(*states, [part.y for part in parts[:3]])
 
 

@@ -98,7 +98,9 @@ def test_one_start_is_refused():
 @pytest.mark.parametrize(
     ("architecture", "shape"), [("mlp", (12, 8, 8)), ("cnn_same", (2, 3, 3))]
 )
-def test_filters_are_what_was_added_to_the_first_weights(architecture, shape):
+def test_layers_are_probed_and_filters_are_what_the_first_weights_gained(
+    architecture, shape
+):
     """Of the units with most of it, the most first; digits have one colour."""
     one = cell(architecture=architecture)
     parts = feature_hierarchy.divided(one)
@@ -106,6 +108,7 @@ def test_filters_are_what_was_added_to_the_first_weights(architecture, shape):
     fresh, other = fits.fresh(net, 0), fits.fresh(net, 1)
     none = hierarchy_shown.filters(fresh, fresh, parts)
     assert none.shape == shape and not none.any()
+    assert len(feature_hierarchy.probed(fresh, parts).test) == 2
     norms = np.linalg.norm(
         hierarchy_shown.filters(other, fresh, parts).reshape(len(none), -1), axis=1
     )
