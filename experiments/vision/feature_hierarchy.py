@@ -350,8 +350,10 @@ def cost(cells):
     for cell in cells:
         layers, wide = 1 + cell["depth"], max(0.2, (cell["width"] / 64) ** 2)
         runs = cell["seeds"] * (cell["rates"] + cell["further_rates"] / 4)
-        seconds += runs * cell["steps"] * layers * wide * 3e-5
-        seconds += 2 * cell["seeds"] * layers * cell["examples"] * wide * 3e-5 + 2.0
+        # A convolution has as many weights in each of some 200 places.
+        layer = 6e-4 if cell["architecture"] == "cnn_same" else 3e-5
+        seconds += runs * cell["steps"] * layers * wide * layer
+        seconds += 2 * cell["seeds"] * layers * cell["examples"] * wide * layer + 2.0
     return Cost(2**28, 2**28, seconds)
 
 
