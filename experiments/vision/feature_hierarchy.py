@@ -48,7 +48,7 @@ with lazily():
 ALAIN = "Alain & Bengio 2016, arXiv:1610.01644"
 KORNBLITH = "Kornblith et al. 2019, arXiv:1905.00414"
 NETS = ("mlp", "residual_mlp_scaled", "cnn_same")
-DEEPEST_CNN, CHANNELS = 4, 8  # layers; a convolution has a unit's eighth of channels
+DEEPEST_CNN, CHANNELS = 4, 16  # layers; units for which a convolution has one channel
 TESTED, COMPARED = 2000, 500  # test images; those of them by which layers are compared
 SCORING = Scoring(
     system="linear probes of a net's layers",
@@ -60,7 +60,7 @@ SCORING = Scoring(
 OWN = ("layer", "last", "fresh", "rise", "fresh_rise", "matched", "fresh_matched")
 PROTOCOL = (
     "2,000 images of Fashion-MNIST, a fifth of them to choose by, 2,000 to test; nets "
-    "of 64 units, or convolutions of 8 channels, Adam down a cosine, 1,500 steps of 64, 3 "
+    "of 64 units, or convolutions of 4 channels, Adam down a cosine, 1,500 steps of 64, 3 "
     "starts"
 )
 
@@ -96,7 +96,7 @@ def net_of(cell, parts):
     """The cell's net; of convolutions as `handmade` has them."""
     change, width = None, cell["width"]
     if cell["architecture"] == "cnn_same":
-        change, width = placed.fitting(parts.shape), max(1, width // CHANNELS)
+        change, width = placed.fitting(parts.shape), max(2, width // CHANNELS)
     recipe = Recipe(
         architecture=cell["architecture"],
         activation=cell["activation"],
@@ -302,7 +302,7 @@ STUDY = Study(
     source=f"{ALAIN}; {KORNBLITH}",
     axes={
         **scores.axes((1, 4, 16), NETS, ("relu", "sigmoid"), known=NETS),
-        "width": whole("units; a convolution has an eighth of channels", (64,)),
+        "width": whole("units; a convolution has a sixteenth of channels", (64,)),
         "dataset": readable.axis(readable.pictured)._replace(values=("fashion_mnist",)),
         "examples": whole("images to learn from", (2000,), low=20),
         "steps": whole("steps of 64 images", (1500,)),
@@ -351,7 +351,7 @@ def cost(cells):
         layers, wide = 1 + cell["depth"], max(0.2, (cell["width"] / 64) ** 2)
         runs = cell["seeds"] * (cell["rates"] + cell["further_rates"] / 4)
         # A convolution has as many weights in each of some 200 places.
-        layer = 6e-4 if cell["architecture"] == "cnn_same" else 3e-5
+        layer = 3e-4 if cell["architecture"] == "cnn_same" else 3e-5
         seconds += runs * cell["steps"] * layers * wide * layer
         seconds += 2 * cell["seeds"] * layers * cell["examples"] * wide * layer + 2.0
     return Cost(2**28, 2**28, seconds)
