@@ -207,14 +207,20 @@ def net_of(cell):
     return fits.Net(recipe, supervised.Task((side, side, 1), 2, change=placed.placed))
 
 
-def of_net(cell, seed, rate):
-    """A net that was trained, looked for what it takes for faces, and trained further."""
-    net, fitted = net_of(cell), []
+def of_net(cell, seed, rate, share=1.0):
+    """A net that was trained, looked for what it takes for faces, and trained further.
+
+    share: of the cell's steps.
+    """
+    net, fitted, most = net_of(cell), [], cell["steps"] // 2
+    steps = max(1, int(share * most))
 
     def learn(x, labels, first):
         data = {"inputs": x[..., None], "targets": labels}
         starts = [fitted[-1]] if fitted else None
-        fitted.extend(fits.train(net, data, cell["steps"] // 2, [rate], [seed], starts))
+        fitted.extend(
+            fits.train(net, data, steps, [rate], [seed], starts, capacity=most)
+        )
         return functools.partial(margin, fitted[-1])
 
     bootstrapped(learn, seed, cell["windows"], cell["negatives"])
@@ -249,10 +255,11 @@ def _tuned_rate(cell, seed):
         if run.diverged is not None:
             return selection.Outcome(ended=0.0)
         score = functools.partial(margin, run)
-        return selection.Outcome(loss=unsure(score, seed, cell["windows"]))
+        return selection.Outcome(accuracy=1 - unsure(score, seed, cell["windows"]))
 
-    most = cell["further_rates"]
-    return fits.tuned(trained, nets.rates(cell), "loss", outcome, most=most)
+    most, sooner = cell["further_rates"], lambda rate: [of_net(cell, seed, rate, 0.5)]
+    grid = nets.rates(cell)
+    return fits.tuned(trained, grid, "accuracy", outcome, most=most, sooner=sooner)
 
 
 def of_fit(fit, kflop):
