@@ -313,7 +313,7 @@ STUDY = Study(
         "held": some("sentences to choose by, and as many to judge by", 300, 20, 2000),
         "width": whole("units of a layer", (32,), low=2),
         "batch": whole("sentences of a step", (32,)),
-        "steps": whole("steps", (1200,)),
+        "steps": whole("steps", (1000,)),
         "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(2.5e-3, 2e-2, 3),
     },
