@@ -242,23 +242,29 @@ def headline(rows):
     done = measured(rows)
     names = dict.fromkeys(row["translation"] for row in done)
     best = [SCORING.best([r for r in done if r["translation"] == n]) for n in names]
-    parts, others = ahead(best), ahead(map(of_unseen, best))
+    parts, others = ahead(best, with_scores), ahead(map(of_unseen, best), word)
     answer = (
         "In PSNR of photographs partly seen, net against the best without one, both of the "
         f"patch alone, {parts}. On photographs of which neither saw anything {others}. "
-        f"Each net drew {done[0]['steps'] * done[0]['batch']:,} patches to learn from; "
-        "methods without one had all that there are."
+        f"Each net drew {done[0]['steps'] * done[0]['batch']:,} patches."
     )
     return Headline(answer, SCORING.headline(done).worst)
 
 
-def ahead(rows):
-    """Who is ahead in the translation of each of these rows."""
+def word(row):
+    return translations.WORDS[row["translation"]]
+
+
+def with_scores(row):
+    each = f"{SCORING.write(row['score'])} against {SCORING.write(row['strong'])}"
+    return f"{word(row)} ({each} dB)"
+
+
+def ahead(rows, told_as):
+    """Who is ahead in the translation of each of these rows. told_as: a row in words."""
     told = {verdict: [] for verdict in AHEAD}
     for row in rows:
-        each = f"{SCORING.write(row['score'])} against {SCORING.write(row['strong'])}"
-        word = translations.WORDS[row["translation"]]
-        told[SCORING.verdict(row)].append(f"{word} ({each} dB)")
+        told[SCORING.verdict(row)].append(told_as(row))
     return "; ".join(
         f"{AHEAD[v]} {listed(names)}" for v, names in told.items() if names
     )
