@@ -65,7 +65,7 @@ SCORING = Scoring(
 PROTOCOL = (
     "scenes of 3 objects, read as objects unless pixels are said, 6,000 to learn from, "
     "400 to choose rates by, 1,000 to be judged by, each asked both questions; 48 units, "
-    "layer normalisation, Adam down a cosine, 6,000 steps of 64 questions, 3 seeds"
+    "layer normalisation, Adam down a cosine, 3,000 steps of 64 questions, 3 seeds"
 )
 
 
@@ -323,7 +323,7 @@ STUDY = Study(
         "width": whole("units of a layer", (48,)),
         "reads": Axis("what nets read of a scene", ("objects",), READS),
         "scenes": whole("scenes that are learned from", (6000,), low=60),
-        "steps": whole("steps of 64 questions", (6000,)),
+        "steps": whole("steps of 64 questions", (3000,)),
         "seeds": whole("runs at the best rate", (3,)),
         **nets.rate_axes(3e-3, 6e-3, 2),
     },

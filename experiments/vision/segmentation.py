@@ -63,7 +63,7 @@ SCORING = Scoring(
 PROTOCOL = (
     "scenes of 24 × 24 pixels with 1 to 3 circles, squares and triangles and 6 strokes, "
     "2,000 to learn from, 300 to choose rates by, 200 to be judged by; 8 channels at the "
-    "top, batch normalisation, Adam, 900 steps of 16, 3 seeds"
+    "top, batch normalisation, Adam, 1,000 steps of 16, 3 seeds"
 )
 
 
@@ -297,10 +297,10 @@ STUDY = Study(
     question="What do a U-Net's skips give to a class for each pixel, by its depth?",
     source=SOURCE,
     axes={
-        **scores.axes((8, 13), NETS, known=NETS),
+        **scores.axes((8, 18), NETS, known=NETS),
         "width": whole("channels of the highest level", (8,)),
         "scenes": whole("scenes that are learned from", (2000,), low=20),
-        "steps": whole("steps of 16 scenes", (900,)),
+        "steps": whole("steps of 16 scenes", (1000,)),
         "seeds": whole("runs at the best rate", (3,)),
         **nets.rate_axes(1e-2, 3e-2, 2),
     },
