@@ -71,7 +71,7 @@ MISTAKES, ENDS = ("misplaced", "ground"), ("", "_se")
 PROTOCOL = (
     "scenes of 24 × 24 pixels with 1 to 3 circles, squares and triangles and 6 strokes, "
     "3,000 to learn from, 300 to choose rates by, for one seed, 300 to be judged by; "
-    "trunks of 24 channels, batch normalisation, Adam, 3,200 steps of 16, 3 seeds; "
+    "trunks of 24 channels, batch normalisation, Adam, 2,400 steps of 16, 3 seeds; "
     "windows learn from 1,000"
 )
 
@@ -318,7 +318,7 @@ STUDY = Study(
         **scores.axes((1, 4), NETS, known=NETS),
         "width": whole("channels of a layer", (24,)),
         "scenes": whole("scenes that are learned from", (3000,), low=20),
-        "steps": whole("steps of 16 scenes", (3200,)),
+        "steps": whole("steps of 16 scenes", (2400,)),
         "seeds": whole("runs at the best rate", (3,)),
         **nets.rate_axes(1e-2, 3.333e-2, 2),
     },
