@@ -192,8 +192,8 @@ def cost(cells, shared):
     cell = cells[0]
     runs = cell["rates"] + cell["seeds"] - 1 + min(2, cell["further_rates"]) / 2
     cnn = cell["architecture"] == "cnn_same"
-    layer = 1.5e-3 * (cell["channels"] / 8) ** 2 if cnn else 4e-4 * cell["width"] / 64
-    seconds = 3 + runs * cell["steps"] * (5e-4 + layer * cell["depth"])
+    layer = 1.1e-3 * (cell["channels"] / 8) ** 2 if cnn else 3e-4 * cell["width"] / 64
+    seconds = 3 + runs * cell["steps"] * (4e-4 + layer * cell["depth"])
     return Cost(2**29, 2**29, seconds)
 
 
