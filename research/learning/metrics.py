@@ -177,10 +177,17 @@ def cka(x: Any, y: Any) -> float:
         shapes = f"x is {list(x.shape)}, y is {list(y.shape)}"
         raise DataError(f"cka: {shapes}; must be of as many examples")
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    own = [float(np.linalg.norm(one.T @ one)) for one in (x, y)]
+    if max(x.shape[1], y.shape[1]) > len(x):
+        # ‖YᵀX‖² is the inner product of XXᵀ and YYᵀ, which are smaller then.
+        grams = x @ x.T, y @ y.T
+        own = [float(np.linalg.norm(gram)) for gram in grams]
+        shared = float(np.sum(grams[0] * grams[1]))
+    else:
+        own = [float(np.linalg.norm(one.T @ one)) for one in (x, y)]
+        shared = float(np.linalg.norm(y.T @ x) ** 2)
     if not (math.isfinite(own[0] * own[1]) and min(own) > 0):
         raise DataError("cka: a representation is constant, or not finite")
-    return float(np.linalg.norm(y.T @ x) ** 2 / (own[0] * own[1]))
+    return shared / (own[0] * own[1])
 
 
 def _scored(name: str, scores: Any, kind: Any) -> tuple[Any, Any]:

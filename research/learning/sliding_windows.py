@@ -118,14 +118,17 @@ def _histograms(seen: Any) -> Any:
         np.take_along_axis(a, channel, axis=-1)[..., 0] for a in (down, across, size)
     )
     turn = (np.arctan2(down, across) / np.pi % 1) * BINS
-    bins = []
-    for number in range(BINS):  # each gradient is shared by the two nearest bins
-        apart = np.abs((turn - number + BINS / 2) % BINS - BINS / 2)
-        bins.append(size * np.maximum(1 - apart, 0))
-    blocks = np.stack(bins, axis=-1)
     count = SEEN // BLOCK
-    shape = (len(seen), count, BLOCK, count, BLOCK, BINS)
-    return blocks.reshape(shape).sum(axis=(2, 4)).reshape(len(seen), -1)
+    block = np.arange(SEEN) // BLOCK
+    block = block[:, None] * count + block
+    first = (np.arange(len(seen))[:, None, None] * count**2 + block) * BINS
+    below = np.floor(turn)
+    share, below = turn - below, below.astype(np.int64)
+    made = np.zeros(len(seen) * count**2 * BINS)
+    for bin, part in ((below, 1 - share), (below + 1, share)):  # the two nearest
+        place, amount = (first + bin % BINS).ravel(), (size * part).ravel()
+        made += np.bincount(place, amount, len(made))
+    return made.astype(seen.dtype).reshape(len(seen), -1)
 
 
 class Detector(NamedTuple):

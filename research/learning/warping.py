@@ -55,8 +55,21 @@ def _warped(x: np.ndarray, others: np.ndarray, band: int) -> np.ndarray:
     return before[time]
 
 
+def among(x: np.ndarray, band: int, alone: bool = False) -> np.ndarray:
+    """`distances` [series, series] of each of x to the others: each pair is warped once."""
+    apart = np.zeros((len(x), len(x)))
+    rows = max(1, PAIRS // len(x))
+    for n in range(0, len(x), rows):
+        apart[n : n + rows, n:] = distances(x[n : n + rows], x[n:], band, alone)
+        apart[n:, n : n + rows] = apart[n : n + rows, n:].T
+    return apart
+
+
 def _square(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared distances [a, b] of vectors [.., channels]."""
+    if a.shape[1] == 1:
+        apart = a - b[:, 0]
+        return apart * apart
     cross = a @ b.T
     square = np.sum(a * a, axis=1)[:, None] + np.sum(b * b, axis=1)[None] - 2 * cross
     return np.maximum(square, 0)
@@ -93,7 +106,7 @@ def fit(x: np.ndarray, y: np.ndarray, bands: Sequence[float] = BANDS) -> Nearest
         for alone in (False, True) if band and channels > 1 else (False,):
             if band and entries * (channels if alone else 1) > MOST:
                 continue
-            apart = distances(some, some, band, alone)
+            apart = among(some, band, alone)
             np.fill_diagonal(apart, np.inf)
             right[band, alone] = np.mean(labels[apart.argmin(axis=1)] == labels)
     return Nearest(x, y, *max(right, key=lambda way: right[way]))

@@ -176,6 +176,14 @@ def test_cka_is_the_alignment_of_centred_kernels():
     assert 0.05 < wanted < 0.95
 
 
+def test_cka_is_the_same_by_kernels_where_there_are_fewer_examples_than_numbers():
+    random = np.random.RandomState(0)
+    x, y = random.normal(size=(20, 5)), random.normal(size=(20, 3))
+    wide = random.normal(size=(5, 40))
+    wide, _ = np.linalg.qr(wide.T)  # [40, 5]: the same kernel, of more numbers
+    assert metrics.cka(x @ wide.T, y) == pytest.approx(metrics.cka(x, y), rel=1e-12)
+
+
 def test_cka_knows_rotations_and_no_other_linear_maps():
     random = np.random.RandomState(1)
     x = random.normal(size=(30, 4))

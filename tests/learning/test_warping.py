@@ -52,6 +52,15 @@ def test_blocks_of_pairs_change_nothing(monkeypatch):
     np.testing.assert_array_equal(warping.distances(x, x, 2), whole)
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_each_pair_of_a_set_is_warped_once(alone, monkeypatch):
+    """There and back it is as far: tables are those of the transposed."""
+    x = np.random.RandomState(0).standard_normal((11, 8, 2))
+    monkeypatch.setattr(warping, "PAIRS", 40)  # three rows at once, and then two
+    wanted = warping.distances(x, x, 2, alone)
+    np.testing.assert_allclose(warping.among(x, 2, alone), wanted, rtol=1e-12)
+
+
 def bumps(channels):
     """(series [40, 24, channels], their kinds): each channel's bump comes anywhere."""
     random = np.random.RandomState(0)
