@@ -23,6 +23,7 @@ from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import find, readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.selection import half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
@@ -155,7 +156,7 @@ def taught_by(method, settings):
 
     most = cell["further_rates"]
     held = fits.held(parts.valid)
-    sooner = lambda rate: trained([rate], cell["steps"] // 2)[0]
+    sooner = lambda rate: trained([rate], half(cell["steps"]))[0]
     grid = nets.rates(cell)
     tuned = fits.tuned(trained, grid, "accuracy", held, most=most, sooner=sooner)
     batch = feeds(jax.device_put(every[0]), 0)(jax.random.key(0), 0)

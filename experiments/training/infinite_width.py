@@ -27,6 +27,7 @@ from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.datasets import DataError, readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.selection import half
 from depthbench.research.study.claims import Claim, certain
 from depthbench.research.study.declaration import Measured, Plan, Study, fixed
 from depthbench.research.study.estimates import about, above, mean
@@ -202,7 +203,7 @@ def beside(cell):
         "accuracy",
         fits.held(parts.valid),
         most=cell["further_rates"],
-        sooner=lambda rate: trained([rate], most // 2)[0],
+        sooner=lambda rate: trained([rate], half(most))[0],
     )
     right = [run.accuracy(*parts.test) for run in tuned.runs]
     values = scores.values(

@@ -26,7 +26,7 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
+from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, certain
 from depthbench.research.study.declaration import Measured, Plan, Study, fixed
@@ -131,7 +131,7 @@ def ends(cell):
         return Outcome(ended=ended, loss=float(np.mean(losses(done, data))))
 
     most = cell["further_rates"]
-    sooner = lambda rate: train([rate], steps // 2)[0]
+    sooner = lambda rate: train([rate], half(steps))[0]
     tuned = fits.tuned(train, grid, "loss", outcome, most=most, sooner=sooner)
     runs = runs_of(tuned.setting, 0, seeds)
     done = starts.train(net, data, steps, runs, size=seeds)

@@ -38,7 +38,7 @@ with lazily():
     import scipy.interpolate as interpolate
 
     from depthbench.research.architectures.dense import shallow
-    from depthbench.research.learning import fits, starts, supervised
+    from depthbench.research.learning import fits, selection, starts, supervised
 
 SOURCE = "Telgarsky 2016, arXiv:1602.04485"
 POINTS, FINE = 256, 4001  # that are trained on, and that the error is the largest of
@@ -140,23 +140,23 @@ def measure(cells, shared, memory):
 def errors(cell):
     """The largest error of the net at its best rate, and the spline's."""
     train, valid, test = parts(cell["function"])
-    net, steps = net_of(cell), cell["steps"]
+    net, steps, seeds = net_of(cell), cell["steps"], cell["seeds"]
     data = {
         "inputs": train[0][:, None].astype(np.float32),
         "targets": train[1][:, None].astype(np.float32),
     }
-    seeds, grid = cell["seeds"], nets.rates(cell)
+    grid, most = nets.rates(cell), cell["further_rates"]
+    size = seeds * len(grid)
 
     def runs_of(rate, steps=steps):
         return [starts.Run(s, fits.numbers(net, rate, steps)) for s in range(seeds)]
 
     def trained(rates, steps=steps):
         runs = [run for rate in rates for run in runs_of(rate, steps)]
-        size = seeds * len(grid)
         done = starts.train(net, data, steps, runs, size, capacity=cell["steps"])
         return [done[n * seeds : (n + 1) * seeds] for n in range(len(rates))]
 
-    most, sooner = cell["further_rates"], lambda rate: trained([rate], steps // 2)[0]
+    sooner = lambda rate: trained([rate], selection.half(steps))[0]
     tuned = fits.tuned(trained, grid, "loss", most=most, sooner=sooner)
     far = [answers(tuned.runs, part[0]) - part[1] for part in (valid, test)]
     largest = [np.max(np.abs(one), axis=1) for one in far]

@@ -23,7 +23,7 @@ from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
+from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, after_steps
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
@@ -154,7 +154,7 @@ def tuned(cell, net, parts, order):
         right = np.mean([accuracy(run, parts.valid, order) for run in runs])
         return Outcome(ended=ended, accuracy=float(right))
 
-    sooner = lambda rate: [one(rate, 0, most // 2)]
+    sooner = lambda rate: [one(rate, 0, half(most))]
     return first_seed.of_runs(
         trained, cell, nets.rates(cell), "accuracy", outcome, sooner
     )

@@ -25,7 +25,7 @@ from depthbench.research.architectures import contract, walk
 from depthbench.research.architectures.contract import Variables
 from depthbench.research.learning import feed, selection, supervised, sweeps, training
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import By, Outcome
+from depthbench.research.learning.selection import By, Outcome, half
 from depthbench.research.learning.supervised import Components, Learner, Task
 from depthbench.research.learning.sweeps import Ended, Problem, Run
 from depthbench.research.learning.system import Batch, System, start, step
@@ -300,7 +300,7 @@ def halved(
     **more: Any,
 ) -> list[FittedNet]:
     """The net after half the steps, for each seed, by the program of all of them."""
-    return train(net, data, max(1, steps // 2), (rate,), seeds, capacity=steps, **more)
+    return train(net, data, half(steps), (rate,), seeds, capacity=steps, **more)
 
 
 def of_logs(runs: Sequence[FittedNet | Ended]) -> Outcome:

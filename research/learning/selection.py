@@ -204,6 +204,15 @@ def gained(sooner: Outcome, later: Outcome, by: By) -> bool:
     return before - after > REST * after if by == "loss" else after - before > ALIKE
 
 
+def half(steps: int) -> int:
+    """Of so many steps, as many as `gained` asks of; one at least.
+
+    >>> half(7), half(1)
+    (3, 1)
+    """
+    return max(1, steps // 2)
+
+
 def number(outcome: Outcome, by: By) -> float:
     """What of an outcome settings are chosen by: a loss, or a share.
 
