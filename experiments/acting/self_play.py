@@ -35,7 +35,7 @@ from depthbench.research.catalogues import packages
 from depthbench.research.catalogues.catalogue import DataError, choices
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
+from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
 from depthbench.research.study.errors import Refusal
@@ -202,6 +202,9 @@ def played(cell):
     """Points against pure search at the best rate, and forced wins that are seen."""
     game, net, simulations = game_of(cell), net_of(cell), cell["simulations"]
 
+    # None of them needs the net. By itself it reads a clock: it waits for them first.
+    beside = [one.begin(game, simulations) for one in rivals.OF_THE_GAME]
+
     def held(runs):
         each = [found[0] for found, _ in points(cell, runs, "valid")]
         lost = [run.diverged is not None for run in runs]
@@ -209,12 +212,11 @@ def played(cell):
 
     grid, steps, most = nets.rates(cell), cell["steps"], cell["further_rates"]
     by_rate = functools.partial(trained, cell, steps)
-    sooner = lambda rate: trained(cell, max(1, steps // 2), [rate])[0]
+    sooner = lambda rate: trained(cell, half(steps), [rate])[0]
     tuned = fits.tuned(by_rate, grid, "accuracy", held, most=most, sooner=sooner)
     tests = points(cell, tuned.runs, "test")
     against_pure = [each[0] for each, _ in tests]
-    random_share = rivals.by_pure(game, simulations)
-    asked, by_search = rivals.puzzles(game, simulations)
+    random_share, (asked, by_search), by_more = (one() for one in beside)
     data = positions.examples(game, jax.random.key(SEEDS["test"]))
     values = scores.values(
         score=against_pure,
@@ -240,7 +242,7 @@ def played(cell):
         "wins_pure": by_search,
         "wins_pure_se": interval.of_few(by_search, int(asked.real.sum())),
         "wins_by_chance": positions.chance(asked),
-        "pure_more": rivals.by_more(game, simulations),
+        "pure_more": by_more,
         **move_ms(cell, learners, asked.positions),
     }
     profiles = {

@@ -64,6 +64,9 @@ def puzzles(game, simulations):
     return asked, positions.solved(asked, moves[0])
 
 
+OF_THE_GAME = (by_pure, puzzles, by_more)  # of a game, whatever net plays it
+
+
 def asking_pure(game, simulations, asked):
     """() -> pure search's moves in positions [1, positions]."""
     one_run, pure = (

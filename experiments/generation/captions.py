@@ -98,10 +98,11 @@ def captioned(cell):
     train, valid, test = captions_nets.parts(cell["scenes"])
     read, _ = captions_nets.standard(train)
     data = {"inputs": read(train.x), "targets": train.words}
+    others = captions_nets.said_without.begin(cell["scenes"])
     share = lambda run: sentences.right(run.sentences(read(valid.x)), valid)
     tuned = captions_nets.captioners(cell, data, share)
     said = [run.sentences(read(test.x)) for run in tuned.runs]
-    others = captions_nets.said_without(cell["scenes"])
+    others = others()
     pair = captions_nets.captioner(cell)
     before = captioning.beforehand(pair, data, cell["seeds"])
     values = common(tuned, share, said, others, test, before)
@@ -115,8 +116,8 @@ def sketched(cell):
     train, valid, test = captions_nets.parts(cell["scenes"])
     asked = cell["scenes"], cell["judged"]
     read, scene = captions_nets.standard(train)
+    drawings = captions_nets.drawn_without.begin(*asked)
     judge = captions_nets.judge(*asked)
-    chosen, others = captions_nets.drawn_without(*asked)
     data = {"inputs": train.words, "targets": read(train.x)}
 
     def drawn(run, part):
@@ -127,6 +128,7 @@ def sketched(cell):
     share = lambda run: sentences.right(judge.sentences(drawn(run, valid)), valid)
     tuned = captions_nets.sketchers(cell, data, share)
     made = [drawn(run, test) for run in tuned.runs]
+    chosen, others = drawings()
     seen = {name: judge.sentences(x) for name, x in others.items()}
     pair = captions_nets.sketcher(cell)
     before = drawing.beforehand(pair, data, cell["seeds"])

@@ -79,7 +79,7 @@ def measure(cells, shared, memory):
 def gradients(cell):
     """The generator's gradient beside a discriminator that learns alone, and in turn."""
     asked, seeds = (cell["dataset"], cell.get("data_dir")), cell["seeds"]
-    yard = judged.yardstick(*asked)
+    yard, rival = judged.yardstick(*asked), judged.mixture.begin(seeds, *asked)
     x = yard.parts.train.x
     pair = gan_nets.game(cell, yard.parts.shape, (GENERATOR, cell["depth"]))
 
@@ -101,7 +101,7 @@ def gradients(cell):
     far = [gan_nets.distance(run, yard) for run in tuned.runs]
     if not np.isfinite(far).all():
         return Measured("diverged", "no rate leaves the generator finite", {})
-    rival = judged.mixture(seeds, *asked)
+    rival = rival()
     values = scores.values(
         score=far,
         valid=tuned.tried[tuned.setting].loss,

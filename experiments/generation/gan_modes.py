@@ -24,6 +24,7 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
+from depthbench.research.learning.selection import half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
@@ -68,20 +69,20 @@ def measure(cells, shared, memory):
 def judgement(cell):
     """Distance, modes and good ones of what the best rate's generators make."""
     asked, seeds = where(cell), cell["seeds"]
-    yard = judged.yardstick(*asked)
+    yard, rival = judged.yardstick(*asked), judged.mixture.begin(seeds, *asked)
     pair = gan_nets.game(cell, yard.parts.shape, (cell["depth"], cell["depth"]))
     x, steps = yard.parts.train.x, cell["steps"]
 
     def trained(grid, numbers, steps=steps):
         return gan.train(pair, x, steps, grid, numbers, capacity=cell["steps"])
 
-    held, sooner = gan_nets.held(yard), lambda rate: trained([rate], [0], steps // 2)
+    held, sooner = gan_nets.held(yard), lambda rate: trained([rate], [0], half(steps))
     tuned = first_seed.of_runs(trained, cell, nets.rates(cell), "loss", held, sooner)
     made = [gan_nets.made_by(run, yard) for run in tuned.runs]
     far = [yard.distance(one) for one in made]
     if not np.isfinite(far).all():
         return Measured("diverged", "no rate leaves the generator finite", {})
-    rival = judged.mixture(seeds, *asked)
+    rival = rival()
     values = scores.values(
         score=far,
         valid=held(tuned.runs).loss,

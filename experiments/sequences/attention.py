@@ -101,10 +101,8 @@ def measure(cells, shared, memory):
 
 def translations_of(cell):
     """How much of the test part a net says exactly, greedily and by beam search."""
-    parts, baselines = (
-        translated.sentences(*which(cell)),
-        translated.by_counts(*which(cell)),
-    )
+    parts = translated.sentences(*which(cell))
+    baselines = translated.by_counts.begin(*which(cell))
     net = translation.net(parts.code, recipe_of(cell))
     tuned = trained(cell, net, parts)
     right = [translation.exactly(run, parts.test) for run in tuned.runs]
@@ -112,6 +110,7 @@ def translations_of(cell):
     if tuned.tried[tuned.setting].loss == math.inf:
         return Measured("diverged", "at every rate")
     held = [np.mean(translation.exactly(run, parts.valid)) for run in tuned.runs]
+    baselines = baselines()
     values = scores.values(
         score=exact,
         valid=float(np.mean(held)),

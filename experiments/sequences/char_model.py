@@ -100,6 +100,7 @@ def surprises(cell):
         loss = np.mean([places(run, parts.valid).mean() for run in runs])
         return Outcome(ended=ended, loss=float(loss) if np.isfinite(loss) else np.inf)
 
+    others = compared_with.begin(name, count)
     data = {"windows": parts.train}
     feeds = texts.drawn(cell["batch"], parts.symbols)
     tuned = first_seed.tuned(
@@ -107,7 +108,7 @@ def surprises(cell):
     )
     some = texts.batch(parts.train[:64], parts.symbols)
     lost = [places(run, parts.test) for run in tuned.runs]
-    others = compared_with(name, count)
+    others = others()
     values = scores.values(
         score=[each.mean() for each in lost],
         valid=held(tuned.runs).loss,

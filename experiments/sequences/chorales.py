@@ -170,7 +170,9 @@ def measure(cells, shared, memory):
 
 def nats(cell):
     """Nats a note of the test at the best rate, and a piece that the first net writes."""
-    held, by_counts = windows(cell["eighths"]), counted(cell["eighths"])
+    eighths, given = cell["eighths"], min(cell["given"], chorales_judged.LONG - 1)
+    held, by_counts = windows(eighths), counted.begin(eighths)
+    chords = judged.begin(eighths, given)
     net, data = net_of(cell), {"tokens": held["train"]}
     feeds = music.drawn(BATCH)
 
@@ -182,6 +184,7 @@ def nats(cell):
     rates = nets.rates(cell)
     tuned = first_seed.tuned(net, data, cell, rates, "loss", outcome, feeds=feeds)
     some = {n: np.asarray(a) for n, a in music.batch_of(held["train"][:64]).items()}
+    by_counts = by_counts()
     values = scores.values(
         score=[music.nats(run, held["test"]) for run in tuned.runs],
         valid=outcome(tuned.runs).loss,
@@ -192,11 +195,10 @@ def nats(cell):
         higher=False,
     )
     values["four_gram"] = by_counts["four_gram"]
-    given = min(cell["given"], chorales_judged.LONG - 1)
     values |= scores.spread(
         "chords", [chorales_judged.by_net(run, given) for run in tuned.runs]
     )
-    values |= judged(cell["eighths"], given)
+    values |= chords()
     return Measured("ok", "", values, written(tuned.runs[0], cell))
 
 

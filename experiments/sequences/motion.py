@@ -148,6 +148,7 @@ def measure(cells, shared, memory):
 def errors(cell):
     """How far from the ball a net's answer is, at the best rate."""
     train, valid, test = parts(cell["snapshots"])
+    hand = by_hand.begin(cell["snapshots"])
     data = read(cell["architecture"], train)
     net = net_of(cell, data["inputs"].shape[1:])
     inputs = {
@@ -168,7 +169,7 @@ def errors(cell):
         tuned = tuned._replace(runs=[*tuned.runs, *more])
     if tuned.tried[tuned.setting].loss == math.inf:
         return Measured("diverged", "at every rate")
-    said, hand = [answer(run, "test") for run in tuned.runs], by_hand(cell["snapshots"])
+    said, hand = [answer(run, "test") for run in tuned.runs], hand()
     values = scores.values(
         score=[missed(each, test.asked) for each in said],
         valid=held(tuned.runs).loss,

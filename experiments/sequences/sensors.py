@@ -85,9 +85,10 @@ def accuracies(cell):
     """Test accuracy at the best rate, and of each class."""
     where = cell["dataset"], cell["signals"], cell.get("data_dir")
     parts = divided(*where)
-    (train, valid, test), others = parts[:3], compared_with(*where)
+    (train, valid, test), others = parts[:3], compared_with.begin(*where)
     net, held = net_of(cell, parts), fits.held(valid)
     tuned = first_seed.tuned(net, train.batch, cell, nets.rates(cell), "accuracy", held)
+    others = others()
     right = [run.accuracy(*test) for run in tuned.runs]
     values = scores.values(
         score=right,

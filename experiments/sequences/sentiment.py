@@ -99,9 +99,10 @@ def accuracies(cell):
     """Test accuracy at the best rate, and which words move the verdict."""
     where = cell["dataset"], cell.get("data_dir")
     read, (train, valid, test) = parts(*where)
-    net, others = net_of(cell), compared_with(*where)
-    held = fits.held(valid)
+    others = compared_with.begin(*where)
+    net, held = net_of(cell), fits.held(valid)
     tuned = first_seed.tuned(net, train.batch, cell, rates_of(cell), "accuracy", held)
+    others = others()
     values = scores.values(
         score=[run.accuracy(*test) for run in tuned.runs],
         valid=held(tuned.runs).accuracy,

@@ -135,9 +135,10 @@ def accuracies(cell):
     heard = cell["copies"], cell["voices"]
     share, every = parts(*heard)
     net, train = net_of(cell), share["train"]
-    others, strong, answers = compared_with(*heard)
+    others = compared_with.begin(*heard)
     rates, held = nets.rates(cell), fits.held(share["valid"])
     tuned = first_seed.tuned(net, train.batch, cell, rates, "accuracy", held)
+    others, strong, answers = others()
     right = {
         name: np.array([run.accuracy(*share[name]) for run in tuned.runs])
         for name in ("test", "heard", "quiet")

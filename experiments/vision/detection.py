@@ -20,7 +20,6 @@ take the windows' with the error of so many.
 """
 
 import math
-from typing import Any, NamedTuple
 
 from depthbench.experiments import comparisons, scores
 from depthbench.experiments.once import once
@@ -91,10 +90,10 @@ def net_of(cell):
     return fits.Net(recipe, task)
 
 
-def parts_of(cell):
-    small = min(1.0, cell["scenes"] / 1000)  # of the parts that choose and judge
+def parts_of(learned):
+    small = min(1.0, learned / 1000)  # of the parts that choose and judge
     counts = max(20, int(CHOSEN * small)), max(20, int(JUDGED * small))
-    return pictured.parts(cell["scenes"], *counts, clutter=6, sizes=(6, 10))
+    return pictured.parts(learned, *counts, clutter=6, sizes=(6, 10))
 
 
 def truth(part):
@@ -117,25 +116,23 @@ def scored(found, part):
     return detections.by_scenes(found, truth(part))
 
 
-class Rivals(NamedTuple):
-    """What needs no net: columns by name, and the boxes that each found."""
-
-    columns: dict
-    blobs: Any
-    windows: Any
-
-
 @once
-def compared_with(learned, chosen, judged):
-    """`Rivals` of the parts with so many scenes."""
-    parts = pictured.parts(learned, chosen, judged, clutter=6, sizes=(6, 10))
-    train, valid, test = parts.train, parts.valid, parts.test
+def by_blobs(learned):
+    """The boxes that blobs are in the test part."""
+    train, valid, test = parts_of(learned)
     reader = blobs.fit(
         *(train.x, train.mask, valid.x),
         lambda read: worth(read.boxes(), valid),
         scenes.RGB,
         KINDS + 1,
     )
+    return reader.read(test.x).boxes()
+
+
+@once
+def by_windows(learned):
+    """(The boxes that windows give, columns of what they are wrong about)."""
+    train, valid, test = parts_of(learned)
     some = type(train)(*(array[:WINDOWED] for array in train))
     held = (valid.x, truth(valid))
     windows = sliding_windows.fit(some.x, truth(some), held, SIZES, KINDS, TRIED)
@@ -147,7 +144,7 @@ def compared_with(learned, chosen, judged):
         **{f"windows_{name}": share for name, share in shares.items()},
         **{f"windows_{n}_se": interval.of_few(s, objects) for n, s in shares.items()},
     }
-    return Rivals(columns, reader.read(test.x).boxes(), boxes)
+    return boxes, columns
 
 
 def middles(count):
@@ -165,30 +162,31 @@ def measure(cells, shared, memory):
 
 def precision(cell):
     """mAP50 of the nets at the best rate, and what they are wrong about."""
-    parts, net = parts_of(cell), net_of(cell)
+    parts, net = parts_of(cell["scenes"]), net_of(cell)
+    rivals = [one.begin(cell["scenes"]) for one in (by_blobs, by_windows)]
     train, valid, test = parts.train, parts.valid, parts.test
     targets = grid_boxes.targets(train.shape, train.boxes, SIDE, CELL, KINDS)
     data = {"inputs": parts.read(train.x), "targets": targets}
     tuned = pictured.tuned(
         net, data, cell, lambda run: worth(found(run, parts, valid), valid)
     )
-    rivals = compared_with(*(len(part.x) for part in parts))
+    of_blobs, (of_windows, columns) = (rival() for rival in rivals)
     boxes = [found(run, parts, test) for run in tuned.runs]
     wrong = [detections.mistakes(each, truth(test)) for each in boxes]
-    nets_by, strong = [scored(each, test) for each in boxes], scored(rivals.blobs, test)
+    nets_by, strong = [scored(each, test) for each in boxes], scored(of_blobs, test)
     values = scores.values(
         score=[worth(each, test) for each in boxes],
         valid=np.mean([worth(found(run, parts, valid), valid) for run in tuned.runs]),
         trivial=worth(middles(len(test.x)), test),
-        strong=worth(rivals.blobs, test),
+        strong=worth(of_blobs, test),
         before=fits.beforehand(net, data, cell["seeds"]),
         tuned=tuned,
         test_error=comparisons.gap_error(nets_by, strong, len(test.x)),
     )
     for name in MISTAKES:
         values |= scores.spread(name, [getattr(each, name) for each in wrong])
-    found_by = {"net": boxes[0], "blobs": rivals.blobs, "windows": rivals.windows}
-    return Measured("ok", "", values | rivals.columns, shown(test, found_by))
+    found_by = {"net": boxes[0], "blobs": of_blobs, "windows": of_windows}
+    return Measured("ok", "", values | columns, shown(test, found_by))
 
 
 def shown(test, found_by):

@@ -94,17 +94,18 @@ def measure(cells, shared, memory):
 def faces_of(cell):
     """The share of faces found, and what a window costs."""
     count, share, net = cell["windows"], cell["false_positives"], None
+    others = faces_found.rivals.begin(cell["seeds"], count, cell["negatives"])
     tuned, before = None, fits.Beforehand(None, None, None)
     if cell["detector"] == "cnn":
         net, tuned = faces_found.net_of(cell), faces_found.tuned_rates(cell)
         x = faces_found.divided(0).train[..., None]
         data = {"inputs": x, "targets": np.ones(len(x), np.int32)}
         before = fits.beforehand(net, data, cell["seeds"])
-    every, others = [], []
+    every = []
     for seed in range(cell["seeds"]):
         made = detector(cell, seed, net, tuned)
         every.append((made, judged(made.score, seed, count)))
-        others.append(faces_found.rival(seed, count, cell["negatives"]))
+    others = others()
     values = scores.values(
         score=[faces_found.found(*test, share) for _, (test, _) in every],
         valid=np.mean([faces_found.found(*valid, share) for _, (_, valid) in every]),

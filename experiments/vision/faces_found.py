@@ -341,6 +341,12 @@ def rival(seed, count, negatives):
     return faces, others, ((own + kernel) / 1e3, (shared + kernel) / 1e3)
 
 
+@once
+def rivals(seeds, count, negatives):
+    """`rival` of each division, one after the other: they share the pool's gradients."""
+    return [rival(seed, count, negatives) for seed in range(seeds)]
+
+
 def template(seed, count):
     """(scores of test faces, of test windows): likeness to the mean face."""
     faces = divided(seed)

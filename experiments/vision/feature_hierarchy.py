@@ -112,13 +112,9 @@ def divided(cell):
     return parts._replace(test=parts.test.first(TESTED))
 
 
-def pixels(cell):
-    """Test accuracies of (a linear probe of pixels, an RBF SVM on them)."""
-    return pixels_of(cell["dataset"], cell["examples"], cell.get("data_dir"))
-
-
 @once
 def pixels_of(dataset, examples, data_dir):
+    """Test accuracies of (a linear probe of pixels, an RBF SVM on them)."""
     cell = {"dataset": dataset, "examples": examples, "data_dir": data_dir}
     parts = divided(cell)
     flat = [[part.x.reshape(len(part.x), -1)] for part in parts[:3]]
@@ -136,13 +132,14 @@ def hierarchy(cell):
     """What linear probes find in each layer, and which layers of two nets are alike."""
     parts = divided(cell)
     net, (train, valid, _) = net_of(cell, parts), parts[:3]
+    of_pixels = pixels_of.begin(cell["dataset"], cell["examples"], cell.get("data_dir"))
     by_rate = fits.by_rate(net, train.batch, cell["steps"], cell["seeds"])
     most, held = cell["further_rates"], fits.held(valid)
     tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
     new = [fits.fresh(net, seed) for seed in range(cell["seeds"])]
     read = [probed(run, parts) for run in tuned.runs]
     fresh = [probed(run, parts) for run in new]
-    linear, machine = pixels(cell)
+    linear, machine = of_pixels()
     values = scores.values(
         score=[one.score for one in read],
         valid=float(np.mean([one.valid[one.layer] for one in read])),

@@ -87,13 +87,9 @@ def divided(cell):
     return parts._replace(test=parts.test.first(TESTED))
 
 
-def machine(cell, features):
-    """The test accuracy of an SVM on an image's features, "hog" or "pixels"."""
-    return machine_of(*(cell.get(name) for name in OF_DATA), features)
-
-
 @once
 def machine_of(dataset, examples, data_dir, features):
+    """The test accuracy of an SVM on an image's features, "hog" or "pixels"."""
     parts = divided({"dataset": dataset, "examples": examples, "data_dir": data_dir})
     sides = {min(parts.shape[:2]) // count for count in CELLS}
     reads = [functools.partial(hog.features, cell=side) for side in sorted(sides)]
@@ -121,6 +117,8 @@ def accuracies(cell):
     """Test accuracy at the best rate, beside that of machines on HOG and on pixels."""
     parts = divided(cell)
     net, (train, valid, test) = net_of(cell, parts), parts[:3]
+    data = [cell.get(name) for name in OF_DATA]
+    hogs, pixels = (machine_of.begin(*data, way) for way in ("hog", "pixels"))
     by_rate = fits.by_rate(net, train.batch, cell["steps"], cell["seeds"])
     most = cell["further_rates"]
     held = fits.held(valid)
@@ -129,12 +127,12 @@ def accuracies(cell):
         score=[run.accuracy(*test) for run in tuned.runs],
         valid=float(np.mean([run.accuracy(*valid) for run in tuned.runs])),
         trivial=float(np.mean(test.y == np.bincount(train.y).argmax())),
-        strong=machine(cell, "hog"),
+        strong=hogs(),
         before=fits.beforehand(net, train.batch, cell["seeds"]),
         tuned=tuned,
         examples=len(test.y),
     )
-    values["pixels"] = machine(cell, "pixels")
+    values["pixels"] = pixels()
     return Measured("ok", "", values, handmade_pictured.shown(tuned.runs[0], parts))
 
 

@@ -129,6 +129,7 @@ def measure(cells, shared, memory):
 def accuracies(cell):
     """The share right of either question, of nets at the rate best for the nearest."""
     net, (train, valid, test) = net_of(cell), parts_of(cell["scenes"])
+    by_forms = by_svm.begin(cell["scenes"])
     read = reading(cell["scenes"], cell["reads"])
     data = {
         "inputs": read(train),
@@ -146,7 +147,7 @@ def accuracies(cell):
     given = [shapes(run, test) for run in tuned.runs]
     right = np.array([each == test.answers for each in given])  # [seeds, scenes, kinds]
     own, nearest = right.mean(axis=1).T
-    svm, strong = by_svm(cell["scenes"])
+    svm, strong = by_forms()
     values = scores.values(
         score=nearest,
         valid=float(np.mean([chosen(run) for run in tuned.runs])),

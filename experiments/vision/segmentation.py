@@ -152,8 +152,10 @@ def overlap(cell):
     def chosen(run):
         return worth(classes_of(run, parts, valid), valid)
 
+    making = {"blobs": by_blobs, "forest": by_forest}
+    rivals = {name: one.begin(cell["scenes"]) for name, one in making.items()}
     tuned = pictured.tuned(net, data, cell, chosen)
-    rivals = {"blobs": by_blobs(cell["scenes"]), "forest": by_forest(cell["scenes"])}
+    rivals = {name: rival() for name, rival in rivals.items()}
     masks = [classes_of(run, parts, test) for run in tuned.runs]
     nets_by, strong = [scored(mask, test) for mask in masks], rivals["blobs"]
     before = fits.beforehand(net, data, cell["seeds"])

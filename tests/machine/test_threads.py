@@ -29,3 +29,14 @@ def test_baselines_are_fitted_by_one_thread(monkeypatch):
     with threadpoolctl.threadpool_limits(2):
         baselines.fit("nearest", [[0.0], [0.1], [1.0], [1.1]], [0, 0, 1, 1])
     assert set(seen[0]) == {1}
+
+
+def test_whoever_is_done_first_leaves_the_others_one_thread():
+    with threadpoolctl.threadpool_limits(2):
+        first, second = threads.single(), threads.single()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert set(counts()) == {1}
+        second.__exit__(None, None, None)
+        assert set(counts()) == {2}
