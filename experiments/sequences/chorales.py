@@ -14,7 +14,7 @@ chord of each of the nets' own, with nothing before it (on the chorales that cho
 nats; 1.141 without, and no better with longer beginnings).
 
 A 4-gram is told whose turn it is, as all are, and does not reach back to what that voice
-sang last, four notes ago. After 600 steps, and not 1,700, Transformers of three layers
+sang last, four notes ago. After 600 steps, and not 1,600, Transformers of three layers
 were behind those of one.
 """
 
@@ -68,7 +68,7 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "382 chorales in eighths, windows of 16 (64 notes), 48 units, Adam with cosine decay, "
-    "1,700 steps of 8 windows, 3 seeds, the first seed's best of 2 or more rates by "
+    "1,600 steps of 8 windows, 3 seeds, the first seed's best of 2 or more rates by "
     "76 further chorales"
 )
 
@@ -348,7 +348,7 @@ STUDY = Study(
             high=PLAYED - 1,
             single=True,
         ),
-        "steps": whole(f"steps of {BATCH} windows", (1700,)),
+        "steps": whole(f"steps of {BATCH} windows", (1600,)),
         "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(2e-3, 6e-3, 2),
     },

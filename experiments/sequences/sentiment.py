@@ -58,7 +58,7 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "6,761 rated sentences of films to learn from, 1,691 to choose by, 2,114 to judge by, "
-    "32 units, Adam, 1,200 steps of 32, 3 seeds, the first seed's best of three rates or "
+    "32 units, Adam, 1,100 steps of 32, 3 seeds, the first seed's best of three rates or "
     "more, of post-LN nets of five, down to 0.000005"
 )
 
@@ -280,7 +280,7 @@ STUDY = Study(
         ),
         "depth": whole("layers", (1, 4), single=False),
         "width": whole("units of a layer, and numbers of a word", (32,), low=4),
-        "steps": whole("steps of 32 sentences", (1200,)),
+        "steps": whole("steps of 32 sentences", (1100,)),
         "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(5e-4, 4.5e-3, 3),
     },

@@ -44,7 +44,7 @@ MOVES = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
 CELL = 5  # pixels, of histograms of gradients
 GRID = {"C": Steps((1.0, 10.0, 100.0)), "gamma": Steps((0.3, 1.0, 3.0))}
 # Of the faces that set thresholds, what a stage passes on: of these a division's best.
-KEPT = (0.98, 0.99, 0.995, 1.0)
+KEPT = (0.99, 1.0)
 TWO_KEPT = 0.99  # by the filter of two features: where all must pass, all windows do
 NORMAL = 8 + 4 * 4  # operations: four corners of two sums, and two sums of 2 × 2 pixels
 
