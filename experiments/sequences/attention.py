@@ -335,7 +335,7 @@ STUDY = Study(
             "held": (500,),
             "width": (256,),
             "batch": (128,),
-            "steps": (2400,),
+            "steps": (1600,),
             # As many runs to choose a rate as further seeds: one program.
             "seeds": (4,),
             "lowest_rate": (3e-4,),
