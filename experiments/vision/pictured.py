@@ -50,18 +50,19 @@ def tuned(net: Any, data: Any, cell: Any, worth: Any) -> Any:
     return first_seed.tuned(net, data, cell, nets.rates(cell), "accuracy", outcome)
 
 
-def seconds(cell: Any, mflop: float) -> float:
-    """Of training a cell's nets. mflop: millions of operations of a step."""
+def seconds(cell: Any, mflop: float, step: float) -> float:
+    """Of training a cell's nets. mflop: millions of operations of a step; step: what it
+    takes beside them."""
     runs = cell["rates"] + min(cell["further_rates"], 1) + cell["seeds"] - 1
-    return runs * cell["steps"] * (0.002 + mflop * 1e6 / STEP)
+    return runs * cell["steps"] * (step + mflop * 1e6 / STEP)
 
 
-def cost(mflop: Any, once: Any) -> Any:
+def cost(mflop: Any, once: Any, step: float = 0.002) -> Any:
     """A `Plan.cost`. mflop: from a cell to what a step takes; once: to the seconds of
-    what all cells share, which are said of each in part."""
+    what all cells share, which are said of each in part; step: as of `seconds`."""
 
     def of(cells: Any, shared: Any) -> Cost:
-        each = [seconds(cell, mflop(cell)) + once(cell) for cell in cells]
+        each = [seconds(cell, mflop(cell), step) + once(cell) for cell in cells]
         memory = max(2**29 + int(mflop(cell) * 1e4) for cell in cells)
         return Cost(memory, memory, sum(each))
 

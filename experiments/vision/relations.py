@@ -65,7 +65,7 @@ SCORING = Scoring(
 PROTOCOL = (
     "scenes of 3 objects, read as objects unless pixels are said, 6,000 to learn from, "
     "400 to choose rates by, 1,000 to be judged by, each asked both questions; 48 units, "
-    "layer normalisation, Adam down a cosine, 3,000 steps of 64 questions, 3 seeds"
+    "layer normalisation, Adam down a cosine, 6,000 steps of 64 questions, 3 seeds"
 )
 
 
@@ -324,7 +324,7 @@ STUDY = Study(
         "width": whole("units of a layer", (48,)),
         "reads": Axis("what nets read of a scene", ("objects",), READS),
         "scenes": whole("scenes that are learned from", (6000,), low=60),
-        "steps": whole("steps of 64 questions", (3000,)),
+        "steps": whole("steps of 64 questions", (6000,)),
         "seeds": whole("runs at the best rate", (3,)),
         **nets.rate_axes(3e-3, 6e-3, 2),
     },
@@ -349,7 +349,9 @@ STUDY = Study(
         },
     },
     plan=Plan(
-        cost=pictured.cost(step_mflop, lambda cell: min(3.0, cell["scenes"] / 1000))
+        cost=pictured.cost(
+            step_mflop, lambda cell: min(3.0, cell["scenes"] / 1000), step=0.0005
+        )
     ),
     fit=nets.fit,
     measure="depthbench.experiments.vision.relations:measure",
