@@ -44,7 +44,7 @@ SCORING = Scoring(
 FIVE = ("five_shot", "five_shot_se", "strong_five", "pixels", "pixels_five")
 PROTOCOL = (
     "160 letters to learn from, 40 to choose by, 600 episodes of 100 others, 3 seeds, "
-    "dense nets of 64 units, Adam, 800 steps of 64 drawings"
+    "dense nets of 64 units, Adam, 1,600 steps of 64 drawings"
 )
 DIFFERS = (
     "Omniglot with 1,200 characters and their rotations; four convolutions; episodes of "

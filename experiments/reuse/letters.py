@@ -203,7 +203,7 @@ def axes(objectives: tuple[str, ...]) -> dict[str, Axis]:
         ),
         "width": whole("units of a layer", (64,)),
         "letters": learned,
-        "steps": whole("steps of 64 drawings", (800,)),
+        "steps": whole("steps of 64 drawings", (1600,)),
         "seeds": whole("runs of each rate", (3,)),
         **nets.rate_axes(1e-3, 1e-2, 3),
     }

@@ -42,7 +42,7 @@ MORE = ("seen_font", "strong_seen_font", "pixels", "pixels_seen_font")
 ERRORS = ("seen_font_se", "over_twice", "over_twice_se")
 PROTOCOL = (
     "160 letters in 8 fonts to learn from, 40 to choose by, 4,000 pairs of 100 others, "
-    "3 seeds, dense nets of 64 units, Adam, 800 steps of 64 drawings"
+    "3 seeds, dense nets of 64 units, Adam, 1,600 steps of 64 drawings"
 )
 NETS = ("objective", "architecture", "activation", "depth", "letters")
 

@@ -58,7 +58,7 @@ SCORING = Scoring(
 )
 SKIPS = ("mlp", "residual_mlp_scaled")
 PROTOCOL = (
-    "digits among shuffled digits, 16 × 16, 64 units, Adam, 1,000 steps of 64, 3 seeds, "
+    "digits among shuffled digits, 16 × 16, 64 units, Adam, 3,000 steps of 64, 3 seeds, "
     "360 test pictures"
 )
 ALIKE = f"{PROTOCOL}; Spearman's, over the pixels of 96 pictures, of |map|"
@@ -146,7 +146,7 @@ STUDY = Study(
         "width": whole("units of a layer", (64,)),
         "dataset": readable.axis(readable.pictured),
         "copies": whole("pictures made of each training image", (16,)),
-        "steps": whole("steps of 64 examples", (1000,)),
+        "steps": whole("steps of 64 examples", (3000,)),
         "seeds": whole("runs of each rate", (3,)),
         **nets.rate_axes(1e-3, 1e-2, 3),
     },

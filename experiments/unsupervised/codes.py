@@ -36,7 +36,7 @@ def axes(depths=(1, 4, 16), activations=("relu", "sigmoid"), seeds=3):
         "width": whole("units of a layer", (64,)),
         "code": whole("units of the code", (8,)),
         "dataset": readable.axis(readable.pictured),
-        "steps": whole("steps of 64 examples", (600,)),
+        "steps": whole("steps of 64 examples", (2000,)),
         "seeds": whole("runs of each rate", (seeds,)),
         **nets.rate_axes(1e-3, 1e-2, 3),
     }
