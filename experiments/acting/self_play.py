@@ -55,6 +55,7 @@ with lazily():
         sweeps,
         tree_search,
     )
+    from depthbench.research.machine import timing
     from depthbench.research.signal import interval
 
 SKIPS = ("mlp", "residual_mlp_scaled")
@@ -78,6 +79,7 @@ SCORING = Scoring(
 MORE = ("elo", "wins_named", "wins_found", "wins_pure", "pure_more")
 ERRORS = ("wins_named_se", "wins_pure_se")
 TIMINGS = ("move_ms", "pure_ms")
+ROUNDS = 5  # that a move is timed in, by turns
 
 
 def game_of(cell):
@@ -256,9 +258,10 @@ def move_ms(cell, learners, asked):
     """Milliseconds of a move of search by the net and of pure search, of many at once."""
     some = jax.tree.map(lambda a: a[:GAMES], asked)
     pure = rivals.asking_pure(game_of(cell), cell["simulations"], asked)
-    taken = rivals.milliseconds(lambda: answers(cell, learners, some), pure)
-    counts = cell["seeds"] * GAMES, len(asked.over)
-    return {n: ms / count for n, ms, count in zip(TIMINGS, taken, counts, strict=True)}
+    calls = {"move_ms": lambda: answers(cell, learners, some), "pure_ms": pure}
+    counts = {"move_ms": cell["seeds"] * GAMES, "pure_ms": len(asked.over)}
+    taken = timing.interleaved(calls, ROUNDS, moves="allow")
+    return {n: 1e3 * float(np.median(s)) / counts[n] for n, s in taken.items()}
 
 
 def rating(against, random_share):

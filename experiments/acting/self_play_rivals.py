@@ -1,7 +1,5 @@
 """What nets of `self_play` are judged beside: pure search, random moves, forced wins."""
 
-import time
-
 from depthbench.experiments.once import once
 from depthbench.research.lazy import lazily
 
@@ -17,7 +15,6 @@ ENOUGH = 16  # simulations: of fewer, as a trial has, no stronger search is comp
 AGAINST = {"pure": 64, "random": 16}  # openings, each played by both sides
 GAMES = sum(AGAINST.values())
 SEEDS = {"valid": 10**6, "test": 10**6 + 1}
-ROUNDS = 5  # that a move is timed in
 
 
 def opened(game, part, count):
@@ -74,13 +71,3 @@ def asking_pure(game, simulations, asked):
         pure_search(game, simulations),
     )
     return lambda: pure(one_run, np.random.RandomState(0))
-
-
-def milliseconds(*asked):
-    """Of a call of each, the median of ROUNDS; in turns, as what else runs slows all."""
-    taken = np.zeros((ROUNDS, len(asked)))
-    for number, place in np.ndindex(*taken.shape):
-        began = time.perf_counter()
-        asked[place]()
-        taken[number, place] = time.perf_counter() - began
-    return [float(each) * 1e3 for each in np.median(taken, axis=0)]

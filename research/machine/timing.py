@@ -164,16 +164,18 @@ def repeat(call: Call, n: int = 5, seconds: float = 0.5) -> Times:
 
 
 def interleaved(
-    calls: Mapping[str, Call], n: int, seconds: float = 0.0
+    calls: Mapping[str, Call], n: int, seconds: float = 0.0, moves: str = "disallow"
 ) -> dict[str, np.ndarray]:
     """Seconds [rounds] of each call, taken in turn: A B A B …, after one round apart.
 
     Entries at the same place are of the same round: what slows the machine for a while
     slows both, and their ratio (`ratio`) stays. At least n rounds and `seconds` in all.
+    moves: between host and device, as `jax.transfer_guard` has it; "allow" for what the
+    host leads.
     """
     durations: dict[str, list[float]] = {name: [] for name in calls}
     total = 0.0
-    with jax.transfer_guard("disallow"):
+    with jax.transfer_guard(moves):
         for call in calls.values():
             once(call)
         while min(map(len, durations.values())) < n or total < seconds:
