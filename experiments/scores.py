@@ -5,14 +5,13 @@ table, picture and the line in the table of all systems follow. Which depth serv
 chosen by `valid`, a score that looked at no test data.
 """
 
-import functools
 import math
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from depthbench.experiments import comparisons, score_panels
 from depthbench.experiments.line_names import common
+from depthbench.experiments.once import once
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.catalogues.activations import ACTIVATIONS
@@ -52,7 +51,6 @@ WORDS = {  # of nets in sentences; others are called by their catalogue's name
     "relu": "ReLU",
     "gelu": "GELU",
 }
-LOCK = threading.Lock()  # cells in two threads share baselines
 TIE = "no better than"
 DOUBT = "not surely better than"
 GRADIENT = "at the start: log10 of the first layer's gradient, decades through the net"
@@ -143,14 +141,9 @@ def values(
     }
 
 
+@once
 def baseline(name: str, dataset: str, data_dir: str | None) -> float:
     """A baseline's test accuracy, tuned on the part that nets are trained on."""
-    with LOCK:
-        return _baseline(name, dataset, data_dir)
-
-
-@functools.cache
-def _baseline(name: str, dataset: str, data_dir: str | None) -> float:
     parts = held_out.parts(dataset, data_dir=data_dir)
     fitted = baselines.fit(name, *parts.train)
     return float(np.mean(fitted.predict(parts.test.x) == parts.test.y))

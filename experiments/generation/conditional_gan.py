@@ -20,15 +20,13 @@ it was blurred, judges how real images look: `distance` is Fréchet's, of its fe
 
 Rates are chosen by held-out patches with the absolute error alone, for one seed; the GAN
 has the same ones, as in the paper. There is no noise and no batch norm. At the standard
-size a net sees 3,200 patches and is far from what it could be; ridge regression sees all.
+size a net sees 2,800 patches and is far from what it could be; ridge regression sees all.
 """
-
-import collections
-import threading
 
 from depthbench.experiments import scores
 from depthbench.experiments.generation import conditional_shown, translations
 from depthbench.experiments.generation.conditional_claims import CLAIMS
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
@@ -109,16 +107,15 @@ def of_data(cell):
 
 def translated(cell):
     """PSNR of a cell's nets, and how real their images look, beside the baselines'."""
+    without = translations.baselines.begin(*of_data(cell))
     parts = translations.parts(*of_data(cell))
-    without = translations.baselines(*of_data(cell))
     pair, (train, valid, test, unseen) = pair_of(cell), parts
-    tuned = tuned_of(cell, train, valid)
-    runs, seeds = tuned.runs, cell["seeds"]
+    tuned, seeds = tuned_by(*(cell[name] for name in TUNED)), cell["seeds"]
     (runs,) = conditional.train(
         pair, train.batch, cell["steps"], (tuned.setting,), seeds
     )
     unfinished = fits.falls(runs, "loss")
-    tuned = tuned._replace(runs=runs, unfinished=unfinished)
+    tuned, without = tuned._replace(runs=runs, unfinished=unfinished), without()
     made = [run.image(test.given, test.mask) for run in runs]
     values = scores.values(
         score=[test.psnr(images) for images in made],
@@ -150,8 +147,18 @@ def last_of(run, name):
     return fits.at_end(run, name) if name in run.log else None
 
 
-def tuned_of(cell, train, valid):
-    """The best rate of the generator by absolute error alone, for one seed."""
+TUNED = (
+    *("translation", "architecture", "depth", "width", "side", "smaller", "stride"),
+    *("batch", "steps", "lowest_rate", "highest_rate", "rates", "further_rates"),
+)
+
+
+@once
+def tuned_by(*values):
+    """The best rate of the generator by absolute error alone, for one seed: cells of both
+    objectives share it. values: of TUNED."""
+    cell = dict(zip(TUNED, values, strict=True))
+    train, valid = translations.parts(*of_data(cell))[:2]
     alone = pair_of({**cell, "objective": "l1"})
 
     def by_rate(rates):
@@ -162,20 +169,8 @@ def tuned_of(cell, train, valid):
         psnr = [psnr_of(run, valid) for run in runs]
         return Outcome(ended=ended, loss=float(np.mean(10 ** (-np.array(psnr) / 10))))
 
-    key = tuple(cell[n] for n in TUNED)
-    with TURNS[key]:
-        if key not in CHOSEN:
-            most = cell["further_rates"]
-            CHOSEN[key] = fits.tuned(by_rate, nets.rates(cell), "loss", held, most=most)
-        return CHOSEN[key]
-
-
-TUNED = (
-    *("translation", "architecture", "depth", "width", "side", "smaller", "stride"),
-    *("batch", "steps", "lowest_rate", "highest_rate", "rates", "further_rates"),
-)
-CHOSEN: dict = {}  # cells of both objectives share their rates
-TURNS: dict = collections.defaultdict(threading.Lock)  # and wait for each other's
+    grid, most = nets.rates(cell), cell["further_rates"]
+    return fits.tuned(by_rate, grid, "loss", held, most=most)
 
 
 def distances(cell, parts, made, without):
@@ -308,7 +303,7 @@ STUDY = Study(
         "smaller": whole("pixels of a photograph that become one, each way", (2,)),
         "stride": whole("pixels from one patch that is learned from to the next", (4,)),
         "batch": whole("patches of a step", (8,)),
-        "steps": whole("steps", (400,)),
+        "steps": whole("steps", (350,)),
         "judged": whole("steps of the judge", (400,)),
         "seeds": whole("runs", (3,)),
         **nets.rate_axes(1e-3, 1e-2, 3),

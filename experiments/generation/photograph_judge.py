@@ -3,12 +3,10 @@
 Its weights are hashed, as `research.learning.judge` has it for a data set of classes.
 """
 
-import functools
-
 import numpy as np
 import scipy.ndimage as ndimage
 
-from depthbench.experiments.generation import translations
+from depthbench.experiments.once import once
 from depthbench.research.datasets import photographs
 from depthbench.research.learning import fits
 from depthbench.research.learning.judge import Judge, digest
@@ -21,14 +19,9 @@ RECIPE = Recipe(
 BLUR = 1.0  # pixels of a Gaussian's deviation
 
 
+@once
 def judge(side, smaller, steps):
     """The judge of patches of a side, taught by those that nets learn from."""
-    with translations.LOCK:
-        return _judge(side, smaller, steps)
-
-
-@functools.lru_cache(maxsize=2)
-def _judge(side, smaller, steps):
     train = photographs.patches(side, smaller).train
     sharp = train.x.astype(np.float32) / photographs.BYTE * 2 - 1
     blurred = ndimage.gaussian_filter(sharp, (0, BLUR, BLUR, 0))

@@ -7,10 +7,10 @@ power law, a bluish tint and noise; the day is asked for.
 """
 
 import functools
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from depthbench.experiments.once import once
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import photographs
 from depthbench.research.lazy import lazily
@@ -47,7 +47,6 @@ DARK, POWER, TINT, GRAIN = 0.35, 1.5, (0.6, 0.75, 1.0), 0.02  # of the night
 LEVELS = (4, 8, 16, 32, 64)  # greys that are told apart
 WEIGHTS = (0.02, 0.04, 0.08, 0.16)  # of the total variation
 SHOWN = (48, 32)  # rows and columns of a region that is shown, about
-LOCK = threading.RLock()  # cells in two threads share pairs and baselines
 
 
 class Part(NamedTuple):
@@ -90,14 +89,9 @@ class Baselines(NamedTuple):
     made: np.ndarray
 
 
+@once
 def parts(translation, side, smaller, stride):
     """The parts of a translation."""
-    with LOCK:
-        return _parts(translation, side, smaller, stride)
-
-
-@functools.lru_cache(maxsize=8)
-def _parts(translation, side, smaller, stride):
     cut = photographs.patches(side, smaller, stride)
     return Parts(
         *(
@@ -157,14 +151,9 @@ def hole(side):
     return missing
 
 
+@once
 def baselines(translation, side, smaller, stride):
     """What is made without a net, the best of several methods by the valid part."""
-    with LOCK:
-        return _baselines(translation, side, smaller, stride)
-
-
-@functools.lru_cache(maxsize=8)
-def _baselines(translation, side, smaller, stride):
     every = parts(translation, side, smaller, stride)
     train, valid, test, unseen = every
     by_rule = globals()[f"_without_{translation}"](train, valid)

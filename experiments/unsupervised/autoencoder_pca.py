@@ -9,11 +9,10 @@ The net halves its width down to the code and doubles it on the way back. A star
 machines takes as many steps more as these took. Rates are chosen on held-out images.
 """
 
-import functools
 import math
-import threading
 
 from depthbench.experiments import comparisons, scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
@@ -69,7 +68,6 @@ SCORING = Scoring(
 )
 DEEP = 4
 SHOWN = 10
-LOCK = threading.RLock()  # cells in two threads share baselines
 PROTOCOL = (
     "digits of 64 pixels with mean square 1, first layer 64 sigmoid units, Adam, 1,500 "
     "steps of 64 after 300 a layer of pretraining, or as many without; 3 seeds, rates "
@@ -185,14 +183,9 @@ def told_apart(encode, parts):
     return float(np.mean(fitted.predict(encode(parts.test.x)) == parts.test.y))
 
 
-def projected(*asked):
+@once
+def projected(dataset, data_dir, code):
     """(PCA, kernel PCA) of the training part."""
-    with LOCK:
-        return _projected(*asked)
-
-
-@functools.cache
-def _projected(dataset, data_dir, code):
     parts = held_out.parts(dataset, data_dir=data_dir)
     train, valid = (flat(part.x) for part in (parts.train, parts.valid))
     # A kernel needs all pairs of examples.

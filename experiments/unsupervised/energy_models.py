@@ -13,9 +13,9 @@ chosen on held-out images.
 """
 
 import functools
-import threading
 
 from depthbench.experiments import comparisons, score_panels, scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
@@ -74,7 +74,6 @@ SCORING = Scoring(
 )
 MOST = 16  # hidden units, whose states are gone through
 SHOWN = 10
-LOCK = threading.RLock()  # cells in two threads share baselines
 PROTOCOL = (
     "digits of 64 bits, 2,000 steps of 64 at a rate that falls to 0, 3 seeds, each at its "
     "best rate on held-out images; nats are exact"
@@ -158,14 +157,9 @@ def nats_of(fitted, x):
     return -float(np.mean(fitted.log_likelihood(x)))
 
 
+@once
 def mixture_of(dataset, data_dir):
     """The Bernoulli mixture whose number of components is best on held-out images."""
-    with LOCK:
-        return _mixture_of(dataset, data_dir)
-
-
-@functools.cache
-def _mixture_of(dataset, data_dir):
     train, valid, _ = bits(dataset, data_dir)
     fitted, count = [mixture.fit(train, 5)], 10
     # Doubled as long as that helps, and once more.

@@ -11,10 +11,8 @@ Nets without pretraining take as many steps more as pretraining took, each a ste
 whole net, which costs more. The learning rate of each is chosen on held-out examples.
 """
 
-import functools
-import threading
-
 from depthbench.experiments import score_panels, scores
+from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
@@ -77,7 +75,6 @@ SCORING = Scoring(
         f"{net}, {STARTED[row['start']]}, by {OPTIMIZED[row['optimizer']]}"
     ),
 )
-LOCK = threading.RLock()  # cells in two threads share what is learned once
 FILTERS, SHOWN = 12, 8  # first units that are kept, and shown
 
 
@@ -149,14 +146,13 @@ def accuracies(cell):
 def stack_of(cell, seed):
     """The layers that a seed's pretraining learns, from the first."""
     asked = cell["dataset"], cell.get("data_dir"), cell["start"], cell["width"]
-    with LOCK:
-        return [
-            learned(*asked, cell["pretraining"], seed, number)[0]
-            for number in range(cell["depth"] + 1)
-        ]
+    return [
+        learned(*asked, cell["pretraining"], seed, number)[0]
+        for number in range(cell["depth"] + 1)
+    ]
 
 
-@functools.cache
+@once
 def learned(dataset, data_dir, model, width, steps, seed, number):
     """(a layer, what the next one is given); nets of all depths share their first."""
     if number == 0:
