@@ -182,7 +182,7 @@ STUDY = Study(
             low=50,
             single=False,
         ),
-        "depth": scores.axes((1, 2, 4, 8))["depth"],
+        "depth": scores.axes((1, 4, 8))["depth"],
         "width": whole("units of a layer", (128,)),
         "dataset": readable.axis(readable.classified),
         "steps": whole("steps of 64 examples", (800,)),
@@ -201,7 +201,7 @@ STUDY = Study(
         "full": {
             "keep": (0.9, 0.5),
             "train": (500, 2500, 12_500),  # an exact SVM of 60,000 takes hours
-            "depth": (1, 2, 4, 8, 16),
+            "depth": (1, 4, 8, 16),
             "width": (1024,),
             "dataset": ("fashion_mnist",),
             "steps": (5000,),
