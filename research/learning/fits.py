@@ -241,9 +241,8 @@ def tuned(
     place = selection.best(outcomes, by)
     chosen = list(runs[settings[place]])
     before = outcome(sooner(settings[place])) if sooner else None
-    late = (
-        selection.gained(before, outcomes[place], by) if before else falls(chosen, by)
-    )
+    best = outcomes[place]
+    late = selection.gained(before, best, by) if before else falls(chosen, by, best)
     return Tuned(
         settings[place],
         chosen,
@@ -254,17 +253,18 @@ def tuned(
     )
 
 
-def falls(runs: Sequence[Any], by: By) -> bool | None:
+def falls(runs: Sequence[Any], by: By, seen: Outcome | None = None) -> bool | None:
     """Whether more steps might have changed the runs' training, whatever chose them.
 
     That is where the mean loss of their logs still fell at the end, unless all examples
-    are right already. None where no run has one.
+    are right already, or all runs were trained (`seen`). None where no run has a loss.
     """
     if not any("loss" in run.log for run in runs):
         return None
     logs = [run.log["loss"] for run in runs if run.diverged is None]
     late = bool(logs) and selection.falling(np.mean(logs, 0, dtype=np.float64))
-    return late and selection.unfinished(of_logs(runs), by, falls=True)
+    told = seen if seen and by in ("steps", "trained") else of_logs(runs)
+    return late and selection.unfinished(told, by, falls=True)
 
 
 class ByRate(NamedTuple):

@@ -115,6 +115,20 @@ def test_what_is_held_out_decides_where_it_is_given():
     assert at_its_end.setting == 3.0 and at_its_end.at_edge
 
 
+@pytest.mark.parametrize(("share", "unfinished"), [(1.0, False), (0.9, True)])
+def test_what_all_runs_learned_is_finished_though_the_loss_still_falls(
+    share, unfinished
+):
+    """Logs say nothing of how many were trained: what chose the setting does."""
+    run = SimpleNamespace(diverged=None, log={"loss": np.linspace(2.0, 1.0, 300)})
+    tuned = fits.tuned(
+        *(lambda settings: [[run] for _ in settings], (1.0,), "trained"),
+        *(lambda runs: Outcome(ended=1.0, trained=share),),
+        most=0,
+    )
+    assert tuned.unfinished == unfinished
+
+
 def test_half_the_steps_are_a_training_of_their_own_by_the_same_program():
     """A schedule that ends at 0 ends there, bit for bit as where no more are asked for."""
     (alone,) = fits.train(DECAYING, DATA, 20, (1e-2,), 1)
