@@ -270,7 +270,7 @@ STUDY = Study(
             "backprop_steps": (10_000,),
         },
     },
-    plan=Plan(cost=cost),
+    plan=Plan(cost=cost, priority=nets.longest_first),
     fit=nets.fit,
     measure="depthbench.experiments.acting.evolution:measure",
     columns=(

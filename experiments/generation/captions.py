@@ -272,7 +272,7 @@ STUDY = Study(
             "judged": (6_000,),
         },
     },
-    plan=Plan(cost=cost),
+    plan=Plan(cost=cost, priority=nets.longest_first),
     fit=nets.fit,
     measure="depthbench.experiments.generation.captions:measure",
     columns=(

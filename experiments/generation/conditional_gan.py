@@ -338,7 +338,7 @@ STUDY = Study(
             "further_rates": (0,),
         },
     },
-    plan=Plan(cost=cost),
+    plan=Plan(cost=cost, priority=nets.longest_first),
     fit=fit,
     measure="depthbench.experiments.generation.conditional_gan:measure",
     columns=(

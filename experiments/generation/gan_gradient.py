@@ -275,7 +275,7 @@ STUDY = Study(
             "steps": (20000,),
         },
     },
-    plan=Plan(cost=cost),
+    plan=Plan(cost=cost, priority=nets.longest_first),
     fit=nets.fit,
     measure="depthbench.experiments.generation.gan_gradient:measure",
     columns=(

@@ -239,7 +239,7 @@ STUDY = Study(
             "dataset": ("fashion_mnist",),
         },
     },
-    plan=Plan(cost=cost),
+    plan=Plan(cost=cost, priority=nets.longest_first),
     fit=fit,
     measure="depthbench.experiments.generation.gan_modes:measure",
     columns=(

@@ -343,7 +343,7 @@ STUDY = Study(
             "further_rates": (0,),
         },
     },
-    plan=Plan(cost=cost),
+    plan=Plan(cost=cost, priority=nets.longest_first),
     fit=fit,
     measure="depthbench.experiments.sequences.attention:measure",
     columns=(

@@ -354,7 +354,7 @@ STUDY = Study(
             "highest_rate": (1e-3,),
         },
     },
-    plan=Plan(cost=cost),
+    plan=Plan(cost=cost, priority=nets.longest_first),
     fit=fit,
     measure="depthbench.experiments.sequences.char_model:measure",
     columns=(

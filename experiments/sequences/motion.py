@@ -253,7 +253,7 @@ STUDY = Study(
             "steps": (5000,),
         },
     },
-    plan=Plan(cost=cost),
+    plan=Plan(cost=cost, priority=nets.longest_first),
     fit=nets.fit,
     measure="depthbench.experiments.sequences.motion:measure",
     columns=("architecture", "snapshots", "depth", "width", *scores.COLUMNS),

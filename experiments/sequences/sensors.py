@@ -275,7 +275,7 @@ STUDY = Study(
             "highest_rate": (1e-3,),
         },
     },
-    plan=Plan(cost=cost),
+    plan=Plan(cost=cost, priority=nets.longest_first),
     fit=nets.fit,
     measure="depthbench.experiments.sequences.sensors:measure",
     columns=(

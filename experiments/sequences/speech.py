@@ -355,7 +355,7 @@ STUDY = Study(
             "seeds": (4,),
         },
     },
-    plan=Plan(cost=cost),
+    plan=Plan(cost=cost, priority=nets.longest_first),
     fit=fit,
     measure="depthbench.experiments.sequences.speech:measure",
     columns=(

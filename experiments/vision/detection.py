@@ -339,9 +339,10 @@ STUDY = Study(
         },
     },
     plan=Plan(
+        priority=nets.longest_first,
         cost=pictured.cost(
             step_mflop, lambda cell: 25.0 * min(cell["scenes"], WINDOWED) / WINDOWED
-        )
+        ),
     ),
     fit=nets.fit,
     measure="depthbench.experiments.vision.detection:measure",

@@ -182,7 +182,7 @@ STUDY = Study(
         "depth": whole("stages, or layers after the first", (1, 4, 16), single=False),
         "width": whole("channels of a convolution", (8,)),
         "features": whole("Haar features that boosting picks from", (2000,), low=8),
-        "boosted": whole("features that a cascade has in all", (120,), low=2),
+        "boosted": whole("features that a cascade has in all", (100,), low=2),
         "windows": whole("windows of photographs to learn from", (12000,), low=1000),
         "negatives": whole("windows of a stage, or drawn and hard", (600,), low=50),
         "false_positives": Axis(
@@ -222,7 +222,7 @@ STUDY = Study(
             "seeds": (6,),
         },
     },
-    plan=Plan(cost=lambda cells, shared: cost(cells)),
+    plan=Plan(cost=lambda cells, shared: cost(cells), priority=nets.longest_first),
     fit=fit,
     measure="depthbench.experiments.vision.faces:measure",
     columns=("detector", "depth", "width", *scores.COLUMNS, *OWN),

@@ -263,7 +263,7 @@ STUDY = Study(
             "steps": (4000,),
         },
     },
-    plan=Plan(cost=lambda cells, shared: cost(cells)),
+    plan=Plan(cost=lambda cells, shared: cost(cells), priority=nets.longest_first),
     fit=fit,
     measure="depthbench.experiments.vision.handmade:measure",
     columns=(

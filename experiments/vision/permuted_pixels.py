@@ -292,7 +292,7 @@ STUDY = Study(
         },
         "full": {"depth": (1, 2, 4, 8, 16), "width": (256,), "steps": (4000,)},
     },
-    plan=Plan(cost=lambda cells, shared: cost(cells)),
+    plan=Plan(cost=lambda cells, shared: cost(cells), priority=nets.longest_first),
     fit=fit,
     measure="depthbench.experiments.vision.permuted_pixels:measure",
     columns=("net", "depth", "width", "dataset", *scores.COLUMNS, *OWN),

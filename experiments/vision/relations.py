@@ -349,9 +349,10 @@ STUDY = Study(
         },
     },
     plan=Plan(
+        priority=nets.longest_first,
         cost=pictured.cost(
             step_mflop, lambda cell: min(3.0, cell["scenes"] / 1000), step=0.0005
-        )
+        ),
     ),
     fit=nets.fit,
     measure="depthbench.experiments.vision.relations:measure",
