@@ -20,7 +20,7 @@ it was blurred, judges how real images look: `distance` is Fréchet's, of its fe
 
 Rates are chosen by held-out patches with the absolute error alone, for one seed; the GAN
 has the same ones, as in the paper. There is no noise and no batch norm. At the standard
-size a net sees 2,800 patches and is far from what it could be; ridge regression sees all.
+size a net sees 2,400 patches and is far from what it could be; ridge regression sees all.
 """
 
 from depthbench.experiments import scores
@@ -303,7 +303,7 @@ STUDY = Study(
         "smaller": whole("pixels of a photograph that become one, each way", (2,)),
         "stride": whole("pixels from one patch that is learned from to the next", (4,)),
         "batch": whole("patches of a step", (8,)),
-        "steps": whole("steps", (350,)),
+        "steps": whole("steps", (300,)),
         "judged": whole("steps of the judge", (400,)),
         "seeds": whole("runs", (3,)),
         **nets.rate_axes(1e-3, 1e-2, 3),

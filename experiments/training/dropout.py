@@ -46,7 +46,7 @@ METHODS = choices(
 )
 TARGET = 0.9  # of the training examples: what counts as trained
 PROTOCOL = (
-    "digits, 128 ReLU units, Adam, 800 steps of 64, 3 seeds; rate, decay and keep chosen "
+    "digits, 128 ReLU units, Adam, 600 steps of 64, 3 seeds; rate, decay and keep chosen "
     "on a fifth of the training examples"
 )
 
@@ -185,7 +185,7 @@ STUDY = Study(
         "depth": scores.axes((1, 4, 8))["depth"],
         "width": whole("units of a layer", (128,)),
         "dataset": readable.axis(readable.classified),
-        "steps": whole("steps of 64 examples", (800,)),
+        "steps": whole("steps of 64 examples", (600,)),
         "seeds": whole("runs of each setting", (3,)),
         **nets.rate_axes(1e-3, 3e-3, 2),
     },
