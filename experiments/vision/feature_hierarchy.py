@@ -5,11 +5,11 @@ trained net; what it finds grows monotonically with depth. Kornblith et al. 2019
 arXiv:1905.00414: centred kernel alignment (CKA) finds the layer of another start's net
 that corresponds to a layer. What differs: small nets with equal layers, most of them dense
 where both sources have convolutions, and ridge regression on classes as the probe, fitted
-to the examples that the net learned. Convolutions of other than 4 layers, and of other
-activations than ReLU, are left out unless they are typed. What is read of a plain net is
-the sum before the nonlinearity; its first is linear in the pixels. Branches are divided
-by √depth: as they are, a residual net of 16 layers explodes, and its probes find 4 points
-less than those of the plain one.
+to the examples that the net learned, and of a convolution to the means of 2 × 2 places.
+Convolutions of other than 4 layers, and of other activations than ReLU, are left out unless
+they are typed. What is read of a plain net is the sum before the nonlinearity; its first is
+linear in the pixels. Branches are divided by √depth: as they are, a residual net of 16
+layers explodes, and its probes find 4 points less than those of the plain one.
 
 The same is asked of fresh nets, which learned nothing. The net's score is that of the
 layer which validation prefers.
@@ -172,12 +172,19 @@ def hierarchy(cell):
 
 
 def probed(run, parts):
-    """What is read from each state of a net, of convolutions in every place."""
-    states = [
-        [state.reshape(len(state), -1) for state in run.states(part.x)]
-        for part in parts[:3]
-    ]
+    """What is read from each state of a net."""
+    states = [[numbers(state) for state in run.states(part.x)] for part in parts[:3]]
     return linear_probes.read(*states, [part.y for part in parts[:3]])
+
+
+def numbers(state):
+    """A state as a probe reads it [images, numbers]: of a convolution the means of 2 × 2
+    places, which are as many numbers as there are pixels."""
+    if state.ndim == 4 and min(state.shape[1:3]) > 1:
+        count, high, wide, channels = state.shape
+        state = state[:, : high // 2 * 2, : wide // 2 * 2]
+        state = state.reshape(count, high // 2, 2, wide // 2, 2, channels).mean((2, 4))
+    return state.reshape(len(state), -1)
 
 
 def rise(shares):

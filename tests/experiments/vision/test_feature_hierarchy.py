@@ -127,3 +127,13 @@ def test_pictures_of_likeness_have_the_limits_of_their_data():
         assert axes.images[0].get_clim() == (0.97, 0.99)
     # A dot at the layer of the other net that the first is most like.
     assert picture.axes[0].lines[0].get_xydata()[0].tolist() == [2, 0]
+
+
+def test_a_convolution_is_read_in_the_means_of_two_by_two_places():
+    state = np.arange(2 * 5 * 4 * 3, dtype=np.float32).reshape(2, 5, 4, 3)
+    read = feature_hierarchy.numbers(state)
+    assert read.shape == (2, 2 * 2 * 3)
+    np.testing.assert_allclose(read[1, :3], state[1, :2, :2].mean((0, 1)))
+    np.testing.assert_array_equal(
+        feature_hierarchy.numbers(state[:, 0, 0]), state[:, 0, 0]
+    )
