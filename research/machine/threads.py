@@ -11,7 +11,8 @@ with lazily():
     import threadpoolctl
 
 _LOCK = threading.Lock()
-_WITHIN: list[Any] = []  # the limits, as often as they are asked for
+_inside = 0
+_WITHIN: list[Any] = []  # of all who are within, and of who left before the last
 
 
 @contextlib.contextmanager
@@ -22,14 +23,16 @@ def single() -> Iterator[None]:
     for each other: k-means of a thousand examples takes fifty times as long on two busy
     cores. threadpoolctl comes with scikit-learn. The limit is the process', and so stays
     until the last of its threads is done: who restored what it found might restore 1.
+    A library that is loaded within has the limit from the next who enters.
     """
+    global _inside
     with _LOCK:
-        limits = _WITHIN[0] if _WITHIN else threadpoolctl.threadpool_limits(1)
-        _WITHIN.append(limits)
+        _WITHIN.append(threadpoolctl.threadpool_limits(1))
+        _inside += 1
     try:
         yield
     finally:
         with _LOCK:
-            _WITHIN.pop()
-            if not _WITHIN:
-                limits.restore_original_limits()
+            _inside -= 1
+            while not _inside and _WITHIN:  # the first's last: it found what was before
+                _WITHIN.pop().restore_original_limits()
