@@ -204,7 +204,7 @@ def played(cell):
     """Points against pure search at the best rate, and forced wins that are seen."""
     game, net, simulations = game_of(cell), net_of(cell), cell["simulations"]
 
-    # None of them needs the net. By itself it reads a clock: it waits for them first.
+    # None needs the net, and all are done before a move is timed.
     beside = [one.begin(game, simulations) for one in rivals.OF_THE_GAME]
 
     def held(runs):
