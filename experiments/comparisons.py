@@ -31,29 +31,36 @@ def apart(
     of: str = "score",
     higher: bool = True,
 ) -> dict[str, float | None]:
-    """By how much a row's number is better than another's, with its standard error.
+    """By how much a row's number is better than another's, with its standard errors.
 
-    higher: whether a higher number is better. Seed by seed where both rows say what each
-    seed gave (`by_seed`); else errors are taken for independent; None where a row has none.
+    higher: whether a higher number is better. gap_se: seed by seed where both rows say
+    what each seed gave (`by_seed`); else errors are taken for independent; None where a
+    row has none. gap_test_se: of scores, and of gaps, what test examples may do to it.
+    What rows know is their gap to a baseline that both share, and two nets differ by
+    their gaps, whose errors are taken for independent: too large, as of the same examples.
     """
-    side, every = (
-        1 if higher else -1,
-        [row.get(f"{of}_by_seed") for row in (one, other)],
-    )
+    side, both = 1 if higher else -1, (one, other)
+    of_tests = _united([row.get("gap_test_se") for row in both])
+    fixed = {"gap_test_se": of_tests if of in ("score", "gap") else None}
+    every = [row.get(f"{of}_by_seed") for row in both]
     if None not in every:
         first, second = (np.array(str(each).split(), float) for each in every)
         if first.shape == second.shape and len(first) > 1:
             paired = profiles.over_seeds(side * (first - second))
-            return {"gap": paired.mean, "gap_se": paired.error}
+            return {"gap": paired.mean, "gap_se": paired.error, **fixed}
     known = one.get(of) is not None and other.get(of) is not None
-    errors = [row.get(f"{of}_se") for row in (one, other)]
     gap = side * (one[of] - other[of]) if known else None
     return {
         "gap": gap,
-        "gap_se": None
-        if None in errors
-        else math.hypot(*(error or 0.0 for error in errors)),
+        "gap_se": _united([row.get(f"{of}_se") for row in both]),
+        **fixed,
     }
+
+
+def _united(errors: Sequence[float | None]) -> float | None:
+    """The standard error of the difference of what has these, if both have one."""
+    known = [error for error in errors if error is not None]
+    return math.hypot(*known) if len(known) == len(errors) else None
 
 
 def against(
@@ -97,6 +104,21 @@ def of_examples(one: float, other: float, examples: int) -> float:
     0.05
     """
     return math.sqrt((one * (1 - one) + other * (1 - other)) / examples)
+
+
+def of_answers(one: Any, other: Any) -> float:
+    """The standard error, due to test examples, of how much more often one is right.
+
+    one, other: whether each is right [seeds, examples], seed by seed of the same
+    examples: where both are always right in the same, there is none.
+
+    >>> import numpy as np
+    >>> same = np.array([[True, False, True, True]])
+    >>> of_answers(same, same)
+    0.0
+    """
+    apart = np.mean(np.asarray(one, float) - np.asarray(other, float), axis=0)
+    return float(np.std(apart, ddof=1) / math.sqrt(len(apart)))
 
 
 def gap_error(

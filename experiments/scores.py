@@ -6,7 +6,7 @@ chosen by `valid`, a score that looked at no test data.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from depthbench.experiments import comparisons, score_panels
@@ -20,7 +20,7 @@ from depthbench.research.report import figures
 from depthbench.research.study import estimates
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Figure, Headline, Row, Summary
-from depthbench.research.study.estimates import Estimate, mean
+from depthbench.research.study.estimates import mean_of
 from depthbench.research.study.headlines import counted, listed, measured
 from depthbench.research.study.tables import Mark, Table, number
 
@@ -90,6 +90,18 @@ def spread(
         low, high = interval.of_share(average, error, len(each), examples)
     ends = {"": average, "_se": error, "_low": low, "_high": high}
     return {name + end: _finite(value) for end, value in ends.items()}
+
+
+def beside(
+    name: str, one: Sequence[float], other: Sequence[float], examples: int
+) -> dict[str, Any]:
+    """By how much a share is above another of the same test examples, seed by seed.
+
+    As of `spread`, and with the standard error that is due to the examples.
+    """
+    means = float(np.mean(one)), float(np.mean(other))
+    error = comparisons.of_examples(*means, examples)
+    return {**spread(name, np.subtract(one, other)), f"{name}_test_se": error}
 
 
 def _finite(value: Any) -> float | None:
@@ -172,17 +184,8 @@ def positive(row: Row) -> tuple[float, float]:
     return 0.0, math.inf
 
 
-def score(row: Mapping[str, Any]) -> Estimate:
-    """The score, as a claim estimates it."""
-    return mean(row["score"], row["score_se"], row["seeds"])
-
-
-def gap(row: Mapping[str, Any]) -> Estimate:
-    """By how much the net is better than the strong baseline, seed by seed.
-
-    Rows from before `gap_test_se` was measured know the spread over seeds alone.
-    """
-    return mean(row["gap"], row["gap_se"], row["seeds"], row.get("gap_test_se"))
+# As claims estimate them: the score, and by how much the net is better than the baseline.
+score, gap = mean_of("score"), mean_of("gap")
 
 
 def scored(rows: Sequence[Row]) -> list[Row]:

@@ -31,7 +31,7 @@ from depthbench.research.report import figures as drawn
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, after_steps, certain, doubts
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.headlines import counted, measured, of_deepest
 
 with lazily():
@@ -107,9 +107,7 @@ def accuracies(cell):
     values["backprop_at_edge"] = other.at_edge
     values["backprop_unfinished"] = other.unfinished
     values |= scores.spread("backprop", beside, len(test.y))
-    values |= scores.spread("beside", np.subtract(right, beside))
-    both = values["score"], values["backprop"]
-    values["beside_test_se"] = comparisons.of_examples(*both, len(test.y))
+    values |= scores.beside("beside", right, beside, len(test.y))
     each = [spread(net, train.first(64).batch, cell, seed) for seed in range(seeds)]
     values |= scores.spread("spread", each)
     curves = {
@@ -164,12 +162,6 @@ def edge_of_either(row):
     return after_steps({"rate_at_edge": any(row.get(name) for name in names)})
 
 
-def of_beside(row):
-    """By how much evolution is more accurate than backpropagation."""
-    fixed = row.get("beside_test_se")
-    return mean(row["beside"], row["beside_se"], row["seeds"], fixed)
-
-
 def flatter(rows):
     """By how many decades neighbours of the deepest net differ less than of the least."""
     done = {(row["sigma"], row["depth"]): row for row in rows}
@@ -179,13 +171,11 @@ def flatter(rows):
         ends = [done.get((sigma, depth)) for depth in (most, least)]
         if least == most or None in ends or any(r["spread"] is None for r in ends):
             continue
-        errors = [row["spread_se"] for row in ends]
         found.append(
             {
                 **pairs.joint(ends),
                 **{name: ends[0][name] for name in ("sigma", "depth", "seeds")},
-                "gap": ends[0]["spread"] - ends[1]["spread"],
-                "gap_se": None if None in errors else float(np.hypot(*errors)),
+                **comparisons.apart(*ends, "spread"),
             }
         )
     return found
@@ -297,7 +287,7 @@ STUDY = Study(
             "depthbench's own bar: after as many steps evolution has a sigmoid net of "
             "eight layers or more right more often than backpropagation",
             "depthbench: what backpropagation cannot train, if anything",
-            estimate=of_beside,
+            estimate=mean_of("beside"),
             allows=above(0.0),
             scope=lambda row: (
                 row["depth"] >= DEEPEST and row["activation"] == "sigmoid"
@@ -310,7 +300,7 @@ STUDY = Study(
             "with one hidden layer after the first, evolution is as accurate as "
             "backpropagation, to 2 points",
             "Zhang, Clune & Stanley 2017, arXiv:1712.06564, abstract",
-            estimate=of_beside,
+            estimate=mean_of("beside"),
             allows=above(-0.02),
             differs="MNIST, a convolutional net, populations of thousands",
             published="99 %",

@@ -283,7 +283,7 @@ def cost(cells, shared):
     for cell in cells:
         runs = cell["seeds"] * (cell["rates"] + 0.5 * min(1, cell["further_rates"]))
         size = max(1.0, cell["worlds"] / 32) * max(1.0, cell["width"] / 32)
-        update = 1e-3 + 2.2e-4 * cell["depth"] * size
+        update = 1.2e-3 + 2.6e-4 * cell["depth"] * size
         seconds += runs * cell["steps"] * update + 12.0  # most of it compiling
     return Cost(2**28, 2**28, seconds)
 

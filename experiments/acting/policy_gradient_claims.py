@@ -48,7 +48,7 @@ CLAIMS = (
         BJORCK,
         protocol=PROTOCOL,
         differs="soft actor–critic from pixels, convolutions, normalised transformers",
-        estimate=lambda row: mean(row["gap"], row["gap_se"], row["seeds"]),
+        estimate=scores.gap,
         allows=below(0.0),
         published="instabilities and poor performance",
         scope=lambda row: row["activation"] == "relu",

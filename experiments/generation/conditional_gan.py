@@ -217,7 +217,7 @@ def cost(cells, shared):
         pixels = cell["side"] ** 2 * cell["batch"]
         products = 6 * pixels * cell["width"] ** 2 * 9 * (cell["depth"] - 3)
         runs = cell["seeds"] * (1 if cell["objective"] == "l1" else 2) + 1.5
-        seconds += runs * cell["steps"] * products / 2.4e10 + 2
+        seconds += runs * cell["steps"] * products / 1.6e10 + 4
         examples = 2e6 / cell["stride"] ** 2 / cell["smaller"] ** 2
         memory = max(memory, 2**28 + 48 * examples * cell["side"] ** 2)
         memory += 64 * pixels * cell["width"] * cell["seeds"]

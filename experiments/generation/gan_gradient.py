@@ -25,7 +25,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, after_steps, certain
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.headlines import counted, measured, of_deepest
 
 with lazily():
@@ -206,11 +206,6 @@ def headline(rows):
     return Headline(answer, worst)
 
 
-def change(of):
-    """The estimate of a change of log10 gradient."""
-    return lambda row: mean(row[of], row[f"{of}_se"], row["seeds"])
-
-
 def deeper(rows):
     """Each loss's deepest discriminator beside the one of fewest layers."""
     ends = [row["depth"] for row in rows]
@@ -225,10 +220,10 @@ def cost(cells, shared):
     (cell,) = cells
     steps = cell["alone"] + 1.5 * cell["rates"] * cell["steps"]
     layers = 4 + 2 * GENERATOR + 3 * cell["depth"]
-    each = 1.2e-5 * layers * (cell["width"] / 64) ** 2
+    each = 3e-5 * layers * (cell["width"] / 64) ** 2
     each *= 1.6 if cell["variant"] == "wasserstein" else 1.0
     memory = 2**28 + 600 * layers * cell["width"] ** 2
-    return Cost(memory, memory, 2.0 + cell["seeds"] * steps * each)
+    return Cost(memory, memory, 13.0 + cell["seeds"] * steps * each)
 
 
 PAIR = {"protocol": ALONE, "doubt": certain, "label": ("variant", "depth")}
@@ -290,7 +285,7 @@ STUDY = Study(
             "of a generator that is kept as it is, the gradient of log(1 - D) falls by two "
             "decades or more as the discriminator learns",
             f"{SOURCE}, theorem 2.4 and figure 2",
-            estimate=change("alone_change"),
+            estimate=mean_of("alone_change"),
             allows=below(-2.0),
             differs="convolutional nets, photographs, generators that had been trained",
             scope=lambda row: row["variant"] == "saturating",
@@ -301,7 +296,7 @@ STUDY = Study(
             "of a generator that is kept as it is, the gradient of -log D grows as the "
             "discriminator learns",
             f"{SOURCE}, theorem 2.6 and figure 3",
-            estimate=change("alone_change"),
+            estimate=mean_of("alone_change"),
             allows=above(0.0),
             differs="convolutional nets, photographs, generators that had been trained",
             scope=lambda row: row["variant"] == "non_saturating",
@@ -312,7 +307,7 @@ STUDY = Study(
             "of a generator that is kept as it is, a critic with a gradient penalty leaves "
             "at least a tenth of the gradient",
             "Gulrajani et al. 2017, arXiv:1704.00028, section 1",
-            estimate=change("alone_change"),
+            estimate=mean_of("alone_change"),
             allows=above(-1.0),
             differs="deep residual critics on photographs; no generator kept as it is",
             scope=lambda row: row["variant"] == "wasserstein",

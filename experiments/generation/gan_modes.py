@@ -191,12 +191,12 @@ def cost(cells, shared):
     other seeds."""
     (cell,) = cells
     layers = 6 + 6 * cell["depth"]
-    each = 9e-6 * layers * (cell["width"] / 64) ** 2
+    each = 2.2e-5 * layers * (cell["width"] / 64) ** 2
     each *= {"wasserstein": 1.3, "spectral": 2.0}.get(cell["variant"], 1.0)
     each *= 20.0 if cell["architecture"] == "generator" else 1.0
     steps = (1.5 * cell["rates"] + cell["seeds"] - 1) * cell["steps"]
     memory = 2**28 + 1200 * layers * cell["width"] ** 2
-    return Cost(memory, memory, 2.0 + steps * each)
+    return Cost(memory, memory, 9.0 + steps * each)
 
 
 PAIR = {"protocol": PROTOCOL, "label": ("made", "variant", "depth")}

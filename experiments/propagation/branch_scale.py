@@ -30,7 +30,7 @@ from depthbench.research.study.declaration import (
     Plan,
     Study,
 )
-from depthbench.research.study.estimates import about, mean
+from depthbench.research.study.estimates import about, mean_of
 from depthbench.research.study.headlines import counted, listed, measured
 from depthbench.research.study.tables import Mark, Table, number
 
@@ -220,7 +220,8 @@ def plan():
         (cell,) = cells
         states = cell["batch"] * cell["width"] * (64 if "resnet" in str(cell) else 1)
         size = 2**27 + 16 * cell["depth"] * (states + 18 * cell["width"] ** 2)
-        return Cost(size, size, 2.0)
+        work = states * cell["depth"] * cell["width"] * cell["seeds"]
+        return Cost(size, size, 3.0 + 3.5e-9 * work)
 
     return Plan(cost=cost)
 
@@ -231,7 +232,7 @@ def claim(key, says, normalizer, published):
         says,
         SOURCE,
         tag="S22",
-        estimate=lambda row: mean(row["power"], row["power_se"], row["seeds"]),
+        estimate=mean_of("power"),
         allows=about(SLOPES[normalizer], within=WITHIN),
         # Three factors of two to fit at the least.
         scope=lambda row: row["normalizer"] == normalizer and row["depth"] >= 8 * LEAST,

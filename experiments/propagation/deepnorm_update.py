@@ -16,7 +16,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
-from depthbench.research.study.estimates import Allowed, above, below, mean
+from depthbench.research.study.estimates import Allowed, above, below, mean_of
 from depthbench.research.study.headlines import listed, measured
 
 with lazily():
@@ -184,9 +184,7 @@ def claim(key: str, says: str, name: str, published: str, allows: Allowed) -> Cl
         protocol="tokens, 4 to 1,024 layers of 64 units, the limit of a small rate, "
         "layers' weights alone",
         differs="a bound, and translation at up to 1,000 layers trained by Adam",
-        estimate=lambda row: mean(
-            row["weights_exponent"], row["weights_exponent_se"], row["seeds"]
-        ),
+        estimate=mean_of("weights_exponent"),
         published=published,
         allows=allows,
         # Three depths at least, the deepest no shallower than the paper's own nets.

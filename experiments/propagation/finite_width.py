@@ -13,7 +13,7 @@ from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
-from depthbench.research.study.estimates import about, mean
+from depthbench.research.study.estimates import about, mean, mean_of
 from depthbench.research.study.headlines import measured
 from depthbench.research.study.tables import Mark, Table, number, with_error
 
@@ -236,9 +236,7 @@ STUDY = Study(
             protocol=f"{HERE} over four; of the mean square over nets, as of a log-normal, "
             "within a factor of √2 (a single net's gradient drifts: see the mean)",
             differs="a derivation for wide layers, convolutional nets of 30 layers",
-            estimate=lambda row: mean(
-                row["ln_mean_square"], row["ln_mean_square_se"], row["seeds"]
-            ),
+            estimate=mean_of("ln_mean_square"),
             published="ln of the ratio: 0",
             allows=about(0.0, within=math.log(2) / 2),
             scope=nearly_log_normal,

@@ -4,7 +4,7 @@ import math
 
 from depthbench.research.lazy import lazily
 from depthbench.research.study.claims import Claim, same_columns
-from depthbench.research.study.estimates import about, below, mean
+from depthbench.research.study.estimates import about, below, mean, mean_of
 
 with lazily():
     import numpy as np
@@ -128,10 +128,6 @@ def growing(rows):
     return grown
 
 
-def of(name):
-    return lambda row: mean(row[name], row[f"{name}_se"], row["seeds"])
-
-
 HERE = "digits, plain nets of 128 units, batches of 16, 8 drawn nets, 128 layers"
 VANISHING = ("sigmoid_he", "tanh_biased", "tanh_ordered")
 NET = ("net", "dtype", "scale", "depth", "width")
@@ -181,7 +177,7 @@ CLAIMS = (
         f"{SCALING}, section 3.2",
         protocol=HERE + "; k = 8 and 16; decades beyond k log10 2",
         differs="one detector trained at a scale of 8, and others up to 32,768",
-        estimate=of("shift"),
+        estimate=mean_of("shift"),
         published="0",
         allows=about(0.0, within=0.3),
         scope=lambda row: row["net"] in VANISHING,
@@ -195,7 +191,7 @@ CLAIMS = (
         "depthbench's own bar: 12.2 from 2^-25 to 2^16, less what gradients of weights, "
         "which sum over a batch, and the largest entries are beyond that",
         protocol=HERE + "; from the largest layer's entries to where half are 0",
-        estimate=of("range"),
+        estimate=mean_of("range"),
         allows=about(10.0, within=1.0),
         scope=lambda row: row["net"] in VANISHING and row["dtype"] == "float16_scaled",
         of=deepest,
@@ -209,7 +205,7 @@ CLAIMS = (
         protocol=HERE
         + "; ReLU nets whose states shrink or grow by more than 2^16; layers "
         "whose gradient is neither 0 nor inf, at the largest scale",
-        estimate=of("kept_layers"),
+        estimate=mean_of("kept_layers"),
         allows=below(0.5),
         scope=lambda row: (
             row["net"] in ("relu_glorot", "relu_large")
@@ -226,7 +222,7 @@ CLAIMS = (
         "bfloat16's, where what is below 2^-126 is 0 in both, as on CPUs: with subnormal "
         "numbers float32 goes on to 2^-149, bfloat16 to 2^-133",
         differs="nets in training, whose losses are compared",
-        estimate=of("fewer"),
+        estimate=mean_of("fewer"),
         published="0: the same exponents",
         allows=about(0.0, within=1.0),
         scope=lambda row: row["net"] in VANISHING,
@@ -239,7 +235,7 @@ CLAIMS = (
         "angle, as its roundings are",
         "depthbench's own bar: 8 bits against 11",
         protocol="the same, 8 to 128 layers; log2 of the angles' ratio, the loss scaled",
-        estimate=of("finer"),
+        estimate=mean_of("finer"),
         allows=about(3.0, within=0.5),
         scope=lambda row: row["net"] == "tanh_orthogonal",
         of=sharper,
@@ -252,7 +248,7 @@ CLAIMS = (
         "depthbench's own bar: the share of units within a rounding of 0",
         protocol="the same, 8 to 32 layers: beyond them angles are large; log2 of the "
         "angles' ratio, the loss scaled",
-        estimate=of("finer"),
+        estimate=mean_of("finer"),
         allows=about(1.5, within=0.5),
         scope=lambda row: row["net"] == "relu_he" and row["depth"] <= 32,
         of=sharper,
@@ -264,7 +260,7 @@ CLAIMS = (
         "sums of independent roundings do",
         "depthbench's own bar",
         protocol="the same, 8 to 128 layers; the power of the depth, by least squares",
-        estimate=of("power"),
+        estimate=mean_of("power"),
         allows=about(0.5, within=0.15),
         scope=lambda row: row["net"] in ("tanh_orthogonal", "relu_he"),
         of=growing,

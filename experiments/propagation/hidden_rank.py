@@ -25,7 +25,7 @@ from depthbench.research.study.declaration import (
     Plan,
     Study,
 )
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean, mean_of
 from depthbench.research.study.headlines import counted, listed, measured, of_deepest
 from depthbench.research.study.tables import Mark, Table, number, with_error
 
@@ -292,7 +292,7 @@ STUDY = Study(
             "without normalisation the states of a batch become multiples of one another",
             SOURCE,
             tag="S29",
-            estimate=lambda row: mean(row["rank"], row["rank_se"], row["seeds"]),
+            estimate=mean_of("rank"),
             allows=below(1.2),
             published="rank 1",
             scope=lambda row: (

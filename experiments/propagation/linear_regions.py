@@ -230,7 +230,7 @@ def cost(cells, shared):
     """A layer's product of all kinks so far."""
     work = sum(c["seeds"] * c["depth"] ** 2 * c["width"] ** 3 / 4 for c in cells)
     largest = max(c["depth"] * c["width"] ** 2 for c in cells)
-    return Cost(2**27 + 60 * largest, 2**27 + 60 * largest, 3e-10 * work + 0.01)
+    return Cost(2**27 + 60 * largest, 2**27 + 60 * largest, 1.5e-9 * work + 0.01)
 
 
 HERE = (

@@ -26,7 +26,7 @@ from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
-from depthbench.research.study.estimates import about, below, mean
+from depthbench.research.study.estimates import about, below, mean_of
 from depthbench.research.study.headlines import counted, measured, of_deepest, out_of
 from depthbench.research.study.tables import Mark, Table, number
 
@@ -334,7 +334,7 @@ STUDY = Study(
             tag="S18",
             protocol=f"{HERE}; decades a step; a Jacobian of exactly 0 has vanished",
             differs="a proof, for any sequence",
-            estimate=lambda row: mean(row["rate"], row["rate_se"], row["seeds"]),
+            estimate=mean_of("rate"),
             published="decades a step: below 0",
             allows=below(0.0),
             scope=below_bound,
@@ -349,9 +349,7 @@ STUDY = Study(
             tag="S18",
             protocol=f"{HERE}, the later half of them",
             differs="the limit of long lags",
-            estimate=lambda row: mean(
-                row["off_radius"], row["off_radius_se"], row["seeds"]
-            ),
+            estimate=mean_of("off_radius"),
             published="log10 of the radius: gap 0",
             allows=about(0.0, within=0.02),  # 2 decades in 100 steps
             scope=lambda row: (

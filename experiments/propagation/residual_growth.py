@@ -15,7 +15,7 @@ from depthbench.research.study import families
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
-from depthbench.research.study.estimates import about, below, mean
+from depthbench.research.study.estimates import about, below, mean_of
 from depthbench.research.study.headlines import counted, listed, measured
 from depthbench.research.study.tables import Mark, Table, number
 
@@ -209,7 +209,7 @@ STUDY = Study(
             tag="S8",
             protocol=HERE,
             differs=CNN,
-            estimate=lambda row: mean(row["rate"], row["rate_se"], row["seeds"]),
+            estimate=mean_of("rate"),
             published="log10 2 = 0.301",
             allows=about(LOG10_2, within=0.01),
             scope=lambda row: plain(row, "relu"),
@@ -223,7 +223,7 @@ STUDY = Study(
             tag="S8",
             protocol=f"{HERE}, batch and layer norm",
             differs=f"{CNN}, batch norm",
-            estimate=lambda row: mean(row["power"], row["power_se"], row["seeds"]),
+            estimate=mean_of("power"),
             published="power 1",
             allows=about(1.0, within=0.1),
             scope=lambda row: (
@@ -238,9 +238,7 @@ STUDY = Study(
             tag="S8",
             protocol=f"{HERE}: a power law misses log10 q by less than an exponential",
             differs="derived for wide nets, and drawn at hundreds of layers",
-            estimate=lambda row: mean(
-                row["misfit_gap"], row["misfit_gap_se"], row["seeds"]
-            ),
+            estimate=mean_of("misfit_gap"),
             published="misfit less than an exponential's: below 0",
             allows=below(0.0),
             scope=lambda row: plain(row, "tanh"),

@@ -22,7 +22,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
-from depthbench.research.study.estimates import about, above, exact, mean
+from depthbench.research.study.estimates import about, above, exact, mean, mean_of
 from depthbench.research.study.tables import Mark, Table, number
 
 with lazily():
@@ -281,7 +281,7 @@ def claim(key, says, net, column, published, allows, **more):
         f"{SOURCE}, figures 1 to 3",
         tag="S9",
         differs="nets of up to 50 layers of 200 units on a line of inputs",
-        estimate=lambda row: mean(row[column], row[f"{column}_se"], row["seeds"]),
+        estimate=mean_of(column),
         published=published,
         allows=allows,
         scope=lambda row: row["net"] == net and row["depth"] >= 24,

@@ -22,7 +22,7 @@ from depthbench.research.signal.profiles import SURVIVES
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
-from depthbench.research.study.estimates import about, above, mean
+from depthbench.research.study.estimates import about, above, mean, mean_of
 from depthbench.research.study.headlines import (
     counted,
     listed,
@@ -310,9 +310,7 @@ STUDY = Study(
             tag="S6",
             protocol=f"{HERE}, 100 to 10,000 layers",
             differs=PAPER,
-            estimate=lambda row: mean(
-                row["log10_ratio"], row["log10_ratio_se"], row["seeds"]
-            ),
+            estimate=mean_of("log10_ratio"),
             published="0 decades",
             # χ₁ ≤ σ_w² = 1 + 2/L at each layer: e in all, 0.43 decades
             allows=about(0.0, within=0.5),

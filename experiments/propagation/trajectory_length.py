@@ -23,7 +23,7 @@ from depthbench.research.study.declaration import (
     Plan,
     Study,
 )
-from depthbench.research.study.estimates import about, mean
+from depthbench.research.study.estimates import about, mean, mean_of
 from depthbench.research.study.headlines import counted, measured, out_of
 from depthbench.research.study.tables import Mark, Table, number
 
@@ -319,7 +319,7 @@ STUDY = Study(
             "a ReLU net at He's variance does not lengthen a curve, however deep it is",
             "Hanin, Jeong & Rolnick 2022, arXiv:2102.10492",
             tag="S27",
-            estimate=lambda row: mean(row["rate"], row["rate_se"], row["seeds"]),
+            estimate=mean_of("rate"),
             allows=about(0, within=0.02),
             published="no growth, and slight shrinking: rate 0",
             scope=lambda row: row["activation"] == "relu" and row["sigma_w2"] == 2,

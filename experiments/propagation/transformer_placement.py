@@ -12,7 +12,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
-from depthbench.research.study.estimates import about, mean
+from depthbench.research.study.estimates import about, mean_of
 from depthbench.research.study.headlines import counted, listed, measured
 
 with lazily():
@@ -157,9 +157,7 @@ def claim(key, says, name):
         tag="S15",
         protocol="tokens, 8 to 256 layers of 64 units, at initialisation",
         differs="6 to 14 layers on a translation task, beside the theorem",
-        estimate=lambda row: mean(
-            row["gradient_exponent"], row["gradient_exponent_se"], row["seeds"]
-        ),
+        estimate=mean_of("gradient_exponent"),
         published=f"exponent {EXPONENTS[name]:g}",
         allows=about(EXPONENTS[name], within=WITHIN),
         # Three depths to fit at the least.

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from depthbench.experiments import comparisons
 from depthbench.experiments.training import pairs
-from depthbench.research.lazy import lazily
 from depthbench.research.study.declaration import Row
 
 Seen = Mapping[str, Any]  # a row, as claims see it
-with lazily():
-    import numpy as np
 
 
 def by(rows: Sequence[Seen], every: Sequence[str], one: str) -> list[dict[Any, Seen]]:
@@ -21,14 +19,10 @@ def by(rows: Sequence[Seen], every: Sequence[str], one: str) -> list[dict[Any, S
     return list(groups.values())
 
 
-def difference(one: Seen, other: Seen) -> Row:
-    """The first's row, with its score less the second's as `gap`, and the gap's error."""
-    row = {**one, **pairs.joint([dict(one), dict(other)]), "gap": None, "gap_se": None}
-    if row["status"] != "ok":
-        return row
-    errors = one["score_se"], other["score_se"]
-    error = None if None in errors else float(np.hypot(*errors))
-    return {**row, "gap": one["score"] - other["score"], "gap_se": error}
+def difference(one: Seen, other: Seen, of: str = "score") -> Row:
+    """The first's row, and by how much a column of it is above the second's: `gap`."""
+    both = pairs.joint([dict(one), dict(other)])
+    return {**one, **both, **comparisons.apart(one, other, of)}
 
 
 def values(
@@ -40,11 +34,13 @@ def values(
     return [difference(group[first], group[second]) for group in both]
 
 
-def deeper(every: Sequence[str]) -> Callable[[Sequence[Seen]], list[Row]]:
+def deeper(
+    every: Sequence[str], column: str = "score"
+) -> Callable[[Sequence[Seen]], list[Row]]:
     """The deepest net's score less the shallowest's; `every`: what nets differ in."""
 
     def of(rows: Sequence[Seen]) -> list[Row]:
         groups = [g for g in by(rows, every, "depth") if len(g) > 1]
-        return [difference(g[max(g)], g[min(g)]) for g in groups]
+        return [difference(g[max(g)], g[min(g)], column) for g in groups]
 
     return of

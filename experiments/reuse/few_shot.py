@@ -18,10 +18,11 @@ import functools
 from depthbench.experiments import scores
 from depthbench.experiments.reuse import compared, letters
 from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import costs
 from depthbench.research.lazy import lazily
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Measured, Plan, Study, fixed
-from depthbench.research.study.estimates import about, above, below, mean
+from depthbench.research.study.declaration import Measured, Study
+from depthbench.research.study.estimates import about, above, below, mean, mean_of
 from depthbench.research.study.headlines import measured
 
 with lazily():
@@ -127,11 +128,8 @@ def shown(codes, by_map):
 
 def further(rows):
     """By how much methods are further apart in the deepest net than in the shallowest."""
-    apart = [
-        {**row, "score": row["gap"] and abs(row["gap"]), "score_se": row["gap_se"]}
-        for row in methods(rows)
-    ]
-    return compared.deeper(NETS)(apart)
+    apart = [{**row, "gap": row["gap"] and abs(row["gap"])} for row in methods(rows)]
+    return compared.deeper(NETS, "gap")(apart)
 
 
 def methods(rows):
@@ -168,7 +166,7 @@ CLAIMS = (
         "a prototypical net is right in 99.7 % of 5-way 5-shot queries of letters that "
         "were never learned, to 2 points",
         SNELL,
-        estimate=lambda row: mean(row["five_shot"], row["five_shot_se"], row["seeds"]),
+        estimate=mean_of("five_shot"),
         allows=above(0.977),
         protocol=PROTOCOL,
         differs=f"{DIFFERS}, as many shots in training as in the test",
@@ -290,7 +288,7 @@ STUDY = Study(
     source=f"{SNELL}; {CHEN}",
     axes=letters.axes(("prototypes", "classes")),
     sizes=letters.sizes("prototypes"),
-    plan=Plan(cost=fixed(seconds=8.0)),
+    plan=costs.plan(compiling=4.0, layer=3.5e-5),
     fit=letters.fit,
     measure="depthbench.experiments.reuse.few_shot:measure",
     columns=(

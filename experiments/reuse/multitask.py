@@ -18,7 +18,7 @@ from depthbench.experiments import scores
 from depthbench.experiments.reuse import alphabets
 from depthbench.experiments.reuse import multitask_shown as shown
 from depthbench.experiments.reuse.multitask_shown import SCORING
-from depthbench.experiments.training import nets
+from depthbench.experiments.training import costs, nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.lazy import lazily
@@ -26,9 +26,9 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, after_steps, certain
-from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.declaration import Measured, Study
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.plan import all_but
 
 with lazily():
@@ -148,10 +148,11 @@ def accuracies(cell):
     fewer = max(1, round(own.steps * before.step_mflop / apart))
     alone = accuracy(own, trained(own, 0, own.steps))
     equal = accuracy(own, trained(own, 0, fewer))
-    values |= scores.spread("gain", right[:, 0] - alone[:, 0])
-    values |= scores.spread("ahead", right[:, 0] - equal[:, 0])
+    tested = len(parts_of(own).test.y)
+    values |= scores.beside("gain", right[:, 0], alone[:, 0], tested)
+    values |= scores.beside("ahead", right[:, 0], equal[:, 0], tested)
     values |= scores.spread("other", right[:, 1])
-    values |= scores.spread("other_gain", right[:, 1] - alone[:, 1])
+    values |= scores.beside("other_gain", right[:, 1], alone[:, 1], tested)
     values |= {"other_strong": baseline("svm", own), "equal_steps": fewer}
     values |= cosines(own, cell["shared"], tuned)
     return Measured("ok", "", values, shown.profile(own, tuned, share_of(own, "test")))
@@ -197,17 +198,12 @@ def fit(cells, typed):
     return nets.fit(kept, typed)
 
 
-def cost(cells, shared):
-    """Of a unit: each cell's nets, and two of equal cost."""
-    return Cost(2**29, 2**29, sum(0.6 * (cell["depth"] + 3) for cell in cells))
-
-
 def claim(key, says, name, allows, scope, source=SOURCE, differs="", doubt=after_steps):
     return Claim(
         key,
         says,
         source,
-        estimate=lambda row: mean(row[name], row[f"{name}_se"], row["seeds"]),
+        estimate=mean_of(name),
         allows=allows,
         scope=lambda row: row["shared"] > 0 and scope(row),
         protocol=PROTOCOL,
@@ -292,14 +288,16 @@ STUDY = Study(
             "steps": (3000,),
         },
     },
-    plan=Plan(group=all_but("shared"), cost=cost),
+    plan=costs.plan(compiling=9.0, layer=1.8e-4, group=all_but("shared")),
     fit=fit,
     measure="depthbench.experiments.reuse.multitask:measure",
     columns=(
         *("second", "architecture", "activation", "depth", "shared"),
         *scores.COLUMNS,
-        *("gain", "gain_se", "ahead", "ahead_se", "equal_steps"),
-        *("other", "other_se", "other_strong", "other_gain", "other_gain_se"),
+        *("gain", "gain_se", "gain_test_se"),
+        *("ahead", "ahead_se", "ahead_test_se", "equal_steps"),
+        *("other", "other_se", "other_strong"),
+        *("other_gain", "other_gain_se", "other_gain_test_se"),
         *("cosine_start", "cosine_start_se", "cosine_end", "cosine_end_se"),
     ),
     claims=CLAIMS,

@@ -17,7 +17,7 @@ from depthbench.experiments import scores
 from depthbench.experiments.once import once
 from depthbench.experiments.reuse import compared, spreading
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import nets
+from depthbench.experiments.training import costs, nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import find, readable
@@ -26,7 +26,7 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.declaration import Measured, Study
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above
 from depthbench.research.study.headlines import counted, measured
@@ -187,7 +187,8 @@ def accuracies(cell):
         tuned=own.tuned,
         examples=len(parts.test.y),
     )
-    values |= scores.spread("over_labels", own.right - alone.right)
+    others = own.right, alone.right
+    values |= scores.beside("over_labels", *others, len(parts.test.y))
     return Measured("ok", "", values, own.labels)
 
 
@@ -210,11 +211,6 @@ def fit(cells, typed):
     return nets.fit(cells, typed)
 
 
-def cost(cells, shared):
-    """Of a unit: the nets of each method."""
-    return Cost(2**29, 2**29, 4.0 * len(cells))
-
-
 # -------------------------------------------------------------------------- claims
 
 
@@ -232,11 +228,7 @@ def over(first):
 
 def more_when_deep(rows):
     """What pretraining adds to the deepest net, less what it adds to the shallowest."""
-    added = [
-        {**row, "score": row["gap"], "score_se": row["gap_se"]}
-        for row in over("pretrained")(rows)
-    ]
-    return compared.deeper(NETS)(added)
+    return compared.deeper(NETS, "gap")(over("pretrained")(rows))
 
 
 LABEL = ("method", "architecture", "depth", "labels")
@@ -372,12 +364,12 @@ STUDY = Study(
             "steps": (5000,),
         },
     },
-    plan=Plan(group=all_but("method"), cost=cost),
+    plan=costs.plan(compiling=1.0, layer=3.0e-5, group=all_but("method")),
     fit=fit,
     measure="depthbench.experiments.reuse.semi_supervised:measure",
     columns=(
         *("method", "architecture", "activation", "depth", "labels", "width"),
-        *(*scores.COLUMNS, "over_labels", "over_labels_se"),
+        *(*scores.COLUMNS, "over_labels", "over_labels_se", "over_labels_test_se"),
     ),
     claims=CLAIMS,
     headline=headline,

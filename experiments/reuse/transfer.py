@@ -21,13 +21,13 @@ from depthbench.experiments.reuse import transfer_shown as shown
 from depthbench.experiments.reuse.letters import maps as every_map
 from depthbench.experiments.reuse.transfer_claims import CLAIMS, SOURCE
 from depthbench.experiments.reuse.transfer_shown import LEARNED, NONE, SCORING
-from depthbench.experiments.training import nets
+from depthbench.experiments.training import costs, nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.declaration import Measured, Study
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.plan import all_but
 
@@ -153,8 +153,8 @@ def accuracies(cell):
         accuracy(scratch(own, steps), parts.test)
         for steps in (own.steps, own.steps + own.source_steps)
     )
-    values |= scores.spread("gain", right - once)
-    values |= scores.spread("ahead", right - longer)
+    values |= scores.beside("gain", right, once, len(parts.test.y))
+    values |= scores.beside("ahead", right, longer, len(parts.test.y))
     values["longer"] = float(np.mean(longer))
     for name in ALONE:
         values[name] = baseline(name, own.letters, own.drawings)
@@ -225,12 +225,6 @@ def _is_one(cell) -> bool:
     return (cell["source"], cell["kept"]) != ("random", "tuned")
 
 
-def cost(cells, shared):
-    """Of a unit: the nets that layers are copied from, and those they are copied to."""
-    layers = cells[0]["depth"] + 3
-    return Cost(2**29, 2**29, sum(0.4 * layers * 0.5 for cell in cells) + 4 * layers)
-
-
 STUDY = Study(
     name="transfer",
     kind="experiment",
@@ -270,13 +264,16 @@ STUDY = Study(
             "steps": (2000,),
         },
     },
-    plan=Plan(group=all_but("cut", "source", "kept"), cost=cost),
+    plan=costs.plan(
+        compiling=1.0, layer=9.0e-5, group=all_but("cut", "source", "kept")
+    ),
     fit=fit,
     measure="depthbench.experiments.reuse.transfer:measure",
     columns=(
         *("source", "kept", "architecture", "activation", "depth", "cut"),
         *scores.COLUMNS,
-        *("gain", "gain_se", "longer", "ahead", "ahead_se", *ALONE),
+        *("gain", "gain_se", "gain_test_se", "longer"),
+        *("ahead", "ahead_se", "ahead_test_se", *ALONE),
     ),
     claims=CLAIMS,
     headline=shown.headline,

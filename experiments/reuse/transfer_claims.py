@@ -3,7 +3,7 @@
 from depthbench.experiments.reuse import compared
 from depthbench.experiments.reuse.transfer_shown import NONE
 from depthbench.research.study.claims import Claim, after_steps
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean_of
 
 SOURCE = "Yosinski et al. 2014, arXiv:1411.1792"
 PROTOCOL = (
@@ -53,16 +53,12 @@ def parted(rows):
     return differences(rows, middle, lambda row: (0, NONE, "tuned"))
 
 
-def estimate(name):
-    return lambda row: mean(row[name], row[f"{name}_se"], row["seeds"])
-
-
 def claim(key, says, name, allows, scope, of=lambda rows: rows, source=SOURCE):
     return Claim(
         key,
         says,
         source,
-        estimate=estimate(name),
+        estimate=mean_of(name),
         allows=allows,
         scope=scope,
         of=of,

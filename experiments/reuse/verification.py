@@ -12,9 +12,10 @@ letters: one drawing in those fonts, the other in a serif, whose fonts were neve
 from depthbench.experiments import scores
 from depthbench.experiments.reuse import compared, letters
 from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import costs
 from depthbench.research.lazy import lazily
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Measured, Study
 from depthbench.research.study.estimates import above, below, mean
 from depthbench.research.study.headlines import measured
 
@@ -302,7 +303,7 @@ STUDY = Study(
     source=SOURCE,
     axes=letters.axes(("pairs", "classes")),
     sizes=letters.sizes("pairs"),
-    plan=Plan(cost=fixed(seconds=8.0)),
+    plan=costs.plan(compiling=3.5, layer=3.0e-5),
     fit=letters.fit,
     measure="depthbench.experiments.reuse.verification:measure",
     columns=(

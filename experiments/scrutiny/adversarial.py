@@ -33,7 +33,7 @@ from depthbench.experiments.scrutiny.adversarial_claims import (
     LABEL,
     MADRY,
 )
-from depthbench.experiments.training import nets
+from depthbench.experiments.training import costs, nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
@@ -41,7 +41,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Headline, Measured, Study
 from depthbench.research.study.headlines import counted, listed, measured
 from depthbench.research.study.tables import flat
 
@@ -250,7 +250,7 @@ STUDY = Study(
             "steps": (5000,),
         },
     },
-    plan=Plan(cost=fixed(seconds=10.0)),
+    plan=costs.plan(compiling=10.0, layer=4.5e-5),
     fit=fit,
     measure="depthbench.experiments.scrutiny.adversarial:measure",
     columns=(*LABEL, "activation", "width", *scores.COLUMNS, *UNDER, *SLOPE),

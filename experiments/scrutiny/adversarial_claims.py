@@ -1,11 +1,9 @@
 """What papers say of nets under attack, and a bar of our own."""
 
-import math
-
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.training import pairs
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.plan import grouped
 
 GOODFELLOW = "Goodfellow et al. 2015, arXiv:1412.6572, section 3"
@@ -44,17 +42,9 @@ def _less(row, other):
     names = ("training", "architecture", "activation", "depth", "epsilon", "seeds")
     found = {**pairs.joint([row, other]), **{name: row[name] for name in names}}
     for name in ("score", "fgsm"):
-        sides = [each.get(name) for each in (row, other)]
-        errors = [each.get(f"{name}_se") for each in (row, other)]
-        known = None not in (*sides, *errors)
-        found[name] = sides[0] - sides[1] if known else None
-        found[f"{name}_se"] = math.hypot(*errors) if known else None
+        apart = comparisons.apart(row, other, name)
+        found |= {end.replace("gap", name): value for end, value in apart.items()}
     return found
-
-
-def estimate(name):
-    """What a claim estimates: the mean over seeds of this column."""
-    return lambda row: mean(row[name], row[f"{name}_se"], row["seeds"])
 
 
 def trained(*names):
@@ -69,7 +59,7 @@ CLAIMS = (
         "the sign of the gradient takes at least half of its accuracy from a plainly "
         "trained net beyond what random signs of the same size take",
         GOODFELLOW,
-        estimate=estimate("by_direction"),
+        estimate=mean_of("by_direction"),
         allows=above(0.5),
         protocol=PROTOCOL,
         differs="MNIST, a shallow softmax, ε 0.25 of pixels in [0, 1]",
@@ -82,7 +72,7 @@ CLAIMS = (
         "trained plainly, the deepest net is right more often under FGSM than the "
         "shallowest",
         MADRY,
-        estimate=estimate("fgsm"),
+        estimate=mean_of("fgsm"),
         allows=above(0.0),
         protocol=PROTOCOL,
         differs="MNIST and CIFAR-10, convolutional nets made wider",

@@ -15,17 +15,17 @@ what may lie anywhere; the source's nets are convolutional, and none is asked he
 
 import math
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.scrutiny import patch_nets, patch_shown
-from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.datasets import find, readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Headline, Measured, Study
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above
 from depthbench.research.study.headlines import counted, listed, measured
@@ -163,14 +163,12 @@ def deeper(rows):
     for size in sorted({row["side"] for row in plain}):
         line = [row for row in plain if row["side"] == size]
         low, high = (end(line, key=lambda row: row["depth"]) for end in (min, max))
-        sides = [row.get("score_se") for row in (low, high)]
-        known = low is not high and None not in sides
+        apart = comparisons.apart(high, low)
         found.append(
             {
                 **pairs.joint([high, low]),
                 **{name: high[name] for name in (*LABEL, "seeds")},
-                "score": high["score"] - low["score"] if known else None,
-                "score_se": math.hypot(*sides) if known else None,
+                **(dict.fromkeys(apart) if low is high else apart),
             }
         )
     return found
@@ -249,9 +247,11 @@ STUDY = Study(
             "targets": (10,),
         },
     },
-    plan=Plan(
+    plan=costs.plan(
+        compiling=4.5,
+        layer=1.5e-5,
+        steps=lambda cell: cell["net_steps"] + cell["targets"] * cell["steps"],
         group=lambda cell: tuple(cell[name] for name in patch_nets.NET),
-        cost=fixed(seconds=6.0),
     ),
     fit=fit,
     measure="depthbench.experiments.scrutiny.patch:measure",
@@ -288,7 +288,7 @@ STUDY = Study(
             "depthbench's own bar: the deepest net without skips is turned at least as "
             "often as the shallowest, to 5 points",
             "depthbench",
-            estimate=scores.score,
+            estimate=scores.gap,
             allows=above(-0.05),
             protocol=PROTOCOL,
             scope=lambda row: True,

@@ -15,10 +15,10 @@ say. Neither net is trained again. What rounding adds is followed from layer to 
 import tempfile
 from pathlib import Path
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.scrutiny import quantised_shown as shown
-from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
@@ -29,11 +29,9 @@ from depthbench.research.study.claims import Claim, certain
 from depthbench.research.study.declaration import (
     Headline,
     Measured,
-    Plan,
     Study,
-    fixed,
 )
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.headlines import measured
 from depthbench.research.study.tables import flat
 
@@ -95,17 +93,18 @@ def measure(cells, shared, memory):
 def row(cell, tuned, before, parts, met, true):
     """A cell's Measured. met, true: each run's states in calibration and in the test."""
     bits, test = cell["bits"], parts.test
-    exact = [run.accuracy(*test) for run in tuned.runs]
+    exact = [hits(run.outputs(test.x), test.y) for run in tuned.runs]
     made = [export(run, cell, parts, states) for run, states in zip(tuned.runs, met)]  # noqa: B905
     forward = quantised.states_of(tuned.runs[0].net.parts.net, bits)
     right, errors = [], []
     for whole_net, states in zip(made, true, strict=True):
         given, outputs = forward(whole_net, test.x)
-        right.append(share(outputs, test.y))
+        right.append(hits(outputs, test.y))
         errors.append(relative(np.asarray(given), np.stack(states)))
-    valid = [share(forward(one, parts.valid.x)[1], parts.valid.y) for one in made]
+    valid = [hits(forward(one, parts.valid.x)[1], parts.valid.y) for one in made]
+    score, whole = (np.mean(each, axis=1) for each in (right, exact))
     values = scores.values(
-        score=right,
+        score=score,
         valid=float(np.mean(valid)),
         trivial=float(np.mean(test.y == np.bincount(parts.train.y).argmax())),
         strong=[thinned(run, bits, parts) for run in tuned.runs],
@@ -114,8 +113,9 @@ def row(cell, tuned, before, parts, met, true):
         examples=len(test.y),
     )
     count = quantised.weights(made[0])
-    values |= scores.spread("float32", exact, len(test.y))
-    values |= scores.spread("lost", np.subtract(exact, right))
+    values |= scores.spread("float32", whole, len(test.y))
+    values |= scores.spread("lost", whole - score)
+    values["lost_test_se"] = comparisons.of_answers(exact, right)
     values |= scores.spread("first_error", [error[0] for error in errors])
     values |= scores.spread("last_error", [error[-1] for error in errors])
     values |= {"kib": count * bits / 8 / 1024, "float32_kib": count * 4 / 1024}
@@ -133,8 +133,9 @@ def export(run, cell, parts, states):
         return quantised.load(path)
 
 
-def share(outputs, y):
-    return float(np.mean(np.asarray(outputs).argmax(axis=1) == y))
+def hits(outputs, y):
+    """Which examples the largest output is right of [examples]."""
+    return np.asarray(outputs).argmax(axis=1) == y
 
 
 def relative(given, true):
@@ -158,11 +159,6 @@ def thinned(run, bits, parts):
     return max(fits_of, key=lambda fit: fit.accuracy(*parts.valid)).accuracy(
         *parts.test
     )
-
-
-def lost(row):
-    """Float32's accuracy less the integers', seed by seed."""
-    return mean(row["lost"], row["lost_se"], row["seeds"])
 
 
 def channels_gain(rows):
@@ -245,14 +241,18 @@ STUDY = Study(
             "steps": (3000,),
         },
     },
-    plan=Plan(
-        group=lambda cell: tuple(cell[name] for name in NET), cost=fixed(seconds=2.5)
+    plan=costs.plan(
+        compiling=1.5,
+        layer=4.0e-5,
+        together=True,
+        group=lambda cell: tuple(cell[name] for name in NET),
     ),
     fit=nets.fit,
     measure="depthbench.experiments.scrutiny.quantised:measure",
     columns=(
         *("bits", "scales", *NET, "width", *scores.COLUMNS),
-        *("float32", "lost", "lost_se", "first_error", "first_error_se"),
+        *("float32", "lost", "lost_se", "lost_test_se"),
+        *("first_error", "first_error_se"),
         *("last_error", "last_error_se", "kib", "float32_kib"),
     ),
     claims=(
@@ -261,7 +261,7 @@ STUDY = Study(
             "in int8, with a scale for each channel of the weights, a net loses at most "
             "one point of its accuracy in float32",
             SOURCE,
-            estimate=lost,
+            estimate=mean_of("lost"),
             allows=below(0.01),
             protocol=PROTOCOL,
             differs="1 % of the accuracy; convolutional nets, Transformers, entropy or "
@@ -303,9 +303,7 @@ STUDY = Study(
             "depthbench's own bar: in int8 the last hidden state of a net is within 5 % "
             "of what it is in float32, however deep the net is",
             "depthbench",
-            estimate=lambda row: mean(
-                row["last_error"], row["last_error_se"], row["seeds"]
-            ),
+            estimate=mean_of("last_error"),
             allows=below(0.05),
             protocol=PROTOCOL,
             differs="a bar of our own",

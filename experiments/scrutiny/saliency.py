@@ -12,12 +12,12 @@ the net again (Zeiler & Fergus 2014, arXiv:1311.2901). Explained is the logit of
 label, of all test pictures.
 """
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.scrutiny import saliency_maps
 from depthbench.experiments.scrutiny import saliency_shown as shown
 from depthbench.experiments.scrutiny.saliency_maps import NET
-from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
@@ -25,12 +25,12 @@ from depthbench.research.lazy import lazily
 from depthbench.research.study import claims
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Figure, Plan, Study, fixed
+from depthbench.research.study.declaration import Figure, Study
 from depthbench.research.study.estimates import above, below, mean
 from depthbench.research.study.tables import flat
 
 with lazily():
-    import numpy as np
+    pass
 
 SOURCE = "Adebayo et al. 2018, arXiv:1810.03292"
 METHODS = choices(
@@ -75,14 +75,11 @@ def versus(one, other, axis, name):
         for (value, *rest), row in done.items():
             beside = done.get((other, *rest))
             if value == one and beside is not None:
-                errors = row[f"{name}_se"], beside[f"{name}_se"]
-                known = None not in errors
                 found.append(
                     {
                         **pairs.joint([row, beside]),
                         **{n: row[n] for n in ("method", *NET, "seeds")},
-                        "gap": row[name] - beside[name],
-                        "gap_se": float(np.hypot(*errors)) if known else None,
+                        **comparisons.apart(row, beside, name),
                     }
                 )
         return found
@@ -168,8 +165,11 @@ STUDY = Study(
             "steps": (4000,),
         },
     },
-    plan=Plan(
-        group=lambda cell: tuple(cell[name] for name in NET), cost=fixed(seconds=3.0)
+    plan=costs.plan(
+        compiling=0.7,
+        layer=3.0e-5,
+        together=True,
+        group=lambda cell: tuple(cell[name] for name in NET),
     ),
     fit=nets.fit,
     measure="depthbench.experiments.scrutiny.saliency:measure",

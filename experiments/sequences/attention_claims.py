@@ -4,7 +4,7 @@ from depthbench.experiments import scores
 from depthbench.experiments.comparisons import against
 from depthbench.experiments.sequences.translated import LONG, SHORT
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean_of
 
 PROTOCOL = (
     "numbers below 10⁹ in words from English, 4,000 pairs with lengths in balance, 32 "
@@ -26,16 +26,6 @@ def better(of, one=LOOKING, other=PLAIN, higher=True):
     return against(one, other, BY, of, higher)
 
 
-def gap(row):
-    """By how much a pair's first is better than its second."""
-    return mean(row["gap"], row["gap_se"], row["seeds"])
-
-
-def fall(row):
-    """How much fewer long sentences are exact than short ones."""
-    return mean(row["fall"], row["fall_se"], row["seeds"])
-
-
 def numbers(row):
     """Of number words, whose lengths are in balance."""
     return row["corpus"] == "numbers"
@@ -52,7 +42,7 @@ CLAIMS = (
         f"without attention a translator loses more of what it says exactly from sentences "
         f"of up to {SHORT} words to those of {LONG} or more than with it",
         "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473, abstract",
-        estimate=gap,
+        estimate=mean_of("gap"),
         allows=above(0.0),
         protocol=PROTOCOL,
         differs="English and French sentences, 1,000 units, BLEU",
@@ -66,7 +56,7 @@ CLAIMS = (
         f"with attention, sentences of {LONG} words or more are said exactly as often as "
         f"those of up to {SHORT}, to 5 points",
         "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473, section 5.1",
-        estimate=fall,
+        estimate=mean_of("fall"),
         allows=below(0.05),
         protocol=PROTOCOL,
         differs="BLEU, of sentences of 50 words and more, with nets that had seen such "
@@ -81,7 +71,7 @@ CLAIMS = (
         f"without attention sentences of {LONG} words or more are said exactly less often "
         f"than those of up to {SHORT}, by more than 10 points",
         "Cho et al. 2014, arXiv:1409.1259, abstract",
-        estimate=fall,
+        estimate=mean_of("fall"),
         allows=above(0.1),
         protocol=PROTOCOL,
         differs="English and French sentences, one layer, BLEU",
@@ -93,7 +83,7 @@ CLAIMS = (
         "bahdanau2015.attention-translates-better",
         "a GRU with attention says more sentences exactly than one without",
         "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473, table 1",
-        estimate=gap,
+        estimate=mean_of("gap"),
         allows=above(0.0),
         protocol=PROTOCOL,
         differs="English and French sentences, 1,000 units, BLEU",
@@ -106,7 +96,7 @@ CLAIMS = (
         "bahdanau2015.attention-on-software",
         "a GRU with attention says more texts of software exactly than one without",
         "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473, table 1",
-        estimate=gap,
+        estimate=mean_of("gap"),
         allows=above(0.0),
         protocol=SOFTWARE,
         differs="English and French sentences, 1,000 units, BLEU",

@@ -298,7 +298,7 @@ def cost(cells, shared):
     runs = cell["rates"] + cell["seeds"]
     size = 12 * cell["width"] ** 2 * cell["depth"]
     products = runs * cell["steps"] * cell["batch"] * texts.LONG * size
-    seconds = 5.0 + 1.5e-10 * products  # on two quiet cores
+    seconds = 10.0 + 1.75e-10 * products  # on two quiet cores
     most = 4 * texts.LONG * (100 * 512 + 40 * cell["batch"] * cell["width"])
     memory = 400 * 2**20 + 2 * most * cell["depth"]
     return Cost(memory, memory, seconds)

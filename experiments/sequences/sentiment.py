@@ -257,7 +257,7 @@ def cost(cells, shared):
     cell = cells[0]
     runs = cell["rates"] + cell["seeds"]
     size = 12 * cell["width"] ** 2 * cell["depth"]
-    seconds = 5.0 + 1.5e-10 * runs * cell["steps"] * 32 * opinions.LONG * size
+    seconds = 11.0 + 2e-10 * runs * cell["steps"] * 32 * opinions.LONG * size
     kept = 4 * 32 * opinions.LONG * 24 * cell["width"] * cell["depth"]
     table = 16 * opinions.MOST * cell["width"]
     memory = 300 * 2**20 + 4 * (kept + table) + 16 * size

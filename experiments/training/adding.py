@@ -21,9 +21,9 @@ sequences ask for few steps only, from which gates can learn to open for the oth
 import functools
 import math
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training.identity_recurrence import (
     FEATURES,
     LEARNED,
@@ -40,9 +40,7 @@ from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Headline,
     Measured,
-    Plan,
     Study,
-    fixed,
 )
 from depthbench.research.study.estimates import above
 from depthbench.research.study.headlines import listed, measured
@@ -202,20 +200,11 @@ def versus(rows, axis, names):
             **pairs.joint([one, two]),
             **{name: one[name] for name in ("lag", "seeds", other)},
             axis: f"{names[0]} to {names[1]}",
-            **scores_apart(one, two),
+            **comparisons.apart(one, two),
         }
         for one, two in pairs_of
         if two is not None
     ]
-
-
-def scores_apart(one, two):
-    """The gap of two rows' scores, with its standard error."""
-    if None in (one["score"], two["score"]):
-        return {"gap": None, "gap_se": None}
-    errors = one["score_se"], two["score_se"]
-    error = None if None in errors else math.hypot(*errors)
-    return {"gap": one["score"] - two["score"], "gap_se": error}
 
 
 def faded(rows):
@@ -313,7 +302,7 @@ STUDY = Study(
             "seeds": (5,),
         },
     },
-    plan=Plan(cost=fixed(seconds=5.0)),
+    plan=costs.plan(compiling=2.5, layer=2.0e-5, layers=lambda cell: cell["lag"]),
     fit=nets.fit,
     measure="depthbench.experiments.training.adding:measure",
     columns=("cell", "clip", "lag", "width", *scores.COLUMNS, "slope"),

@@ -23,7 +23,7 @@ import math
 
 from depthbench.experiments import scores
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import adding, nets
+from depthbench.experiments.training import adding, costs, nets
 from depthbench.experiments.training.adding import CELLS, CLIPS, LOST, NORMS
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.lazy import lazily
@@ -35,9 +35,7 @@ from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Headline,
     Measured,
-    Plan,
     Study,
-    fixed,
 )
 from depthbench.research.study.estimates import above, mean
 from depthbench.research.study.headlines import listed, measured
@@ -303,7 +301,7 @@ STUDY = Study(
             "seeds": (5,),
         },
     },
-    plan=Plan(cost=fixed(seconds=10.0)),
+    plan=costs.plan(compiling=7.0, layer=5.0e-5, layers=lambda cell: cell["lag"]),
     fit=nets.fit,
     measure="depthbench.experiments.training.copying:measure",
     columns=(

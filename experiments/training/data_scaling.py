@@ -11,9 +11,9 @@ over log size, all sizes alike, one for each seed; nothing is said beyond the si
 
 import functools
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
@@ -23,12 +23,10 @@ from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Headline,
     Measured,
-    Plan,
     Study,
-    fixed,
 )
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.estimates import about, above, mean
+from depthbench.research.study.estimates import about, above, mean_of
 from depthbench.research.study.headlines import measured
 
 with lazily():
@@ -213,18 +211,11 @@ def deeper(rows):
         {
             **pairs.joint([first, row]),
             **{name: row[name] for name in ("architecture", "depth", "seeds")},
-            **_apart(row, first),
+            **comparisons.apart(row, first),
         }
         for first, *rest in kinds.values()
         for row in rest
     ]
-
-
-def _apart(one, other):
-    if None in (one["score_se"], other["score_se"]):
-        return {"gap": None, "gap_se": None}
-    error = (one["score_se"] ** 2 + other["score_se"] ** 2) ** 0.5
-    return {"gap": one["score"] - other["score"], "gap_se": error}
 
 
 def headline(rows):
@@ -327,7 +318,11 @@ STUDY = Study(
             "steps": (5000,),
         },
     },
-    plan=Plan(cost=fixed(seconds=60.0)),
+    plan=costs.plan(
+        compiling=9.0,
+        layer=5.5e-5,
+        runs=lambda cell: cell["sizes"] * costs.tried(cell),
+    ),
     fit=fit,
     measure="depthbench.experiments.training.data_scaling:measure",
     columns=(
@@ -342,7 +337,7 @@ STUDY = Study(
             "the test error is a power of the number of training examples: its exponent "
             f"over the larger sizes is that over the smaller ones, to {BEND}",
             f"{SOURCE}, abstract",
-            estimate=lambda row: mean(row["bend"], row["bend_se"], row["seeds"]),
+            estimate=mean_of("bend"),
             allows=about(0.0, within=BEND),
             protocol=PROTOCOL,
             differs="four domains, up to 10⁹ tokens; the net grows with the data",

@@ -14,6 +14,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from depthbench.experiments.training import costs
 from depthbench.experiments.training.pairs import rates, whole
 from depthbench.research.catalogues.catalogue import Catalogue
 from depthbench.research.catalogues.initializers import INITIALIZERS
@@ -27,11 +28,9 @@ from depthbench.research.study.declaration import (
     Figure,
     Headline,
     Measured,
-    Plan,
     Study,
-    fixed,
 )
-from depthbench.research.study.estimates import above, mean
+from depthbench.research.study.estimates import above, mean_of
 from depthbench.research.study.headlines import measured
 from depthbench.research.study.tables import Mark, Table, number
 
@@ -302,7 +301,7 @@ STUDY = Study(
         "smoke": {"steps": (400,), "width": (32,), "seeds": (3,)},
         "full": {"width": (512,), "steps": (3000,), "seeds": (30,)},
     },
-    plan=Plan(cost=fixed(seconds=5.0)),
+    plan=costs.plan(compiling=3.5, layer=1.5e-5),
     measure="depthbench.experiments.training.digits:measure",
     columns=tuple(
         "method depth width seeds status reason accuracy accuracy_se accuracy_low "
@@ -314,9 +313,7 @@ STUDY = Study(
             "a multilayer perceptron reads handwritten digits at over 95 %",
             "popular accounts",
             tag="T8",
-            estimate=lambda row: mean(
-                row["accuracy"], row["accuracy_se"], row["seeds"]
-            ),
+            estimate=mean_of("accuracy"),
             allows=above(ASKED),
             protocol=(
                 "scikit-learn's 1,797 digits of 8 × 8 pixels, repeated 5-fold "

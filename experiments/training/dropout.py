@@ -17,8 +17,8 @@ import functools
 import math
 
 from depthbench.experiments import scores
+from depthbench.experiments.training import costs, nets
 from depthbench.experiments.training import dropout_shown as shown
-from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
@@ -28,8 +28,8 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Measured, Plan, Study, fixed
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.declaration import Measured, Study
+from depthbench.research.study.estimates import above, below, mean_of
 
 with lazily():
     import numpy as np
@@ -207,7 +207,7 @@ STUDY = Study(
             "steps": (5000,),
         },
     },
-    plan=Plan(cost=fixed(seconds=4.0)),
+    plan=costs.plan(compiling=3.5, layer=5.0e-5),
     fit=fit,
     measure="depthbench.experiments.training.dropout:measure",
     columns=(
@@ -246,7 +246,7 @@ STUDY = Study(
             "a net with dropout that is deeper than 6 ξ_c does not learn 90 % of its "
             "training examples",
             "Schoenholz et al. 2017, arXiv:1611.01232, abstract and section 5",
-            estimate=lambda row: mean(row["learned"], row["learned_se"], row["seeds"]),
+            estimate=mean_of("learned"),
             allows=below(TARGET),
             protocol=PROTOCOL,
             differs="tanh nets; ξ_c of ReLU is that of the same theory",

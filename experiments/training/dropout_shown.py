@@ -1,8 +1,8 @@
 """What dropout and weight decay add, made of rows, and how it is shown."""
 
 import functools
-import math
 
+from depthbench.experiments import comparisons
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import pairs
 from depthbench.research.catalogues.activations import ACTIVATIONS
@@ -48,20 +48,11 @@ def against(rows, one, other):
         {
             **pairs.joint([row, best[train, depth, other]]),
             **{name: row[name] for name in ("train", "depth", "keep", "seeds")},
-            **_difference(row, best[train, depth, other], "score"),
+            **comparisons.apart(row, best[train, depth, other]),
         }
         for (train, depth, method), row in best.items()
         if method == one and (train, depth, other) in best
     ]
-
-
-def _difference(one, other, name):
-    """The gap of two rows' columns, and its standard error."""
-    if one[name] is None or other[name] is None:
-        return {"gap": None, "gap_se": None}
-    errors = one[f"{name}_se"], other[f"{name}_se"]
-    error = None if None in errors else math.hypot(*errors)
-    return {"gap": one[name] - other[name], "gap_se": error}
 
 
 def grown(rows):
@@ -80,7 +71,7 @@ def grown(rows):
             "depth": depth,
             "train": f"{sizes[0]} to {sizes[-1]}",
             "seeds": row["seeds"],
-            **_difference(row, few[depth], "gap"),
+            **comparisons.apart(row, few[depth], "gap"),
         }
         for depth, row in many.items()
         if depth in few

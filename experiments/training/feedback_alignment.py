@@ -9,9 +9,9 @@ Both rules begin with the same weights, and each has the best rate of one grid, 
 examples that are held out of the training part.
 """
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
@@ -19,7 +19,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Headline, Measured, Study
 from depthbench.research.study.estimates import above, below
 from depthbench.research.study.headlines import counted, measured, of_deepest
 
@@ -132,20 +132,11 @@ def compared(rows):
             **pairs.joint([row, other]),
             **{name: row[name] for name in ("activation", "depth", "seeds")},
             "deepest": deepest,
-            "gap": _difference(row["score"], other["score"]),
-            "gap_se": _hypot(row["score_se"], other["score_se"]),
+            **comparisons.apart(row, other),
         }
         for row, other in pairs_of
         if other is not None
     ]
-
-
-def _difference(one, other):
-    return None if one is None or other is None else one - other
-
-
-def _hypot(one, other):
-    return None if one is None or other is None else (one**2 + other**2) ** 0.5
 
 
 def of_feedback(rows):
@@ -223,7 +214,7 @@ STUDY = Study(
             "steps": (5000,),
         },
     },
-    plan=Plan(cost=fixed(seconds=8.0)),
+    plan=costs.plan(compiling=7.0, layer=4.5e-5),
     fit=nets.fit,
     measure="depthbench.experiments.training.feedback_alignment:measure",
     columns=("rule", "activation", "depth", "width", *scores.COLUMNS, "first_angle"),

@@ -22,13 +22,13 @@ import time
 
 from depthbench.experiments import scores
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import nets
+from depthbench.experiments.training import costs, nets
 from depthbench.experiments.training.gpu_fix_claims import ACCOUNT, CLAIMS, LABEL
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Headline, Measured, Study
 from depthbench.research.study.headlines import counted, listed, measured
 
 with lazily():
@@ -237,7 +237,7 @@ STUDY = Study(
             "steps": (500,),
         },
     },
-    plan=Plan(cost=fixed(seconds=10.0)),
+    plan=costs.plan(compiling=12.0, layer=1.0e-4),
     fit=nets.fit,
     measure="depthbench.experiments.training.gpu_fix:measure",
     columns=(*LABEL, "width", *scores.COLUMNS, "platform", *MORE),

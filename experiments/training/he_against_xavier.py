@@ -13,7 +13,7 @@ from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.headlines import counted, measured, of_deepest
 from depthbench.research.study.tables import Table, number
 
@@ -218,9 +218,7 @@ STUDY = Study(
             "at 22 layers ReLU nets converge sooner with He's variance than with Xavier's",
             SOURCE,
             tag="S13",
-            estimate=lambda row: mean(
-                row["log2_sooner"], row["log2_sooner_se"], row["seeds"]
-            ),
+            estimate=mean_of("log2_sooner"),
             allows=above(0.0),
             protocol=PROTOCOL,
             differs=DIFFERS,

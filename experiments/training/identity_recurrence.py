@@ -23,7 +23,7 @@ from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Study
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.estimates import below, mean
+from depthbench.research.study.estimates import below, mean_of
 from depthbench.research.study.headlines import counted, listed, of_deepest, out_of
 from depthbench.research.study.tables import Mark, Table, number
 
@@ -233,9 +233,7 @@ STUDY = Study(
             "is half of that of always answering 1, or less",
             f"{SOURCE}, abstract, section 4.1",
             tag="S32",
-            estimate=lambda row: mean(
-                row["test_loss"], row["test_loss_se"], row["seeds"]
-            ),
+            estimate=mean_of("test_loss"),
             allows=below(LEARNED),
             doubt=slow,
             scope=lambda row: True,

@@ -18,10 +18,10 @@ from trained nets of the same variances it does not take from the process.
 
 import functools
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training import infinite_width_shown as shown
-from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.datasets import DataError, readable
@@ -29,8 +29,8 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import half
 from depthbench.research.study.claims import Claim, certain
-from depthbench.research.study.declaration import Measured, Plan, Study, fixed
-from depthbench.research.study.estimates import about, above, mean
+from depthbench.research.study.declaration import Measured, Study
+from depthbench.research.study.estimates import about, above, mean_of
 from depthbench.research.study.tables import flat
 
 with lazily():
@@ -216,16 +216,11 @@ def beside(cell):
         examples=len(parts.test.y),
     )
     values |= scores.spread("net", right, len(parts.test.y))
-    values |= scores.spread("ahead", np.subtract(found["score"], right))
+    values |= scores.beside("ahead", found["score"], right, len(parts.test.y))
     values |= found["point"] | {
         n: found[n] for n in ("noise", "noise_at_edge", "apart", "xi_c")
     }
     return Measured("ok", "", values, {"tried": found["tried"]})
-
-
-def ahead(row):
-    """By how much the process is more accurate than the trained net, draw by draw."""
-    return mean(row["ahead"], row["ahead_se"], row["seeds"])
 
 
 def widest(rows):
@@ -244,9 +239,7 @@ def wider(rows):
     for row in widest(rows):
         other = narrow.get((row["activation"], row["depth"]))
         if other is not None and other is not row:
-            errors = row["net_se"], other["net_se"]
-            spread = None if None in errors else float(np.hypot(*errors))
-            gap = {"gap": row["net"] - other["net"], "gap_se": spread}
+            gap = comparisons.apart(row, other, "net")
             found.append({**row, **pairs.joint([row, other]), **gap})
     return found
 
@@ -310,14 +303,16 @@ STUDY = Study(
             "steps": (3000,),
         },
     },
-    plan=Plan(
-        group=lambda cell: (cell["activation"], cell["depth"]), cost=fixed(seconds=5.0)
+    plan=costs.plan(
+        compiling=2.0,
+        layer=2.5e-4,
+        group=lambda cell: (cell["activation"], cell["depth"]),
     ),
     fit=nets.fit,
     measure="depthbench.experiments.training.infinite_width:measure",
     columns=(
         *("activation", "depth", "width", "train", *scores.COLUMNS),
-        *("net", "net_se", "net_low", "net_high", "ahead", "ahead_se"),
+        *("net", "net_se", "net_low", "net_high", "ahead", "ahead_se", "ahead_test_se"),
         *("sigma_w2", "sigma_b2", "noise", "noise_at_edge", "apart", "xi_c"),
     ),
     claims=(
@@ -325,7 +320,7 @@ STUDY = Study(
             "lee2018.wide-nets-come-near",
             "the widest trained net is as accurate as the infinitely wide one, to 2 points",
             SOURCE,
-            estimate=ahead,
+            estimate=mean_of("ahead"),
             allows=about(0.0, within=0.02),
             protocol=PROTOCOL,
             differs="MNIST and CIFAR-10, up to 5,000 units; the bar of 2 points is ours",
@@ -351,7 +346,7 @@ STUDY = Study(
             "lee2018.process-is-ahead",
             "the infinitely wide net is at least as accurate as trained ones of its depth",
             SOURCE,
-            estimate=ahead,
+            estimate=mean_of("ahead"),
             allows=above(0.0),
             protocol=PROTOCOL,
             differs="MNIST and CIFAR-10; nets at their own best depth and variances",

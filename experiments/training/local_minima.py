@@ -18,10 +18,10 @@ other starts than those that are shown.
 import functools
 import math
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training import local_minima_shown as shown
-from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.lazy import lazily
@@ -29,9 +29,9 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, certain
-from depthbench.research.study.declaration import Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Measured, Study
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.estimates import above, below, mean, share
+from depthbench.research.study.estimates import above, below, share
 
 with lazily():
     import numpy as np
@@ -243,8 +243,7 @@ def narrowest_to_widest(rows):
         low, *_, high = sorted(found, key=lambda row: row["width"]) * (
             1 + (len(found) == 1)
         )
-        both = [row.get("log10_deviation_se") for row in (low, high)]
-        if low["width"] == high["width"] or None in both:
+        if low["width"] == high["width"]:
             continue
         names = ("task", "architecture", "activation", "depth")
         made.append(
@@ -252,8 +251,7 @@ def narrowest_to_widest(rows):
                 **pairs.joint([low, high]),
                 **dict(zip(names, key, strict=True)),
                 "seeds": low["seeds"],
-                "shrinks": high["log10_deviation"] - low["log10_deviation"],
-                "shrinks_se": math.hypot(*both),
+                **comparisons.apart(high, low, "log10_deviation"),
             }
         )
     return made
@@ -290,7 +288,7 @@ STUDY = Study(
             "seeds": (1000,),
         },
     },
-    plan=Plan(cost=fixed(seconds=4.0)),
+    plan=costs.plan(compiling=7.0, layer=2.0e-6),
     fit=fit,
     measure="depthbench.experiments.training.local_minima:measure",
     columns=(
@@ -304,7 +302,7 @@ STUDY = Study(
             "choromanska2015.losses-draw-together",
             "the wider a net, the less do the final losses of its starts differ",
             "Choromanska et al. 2015, arXiv:1412.0233",
-            estimate=lambda row: mean(row["shrinks"], row["shrinks_se"], row["seeds"]),
+            estimate=scores.gap,
             allows=below(0.0),
             protocol=PROTOCOL,
             differs="10 classes of 10 × 10 digits, one ReLU layer of 25 to 500 units, SGD",

@@ -12,7 +12,7 @@ from depthbench.research.report import figures
 from depthbench.research.study import claims
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Headline, Measured, Row, Sweep
-from depthbench.research.study.estimates import Estimate, mean
+from depthbench.research.study.estimates import mean_of
 from depthbench.research.study.headlines import counted, listed
 from depthbench.research.study.plan import grouped
 from depthbench.research.study.tables import Mark, Table, number, ranged
@@ -190,9 +190,7 @@ def deviation(name: str) -> Score:
     return of
 
 
-def gap(row: Mapping[str, Any]) -> Estimate:
-    """The difference of a pair."""
-    return mean(row["gap"], row["gap_se"], row["seeds"])
+gap = mean_of("gap")  # of a pair, as a claim estimates it
 
 
 def no_worse(limit: float) -> Callable[[Mapping[str, Any]], str]:

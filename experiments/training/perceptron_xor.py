@@ -18,9 +18,9 @@ other starts than those that are scored.
 
 import functools
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training import perceptron_xor_shown as shown
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
@@ -29,9 +29,9 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Measured, Study
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.estimates import above, below, mean, share
+from depthbench.research.study.estimates import above, below, share
 
 with lazily():
     import jax.numpy as jnp
@@ -227,19 +227,11 @@ def deeper(rows):
         {
             **pairs.joint([row, other]),
             **{name: row[name] for name in (*places, "depth", "seeds")},
-            **_gain(row, other),
+            **comparisons.apart(row, other),
         }
         for row, other in found
         if other is not None
     ]
-
-
-def _gain(row, other):
-    names = ("score", "score_se")
-    if any(r.get(name) is None for r in (row, other) for name in names):
-        return {"gain": None, "gain_se": None}
-    error = (row["score_se"] ** 2 + other["score_se"] ** 2) ** 0.5
-    return {"gain": row["score"] - other["score"], "gain_se": error}
 
 
 STUDY = Study(
@@ -276,7 +268,7 @@ STUDY = Study(
             "seeds": (1000,),
         },
     },
-    plan=Plan(cost=fixed(seconds=2.0)),
+    plan=costs.plan(compiling=4.5, layer=6.0e-7),
     fit=fit,
     measure="depthbench.experiments.training.perceptron_xor:measure",
     columns=(
@@ -316,7 +308,7 @@ STUDY = Study(
             "depthbench's own bar: four hidden layers solve parity of 4 and more bits from "
             "at least as many starts as one does, to 5 points",
             "depthbench",
-            estimate=lambda row: mean(row["gain"], row["gain_se"], row["seeds"]),
+            estimate=scores.gap,
             allows=above(-0.05),
             protocol=PROTOCOL,
             scope=lambda row: row["bits"] >= 4,

@@ -26,7 +26,7 @@ from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Plan, Study
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.headlines import listed, measured, of_deepest
 
 LEARNED = 0.9  # of training examples: what is asked of a net that is cut
@@ -106,7 +106,7 @@ def claim(key, says, where, column, allows, **more):
         says,
         f"{SOURCE}, {where}",
         tag="S24",
-        estimate=lambda row: mean(row[column], row[f"{column}_se"], row["seeds"]),
+        estimate=mean_of(column),
         allows=allows,
         doubt=unlearned,
         label=("net", "depth"),

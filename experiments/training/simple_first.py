@@ -14,8 +14,8 @@ that at a condition number of 10⁵ the loss, too, comes down slowly.
 
 import functools
 
-from depthbench.experiments import scores
-from depthbench.experiments.training import nets, small_tables
+from depthbench.experiments import comparisons, scores
+from depthbench.experiments.training import costs, nets, small_tables
 from depthbench.experiments.training import simple_first_shown as shown
 from depthbench.experiments.training.pairs import whole
 from depthbench.experiments.training.simple_first_shown import METHODS, SCORING
@@ -25,9 +25,9 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, after_steps, certain
-from depthbench.research.study.declaration import Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Measured, Study
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.estimates import about, below, mean
+from depthbench.research.study.estimates import about, below, mean_of
 from depthbench.research.study.plan import all_but
 
 with lazily():
@@ -195,7 +195,7 @@ def fit(cells, typed):
 
 
 def paired(rows, names, one, other, column):
-    """Rows with `one` less rows with `other`, alike in `names`: `change`, `change_se`."""
+    """Rows with `one` less those with `other`, alike in `names`: `change` and errors."""
     known = {(tuple(row[n] for n in names), other(row)): row for row in rows}
     found = []
     for row in rows:
@@ -206,12 +206,10 @@ def paired(rows, names, one, other, column):
 
 
 def _changed(row, beside, column):
-    ends = [(each.get(column), each.get(f"{column}_se")) for each in (row, beside)]
-    known = all(value is not None for end in ends for value in end)
-    change = ends[0][0] - ends[1][0] if known else None
-    error = (ends[0][1] ** 2 + ends[1][1] ** 2) ** 0.5 if known else None
+    apart = comparisons.apart(row, beside, column)
+    change = {name.replace("gap", "change"): value for name, value in apart.items()}
     edge = row.get("rate_at_edge") or beside.get("rate_at_edge")
-    return {**row, "change": change, "change_se": error, "rate_at_edge": edge}
+    return {**row, **change, "rate_at_edge": edge}
 
 
 def deeper(rows):
@@ -245,7 +243,7 @@ def claim(
         key,
         says,
         more.pop("source", ACCOUNTS),
-        estimate=lambda row: mean(row[name], row[f"{name}_se"], row["seeds"]),
+        estimate=mean_of(name),
         allows=allows,
         scope=scope,
         of=of,
@@ -335,8 +333,10 @@ STUDY = Study(
             "steps": (2000,),
         },
     },
-    plan=Plan(
-        group=all_but("architecture", "activation", "depth"), cost=fixed(seconds=6)
+    plan=costs.plan(
+        compiling=2.5,
+        layer=2.0e-4,
+        group=all_but("architecture", "activation", "depth"),
     ),
     fit=fit,
     measure="depthbench.experiments.training.simple_first:measure",

@@ -15,17 +15,17 @@ of that. Searches are independent, and intervals are over them.
 
 import math
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import pairs
+from depthbench.experiments.training import costs, pairs
 from depthbench.experiments.training import tuning_shown as shown
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.claims import Claim, certain
-from depthbench.research.study.declaration import Measured, Plan, Study, fixed
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.declaration import Measured, Study
+from depthbench.research.study.estimates import above, below, mean_of
 
 with lazily():
     import numpy as np
@@ -206,22 +206,14 @@ def beside(rows, axis, other):
         one = base.get(tuple(row[n] for n in names))
         if row[axis] == other or one is None:
             continue
-        both = [r.get("trains_se") for r in (row, one)]
-        more = None if None in both else row["trains"] - one["trains"]
         made.append(
             {
                 **pairs.joint([row, one]),
                 **{n: row[n] for n in ("architecture", "activation", "depth", "seeds")},
-                "more": more,
-                "more_se": None if more is None else math.hypot(*both),
+                **comparisons.apart(row, one, "trains"),
             }
         )
     return made
-
-
-def more(row):
-    """By how much more of the settings train, as a claim estimates it."""
-    return mean(row["more"], row["more_se"], row["seeds"])
 
 
 AXES = scores.axes((1, 4, 16))
@@ -256,7 +248,11 @@ STUDY = Study(
             "seeds": (12,),
         },
     },
-    plan=Plan(cost=fixed(seconds=6.0)),
+    plan=costs.plan(
+        compiling=7.0,
+        layer=2.0e-5,
+        runs=lambda cell: 2 * cell["seeds"] * cell["side"] ** 3,
+    ),
     measure="depthbench.experiments.training.tuning:measure",
     columns=(
         *("architecture", "activation", "depth", "width", *scores.COLUMNS),
@@ -276,7 +272,7 @@ STUDY = Study(
             "random search finds settings as good as or better than a grid of as many "
             "trials, to 2 points of test accuracy",
             SOURCE,
-            estimate=lambda row: mean(row["lead"], row["lead_se"], row["seeds"]),
+            estimate=mean_of("lead"),
             allows=above(-0.02),
             protocol=PROTOCOL,
             differs="seven data sets, nets of one hidden layer, up to 32 settings",
@@ -290,7 +286,7 @@ STUDY = Study(
             "fewer settings train a plain net the deeper it is: at least a tenth of all "
             "fewer than with one layer",
             "popular accounts",
-            estimate=more,
+            estimate=scores.gap,
             allows=below(-0.1),
             protocol=PROTOCOL,
             differs="no settings or shares are named",
@@ -304,7 +300,7 @@ STUDY = Study(
             "depthbench's own bar: at the same depth at least as many settings train a "
             "residual net as a plain one",
             "depthbench",
-            estimate=more,
+            estimate=scores.gap,
             allows=above(0.0),
             protocol=PROTOCOL,
             scope=lambda row: row["depth"] >= 4,

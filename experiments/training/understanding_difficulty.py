@@ -16,7 +16,7 @@ from depthbench.research.study import trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, certain
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
-from depthbench.research.study.estimates import about, above, below, mean
+from depthbench.research.study.estimates import about, above, below, mean, mean_of
 from depthbench.research.study.headlines import counted, listed, measured, out_of
 from depthbench.research.study.tables import Mark, Table, number
 
@@ -294,9 +294,7 @@ STUDY = Study(
             "a layer's Jacobian has singular values of about 0.5 at the standard start",
             SOURCE + ", section 4.2.2",
             tag="S14",
-            estimate=lambda row: mean(
-                row["standard_stretch"], row["standard_stretch_se"], row["seeds"]
-            ),
+            estimate=mean_of("standard_stretch"),
             allows=about(0.5, within=0.5 * ABOUT),
             protocol=START,
             differs=DIFFERS,
@@ -311,9 +309,7 @@ STUDY = Study(
             "start",
             SOURCE + ", section 4.2.2",
             tag="S14",
-            estimate=lambda row: mean(
-                row["normalised_stretch"], row["normalised_stretch_se"], row["seeds"]
-            ),
+            estimate=mean_of("normalised_stretch"),
             allows=about(0.8, within=0.8 * ABOUT),
             protocol=START,
             differs=DIFFERS,
@@ -349,7 +345,7 @@ STUDY = Study(
             "tanh net",
             SOURCE + ", table 1",
             tag="S14",
-            estimate=lambda row: mean(row["gap"], row["gap_se"], row["seeds"]),
+            estimate=mean_of("gap"),
             allows=above(0.0),
             protocol=TRAINING,
             differs=DIFFERS,

@@ -18,9 +18,9 @@ by those between the training points, and rates by the training loss.
 import functools
 import math
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training import universal_approximation_shown as shown
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
@@ -28,9 +28,9 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Measured, Study
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.estimates import below, mean
+from depthbench.research.study.estimates import below, mean_of
 from depthbench.research.study.tables import NEGLIGIBLE
 
 with lazily():
@@ -274,14 +274,11 @@ def deeper(rows):
         other = one.get((row["weights"], row["activation"]))
         if row["depth"] != 4 or other is None:
             continue
-        both = [r.get("score_se") for r in (row, other)]
-        known = None not in both
         made.append(
             {
                 **pairs.joint([row, other]),
                 **{name: row[name] for name in ("weights", "activation", "seeds")},
-                "more": row["score"] - other["score"] if known else None,
-                "more_se": math.hypot(*both) if known else None,
+                **comparisons.apart(row, other),
             }
         )
     return made
@@ -320,7 +317,7 @@ STUDY = Study(
             "seeds": (8,),
         },
     },
-    plan=Plan(cost=fixed(seconds=2.5)),
+    plan=costs.plan(compiling=3.0, layer=1.2e-5),
     fit=fit,
     measure="depthbench.experiments.training.universal_approximation:measure",
     columns=(
@@ -349,7 +346,7 @@ STUDY = Study(
             "of one hidden layer of n units the squared error falls at least as 1/n: the "
             "root mean square error with an exponent of −½ or less",
             "Barron 1993, IEEE Trans. Inf. Theory 39:930",
-            estimate=lambda row: mean(row["slope"], row["slope_se"], row["seeds"]),
+            estimate=mean_of("slope"),
             allows=below(-0.5),
             protocol=PROTOCOL,
             differs="sigmoidal units, the best that there are; no training",
@@ -378,7 +375,7 @@ STUDY = Study(
             "depthbench's own bar: on the sawtooth 4 hidden layers have no larger error "
             "than one of as many weights",
             "depthbench",
-            estimate=lambda row: mean(row["more"], row["more_se"], row["seeds"]),
+            estimate=scores.gap,
             allows=below(0.0),
             protocol=PROTOCOL,
             scope=lambda row: True,

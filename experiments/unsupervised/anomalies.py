@@ -19,15 +19,16 @@ from typing import Any, NamedTuple
 
 from depthbench.experiments import scores
 from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import costs
 from depthbench.experiments.training.pairs import whole
 from depthbench.experiments.unsupervised import anomalies_shown, codes
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.machine import threads
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Headline, Measured, Study
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.estimates import above, mean
+from depthbench.research.study.estimates import above, mean_of
 from depthbench.research.study.headlines import measured
 
 with lazily():
@@ -284,11 +285,6 @@ def figures_of(rows, profiles):
     ]
 
 
-def gain(name):
-    """The estimate of a difference, anomaly by anomaly."""
-    return lambda row: mean(row[name], row[f"{name}_se"], row["seeds"])
-
-
 STUDY = Study(
     name="anomalies",
     kind="experiment",
@@ -299,7 +295,7 @@ STUDY = Study(
         "seeds": whole("classes that are the anomaly in turn, a start each", (5,)),
     },
     sizes={"smoke": codes.SMOKE, "full": {**codes.FULL, "seeds": (10,)}},
-    plan=Plan(cost=fixed(seconds=12.0)),
+    plan=costs.plan(compiling=4.0, layer=3.0e-5),
     fit=fit,
     measure="depthbench.experiments.unsupervised.anomalies:measure",
     columns=(
@@ -313,7 +309,7 @@ STUDY = Study(
             "an autoencoder's error of reconstruction finds anomalies better than that "
             "of linear PCA",
             SAKURADA,
-            estimate=gain("error_gain"),
+            estimate=mean_of("error_gain"),
             allows=above(0.0),
             protocol=f"{PROTOCOL}; components chosen by validation",
             differs="telemetry and a Lorenz system, subtle anomalies, one hidden layer",
@@ -325,7 +321,7 @@ STUDY = Study(
             "neighbours, isolation forests, outlier factors and one-class SVMs find "
             "anomalies better on an autoencoder's code than on pixels",
             "popular accounts of anomaly detection",
-            estimate=gain("on_code_gain"),
+            estimate=mean_of("on_code_gain"),
             allows=above(0.0),
             protocol=PROTOCOL,
             differs="no one protocol",

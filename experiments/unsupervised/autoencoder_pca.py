@@ -14,7 +14,7 @@ import math
 from depthbench.experiments import comparisons, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training.pairs import whole
 from depthbench.experiments.unsupervised import autoencoder_shown
 from depthbench.research.catalogues.catalogue import choices
@@ -27,9 +27,7 @@ from depthbench.research.study.claims import Claim, after_steps
 from depthbench.research.study.declaration import (
     Headline,
     Measured,
-    Plan,
     Study,
-    fixed,
 )
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, mean
@@ -276,7 +274,7 @@ STUDY = Study(
             "steps": (10000,),
         },
     },
-    plan=Plan(cost=fixed(seconds=5.0)),
+    plan=costs.plan(compiling=6.0, layer=3.0e-5),
     fit=fit,
     measure="depthbench.experiments.unsupervised.autoencoder_pca:measure",
     columns=(

@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 
 from depthbench.experiments import comparisons, scores
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import pairs
+from depthbench.experiments.training import costs, pairs
 from depthbench.experiments.unsupervised import clusters_shown, codes
 from depthbench.research.lazy import lazily
 from depthbench.research.machine import threads
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
-from depthbench.research.study.estimates import above, mean
+from depthbench.research.study.declaration import Headline, Measured, Study
+from depthbench.research.study.estimates import above, mean_of
 from depthbench.research.study.headlines import measured
 
 with lazily():
@@ -271,7 +271,7 @@ STUDY = Study(
     source=XIE,
     axes=codes.axes(),
     sizes={"smoke": codes.SMOKE, "full": codes.FULL},
-    plan=Plan(cost=fixed(seconds=9.0)),
+    plan=costs.plan(compiling=3.5, layer=2.5e-5),
     fit=codes.fit,
     measure="depthbench.experiments.unsupervised.clusters:measure",
     columns=(
@@ -284,7 +284,7 @@ STUDY = Study(
             "clusters of an autoencoder's code agree with classes better than clusters "
             "of pixels",
             XIE,
-            estimate=lambda r: mean(r["pixels_gain"], r["pixels_gain_se"], r["seeds"]),
+            estimate=mean_of("pixels_gain"),
             allows=above(0.0),
             protocol=f"{PROTOCOL}; adjusted Rand index",
             differs="MNIST, k-means, layers trained one by one; accuracy",

@@ -17,7 +17,7 @@ import functools
 from depthbench.experiments import comparisons, score_panels, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training.pairs import whole
 from depthbench.experiments.unsupervised import montage
 from depthbench.research.catalogues.catalogue import choices
@@ -30,9 +30,7 @@ from depthbench.research.study.claims import Claim, after_steps
 from depthbench.research.study.declaration import (
     Figure,
     Measured,
-    Plan,
     Study,
-    fixed,
 )
 from depthbench.research.study.estimates import above, mean
 from depthbench.research.study.headlines import counted, measured
@@ -288,7 +286,7 @@ STUDY = Study(
             "seeds": (5,),
         },
     },
-    plan=Plan(cost=fixed(seconds=8.0)),
+    plan=costs.plan(compiling=3.0, layer=7.5e-5, layers=lambda cell: 1),
     fit=nets.fit,
     measure="depthbench.experiments.unsupervised.energy_models:measure",
     columns=(

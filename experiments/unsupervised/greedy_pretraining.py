@@ -14,7 +14,7 @@ whole net, which costs more. The learning rate of each is chosen on held-out exa
 from depthbench.experiments import score_panels, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import nets
+from depthbench.experiments.training import costs, nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.experiments.unsupervised import montage
 from depthbench.experiments.unsupervised.greedy_claims import CLAIMS
@@ -29,9 +29,7 @@ from depthbench.research.study.declaration import (
     Figure,
     Headline,
     Measured,
-    Plan,
     Study,
-    fixed,
 )
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.headlines import measured
@@ -331,7 +329,7 @@ STUDY = Study(
             "steps": (5000,),
         },
     },
-    plan=Plan(cost=fixed(seconds=4.0)),
+    plan=costs.plan(compiling=3.0, layer=4.5e-5),
     fit=fit,
     measure="depthbench.experiments.unsupervised.greedy_pretraining:measure",
     columns=(

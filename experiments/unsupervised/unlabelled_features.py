@@ -21,14 +21,15 @@ from typing import Any, NamedTuple
 
 from depthbench.experiments import scores
 from depthbench.experiments.scores import Scoring
+from depthbench.experiments.training import costs
 from depthbench.experiments.training.pairs import whole
 from depthbench.experiments.unsupervised import codes, units_shown
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Headline, Measured, Plan, Study, fixed
+from depthbench.research.study.declaration import Headline, Measured, Study
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.headlines import measured
 
 with lazily():
@@ -235,11 +236,6 @@ def headline(rows):
     return Headline(f"{answer} {control} {units}", worst)
 
 
-def gain(name):
-    """The estimate of a difference, seed by seed."""
-    return lambda row: mean(row[name], row[f"{name}_se"], row["seeds"])
-
-
 def figures_of(rows, profiles):
     caption = (
         "Third: the best net of validation, by the number of labels; dashed: what its "
@@ -269,7 +265,7 @@ STUDY = Study(
         },
         "full": {**codes.FULL, "centroids": (512,)},
     },
-    plan=Plan(cost=fixed(seconds=10.0)),
+    plan=costs.plan(compiling=4.0, layer=2.5e-5),
     fit=fit,
     measure="depthbench.experiments.unsupervised.unlabelled_features:measure",
     columns=(
@@ -283,7 +279,7 @@ STUDY = Study(
             "the best single unit of a deep net that was trained without labels tells a "
             "class better than the best of as many random units",
             LE,
-            estimate=gain("unit_gain"),
+            estimate=mean_of("unit_gain"),
             allows=above(0.0),
             protocol=f"{PROTOCOL}; area under the ROC curve, mean over classes",
             differs="nine layers of local filters, sparse, pooled; faces; accuracy",
@@ -296,7 +292,7 @@ STUDY = Study(
             "the best single unit of a deep net that was trained without labels tells a "
             "class better than the best pixel or principal component",
             LE,
-            estimate=gain("filter_gain"),
+            estimate=mean_of("filter_gain"),
             allows=above(0.0),
             protocol=f"{PROTOCOL}; area under the ROC curve, mean over classes",
             differs="nine layers of local filters, sparse, pooled; faces; accuracy",
@@ -321,7 +317,7 @@ STUDY = Study(
             "where labels are few, a linear classifier on what a net learned without "
             "labels is better than one on pixels",
             "popular accounts of unsupervised learning",
-            estimate=gain("pixels_gain"),
+            estimate=mean_of("pixels_gain"),
             allows=above(0.0),
             protocol=f"{PROTOCOL}; 100 labels",
             differs="no one protocol",

@@ -251,8 +251,7 @@ def cost(cells):
             layer = cell["depth"] * (cell["width"] / 8) ** 2
             own = (cell["steps"] * 192 + 2 * cell["windows"]) * (layer + 1) * 1.2e-5
             own *= cell["rates"] + cell["further_rates"] / 4
-        # Of the parts' own times; side by side they took two thirds of their sum.
-        seconds += 0.68 * cell["seeds"] * (own + pool)
+        seconds += cell["seeds"] * (own + pool)
         memory = max(memory, cell["windows"] * 20_000 + cell["features"] * 40_000)
     return Cost(memory, memory, seconds)
 

@@ -7,7 +7,7 @@ from depthbench.experiments.comparisons import against
 from depthbench.experiments.training import pairs
 from depthbench.research.lazy import lazily
 from depthbench.research.study.claims import Claim, certain
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean, mean_of
 
 with lazily():
     from depthbench.experiments.vision import faces_found
@@ -68,10 +68,6 @@ def of_two(rows):
     return sorted(filter(cascades, rows), key=lambda row: row["depth"])[:1]
 
 
-def column(name):
-    return lambda row: mean(row[name], row[f"{name}_se"], row["seeds"])
-
-
 def two_found(row):
     """The share of faces that two features pass on.
 
@@ -107,7 +103,7 @@ CLAIMS = (
         "viola2001.two-features-reject-most",
         "two boosted features pass on at most 40 % of windows without faces",
         f"{SOURCE}, section 3.1",
-        estimate=column("two_false"),
+        estimate=mean_of("two_false"),
         allows=below(0.40),
         published="40 % false positives",
         differs=f"{DIFFERS}; here 99 % of the faces it learned from must pass",
@@ -120,7 +116,7 @@ CLAIMS = (
         "a cascade takes a fifteenth of the operations of a convolutional net, or less, "
         "whichever net takes the fewest",
         f"{SOURCE}, section 5",
-        estimate=column("fewer"),
+        estimate=mean_of("fewer"),
         allows=above(15.0),
         published="about 15 times faster than Rowley, Baluja & Kanade's neural nets",
         differs="seconds on one machine, 384 × 288 pixels, 38 stages; here counted "
@@ -147,7 +143,7 @@ CLAIMS = (
         "depthbench's own bar: of equally many features, a cascade takes at most a fifth "
         "of the operations in a scan that one stage takes",
         "depthbench",
-        estimate=column("fewer"),
+        estimate=mean_of("fewer"),
         allows=above(5.0),
         scope=lambda row: True,
         of=of_one_stage,

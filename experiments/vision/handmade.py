@@ -13,7 +13,7 @@ where it is installed, else `--dataset digits`.
 
 import functools
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
@@ -159,13 +159,7 @@ def closing(rows):
         {
             **pairs.joint([row, few[row["depth"]]]),
             **{name: row[name] for name in ("depth", "examples", "seeds")},
-            "gap": row["gap"] - few[row["depth"]]["gap"],
-            **{
-                name: float(
-                    np.hypot(row.get(name) or 0.0, few[row["depth"]].get(name) or 0.0)
-                )
-                for name in ("gap_se", "gap_test_se")
-            },
+            **comparisons.apart(row, few[row["depth"]], "gap"),
         }
         for row in done
         if row["place"] == "most" and row["depth"] in few
@@ -290,9 +284,9 @@ def cost(cells):
     seconds = 0.0
     for cell in cells:
         runs = cell["seeds"] * (cell["rates"] + cell["further_rates"] / 4)
-        layer = 2.5e-3 * max(0.25, (cell["width"] / 8) ** 1.5)
+        layer = 3.5e-3 * max(0.25, (cell["width"] / 8) ** 1.5)
         seconds += runs * cell["steps"] * layer * (1 + cell["depth"]) / 2
-        seconds += 2.0 + 4e-6 * cell["examples"] ** 2
+        seconds += 4.0 + 6e-6 * cell["examples"] ** 2
     return Cost(2**29, 2**29, seconds)
 
 

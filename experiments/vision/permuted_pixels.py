@@ -14,7 +14,7 @@ a shuffle of its own, and what is lost is paired by seed. On images (`--dataset 
 GRU reads a row a step.
 """
 
-from depthbench.experiments import first_seed, scores
+from depthbench.experiments import comparisons, first_seed, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
@@ -27,7 +27,7 @@ from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, after_steps
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
-from depthbench.research.study.estimates import about, above, mean
+from depthbench.research.study.estimates import about, above, mean_of
 from depthbench.research.study.headlines import counted, measured
 
 with lazily():
@@ -58,7 +58,7 @@ PROTOCOL = (
     "MNIST-1D, 3,200 curves to learn from and 1,000 to test, Adam down a "
     "cosine, 2,000 steps of 32, 3 shuffles, rates chosen on 800 further curves"
 )
-OWN = ("kept", "drop", "drop_low", "drop_high", "kept_rate")
+OWN = ("kept", "drop", "drop_low", "drop_high", "drop_test_se", "kept_rate")
 
 
 def fit(cells, typed):
@@ -124,7 +124,7 @@ def accuracies(cell):
     values |= scores.spread("kept", right, len(parts.test.y)) | {
         "kept_rate": kept.setting
     }
-    values |= scores.spread("drop", list(np.subtract(right, score)))
+    values |= scores.beside("drop", right, score, len(parts.test.y))
     values["rate_at_edge"] |= kept.at_edge
     values["unfinished"] |= kept.unfinished
     return Measured("ok", "", values, permuted_shown.examples(parts, shuffled))
@@ -163,24 +163,17 @@ def tuned(cell, net, parts, order):
 # -------------------------------------------------------------------------- claims
 
 
-def dropped(row):
-    """What is lost by shuffling, seed by seed."""
-    return mean(row["drop"], row["drop_se"], row["seeds"])
-
-
 def deeper(rows):
     """By how much the deepest CNN loses more than the shallowest."""
     own = sorted((r for r in rows if r["net"] == "cnn"), key=lambda row: row["depth"])
     if len(own) < 2:
         return []
     first, last = own[0], own[-1]
-    errors = [row["drop_se"] or 0.0 for row in (first, last)]
     return [
         {
             **pairs.joint([last, first]),
             **{name: last[name] for name in ("net", "depth", "dataset", "seeds")},
-            "drop": last["drop"] - first["drop"],
-            "drop_se": float(np.hypot(*errors)),
+            **comparisons.apart(last, first, "drop"),
         }
     ]
 
@@ -194,7 +187,7 @@ LABEL = ("net", "depth")
 SHARED = {
     "protocol": PROTOCOL,
     "label": LABEL,
-    "estimate": dropped,
+    "estimate": mean_of("drop"),
     "doubt": after_steps,
 }
 DIFFERS = (
@@ -239,7 +232,7 @@ CLAIMS = (
         allows=above(0.05),
         scope=lambda row: True,
         of=deeper,
-        **SHARED,
+        **{**SHARED, "estimate": scores.gap},
     ),
 )
 

@@ -30,7 +30,7 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Headline, Measured, Plan, Study
-from depthbench.research.study.estimates import above, mean
+from depthbench.research.study.estimates import above, mean_of
 from depthbench.research.study.headlines import counted, measured
 
 with lazily():
@@ -235,7 +235,7 @@ CLAIMS = (
         "the net without pairs is less often right about the nearest shape than about that "
         "of the named object, by 10 points",
         f"{SOURCE}, abstract: no general capacity to solve relational questions",
-        estimate=lambda row: mean(row["harder"], row["harder_se"], row["seeds"]),
+        estimate=mean_of("harder"),
         allows=above(0.1),
         protocol=PROTOCOL,
         differs="convolutional nets on pixels; how much is 10 points here",

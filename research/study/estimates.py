@@ -1,8 +1,8 @@
 """Estimates over seeds, and how surely one lies within what is allowed, or outside."""
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from depthbench.research.lazy import lazily
 
@@ -84,6 +84,20 @@ def mean(
     known = error is not None and seeds > 1
     error = _float(error) if known else math.nan
     return Estimate(_float(value), error, seeds, "mean", fixed or 0.0)
+
+
+def mean_of(name: str) -> Callable[[Mapping[str, Any]], Estimate]:
+    """What a claim estimates where a column of rows is the mean over their seeds.
+
+    Its error over seeds is in the column `…_se`, and that of the examples which all seeds
+    are judged by, if there are any, in `…_test_se`.
+    """
+
+    def of(row: Mapping[str, Any]) -> Estimate:
+        fixed = row.get(f"{name}_test_se")
+        return mean(row[name], row[f"{name}_se"], row["seeds"], fixed)
+
+    return of
 
 
 def share(value: float | None, seeds: int) -> Estimate:

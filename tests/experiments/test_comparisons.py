@@ -1,5 +1,6 @@
 """Rows beside each other, as the claims of these studies take them."""
 
+import numpy as np
 import pytest
 
 from depthbench.experiments import comparisons
@@ -31,7 +32,8 @@ def test_of_errors_less_is_better():
 
 def test_a_row_without_a_number_or_an_error_decides_nothing():
     lost = {**ROWS[1], "score": None, "score_se": None}
-    assert comparisons.apart(ROWS[0], lost) == {"gap": None, "gap_se": None}
+    apart = comparisons.apart(ROWS[0], lost)
+    assert (apart["gap"], apart["gap_se"]) == (None, None)
     one = {**ROWS[1], "score_se": None}
     assert comparisons.apart(ROWS[0], one)["gap_se"] is None
 
@@ -45,9 +47,42 @@ def test_seeds_are_paired_where_rows_say_what_each_gave():
         }
         for m in (0.8, 0.7)
     )
-    assert comparisons.apart(one, other) == {"gap": pytest.approx(0.1), "gap_se": 0.0}
+    apart = comparisons.apart(one, other)
+    assert (apart["gap"], apart["gap_se"]) == (pytest.approx(0.1), 0.0)
     turned = comparisons.apart(one, other, higher=False)
     assert turned["gap"] == pytest.approx(-0.1)
     fewer = {**other, "score_by_seed": "0.6"}
     assert comparisons.apart(one, fewer)["gap_se"] == pytest.approx(0.1 * 2**0.5)
     assert comparisons.by_seed([0.5, float("nan")]) is None
+
+
+def test_what_test_examples_may_do_is_in_a_gap_of_scores_and_in_no_other():
+    """Seeds that all agree do not decide what another draw of the test set would turn."""
+    one, other = (
+        {**r, "gap": r["score"] - 0.5, "gap_se": 0.0, "gap_test_se": error, "loss": 1.0}
+        for r, error in zip(ROWS[:2], (0.03, 0.04), strict=True)
+    )
+    for column in ("score", "gap"):
+        apart = comparisons.apart(one, other, column)
+        assert apart["gap_test_se"] == pytest.approx(0.05)
+    assert comparisons.apart(one, other, "loss")["gap_test_se"] is None
+    older = {**other, "gap_test_se": None}
+    assert comparisons.apart(one, older)["gap_test_se"] is None
+    (pair,) = comparisons.against({"start": "rbm"}, {"start": "glorot"}, ("depth",))(
+        [one, other]
+    )
+    assert pairs.gap(pair).fixed == pytest.approx(0.05)
+    assert pairs.gap(pair).spread == pytest.approx(0.05 * 2**0.5)
+
+
+def test_two_that_answer_alike_differ_by_no_example():
+    random = np.random.default_rng(0)
+    right = random.random((3, 400)) < 0.9
+    other = right.copy()
+    other[:, :8] = ~other[:, :8]
+    alike = comparisons.of_answers(right, other)
+    assert comparisons.of_answers(right, right) == 0
+    # Of 400 differences 8 are 1 or −1: their deviation over √400.
+    assert alike == pytest.approx((8 / 400) ** 0.5 / 400**0.5, rel=0.2)
+    alone = comparisons.of_examples(right.mean(), other.mean(), 400)
+    assert alike < 0.5 * alone

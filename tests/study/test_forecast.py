@@ -2,6 +2,7 @@
 
 import pytest
 
+from depthbench.research.datasets import DataError
 from depthbench.research.study import forecast, plan
 from depthbench.research.study.declaration import (
     Plan,
@@ -62,3 +63,26 @@ def test_every_studys_time_counts_what_it_compiles(name, size):
     timed = ("throughput", "compile_time", "scaling", "probe_cost")
     assert expected.compiling > 0 or name in (*timed, *NO_PROGRAM)
     assert expected.seconds > forecast.STARTING
+
+
+# Estimates of what is as large at every size: nets of the user's own.
+AS_LARGE = ("own_model",)
+
+
+@pytest.mark.parametrize("name", [n for n in studies() if n not in AS_LARGE])
+def test_more_work_is_said_to_take_longer(name):
+    """A constant for each cell says the same of a smoke run as of an accelerator's."""
+    one = studies()[name]
+    seconds = []
+    for size in ("smoke", "standard", "full"):
+        try:
+            cells, _ = one.fit(grid(one, chosen_values(one, size, {})), set())
+            costs = [unit.cost.seconds for unit in plan.units(one, cells)]
+        except DataError:  # of the full size, which is not prepared here
+            assert size == "full"
+            continue
+        seconds.append((sum(costs), max(costs)))
+    totals, longest = zip(*seconds, strict=True)
+    assert list(totals) == sorted(set(totals))
+    if one.summary is not None:  # a system's unit trains nets, which grow
+        assert list(longest) == sorted(set(longest))
