@@ -30,6 +30,7 @@ from depthbench.research.learning.system import (
     State,
     System,
 )
+from depthbench.research.machine import compiled
 
 
 class Run(NamedTuple):
@@ -190,7 +191,8 @@ def _init(begin: Callable, several: bool, mesh: Any) -> Callable:
         return systems.start(begin(key_tree, hyper), key_run)
 
     init = jax.vmap(one) if several else one
-    return jax.jit(lambda *arguments: settled(init(*arguments)))
+    options = compiled.lightly()
+    return jax.jit(lambda *a: settled(init(*a)), compiler_options=options)
 
 
 def grouped(runs: Sequence[Run], at_a_time: int, cells: int = 0) -> list[list[Run]]:

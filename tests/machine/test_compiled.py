@@ -13,6 +13,8 @@ from jax.experimental.compilation_cache import compilation_cache
 from depthbench.research.cli import caching
 from depthbench.research.cli.main import COMMANDS, main
 from depthbench.research.engine import runner
+from depthbench.research.learning import fits, supervised, sweeps
+from depthbench.research.learning.recipe import Recipe
 from depthbench.research.machine import compiled, host, lapack
 from depthbench.research.study.studies import studies
 
@@ -260,3 +262,47 @@ def test_the_kernels_of_an_orthogonal_draw_are_recorded(clean_environment):
         seen.add((" ".join(name), bits))
     names, bits = zip(*seen, strict=True)
     assert len(set(bits)) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        {"architecture": "residual_mlp"},
+        {"architecture": "cnn", "initializer": "delta_orthogonal"},
+        {"architecture": "lstm", "initializer": "orthogonal"},
+        {"architecture": "vit", "initializer": "glorot_truncated"},
+    ],
+    ids=lambda net: net["architecture"],
+)
+@pytest.mark.parametrize("several", [False, True])
+def test_a_lightly_compiled_start_has_the_same_bits(net, several):
+    """Rows do not know how much a program that draws weights was optimised."""
+    recipe = Recipe(depth=2, width=16, batch=8, **net)
+    programs = sweeps.of_recipe(recipe, 1, several)
+    task = supervised.Task((8, 8, 1), 10)
+    numbers = fits.numbers(fits.Net(recipe, task), 1e-3, 1)
+    runs = [sweeps.Run(seed, numbers) for seed in range(3 if several else 1)]
+    lowered = programs.init.trace(*sweeps.arguments(runs)).lower()
+    usual, light = (
+        lowered.compile(
+            {compiled.LEVEL: level, "xla_llvm_disable_expensive_passes": False}
+        )(*sweeps.arguments(runs))
+        for level in (3, 1)
+    )
+    for one, other in zip(jax.tree.leaves(usual), jax.tree.leaves(light), strict=True):
+        assert one.dtype == other.dtype and bits(one) == bits(other)
+
+
+def bits(array):
+    keys = jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(array) if keys else array).tobytes()
+
+
+def test_programs_are_compiled_lightly_on_a_cpu_unless_xlas_flags_say_how(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")
+    assert compiled.lightly() == {compiled.LEVEL: 1}
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=2")
+    assert compiled.lightly() is None
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert compiled.lightly() is None
