@@ -30,18 +30,19 @@ def apart(
     other: Mapping[str, Any],
     of: str = "score",
     higher: bool = True,
+    share: bool = False,
 ) -> dict[str, float | None]:
     """By how much a row's number is better than another's, with its standard errors.
 
     higher: whether a higher number is better. gap_se: seed by seed where both rows say
     what each seed gave (`by_seed`); else errors are taken for independent; None where a
-    row has none. gap_test_se: of scores, and of gaps, what test examples may do to it.
-    What rows know is their gap to a baseline that both share, and two nets differ by
-    their gaps, whose errors are taken for independent: too large, as of the same examples.
+    row has none. gap_test_se: what test examples may do to it, where rows say so: of a
+    score, of what has a column `…_test_se`, and of what is a `share` of the same examples.
     """
     side, both = 1 if higher else -1, (one, other)
-    of_tests = _united([row.get("gap_test_se") for row in both])
-    fixed = {"gap_test_se": of_tests if of in ("score", "gap") else None}
+    of_tests = _judged(both, of) if share or of == "score" else None
+    own = _united([row.get(f"{of}_test_se") for row in both])
+    fixed = {"gap_test_se": of_tests if own is None else own}
     every = [row.get(f"{of}_by_seed") for row in both]
     if None not in every:
         first, second = (np.array(str(each).split(), float) for each in every)
@@ -55,6 +56,27 @@ def apart(
         "gap_se": _united([row.get(f"{of}_se") for row in both]),
         **fixed,
     }
+
+
+def _judged(both: Sequence[Mapping[str, Any]], of: str) -> float | None:
+    """The standard error, due to test examples, of two nets' difference in a column.
+
+    Rows know that of their gap to a baseline. Where net and baseline are shares it says of
+    how many examples; of other scores the two gaps' errors are taken for independent: too
+    large, as both are of the same examples and, most often, the same baseline.
+    """
+    errors = [row.get("gap_test_se") for row in both]
+    values = [row.get(name) for row in both for name in (of, "score", "strong")]
+    if None in errors or None in values:
+        return None
+    if not all(0 <= value <= 1 for value in values):
+        return _united(errors)
+    counts = [
+        of_examples(row["score"], row["strong"], 1) ** 2 / error**2
+        for row, error in zip(both, errors, strict=True)
+        if error
+    ]
+    return of_examples(both[0][of], both[1][of], min(counts)) if counts else 0.0
 
 
 def _united(errors: Sequence[float | None]) -> float | None:
@@ -94,7 +116,7 @@ def against(
     return compared
 
 
-def of_examples(one: float, other: float, examples: int) -> float:
+def of_examples(one: float, other: float, examples: float) -> float:
     """The standard error of a difference of two shares of so many test examples.
 
     Binomial, and as if each share were of examples of its own: of the same ones it is

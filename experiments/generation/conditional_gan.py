@@ -267,8 +267,9 @@ def ahead(rows, told_as):
 
 def of_unseen(row):
     """A row whose score is that of photographs that nothing was learned from."""
-    gap = {"gap": row["unseen"] - row["unseen_strong"], "gap_se": row["unseen_se"]}
-    return {**row, "score": row["unseen"], "strong": row["unseen_strong"], **gap}
+    score, strong = row["unseen"], row["unseen_strong"]
+    gap = {"gap": score - strong, "gap_se": row["unseen_se"], "gap_test_se": None}
+    return {**row, "score": score, "score_by_seed": None, "strong": strong, **gap}
 
 
 def of_colour(rows):

@@ -214,12 +214,18 @@ def fit(cells, typed):
 # -------------------------------------------------------------------------- claims
 
 
+GAP = ("gap", "gap_se", "gap_test_se")
+
+
 def over(first):
     """A method's accuracy less that of the same labels alone, seed by seed."""
 
     def of(rows):
         return [
-            {**row, "gap": row["over_labels"], "gap_se": row["over_labels_se"]}
+            {
+                **row,
+                **{end: row.get(f"over_labels{end[3:]}") for end in GAP},
+            }
             for row in compared.values(rows, NETS, "method", first, "supervised")
         ]
 

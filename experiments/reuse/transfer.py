@@ -265,7 +265,10 @@ STUDY = Study(
         },
     },
     plan=costs.plan(
-        compiling=1.0, layer=9.0e-5, group=all_but("cut", "source", "kept")
+        compiling=1.0,
+        layer=3.0e-5,
+        steps=lambda cell: cell["source_steps"] + cell["steps"],
+        group=all_but("cut", "source", "kept"),
     ),
     fit=fit,
     measure="depthbench.experiments.reuse.transfer:measure",

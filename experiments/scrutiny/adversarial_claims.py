@@ -42,7 +42,7 @@ def _less(row, other):
     names = ("training", "architecture", "activation", "depth", "epsilon", "seeds")
     found = {**pairs.joint([row, other]), **{name: row[name] for name in names}}
     for name in ("score", "fgsm"):
-        apart = comparisons.apart(row, other, name)
+        apart = comparisons.apart(row, other, name, share=True)
         found |= {end.replace("gap", name): value for end, value in apart.items()}
     return found
 

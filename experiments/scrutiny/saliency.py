@@ -21,16 +21,12 @@ from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
-from depthbench.research.lazy import lazily
 from depthbench.research.study import claims
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Study
 from depthbench.research.study.estimates import above, below, mean
 from depthbench.research.study.tables import flat
-
-with lazily():
-    pass
 
 SOURCE = "Adebayo et al. 2018, arXiv:1810.03292"
 METHODS = choices(

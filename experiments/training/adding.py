@@ -214,6 +214,7 @@ def faded(rows):
             **row,
             "gap": row["score"] and row["score"] - LEARNED,
             "gap_se": row["score_se"],
+            "gap_test_se": None,
         }
         for row in rows
         if row.get("decades") is not None and row["decades"] < LOST

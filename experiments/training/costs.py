@@ -13,20 +13,23 @@ Number = Callable[[Cell], float]
 
 
 def plan(
-    compiling: float,
+    compiling: float | Number,
     layer: float,
     layers: Number = lambda cell: cell["depth"],
     steps: Number = lambda cell: cell["steps"],
     runs: Number | None = None,
     group: Callable[[Cell], Hashable] | None = None,
     together: bool = False,
+    at_once: Number = lambda cell: 1,
+    held: Number = lambda cell: 0,
 ) -> Plan:
     """A plan of cells that train nets at each of their learning rates, longest first.
 
-    compiling: seconds of a cell that do not depend on its size. layer: seconds of a step
-    in a layer of WIDTH units at most; of wider ones it grows with their weights. layers,
-    steps, runs: of a cell. runs: `tried` by default. group: as of `Plan`. together: the
-    cells of a group read one net, which is trained once.
+    compiling: seconds of a cell that steps do not count in. layer: seconds of a step in a
+    layer of WIDTH units at most; of wider ones it grows with their weights. layers,
+    steps, runs: of a cell; runs, `tried` by default. group: as of `Plan`. together: the
+    cells of a group read one net, which is trained once. at_once: nets that one call
+    trains on any device. held: bytes besides weights.
     """
 
     def seconds(cell: Cell) -> float:
@@ -34,14 +37,20 @@ def plan(
         deep = BESIDE + layers(cell) * wide
         return (runs or tried)(cell) * steps(cell) * layer * deep
 
-    def memory(cell: Cell) -> int:
+    def once(cell: Cell) -> float:
+        return compiling(cell) if callable(compiling) else compiling
+
+    def memory(cell: Cell, nets: float) -> int:
         weights = (BESIDE + layers(cell)) * cell.get("width", WIDTH) ** 2
-        return 2**28 + int(4 * COPIES * tried(cell) * weights)
+        return 2**28 + int(4 * COPIES * nets * weights + held(cell))
 
     def cost(cells: Sequence[Cell], shared: Shared) -> Cost:
         read = cells[:1] if together else cells
-        room = max(map(memory, cells))
-        return Cost(room, room, sum(map(seconds, read)) + compiling * len(cells))
+        return Cost(
+            max(memory(cell, at_once(cell)) for cell in cells),
+            max(memory(cell, (runs or tried)(cell)) for cell in cells),
+            sum(map(seconds, read)) + sum(map(once, cells)),
+        )
 
     return Plan(group=group, cost=cost, priority=longest_first)
 

@@ -185,7 +185,7 @@ def _gain(row):
         return text
     sure = SCORING.verdict(row)
     mark = {"wins": "good", "loses": "bad"}.get(sure)
-    text += f" ± {100 * row['gap_se']:.1f}"
+    text += f" ± {100 * pairs.gap(row).spread:.1f}"
     return Mark(text, mark) if mark else text
 
 

@@ -288,7 +288,7 @@ STUDY = Study(
             "seeds": (1000,),
         },
     },
-    plan=costs.plan(compiling=7.0, layer=2.0e-6),
+    plan=costs.plan(compiling=7.0, layer=2.0e-6, at_once=costs.tried),
     fit=fit,
     measure="depthbench.experiments.training.local_minima:measure",
     columns=(

@@ -268,7 +268,7 @@ STUDY = Study(
             "seeds": (1000,),
         },
     },
-    plan=costs.plan(compiling=4.5, layer=6.0e-7),
+    plan=costs.plan(compiling=4.5, layer=6.0e-7, at_once=costs.tried),
     fit=fit,
     measure="depthbench.experiments.training.perceptron_xor:measure",
     columns=(

@@ -106,6 +106,11 @@ def measure(cells, shared, memory):
     return [searched(cell) for cell in cells]
 
 
+def searched_for(cell):
+    """How many nets each of the two searches trains, in one call."""
+    return cell["seeds"] * cell["side"] ** 3
+
+
 def searched(cell):
     """What random search and grid search find, and with how many settings a net trains."""
     parts = held_out.parts(cell["dataset"], data_dir=cell.get("data_dir"))
@@ -133,7 +138,7 @@ def searched(cell):
     values |= {
         **scores.spread("trains", by_search, side**3),
         **scores.spread("grid", grid, len(parts.test.y)),
-        **scores.spread("lead", np.asarray(random) - np.asarray(grid)),
+        **scores.beside("lead", random, grid, len(parts.test.y)),
         "best_of_2": float(curve[1]),
         "trials_to_90": needed(curve, 0.9),
     }
@@ -251,7 +256,8 @@ STUDY = Study(
     plan=costs.plan(
         compiling=7.0,
         layer=2.0e-5,
-        runs=lambda cell: 2 * cell["seeds"] * cell["side"] ** 3,
+        runs=lambda cell: 2 * searched_for(cell),
+        at_once=searched_for,
     ),
     measure="depthbench.experiments.training.tuning:measure",
     columns=(
@@ -262,6 +268,7 @@ STUDY = Study(
             "grid",
             "lead",
             "lead_se",
+            "lead_test_se",
             "best_of_2",
             "trials_to_90",
         ),

@@ -317,7 +317,9 @@ STUDY = Study(
             "seeds": (8,),
         },
     },
-    plan=costs.plan(compiling=3.0, layer=1.2e-5),
+    plan=costs.plan(
+        3.0, 1.2e-5, lambda cell: max(cell["depth"], cell["weights"] / costs.WIDTH**2)
+    ),
     fit=fit,
     measure="depthbench.experiments.training.universal_approximation:measure",
     columns=(

@@ -255,6 +255,17 @@ def draw_samples(axes, lines, profiles):
 
 PAIR = {"doubt": after_steps, "protocol": PROTOCOL, "label": ("estimator", "hidden")}
 
+
+def layers(cell):
+    """Of a step by its samples, or exactly, by all states of the hidden units."""
+    return 2 ** cell["hidden"] / 1024 if cell["estimator"] == "exact" else 1
+
+
+def held(cell):
+    """Bytes of what all states of the hidden units give for 784 visible ones."""
+    return cell["seeds"] * 2 ** cell["hidden"] * 784 * 4
+
+
 STUDY = Study(
     name="energy_models",
     kind="experiment",
@@ -286,7 +297,7 @@ STUDY = Study(
             "seeds": (5,),
         },
     },
-    plan=costs.plan(compiling=3.0, layer=7.5e-5, layers=lambda cell: 1),
+    plan=costs.plan(compiling=3.0, layer=7.5e-5, layers=layers, held=held),
     fit=nets.fit,
     measure="depthbench.experiments.unsupervised.energy_models:measure",
     columns=(

@@ -62,7 +62,6 @@ PROTOCOL = (
     "layers and units chosen on a fifth of the training part"
 )
 GAINS = {
-    "pixels_gain": ("score", "pixels"),
     "unit_gain": ("unit", "random_unit"),
     "filter_gain": ("unit", "filter_unit"),
 }
@@ -121,6 +120,8 @@ def features(cell):
     values = {name: float(np.mean(list_of)) for name, list_of in each.items()}
     for name, (one, other) in GAINS.items():
         values |= scores.spread(name, list(np.subtract(each[one], each[other])))
+    both = each["score"], each["pixels"]
+    values |= scores.beside("pixels_gain", *both, len(parts.test.y))
     values |= scores.values(
         score=each["score"],
         valid=float(np.mean([one.read.valid.max() for one in learned])),

@@ -158,7 +158,7 @@ def accuracies(cell):
         examples=len(test.answers),
     )
     values |= scores.spread("own", own, len(test.answers))
-    values |= scores.spread("harder", own - nearest)
+    values |= scores.beside("harder", own, nearest, len(test.answers))
     kept = {
         "by_margin": shares(right[..., 1].mean(axis=0), test.margin),
         "by_margin_svm": shares(svm == test.answers[:, 1], test.margin),
@@ -358,7 +358,7 @@ STUDY = Study(
     measure="depthbench.experiments.vision.relations:measure",
     columns=(
         *("architecture", "activation", "depth", "width", "reads", "scenes"),
-        *(*scores.COLUMNS, "own", "own_se", "harder", "harder_se"),
+        *(*scores.COLUMNS, "own", "own_se", "harder", "harder_se", "harder_test_se"),
     ),
     claims=CLAIMS,
     headline=headline,

@@ -56,23 +56,44 @@ def test_seeds_are_paired_where_rows_say_what_each_gave():
     assert comparisons.by_seed([0.5, float("nan")]) is None
 
 
-def test_what_test_examples_may_do_is_in_a_gap_of_scores_and_in_no_other():
+def judged(score, strong=0.7, examples=400, **more):
+    """A row of a share of test examples, with the error that they make of its gap."""
+    error = comparisons.of_examples(score, strong, examples)
+    return {**ROWS[0], "score": score, "strong": strong, "gap_test_se": error, **more}
+
+
+def test_what_test_examples_may_do_is_in_a_gap_of_scores():
     """Seeds that all agree do not decide what another draw of the test set would turn."""
-    one, other = (
-        {**r, "gap": r["score"] - 0.5, "gap_se": 0.0, "gap_test_se": error, "loss": 1.0}
-        for r, error in zip(ROWS[:2], (0.03, 0.04), strict=True)
-    )
-    for column in ("score", "gap"):
-        apart = comparisons.apart(one, other, column)
-        assert apart["gap_test_se"] == pytest.approx(0.05)
-    assert comparisons.apart(one, other, "loss")["gap_test_se"] is None
+    one, other = judged(0.9, start="rbm"), judged(0.8, start="glorot")
+    expected = comparisons.of_examples(0.9, 0.8, 400)
+    assert comparisons.apart(one, other)["gap_test_se"] == pytest.approx(expected)
+    compared = comparisons.against({"start": "rbm"}, {"start": "glorot"}, ("depth",))
+    (pair,) = compared([one, other])
+    assert pairs.gap(pair).fixed == pytest.approx(expected)
+    assert comparisons.apart(judged(1.0, 1.0), judged(1.0, 1.0))["gap_test_se"] == 0
     older = {**other, "gap_test_se": None}
     assert comparisons.apart(one, older)["gap_test_se"] is None
-    (pair,) = comparisons.against({"start": "rbm"}, {"start": "glorot"}, ("depth",))(
-        [one, other]
+
+
+def test_of_other_columns_it_is_what_rows_say():
+    """A share of the same examples, a column with an error of its own, or nothing."""
+    one, other = (
+        judged(0.9, attacked=0.5, loss=1.0),
+        judged(0.8, attacked=0.6, loss=2.0),
     )
-    assert pairs.gap(pair).fixed == pytest.approx(0.05)
-    assert pairs.gap(pair).spread == pytest.approx(0.05 * 2**0.5)
+    apart = comparisons.apart(one, other, "attacked", share=True)
+    expected = comparisons.of_examples(0.5, 0.6, 400)
+    assert apart["gap_test_se"] == pytest.approx(expected)
+    assert comparisons.apart(one, other, "loss")["gap_test_se"] is None
+    lost = [{**row, "loss_test_se": e} for row, e in ((one, 0.3), (other, 0.4))]
+    assert comparisons.apart(*lost, "loss")["gap_test_se"] == pytest.approx(0.5)
+
+
+def test_of_scores_that_are_no_shares_the_two_gaps_errors_add_up():
+    """As of nats a token: rows do not say of how many examples."""
+    one, other = (judged(0.5, gap_test_se=error) for error in (0.03, 0.04))
+    one, other = ({**row, "score": row["score"] + 2} for row in (one, other))
+    assert comparisons.apart(one, other)["gap_test_se"] == pytest.approx(0.05)
 
 
 def test_two_that_answer_alike_differ_by_no_example():
