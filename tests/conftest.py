@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import fcntl
 import gc
+import importlib.metadata
 import os
 import shutil
 import signal
@@ -12,11 +13,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# The tests compile much and compute little: LLVM's optimiser takes a third of their time.
+# The tests compile much and compute little: LLVM's optimiser takes a third of their time,
+# and what writes fused kernels half of the rest, where it can still be turned off.
 # What the command line starts in `clean_environment` is compiled as users have it.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    + " --xla_cpu_use_fusion_emitters=false"
+    * importlib.metadata.version("jaxlib").startswith("0.10."),
 )
 
 # A program that was compiled once is not compiled again: not by another worker, nor by a

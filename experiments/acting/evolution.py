@@ -27,6 +27,7 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
+from depthbench.research.learning.selection import half
 from depthbench.research.report import figures as drawn
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, after_steps, certain, doubts
@@ -83,13 +84,16 @@ def accuracies(cell):
     net, (train, valid, test) = net_of(cell, parts), parts[:3]
     pairs_of, sigma = cell["pairs"], cell["sigma"]
 
-    def evolved(grid):
-        steps = cell["steps"]
-        runs = evolution.train(net, train.batch, steps, grid, seeds, sigma, pairs_of)
+    def evolved(grid, steps=cell["steps"]):
+        how = seeds, sigma, pairs_of, cell["steps"]
+        runs = evolution.train(net, train.batch, steps, grid, *how)
         return [runs[n * seeds : (n + 1) * seeds] for n in range(len(grid))]
 
     held, most = fits.held(valid), cell["further_rates"]
-    tuned = fits.tuned(evolved, nets.rates(cell), "accuracy", held, most=most)
+    sooner = lambda rate: evolved([rate], half(cell["steps"]))[0]
+    tuned = fits.tuned(
+        evolved, nets.rates(cell), "accuracy", held, most=most, sooner=sooner
+    )
     by_rate = fits.by_rate(net, train.batch, cell["backprop_steps"], seeds)
     other = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)
     right = [run.accuracy(*test) for run in tuned.runs]

@@ -28,9 +28,8 @@ from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.environments import ENVIRONMENTS
 from depthbench.research.lazy import lazily
-from depthbench.research.learning import selection
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
+from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
 
@@ -98,12 +97,14 @@ def hyper(cell, rate):
     return {"actor": numbers, "critic": numbers}
 
 
-def trained(cell, rates):
-    """The ends of runs at each rate, one for each seed."""
+def trained(cell, rates, steps=None):
+    """The ends of runs at each rate, one for each seed; after so many of its steps."""
     seeds, system = range(cell["seeds"]), system_of(cell)
-    runs = [sweeps.Run(seed, hyper(cell, rate)) for rate in rates for seed in seeds]
+    most, steps = cell["steps"], steps or cell["steps"]
+    numbers = [hyper({**cell, "steps": steps}, rate) for rate in rates]
+    runs = [sweeps.Run(seed, one) for one in numbers for seed in seeds]
     problem = sweeps.Problem(system, feed.nothing, (), {}, {})
-    ends = sweeps.ended(problem, runs, cell["steps"])
+    ends = sweeps.ended(problem, runs, steps, capacity=most)
     return [ends[n : n + len(seeds)] for n in range(0, len(ends), len(seeds))]
 
 
@@ -147,7 +148,12 @@ def acted(cell):
 
     grid, most = nets.rates(cell), cell["further_rates"]
     tuned = fits.tuned(
-        functools.partial(trained, cell), grid, "accuracy", held, most=most
+        functools.partial(trained, cell),
+        grid,
+        "accuracy",
+        held,
+        most=most,
+        sooner=lambda rate: trained(cell, [rate], half(cell["steps"]))[0],
     )
     episodes = [max(1, int(np.nansum(run.log["ended"]))) for run in tuned.runs]
     searched = [
@@ -165,7 +171,6 @@ def acted(cell):
         before=beforehand(cell),
         tuned=tuned,
     )
-    values["unfinished"] = learning([one[1] for one in curves], environment)
     values |= {
         "episodes": float(np.mean(episodes)),
         "solved": float(np.mean([one >= environment.solved for one in got])),
@@ -239,16 +244,6 @@ def curve(run, environment):
         last = sum_of / count if count else last
         means.append(last)
     return np.cumsum(over), np.array(means)
-
-
-def learning(returns, environment):
-    """Whether returns [seeds][POINTS] still rose at the end of training.
-
-    A hundredth of the range that is missing is nothing to learn.
-    """
-    low, high = environment.returns
-    missing = np.maximum(high - np.mean(returns, axis=0), 0.01 * (high - low))
-    return bool(selection.falling(missing.tolist()))
 
 
 # ---------------------------------------------------------------------- the study

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 
+from depthbench.experiments import first_seed
 from depthbench.experiments.generation import (
     captions_baselines,
     captions_rivals,
@@ -15,7 +16,7 @@ from depthbench.research.architectures.convolutional import pooled
 from depthbench.research.datasets import captions as sentences
 from depthbench.research.learning import captioning, drawing, fits
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
+from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.learning.supervised import Task
 
 SIDE, BATCH = 16, 32
@@ -130,31 +131,35 @@ def sketcher(cell):
 def tuned(cell, train, share):
     """`fits.Tuned` of a rate that one seed chose, with the runs of all.
 
-    train: (rates, seeds) -> the runs of each rate. share: of a run, what is right of
-    what was held out.
+    train: (steps, rates, seeds, capacity) -> the runs of each rate. share: of a run, what
+    is right of what was held out.
     """
+    most = cell["steps"]
+
+    def runs_of(rates, seeds, steps=most):
+        return [run for runs in train(steps, rates, seeds, most) for run in runs]
 
     def outcome(runs):
         ended = sum(run.diverged is None for run in runs) / len(runs)
         return Outcome(ended=ended, accuracy=float(np.mean([share(r) for r in runs])))
 
-    first = lambda rates: train(rates, [0])
-    most = cell["further_rates"]
-    best = fits.tuned(first, nets.rates(cell), "accuracy", outcome, most=most)
-    others = range(1, cell["seeds"])
-    more = train([best.setting], others)[0] if others else []
-    runs = [*best.runs, *more]
-    late = fits.falls(runs, "loss")
-    return best._replace(runs=runs, unfinished=late)
+    return first_seed.of_runs(
+        runs_of,
+        cell,
+        nets.rates(cell),
+        "accuracy",
+        outcome,
+        lambda rate: runs_of([rate], [0], half(most)),
+    )
 
 
 def captioners(cell, data, share):
     """`tuned` captioners of a cell."""
-    train = functools.partial(captioning.train, captioner(cell), data, cell["steps"])
+    train = functools.partial(captioning.train, captioner(cell), data)
     return tuned(cell, train, share)
 
 
 def sketchers(cell, data, share):
     """`tuned` sketchers of a cell."""
-    train = functools.partial(drawing.train, sketcher(cell), data, cell["steps"])
+    train = functools.partial(drawing.train, sketcher(cell), data)
     return tuned(cell, train, share)

@@ -23,6 +23,8 @@ has the same ones, as in the paper. There is no noise and no batch norm. At the 
 size a net sees 2,400 patches and is far from what it could be; ridge regression sees all.
 """
 
+import math
+
 from depthbench.experiments import scores
 from depthbench.experiments.generation import conditional_shown, translations
 from depthbench.experiments.generation.conditional_claims import CLAIMS
@@ -35,7 +37,7 @@ from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.catalogues.packages import need
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
+from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import (
     Cost,
@@ -114,8 +116,7 @@ def translated(cell):
     (runs,) = conditional.train(
         pair, train.batch, cell["steps"], (tuned.setting,), seeds
     )
-    unfinished = fits.falls(runs, "loss")
-    tuned, without = tuned._replace(runs=runs, unfinished=unfinished), without()
+    tuned, without = tuned._replace(runs=runs), without()
     made = [run.image(test.given, test.mask) for run in runs]
     values = scores.values(
         score=[test.psnr(images) for images in made],
@@ -127,6 +128,7 @@ def translated(cell):
         before=conditional.beforehand(pair, train.batch, seeds),
         tuned=tuned,
     )
+    values["valid_half"] = -10 * math.log10(tuned.sooner)  # a PSNR, as `valid` is
     values |= {
         **scores.spread("unseen", [psnr_of(run, unseen) for run in runs]),
         "unseen_strong": without.unseen["chosen"],
@@ -155,14 +157,14 @@ TUNED = (
 
 @once
 def tuned_by(*values):
-    """The best rate of the generator by absolute error alone, for one seed: cells of both
-    objectives share it. values: of TUNED."""
+    """The best rate of the generator by absolute error alone, for one seed, and whether
+    more steps would help it: cells of both objectives share them. values: of TUNED."""
     cell = dict(zip(TUNED, values, strict=True))
     train, valid = translations.parts(*of_data(cell))[:2]
-    alone = pair_of({**cell, "objective": "l1"})
+    alone, steps = pair_of({**cell, "objective": "l1"}), cell["steps"]
 
-    def by_rate(rates):
-        return conditional.train(alone, train.batch, cell["steps"], rates, 1)
+    def by_rate(rates, steps=steps):
+        return conditional.train(alone, train.batch, steps, rates, 1, cell["steps"])
 
     def held(runs):
         ended = sum(run.diverged is None for run in runs) / len(runs)
@@ -170,7 +172,8 @@ def tuned_by(*values):
         return Outcome(ended=ended, loss=float(np.mean(10 ** (-np.array(psnr) / 10))))
 
     grid, most = nets.rates(cell), cell["further_rates"]
-    return fits.tuned(by_rate, grid, "loss", held, most=most)
+    sooner = lambda rate: by_rate([rate], half(steps))[0]
+    return fits.tuned(by_rate, grid, "loss", held, most=most, sooner=sooner)
 
 
 def distances(cell, parts, made, without):

@@ -23,7 +23,7 @@ from depthbench.experiments.unsupervised import montage
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
-from depthbench.research.learning.selection import Outcome
+from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim, after_steps
@@ -108,15 +108,13 @@ def likelihoods(cell):
         each = rbm.log_likelihood(run.state.tree.params, jnp.asarray(x), kind)
         return -float(np.mean(np.asarray(each, np.float64)))
 
+    def of_rate(rate, steps=steps):
+        numbers, seeds = hyper(rate, steps), range(cell["seeds"])
+        runs = [sweeps.Run(seed, numbers) for seed in seeds]
+        return sweeps.ended(problem, runs, steps, capacity=cell["steps"])
+
     def by_rate(rates):
-        return [
-            sweeps.ended(
-                problem,
-                [sweeps.Run(seed, hyper(rate, steps)) for seed in range(cell["seeds"])],
-                steps,
-            )
-            for rate in rates
-        ]
+        return [of_rate(rate) for rate in rates]
 
     def held(runs):
         ended = sum(run.diverged is None for run in runs) / len(runs)
@@ -124,7 +122,9 @@ def likelihoods(cell):
         return Outcome(ended=ended, loss=loss)
 
     most = cell["further_rates"]
-    tuned = fits.tuned(by_rate, nets.rates(cell), "loss", held, most=most)
+    sooner = lambda rate: of_rate(rate, half(steps))
+    grid = nets.rates(cell)
+    tuned = fits.tuned(by_rate, grid, "loss", held, most=most, sooner=sooner)
     best = mixture_of(*asked)
     values = scores.values(
         score=[nats(run, test) for run in tuned.runs],

@@ -132,16 +132,21 @@ class Translator(NamedTuple):
 
 
 def train(
-    pair: ConditionalPair, data: Batch, steps: int, rates: Sequence[float], seeds: int
+    pair: ConditionalPair,
+    data: Batch,
+    steps: int,
+    rates: Sequence[float],
+    seeds: int,
+    capacity: int = 0,
 ) -> list[list[Translator]]:
     """Generators after so many steps on pairs of images: of each rate its seeds.
 
     Both players learn at one rate, as in the paper.
 
     data: `inputs` and `targets` [images, height, width, channels], and `mask`, 1 where
-    pixels are asked for [images, height, width, 1].
+    pixels are asked for [images, height, width, 1]. capacity: as of `sweeps.ended`.
     """
-    ended = players.train(pair.players, data, steps, rates, range(seeds))
+    ended = players.train(pair.players, data, steps, rates, range(seeds), capacity)
     return [[_translator(pair, one) for one in runs] for runs in ended]
 
 

@@ -204,9 +204,13 @@ def train(
     steps: int,
     rates: Sequence[float],
     seeds: Sequence[int],
+    capacity: int = 0,
 ) -> list[list[FittedSketcher]]:
-    """Both nets after so many steps: of each rate its seeds."""
-    ended = players.train(pair.players, data, steps, rates, seeds)
+    """Both nets after so many steps: of each rate its seeds.
+
+    capacity: as of `sweeps.ended`.
+    """
+    ended = players.train(pair.players, data, steps, rates, seeds, capacity)
     return [[_trained(pair, data, one) for one in runs] for runs in ended]
 
 

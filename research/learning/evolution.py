@@ -105,14 +105,16 @@ def train(
     seeds: int,
     sigma: float,
     pairs: int,
+    capacity: int = 0,
 ) -> list[FittedNet]:
     """The net after so many steps, for each rate its seeds: as `fits.train`."""
     asked = [(rate, seed) for rate in rates for seed in range(seeds)]
     runs = [Run(seed, numbers(net, rate, steps, sigma)) for rate, seed in asked]
     problem = Problem(system(net, pairs), feed.drawn(net.recipe.batch), data, {}, {})
+    done = sweeps.ended(problem, runs, steps, capacity=capacity)
     return [
         fits.of_state(
             net, one.state, log=one.log, diverged=one.diverged, seed=s, rate=r
         )
-        for one, (r, s) in zip(sweeps.ended(problem, runs, steps), asked, strict=True)
+        for one, (r, s) in zip(done, asked, strict=True)
     ]

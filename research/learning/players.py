@@ -214,13 +214,17 @@ def train(
     steps: int,
     rates: Sequence[float],
     seeds: Sequence[int],
+    capacity: int = 0,
 ) -> list[list[Ended]]:
-    """How runs of so many steps ended: of each rate its seeds."""
+    """How runs of so many steps ended: of each rate its seeds.
+
+    capacity: as of `sweeps.ended`.
+    """
     runs = [Run(n, hyper(players, rate, steps)) for rate in rates for n in seeds]
     problem = Problem(system(players), feeds(players), data, {}, {})
     # One at a time: one program then serves any number of rates and seeds, and
     # convolutions of several nets at once are grouped ones, which are slow.
-    done = sweeps.ended(problem, runs, steps, at_a_time=1)
+    done = sweeps.ended(problem, runs, steps, at_a_time=1, capacity=capacity)
     count = len(seeds)
     return [done[n * count : (n + 1) * count] for n in range(len(rates))]
 

@@ -21,15 +21,6 @@ def test_a_curve_repeats_the_last_return_where_no_episode_was_over():
     assert set(policy_gradient.curve(never, ENVIRONMENTS["acrobot"])[1]) == {-500.0}
 
 
-def test_a_return_that_still_rises_is_unfinished():
-    acrobot = ENVIRONMENTS["acrobot"]
-    rising, still = np.linspace(-400, -100, 40), np.full(40, -100.0)
-    assert policy_gradient.learning([rising, rising], acrobot)
-    assert not policy_gradient.learning([still, still], acrobot)
-    # From 3 missing of 500 to none there is nothing left to learn.
-    assert not policy_gradient.learning([np.linspace(-3, 0, 40)], acrobot)
-
-
 def test_what_tells_little_is_left_out_unless_asked_for():
     study = policy_gradient.STUDY
     cells = grid(study, chosen_values(study, "standard", {}))
