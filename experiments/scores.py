@@ -246,6 +246,11 @@ class Scoring(NamedTuple):
         of = "" if depth is None else f" of {counted(depth, self.unit)}"
         return self.naming(row, kind + of)
 
+    def told(self, row: Row) -> str:
+        """`name`, and of a net that is not ahead, whether more steps might help it."""
+        late = row.get("unfinished") and self.verdict(row) != "wins"
+        return self.name(row) + ", still learning" * bool(late)
+
     def headline(self, rows: Sequence[Row]) -> Headline:
         """Whether the best net beats the strong baseline, and the worst net.
 
@@ -255,7 +260,7 @@ class Scoring(NamedTuple):
         if not done:
             return Headline(f"No net has a score in {self.noun}: {_reasons(rows)}.")
         best, worst = self.best(done), self.worst(done)
-        net = f"{self.write(best['score'])} ({self.name(best)})"
+        net = f"{self.write(best['score'])} ({self.told(best)})"
         strong = f"{self.write(best['strong'])} ({self.strong})"
         side = self.verdict(best)
         if side == "wins":
@@ -381,7 +386,7 @@ class Scoring(NamedTuple):
         low, high = self.ends(row)
         return Summary(
             system=self.system,
-            net=self.name(row),
+            net=self.told(row),
             depth=row[self.axis] if self.axis == "depth" else row.get("depth"),
             noun=self.noun,
             score=row["score"],

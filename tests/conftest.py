@@ -43,6 +43,8 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from tests import slow
+
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache" / "xla"
 LINUX = sys.platform == "linux"
@@ -91,6 +93,15 @@ def reports_need_no_jax():
             for name in ("write", "present"):
                 patch.setattr(report, name, without_jax()(getattr(report, name)))
         yield
+
+
+@pytest.hookimpl(tryfirst=True)  # before those are left out that have the mark
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests that take long: tests/slow.py."""
+    long = slow.names()
+    for item in items:
+        if item.nodeid.partition("[")[0] in long:
+            item.add_marker(pytest.mark.slow)
 
 
 # Python's collector looks at all objects there are, and a worker has many that stay: jax's

@@ -1,9 +1,14 @@
-"""What all tests rely on: compiled programs are kept, and folders are made once."""
+"""What all tests rely on: programs are kept, folders made once, slow tests left out."""
+
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
+
+from tests import slow
+from tests.conftest import ROOT, pytest_collection_modifyitems
 
 
 @pytest.fixture
@@ -46,3 +51,23 @@ def test_a_shared_folder_is_made_once(once):
 
     assert once("folder", make) == once("folder", make)
     assert len(folders) <= 1 and once("folder", make).is_dir()
+
+
+def test_what_the_list_leaves_out_is_there():
+    """A test that was renamed would no longer be left out, and its line would stay."""
+    for name in slow.names():
+        file, _, function = name.partition("::")
+        assert f"def {function}(" in (ROOT / file).read_text("utf-8"), name
+
+
+def test_all_cases_of_a_listed_test_are_marked():
+    marked = []
+
+    def item(nodeid):
+        return SimpleNamespace(
+            nodeid=nodeid, add_marker=lambda m: marked.append(nodeid)
+        )
+
+    listed = min(slow.names())
+    pytest_collection_modifyitems(list(map(item, (f"{listed}[a]", listed, "b.py::c"))))
+    assert marked == [f"{listed}[a]", listed]

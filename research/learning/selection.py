@@ -193,15 +193,20 @@ def gained(sooner: Outcome, later: Outcome, by: By) -> bool:
 
     Two trainings, each with its own schedule. A rate that decays to 0 brings every loss to
     rest, so that how one ends says nothing of what more steps would give. By a share right
-    better is by more than ALIKE, and by the loss by more than REST of it.
+    better is by more than ALIKE, unless less than that is left; and by the loss by more
+    than REST of it.
 
     >>> gained(Outcome(accuracy=0.90), Outcome(accuracy=0.95), "accuracy")
     True
+    >>> gained(Outcome(accuracy=0.90), Outcome(accuracy=0.995), "accuracy")
+    False
     >>> gained(Outcome(loss=0.101), Outcome(loss=0.100), "loss")
     False
     """
     before, after = number(sooner, by), number(later, by)
-    return before - after > REST * after if by == "loss" else after - before > ALIKE
+    if by == "loss":
+        return before - after > REST * after
+    return after - before > ALIKE and 1 - after > ALIKE
 
 
 def half(steps: int) -> int:

@@ -57,6 +57,8 @@ def test_the_first_sentence_says_who_is_ahead(score, verdict, begins):
     answer, worst = SCORING.headline([one])
     assert answer.startswith(begins) and "0.700" in answer
     assert "largest class: 0.100" in worst
+    answer = SCORING.headline([{**one, "unfinished": True}]).answer
+    assert ("still learning" in answer) == (verdict != "wins")
 
 
 def test_the_best_net_is_chosen_without_its_test_score():

@@ -92,6 +92,21 @@ def test_all_share_their_columns(name):
     assert not shared, f"{name} has no {shared}: see experiments/scores.py"
 
 
+# Nets whose rates do not decay, of which a loss that still falls says that they learn; and
+# those of faces, of which each division of the photographs is asked by itself.
+AT_ONE_RATE = (
+    *("data_scaling", "faces", "multitask", "patch", "perceptron_xor", "simple_first"),
+    *("gan_gradient", "gpu_fix", "tuning", "hopfield"),
+)
+
+
+@pytest.mark.parametrize("name", [n for n in SYSTEMS if n not in AT_ONE_RATE])
+def test_nets_whose_rates_decay_are_asked_by_half_the_steps(name):
+    """In the end all rest, whatever the budget: no loss says that more would help."""
+    rows = headlines.measured(published.made(name).rows)
+    assert all(row["valid_half"] is not None for row in rows)
+
+
 def test_the_table_of_all_systems_is_of_them_all():
     """As the benchmark knows them, which reads no file but for a name, and as they are:
     folder by folder, as README's table of folders has them."""

@@ -34,7 +34,7 @@ def test_deviations_are_compared_in_powers_of_ten():
         for width, found in ((8, wide), (2, narrow))
     ]
     (row,) = study.narrowest_to_widest(rows)
-    assert row["shrinks"] == pytest.approx(apart)
+    assert row["gap"] == pytest.approx(apart)
     assert study.narrowest_to_widest(rows[:1]) == []
 
 

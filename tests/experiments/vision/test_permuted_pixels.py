@@ -60,7 +60,7 @@ def test_the_deepest_convolutions_are_set_beside_the_shallowest():
     rows = [row(12, 0.5, 0.03), row(1, 0.2, 0.04), row(4, 0.9, 0.01)]
     (pair,) = permuted_pixels.deeper(rows)
     assert pair["depth"] == 12
-    assert (pair["drop"], pair["drop_se"]) == pytest.approx((0.3, 0.05))
+    assert (pair["gap"], pair["gap_se"]) == pytest.approx((0.3, 0.05))
     assert permuted_pixels.deeper(rows[:1]) == []
 
 
