@@ -90,7 +90,7 @@ def test_both_resume_in_the_midst_of_their_episodes(tmp_path):
 def test_it_learns_to_balance():
     """From 20 steps, which random actions give, to more than 60 in 150 updates.
 
-    What is learned differs by roundings: on two of XLA's compilers it was 86 and 130.
+    What is learned differs by roundings: by how XLA compiled, it was 86, 122 and 132.
     """
     acting = Acting(worlds=16, steps=16)
     learned = actor_critic.system(ENVIRONMENT, ACTOR, CRITIC, acting)
