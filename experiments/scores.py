@@ -35,8 +35,7 @@ BEFOREHAND = ("first_gradient", "decades", "step_mflop")
 CHOICE = ("learning_rate", "rate_at_edge", "unfinished")
 COLUMNS = (
     *("status", "reason", "score", "score_se", "score_low", "score_high"),
-    *("score_by_seed", "valid"),
-    *(*BASELINES, *BEFOREHAND, *CHOICE),
+    *("score_by_seed", "valid", *BASELINES, *BEFOREHAND, *CHOICE),
 )
 SKIPS = ("mlp", "residual_mlp")
 WORDS = {  # of nets in sentences; others are called by their catalogue's name
@@ -248,8 +247,8 @@ class Scoring(NamedTuple):
 
     def told(self, row: Row) -> str:
         """`name`, and of a net that is not ahead, whether more steps might help it."""
-        late = row.get("unfinished") and self.verdict(row) != "wins"
-        return self.name(row) + ", still learning" * bool(late)
+        late = bool(row.get("unfinished")) and self.verdict(row) != "wins"
+        return self.name(row) + ", still learning" * late
 
     def headline(self, rows: Sequence[Row]) -> Headline:
         """Whether the best net beats the strong baseline, and the worst net.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 # The tests compile much and compute little: LLVM's optimiser takes a third of their time,
 # and what writes fused kernels half of the rest, where it can still be turned off.
-# What the command line starts in `clean_environment` is compiled as users have it.
+# What the command line starts in `clean_environment` is compiled alike.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
@@ -70,9 +70,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture(scope="session")
 def clean_environment():
     """Variables for a subprocess: those it needs to start, and no settings of ours but
-    where compiled programs are."""
+    how programs are compiled, and where they are kept."""
     names = (
         *("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH"),
+        "XLA_FLAGS",
         "JAX_COMPILATION_CACHE_DIR",
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES",

@@ -254,6 +254,7 @@ def test_contract_tests_of_what_is_added_pass(copy, clean_environment, tmp_path)
     """Of each name one at least, without a test of its own; and those of documents."""
     wanted = " or ".join([*NAMES, *DOCUMENTS])
     flags = ["-q", "-n", "0", "-p", "no:cacheprovider", "-k", wanted]
+    flags += ["-m", "not exhaustive"]  # those that are slow too
     paths = [f"tests/{path}" for path in CONTRACTS]
     report = tmp_path / "tests.xml"
     done = python(
