@@ -12,7 +12,7 @@ linear policy solves says nothing of depth. Acrobot stands beside it: there a ra
 hardly ever reaches the goal. It turns out that drawn linear policies swing it up as well.
 
 A net that never reaches Acrobot's goal in its training has nothing to learn from: all
-returns are −500, as of one seed in three of three ReLU nets, whose gradient is whole.
+returns are −500, as of four of the nine seeds of three ReLU nets, whose gradient is whole.
 Rates and policies are chosen by episodes of other seeds than those of the test. Nets are
 judged by their likeliest action.
 """
