@@ -61,9 +61,9 @@ def apart(
 def _judged(both: Sequence[Mapping[str, Any]], of: str) -> float | None:
     """The standard error, due to test examples, of two nets' difference in a column.
 
-    Rows know that of their gap to a baseline. Where net and baseline are shares it says of
-    how many examples; of other scores the two gaps' errors are taken for independent: too
-    large, as both are of the same examples and, most often, the same baseline.
+    Rows know that of their gap to a baseline. Of shares it says of how many examples they
+    are, which is a whole number; of other scores the two gaps' errors are taken for
+    independent: too large, as both are of the same examples and, most often, baseline.
     """
     errors = [row.get("gap_test_se") for row in both]
     values = [row.get(name) for row in both for name in (of, "score", "strong")]
@@ -76,6 +76,8 @@ def _judged(both: Sequence[Mapping[str, Any]], of: str) -> float | None:
         for row, error in zip(both, errors, strict=True)
         if error
     ]
+    if any(abs(count - round(count)) > 1e-6 * count for count in counts):
+        return _united(errors)
     return of_examples(both[0][of], both[1][of], min(counts)) if counts else 0.0
 
 

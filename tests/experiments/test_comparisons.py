@@ -94,6 +94,9 @@ def test_of_scores_that_are_no_shares_the_two_gaps_errors_add_up():
     one, other = (judged(0.5, gap_test_se=error) for error in (0.03, 0.04))
     one, other = ({**row, "score": row["score"] + 2} for row in (one, other))
     assert comparisons.apart(one, other)["gap_test_se"] == pytest.approx(0.05)
+    # Errors of a bootstrap are of no whole number of examples, though below 1 like shares.
+    one, other = (judged(0.5, gap_test_se=error) for error in (0.03, 0.04))
+    assert comparisons.apart(one, other)["gap_test_se"] == pytest.approx(0.05)
 
 
 def test_two_that_answer_alike_differ_by_no_example():
