@@ -21,7 +21,7 @@ from depthbench.research.engine import children
 from depthbench.research.lazy import lazily
 from depthbench.research.store import provenance
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, Seen, certain
+from depthbench.research.study.claims import Claim, Seen
 from depthbench.research.study.declaration import (
     Cell,
     Cost,
@@ -32,6 +32,7 @@ from depthbench.research.study.declaration import (
     Shared,
     Study,
 )
+from depthbench.research.study.doubts import certain
 from depthbench.research.study.estimates import Estimate, below, mean
 from depthbench.research.study.headlines import measured
 from depthbench.research.study.plan import all_but

@@ -6,6 +6,7 @@ from typing import Any
 
 from depthbench.experiments.training import pairs
 from depthbench.research.lazy import lazily
+from depthbench.research.study import doubts
 from depthbench.research.study.declaration import Row
 from depthbench.research.study.estimates import Estimate, mean
 
@@ -31,18 +32,22 @@ def apart(
     of: str = "score",
     higher: bool = True,
     share: bool = False,
-) -> dict[str, float | None]:
+) -> Row:
     """By how much a row's number is better than another's, with its standard errors.
 
     higher: whether a higher number is better. gap_se: seed by seed where both rows say
     what each seed gave (`by_seed`); else errors are taken for independent; None where a
     row has none. gap_test_se: what test examples may do to it, where rows say so: of a
     score, of what has a column `…_test_se`, and of what is a `share` of the same examples.
+    may_rise, may_fall: whether further training might make the one or the other better.
     """
     side, both = 1 if higher else -1, (one, other)
     of_tests = _judged(both, of) if share or of == "score" else None
     own = _united([row.get(f"{of}_test_se") for row in both])
-    fixed = {"gap_test_se": of_tests if own is None else own}
+    fixed = {
+        "gap_test_se": of_tests if own is None else own,
+        **doubts.sides(one, other),
+    }
     every = [row.get(f"{of}_by_seed") for row in both]
     if None not in every:
         first, second = (np.array(str(each).split(), float) for each in every)

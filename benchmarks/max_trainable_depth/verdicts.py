@@ -6,8 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from depthbench.benchmarks.max_trainable_depth.axes import AXES
-from depthbench.research.study.claims import Claim, doubts
-from depthbench.research.study.estimates import Estimate, above, below, mean
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.doubts import (
+    COLUMNS,
+    anywhere,
+    of_sides,
+    of_training,
+    sides,
+    upward,
+)
+from depthbench.research.study.estimates import Estimate, Moves, above, below, mean
 
 Seen = Mapping[str, Any]  # a row, to be judged
 
@@ -50,23 +58,20 @@ def _beside(row: Seen, against: Seen) -> Seen:
         return {**row, "status": bad["status"], "reason": bad["reason"], "gain": None}
     gain = row["log2_depth"] - against["log2_depth"]
     errors = [one["log2_depth_se"] or 0.0 for one in (row, against)]
-    # What fails for want of rates or steps is doubtful where it is the less deep.
-    less = against if gain > 0 else row
-    doubtful = {name: less[name] for name in ("rate_at_edge", "unfinished")}
+    doubtful = {n: bool(row[n] or against[n]) for n in COLUMNS} | sides(row, against)
     both = bool(row["capped"] and against["capped"])
     gained = {"gain": gain, "gain_se": math.hypot(*errors), "both_capped": both}
     return {**row, **gained, **doubtful}
 
 
-def _might_be_deeper(row: Seen) -> str:
-    """The doubts of a net that is no deeper than theory has it: of one that is there are
-    none, as more rates and steps make it no shallower."""
-    return doubts(row) if _beyond(row).value <= STEP else ""
-
-
 def _comparable(row: Seen) -> str:
     """Why two depths may say nothing of which net trains deeper."""
-    return "both train at the deepest tried" if row["both_capped"] else doubts(row)
+    return "both train at the deepest tried" if row["both_capped"] else of_training(row)
+
+
+def _towards(row: Seen) -> Moves:
+    """Which way that might go yet."""
+    return anywhere(row) if row["both_capped"] else of_sides(row)
 
 
 PROTOCOL = (
@@ -83,7 +88,7 @@ CLAIMS = (
         tag="S3",
         estimate=_beyond,
         allows=below(STEP),
-        doubt=_might_be_deeper,
+        moves=upward,  # more rates and steps make no net shallower
         protocol=PROTOCOL,
         differs="MNIST, 300 units, one small rate",
         scope=lambda r: _bounded(r, "none"),
@@ -97,7 +102,7 @@ CLAIMS = (
         tag="S7",
         estimate=_beyond,
         allows=below(STEP),
-        doubt=_might_be_deeper,
+        moves=upward,  # more rates and steps make no net shallower
         protocol=PROTOCOL,
         differs="MNIST and CIFAR-10, 10 to 50 epochs, rates from 1e-6",
         scope=lambda r: _bounded(r, "batch"),
@@ -112,6 +117,7 @@ CLAIMS = (
         estimate=lambda r: mean(r["gain"], r["gain_se"], r["seeds"]),
         allows=above(0.8 * STEP),
         doubt=_comparable,
+        moves=_towards,
         protocol=PROTOCOL,
         differs="convolutional nets on CIFAR-10, two depths, 64,000 steps, one rate",
         scope=lambda r: r["normalizer"] == "batch",  # as all nets of the paper
@@ -127,6 +133,7 @@ CLAIMS = (
         estimate=lambda r: mean(r["gain"], r["gain_se"], r["seeds"]),
         allows=above(0.8 * STEP),
         doubt=_comparable,
+        moves=_towards,
         protocol=PROTOCOL,
         differs="convolutional nets on CIFAR-10, two depths, 64,000 steps, one rate",
         scope=lambda r: r["architecture"] == "mlp",

@@ -22,6 +22,7 @@ from depthbench.research.study import dtypes, trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cell, Measured, Shared, Study
+from depthbench.research.study.doubts import COLUMNS, of_sides, sides, upward
 from depthbench.research.study.estimates import above, below, mean
 
 Seen = Mapping[str, Any]  # a row, to be judged
@@ -161,12 +162,12 @@ def deeper(architecture: str, rows: Sequence[Seen]) -> list[Seen]:
 def _beside(row: Seen, base: Seen) -> Seen:
     """A row with what it lost against a shallower net, and what is doubtful of either."""
     bad = next((one for one in (row, base) if one["status"] != "ok"), row)
-    doubtful = ("rate_at_edge", "unfinished")
     pair = {
         **row,
         "status": bad["status"],
         "reason": bad["reason"],
-        **{name: bool(row.get(name) or base.get(name)) for name in doubtful},
+        **{name: bool(row.get(name) or base.get(name)) for name in COLUMNS},
+        **sides(base, row),  # of what is lost
     }
     if bad["status"] != "ok":
         return {**pair, "lost": None, "lost_se": None}
@@ -195,6 +196,7 @@ CLAIMS = (
             r["train_accuracy"] - r["target"], r["train_accuracy_se"], r["seeds"]
         ),
         allows=below(0.0),
+        moves=upward,
         protocol=PROTOCOL,
         differs="MNIST, 300 units, one small rate",
         scope=lambda r: _plain(r) and _too_deep(r),
@@ -208,6 +210,7 @@ CLAIMS = (
         tag="T1",
         estimate=lambda r: mean(r["lost"], r["lost_se"], r["seeds"]),
         allows=above(0.0),
+        moves=of_sides,
         protocol=NORMALISED,
         differs=RESIDUAL,
         scope=_normalised,
@@ -223,6 +226,7 @@ CLAIMS = (
         tag="T1",
         estimate=lambda r: mean(r["lost"], r["lost_se"], r["seeds"]),
         allows=below(0.02),  # a difference that no figure of the paper would show
+        moves=of_sides,
         protocol=NORMALISED,
         differs=RESIDUAL,
         scope=_normalised,

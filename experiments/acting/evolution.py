@@ -30,9 +30,16 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import half
 from depthbench.research.report import figures as drawn
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, after_steps, certain, doubts
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
-from depthbench.research.study.estimates import above, below, mean_of
+from depthbench.research.study.doubts import (
+    COLUMNS,
+    after_steps,
+    certain,
+    of_training,
+    upward,
+)
+from depthbench.research.study.estimates import Moves, above, below, mean_of
 from depthbench.research.study.headlines import counted, measured, of_deepest
 
 with lazily():
@@ -157,13 +164,20 @@ def headline(rows):
 def of_either(row):
     """The doubts of evolution's training, and those of backpropagation's."""
     names = ("rate_at_edge", "backprop_at_edge"), ("unfinished", "backprop_unfinished")
-    return doubts({one: row.get(one) or row.get(other) for one, other in names})
+    return of_training({one: row.get(one) or row.get(other) for one, other in names})
 
 
 def edge_of_either(row):
     """The doubts of what both have after so many steps: those of their rates alone."""
     names = "rate_at_edge", "backprop_at_edge"
     return after_steps({"rate_at_edge": any(row.get(name) for name in names)})
+
+
+def towards(row):
+    """Which way more of either's training might take by how much evolution is better."""
+    others = ("backprop_at_edge", "backprop_unfinished")
+    up, down = (any(bool(row.get(name)) for name in n) for n in (COLUMNS, others))
+    return Moves(up=up, down=down)
 
 
 def flatter(rows):
@@ -282,6 +296,7 @@ STUDY = Study(
             "popular accounts of deep learning",
             estimate=scores.score,
             allows=above(0.9),
+            moves=upward,
             differs="accounts name no net and no number",
             scope=lambda row: row["depth"] == DEEP and row["activation"] == "sigmoid",
             **PAIR,
@@ -297,6 +312,7 @@ STUDY = Study(
                 row["depth"] >= DEEPEST and row["activation"] == "sigmoid"
             ),
             doubt=edge_of_either,
+            moves=towards,
             **PAIR,
         ),
         Claim(
@@ -310,6 +326,7 @@ STUDY = Study(
             published="99 %",
             scope=lambda row: row["depth"] == 1,
             doubt=of_either,
+            moves=towards,
             **PAIR,
         ),
         Claim(

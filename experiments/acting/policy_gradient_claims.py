@@ -2,6 +2,7 @@
 
 from depthbench.experiments import comparisons, scores
 from depthbench.research.study.claims import Claim
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.estimates import above, below, mean
 
 MANIA = "Mania, Guy & Recht 2018, arXiv:1803.07055"
@@ -37,6 +38,7 @@ CLAIMS = (
         differs="augmented random search on MuJoCo's walkers, against TRPO and others",
         estimate=scores.gap,
         allows=below(10.0),
+        moves=upward,
         published="matches their sample efficiency",
         scope=lambda row: row["depth"] == 1,
         label=NET,
@@ -50,6 +52,7 @@ CLAIMS = (
         differs="soft actor–critic from pixels, convolutions, normalised transformers",
         estimate=scores.gap,
         allows=below(0.0),
+        moves=of_sides,
         published="instabilities and poor performance",
         scope=lambda row: row["activation"] == "relu",
         label=("environment", "architecture"),
@@ -64,6 +67,7 @@ CLAIMS = (
         differs="100 episodes in a row of any method, with no word on its net",
         estimate=scores.score,
         allows=above(475.0),
+        moves=upward,
         published="475 of 500",
         scope=lambda row: _shallow_in(row, "cartpole"),
         label=NET,
@@ -77,6 +81,7 @@ CLAIMS = (
         differs="100 episodes in a row of any method, with no word on its net",
         estimate=scores.score,
         allows=above(-100.0),
+        moves=upward,
         published="−100",
         scope=lambda row: _shallow_in(row, "acrobot"),
         label=NET,
@@ -91,6 +96,7 @@ CLAIMS = (
             row["score"] - row["trivial"], row["score_se"], row["seeds"]
         ),
         allows=below(50.0),
+        moves=upward,
         scope=lambda row: (
             row["depth"] >= 16
             and (row["activation"], row["architecture"]) == ("sigmoid", "mlp")

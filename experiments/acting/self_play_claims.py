@@ -3,7 +3,7 @@
 import math
 
 from depthbench.experiments import comparisons, scores
-from depthbench.research.study import claims
+from depthbench.research.study import doubts
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.estimates import above, mean
 
@@ -37,7 +37,7 @@ CLAIMS = (
         allows=above(0.0),
         scope=lambda row: True,
         label=("board", "architecture", "depth"),
-        doubt=claims.after_steps,
+        doubt=doubts.after_steps,
     ),
     Claim(
         "silver2017.residual-nets-play-better",
@@ -55,7 +55,7 @@ CLAIMS = (
             {"architecture": "mlp"},
             ("board", "activation", "depth"),
         ),
-        doubt=claims.after_steps,
+        doubt=doubts.after_steps,
     ),
     Claim(
         "cazenave2021.deeper-plays-better",
@@ -70,7 +70,7 @@ CLAIMS = (
         of=comparisons.against(
             {"depth": 16}, {"depth": 1}, ("board", "architecture", "activation")
         ),
-        doubt=claims.after_steps,
+        doubt=doubts.after_steps,
     ),
     Claim(
         "depthbench.nets-name-forced-wins",
@@ -83,6 +83,6 @@ CLAIMS = (
         allows=above(0.0),
         scope=lambda row: True,
         label=("board", "architecture", "depth"),
-        doubt=claims.after_steps,
+        doubt=doubts.after_steps,
     ),
 )

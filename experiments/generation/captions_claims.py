@@ -1,7 +1,8 @@
 """What is claimed of both ways between scene and sentence: the claims of `captions`."""
 
 from depthbench.experiments import comparisons, scores
-from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.doubts import after_steps, of_sides, upward
 from depthbench.research.study.estimates import above, below, mean
 
 TESTED = 500  # scenes
@@ -76,6 +77,7 @@ CLAIMS = (
         OWN,
         estimate=scores.gap,
         allows=above(0.0),
+        moves=upward,
         **READS,
     ),
     Claim(
@@ -85,6 +87,7 @@ CLAIMS = (
         OWN,
         estimate=scores.gap,
         allows=above(0.05),
+        moves=of_sides,
         of=deeper,
         **READS,
     ),
@@ -96,6 +99,7 @@ CLAIMS = (
         OWN,
         estimate=scores.gap,
         allows=above(0.0),
+        moves=upward,
         **SKETCHES,
     ),
     Claim(
@@ -114,6 +118,7 @@ CLAIMS = (
         OWN,
         estimate=scores.gap,
         allows=above(0.05),
+        moves=of_sides,
         of=deeper,
         **SKETCHES,
     ),

@@ -2,7 +2,8 @@
 
 from depthbench.experiments import comparisons, scores
 from depthbench.experiments.training import pairs
-from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.doubts import after_steps
 from depthbench.research.study.estimates import above, mean
 
 ISOLA = "Isola et al. 2017, arXiv:1611.07004"

@@ -23,8 +23,9 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, after_steps, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.doubts import after_steps, certain
 from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.headlines import counted, measured, of_deepest
 

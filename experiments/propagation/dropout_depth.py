@@ -13,7 +13,7 @@ from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Cost,
     Figure,
@@ -22,6 +22,7 @@ from depthbench.research.study.declaration import (
     Plan,
     Study,
 )
+from depthbench.research.study.doubts import certain
 from depthbench.research.study.estimates import about, exact, mean
 from depthbench.research.study.headlines import listed, measured
 from depthbench.research.study.tables import Mark, Table, number

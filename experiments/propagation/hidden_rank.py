@@ -16,7 +16,7 @@ from depthbench.research.catalogues.normalizers import NORMALIZERS
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Cost,
     Figure,
@@ -25,6 +25,7 @@ from depthbench.research.study.declaration import (
     Plan,
     Study,
 )
+from depthbench.research.study.doubts import certain
 from depthbench.research.study.estimates import above, below, mean, mean_of
 from depthbench.research.study.headlines import counted, listed, measured, of_deepest
 from depthbench.research.study.tables import Mark, Table, number, with_error

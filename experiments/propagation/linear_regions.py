@@ -12,7 +12,7 @@ import math
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Cost,
     Figure,
@@ -21,6 +21,7 @@ from depthbench.research.study.declaration import (
     Plan,
     Study,
 )
+from depthbench.research.study.doubts import certain
 from depthbench.research.study.estimates import about, mean
 from depthbench.research.study.headlines import counted, measured, of_deepest
 from depthbench.research.study.tables import Table, number

@@ -20,8 +20,9 @@ from depthbench.research.catalogues.catalogue import Catalogue
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.doubts import certain
 from depthbench.research.study.estimates import above, mean
 from depthbench.research.study.headlines import listed, measured, of_deepest
 from depthbench.research.study.tables import Mark, Table

@@ -14,7 +14,7 @@ from depthbench.research.catalogues.initializers import Rule
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Cost,
     Figure,
@@ -23,6 +23,7 @@ from depthbench.research.study.declaration import (
     Plan,
     Study,
 )
+from depthbench.research.study.doubts import certain
 from depthbench.research.study.estimates import about, mean, mean_of
 from depthbench.research.study.headlines import counted, measured, out_of
 from depthbench.research.study.tables import Mark, Table, number

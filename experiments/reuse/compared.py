@@ -19,10 +19,13 @@ def by(rows: Sequence[Seen], every: Sequence[str], one: str) -> list[dict[Any, S
     return list(groups.values())
 
 
-def difference(one: Seen, other: Seen, of: str = "score") -> Row:
-    """The first's row, and by how much a column of it is above the second's: `gap`."""
+def difference(one: Seen, other: Seen, of: str = "score", higher: bool = True) -> Row:
+    """The first's row, and by how much a column is better there than in the second: `gap`.
+
+    higher: whether a higher number is better.
+    """
     both = pairs.joint([dict(one), dict(other)])
-    return {**one, **both, **comparisons.apart(one, other, of)}
+    return {**one, **both, **comparisons.apart(one, other, of, higher)}
 
 
 def values(
@@ -35,12 +38,15 @@ def values(
 
 
 def deeper(
-    every: Sequence[str], column: str = "score"
+    every: Sequence[str], column: str = "score", higher: bool = True
 ) -> Callable[[Sequence[Seen]], list[Row]]:
-    """The deepest net's score less the shallowest's; `every`: what nets differ in."""
+    """By how much the deepest net is better than the shallowest.
+
+    every: what nets differ in. column, higher: as of `difference`.
+    """
 
     def of(rows: Sequence[Seen]) -> list[Row]:
         groups = [g for g in by(rows, every, "depth") if len(g) > 1]
-        return [difference(g[max(g)], g[min(g)], column) for g in groups]
+        return [difference(g[max(g)], g[min(g)], column, higher) for g in groups]
 
     return of

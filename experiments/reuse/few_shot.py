@@ -22,6 +22,7 @@ from depthbench.experiments.training import costs
 from depthbench.research.lazy import lazily
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Study
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.estimates import about, above, below, mean, mean_of
 from depthbench.research.study.headlines import measured
 
@@ -153,6 +154,7 @@ CLAIMS = (
         SNELL,
         estimate=scores.score,
         allows=above(0.968),
+        moves=upward,
         protocol=PROTOCOL,
         differs=DIFFERS,
         published="98.8 %",
@@ -168,6 +170,7 @@ CLAIMS = (
         SNELL,
         estimate=mean_of("five_shot"),
         allows=above(0.977),
+        moves=upward,
         protocol=PROTOCOL,
         differs=f"{DIFFERS}, as many shots in training as in the test",
         published="99.7 %",
@@ -183,6 +186,7 @@ CLAIMS = (
         CHEN,
         estimate=scores.gap,
         allows=above(-0.02),
+        moves=of_sides,
         protocol=PROTOCOL,
         differs="miniImageNet and birds; a linear or cosine classifier fitted to the few",
         scope=lambda row: row["activation"] == "relu",
@@ -209,6 +213,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=about(0.0, within=0.02),
+        moves=of_sides,
         protocol=PROTOCOL,
         scope=lambda row: (
             row["architecture"] == letters.SKIPS[1] and row["activation"] == "relu"
@@ -223,6 +228,7 @@ CLAIMS = (
         "depthbench",
         estimate=over_pixels,
         allows=above(0.0),
+        moves=upward,
         protocol=PROTOCOL,
         scope=lambda row: True,
         label=LABEL,

@@ -27,6 +27,7 @@ from depthbench.research.learning.selection import half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Study
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above
 from depthbench.research.study.headlines import counted, measured
@@ -246,6 +247,7 @@ CLAIMS = (
         LEE,
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         differs="MNIST, hundreds of labels and more, one wide hidden layer, dropout",
         scope=lambda row: row["labels"] >= 100,
@@ -259,6 +261,7 @@ CLAIMS = (
         ERHAN,
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         differs="all labels of MNIST; denoising autoencoders and belief nets, by layer",
         scope=lambda row: True,
@@ -285,6 +288,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=upward,
         protocol=PROTOCOL,
         scope=lambda row: row["method"] != "supervised",
         label=LABEL,

@@ -2,7 +2,8 @@
 
 from depthbench.experiments.reuse import compared
 from depthbench.experiments.reuse.transfer_shown import NONE
-from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.doubts import after_steps
 from depthbench.research.study.estimates import above, below, mean_of
 
 SOURCE = "Yosinski et al. 2014, arXiv:1411.1792"

@@ -16,6 +16,7 @@ from depthbench.experiments.training import costs
 from depthbench.research.lazy import lazily
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Study
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.estimates import above, below, mean
 from depthbench.research.study.headlines import measured
 
@@ -195,6 +196,7 @@ CLAIMS = (
         CHOPRA,
         estimate=under_pixels,
         allows=above(0.0),
+        moves=upward,
         protocol=PROTOCOL,
         differs="faces of 56 × 46 pixels, a convolutional net, another contrastive loss",
         scope=lambda row: RELU(row) and row["objective"] == "pairs",
@@ -207,6 +209,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=upward,
         protocol=PROTOCOL,
         scope=lambda row: RELU(row) and row["depth"] == 1,
         label=LABEL,
@@ -228,11 +231,12 @@ CLAIMS = (
         "shallowest's by at most a point",
         "depthbench",
         estimate=scores.gap,
-        allows=below(0.01),
+        allows=above(-0.01),
+        moves=of_sides,
         protocol=PROTOCOL,
         scope=lambda row: RELU(row) and row["architecture"] == letters.SKIPS[1],
         label=("objective", "architecture", "activation"),
-        of=compared.deeper(NETS),
+        of=compared.deeper(NETS, higher=False),
     ),
 )
 

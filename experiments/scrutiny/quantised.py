@@ -25,12 +25,13 @@ from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Headline,
     Measured,
     Study,
 )
+from depthbench.research.study.doubts import certain
 from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.headlines import measured
 from depthbench.research.study.tables import flat

@@ -21,7 +21,7 @@ from depthbench.experiments.training import costs, nets, pairs
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
-from depthbench.research.study import claims
+from depthbench.research.study import doubts
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Study
@@ -185,7 +185,7 @@ STUDY = Study(
             differs="Inception v3 on ImageNet, nets on MNIST; the bar 0.2 is ours",
             published="gradients change with the weights",
             scope=lambda row: row["method"] == "gradient",
-            doubt=claims.certain,  # of any trained net, however good
+            doubt=doubts.certain,  # of any trained net, however good
             label=LABEL,
         ),
         Claim(
@@ -199,7 +199,7 @@ STUDY = Study(
             differs="convolutional nets on ImageNet and MNIST",
             published="guided backpropagation is invariant to higher layers",
             scope=lambda row: True,
-            doubt=claims.certain,  # of any trained net, however good
+            doubt=doubts.certain,  # of any trained net, however good
             label=LABEL,
             of=versus("guided", "gradient", "method", "kept_above"),
         ),
@@ -213,7 +213,7 @@ STUDY = Study(
             protocol=ALIKE,
             differs="Inception v3 on ImageNet",
             scope=lambda row: True,
-            doubt=claims.certain,  # of any trained net, however good
+            doubt=doubts.certain,  # of any trained net, however good
             label=LABEL,
             of=versus("gradient_input", "gradient", "method", "kept"),
         ),

@@ -4,6 +4,7 @@ from depthbench.experiments import scores
 from depthbench.experiments.comparisons import against
 from depthbench.experiments.sequences.translated import LONG, SHORT
 from depthbench.research.study.claims import Claim
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.estimates import above, below, mean_of
 
 PROTOCOL = (
@@ -85,6 +86,7 @@ CLAIMS = (
         "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473, table 1",
         estimate=mean_of("gap"),
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         differs="English and French sentences, 1,000 units, BLEU",
         published="26.75 against 17.82 of nets trained on up to 50 words",
@@ -98,6 +100,7 @@ CLAIMS = (
         "Bahdanau, Cho & Bengio 2015, arXiv:1409.0473, table 1",
         estimate=mean_of("gap"),
         allows=above(0.0),
+        moves=of_sides,
         protocol=SOFTWARE,
         differs="English and French sentences, 1,000 units, BLEU",
         published="26.75 against 17.82 of nets trained on up to 50 words",
@@ -112,6 +115,7 @@ CLAIMS = (
         "Koehn & Knowles 2017, arXiv:1706.03872",
         estimate=scores.gap,
         allows=below(0.0),
+        moves=upward,
         protocol=SOFTWARE,
         differs="sentences of other fields, larger nets, BLEU",
         published="a steeper learning curve, worse quality in low-resource settings",

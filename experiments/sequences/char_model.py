@@ -33,6 +33,7 @@ from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.doubts import downward, of_sides, upward
 from depthbench.research.study.estimates import above, below, mean
 
 with lazily():
@@ -229,6 +230,7 @@ CLAIMS = (
         f"{KARPATHY}, abstract: improvements over n-gram models",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=upward,
         protocol=PROTOCOL,
         differs="the Linux kernel and War and Peace, 512 units, up to 20-grams, trained "
         "until they learned no more",
@@ -244,6 +246,7 @@ CLAIMS = (
         f"{KARPATHY}: depth of at least two is beneficial",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         differs="the Linux kernel and War and Peace, 64 to 512 units, trained until they "
         "learned no more",
@@ -258,6 +261,7 @@ CLAIMS = (
         "Al-Rfou et al. 2019, arXiv:1808.04444, abstract",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         differs="64 layers with losses at all of them against recurrent nets of other "
         "papers, Wikipedia",
@@ -272,6 +276,7 @@ CLAIMS = (
         "depthbench",
         estimate=above_floor,
         allows=below(0.01),
+        moves=downward,
         protocol=PROTOCOL,
         scope=lambda row: row["dataset"] == "grammar",
         label=("architecture", "depth"),

@@ -34,6 +34,7 @@ from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.estimates import above
 from depthbench.research.study.headlines import measured
 
@@ -240,6 +241,7 @@ CLAIMS = (
         f"{HUANG}, section 4.1",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         differs="sixteenths, longer sequences, larger nets",
         scope=lambda row: True,
@@ -258,6 +260,7 @@ CLAIMS = (
         "popular accounts of deep learning; Kneser & Ney 1995, ICASSP 1:181",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=upward,
         protocol=PROTOCOL,
         differs="accounts tell of far larger nets, trained for days",
         scope=lambda row: row["architecture"] == RELATIVE,
@@ -270,6 +273,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         scope=lambda row: True,
         label=("architecture",),

@@ -3,6 +3,7 @@
 from depthbench.experiments import scores
 from depthbench.experiments.comparisons import against
 from depthbench.research.study.claims import Claim
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.estimates import above
 
 PROTOCOL = (
@@ -25,6 +26,7 @@ CLAIMS = (
         "popular accounts of recurrent nets",
         estimate=scores.gap,
         allows=above(1.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         differs="the accounts give no number",
         scope=lambda row: True,
@@ -38,6 +40,7 @@ CLAIMS = (
         "depthbench, of noise in every picture",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         scope=lambda row: True,
         label=("architecture", "depth"),
@@ -50,6 +53,7 @@ CLAIMS = (
         "depthbench, of a law that is not told",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=upward,
         protocol=PROTOCOL,
         scope=lambda row: row["snapshots"] == 5,
         label=("architecture", "depth"),

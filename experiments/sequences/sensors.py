@@ -29,6 +29,7 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.estimates import above, below
 
 with lazily():
@@ -182,6 +183,7 @@ CLAIMS = (
         BAGNALL,
         estimate=over("warping"),
         allows=below(0.02),
+        moves=upward,
         protocol=PROTOCOL,
         differs="77 sets, of one channel; trees, support vectors and others, and no nets "
         "that read series",
@@ -195,6 +197,7 @@ CLAIMS = (
         "popular accounts of deep learning: predictive maintenance from sensors",
         estimate=over("features"),
         allows=above(-0.02),
+        moves=upward,
         protocol=PROTOCOL,
         differs="accounts give no protocol: machines, and far more signals",
         scope=vibrates,
@@ -207,6 +210,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=above(0.02),
+        moves=of_sides,
         protocol=PROTOCOL,
         scope=vibrates,
         label=("dataset", "architecture"),

@@ -33,6 +33,7 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
+from depthbench.research.study.doubts import certain, of_sides, upward
 from depthbench.research.study.estimates import above, below, mean
 
 with lazily():
@@ -192,6 +193,7 @@ CLAIMS = (
         f"{KIM}, table 2: CNN-rand beside NBSVM, on films",
         estimate=scores.gap,
         allows=below(0.0),
+        moves=upward,
         protocol=PROTOCOL,
         published="76.1 % against 79.4 % of NBSVM; 81.5 % with vectors learned from "
         "100 billion words",
@@ -211,6 +213,7 @@ CLAIMS = (
         differs="counts and naive Bayes' ratios, support vectors, nine sets of texts",
         scope=lambda row: True,
         label=("dataset",),
+        doubt=certain,  # no net is in it
         of=any_row,
     ),
     Claim(
@@ -220,6 +223,7 @@ CLAIMS = (
         "Xiong et al. 2020, arXiv:2002.04745, abstract",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         differs="translation and BERT, 12 layers and more",
         scope=lambda row: True,
@@ -233,6 +237,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=above(0.01),
+        moves=of_sides,
         protocol=PROTOCOL,
         scope=lambda row: True,
         label=("architecture",),
@@ -245,6 +250,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=below(0.02),
+        moves=upward,
         protocol=PROTOCOL,
         scope=lambda row: True,
         label=("architecture", "depth"),

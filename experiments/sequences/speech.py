@@ -39,6 +39,7 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.estimates import above, mean
 from depthbench.research.study.headlines import measured
 
@@ -217,6 +218,7 @@ CLAIMS = (
         f"{TANG}, abstract and section 4",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         differs="Speech Commands, 12 classes of real speech by many speakers; 15 layers "
         "against 2, two-dimensional and dilated",
@@ -232,6 +234,7 @@ CLAIMS = (
         f"{HINTON}, abstract",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=upward,
         protocol=PROTOCOL,
         differs="phones and words of running speech, mixtures of Gaussians in hidden "
         "Markov models; many speakers",
@@ -245,6 +248,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         scope=lambda row: True,
         label=("nets",),

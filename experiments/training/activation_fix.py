@@ -17,6 +17,7 @@ from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.doubts import upward
 from depthbench.research.study.estimates import above, below, mean
 from depthbench.research.study.headlines import (
     counted,
@@ -257,6 +258,7 @@ STUDY = Study(
             "Glorot & Bengio 2010, AISTATS, section 3.1",
             estimate=accuracy,
             allows=below(nets.TARGET),
+            moves=upward,
             protocol=PROTOCOL,
             differs="five hidden layers of 1,000 units, images of shapes",
             published="accuracy below 0.9",
@@ -269,6 +271,7 @@ STUDY = Study(
             "popular accounts of Glorot, Bordes & Bengio 2011, AISTATS",
             estimate=accuracy,
             allows=above(nets.TARGET),
+            moves=upward,
             protocol=PROTOCOL,
             differs=DIFFERS,
             published="accuracy above 0.9",
@@ -282,6 +285,7 @@ STUDY = Study(
             "Schoenholz et al. 2017; He et al. 2016; Ioffe & Szegedy 2015",
             estimate=accuracy,
             allows=above(nets.TARGET),
+            moves=upward,
             protocol=PROTOCOL,
             differs=DIFFERS,
             published="accuracy above 0.9",
@@ -295,6 +299,7 @@ STUDY = Study(
             tag="S13",
             estimate=accuracy,
             allows=above(nets.TARGET),
+            moves=upward,
             protocol=PROTOCOL,
             differs=DIFFERS,
             published="accuracy above 0.9",

@@ -29,7 +29,7 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
-from depthbench.research.study import claims
+from depthbench.research.study import doubts
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
@@ -37,6 +37,7 @@ from depthbench.research.study.declaration import (
     Measured,
     Study,
 )
+from depthbench.research.study.doubts import downward, of_sides
 from depthbench.research.study.estimates import above, mean
 from depthbench.research.study.headlines import listed, measured
 
@@ -317,13 +318,16 @@ STUDY = Study(
             "Tallec & Ollivier 2018, arXiv:1804.11188, abstract",
             estimate=scores.gap,
             allows=above(0.0),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs="longer lags, 128 units, RMSprop",
             scope=lambda row: True,
             label=("cell", "clip", "lag"),
-            of=lambda rows: adding.versus(rows, "cell", ("lstm_chrono", "lstm")),
+            of=lambda rows: adding.versus(
+                rows, "cell", ("lstm_chrono", "lstm"), higher=True
+            ),
             # That a net still learns is what the claim is about.
-            doubt=claims.after_steps,
+            doubt=doubts.after_steps,
         ),
         Claim(
             "arjovsky2016.tanh-copies-nothing",
@@ -332,6 +336,7 @@ STUDY = Study(
             SOURCE,
             estimate=remaining,
             allows=above(0.9),
+            moves=downward,
             protocol=PROTOCOL,
             differs="lags of 100 steps and more, RMSprop",
             scope=lambda row: row["cell"] == "rnn",
@@ -345,6 +350,7 @@ STUDY = Study(
             "depthbench, README.md: no net below trains deeper than its gradient survives",
             estimate=remaining,
             allows=above(LEARNED),
+            moves=downward,
             protocol=PROTOCOL,
             scope=lambda row: True,
             label=("cell", "clip", "lag"),

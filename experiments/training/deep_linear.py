@@ -17,8 +17,9 @@ from depthbench.research.learning import selection
 from depthbench.research.report import figures
 from depthbench.research.study import families
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, doubts
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Figure, Measured, Plan, Study
+from depthbench.research.study.doubts import of_training
 from depthbench.research.study.estimates import about, above, below, mean
 from depthbench.research.study.plan import longest_first
 from depthbench.research.study.tables import Mark, Table, number
@@ -327,7 +328,7 @@ STUDY = Study(
             allows=about(0.0, within=SAME),
             protocol=PROTOCOL,
             differs=DIFFERS,
-            doubt=nets.doubts("orthogonal"),
+            doubt=nets.doubts_of("orthogonal"),
             published="log2 of the delay: 0",
             scope=deep,
             label=("depth",),
@@ -342,7 +343,7 @@ STUDY = Study(
             allows=below(SAME),
             protocol=PROTOCOL,
             differs=DIFFERS,
-            doubt=nets.doubts("orthogonal"),
+            doubt=nets.doubts_of("orthogonal"),
             published="log2 of the delay: below 0.58",
             scope=deep,
             label=("depth",),
@@ -358,7 +359,9 @@ STUDY = Study(
             protocol=PROTOCOL,
             differs=DIFFERS,
             # A net whose steps have ended is at least as late as they are many.
-            doubt=lambda row: doubts({"rate_at_edge": row["gaussian_rate_at_edge"]}),
+            doubt=lambda row: of_training(
+                {"rate_at_edge": row["gaussian_rate_at_edge"]}
+            ),
             published="log2 of the delay: above 0.58",
             scope=lambda row: row["depth"] >= 16,
             label=("depth",),
@@ -373,7 +376,7 @@ STUDY = Study(
             allows=about(0.0, within=1.0),
             protocol=PROTOCOL,
             differs=DIFFERS,
-            doubt=nets.doubts("orthogonal"),
+            doubt=nets.doubts_of("orthogonal"),
             published="log2 of rate × depth: 0",
             scope=deep,
             label=("depth",),

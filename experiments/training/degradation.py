@@ -21,6 +21,7 @@ from depthbench.research.study import trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Study
+from depthbench.research.study.doubts import of_sides
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, below
 from depthbench.research.study.headlines import measured
@@ -191,6 +192,7 @@ STUDY = Study(
             tag="T1",
             estimate=pairs.gap,
             allows=above(0.0),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs=DIFFERS,
             published="error higher",
@@ -206,7 +208,7 @@ STUDY = Study(
             tag="T1",
             estimate=pairs.gap,
             allows=below(0.01),
-            doubt=pairs.no_worse(0.01),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs=DIFFERS,
             published="error not higher",
@@ -222,6 +224,7 @@ STUDY = Study(
             tag="T1",
             estimate=pairs.gap,
             allows=above(0.0),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs=DIFFERS,
             published="error higher",

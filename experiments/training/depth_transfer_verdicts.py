@@ -7,7 +7,7 @@ counts only if half of the steps come to the same: then it is not the budget tha
 import math
 
 from depthbench.experiments.training import mup_verdicts, pairs
-from depthbench.research.study import claims
+from depthbench.research.study import doubts
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.estimates import about, below
 
@@ -57,7 +57,7 @@ def settled(allows):
     def doubt(row):
         gap, half = row["gap"], row["half_gap"]
         same = math.isfinite(half) and within(half) == within(gap)
-        return claims.doubts({**row, "unfinished": row["unfinished"] and not same})
+        return doubts.of_training({**row, "unfinished": row["unfinished"] and not same})
 
     return doubt
 

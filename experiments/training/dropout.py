@@ -29,6 +29,7 @@ from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Study
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.estimates import above, below, mean_of
 
 with lazily():
@@ -222,6 +223,7 @@ STUDY = Study(
             f"{SOURCE}, abstract: major improvements over other regularisation methods",
             estimate=scores.gap,
             allows=above(0.0),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs="MNIST, nets of up to 8,192 units, up to a million steps, max-norm",
             scope=lambda row: row["train"] > 1000,
@@ -248,6 +250,7 @@ STUDY = Study(
             "Schoenholz et al. 2017, arXiv:1611.01232, abstract and section 5",
             estimate=mean_of("learned"),
             allows=below(TARGET),
+            moves=upward,
             protocol=PROTOCOL,
             differs="tanh nets; ξ_c of ReLU is that of the same theory",
             scope=beyond,

@@ -20,6 +20,7 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Headline, Measured, Study
+from depthbench.research.study.doubts import of_sides
 from depthbench.research.study.estimates import above, below
 from depthbench.research.study.headlines import counted, measured, of_deepest
 
@@ -226,6 +227,7 @@ STUDY = Study(
             SOURCE,
             estimate=scores.gap,
             allows=above(-0.02),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs="MNIST, one hidden layer of 1,000 sigmoid units, plain SGD",
             published="2.1 % against 2.4 % wrong",
@@ -240,6 +242,7 @@ STUDY = Study(
             "Bartunov et al. 2018, arXiv:1807.04587, abstract",
             estimate=scores.gap,
             allows=below(-0.02),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs="worse on CIFAR-10 and ImageNet, in locally connected nets; well on "
             "MNIST",

@@ -7,7 +7,8 @@ are a CPU's there is nothing to set beside, and such claims are untested.
 import math
 
 from depthbench.research.report import published
-from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.doubts import after_steps
 from depthbench.research.study.estimates import above, below, exact, share
 from depthbench.research.study.headlines import measured
 

@@ -13,6 +13,7 @@ from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.doubts import upward
 from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.headlines import counted, measured, of_deepest
 from depthbench.research.study.tables import Table, number
@@ -206,9 +207,10 @@ STUDY = Study(
             tag="S13",
             estimate=worse,
             allows=above(nets.TARGET),
+            moves=upward,
             protocol=PROTOCOL,
             differs=DIFFERS,
-            doubt=nets.doubts("he", "xavier_same"),
+            doubt=nets.doubts_of("he", "xavier_same"),
             published="accuracy above 0.9",
             scope=lambda row: row["depth"] == 22,
             label=("depth",),
@@ -222,7 +224,7 @@ STUDY = Study(
             allows=above(0.0),
             protocol=PROTOCOL,
             differs=DIFFERS,
-            doubt=nets.doubts("he"),
+            doubt=nets.doubts_of("he"),
             published="log2 of steps: above 0",
             scope=lambda row: row["depth"] == 22,
             label=("depth",),
@@ -234,9 +236,10 @@ STUDY = Study(
             tag="S13",
             estimate=nets.accuracy("he"),
             allows=above(nets.TARGET),
+            moves=upward,
             protocol=PROTOCOL,
             differs=DIFFERS,
-            doubt=nets.doubts("he"),
+            doubt=nets.doubts_of("he"),
             published="accuracy above 0.9",
             scope=lambda row: row["depth"] >= STALLS,
             label=("depth",),
@@ -251,7 +254,7 @@ STUDY = Study(
             allows=below(nets.TARGET),
             protocol=PROTOCOL,
             differs=DIFFERS,
-            doubt=nets.doubts("he", "xavier_same"),
+            doubt=nets.doubts_of("he", "xavier_same"),
             published="accuracy below 0.9",
             scope=lambda row: row["depth"] >= STALLS,
             label=("depth",),
@@ -264,9 +267,10 @@ STUDY = Study(
             tag="S13",
             estimate=nets.accuracy("xavier"),
             allows=below(nets.TARGET),
+            moves=upward,
             protocol=PROTOCOL,
             differs=DIFFERS,
-            doubt=nets.doubts("xavier"),
+            doubt=nets.doubts_of("xavier"),
             published="accuracy below 0.9",
             scope=lambda row: row["depth"] >= STALLS,
             label=("depth",),

@@ -23,6 +23,7 @@ from depthbench.research.study import trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Study
+from depthbench.research.study.doubts import of_sides
 from depthbench.research.study.estimates import above, below
 
 SOURCE = "Srivastava et al. 2015, arXiv:1507.06228, section 3.1"
@@ -208,6 +209,7 @@ STUDY = Study(
             tag="T7",
             estimate=pairs.gap,
             allows=above(0.0),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs=DIFFERS,
             published="ln of losses' ratio: above 0",
@@ -222,7 +224,7 @@ STUDY = Study(
             tag="T7",
             estimate=pairs.gap,
             allows=below(WORSE),
-            doubt=pairs.no_worse(WORSE),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs=DIFFERS,
             published="ln of losses' ratio: below 0.69",
@@ -237,6 +239,7 @@ STUDY = Study(
             tag="T7",
             estimate=pairs.gap,
             allows=above(0.0),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs=DIFFERS,
             published="ln of losses' ratio: above 0",

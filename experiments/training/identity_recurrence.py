@@ -18,7 +18,7 @@ from depthbench.experiments.training.pairs import rates, whole
 from depthbench.research.catalogues.catalogue import Catalogue
 from depthbench.research.datasets import DATASETS
 from depthbench.research.lazy import lazily
-from depthbench.research.study import claims, trials
+from depthbench.research.study import doubts, trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Study
@@ -90,17 +90,18 @@ def beside(rows):
     return pairs.versus(rows, "net", names, ("lag",), missed, spread, "loss")
 
 
-def slow(row):
-    """Doubts of the identity's row: what has learned needs no further steps."""
-    wanting = row.get("unfinished") and row["test_loss"] > LEARNED
-    return claims.doubts({**row, "unfinished": wanting})
-
-
 def comparable(row):
     """Doubts of a pair; two nets that have learned nothing are no comparison."""
-    if min(row["first"], row["second"]) > LEARNED:
-        return "neither has learned anything"
-    return pairs.no_worse(WITHIN)(row)
+    return "neither has learned anything" if _neither(row) else doubts.of_training(row)
+
+
+def towards(row):
+    """Which way further training might take a pair."""
+    return doubts.anywhere(row) if _neither(row) else doubts.of_sides(row)
+
+
+def _neither(row):
+    return min(row["first"], row["second"]) > LEARNED
 
 
 def headline(rows):
@@ -235,7 +236,7 @@ STUDY = Study(
             tag="S32",
             estimate=mean_of("test_loss"),
             allows=below(LEARNED),
-            doubt=slow,
+            moves=doubts.downward,
             scope=lambda row: True,
             of=identity,
             protocol=PROTOCOL,
@@ -252,6 +253,7 @@ STUDY = Study(
             estimate=pairs.gap,
             allows=below(WITHIN),
             doubt=comparable,
+            moves=towards,
             scope=lambda row: True,
             of=beside,
             protocol=PROTOCOL,

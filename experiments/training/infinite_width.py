@@ -28,8 +28,9 @@ from depthbench.research.datasets import DataError, readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import half
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Study
+from depthbench.research.study.doubts import certain, downward
 from depthbench.research.study.estimates import about, above, mean_of
 from depthbench.research.study.tables import flat
 
@@ -348,6 +349,7 @@ STUDY = Study(
             SOURCE,
             estimate=mean_of("ahead"),
             allows=above(0.0),
+            moves=downward,
             protocol=PROTOCOL,
             differs="MNIST and CIFAR-10; nets at their own best depth and variances",
             published="typically outperform those of finite-width networks",

@@ -5,7 +5,8 @@ import math
 from depthbench.experiments.training import pairs
 from depthbench.experiments.training.pairs import loss
 from depthbench.research.lazy import lazily
-from depthbench.research.study.claims import Claim, after_steps, certain
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.doubts import after_steps, certain
 from depthbench.research.study.estimates import about, above, below
 from depthbench.research.study.plan import grouped
 

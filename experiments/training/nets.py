@@ -9,7 +9,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning import selection
 from depthbench.research.learning.recipe import compiled
 from depthbench.research.learning.selection import By, Outcome
-from depthbench.research.study import claims, families, trials
+from depthbench.research.study import doubts, families, trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Cell, Cost, Measured, Plan, Shared
 from depthbench.research.study.errors import Refusal
@@ -261,13 +261,12 @@ def accuracy(name: str) -> Callable[[Mapping[str, Any]], Estimate]:
     return of
 
 
-def doubts(*names: str) -> Callable[[Mapping[str, Any]], str]:
+def doubts_of(*names: str) -> Callable[[Mapping[str, Any]], str]:
     """Why a claim about these of a row's recipes may be undecided."""
 
     def of(row: Mapping[str, Any]) -> str:
-        columns = ("rate_at_edge", "unfinished")
-        return claims.doubts(
-            {c: any(row.get(f"{name}_{c}") for name in names) for c in columns}
+        return doubts.of_training(
+            {c: any(row.get(f"{n}_{c}") for n in names) for c in doubts.COLUMNS}
         )
 
     return of

@@ -9,7 +9,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning import selection
 from depthbench.research.learning.selection import By
 from depthbench.research.report import figures
-from depthbench.research.study import claims
+from depthbench.research.study import doubts
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Headline, Measured, Row, Sweep
 from depthbench.research.study.estimates import mean_of
@@ -24,7 +24,6 @@ with lazily():
 
 Score = Callable[[Mapping[str, Any]], float]  # of a row; less is better
 
-DOUBTS = ("rate_at_edge", "unfinished")  # columns that may leave a claim undecided
 LINE = tuple(  # settings that nets differ in
     "net architecture parametrization activation depth width batch dataset steps seeds"
     "".split()
@@ -153,11 +152,9 @@ def _versus(one: Row, other: Row, score: Score, spread: Score) -> Row:
         return pair
     first, second = score(one), score(other)
     error = math.hypot(spread(one), spread(other))
-    worse = other if second > first else one
     return {
         **pair,
-        # The better side's further steps would not turn the verdict, only the worse's.
-        "unfinished": bool(worse.get("unfinished")),
+        **doubts.sides(one, other),
         "gap": second - first,
         "gap_se": error,
         "first": first,
@@ -171,7 +168,7 @@ def joint(rows: Sequence[Mapping[str, Any]]) -> Row:
     return {
         "status": bad["status"],
         "reason": bad.get("reason", ""),
-        **{name: any(row.get(name) for row in rows) for name in DOUBTS},
+        **{name: any(row.get(name) for row in rows) for name in doubts.COLUMNS},
     }
 
 
@@ -191,19 +188,6 @@ def deviation(name: str) -> Score:
 
 
 gap = mean_of("gap")  # of a pair, as a claim estimates it
-
-
-def no_worse(limit: float) -> Callable[[Mapping[str, Any]], str]:
-    """The doubts of a claim that the second of a pair is worse by so much at most.
-
-    That it is worse by more may be for want of steps; that it is not cannot be.
-    """
-
-    def doubt(row: Mapping[str, Any]) -> str:
-        wanting = row["unfinished"] and row["gap"] > limit
-        return claims.doubts({**row, "unfinished": wanting})
-
-    return doubt
 
 
 def between(row: Mapping[str, Any], name: str, digits: int = 3) -> str:

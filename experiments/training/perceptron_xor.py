@@ -30,6 +30,7 @@ from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Study
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, below, share
 
@@ -283,6 +284,7 @@ STUDY = Study(
             "popular accounts, after Rumelhart, Hinton & Williams 1986, Nature 323:533",
             estimate=solving,
             allows=above(0.9),
+            moves=upward,
             protocol=PROTOCOL,
             differs="no number of starts is named",
             scope=lambda row: row["depth"] == 1 and row["bits"] == 2,
@@ -295,6 +297,7 @@ STUDY = Study(
             "popular accounts, after Hochreiter 1991",
             estimate=solving,
             allows=below(0.1),
+            moves=upward,
             protocol=PROTOCOL,
             differs="of deep nets in general",
             scope=lambda row: (
@@ -310,6 +313,7 @@ STUDY = Study(
             "depthbench",
             estimate=scores.gap,
             allows=above(-0.05),
+            moves=of_sides,
             protocol=PROTOCOL,
             scope=lambda row: row["bits"] >= 4,
             label=("activation", "bits"),

@@ -23,6 +23,7 @@ from depthbench.research.study import trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.doubts import of_sides
 from depthbench.research.study.estimates import above
 from depthbench.research.study.headlines import listed
 from depthbench.research.study.tables import Mark, Table, number
@@ -221,6 +222,7 @@ STUDY = Study(
             tag="T3",
             estimate=pairs.gap,
             allows=above(0.0),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs=DIFFERS,
             published="ln of steps' ratio: above 0",
@@ -236,6 +238,7 @@ STUDY = Study(
             tag="T3",
             estimate=pairs.gap,
             allows=above(math.log(SEVERAL)),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs=DIFFERS,
             published="ln of steps' ratio: above 1.1",

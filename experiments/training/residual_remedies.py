@@ -26,6 +26,7 @@ from depthbench.research.study import trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Study
+from depthbench.research.study.doubts import of_sides
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, below
 from depthbench.research.study.headlines import counted, listed, out_of
@@ -192,6 +193,7 @@ def claim(key, says, source, tag, of, allows, **more):
         of=of,
         estimate=pairs.gap,
         allows=allows,
+        moves=of_sides,
         scope=lambda row: True,
         protocol=PROTOCOL,
         **{"label": ("net", "depth"), "differs": CIFAR, **more},
@@ -248,7 +250,6 @@ STUDY = Study(
             "S23",
             beside("batch norm", "Fixup"),
             below(WITHIN),
-            doubt=pairs.no_worse(WITHIN),
             published="as stable, at up to 10,000 layers",
             differs=f"{CIFAR}; test accuracy after one epoch at batch norm's own rate",
         ),
@@ -261,7 +262,6 @@ STUDY = Study(
             "S22",
             beside("pre-activation", "SkipInit"),
             below(WITHIN),
-            doubt=pairs.no_worse(WITHIN),
             published="trains at a thousand layers",
             differs="wide residual nets on CIFAR-10, 200 epochs, weight decay",
         ),

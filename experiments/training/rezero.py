@@ -20,10 +20,11 @@ import math
 from depthbench.experiments.training import loss_curves, pairs
 from depthbench.experiments.training.pairs import deviation, loss, rates, whole
 from depthbench.research.datasets import readable
-from depthbench.research.study import claims, trials
+from depthbench.research.study import doubts, trials
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Study
+from depthbench.research.study.doubts import certain, of_sides
 from depthbench.research.study.estimates import above
 
 PAPER_RATE = 0.01
@@ -191,9 +192,10 @@ STUDY = Study(
             tag="S17",
             estimate=pairs.gap,
             allows=above(0.0),
+            moves=of_sides,
             protocol=PROTOCOL,
             differs=DIFFERS + ", its rate alone",
-            doubt=claims.after_steps,
+            doubt=doubts.after_steps,
             published="ln of losses' ratio: above 0",
             scope=lambda row: True,
             label=("net", "depth"),

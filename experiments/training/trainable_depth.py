@@ -16,6 +16,7 @@ from depthbench.research.study import trials
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.doubts import upward
 from depthbench.research.study.estimates import above, below, mean
 from depthbench.research.study.headlines import counted, listed, measured, out_of
 from depthbench.research.study.plan import grouped, longest_first
@@ -286,6 +287,7 @@ STUDY = Study(
             tag="S3",
             estimate=accuracy,
             allows=above(TRAINS),
+            moves=upward,
             counts={"diverged": GUESSING},
             protocol=PROTOCOL,
             differs=DIFFERS,
@@ -301,6 +303,7 @@ STUDY = Study(
             tag="S3",
             estimate=accuracy,
             allows=below(TRAINS),
+            moves=upward,
             counts={"diverged": GUESSING},
             protocol=PROTOCOL,
             differs=DIFFERS,

@@ -23,8 +23,9 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Study
+from depthbench.research.study.doubts import certain
 from depthbench.research.study.estimates import above, below, mean_of
 
 with lazily():

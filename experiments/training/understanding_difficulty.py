@@ -14,8 +14,9 @@ from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study import trials
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Figure, Headline, Measured, Study
+from depthbench.research.study.doubts import COLUMNS, certain
 from depthbench.research.study.estimates import about, above, below, mean, mean_of
 from depthbench.research.study.headlines import counted, listed, measured, out_of
 from depthbench.research.study.tables import Mark, Table, number
@@ -224,12 +225,11 @@ def _over(one, other):
     if bad["status"] != "ok":
         return {**ended, "gap": None, "gap_se": None}
     error, spread = "standard_test_error", "standard_test_error_se"
-    doubtful = ("rate_at_edge", "unfinished")
     return {
         **ended,
         "gap": other[error] - one[error],
         "gap_se": math.hypot(*(row[spread] or math.nan for row in (one, other))),
-        **{n: any(r.get(f"standard_{n}") for r in (one, other)) for n in doubtful},
+        **{n: any(r.get(f"standard_{n}") for r in (one, other)) for n in COLUMNS},
     }
 
 
@@ -334,7 +334,7 @@ STUDY = Study(
             allows=below(0.0),
             protocol=TRAINING,
             differs=DIFFERS,
-            doubt=nets.doubts("standard", "normalised"),
+            doubt=nets.doubts_of("standard", "normalised"),
             published="1.64 against 1.76 % on MNIST: difference below 0",
             scope=lambda row: row["activation"] == "tanh",
             label=("activation", "depth"),

@@ -29,8 +29,9 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Study
+from depthbench.research.study.doubts import downward, of_sides
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.estimates import below, mean_of
+from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.tables import NEGLIGIBLE
 
 with lazily():
@@ -264,7 +265,7 @@ def slopes(rows):
 
 
 def deeper(rows):
-    """On the sawtooth, the error of 4 hidden layers less that of 1 of as many weights."""
+    """On the sawtooth, how much less 4 hidden layers err than 1 of as many weights."""
     teeth = [
         r for r in rows if r["function"] == "sawtooth" and r["architecture"] == "mlp"
     ]
@@ -278,7 +279,7 @@ def deeper(rows):
             {
                 **pairs.joint([row, other]),
                 **{name: row[name] for name in ("weights", "activation", "seeds")},
-                **comparisons.apart(row, other),
+                **comparisons.apart(row, other, higher=False),
             }
         )
     return made
@@ -334,6 +335,7 @@ STUDY = Study(
             "Cybenko 1989, Math. Control Signals Syst. 2:303",
             estimate=scores.score,
             allows=below(0.11),
+            moves=downward,
             protocol=PROTOCOL,
             differs="sigmoidal units, as many as it needs, and nothing about training",
             scope=lambda row: (
@@ -364,6 +366,7 @@ STUDY = Study(
             SOURCE,
             estimate=scores.score,
             allows=below(0.5),
+            moves=downward,
             protocol=PROTOCOL,
             differs="the theorem says that there is such a net, not that it is found",
             scope=lambda row: (
@@ -378,7 +381,8 @@ STUDY = Study(
             "than one of as many weights",
             "depthbench",
             estimate=scores.gap,
-            allows=below(0.0),
+            allows=above(0.0),
+            moves=of_sides,
             protocol=PROTOCOL,
             scope=lambda row: True,
             label=("weights", "activation"),

@@ -23,12 +23,13 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Headline,
     Measured,
     Study,
 )
+from depthbench.research.study.doubts import after_steps, upward
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, mean
 from depthbench.research.study.headlines import counted, measured
@@ -294,6 +295,7 @@ STUDY = Study(
                 row["seeds"],
             ),
             allows=above(0.0),
+            moves=upward,
             differs="MNIST, 784-1000-500-250-30, conjugate gradients, a linear code",
             published="3.00 against 13.87 an image",
             scope=lambda row: row["start"] == "rbm" and row["depth"] >= DEEP,

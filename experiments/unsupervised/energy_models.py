@@ -26,12 +26,13 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Figure,
     Measured,
     Study,
 )
+from depthbench.research.study.doubts import after_steps, of_sides, upward
 from depthbench.research.study.estimates import above, mean
 from depthbench.research.study.headlines import counted, measured
 
@@ -313,6 +314,7 @@ STUDY = Study(
             "Hinton 2002, Neural Computation 14:1771",
             estimate=over("trivial"),
             allows=above(1.0),
+            moves=upward,
             differs="16 × 16 digits of 256 levels, 500 hidden units",
             scope=lambda row: row["estimator"] == "cd1",
             **PAIR,
@@ -324,6 +326,7 @@ STUDY = Study(
             "Bengio & Delalleau 2009, Neural Computation 21:1601",
             estimate=pairs.gap,
             allows=above(-1.0),
+            moves=of_sides,
             differs="signs of the gradient's entries, of machines on toy data",
             scope=lambda row: True,
             of=against("cd1", "exact"),
@@ -335,6 +338,7 @@ STUDY = Study(
             "Tieleman 2008, ICML",
             estimate=pairs.gap,
             allows=above(0.0),
+            moves=of_sides,
             differs="MNIST and others, more hidden units, at equal time",
             scope=lambda row: True,
             of=against("pcd", "cd1"),
@@ -347,6 +351,7 @@ STUDY = Study(
             "Hinton 2002, Neural Computation 14:1771",
             estimate=over("alike"),
             allows=above(0.0),
+            moves=upward,
             differs="an argument: a product of experts is sharper than any of them",
             scope=lambda row: row["estimator"] == "exact",
             **PAIR,

@@ -2,7 +2,8 @@
 
 from depthbench.experiments import comparisons
 from depthbench.experiments.training import pairs
-from depthbench.research.study.claims import Claim, after_steps, certain
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.doubts import after_steps, certain, of_sides
 from depthbench.research.study.estimates import above
 
 DEEP = 5
@@ -23,6 +24,7 @@ CLAIMS = (
         "Erhan et al. 2010, JMLR 11:625",
         estimate=pairs.gap,
         allows=above(0.05),
+        moves=of_sides,
         differs="MNIST, wider layers, early stopping; fewer updates without pretraining",
         scope=lambda row: row["depth"] >= DEEP,
         of=comparisons.against(
@@ -37,6 +39,7 @@ CLAIMS = (
         "Vincent et al. 2010, JMLR 11:3371",
         estimate=pairs.gap,
         allows=above(-0.02),
+        moves=of_sides,
         differs="variants of MNIST, 1 to 3 layers",
         scope=lambda row: True,
         of=comparisons.against(
@@ -52,6 +55,7 @@ CLAIMS = (
         "Glorot, Bordes & Bengio 2011, AISTATS",
         estimate=pairs.gap,
         allows=above(-0.02),
+        moves=of_sides,
         differs="rectifier nets with and without pretraining, 3 layers, MNIST and others",
         scope=lambda row: True,
         of=comparisons.against(
@@ -66,6 +70,7 @@ CLAIMS = (
         "depthbench",
         estimate=pairs.gap,
         allows=above(-0.02),
+        moves=of_sides,
         scope=lambda row: True,
         of=comparisons.against(
             {"start": "glorot", "activation": "sigmoid", "optimizer": "adam"},

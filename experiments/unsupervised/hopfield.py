@@ -23,7 +23,7 @@ from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Cost,
     Figure,
@@ -32,6 +32,7 @@ from depthbench.research.study.declaration import (
     Plan,
     Study,
 )
+from depthbench.research.study.doubts import certain
 from depthbench.research.study.estimates import above, below
 from depthbench.research.study.headlines import measured
 

@@ -29,8 +29,9 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.experiments.vision import detection_shown, pictured
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Plan, Study
+from depthbench.research.study.doubts import after_steps, of_sides
 from depthbench.research.study.estimates import above, below, mean
 
 with lazily():
@@ -259,6 +260,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=above(0.1),
+        moves=of_sides,
         protocol=PROTOCOL,
         scope=lambda row: True,
         label=("architecture", "activation"),
@@ -271,6 +273,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         scope=lambda row: row["depth"] == row["deepest"],
         label=("activation", "depth"),

@@ -6,7 +6,8 @@ from depthbench.experiments import scores
 from depthbench.experiments.comparisons import against
 from depthbench.experiments.training import pairs
 from depthbench.research.lazy import lazily
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
+from depthbench.research.study.doubts import certain, of_sides, upward
 from depthbench.research.study.estimates import above, below, mean, mean_of
 
 with lazily():
@@ -133,6 +134,7 @@ CLAIMS = (
         f"{SOURCE}, abstract",
         estimate=scores.gap,
         allows=above(-0.05),
+        moves=upward,
         published="detection rates comparable to the best before it",
         differs=f"{DIFFERS}; the best then were neural nets and support vector machines",
         scope=cascades,
@@ -157,6 +159,7 @@ CLAIMS = (
         "made by hand",
         estimate=scores.gap,
         allows=above(0.05),
+        moves=of_sides,
         differs="there with millions of examples; here with 45 faces",
         scope=lambda row: True,
         of=against({"detector": "cnn"}, {"detector": "cascade"}, ("depth",)),

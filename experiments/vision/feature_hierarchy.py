@@ -24,8 +24,9 @@ from depthbench.experiments.vision import hierarchy_shown
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.study.claims import Claim, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.doubts import certain
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, below, mean, mean_of
 from depthbench.research.study.headlines import measured, of_deepest

@@ -25,6 +25,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.estimates import above, below
 from depthbench.research.study.headlines import counted, measured
 
@@ -174,6 +175,7 @@ CLAIMS = (
         "histograms of gradients with a support vector machine",
         "popular accounts of deep learning, in which layers replaced features made by hand",
         allows=above(0.01),
+        moves=upward,
         differs="there millions of photographs",
         scope=lambda row: row["place"] == "most",
         of=ends,
@@ -185,6 +187,7 @@ CLAIMS = (
         "than learned ones",
         "popular accounts of deep learning: it needs many examples",
         allows=below(-0.01),
+        moves=upward,
         differs="there no number is given",
         scope=lambda row: row["place"] == "fewest",
         of=ends,
@@ -196,6 +199,7 @@ CLAIMS = (
         "at least 2 points on features made by hand",
         "depthbench",
         allows=above(0.02),
+        moves=of_sides,
         scope=lambda row: True,
         of=closing,
         **SHARED,

@@ -25,8 +25,9 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.claims import Claim, after_steps
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
+from depthbench.research.study.doubts import after_steps
 from depthbench.research.study.estimates import about, above, mean_of
 from depthbench.research.study.headlines import counted, measured
 

@@ -30,6 +30,7 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Headline, Measured, Plan, Study
+from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.estimates import above, mean_of
 from depthbench.research.study.headlines import counted, measured
 
@@ -223,6 +224,7 @@ CLAIMS = (
         f"{SOURCE}, abstract",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         differs="convolutions of pixels, six objects, three kinds of relational questions, "
         "2,000 hidden units and more",
@@ -249,6 +251,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=above(-0.02),
+        moves=of_sides,
         protocol=PROTOCOL,
         scope=lambda row: True,
         label=BY,
@@ -261,6 +264,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         scope=lambda row: True,
         label=("activation", "reads"),
@@ -273,6 +277,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=upward,
         protocol=PROTOCOL,
         scope=lambda row: (row["architecture"], row["reads"]) == (NETS[0], "objects"),
         label=BY,

@@ -24,8 +24,9 @@ from depthbench.experiments.vision import pictured, segmentation_shown
 from depthbench.experiments.vision.segmentation_shown import NETS
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.study.claims import Claim, after_steps, certain
+from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Plan, Study
+from depthbench.research.study.doubts import after_steps, certain, of_sides, upward
 from depthbench.research.study.estimates import above, mean
 
 with lazily():
@@ -236,6 +237,7 @@ CLAIMS = (
         "Wilm et al. 2024, arXiv:2402.08276, abstract",
         estimate=scores.gap,
         allows=above(0.0),
+        moves=of_sides,
         protocol=PROTOCOL,
         differs="two sets of histopathology and one of magnetic resonance, in and out of "
         "domain",
@@ -264,6 +266,7 @@ CLAIMS = (
         "depthbench",
         estimate=scores.gap,
         allows=above(0.05),
+        moves=of_sides,
         protocol=PROTOCOL,
         scope=lambda row: True,
         label=("architecture", "activation"),
@@ -276,6 +279,7 @@ CLAIMS = (
         "depthbench",
         estimate=above_forest,
         allows=above(0.0),
+        moves=upward,
         protocol=PROTOCOL,
         scope=lambda row: row["architecture"] == NETS[0],
         label=("architecture", "activation", "depth"),

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 from depthbench.research.catalogues.catalogue import Catalogue
 from depthbench.research.study import estimates
-from depthbench.research.study.estimates import LEVEL, Allowed, Estimate
+from depthbench.research.study.doubts import anywhere, of_training
+from depthbench.research.study.estimates import LEVEL, STAYS, Allowed, Estimate, Moves
 
 BARS = "depthbench"  # whose claims are bars of our own
 KEY = re.compile(
@@ -22,32 +23,11 @@ KEY = re.compile(
     r"\.[a-z0-9]+(-[a-z0-9]+)*"  # what it says, in a few words
 )
 LONGEST = 40  # letters of a key, which tables do not break
-EDGE = "best rate at the edge of its grid"
 UNMEASURED = "not measured"
 NOT_RUN = "not_run"  # the status of a cell that is still to be run
 UNRUN = "not run"  # in words
-UNFINISHED = "still learning when its steps ended"
 
 Seen = Mapping[str, Any]  # a row, to be judged
-
-
-def doubts(row: Seen) -> str:
-    """Why a verdict cannot rest on a row's training: its grid or budget was too small."""
-    reasons = [EDGE] if row.get("rate_at_edge") else []
-    return ", ".join(reasons + [UNFINISHED] * bool(row.get("unfinished")))
-
-
-def after_steps(row: Seen) -> str:
-    """The doubts of a claim on what a number of steps gives: of the choice of rates alone.
-
-    There the paper compares losses after so many steps, of nets that are all learning.
-    """
-    return EDGE if row.get("rate_at_edge") else ""
-
-
-def certain(row: Seen) -> str:
-    """No doubt: of what is measured before any training."""
-    return ""
 
 
 def stated(says: str, protocol: str | None, differs: str | None) -> str:
@@ -75,7 +55,9 @@ class Claim(NamedTuple):
       measured: it is asked of rows without measurements too.
     of: from all rows to those that are judged: of claims that compare cells, made of
       several each.
-    doubt: why no verdict can rest on a row, or nothing.
+    doubt: why a row's training may not have been enough, or nothing.
+    moves: where there is a doubt, which way more of it might take the estimate. A verdict
+      rests on the row where that could not turn it.
     counts: what ends other than "ok" say of the claim, by status: that a gradient which is
       exactly 0 has vanished, for one. Of any other such end nothing is known.
     published: the number that the paper gives, in words.
@@ -91,7 +73,8 @@ class Claim(NamedTuple):
     differs: str = ""
     label: tuple[str, ...] = ("activation", "initializer", "depth")
     of: Callable[[Sequence[Seen]], Sequence[Seen]] = themselves
-    doubt: Callable[[Seen], str] = doubts
+    doubt: Callable[[Seen], str] = of_training
+    moves: Callable[[Seen], Moves] = anywhere
     counts: Mapping[str, float] = {}
     published: str = ""
     tag: str = ""
@@ -279,9 +262,10 @@ def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
     A point holds where both one-sided tests at `LEVEL` say that it lies within what the
     claim allows. It fails where one of them says that it lies outside, at that level for
     all points together (Holm 1979). That all hold needs no such correction: each must
-    (Berger 1982). A row that did not end well, or is in doubt, is undecided. Rows that
-    all lack what the claim is about leave it untested. A row whose cell has not been run
-    is undecided, and so is the claim where it is not known what such a row will say.
+    (Berger 1982). A row that did not end well is undecided, and so is one in doubt where
+    more of what it lacks might turn the verdict. Rows that all lack what the claim is about
+    leave it untested. A row whose cell has not been run is undecided, and so is the claim
+    where it is not known what such a row will say.
     """
     known = [row for row in rows if row["status"] != NOT_RUN or _foreseen(claim, row)]
     waiting = len(known) < len(rows)
@@ -294,22 +278,22 @@ def judge(claim: Claim, rows: Sequence[Seen]) -> Verdict:
         ]
     except KeyError as column:  # rows of an earlier version
         return Verdict(claim, lacking=f"rows made before there was a column {column}")
-    reasons = dict.fromkeys(doubt for _, _, doubt in seen)
+    reasons = dict.fromkeys(doubt for _, _, doubt, _ in seen)
     if reasons and reasons.keys() <= {UNMEASURED, UNRUN}:
         rows_in_scope = f"{len(seen)} row{'s' * (len(seen) > 1)} in scope"
         return Verdict(claim, lacking=f"{' or '.join(reasons)} in {rows_in_scope}")
     sure = [
-        1.0 if value is None or doubt else estimates.outside(value, claim.allows)
-        for _, value, doubt in seen
+        1.0 if value is None else estimates.outside(value, claim.allows, moves)
+        for _, value, _, moves in seen
     ]
     points = []
-    for (label, value, doubt), failing in zip(seen, holm(sure), strict=True):
+    for (label, value, doubt, moves), failing in zip(seen, holm(sure), strict=True):
         if failing:
-            word = "fails"
-        elif value is None or doubt or estimates.inside(value, claim.allows) > LEVEL:
+            word, doubt = "fails", ""
+        elif value is None or estimates.inside(value, claim.allows, moves) > LEVEL:
             word = "undecided"
         else:
-            word = "holds"
+            word, doubt = "holds", ""
         points.append(Point(label, word, value, doubt))
     return Verdict(claim, tuple(points), open=waiting)
 
@@ -333,21 +317,22 @@ def _foreseen(claim: Claim, row: Seen) -> bool:
     return True
 
 
-def _estimate(claim: Claim, row: Seen) -> tuple[Estimate | None, str] | None:
-    """What a row in scope says, and why that may not count."""
+def _estimate(claim: Claim, row: Seen) -> tuple[Estimate | None, str, Moves] | None:
+    """What a row in scope says, why that may not count, and where it might go yet."""
     if not claim.scope(row):
         return None
     if row["status"] in claim.counts:
-        return estimates.exact(claim.counts[row["status"]]), ""
+        return estimates.exact(claim.counts[row["status"]]), "", STAYS
     if row["status"] == NOT_RUN:
-        return None, UNRUN
+        return None, UNRUN, STAYS
     if row["status"] != "ok":
         ended = str(row["status"]).replace("_", " ")
-        return None, f"{ended}: {row['reason']}" if row.get("reason") else ended
-    value = claim.estimate(row)
+        reason = f"{ended}: {row['reason']}" if row.get("reason") else ended
+        return None, reason, STAYS
+    value, doubt = claim.estimate(row), claim.doubt(row)
     if math.isnan(value.value):
-        return None, claim.doubt(row) or UNMEASURED
-    return value, claim.doubt(row)
+        return None, doubt or UNMEASURED, STAYS
+    return value, doubt, claim.moves(row) if doubt else STAYS
 
 
 def holm(p: Sequence[float], level: float = LEVEL) -> list[bool]:

@@ -45,6 +45,20 @@ def below(value: float) -> Allowed:
     return Allowed(-math.inf, value)
 
 
+class Moves(NamedTuple):
+    """Which way an estimate may go: up, down, both, or neither.
+
+    Of what a larger budget might change. What might only rise is as surely above
+    something as it is, and not surely below anything.
+    """
+
+    up: bool
+    down: bool
+
+
+STAYS = Moves(False, False)
+
+
 class Estimate(NamedTuple):
     """A number, and from how many seeds it is known.
 
@@ -145,20 +159,30 @@ def surely_below(estimate: Estimate, limit: float) -> float:
     )
 
 
-def inside(estimate: Estimate, allowed: Allowed) -> float:
+def inside(estimate: Estimate, allowed: Allowed, moves: Moves = STAYS) -> float:
     """p of "it lies outside": small where the estimate is surely within.
 
-    Two one-sided tests (Schuirmann 1987): the larger of their p.
+    Two one-sided tests (Schuirmann 1987): the larger of their p. moves: which way it may
+    go yet.
     """
+    if (moves.up and allowed.high < math.inf) or (
+        moves.down and allowed.low > -math.inf
+    ):
+        return 1.0
     return max(
         surely_above(estimate, allowed.low), surely_below(estimate, allowed.high)
     )
 
 
-def outside(estimate: Estimate, allowed: Allowed) -> float:
-    """p of "it lies within": small where the estimate is surely outside."""
-    exceeds = 1.0 if allowed.high == math.inf else surely_above(estimate, allowed.high)
-    under = 1.0 if allowed.low == -math.inf else surely_below(estimate, allowed.low)
+def outside(estimate: Estimate, allowed: Allowed, moves: Moves = STAYS) -> float:
+    """p of "it lies within": small where the estimate is surely outside.
+
+    moves: as of `inside`.
+    """
+    over = allowed.high < math.inf and not moves.down
+    exceeds = surely_above(estimate, allowed.high) if over else 1.0
+    below = allowed.low > -math.inf and not moves.up
+    under = surely_below(estimate, allowed.low) if below else 1.0
     touches = estimate.value in (allowed.low, allowed.high)  # ends are allowed
     return 1.0 if touches else min(exceeds, under)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from depthbench.experiments.acting import evolution
-from depthbench.research.study import claims
+from depthbench.research.study import doubts
 
 CLAIMS = {claim.key: claim for claim in evolution.STUDY.claims}
 
@@ -11,10 +11,10 @@ CLAIMS = {claim.key: claim for claim in evolution.STUDY.claims}
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        ("unfinished", claims.UNFINISHED),
-        ("backprop_unfinished", claims.UNFINISHED),
-        ("rate_at_edge", claims.EDGE),
-        ("backprop_at_edge", claims.EDGE),
+        ("unfinished", doubts.UNFINISHED),
+        ("backprop_unfinished", doubts.UNFINISHED),
+        ("rate_at_edge", doubts.EDGE),
+        ("backprop_at_edge", doubts.EDGE),
     ],
 )
 def test_a_comparison_rests_on_both_trainings(column, said):

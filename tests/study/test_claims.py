@@ -4,12 +4,13 @@ import math
 
 import pytest
 
-from depthbench.research.study import claims
+from depthbench.research.study import claims, doubts
 from depthbench.research.study.claims import Claim, judge
 from depthbench.research.study.estimates import (
     Allowed,
     about,
     above,
+    below,
     exact,
     mean,
     share,
@@ -106,10 +107,41 @@ def test_a_grid_or_a_budget_decides_nothing(column):
         doubted = {**row(gap), column: True}
         verdict = judge(claim(), [doubted])
         assert verdict.word == "undecided"
-        reason = {"rate_at_edge": claims.EDGE, "unfinished": claims.UNFINISHED}[column]
+        reason = {"rate_at_edge": doubts.EDGE, "unfinished": doubts.UNFINISHED}[column]
         assert f"a ({reason})" in verdict.sentence()
         assert "seeds would decide" not in verdict.sentence()
-        assert judge(claim(doubt=claims.certain), [doubted]).word != "undecided"
+        assert judge(claim(doubt=doubts.certain), [doubted]).word != "undecided"
+
+
+@pytest.mark.parametrize("column", doubts.COLUMNS)
+@pytest.mark.parametrize(
+    "gap, allows, up, down",
+    [  # what is said where more could only raise it, and where it could only lower it
+        (1.0, above(0.0), "holds", "undecided"),
+        (-1.0, above(0.0), "undecided", "fails"),
+        (1.0, below(0.0), "fails", "undecided"),
+        (-1.0, below(0.0), "undecided", "holds"),
+        (0.1, about(0.0, within=0.5), "undecided", "undecided"),
+        (1.0, about(0.0, within=0.5), "fails", "undecided"),
+        (-1.0, about(0.0, within=0.5), "undecided", "fails"),
+    ],
+)
+def test_a_budget_leaves_open_only_what_more_might_turn(column, gap, allows, up, down):
+    doubted = {**row(gap), column: True, "may_rise": False, "may_fall": False}
+    for moves, said in ((doubts.upward, up), (doubts.downward, down)):
+        assert word(doubted, allows=allows, moves=moves) == said
+        assert word(row(gap), allows=allows, moves=moves) != "undecided"  # in no doubt
+    for rises, falls in ((True, False), (False, True), (True, True)):
+        pair = {**doubted, "may_rise": rises, "may_fall": falls}
+        said = "undecided" if rises and falls else up if rises else down
+        assert word(pair, allows=allows, moves=doubts.of_sides) == said
+
+
+def test_noise_is_not_made_surer_by_what_more_training_might_give():
+    for gap in (0.1, -0.1):
+        noisy = {**row(gap, 0.3), "unfinished": True}
+        for moves in (doubts.upward, doubts.downward, doubts.anywhere):
+            assert word(noisy, allows=above(0.0), moves=moves) == "undecided"
 
 
 def test_an_undecided_verdict_says_how_many_seeds_would_decide():
