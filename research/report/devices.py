@@ -101,7 +101,7 @@ def _several(name: str, rows: Sequence[Row]) -> bool:
 def _sentence(outcome: reproduction.Reproduction, here: Made, there: Made) -> str:
     equal, total = outcome.equal, outcome.verdicts
     sides = " and ".join(
-        f"{made.device} (jax {made.environment['jax']}, {made.date}, commit "
+        f"{made.device} (jax {made.environment['jax']}{made.day}, commit "
         f"{str(made.commit)[:7]})"
         for made in (here, there)
     )

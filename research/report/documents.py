@@ -150,7 +150,7 @@ def origin(committed: Made) -> str:
     environment = committed.environment
     return (
         f"{len(committed.rows)} cells{repeats}. {committed.device}, "
-        f"{environment['cores']} cores, jax {environment['jax']}, {committed.date}."
+        f"{environment['cores']} cores, jax {environment['jax']}{committed.day}."
     )
 
 

@@ -140,7 +140,7 @@ def _made(study: Study, device: str) -> str:
     committed = published.made(study.name, device)
     assert committed is not None
     report = (RESULTS / device / study.name / "report.md").as_posix()
-    return f"[All tables]({report}), made on {committed.device}, {committed.date}"
+    return f"[All tables]({report}), made on {committed.device}{committed.day}"
 
 
 def answer(verdicts: Sequence[Verdict]) -> str:

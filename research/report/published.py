@@ -46,6 +46,11 @@ class Made(NamedTuple):
         key = "processor" if self.environment.get("platform") == "cpu" else "device"
         return self.environment.get(key)
 
+    @property
+    def day(self) -> str:
+        """The day that it ended, after a comma; of a run that was stopped, nothing."""
+        return f", {self.date}" if self.date else ""
+
 
 def folders(device: str = CPU) -> dict[str, Path]:
     """Where each study's committed rows of a device are."""

@@ -35,6 +35,21 @@ def prose(page: Path) -> str:
     return FENCE.sub("", TEXT[page])
 
 
+# ------------------------------------------------------------------- what is missing
+
+MISSING = re.compile(r"[,(|:] (None|nan)\b|\bNone[,.)]")
+
+
+def test_what_is_not_known_is_not_told_as_none():
+    """A run that was stopped has no day; a number that there is not is a dash."""
+    reports = (published.ROOT / "benchmarks" / "results").glob("*/*/report.md")
+    texts = [prose(page) for page in PAGES] + [path.read_text() for path in reports]
+    lines = [line for text in texts for line in text.splitlines()]
+    told = [line for line in lines if MISSING.search(re.sub("`[^`]*`", "", line))]
+    assert not told
+    assert MISSING.search("made on a GPU, None.") and MISSING.search("| nan |")
+
+
 # ------------------------------------------------------------------- links and files
 
 
