@@ -76,14 +76,37 @@ def _judged(both: Sequence[Mapping[str, Any]], of: str) -> float | None:
         return None
     if not all(0 <= value <= 1 for value in values):
         return _united(errors)
-    counts = [
-        of_examples(row["score"], row["strong"], 1) ** 2 / error**2
-        for row, error in zip(both, errors, strict=True)
-        if error
-    ]
-    if any(abs(count - round(count)) > 1e-6 * count for count in counts):
+    counts = [examples_of(row) for row in both if row["gap_test_se"]]
+    if None in counts:
         return _united(errors)
     return of_examples(both[0][of], both[1][of], min(counts)) if counts else 0.0
+
+
+def examples_of(row: Mapping[str, Any]) -> int | None:
+    """The test examples that a row's score is a share of, by its gap's standard error.
+
+    None of what is no share, and of a gap that has none.
+
+    >>> examples_of({"score": 0.9, "strong": 0.8, "gap_test_se": 0.05})
+    100
+    """
+    error, shares = row.get("gap_test_se"), [row.get(n) for n in ("score", "strong")]
+    if not error or not all(share is not None and 0 <= share <= 1 for share in shares):
+        return None
+    count = of_examples(*shares, 1) ** 2 / error**2
+    return round(count) if abs(count - round(count)) <= 1e-6 * count else None
+
+
+def score(row: Mapping[str, Any]) -> Estimate:
+    """A row's score as claims estimate it: over seeds and, of a share, test examples.
+
+    >>> row = {"score": 0.9, "score_se": 0.01, "seeds": 3, "strong": 0.8}
+    >>> round(score({**row, "gap_test_se": 0.05}).fixed, 3)
+    0.03
+    """
+    count = examples_of(row)
+    fixed = of_examples(row["score"], 0.0, count) if count else None
+    return mean(row["score"], row["score_se"], row["seeds"], fixed)
 
 
 def _united(errors: Sequence[float | None]) -> float | None:

@@ -184,7 +184,7 @@ def positive(row: Row) -> tuple[float, float]:
 
 
 # As claims estimate them: the score, and by how much the net is better than the baseline.
-score, gap = mean_of("score"), mean_of("gap")
+score, gap = comparisons.score, mean_of("gap")
 
 
 def scored(rows: Sequence[Row]) -> list[Row]:

@@ -1,6 +1,6 @@
 """What papers say of nets under attack, and a bar of our own."""
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import comparisons
 from depthbench.experiments.training import pairs
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.estimates import above, below, mean_of
@@ -86,7 +86,7 @@ CLAIMS = (
         "depthbench's own bar: trained plainly, the deepest net is no more often right "
         "under the strongest attack than the shallowest, to 2 points",
         "depthbench",
-        estimate=scores.score,
+        estimate=mean_of("score"),
         allows=below(0.02),
         protocol=PROTOCOL,
         scope=trained("deeper"),
@@ -98,7 +98,7 @@ CLAIMS = (
         "trained on FGSM's examples, a net is right under the strongest attack no more "
         "often than one trained plainly, to 5 points",
         MADRY,
-        estimate=scores.score,
+        estimate=mean_of("score"),
         allows=below(0.05),
         protocol=PROTOCOL,
         differs="CIFAR-10, convolutional nets, ε 8 of 255; of large ε alone",
@@ -112,7 +112,7 @@ CLAIMS = (
         "trained on PGD's examples, a net is right under the strongest attack more often "
         "than one trained plainly, by at least 40 points",
         MADRY,
-        estimate=scores.score,
+        estimate=mean_of("score"),
         allows=above(0.4),
         protocol=PROTOCOL,
         differs="CIFAR-10, convolutional nets, ε 8 of 255, 7 steps in training",

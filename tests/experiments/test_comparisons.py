@@ -110,3 +110,14 @@ def test_two_that_answer_alike_differ_by_no_example():
     assert alike == pytest.approx((8 / 400) ** 0.5 / 400**0.5, rel=0.2)
     alone = comparisons.of_examples(right.mean(), other.mean(), 400)
     assert alike < 0.5 * alone
+
+
+def test_a_bar_on_a_share_counts_its_test_examples():
+    """400 of them: the binomial error of .9 is .015, whatever the seeds agree in."""
+    error = comparisons.of_examples(0.9, 0.8, 400)
+    row = {"score": 0.9, "score_se": 0.0, "seeds": 3, "strong": 0.8}
+    known = comparisons.score({**row, "gap_test_se": error})
+    assert known.spread == pytest.approx(0.015)
+    assert comparisons.score({**row, "gap_test_se": None}).fixed == 0
+    loss = {**row, "score": 1.9, "strong": 2.1, "gap_test_se": 0.02}
+    assert comparisons.score(loss).fixed == 0  # no share: rows do not say it
