@@ -134,16 +134,42 @@ def against(
     def compared(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
         others = {key(row): row for row in rows if has(row, other)}
         found = [(r, others[key(r)]) for r in rows if has(r, one) and key(r) in others]
+        return [_pair(*both, (*by, *one), of, higher) for both in found]
+
+    return compared
+
+
+def deeper(
+    by: Sequence[str], of: str = "score", higher: bool = True
+) -> Callable[[Sequence[Mapping[str, Any]]], list[Row]]:
+    """From rows to a pair for each kind `by` what is named: its deepest net beside its
+    shallowest; none of a kind that has one depth. of, higher: as of `apart`."""
+
+    def compared(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        kinds: dict[tuple, list[Mapping[str, Any]]] = {}
+        for row in sorted(rows, key=lambda row: row["depth"]):
+            kinds.setdefault(tuple(row[name] for name in by), []).append(row)
         return [
-            {
-                **pairs.joint([row, base]),
-                **{name: row[name] for name in (*by, *one, "seeds")},
-                **apart(row, base, of, higher),
-            }
-            for row, base in found
+            _pair(own[-1], own[0], (*by, "depth"), of, higher)
+            for own in kinds.values()
+            if len(own) > 1
         ]
 
     return compared
+
+
+def _pair(
+    row: Mapping[str, Any],
+    base: Mapping[str, Any],
+    names: Sequence[str],
+    of: str,
+    higher: bool,
+) -> Row:
+    return {
+        **pairs.joint([row, base]),
+        **{name: row[name] for name in (*names, "seeds")},
+        **apart(row, base, of, higher),
+    }
 
 
 def of_examples(one: float, other: float, examples: float) -> float:

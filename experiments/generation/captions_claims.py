@@ -38,15 +38,6 @@ def farther(row):
     return mean(gap, row["distance_se"], row["seeds"])
 
 
-def deeper(rows):
-    """The deepest net less the shallowest."""
-    depths = sorted({row["depth"] for row in rows})
-    if len(depths) < 2:
-        return []
-    ends = {"depth": depths[-1]}, {"depth": depths[0]}
-    return comparisons.against(*ends, ("direction", "width"))(rows)
-
-
 def _of(direction, protocol):
     return {
         "scope": lambda row: row["direction"] == direction,
@@ -88,7 +79,7 @@ CLAIMS = (
         estimate=scores.gap,
         allows=above(0.05),
         moves=of_sides,
-        of=deeper,
+        of=comparisons.deeper(("direction", "width")),
         **READS,
     ),
     Claim(
@@ -119,7 +110,7 @@ CLAIMS = (
         estimate=scores.gap,
         allows=above(0.05),
         moves=of_sides,
-        of=deeper,
+        of=comparisons.deeper(("direction", "width")),
         **SKETCHES,
     ),
     Claim(

@@ -207,15 +207,6 @@ def headline(rows):
     return Headline(answer, worst)
 
 
-def deeper(rows):
-    """Each loss's deepest discriminator beside the one of fewest layers."""
-    ends = [row["depth"] for row in rows]
-    if len(set(ends)) < 2:
-        return []
-    one, other = {"depth": max(ends)}, {"depth": min(ends)}
-    return comparisons.against(one, other, ("variant",), of="alone_change")(rows)
-
-
 def cost(cells, shared):
     """Seconds by steps and layers, of all seeds and some three rates."""
     (cell,) = cells
@@ -323,7 +314,7 @@ STUDY = Study(
             estimate=pairs.gap,
             allows=below(-1.0),
             scope=lambda row: row["variant"] == "saturating",
-            of=deeper,
+            of=comparisons.deeper(("variant",), "alone_change"),
             **PAIR,
         ),
         Claim(

@@ -304,7 +304,7 @@ STUDY = Study(
             allows=above(0.0),
             differs="deep convolutional nets, large photographs",
             scope=lambda row: True,
-            of=lambda rows: deeper(rows),
+            of=comparisons.deeper(("made", "variant", "architecture"), higher=False),
             **PAIR,
         ),
     ),
@@ -317,16 +317,6 @@ STUDY = Study(
     summary=lambda rows: SCORING.summary(of_images(rows)),
     compile_seconds=6.0,
 )
-
-
-def deeper(rows):
-    """The deepest pair of each variant beside that of fewest layers."""
-    depths = {row["depth"] for row in rows}
-    if len(depths) < 2:
-        return []
-    one, other = {"depth": max(depths)}, {"depth": min(depths)}
-    by = ("made", "variant", "architecture")
-    return comparisons.against(one, other, by, higher=False)(rows)
 
 
 if __name__ == "__main__":

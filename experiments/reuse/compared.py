@@ -1,6 +1,6 @@
 """Rows of two cells that differ in one setting: of two methods, or of two depths."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from depthbench.experiments import comparisons
@@ -19,13 +19,10 @@ def by(rows: Sequence[Seen], every: Sequence[str], one: str) -> list[dict[Any, S
     return list(groups.values())
 
 
-def difference(one: Seen, other: Seen, of: str = "score", higher: bool = True) -> Row:
-    """The first's row, and by how much a column is better there than in the second: `gap`.
-
-    higher: whether a higher number is better.
-    """
+def difference(one: Seen, other: Seen, of: str = "score") -> Row:
+    """The first's row, and by how much a column of it is above the second's: `gap`."""
     both = pairs.joint([dict(one), dict(other)])
-    return {**one, **both, **comparisons.apart(one, other, of, higher)}
+    return {**one, **both, **comparisons.apart(one, other, of)}
 
 
 def values(
@@ -35,18 +32,3 @@ def values(
     groups = by(rows, every, axis)
     both = [g for g in groups if first in g and second in g]
     return [difference(group[first], group[second]) for group in both]
-
-
-def deeper(
-    every: Sequence[str], column: str = "score", higher: bool = True
-) -> Callable[[Sequence[Seen]], list[Row]]:
-    """By how much the deepest net is better than the shallowest.
-
-    every: what nets differ in. column, higher: as of `difference`.
-    """
-
-    def of(rows: Sequence[Seen]) -> list[Row]:
-        groups = [g for g in by(rows, every, "depth") if len(g) > 1]
-        return [difference(g[max(g)], g[min(g)], column, higher) for g in groups]
-
-    return of

@@ -15,7 +15,7 @@ where prototypes give 0.49 with one layer and 0.43 with four; of 160 letters 0.8
 
 import functools
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.reuse import compared, letters
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import costs
@@ -130,7 +130,7 @@ def shown(codes, by_map):
 def further(rows):
     """By how much methods are further apart in the deepest net than in the shallowest."""
     apart = [{**row, "gap": row["gap"] and abs(row["gap"])} for row in methods(rows)]
-    return compared.deeper(NETS, "gap")(apart)
+    return comparisons.deeper(KIND, "gap")(apart)
 
 
 def methods(rows):
@@ -145,6 +145,7 @@ def over_pixels(row):
 
 
 NETS = ("objective", "architecture", "activation", "depth", "letters")
+KIND = tuple(name for name in NETS if name != "depth")
 LABEL = ("objective", "architecture", "activation", "depth")
 CLAIMS = (
     Claim(
@@ -219,7 +220,7 @@ CLAIMS = (
             row["architecture"] == letters.SKIPS[1] and row["activation"] == "relu"
         ),
         label=("objective", "architecture", "activation"),
-        of=compared.deeper(NETS),
+        of=comparisons.deeper(KIND),
     ),
     Claim(
         "depthbench.one-shot-beats-pixels",

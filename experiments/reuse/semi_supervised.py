@@ -13,7 +13,7 @@ more labels than are learned from, so that no method is short of care.
 import functools
 from typing import Any, NamedTuple
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.reuse import compared, spreading
 from depthbench.experiments.scores import Scoring
@@ -65,6 +65,7 @@ SCORING = Scoring(
     ),
 )
 NETS = ("method", "architecture", "activation", "depth", "labels")
+KIND = tuple(name for name in NETS if name != "depth")
 PROTOCOL = (
     "digits of 8 × 8, as many labels of each class, 64 units, Adam, 300 steps, 3 seeds "
     "with labels of their own; rates, and label spreading's settings, are chosen by 288 "
@@ -235,7 +236,7 @@ def over(first):
 
 def more_when_deep(rows):
     """What pretraining adds to the deepest net, less what it adds to the shallowest."""
-    return compared.deeper(NETS, "gap")(over("pretrained")(rows))
+    return comparisons.deeper(KIND, "gap")(over("pretrained")(rows))
 
 
 LABEL = ("method", "architecture", "depth", "labels")

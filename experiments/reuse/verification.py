@@ -9,8 +9,8 @@ Learned from are 160 letters in sans and monospaced fonts. Asked are pairs of 10
 letters: one drawing in those fonts, the other in a serif, whose fonts were never seen.
 """
 
-from depthbench.experiments import scores
-from depthbench.experiments.reuse import compared, letters
+from depthbench.experiments import comparisons, scores
+from depthbench.experiments.reuse import letters
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import costs
 from depthbench.research.lazy import lazily
@@ -46,7 +46,7 @@ PROTOCOL = (
     "160 letters in 8 fonts to learn from, 40 to choose by, 4,000 pairs of 100 others, "
     "3 seeds, dense nets of 64 units, Adam, 1,600 steps of 64 drawings"
 )
-NETS = ("objective", "architecture", "activation", "depth", "letters")
+KIND = ("objective", "architecture", "activation", "letters")
 
 
 def drawings():
@@ -236,7 +236,7 @@ CLAIMS = (
         protocol=PROTOCOL,
         scope=lambda row: RELU(row) and row["architecture"] == letters.SKIPS[1],
         label=("objective", "architecture", "activation"),
-        of=compared.deeper(NETS, higher=False),
+        of=comparisons.deeper(KIND, higher=False),
     ),
 )
 

@@ -220,19 +220,6 @@ def written(fit, cell):
 # -------------------------------------------------------------------------- claims
 
 
-def deeper(rows):
-    """Of each net, the deepest less the shallowest; above 0 where it expects better."""
-    found = []
-    for name in dict.fromkeys(row["architecture"] for row in rows):
-        depths = sorted(row["depth"] for row in rows if row["architecture"] == name)
-        pair = comparisons.against(
-            {"depth": depths[-1]}, {"depth": depths[0]}, ("architecture",), higher=False
-        )
-        if len(depths) > 1:
-            found += [r for r in pair(rows) if r["architecture"] == name]
-    return found
-
-
 CLAIMS = (
     Claim(
         "huang2018.relative-expects-better",
@@ -277,7 +264,7 @@ CLAIMS = (
         protocol=PROTOCOL,
         scope=lambda row: True,
         label=("architecture",),
-        of=deeper,
+        of=comparisons.deeper(("architecture",), higher=False),
     ),
 )
 

@@ -160,15 +160,6 @@ def over(name):
     return lambda row: comparisons.over(row, name, row.get("tested"))
 
 
-def deeper(rows):
-    """Of each kind of net and set, the deepest one's accuracy less the shallowest's."""
-    depths = sorted({row["depth"] for row in rows})
-    if len(depths) < 2:
-        return []
-    ends = {"depth": depths[-1]}, {"depth": depths[0]}
-    return comparisons.against(*ends, by=("dataset", "architecture"))(rows)
-
-
 def vibrates(row):
     return row["dataset"] == "vibration"
 
@@ -214,7 +205,7 @@ CLAIMS = (
         protocol=PROTOCOL,
         scope=vibrates,
         label=("dataset", "architecture"),
-        of=deeper,
+        of=comparisons.deeper(("dataset", "architecture")),
     ),
 )
 

@@ -163,15 +163,6 @@ def compared_with(dataset, data_dir):
 # -------------------------------------------------------------------------- claims
 
 
-def deeper(rows):
-    """Of each kind of net, the deepest one's accuracy less the shallowest's."""
-    depths = sorted({row["depth"] for row in rows})
-    if len(depths) < 2:
-        return []
-    ends = {"depth": depths[-1]}, {"depth": depths[0]}
-    return comparisons.against(*ends, by=("architecture",))(rows)
-
-
 def placed(rows):
     """In the deepest nets, normalisers on the branches less after the sums."""
     deepest = max((row["depth"] for row in rows), default=0)
@@ -241,7 +232,7 @@ CLAIMS = (
         protocol=PROTOCOL,
         scope=lambda row: True,
         label=("architecture",),
-        of=deeper,
+        of=comparisons.deeper(("architecture",)),
     ),
     Claim(
         "depthbench.words-suffice-for-sentiment",

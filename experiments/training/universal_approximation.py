@@ -266,23 +266,10 @@ def slopes(rows):
 
 def deeper(rows):
     """On the sawtooth, how much less 4 hidden layers err than 1 of as many weights."""
-    teeth = [
-        r for r in rows if r["function"] == "sawtooth" and r["architecture"] == "mlp"
-    ]
-    one = {(r["weights"], r["activation"]): r for r in teeth if r["depth"] == 1}
-    made = []
-    for row in teeth:
-        other = one.get((row["weights"], row["activation"]))
-        if row["depth"] != 4 or other is None:
-            continue
-        made.append(
-            {
-                **pairs.joint([row, other]),
-                **{name: row[name] for name in ("weights", "activation", "seeds")},
-                **comparisons.apart(row, other, higher=False),
-            }
-        )
-    return made
+    teeth = {"function": "sawtooth", "architecture": "mlp"}
+    ends = ({**teeth, "depth": depth} for depth in (4, 1))
+    by = ("weights", "activation")
+    return comparisons.against(*ends, by, higher=False)(rows)
 
 
 STUDY = Study(

@@ -228,22 +228,6 @@ def shown(run, found, parts):
     }
 
 
-def deeper(rows):
-    """Of each kind of net, the deepest less the shallowest, by seed-wise errors."""
-    kinds = {}
-    for row in sorted(rows, key=lambda row: row["depth"]):
-        kinds.setdefault((row["architecture"], row["activation"]), []).append(row)
-    return [
-        {
-            **pairs.joint([own[0], own[-1]]),
-            **{name: own[-1][name] for name in ("architecture", "activation", "seeds")},
-            **comparisons.apart(own[-1], own[0]),
-        }
-        for own in kinds.values()
-        if len(own) > 1
-    ]
-
-
 def headline(rows):
     """Whether clusters of the code beat those of pixels and components."""
     answer, worst = SCORING.headline(rows)
@@ -302,7 +286,7 @@ STUDY = Study(
             differs="no one protocol",
             scope=lambda row: row["activation"] == "relu",
             label=("architecture",),
-            of=deeper,
+            of=comparisons.deeper(("architecture", "activation")),
         ),
         Claim(
             "depthbench.codes-beat-components",

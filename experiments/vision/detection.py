@@ -262,9 +262,9 @@ CLAIMS = (
         allows=above(0.1),
         moves=of_sides,
         protocol=PROTOCOL,
-        scope=lambda row: True,
+        scope=residual,
         label=("architecture", "activation"),
-        of=lambda rows: deeper([row for row in rows if residual(row)]),
+        of=comparisons.deeper(("architecture", "activation")),
     ),
     Claim(
         "depthbench.detector-needs-skips",
@@ -280,16 +280,6 @@ CLAIMS = (
         of=lambda rows: skipping(rows),
     ),
 )
-
-
-def deeper(rows):
-    """The deepest less the shallowest net of each kind."""
-    depths = sorted({row["depth"] for row in rows})
-    if len(depths) < 2:
-        return []
-    by = ("architecture", "activation")
-    ends = {"depth": depths[-1]}, {"depth": depths[0]}
-    return comparisons.against(*ends, by)(rows)
 
 
 def skipping(rows):

@@ -16,7 +16,7 @@ GRU reads a row a step.
 
 from depthbench.experiments import comparisons, first_seed, scores
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.training import nets, pairs
+from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.experiments.vision import permuted_shown
 from depthbench.research.catalogues.catalogue import choices
@@ -164,21 +164,6 @@ def tuned(cell, net, parts, order):
 # -------------------------------------------------------------------------- claims
 
 
-def deeper(rows):
-    """By how much the deepest CNN loses more than the shallowest."""
-    own = sorted((r for r in rows if r["net"] == "cnn"), key=lambda row: row["depth"])
-    if len(own) < 2:
-        return []
-    first, last = own[0], own[-1]
-    return [
-        {
-            **pairs.joint([last, first]),
-            **{name: last[name] for name in ("net", "depth", "dataset", "seeds")},
-            **comparisons.apart(last, first, "drop"),
-        }
-    ]
-
-
 def published(net):
     """The scope of a claim on one kind of net, on the source's data."""
     return lambda row: row["net"] == net and row["dataset"] == "mnist1d"
@@ -231,8 +216,8 @@ CLAIMS = (
         "by shuffling than the shallowest",
         "depthbench",
         allows=above(0.05),
-        scope=lambda row: True,
-        of=deeper,
+        scope=lambda row: row["net"] == "cnn",
+        of=comparisons.deeper(("net", "dataset"), "drop"),
         **{**SHARED, "estimate": scores.gap},
     ),
 )

@@ -206,16 +206,6 @@ def control(rows):
     return comparisons.against(one, other, BY, "own")(rows)
 
 
-def deeper(rows):
-    """The deepest less the shallowest relation net."""
-    own = [row for row in rows if row["architecture"] == NETS[0]]
-    depths = sorted({row["depth"] for row in own})
-    if len(depths) < 2:
-        return []
-    ends = {"depth": depths[-1]}, {"depth": depths[0]}
-    return comparisons.against(*ends, ("activation", "reads"))(own)
-
-
 CLAIMS = (
     Claim(
         "santoro2017.module-gives-relations",
@@ -266,9 +256,9 @@ CLAIMS = (
         allows=above(0.0),
         moves=of_sides,
         protocol=PROTOCOL,
-        scope=lambda row: True,
+        scope=lambda row: row["architecture"] == NETS[0],
         label=("activation", "reads"),
-        of=deeper,
+        of=comparisons.deeper(("architecture", "activation", "reads")),
     ),
     Claim(
         "depthbench.relation-net-beats-svm",

@@ -209,16 +209,6 @@ def deepest_skips(rows):
     return [row for row in skips(rows, "first_layer") if row["depth"] == deepest]
 
 
-def deeper(rows):
-    """The deepest less the shallowest net with skips."""
-    own = [row for row in rows if row["architecture"] == NETS[0]]
-    depths = sorted({row["depth"] for row in own})
-    if len(depths) < 2:
-        return []
-    ends = {"depth": depths[-1]}, {"depth": depths[0]}
-    return comparisons.against(*ends, ("architecture", "activation"))(own)
-
-
 def above_forest(row):
     """By how much the net's mean IoU is above the forest's.
 
@@ -268,9 +258,9 @@ CLAIMS = (
         allows=above(0.05),
         moves=of_sides,
         protocol=PROTOCOL,
-        scope=lambda row: True,
+        scope=lambda row: row["architecture"] == NETS[0],
         label=("architecture", "activation"),
-        of=deeper,
+        of=comparisons.deeper(("architecture", "activation")),
     ),
     Claim(
         "depthbench.unet-beats-forest",

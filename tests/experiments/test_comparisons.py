@@ -121,3 +121,22 @@ def test_a_bar_on_a_share_counts_its_test_examples():
     assert comparisons.score({**row, "gap_test_se": None}).fixed == 0
     loss = {**row, "score": 1.9, "strong": 2.1, "gap_test_se": 0.02}
     assert comparisons.score(loss).fixed == 0  # no share: rows do not say it
+
+
+def test_deeper_is_the_deepest_less_the_shallowest_of_each_kind():
+    def row(kind, depth, score):
+        ended = {"status": "ok", "reason": "", "seeds": 3, "unfinished": False}
+        own = {"kind": kind, "depth": depth, "score": score, "score_se": 0.3}
+        return {**ended, **own, "rate_at_edge": depth == 4}
+
+    rows = [row("a", 4, 0.2), row("a", 1, 0.5), row("a", 2, 0.9), row("b", 1, 0.1)]
+    (pair,) = comparisons.deeper(("kind",))(rows)
+    assert (pair["kind"], pair["depth"], pair["gap"]) == ("a", 4, pytest.approx(-0.3))
+    assert pair["gap_se"] == pytest.approx(0.3 * 2**0.5)
+    assert pair["rate_at_edge"] and (pair["may_rise"], pair["may_fall"]) == (
+        True,
+        False,
+    )
+    (pair,) = comparisons.deeper(("kind",), higher=False)(rows)
+    assert pair["gap"] == pytest.approx(0.3)
+    assert comparisons.deeper(("kind",))(rows[3:]) == []

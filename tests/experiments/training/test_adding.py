@@ -59,7 +59,7 @@ def row(name, clip, score, decades=-1.0):
 
 def test_a_method_is_better_where_its_error_is_smaller():
     rows = [row("rnn", "none", 0.16), row("rnn", "norm_1", 0.06)]
-    (pair,) = adding.versus(rows, "clip", ("none", "norm_1"))
+    (pair,) = adding.versus(rows, "clip", ("norm_1", "none"))
     assert pair["gap"] == pytest.approx(0.1) and pair["cell"] == "rnn"
     assert pair["gap_se"] == pytest.approx(0.01 * math.sqrt(2))
     rows = [row("lstm", "none", 0.1, -5.0), row("gru", "none", 0.01)]

@@ -77,11 +77,16 @@ def test_stochastic_depth_is_judged_by_what_it_was_not_trained_on():
     assert word("huang2016.stochastic-depth-goes-deeper", rows) == "holds"
 
 
-def test_a_rate_at_the_edge_decides_nothing():
-    rows = rows_of(**{"pre-activation_110": (0.99, 0.9), "SkipInit_110": (0.99, 0.9)})
-    assert word("de2020.skipinit-as-deep", rows) == "holds"
-    narrow = [r for r in rows if r["net"] != "SkipInit" or r["learning_rate"] != 0.1]
-    assert word("de2020.skipinit-as-deep", narrow) == "undecided"
+def test_a_rate_at_the_edge_leaves_open_what_a_better_one_might_turn():
+    known = (0.99, "holds", "holds"), (0.5, "fails", "undecided")
+    for accuracy, verdict, at_edge in known:
+        nets = {"pre-activation_110": (0.99, 0.9), "SkipInit_110": (accuracy, 0.4)}
+        rows = rows_of(**nets)
+        assert word("de2020.skipinit-as-deep", rows) == verdict
+        narrow = [
+            r for r in rows if r["net"] != "SkipInit" or r["learning_rate"] != 0.1
+        ]
+        assert word("de2020.skipinit-as-deep", narrow) == at_edge
 
 
 def test_steps_that_were_too_few_leave_a_worse_net_undecided():

@@ -78,17 +78,3 @@ def test_other_measures_of_perfect_and_of_single_clusters():
     single = clusters.others(y, [np.zeros(6, int)])
     assert single["information"] == pytest.approx(0.0, abs=1e-12)
     assert single["purity"] == single["agreement"] == pytest.approx(1 / 3)
-
-
-def test_deeper_is_the_deepest_less_the_shallowest_of_each_kind():
-    def row(architecture, depth, score):
-        return {
-            **dict(status="ok", reason="", architecture=architecture, depth=depth),
-            **dict(activation="relu", seeds=3, score=score, score_se=0.3),
-            **dict(rate_at_edge=depth == 4, unfinished=False),
-        }
-
-    rows = [row("mlp", 4, 0.2), row("mlp", 1, 0.5), row("mlp", 2, 0.9)]
-    (pair,) = clusters.deeper([*rows, row("other", 1, 0.1)])
-    assert pair["gap"] == pytest.approx(-0.3)
-    assert pair["gap_se"] == pytest.approx(0.3 * 2**0.5) and pair["rate_at_edge"]

@@ -56,14 +56,6 @@ def row(depth, drop, error):
     return {**ended, **own, "drop": drop, "drop_se": error}
 
 
-def test_the_deepest_convolutions_are_set_beside_the_shallowest():
-    rows = [row(12, 0.5, 0.03), row(1, 0.2, 0.04), row(4, 0.9, 0.01)]
-    (pair,) = permuted_pixels.deeper(rows)
-    assert pair["depth"] == 12
-    assert (pair["gap"], pair["gap_se"]) == pytest.approx((0.3, 0.05))
-    assert permuted_pixels.deeper(rows[:1]) == []
-
-
 def test_the_first_sentence_chooses_no_depth_by_test_accuracy():
     """Which nets are named does not change with their accuracies in order."""
     rows = published.made("permuted_pixels").rows
