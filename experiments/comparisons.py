@@ -66,9 +66,9 @@ def apart(
 def _judged(both: Sequence[Mapping[str, Any]], of: str) -> float | None:
     """The standard error, due to test examples, of two nets' difference in a column.
 
-    Rows know that of their gap to a baseline. Of shares it says of how many examples they
-    are, which is a whole number; of other scores the two gaps' errors are taken for
-    independent: too large, as both are of the same examples and, most often, baseline.
+    Rows know that of their gap to a baseline and, of shares, of how many examples they
+    are. Of other scores the two gaps' errors are taken for independent: too large, as both
+    are of the same examples and, most often, baseline.
     """
     errors = [row.get("gap_test_se") for row in both]
     values = [row.get(name) for row in both for name in (of, "score", "strong")]
@@ -83,29 +83,31 @@ def _judged(both: Sequence[Mapping[str, Any]], of: str) -> float | None:
 
 
 def examples_of(row: Mapping[str, Any]) -> int | None:
-    """The test examples that a row's score is a share of, by its gap's standard error.
+    """How many test examples a row's score is a share of; None of what is no share.
 
-    None of what is no share, and of a gap that has none.
+    Rows say so (`tested`); those of before have a gap's binomial error, which tells it.
 
     >>> examples_of({"score": 0.9, "strong": 0.8, "gap_test_se": 0.05})
     100
     """
+    if row.get("tested"):
+        return int(row["tested"])
     error, shares = row.get("gap_test_se"), [row.get(n) for n in ("score", "strong")]
     if not error or not all(share is not None and 0 <= share <= 1 for share in shares):
         return None
-    count = of_examples(*shares, 1) ** 2 / error**2
+    count = sum(share * (1 - share) for share in shares) / error**2
     return round(count) if abs(count - round(count)) <= 1e-6 * count else None
 
 
 def score(row: Mapping[str, Any]) -> Estimate:
     """A row's score as claims estimate it: over seeds and, of a share, test examples.
 
-    >>> row = {"score": 0.9, "score_se": 0.01, "seeds": 3, "strong": 0.8}
-    >>> round(score({**row, "gap_test_se": 0.05}).fixed, 3)
-    0.03
+    >>> row = {"score": 0.9, "score_se": 0.01, "seeds": 3, "tested": 100}
+    >>> round(score(row).fixed, 3)
+    0.031
     """
     count = examples_of(row)
-    fixed = of_examples(row["score"], 0.0, count) if count else None
+    fixed = of_share(row["score"], count) if count else None
     return mean(row["score"], row["score_se"], row["seeds"], fixed)
 
 
@@ -172,48 +174,87 @@ def _pair(
     }
 
 
+def of_share(share: float, examples: float) -> float:
+    """The standard error of a share of so many test examples.
+
+    Binomial, with one more example that is right and one that is wrong: all or none of a
+    few is not certain (Agresti & Caffo 2000, The American Statistician 54:280).
+
+    >>> round(of_share(0.5, 98), 3), round(of_share(1.0, 98), 3)
+    (0.05, 0.01)
+    """
+    share = (share * examples + 1) / (examples + 2)
+    return math.sqrt(share * (1 - share) / (examples + 2))
+
+
 def of_examples(one: float, other: float, examples: float) -> float:
     """The standard error of a difference of two shares of so many test examples.
 
-    Binomial, and as if each share were of examples of its own: of the same ones it is
-    less where both are right in the same.
-
-    >>> round(of_examples(0.9, 0.8, 100), 3)
-    0.05
+    As if each share were of examples of its own: of the same ones it is less where both
+    are right in the same. As of `of_share`.
     """
-    return math.sqrt((one * (1 - one) + other * (1 - other)) / examples)
+    return math.hypot(of_share(one, examples), of_share(other, examples))
+
+
+def of_means(one: Any, other: Any, groups: Any = None) -> float:
+    """The standard error, due to test examples, of how much larger a mean is.
+
+    one, other: of each example [seeds, examples], or [examples] of what no seed changes.
+    groups: which examples are not independent, such as of one voice or one chorale
+    [examples]; the groups are then what is drawn (Liang & Zeger 1986, Biometrika 73:13).
+
+    >>> round(of_means([[1.0, 2.0, 3.0]], [1.0, 1.0, 1.0]), 3)
+    0.577
+    """
+    apart = _by_example(one) - _by_example(other)
+    _, place = np.unique(
+        np.arange(len(apart)) if groups is None else groups, return_inverse=True
+    )
+    summed = np.bincount(place, apart - np.mean(apart))
+    count = len(summed)
+    if count < 2:
+        return math.nan
+    return float(math.sqrt(count / (count - 1) * np.sum(summed**2)) / len(apart))
 
 
 def of_answers(one: Any, other: Any) -> float:
-    """The standard error, due to test examples, of how much more often one is right.
+    """As `of_means` of whether answers are right, seed by seed of the same examples.
 
-    one, other: whether each is right [seeds, examples], seed by seed of the same
-    examples: where both are always right in the same, there is none.
+    With one more example that one alone is right in, and one for the other: that two differ
+    in none of a few is not certain (Bonett & Price 2012, J. Educ. Behav. Stat. 37:479).
 
-    >>> import numpy as np
-    >>> same = np.array([[True, False, True, True]])
-    >>> of_answers(same, same)
-    0.0
+    >>> same = [[True, False, True, True]]
+    >>> round(of_answers(same, same), 3)
+    0.236
     """
-    apart = np.mean(np.asarray(one, float) - np.asarray(other, float), axis=0)
-    return float(np.std(apart, ddof=1) / math.sqrt(len(apart)))
+    apart = _by_example(one) - _by_example(other)
+    squares = np.sum((apart - np.mean(apart)) ** 2)
+    return float(math.sqrt(squares + 2) / (len(apart) + 2))
+
+
+def _by_example(values: Any) -> Any:
+    """The means over seeds [examples]."""
+    values = np.asarray(values, np.float64)
+    return values.mean(axis=0) if values.ndim > 1 else values
 
 
 def gap_error(
     nets: Sequence[Callable[[Any], float]],
     strong: Callable[[Any], float],
     examples: int,
+    groups: Any = None,
 ) -> float:
     """The standard error that the mean gap of nets has from test examples: a bootstrap.
 
     nets, strong: from how often each example counts [examples] to the score, one for
     each seed. Nets and baseline are judged by the same examples, and so they are here.
+    groups: as of `of_means`.
     """
 
     def gap(times: Any) -> float:
         return float(np.mean([score(times) for score in nets])) - strong(times)
 
-    return bootstrap.error(gap, examples)
+    return bootstrap.error(gap, examples, groups=groups)
 
 
 def over(

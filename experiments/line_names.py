@@ -4,6 +4,24 @@ from collections.abc import Sequence
 
 JOINTS = ("of", "in", "from", "at")  # before a number that is left out
 
+WORDS = {  # of nets in sentences; others are called by their catalogue's name
+    "mlp": "plain",
+    "residual_mlp": "residual",
+    "residual_mlp_scaled": "scaled residual",
+    "cnn_1d": "convolutional",
+    "residual_cnn_1d_scaled": "scaled residual convolutional",
+    "stacked_gru": "GRU",
+    "music_transformer": "music Transformer",
+    "transformer_causal": "causal Transformer",
+    "relu": "ReLU",
+    "gelu": "GELU",
+}
+
+
+def words(name: str) -> str:
+    """A catalogue's name in a sentence: "residual", "ReLU", "leaky relu"."""
+    return WORDS.get(name, name.replace("_", " "))
+
 
 def common(names: Sequence[str], axis: str = "") -> str:
     """What names have in common, without the number they differ in and what it counts.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from depthbench.experiments import comparisons, score_panels
 from depthbench.experiments.line_names import common
+from depthbench.experiments.line_names import words as words
 from depthbench.experiments.once import once
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.architectures import ARCHITECTURES
@@ -30,7 +31,7 @@ with lazily():
     from depthbench.research.learning import baselines, held_out
     from depthbench.research.signal import interval, profiles
 
-BASELINES = ("trivial", "strong", "strong_se", "gap", "gap_se", "gap_test_se")
+BASELINES = ("trivial", "strong", "strong_se", "gap", "gap_se", "gap_test_se", "tested")
 BEFOREHAND = ("first_gradient", "decades", "step_mflop")
 CHOICE = ("learning_rate", "rate_at_edge", "unfinished")
 COLUMNS = (
@@ -38,18 +39,6 @@ COLUMNS = (
     *("score_by_seed", "valid", *BASELINES, *BEFOREHAND, *CHOICE),
 )
 SKIPS = ("mlp", "residual_mlp")
-WORDS = {  # of nets in sentences; others are called by their catalogue's name
-    "mlp": "plain",
-    "residual_mlp": "residual",
-    "residual_mlp_scaled": "scaled residual",
-    "cnn_1d": "convolutional",
-    "residual_cnn_1d_scaled": "scaled residual convolutional",
-    "stacked_gru": "GRU",
-    "music_transformer": "music Transformer",
-    "transformer_causal": "causal Transformer",
-    "relu": "ReLU",
-    "gelu": "GELU",
-}
 TIE = "no better than"
 DOUBT = "not surely better than"
 GRADIENT = "at the start: log10 of the first layer's gradient, decades through the net"
@@ -103,6 +92,13 @@ def beside(
     return {**spread(name, np.subtract(one, other)), f"{name}_test_se": error}
 
 
+def of_answers(name: str, one: Any, other: Any) -> dict[str, Any]:
+    """As `beside`, of whether each answer is right [seeds, examples]."""
+    apart = np.mean(one, axis=1) - np.mean(other, axis=1)
+    error = comparisons.of_answers(one, other)
+    return {**spread(name, apart), f"{name}_test_se": error}
+
+
 def _finite(value: Any) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
@@ -126,15 +122,15 @@ def values(
     before: of `fits.beforehand`. tuned: of `fits.tuned`, if a rate was chosen.
     examples: as of `spread`. higher: whether a higher score is better. anew: whether each
     seed is judged by examples of its own, so that seeds differ by those too.
-    test_error: of a score that is no share, the gap's standard error over the test
-    examples, such as `comparisons.gap_error`.
+    test_error: the gap's standard error over the test examples, such as
+    `comparisons.gap_error`; of a share it is binomial unless given.
     """
     strongs = np.broadcast_to(np.asarray(strong, np.float64), (len(score),))
     gaps = (np.asarray(score, np.float64) - strongs) * (1 if higher else -1)
     gap, strong = spread("gap", gaps), spread("strong", strongs)
     same = examples if examples and not anew else None
     means = float(np.mean(score)), float(np.mean(strongs))
-    if same:
+    if same and test_error is None:
         test_error = comparisons.of_examples(*means, same)
     return {
         **spread("score", score, examples),
@@ -144,6 +140,7 @@ def values(
         **{name: strong[name] for name in ("strong", "strong_se")},
         **{name: gap[name] for name in ("gap", "gap_se")},
         "gap_test_se": _finite(test_error),
+        "tested": same,
         **{name: _finite(getattr(before, name)) for name in BEFOREHAND},
         "learning_rate": tuned.setting if tuned else None,
         "rate_at_edge": bool(tuned and tuned.at_edge),
@@ -166,11 +163,6 @@ def chosen(found: Sequence[tuple[float, float]]) -> float:
     The first of those that are equal there: test examples break no tie.
     """
     return max(found, key=lambda pair: pair[0])[1]
-
-
-def words(name: str) -> str:
-    """A catalogue's name in a sentence: "residual", "ReLU", "leaky relu"."""
-    return WORDS.get(name, name.replace("_", " "))
 
 
 def share(row: Row) -> tuple[float, float]:
@@ -227,7 +219,8 @@ class Scoring(NamedTuple):
         side = 1 if self.higher else -1
         rows = scored(rows) or rows
         known = [row for row in rows if row["valid"] is not None] or list(rows)
-        return max(known, key=lambda row: side * (row["valid"] or 0))
+        # The last digits of a mean choose nothing: the first of those that are equal.
+        return max(known, key=lambda row: float(f"{side * (row['valid'] or 0):.9g}"))
 
     def worst(self, rows: Sequence[Row]) -> Row:
         """The row with the worst score."""
@@ -347,9 +340,10 @@ class Scoring(NamedTuple):
         draw: puts something of the study's own on further axes, (figure, axes), the
         third of three panels.
         """
+        last = "Middle" if draw else "Right"
         words = (
             f"Left: {self.noun} by {self.axis}, 95 % intervals over seeds; dashed "
-            f"{self.strong}, dotted {self.trivial}. Right: decades by which the fresh "
+            f"{self.strong}, dotted {self.trivial}. {last}: decades by which the fresh "
             "net's gradient changes on its way from the last state to the first."
         )
         return Figure(

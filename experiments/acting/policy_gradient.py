@@ -19,7 +19,7 @@ judged by their likeliest action.
 
 import functools
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.acting import policy_gradient_shown as shown
 from depthbench.experiments.acting.policy_gradient_claims import CLAIMS, MANIA
 from depthbench.experiments.once import once
@@ -137,7 +137,8 @@ def measure(cells, shared, memory):
 
 
 def acted(cell):
-    """Test return at the best rate, beside the best of as many drawn linear policies."""
+    """Test return at the best rate, beside the best linear policy that is drawn in as many
+    steps."""
     environment = ENVIRONMENTS[cell["environment"]]
     low, high = environment.returns
 
@@ -156,10 +157,11 @@ def acted(cell):
         sooner=lambda rate: trained(cell, [rate], half(cell["steps"]))[0],
     )
     episodes = [max(1, int(np.nansum(run.log["ended"]))) for run in tuned.runs]
-    searched = [
-        search(environment, seed, min(count, MOST, room(cell)), room(cell))
-        for seed, count in enumerate(episodes)
+    found = [
+        search(environment, seed, played_steps(cell), room(cell))
+        for seed in range(cell["seeds"])
     ]
+    searched = [one for one, _ in found]
     tests = [played(cell, run, "test") for run in tuned.runs]
     got = [returned(one) for one in tests]
     curves = [curve(run, environment) for run in tuned.runs]
@@ -170,9 +172,13 @@ def acted(cell):
         strong=[returned(one) for one in searched],
         before=beforehand(cell),
         tuned=tuned,
+        test_error=comparisons.of_means(
+            *([one.returns for one in played] for played in (tests, searched))
+        ),
     )
     values |= {
         "episodes": float(np.mean(episodes)),
+        "drawn": float(np.mean([count for _, count in found])),
         "solved": float(np.mean([one >= environment.solved for one in got])),
     }
     profiles = {
@@ -184,18 +190,23 @@ def acted(cell):
     return Measured("ok", "", values, profiles)
 
 
+def played_steps(cell):
+    """Steps that a net plays in its training, in all worlds."""
+    return cell["steps"] * cell["worlds"] * actor_critic.Acting().steps
+
+
 def room(cell):
     """Policies that are drawn at most: a power of two, so that one program serves all."""
-    steps = cell["steps"] * cell["worlds"] * actor_critic.Acting().steps
-    return min(MOST, 2 ** max(4, (steps // 64).bit_length()))
+    return min(MOST, 2 ** max(4, (played_steps(cell) // 64).bit_length()))
 
 
 @once
-def search(environment, seed, count, most):
-    """The test episodes of the best of so many drawn linear policies."""
+def search(environment, seed, steps, most):
+    """(test episodes of the best linear policy drawn in so many steps, how many were)."""
     valid, test = (jax.random.key(SEEDS[part]) for part in ("valid", "test"))
-    weights, _ = linear_search.best(environment, seed, count, valid, EPISODES, most)
-    return linear_search.played(environment, weights, test, EPISODES)
+    asked = (environment, seed, steps, valid, EPISODES, most)
+    weights, drawn = linear_search.best(*asked)
+    return linear_search.played(environment, weights, test, EPISODES), drawn
 
 
 @once

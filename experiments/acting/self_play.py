@@ -23,7 +23,7 @@ finds is one number, which claims take with the error of so many positions.
 
 import functools
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.acting import self_play_rivals as rivals
 from depthbench.experiments.acting import self_play_shown as shown
 from depthbench.experiments.acting.self_play_claims import CLAIMS, SILVER
@@ -229,6 +229,10 @@ def played(cell):
         tuned=tuned,
         examples=2 * AGAINST["pure"],
         anew=True,
+        # Few seeds may agree by chance: of all games there is this error in any case.
+        test_error=comparisons.of_share(
+            float(np.mean(against_pure)), cell["seeds"] * 2 * AGAINST["pure"]
+        ),
     )
     learners = learned(tuned.runs)
     by_policy, by_net = answers(cell, learners, asked.positions)[:2]

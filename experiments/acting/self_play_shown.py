@@ -19,7 +19,8 @@ def headline(scoring, rows):
     best = scoring.best(measured(rows))
     answer += (
         f" Without search its policy names {best['wins_named']:.0%} of forced wins in "
-        f"three plies, pure search finds {best['wins_pure']:.0%}."
+        f"three plies, a move at random {best['wins_by_chance']:.0%}; pure search finds "
+        f"{best['wins_pure']:.0%}."
     )
     if best.get("move_ms"):  # rows of before have none
         answer += (

@@ -32,7 +32,7 @@ def realism(rows):
 def unseen_gap(row):
     """By how much the net is better on photographs that it saw nothing of."""
     gap = None if row["unseen"] is None else row["unseen"] - row["unseen_strong"]
-    return mean(gap, row["unseen_se"], row["seeds"])
+    return mean(gap, row["unseen_se"], row["seeds"], row.get("unseen_test_se"))
 
 
 NETS = ("translation", "objective", "depth")

@@ -25,7 +25,7 @@ size a net sees 2,400 patches and is far from what it could be; ridge regression
 
 import math
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.generation import conditional_shown, translations
 from depthbench.experiments.generation.conditional_claims import CLAIMS
 from depthbench.experiments.once import once
@@ -127,10 +127,13 @@ def translated(cell):
         strong=without.test["chosen"],
         before=conditional.beforehand(pair, train.batch, seeds),
         tuned=tuned,
+        test_error=of_photographs(test, made, without.made),
     )
+    others = [run.image(unseen.given, unseen.mask) for run in runs]
     values["valid_half"] = -10 * math.log10(tuned.sooner)  # a PSNR, as `valid` is
     values |= {
-        **scores.spread("unseen", [psnr_of(run, unseen) for run in runs]),
+        **scores.spread("unseen", [unseen.psnr(images) for images in others]),
+        "unseen_test_se": of_photographs(unseen, others, without.restore(unseen)),
         "unseen_strong": without.unseen["chosen"],
         **{name: without.test[name] for name in ("classical", "ridge", "nearest")},
         "chosen": without.chosen,
@@ -139,6 +142,12 @@ def translated(cell):
         **distances(cell, parts, made, without),
     }
     return Measured("ok", "", values, pictures(cell, runs[0], without))
+
+
+def of_photographs(part, made, strong):
+    """The standard error of nets' gap that is due to which photographs there are."""
+    weighed = [part.weighed(images) for images in made], part.weighed(strong)
+    return comparisons.gap_error(*weighed, len(strong), part.photograph)
 
 
 def psnr_of(run, part):
@@ -271,7 +280,8 @@ def ahead(rows, told_as):
 def of_unseen(row):
     """A row whose score is that of photographs that nothing was learned from."""
     score, strong = row["unseen"], row["unseen_strong"]
-    gap = {"gap": score - strong, "gap_se": row["unseen_se"], "gap_test_se": None}
+    gap = {"gap": score - strong, "gap_se": row["unseen_se"]}
+    gap["gap_test_se"] = row.get("unseen_test_se")
     return {**row, "score": score, "score_by_seed": None, "strong": strong, **gap}
 
 

@@ -24,7 +24,7 @@ is spent on more steps of two.
 
 import math
 
-from depthbench.experiments import first_seed, scores
+from depthbench.experiments import comparisons, first_seed, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences import attention_shown, translated
 from depthbench.experiments.sequences.attention_claims import CLAIMS
@@ -119,6 +119,7 @@ def translations_of(cell):
         before=fits.beforehand(net, parts.train, cell["seeds"]),
         tuned=tuned,
         examples=len(parts.pairs.test),
+        test_error=comparisons.of_answers(right, baselines["strong"].right),
     )
     values |= by_length(right, baselines["strong"].right, parts.lengths)
     values |= spoken(tuned.runs, parts, exact)
@@ -164,10 +165,15 @@ def by_length(right, counts, lengths):
     each = {"short": short, "long": long}
     shares = {name: [float(np.mean(r[at])) for r in right] for name, at in each.items()}
     fall = np.subtract(shares["short"], shares["long"])
+    of_tests = [
+        comparisons.of_share(float(np.mean(shares[name])), int(at.sum()))
+        for name, at in each.items()
+    ]
     return {
         **scores.spread("short", shares["short"]),
         **scores.spread("long", shares["long"]),
         **scores.spread("fall", fall),
+        "fall_test_se": float(np.hypot(*of_tests)),
         "strong_long": float(np.mean(counts[long])),
     }
 

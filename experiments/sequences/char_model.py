@@ -98,7 +98,7 @@ def surprises(cell):
 
     def held(runs):
         ended = sum(run.diverged is None for run in runs) / len(runs)
-        loss = np.mean([places(run, parts.valid).mean() for run in runs])
+        loss = np.mean([nats(run, parts.valid).mean() for run in runs])
         return Outcome(ended=ended, loss=float(loss) if np.isfinite(loss) else np.inf)
 
     others = compared_with.begin(name, count)
@@ -108,7 +108,7 @@ def surprises(cell):
         *(net, data, cell, nets.rates(cell), "loss", held), feeds=feeds
     )
     some = texts.batch(parts.train[:64], parts.symbols)
-    lost = [places(run, parts.test) for run in tuned.runs]
+    lost = np.array([nats(run, parts.test) for run in tuned.runs])
     others = others()
     values = scores.values(
         score=[each.mean() for each in lost],
@@ -118,13 +118,16 @@ def surprises(cell):
         before=fits.beforehand(net, some, cell["seeds"]),
         tuned=tuned,
         higher=False,
+        test_error=comparisons.of_means(
+            lost.mean(axis=2), others["windows"], parts.of_test
+        ),
     )
     begun = parts.test[: WRITTEN + COOLER, :-1]
     after = [goes_on(run, begun) for run in tuned.runs]
     sound = [soundness(name, count, begun, one[:WRITTEN]) for one in after]
     more = {"order": others["order"], "floor": others["floor"]}
     kept = {
-        "places": np.mean(lost, 0),
+        "places": lost.mean(axis=(0, 1)),
         "of_ngrams": others["places"],
         "begun": begun[[0, 1, WRITTEN, WRITTEN + 1]].astype(np.uint8),
         "written": after[0][[0, 1, WRITTEN, WRITTEN + 1]].astype(np.uint8),
@@ -133,15 +136,15 @@ def surprises(cell):
     return Measured("ok", "", values, kept)
 
 
-def places(run, windows):
-    """Nats by the place of a character, from the first that is judged on [places]."""
+def nats(run, windows):
+    """Nats of every character from the first that is judged on [windows, places]."""
     symbols = run.net.task.outputs
     outputs = run.outputs(texts.batch(windows, symbols)["inputs"])[:, texts.FIRST :]
     outputs = outputs.astype(np.float64)
     high = outputs.max(axis=-1)
     total = high + np.log(np.exp(outputs - high[..., None]).sum(axis=-1))
     asked = windows[:, texts.FIRST + 1 :, None]
-    return np.mean(total - np.take_along_axis(outputs, asked, -1)[..., 0], axis=0)
+    return total - np.take_along_axis(outputs, asked, -1)[..., 0]
 
 
 @functools.cache
@@ -186,15 +189,16 @@ def compared_with(name, count):
     def lost(every):
         model = min(map(learned, every), key=lambda model: model.nats(*held))
         chances = model.chances(*asked)
-        return model, -np.log(chances).reshape(len(parts.test), -1).mean(axis=0)
+        return model, -np.log(chances).reshape(len(parts.test), -1)
 
-    model, by_place = lost(COLUMNS)
+    model, each = lost(COLUMNS)
     return {
-        "strong": float(by_place.mean()),
+        "strong": float(each.mean()),
         "trivial": float(lost((0,))[1].mean()),
         "order": model.order,
         "floor": sequences.GRAMMAR_ENTROPY if name == "grammar" else None,
-        "places": by_place,
+        "places": each.mean(axis=0),
+        "windows": each.mean(axis=1),
     }
 
 

@@ -102,8 +102,8 @@ def draw_written(rows, profiles):
 
 
 def _by_score(rows):
-    """Measured rows of the library, the best of all the last."""
-    return sorted(of_text(measured(rows)), key=lambda row: -row["score"])
+    """Measured rows of the library, that which held-out windows choose the last."""
+    return sorted(of_text(measured(rows)), key=lambda row: -row["valid"])
 
 
 def _flat(text):

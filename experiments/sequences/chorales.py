@@ -76,11 +76,14 @@ PROTOCOL = (
 
 @once
 def windows(eighths):
-    """Tokens [windows, time] of each part; those to learn from overlap."""
-    return {
-        part: chorales.windows(part, eighths, STEP if part == "train" else None).tokens
+    """Tokens [windows, time] of each part; those to learn from overlap. chorale: which
+    one each window of the test is of [windows]."""
+    cut = {
+        part: chorales.windows(part, eighths, STEP if part == "train" else None)
         for part in chorales.PARTS
     }
+    tokens = {part: one.tokens for part, one in cut.items()}
+    return {**tokens, "chorale": np.cumsum(cut["test"].first)}
 
 
 def contexts(tokens, order):
@@ -118,6 +121,9 @@ def counted(eighths):
     return {
         "best": (order, best),
         "strong": best.nats(*contexts(held["test"], order)),
+        "windows": best.surprises(*contexts(held["test"], order))
+        .reshape(held["test"].shape)
+        .mean(axis=1),
         "four_gram": learned["written"][FOUR_GRAM].nats(*written),
         "trivial": learned["written"][0].nats(*written),
     }
@@ -186,14 +192,16 @@ def nats(cell):
     tuned = first_seed.tuned(net, data, cell, rates, "loss", outcome, feeds=feeds)
     some = {n: np.asarray(a) for n, a in music.batch_of(held["train"][:64]).items()}
     by_counts = by_counts()
+    lost = np.array([music.surprises(run, held["test"]) for run in tuned.runs])
     values = scores.values(
-        score=[music.nats(run, held["test"]) for run in tuned.runs],
+        score=lost.mean(axis=1),
         valid=outcome(tuned.runs).loss,
         trivial=by_counts["trivial"],
         strong=by_counts["strong"],
         before=fits.beforehand(net, some, cell["seeds"]),
         tuned=tuned,
         higher=False,
+        test_error=comparisons.of_means(lost, by_counts["windows"], held["chorale"]),
     )
     values["four_gram"] = by_counts["four_gram"]
     values |= scores.spread(

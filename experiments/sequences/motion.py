@@ -12,7 +12,7 @@ whichever held-out balls choose. The rate is chosen by the first seed's error on
 import itertools
 import math
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences import motion_shown
@@ -80,7 +80,12 @@ def read(architecture, part):
 
 def missed(given, asked):
     """The mean distance in pixels."""
-    return float(np.mean(np.linalg.norm(given - asked, axis=-1)))
+    return float(np.mean(distances(given, asked)))
+
+
+def distances(given, asked):
+    """How far from each ball, in pixels [balls]."""
+    return np.linalg.norm(given - asked, axis=-1)
 
 
 # --------------------------------------------------------------------- without a net
@@ -178,6 +183,10 @@ def errors(cell):
         before=fits.beforehand(net, data, cell["seeds"]),
         tuned=tuned,
         higher=False,
+        test_error=comparisons.of_means(
+            [distances(each, test.asked) for each in said],
+            distances(hand["strong"][1], test.asked),
+        ),
     )
     profiles = {
         "picture": np.max(test.frames[:SHOWN], axis=1).astype(np.float16),

@@ -89,7 +89,7 @@ def figures_of(scoring, rows, profiles):
     most = max(row["snapshots"] for row in rows)
     seen = [row for row in rows if row["snapshots"] == most]
     caption = (
-        f"Left and right: {counted(most, 'snapshot')} seen. Third: by how many were."
+        f"Left and middle: {counted(most, 'snapshot')} seen. Third: by how many were."
     )
     lines = scoring._replace(by=("architecture",))
     return [

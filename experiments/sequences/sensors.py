@@ -101,7 +101,6 @@ def accuracies(cell):
         examples=len(test.y),
     )
     more = {name: others[name] for name in ("warping", "band", "features")}
-    more["tested"] = len(test.y)
     given = [run.outputs(test.x).argmax(axis=1) for run in tuned.runs]
     kept = {
         "net": np.mean([by_class(each, test.y) for each in given], axis=0),
@@ -275,7 +274,7 @@ STUDY = Study(
     measure="depthbench.experiments.sequences.sensors:measure",
     columns=(
         *("dataset", "architecture", "depth", "width", *scores.COLUMNS),
-        *("warping", "band", "features", "tested"),
+        *("warping", "band", "features"),
     ),
     claims=CLAIMS,
     headline=lambda rows: sensors_shown.headline(SCORING, rows),

@@ -40,7 +40,7 @@ from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
 from depthbench.research.study.doubts import of_sides, upward
-from depthbench.research.study.estimates import above, mean
+from depthbench.research.study.estimates import above, mean_of
 from depthbench.research.study.headlines import measured
 
 with lazily():
@@ -140,10 +140,14 @@ def accuracies(cell):
     rates, held = nets.rates(cell), fits.held(share["valid"])
     tuned = first_seed.tuned(net, train.batch, cell, rates, "accuracy", held)
     others, strong, answers = others()
-    right = {
-        name: np.array([run.accuracy(*share[name]) for run in tuned.runs])
-        for name in ("test", "heard", "quiet")
+    known = {
+        name: np.array([run.outputs(part.x).argmax(axis=-1) for run in tuned.runs])
+        == part.y
+        for name, part in share.items()
+        if name in ("test", "heard", "quiet")
     }
+    right = {name: each.mean(axis=1) for name, each in known.items()}
+    voices = {name: every[name].voice for name in known}
     values = scores.values(
         score=right["test"],
         valid=held(tuned.runs).accuracy,
@@ -152,10 +156,18 @@ def accuracies(cell):
         before=fits.beforehand(net, train.batch, cell["seeds"]),
         tuned=tuned,
         examples=len(share["test"].y),
+        test_error=comparisons.of_means(
+            known["test"], answers == share["test"].y, voices["test"]
+        ),
     )
     for name in ("heard", "quiet"):
         values |= scores.spread(name, right[name], len(share[name].y))
     values |= scores.spread("lost", right["heard"] - right["test"])
+    of_voices = [
+        comparisons.of_means(known[name], np.zeros(len(voices[name])), voices[name])
+        for name in ("heard", "test")
+    ]
+    values["lost_test_se"] = float(np.hypot(*of_voices))
     given = tuned.runs[0].outputs(share["test"].x).argmax(axis=1)
     values["asked"] = spoken.WORDS[share["test"].y[0]]
     values["answered"] = spoken.WORDS[given[0]]
@@ -207,7 +219,7 @@ def beside(one, other):
 
 def lost(row):
     """By how much accuracy falls from heard voices to unheard ones of another accent."""
-    return mean(row.get("lost"), row.get("lost_se"), row["seeds"])
+    return mean_of("lost")(row)
 
 
 CLAIMS = (

@@ -25,6 +25,7 @@ class Texts(NamedTuple):
     valid: "np.ndarray"
     test: "np.ndarray"
     symbols: int
+    of_test: "np.ndarray"  # which text each window of the test is of [windows]
 
 
 @functools.lru_cache(maxsize=2)
@@ -55,7 +56,14 @@ def parts(name, count):
         _evenly(train[edge:], VALID),
         _evenly(test, TEST),
         symbols,
+        _evenly(_texts(test), TEST),
     )
+
+
+def _texts(windows):
+    """The number of the text that each window is of: one begins where a window does not
+    begin with the last symbol of the one before [windows]."""
+    return np.append(0, np.cumsum(windows[1:, 0] != windows[:-1, -1]))
 
 
 def _edge(windows):

@@ -44,11 +44,11 @@ DETECTORS = choices(
 
 
 def naming(row, net):
-    """As in "cascade of 4 stages", "AdaBoost in 1 stage", "CNN of 4 layers"."""
+    """As in "cascade of up to 4 stages", "AdaBoost in 1 stage", "CNN of 4 layers"."""
     if row["detector"] == "cascade" and row["depth"] == 1:
         return "AdaBoost in 1 stage"
     if row["detector"] == "cascade":
-        return f"cascade of {counted(row['depth'], 'stage')}"
+        return f"cascade of up to {counted(row['depth'], 'stage')}"
     return f"CNN of {counted(row['depth'], 'layer')}"
 
 

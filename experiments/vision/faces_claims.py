@@ -153,8 +153,8 @@ CLAIMS = (
     ),
     Claim(
         "popular.nets-see-better-than-boosting",
-        "a convolutional net finds at least 5 points more faces than a cascade of as "
-        "many stages",
+        "a convolutional net finds at least 5 points more faces than a cascade of up to "
+        "as many stages",
         "popular accounts of deep learning, in which learned layers replaced features "
         "made by hand",
         estimate=scores.gap,

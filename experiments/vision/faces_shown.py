@@ -124,7 +124,7 @@ def draw_costs(rows):
 def figures_of(scoring, rows, profiles):
     caption = (
         "Third: the same against the operations of a window in a scan; numbers are "
-        "stages or layers."
+        "the most stages that there may be, or layers."
     )
     return [
         scoring.figure(rows, caption, draw_costs(rows)),

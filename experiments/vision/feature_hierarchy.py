@@ -26,7 +26,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
-from depthbench.research.study.doubts import certain
+from depthbench.research.study.doubts import certain, of_training
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, below, mean, mean_of
 from depthbench.research.study.headlines import measured, of_deepest
@@ -150,6 +150,8 @@ def hierarchy(cell):
         tuned=tuned,
         examples=len(parts.test.y),
     )
+    own = [run.accuracy(*parts.test) for run in tuned.runs]
+    values |= scores.spread("own", own, len(parts.test.y))
     alike, fresh_alike = (likeness(runs, parts) for runs in (tuned.runs, new))
     columns = {
         "layer": [one.layer for one in read],
@@ -240,6 +242,15 @@ def sinking(row):
     return mean(row["fresh"] - row["trivial"], row["fresh_se"], row["seeds"])
 
 
+def untrained(row):
+    """The doubts of what is said of trained nets: those that have learned next to nothing
+    are none, whatever more steps would give them."""
+    own = row.get("own")
+    if own is not None and own < row["trivial"] / 2:
+        return f"it did not train: {own:.2f} right"
+    return of_training(row)
+
+
 LABEL = ("architecture", "activation", "depth")
 SHARED = {"protocol": PROTOCOL, "label": LABEL}
 CLAIMS = (
@@ -253,6 +264,7 @@ CLAIMS = (
         published="monotonically",
         differs="Inception v3 and ResNet-50 on ImageNet; a bar of 0.9 is ours",
         scope=lambda row: row["depth"] >= 4,
+        doubt=untrained,
         **SHARED,
     ),
     Claim(
@@ -265,6 +277,7 @@ CLAIMS = (
         published="reliably",
         differs="ten convolutional layers, CIFAR-10; a bar of 90 % is ours",
         scope=lambda row: row["depth"] >= 4,
+        doubt=untrained,
         **SHARED,
     ),
     Claim(

@@ -110,11 +110,11 @@ def accuracies(cell):
     net = net_of(cell, parts)
     kept = tuned(cell, net, parts, lambda x, seed: x)
     mixed = tuned(cell, net, parts, shuffled)
-    right = [accuracy(fit, parts.test, lambda x, seed: x) for fit in kept.runs]
-    score = [accuracy(fit, parts.test, shuffled) for fit in mixed.runs]
+    right = np.array([known(fit, parts.test, lambda x, seed: x) for fit in kept.runs])
+    mixed_right = np.array([known(fit, parts.test, shuffled) for fit in mixed.runs])
     data = cell["dataset"], cell.get("data_dir")
     values = scores.values(
-        score=score,
+        score=mixed_right.mean(axis=1),
         valid=float(np.mean([accuracy(f, parts.valid, shuffled) for f in mixed.runs])),
         trivial=scores.baseline("majority", *data),
         strong=scores.baseline("svm", *data),
@@ -122,17 +122,21 @@ def accuracies(cell):
         tuned=mixed,
         examples=len(parts.test.y),
     )
-    values |= scores.spread("kept", right, len(parts.test.y)) | {
-        "kept_rate": kept.setting
-    }
-    values |= scores.beside("drop", right, score, len(parts.test.y))
+    values |= scores.spread("kept", right.mean(axis=1), len(parts.test.y))
+    values |= scores.of_answers("drop", right, mixed_right)
+    values["kept_rate"] = kept.setting
     values["rate_at_edge"] |= kept.at_edge
     values["unfinished"] |= kept.unfinished
     return Measured("ok", "", values, permuted_shown.examples(parts, shuffled))
 
 
+def known(fit, part, order):
+    """Whether each example is told right [examples]."""
+    return fit.outputs(order(part.x, fit.seed)).argmax(axis=-1) == part.y
+
+
 def accuracy(fit, part, order):
-    return fit.accuracy(order(part.x, fit.seed), part.y)
+    return float(np.mean(known(fit, part, order)))
 
 
 def tuned(cell, net, parts, order):

@@ -30,7 +30,7 @@ from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Headline, Measured, Plan, Study
-from depthbench.research.study.doubts import of_sides, upward
+from depthbench.research.study.doubts import anywhere, downward, of_sides, upward
 from depthbench.research.study.estimates import above, mean_of
 from depthbench.research.study.headlines import counted, measured
 
@@ -42,7 +42,7 @@ with lazily():
 SOURCE = "Santoro et al. 2017, arXiv:1706.01427"
 SIDE, BATCH, SHAPES = 24, 64, 3
 CHOSEN, JUDGED = 400, 1000  # scenes of the other parts
-SUPPORTED, SHOWN = 3000, 6  # scenes that the SVM learns from at most; that are drawn
+SHOWN = 6  # scenes that are drawn
 BINS = (1.0, 2.0, 4.0, 8.0)  # pixels by which the nearest is nearer: where bins begin
 NETS = ("relation_net", "relation_net_without")
 WORDS = {NETS[0]: "relation net", NETS[1]: "net without pairs"}
@@ -65,8 +65,9 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "scenes of 3 objects, read as objects unless pixels are said, 6,000 to learn from, "
-    "400 to choose rates by, 1,000 to be judged by, each asked both questions; 48 units, "
-    "layer normalisation, Adam down a cosine, 6,000 steps of 64 questions, 3 seeds"
+    "400 to choose rates by, 1,000 to be judged by, each asked both questions, the SVM of "
+    "the nearest alone; 48 units, layer normalisation, Adam down a cosine, 6,000 steps "
+    "of 64 questions, 3 seeds"
 )
 
 
@@ -117,8 +118,9 @@ def reading(learned, reads):
 def by_svm(learned):
     """What the SVM answers about the nearest in the test part, and how often right."""
     train, _, test = parts_of(learned)
-    some = train.from_named[:SUPPORTED], train.answers[:SUPPORTED, 1]
-    given = baselines.fit("svm", *some).predict(test.from_named)
+    given = baselines.fit("svm", train.from_named, train.answers[:, 1]).predict(
+        test.from_named
+    )
     return given, float(np.mean(given == test.answers[:, 1]))
 
 
@@ -157,9 +159,10 @@ def accuracies(cell):
         before=fits.beforehand(net, data, cell["seeds"]),
         tuned=tuned,
         examples=len(test.answers),
+        test_error=comparisons.of_answers(right[..., 1], svm == test.answers[:, 1]),
     )
     values |= scores.spread("own", own, len(test.answers))
-    values |= scores.beside("harder", own, nearest, len(test.answers))
+    values |= scores.of_answers("harder", right[..., 0], right[..., 1])
     kept = {
         "by_margin": shares(right[..., 1].mean(axis=0), test.margin),
         "by_margin_svm": shares(svm == test.answers[:, 1], test.margin),
@@ -201,9 +204,20 @@ def module(rows):
 
 
 def control(rows):
-    """Nets without the module less those with, on the named object's own shape."""
+    """Nets without the module less those with, on the named object's own shape.
+
+    That is not what rates and steps are judged by: who has learned it needs no more.
+    """
     one, other = ({"architecture": name} for name in reversed(NETS))
-    return comparisons.against(one, other, BY, "own")(rows)
+    done = [
+        {**row, "unfinished": row["unfinished"] and not learned(row)} for row in rows
+    ]
+    return comparisons.against(one, other, BY, "own")(done)
+
+
+def learned(row):
+    """Whether a net says of the named object which shape it is, but for a point."""
+    return row["own"] is not None and row["own"] > 0.99
 
 
 CLAIMS = (
@@ -232,6 +246,8 @@ CLAIMS = (
         protocol=PROTOCOL,
         differs="convolutional nets on pixels; how much is 10 points here",
         scope=lambda row: row["architecture"] == NETS[1],
+        # Who knows the named object's can only learn to know the nearest one's.
+        moves=lambda row: downward(row) if learned(row) else anywhere(row),
         label=BY,
     ),
     Claim(

@@ -42,41 +42,45 @@ def _played(environment, weights, key, count):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _tried(environment, weights, keys):
-    """Each policy's return in an episode of its own [policies]."""
+    """(each policy's return in an episode of its own, its steps) [policies]."""
 
     def one(weights, key):
-        return episodes(environment, linear(weights), key, 1).returns[0]
+        played = episodes(environment, linear(weights), key, 1)
+        return played.returns[0], played.taken[0]
 
     return jax.vmap(one)(weights, keys)
 
 
 @functools.lru_cache(maxsize=64)
-def _search(environment: Environment, seed: int, count: int) -> tuple[Any, Any]:
-    """(the first policies drawn from a seed, what each reached in its one episode)."""
+def _search(environment: Environment, seed: int, count: int) -> tuple[Any, Any, Any]:
+    """(the first policies drawn from a seed, what each reached in its one episode, the
+    steps of it)."""
     key_draw, key_play = jax.random.split(jax.random.key(seed))
     drawn = policies(environment, key_draw, count)
     keys = jax.vmap(lambda n: jax.random.fold_in(key_play, n))(jnp.arange(count))
-    return drawn, np.asarray(_tried(environment, drawn, keys))
+    return (drawn, *map(np.asarray, _tried(environment, drawn, keys)))
 
 
 def best(
     environment: Environment,
     seed: int,
-    drawn: int,
+    steps: int,
     valid: Any,
     count: int,
     most: int,
-) -> tuple[Any, float]:
-    """(the best weights of so many drawn, one episode each, its return in `count` more).
+) -> tuple[Any, int]:
+    """(the best weights of those drawn, how many were drawn).
 
-    valid: the key of the further episodes, which choose among FINALISTS. most: that are
-    drawn at all; one program serves any number up to it.
+    steps: that they may play, an episode each; the first is drawn in any case. valid: the
+    key of `count` further episodes, which choose among FINALISTS. most: policies that are
+    drawn at all, whatever the steps; one program serves any number up to it.
     """
-    weights, reached = _search(environment, seed, most)
+    weights, reached, taken = _search(environment, seed, most)
+    drawn = max(1, int(np.searchsorted(np.cumsum(taken), steps, side="right")))
     first = np.argsort(-reached[:drawn], kind="stable")[:FINALISTS]
     found = _played(environment, weights[first], valid, count).returns
     mean = np.asarray(found).mean(axis=1)
-    return weights[first[mean.argmax()]], float(mean.max())
+    return weights[first[mean.argmax()]], drawn
 
 
 def played(environment: Environment, weights: Any, key: Any, count: int) -> Episodes:

@@ -45,10 +45,15 @@ def drawn(batch: int) -> feed.Feeds:
 
 def nats(fit: FittedNet, tokens: np.ndarray) -> float:
     """The mean of −log p of each note after those before it in its window."""
+    return float(np.mean(surprises(fit, tokens)))
+
+
+def surprises(fit: FittedNet, tokens: np.ndarray) -> np.ndarray:
+    """As `nats`, of each window [windows]."""
     x = np.asarray(batch_of(tokens)["inputs"])
     log_p = jax.nn.log_softmax(fit.outputs(x), axis=-1)
     picked = np.take_along_axis(np.asarray(log_p), tokens[:, :, None], axis=2)
-    return float(-np.mean(picked, dtype=np.float64))
+    return -np.mean(picked[..., 0], axis=1, dtype=np.float64)
 
 
 def sampled(fit: FittedNet, start: np.ndarray, chords: int, seed: int) -> np.ndarray:

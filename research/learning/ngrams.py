@@ -75,7 +75,11 @@ class NGrams(NamedTuple):
 
     def nats(self, contexts: Any, follows: Any) -> float:
         """The mean of −ln of the chances of what is there."""
-        return float(-np.mean(np.log(self.chances(contexts, follows))))
+        return float(np.mean(self.surprises(contexts, follows)))
+
+    def surprises(self, contexts: Any, follows: Any) -> np.ndarray:
+        """−ln of the chance of what is there [places]."""
+        return -np.log(self.chances(contexts, follows))
 
 
 def sampled(

@@ -114,10 +114,21 @@ def test_a_known_linear_policy_balances_and_search_finds_one():
     known[2:, 1] = 1.0
     key = jax.random.key(1)
     assert linear_search.played(environment, known, key, 20).returns.mean() > 150
-    weights, best = linear_search.best(environment, 0, 60, key, 20, 64)
-    again = linear_search.played(environment, weights, key, 20).returns.mean()
-    assert best == pytest.approx(again) and best > 150
-    assert linear_search.best(environment, 0, 2, key, 20, 64)[1] <= best
+    weights, drawn = linear_search.best(environment, 0, 10**6, key, 20, 64)
+    assert drawn == 64
+    best = linear_search.played(environment, weights, key, 20).returns.mean()
+    assert best > 150
+
+
+def test_policies_are_drawn_for_as_many_steps_as_are_given():
+    environment, key = ENVIRONMENTS["cartpole"], jax.random.key(1)
+    counts = [
+        linear_search.best(environment, 0, steps, key, 20, 64)[1]
+        for steps in (1, 500, 1000, 10**6)
+    ]
+    assert counts[0] == 1 and counts == sorted(counts) and counts[1] < counts[2] < 64
+    taken = linear_search._search(environment, 0, 64)[2]
+    assert taken[: counts[1]].sum() <= 500 < taken[: counts[1] + 1].sum()
 
 
 def test_cartpoles_edges_are_twelve_degrees():

@@ -59,7 +59,8 @@ def test_seeds_are_paired_where_rows_say_what_each_gave():
 def judged(score, strong=0.7, examples=400, **more):
     """A row of a share of test examples, with the error that they make of its gap."""
     error = comparisons.of_examples(score, strong, examples)
-    return {**ROWS[0], "score": score, "strong": strong, "gap_test_se": error, **more}
+    shown = {"score": score, "strong": strong, "gap_test_se": error, "tested": examples}
+    return {**ROWS[0], **shown, **more}
 
 
 def test_what_test_examples_may_do_is_in_a_gap_of_scores():
@@ -70,7 +71,8 @@ def test_what_test_examples_may_do_is_in_a_gap_of_scores():
     compared = comparisons.against({"start": "rbm"}, {"start": "glorot"}, ("depth",))
     (pair,) = compared([one, other])
     assert pairs.gap(pair).fixed == pytest.approx(expected)
-    assert comparisons.apart(judged(1.0, 1.0), judged(1.0, 1.0))["gap_test_se"] == 0
+    perfect = comparisons.apart(judged(1.0, 1.0), judged(1.0, 1.0))["gap_test_se"]
+    assert perfect == pytest.approx(2**0.5 / 401, rel=0.01)  # all of 400 is not certain
     older = {**other, "gap_test_se": None}
     assert comparisons.apart(one, older)["gap_test_se"] is None
 
@@ -92,10 +94,12 @@ def test_of_other_columns_it_is_what_rows_say():
 def test_of_scores_that_are_no_shares_the_two_gaps_errors_add_up():
     """As of nats a token: rows do not say of how many examples."""
     one, other = (judged(0.5, gap_test_se=error) for error in (0.03, 0.04))
-    one, other = ({**row, "score": row["score"] + 2} for row in (one, other))
+    one, other = (
+        {**row, "score": row["score"] + 2, "tested": None} for row in (one, other)
+    )
     assert comparisons.apart(one, other)["gap_test_se"] == pytest.approx(0.05)
     # Errors of a bootstrap are of no whole number of examples, though below 1 like shares.
-    one, other = (judged(0.5, gap_test_se=error) for error in (0.03, 0.04))
+    one, other = (judged(0.5, gap_test_se=error, tested=None) for error in (0.03, 0.04))
     assert comparisons.apart(one, other)["gap_test_se"] == pytest.approx(0.05)
 
 
@@ -105,19 +109,24 @@ def test_two_that_answer_alike_differ_by_no_example():
     other = right.copy()
     other[:, :8] = ~other[:, :8]
     alike = comparisons.of_answers(right, other)
-    assert comparisons.of_answers(right, right) == 0
+    # That they differ in none of these is no more than that they do in some two.
+    assert comparisons.of_answers(right, right) == pytest.approx(2**0.5 / 402)
     # Of 400 differences 8 are 1 or −1: their deviation over √400.
-    assert alike == pytest.approx((8 / 400) ** 0.5 / 400**0.5, rel=0.2)
+    assert alike == pytest.approx((8 / 400) ** 0.5 / 400**0.5, rel=0.3)
     alone = comparisons.of_examples(right.mean(), other.mean(), 400)
     assert alike < 0.5 * alone
 
 
 def test_a_bar_on_a_share_counts_its_test_examples():
     """400 of them: the binomial error of .9 is .015, whatever the seeds agree in."""
-    error = comparisons.of_examples(0.9, 0.8, 400)
     row = {"score": 0.9, "score_se": 0.0, "seeds": 3, "strong": 0.8}
-    known = comparisons.score({**row, "gap_test_se": error})
-    assert known.spread == pytest.approx(0.015)
+    known = comparisons.score({**row, "tested": 400})
+    assert known.spread == pytest.approx(0.015, rel=0.02)
+    older = {
+        **row,
+        "gap_test_se": ((0.09 + 0.16) / 400) ** 0.5,
+    }  # binomial, to the letter
+    assert comparisons.score(older).fixed == known.fixed
     assert comparisons.score({**row, "gap_test_se": None}).fixed == 0
     loss = {**row, "score": 1.9, "strong": 2.1, "gap_test_se": 0.02}
     assert comparisons.score(loss).fixed == 0  # no share: rows do not say it
@@ -140,3 +149,28 @@ def test_deeper_is_the_deepest_less_the_shallowest_of_each_kind():
     (pair,) = comparisons.deeper(("kind",), higher=False)(rows)
     assert pair["gap"] == pytest.approx(0.3)
     assert comparisons.deeper(("kind",))(rows[3:]) == []
+
+
+def test_examples_of_one_group_count_once():
+    """30 voices heard in 10 noises each: what differs is of voices, and 300 clips are no
+    more than 30 of them."""
+    random = np.random.default_rng(0)
+    voices = np.repeat(np.arange(30), 10)
+    apart = np.tile(random.normal(size=30)[voices], (3, 1))
+    alone = comparisons.of_means(apart, np.zeros(300))
+    grouped = comparisons.of_means(apart, np.zeros(300), voices)
+    assert grouped == pytest.approx(apart[0, ::10].std(ddof=1) / 30**0.5)
+    assert grouped > 3 * alone
+    of_one = comparisons.of_means(apart, np.zeros(300), np.zeros(300))
+    assert np.isnan(of_one)  # of one voice nothing is known of others
+
+
+def test_a_bootstrap_draws_groups():
+    random = np.random.default_rng(0)
+    photographs = np.repeat(np.arange(20), 15)
+    of_photograph = random.normal(size=20)[photographs]
+    mean = lambda times: float(times @ of_photograph / times.sum())
+    grouped = comparisons.gap_error([mean], lambda times: 0.0, 300, photographs)
+    alone = comparisons.gap_error([mean], lambda times: 0.0, 300)
+    expected = comparisons.of_means(of_photograph, np.zeros(300), photographs)
+    assert grouped == pytest.approx(expected, rel=0.15) and grouped > 2.5 * alone

@@ -66,6 +66,19 @@ def test_the_first_sentence_says_who_is_ahead_and_what_pairs_give(best, gap, sai
 
 @pytest.mark.parametrize("claim", relations.CLAIMS, ids=lambda claim: claim.key)
 def test_nets_that_still_learn_decide_nothing(claim):
-    rows = [{**row, "unfinished": True} for row in published.made("relations").rows]
+    late = {"unfinished": True, "own": 0.9, "own_by_seed": None}
+    rows = [{**row, **late} for row in published.made("relations").rows]
     verdict = claims.judge(claim, rows)
     assert verdict.points and {point.word for point in verdict.points} == {"undecided"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["santoro2017.relations-lacking-without", "depthbench.one-object-needs-no-module"],
+)
+def test_who_knows_a_named_object_has_nothing_more_to_learn_of_it(key):
+    (claim,) = [claim for claim in relations.CLAIMS if claim.key == key]
+    known = {"unfinished": True, "own": 0.995, "own_se": 0.001, "harder_se": 0.001}
+    rows = [{**row, **known} for row in published.made("relations").rows]
+    rows = [{**row, "harder": 0.05, "harder_test_se": 0.005} for row in rows]
+    assert claims.judge(claim, rows).word != "undecided"
