@@ -5,7 +5,8 @@ without any gradient, keep up with what policy gradients find. Bjorck, Gomes & W
 2021, arXiv:2106.01151: nets with more layers, with skips too, taken for the small ones as
 they are, make actor–critic learning unstable. What differs here: an actor–critic with a
 net each, of equal depth; and the search is a draw of linear policies, one episode each,
-of as many as the net played in its training, 4,096 at most; the best ten play more.
+until they have played as many steps as the net in its training, or are 4,096; the best
+ten play more.
 
 CartPole is balanced by one in some tens of linear policies drawn; a task that a drawn
 linear policy solves says nothing of depth. Acrobot stands beside it: there a random policy

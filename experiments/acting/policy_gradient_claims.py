@@ -11,7 +11,8 @@ BJORCK = "Bjorck, Gomes & Weinberger 2021, arXiv:2106.01151"
 PROTOCOL = (
     "actor and critic of 32 units each, 500 updates of 32 worlds × 16 steps by Adam, 3 "
     "seeds, the best of 2 or more rates by 200 further episodes, 200 test episodes; the "
-    "drawn policies play an episode each, and the best ten 200 more"
+    "drawn policies play an episode each, as many steps as the net in all or 4,096 "
+    "policies, and the best ten 200 more"
 )
 
 AHEAD = 10.0  # more of return than this is more
