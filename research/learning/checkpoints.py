@@ -19,6 +19,7 @@ whatever devices and processes `like` is placed on, and each process reads its o
 
 import contextlib
 import functools
+import itertools
 import json
 import math
 import operator
@@ -71,13 +72,23 @@ def _steps(folder: Path) -> list[int]:
 
 
 def _put_aside(folder: Path, step: int) -> None:
-    """Moves a checkpoint to FOLDER/quarantine, where it is not in the way."""
+    """Moves a checkpoint to FOLDER/quarantine, under a name that is free there."""
     aside = folder / "quarantine"
     if aside.is_symlink():
         raise NotSaved(f"{aside}: is a link; remove it")
     aside.mkdir(exist_ok=True)
-    seals.discard(aside / str(step))
-    (folder / str(step)).rename(aside / str(step))
+    names = (f"{step}{f'.{n}' * (n > 0)}" for n in itertools.count())
+    free = next(name for name in names if not os.path.lexists(aside / name))
+    (folder / str(step)).rename(aside / free)
+
+
+def _is_whole_yet(error: Exception) -> bool:
+    """Whether the machine did not let a checkpoint be read, which says nothing of it: for
+    want of memory, or of what a file system gives. A file that is gone is damage."""
+    if isinstance(error, OSError):
+        gone = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+        return error.errno is not None and not isinstance(error, gone)
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 @contextlib.contextmanager
@@ -225,7 +236,8 @@ class Store:
         like: a pytree of arrays, or of jax.ShapeDtypeStruct with or without shardings;
         in several processes of arrays as they are to be placed.
         `damaged` here and of the result has a sentence on each that was skipped.
-        Raises Mismatch when the newest whole one is of a different state.
+        Raises Mismatch when the newest whole one is of a different state, and what the
+        machine raised where it did not let one be read; nothing is put aside then.
         """
         self.wait()
         named = named_arrays(like)
@@ -236,9 +248,11 @@ class Store:
                 leaves, seal = restoring.leaves(path, named)
                 if metadata is not None and seal.metadata != metadata:
                     raise restoring.Agreed("it is of another run")
-            except (Mismatch, MemoryError):
+            except Mismatch:
                 raise
             except Exception as error:  # Orbax may raise anything
+                if _is_whole_yet(error):
+                    raise
                 line = f"checkpoint {step} is damaged: {_why(error)}"
                 if sharding.leads():
                     self.damaged.append(line)

@@ -1,8 +1,10 @@
 """Checkpoints: what is restored is what was saved, or it is said why not."""
 
 import contextlib
+import errno
 import hashlib
 import json
+import os
 import random
 import resource
 import shutil
@@ -18,8 +20,11 @@ import optax
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from depthbench.research.learning import arrays_on_disk, checkpoints
+from depthbench.research.learning import arrays_on_disk, checkpoints, restoring
 from depthbench.research.learning.checkpoints import Mismatch, NotSaved, digest
+
+# What a file system says of files that are whole, as far as is known.
+MACHINE = (errno.EIO, errno.ESTALE, errno.EACCES, errno.EMFILE)
 
 
 class State(NamedTuple):
@@ -335,6 +340,42 @@ def test_a_checkpoint_of_another_run_is_put_aside(store):
     assert restored.step == 1
     assert restored.damaged == ["checkpoint 2 is damaged: it is of another run"]
     assert (store.folder / "quarantine" / "2").is_dir()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        jax.errors.JaxRuntimeError(
+            "RESOURCE_EXHAUSTED: Out of memory allocating 1 byte"
+        ),
+        MemoryError(),
+        *(OSError(number, os.strerror(number), "x") for number in MACHINE),
+    ],
+    ids=lambda error: getattr(error, "strerror", None) or type(error).__name__,
+)
+def test_what_the_machine_does_not_give_is_no_damage(error, store, monkeypatch):
+    """Nothing is put aside, and the next command reads what is there."""
+    for step in (1, 2):
+        store.save(step, state_of(step), {})
+
+    def refused(*_):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(restoring, "placed", refused)
+        with pytest.raises(type(error)):
+            store.restore(state_of(0))
+    assert store.damaged == [] and not (store.folder / "quarantine").exists()
+    assert store.restore(state_of(0)).step == 2
+
+
+def test_two_damaged_checkpoints_of_one_step_are_both_kept(store):
+    for turn in range(2):
+        store.save(1, state_of(turn), {})
+        (store.folder / "1" / "seal.json").unlink()
+        assert store.restore(state_of(0)) is None
+    kept = {path.name for path in (store.folder / "quarantine").iterdir()}
+    assert kept == {"1", "1.1"}
 
 
 def test_a_seal_of_another_step_is_not_believed(store):
