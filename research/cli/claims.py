@@ -5,6 +5,7 @@ from pathlib import Path
 
 from depthbench.research.catalogues.axes import items
 from depthbench.research.catalogues.catalogue import nearest
+from depthbench.research.catalogues.mistakes import Mistake
 from depthbench.research.cli import run
 from depthbench.research.cli.options import SIZES, one_of, path_of_folder
 from depthbench.research.engine import console, runner, runs
@@ -24,6 +25,7 @@ from depthbench.research.study.studies import claims, studies
 
 ALLOWED = "keys and tags that `depthbench claims` lists, papers, studies, bars"
 BARS = "bars"  # our own, which nobody published
+UNRUN = (ModuleNotFoundError, Refusal, Mistake)  # what a study is skipped for
 
 
 def arguments(parser) -> None:
@@ -119,19 +121,21 @@ def run_missing(requested: list[Study], paths: dict[str, Path], size: str) -> in
     The exit status: that of a mistake where a study could not be run.
     """
     runner.begin()
-    expected = {}
+    expected, skipped = {}, 0
     for study in requested:
         there = verdicts.settings_of(study, paths[study.name])
-        cells = [cell for cell in cells_of(study, size) if cell not in there]
-        if cells:
-            expected[study.name] = forecast.of(study, plan.units(study, cells))
-    if not expected:
+        try:
+            cells = [cell for cell in cells_of(study, size) if cell not in there]
+            if cells:
+                expected[study.name] = forecast.of(study, plan.units(study, cells))
+        except UNRUN as error:
+            skipped += say_skipped(study, error)
+    if not expected and not skipped:
         console.say("nothing is missing")
-    else:
+    elif expected:
         cells = sum(each.cells for each in expected.values())
         took = console.duration(sum(each.seconds for each in expected.values()))
         console.say(f"{cells} cells of {len(expected)} studies: about {took}")
-    skipped = 0
     for number, (name, each) in enumerate(expected.items(), 1):
         console.say(
             f"{number} of {len(expected)}: {name}, {each.cells} cells, about "
@@ -139,6 +143,13 @@ def run_missing(requested: list[Study], paths: dict[str, Path], size: str) -> in
         )
         skipped += not run_study(studies()[name], size, paths[name])
     return USAGE if skipped else 0
+
+
+def say_skipped(study: Study, error: Exception) -> int:
+    """1: the study that could not be run; says why it was not."""
+    why = missing(error) if isinstance(error, ModuleNotFoundError) else error
+    console.say(f"{study.name} skipped: {why}")
+    return 1
 
 
 def run_study(study: Study, size: str, path: Path) -> bool:
@@ -153,9 +164,8 @@ def run_study(study: Study, size: str, path: Path) -> bool:
         with runs.completed(study, cells, path, request) as done:
             if not done.stopped:
                 run.report(study, done)
-    except (ModuleNotFoundError, Refusal) as error:
-        why = missing(error) if isinstance(error, ModuleNotFoundError) else error
-        console.say(f"{study.name} skipped: {why}")
+    except UNRUN as error:
+        say_skipped(study, error)
         return False
     if done.stopped:
         raise Refusal(

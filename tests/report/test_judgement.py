@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from depthbench.research.catalogues.mistakes import DataError
 from depthbench.research.cli import claims as claims_command
 from depthbench.research.cli.main import main
 from depthbench.research.report import published, rendering, verdicts
@@ -284,3 +285,39 @@ def test_what_is_missing_is_run_and_its_time_is_said_before(
     assert sorted(begun) == ["digits", "gradient_rate"]
     assert "18 cells of 2 studies: about" in lines[0]
     assert ["1 of 2: " in lines[1], "2 of 2: " in lines[2]] == [True, True]
+
+
+@pytest.mark.parametrize("step", ["fit", "measured"])
+def test_a_study_that_cannot_be_run_is_skipped_and_the_others_are(
+    step, tmp_path, capsys, monkeypatch
+):
+    """As without a package that its data come in: found when cells are listed, or later."""
+
+    def without(*_):
+        raise DataError("digits: needs a package, which is not installed")
+
+    begun = []
+
+    def completed(study, *_):
+        begun.append(study.name)
+        raise DataError(f"{study.name}: needs a package, which is not installed")
+
+    if step == "fit":
+        fit = claims_command.cells_of
+        chosen = lambda study, size: (without if study.name == "digits" else fit)(
+            study, size
+        )
+        monkeypatch.setattr(claims_command, "cells_of", chosen)
+        monkeypatch.setattr(
+            claims_command,
+            "run_study",
+            lambda study, *_: begun.append(study.name) or True,
+        )
+    else:
+        monkeypatch.setattr(claims_command.runs, "completed", completed)
+    more = ["--size", "smoke", "--only", "digits,gradient_rate", "--out", str(tmp_path)]
+    assert main(["claims", "--run", *more]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert "depthbench: digits skipped: digits: needs a package" in "\n".join(lines)
+    assert "gradient_rate" in begun
+    assert not any(line.startswith("Traceback") for line in lines)
