@@ -229,11 +229,12 @@ def played(cell):
         tuned=tuned,
         examples=2 * AGAINST["pure"],
         anew=True,
-        # Few seeds may agree by chance: of all games there is this error in any case.
-        test_error=comparisons.of_share(
-            float(np.mean(against_pure)), cell["seeds"] * 2 * AGAINST["pure"]
-        ),
     )
+    if values["gap_se"] is not None:
+        # Few seeds may agree by chance: of all games there is this error in any case.
+        games = cell["seeds"] * 2 * AGAINST["pure"]
+        of_games = comparisons.of_share(values["score"], games)
+        values["gap_se"] = max(values["gap_se"], of_games)
     learners = learned(tuned.runs)
     by_policy, by_net = answers(cell, learners, asked.positions)[:2]
     named, found = (
