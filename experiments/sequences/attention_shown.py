@@ -30,7 +30,7 @@ def of_numbers(rows):
 
 def of_long(row):
     """What a net says exactly of long sentences, and whether it still learned."""
-    end = " (still learning when its steps ended)" if row.get("unfinished") else ""
+    end = " (still learning)" if row.get("unfinished") else ""
     return f"{row['long']:.2f}{end}"
 
 
