@@ -4,9 +4,11 @@
 
 ACTION: save=STEP, restore, gather (arrays are no longer of whole blocks), or at=FOLDER;
 die=record or die=seal: process 1 dies before it says what it has written, or process 0
-before it seals. Prints a JSON line for each restore: step, digest, damaged.
+before it seals; withhold: process 1 may not read. Prints a JSON line for each restore:
+step, digest, damaged; or the error.
 """
 
+import errno
 import json
 import os
 import signal
@@ -17,7 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from depthbench.research.learning import checkpoints, forms, seals, sharding, shards
+from depthbench.research.learning import (
+    arrays_on_disk,
+    checkpoints,
+    forms,
+    seals,
+    sharding,
+    shards,
+)
 
 WIDE = (3, 34, 256)  # 26,112 numbers: what two processes have a half of each
 
@@ -86,6 +95,16 @@ def die(where):
         seals.commit = end
 
 
+def withhold():
+    """From now on process 1 is refused all arrays."""
+
+    def refused(path, named):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    if jax.process_index() == 1:
+        arrays_on_disk.read_placed = refused
+
+
 def main(port, process, count, folder, *actions):
     sharding.start(sharding.Processes(f"127.0.0.1:{port}", int(process), int(count)))
     mesh = mesh_of(jax.devices())
@@ -97,12 +116,18 @@ def main(port, process, count, folder, *actions):
             save(folder, int(value), mesh)
         elif name == "die":
             die(value)
+        elif name == "withhold":
+            withhold()
         elif name == "gather":
             shards.CUTS = 1
         elif name == "restore":
             store = checkpoints.open(folder)
             like = state_at(0, mesh)
-            restored = store.restore(like)
+            try:
+                restored = store.restore(like)
+            except OSError as error:
+                print(json.dumps([error.strerror, store.damaged]), flush=True)
+                continue
             for array, wanted in zip(
                 *map(jax.tree.leaves, (restored.state, like)), strict=True
             ):

@@ -82,15 +82,6 @@ def _put_aside(folder: Path, step: int) -> None:
     (folder / str(step)).rename(aside / free)
 
 
-def _is_whole_yet(error: Exception) -> bool:
-    """Whether the machine did not let a checkpoint be read, which says nothing of it: for
-    want of memory, or of what a file system gives. A file that is gone is damage."""
-    if isinstance(error, OSError):
-        gone = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-        return error.errno is not None and not isinstance(error, gone)
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
-
-
 @contextlib.contextmanager
 def _or_not_saved(folder: Path, step: int) -> Iterator[None]:
     """Leaves no half of a checkpoint. Raises NotSaved, whatever went wrong."""
@@ -251,7 +242,7 @@ class Store:
             except Mismatch:
                 raise
             except Exception as error:  # Orbax may raise anything
-                if _is_whole_yet(error):
+                if restoring.withheld(error):
                     raise
                 line = f"checkpoint {step} is damaged: {_why(error)}"
                 if sharding.leads():

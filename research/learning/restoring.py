@@ -1,5 +1,6 @@
 """A checkpoint read back: in one process all of it, in several to each its shards."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,22 @@ from depthbench.research.learning.forms import (
 from depthbench.research.learning.seals import DamagedCheckpoint, Seal
 
 WRONG_STATE = "its state does not match its SHA-256"
+WITHHELD = 3  # what a process tells others that was not let read
 
 
 class Agreed(DamagedCheckpoint):
     """Damage that all processes know of, so that process 0 can say it for all."""
+
+
+def withheld(error: Exception) -> bool:
+    """Whether the machine did not let a checkpoint be read, which says nothing of it: for
+    want of memory or of a device, or of what a file system gives. A file that is gone is
+    damage."""
+    if isinstance(error, OSError):
+        gone = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+        return error.errno is not None and not isinstance(error, gone)
+    machine = (MemoryError, jax.errors.JaxRuntimeError)
+    return isinstance(error, machine) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 def leaves(path: Path, named: dict[str, Any]) -> tuple[list[Any], Seal]:
@@ -69,17 +82,28 @@ def _read_shards(path: Path, named: dict[str, Any]) -> tuple[Seal, dict[str, Any
     return seal, arrays_on_disk.read_placed(path / "arrays", named)
 
 
+def _trouble(error: Exception | None) -> int:
+    """The kind of an error, as processes tell it one another; 0 of none."""
+    if error is None:
+        return 0
+    return 1 if isinstance(error, Mismatch) else WITHHELD if withheld(error) else 2
+
+
 def _read_together(path: Path, named: dict[str, Any]) -> tuple[Seal, dict[str, Any]]:
-    """`_read` in several processes at once, which all raise where one does."""
+    """`_read` in several processes at once, which all raise where one does: of what is
+    withheld from one, too, nothing may be put aside by another."""
     seal, arrays, error = None, {}, None
     try:
         seal, arrays = _read_shards(path, named)
     except Exception as raised:  # Orbax may raise anything
         error = raised
-    trouble = 0 if error is None else 1 if isinstance(error, Mismatch) else 2
-    others = sharding.agreed(trouble)[:, 0]
-    if error is not None:
+    others = sharding.agreed(_trouble(error))[:, 0]
+    if error is not None and (withheld(error) or not (others == WITHHELD).any()):
         raise error
+    if (others == WITHHELD).any():
+        where = int(np.flatnonzero(others == WITHHELD)[0])
+        why = f"process {where} was not let read it, and says why"
+        raise OSError(errno.EAGAIN, why, str(path))
     if others.any():
         where = int(np.flatnonzero(others)[0])
         raise Agreed(f"process {where} cannot read it, and says why")

@@ -348,6 +348,7 @@ def test_a_checkpoint_of_another_run_is_put_aside(store):
         jax.errors.JaxRuntimeError(
             "RESOURCE_EXHAUSTED: Out of memory allocating 1 byte"
         ),
+        jax.errors.JaxRuntimeError("INTERNAL: uncorrectable ECC error"),
         MemoryError(),
         *(OSError(number, os.strerror(number), "x") for number in MACHINE),
     ],

@@ -153,6 +153,17 @@ def test_a_flipped_byte_in_either_half_is_seen_and_the_one_before_is_used(
 
 
 @pytest.mark.slow
+def test_what_one_process_is_not_let_read_no_other_puts_aside(
+    saved, clean_environment, tmp_path
+):
+    folder = shutil.copytree(saved[0], tmp_path / "run")
+    told, own = ran(clean_environment, folder, "withhold", "restore")
+    assert told == [["process 1 was not let read it, and says why", []]]
+    assert own == [["Permission denied", []]]
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "2"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["record", "seal"])
 def test_a_process_killed_between_the_writes_leaves_no_half(
     where, saved, clean_environment, tmp_path
