@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from depthbench.research.engine import console, runner, signals
+from depthbench.research.engine import console, resumption, signals
 from depthbench.research.files import regular
 from depthbench.research.store import atomic, holders, reports, rows
 from depthbench.research.store import folder as folders
@@ -125,14 +125,14 @@ def _joined(before: Manifest, other: RunPart, path: Path, accept: bool) -> Manif
             f"{other.path}: contains {fresh.study}, and {path} {before.study}: parts must "
             "be of one study"
         )
-    changes, data = runner.changed(before, fresh)
+    changes, data = resumption.changed(before, fresh)
     changes = [data, *changes] if data else changes
     if changes and not accept:
         raise Refusal(
             f"{other.path}: made with other code or data, or on another machine, than "
-            f"{path}: {runner.shortened(changes)}; --accept-changes joins them"
+            f"{path}: {resumption.shortened(changes)}; --accept-changes joins them"
         )
-    every = runner.together(before, fresh, changes)
+    every = resumption.together(before, fresh, changes)
     events = [event for event in fresh.history if event not in before.history]
     return replace(every, history=[*every.history, *events])
 

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from depthbench.research.datasets.record import differs
-from depthbench.research.engine import console, runner
+from depthbench.research.engine import console, resumption, runner
 from depthbench.research.learning import sharding
 from depthbench.research.machine import host
 from depthbench.research.store import folder as folders
@@ -103,39 +102,16 @@ def _joined(
     order: Order, folder: Folder, before: Manifest | None, fresh: Manifest
 ) -> Manifest:
     """The manifest of a run that is begun or resumed. Raises Refusal."""
-    if before is None:
-        return fresh
-    other = differs(before.data, fresh.data)
-    if other and not order.accept:
-        raise Refusal(
-            f"{folder.path}: {other}; train on the data that it was begun with, use a "
-            "new --out, or --accept-changes"
-        )
-    changes = manifests.differences(before, fresh)
-    changes += [other] if other else []
-    if changes and not order.accept:
-        raise Refusal(
-            f"{folder.path}: made with other code or on another machine: {changes[0]}; "
-            "use a new --out, or --accept-changes"
-        )
-    joined, history = before, list(before.history)
-    if changes:
-        history.append(Event(accepted=changes))
-        joined = replace(
-            joined,
-            code=fresh.code,
-            environment=fresh.environment,
-            data=fresh.data,
-            plugins=fresh.plugins,
-        )
-    if before.mesh != fresh.mesh:  # the same run: what it computes is what it was
-        history.append(Event(mesh=[str(before.mesh), str(fresh.mesh)]))
-        joined = replace(joined, mesh=fresh.mesh)
-        console.say(
-            f"begun on {before.mesh}, resumed on another mesh, {fresh.mesh}: each step "
-            "agrees to float tolerance, no longer bit for bit, and many let that grow"
-        )
-    return replace(joined, history=history)
+    joined = resumption.joined(before, fresh, order.accept, folder.path)
+    if before is None or before.mesh == fresh.mesh:
+        return joined
+    # The same run: what it computes is what it was.
+    console.say(
+        f"begun on {before.mesh}, resumed on another mesh, {fresh.mesh}: each step "
+        "agrees to float tolerance, no longer bit for bit, and many let that grow"
+    )
+    event = Event(mesh=[str(before.mesh), str(fresh.mesh)])
+    return replace(joined, history=[*joined.history, event], mesh=fresh.mesh)
 
 
 def _shown(value: Any) -> str:

@@ -4,26 +4,20 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
-from depthbench.research.datasets.record import differs
 from depthbench.research.engine import console
 from depthbench.research.engine.engines.seam import Done, Engine, Workload
 from depthbench.research.engine.signals import supervise
 from depthbench.research.machine import host, precision, settings, shares, start
 from depthbench.research.store import manifest, provenance, rows
 from depthbench.research.store.folder import Folder
-from depthbench.research.store.manifest import Event, Manifest
+from depthbench.research.store.manifest import Manifest
 from depthbench.research.store.rows import Record, cell_id
 from depthbench.research.study import plan, plugins
 from depthbench.research.study.axes import Value
 from depthbench.research.study.declaration import Cell, Measured, Study, Unit
 from depthbench.research.study.errors import Refusal
-
-JOINED = ("code", "data")  # of a manifest: further cells add to them
 
 
 class RunSummary(NamedTuple):
@@ -274,73 +268,6 @@ def recorded(own: Mapping[str, plugins.Plugin]) -> dict[str, manifest.Foreign]:
         )
         for place, one in sorted(own.items())
     }
-
-
-def joined(
-    before: Manifest | None, fresh: Manifest, accept: bool, path: Path
-) -> Manifest:
-    """The manifest of a folder with further cells.
-
-    Raises Refusal when code, environment or the contents of a data set have changed
-    since, unless accepted; then the manifest says what was accepted.
-    """
-    if before is None:
-        return fresh
-    changes, other = changed(before, fresh)
-    if other and not accept:
-        raise Refusal(
-            f"{path}: {other} than it was begun with; use a new --out, or "
-            "--accept-changes"
-        )
-    changes += [other] if other else []
-    if changes and not accept:
-        raise Refusal(
-            f"{path}: made with other code or on another machine: "
-            f"{shortened(changes)}; use a new --out, or --accept-changes"
-        )
-    return together(before, fresh, changes)
-
-
-def changed(before: Manifest, fresh: Manifest) -> tuple[list[str], str]:
-    """(what of code and environment has changed, what of the data), in words."""
-    common = {n: digest for n, digest in before.data.items() if n in fresh.data}
-    return manifest.differences(before, fresh), differs(common, fresh.data)
-
-
-def shortened(changes: Sequence[str]) -> str:
-    """The first two, and how many more there are."""
-    more = f" (and {len(changes) - 2} more)" if len(changes) > 2 else ""
-    return f"{'; '.join(changes[:2])}{more}"
-
-
-def together(before: Manifest, fresh: Manifest, changes: Sequence[str]) -> Manifest:
-    """The manifest of the cells of both; changes are those that were accepted."""
-    every = {
-        "cells": sorted({*before.cells, *fresh.cells}),
-        "grid": manifest.wider(before.grid, fresh.grid),
-        "plugins": both(before.plugins, fresh.plugins),
-    }
-    if changes:
-        history = [*before.history, Event(accepted=list(changes))]
-        return replace(fresh, history=history, **every)
-    return replace(
-        before,
-        code={**before.code, **fresh.code},
-        data={**before.data, **fresh.data},
-        data_dir=fresh.data_dir or before.data_dir,
-        **every,
-    )
-
-
-def both(
-    before: Mapping[str, manifest.Foreign], fresh: Mapping[str, manifest.Foreign]
-) -> dict[str, manifest.Foreign]:
-    """The plugins of a folder with further cells."""
-    joined = dict(before)
-    for place, one in fresh.items():
-        others = joined[place].entries if place in joined else []
-        joined[place] = replace(one, entries=sorted({*others, *one.entries}))
-    return joined
 
 
 def missing_ids(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from depthbench.research.engine import console, runner
+from depthbench.research.engine import console, resumption, runner
 from depthbench.research.engine.engines.seam import Engine
 from depthbench.research.engine.engines.threads import Threads
 from depthbench.research.machine import compiled, shares
@@ -84,7 +84,7 @@ def completed(
     beyond, _ = _further(study, grid, folder, request)
     ready = _ready(study, grid + beyond, request)
     before = manifest.read(path).manifest
-    runner.joined(before, ready.manifest, request.accept, path)
+    resumption.joined(before, ready.manifest, request.accept, path)
     with folders.held(path, study.name, request.shard) as folder:
         yield _complete(ready, grid, folder, request)
 
@@ -142,7 +142,7 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
     study, stamp = ready.study, ready.stamp
     for line in folders.write_manifest(
         folder,
-        lambda before: runner.joined(
+        lambda before: resumption.joined(
             before, ready.manifest, request.accept, folder.path
         ),
     ):

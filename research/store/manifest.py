@@ -191,17 +191,35 @@ def wider(
     }
 
 
-def plugged(old: dict[str, Foreign], new: dict[str, Foreign]) -> list[str]:
-    """Which entries that both have are made of something else, in words.
+def plugged(old: Mapping[str, Foreign], new: Mapping[str, Foreign]) -> list[str]:
+    """Which places that both have, or of entries that both have, are of something else.
 
-    A file that was moved and is as it was is the same.
+    In words. A file that was moved and is as it was is the same.
     """
-    before = {name: place for place, one in old.items() for name in one.entries}
-    after = {name: place for place, one in new.items() for name in one.entries}
-    pairs = {(before[name], after[name]) for name in before.keys() & after.keys()}
+    # A place is compared whatever its entries: those of the rows that are there already
+    # are of the same files as those that are asked for now.
+    pairs = {(place, place) for place in old.keys() & new.keys()}
+    pairs |= {(was, there) for _, was, there in moved(old, new)}
     origins = lambda place, one: Origin(place, one.files, one.version)
     lines = (
         origins(there, old[was]).difference(origins(there, new[there]))
         for was, there in sorted(pairs)
     )
     return list(filter(None, lines))
+
+
+def moved(
+    old: Mapping[str, Foreign], new: Mapping[str, Foreign]
+) -> list[tuple[str, str, str]]:
+    """(name, where it was, where it is) of entries that are at no place they were at."""
+    where = lambda plugins, name: {
+        p for p, one in plugins.items() if name in one.entries
+    }
+    names = {name for one in old.values() for name in one.entries}
+    return [
+        (name, was, there)
+        for name in sorted(names)
+        if not (before := where(old, name)) & (after := where(new, name))
+        for was in sorted(before)
+        for there in sorted(after)
+    ]

@@ -9,7 +9,7 @@ import pytest
 
 from depthbench.research.cli import status
 from depthbench.research.cli.main import main
-from depthbench.research.engine import runner
+from depthbench.research.engine import resumption, runner
 from depthbench.research.report import figures
 from depthbench.research.store import folder as folders
 from depthbench.research.store import manifest as manifests
@@ -124,7 +124,7 @@ def test_values_that_were_typed_are_typed_again(tmp_path):
     )
     line = status.command(study, tmp_path, fresh, ())
     assert line.startswith("depthbench run gradient_flow --size smoke --depth 3,5")
-    both = runner.together(manifest, fresh, ())
+    both = resumption.together(manifest, fresh, ())
     assert "--depth" in status.command(study, tmp_path, both, ())
     some = manifests.Manifest(
         schema=3,

@@ -154,7 +154,7 @@ def test_a_study_goes_on_with_its_data(tmp_path, capsys):
     shutil.rmtree(data / "toy" / "1.0.0")
     prepared.write(data, **of(shift=0.5))
     line = refused(capsys, out, *study, "--data-dir", data)
-    assert "tfds:toy:1.0.0 has other contents than it was begun with" in line
+    assert "tfds:toy:1.0.0 has other contents; go on with the data" in line
 
 
 def test_what_differs_is_in_words():
