@@ -58,6 +58,6 @@ def test_first_sentences_are_of_numbers_where_there_are_any(corpus):
             "Of plone's texts: 0.100" in answer and "BLEU 50.0 against 40.0" in answer
         )
         answer, _ = attention.STUDY.headline([{**row, "unfinished": True}])
-        assert "attention 0.40 (still learning when its steps ended)." in answer
+        assert "attention 0.40 (still learning)." in answer
     else:
         assert "Of 12 words" not in answer and "0.100" in answer
