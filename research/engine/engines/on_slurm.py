@@ -7,6 +7,7 @@ driver that was killed end by themselves; the next driver in the folder cancels 
 import contextlib
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from depthbench.research.engine import console, signals
 from depthbench.research.engine.engines import driving, jobs, spool
 from depthbench.research.engine.engines.jobs import Job, Said
 from depthbench.research.engine.engines.seam import Begin, Done, Station, Workload
+from depthbench.research.files import regular
 from depthbench.research.machine import host
 from depthbench.research.store.folder import JOBS
 from depthbench.research.study.declaration import Study, Unit
@@ -179,15 +181,30 @@ def _last_lines(sent: Any) -> str:
 def _put_away(folder: Path) -> None:
     """Cancels the jobs of a driver that is gone, and removes what they said."""
     for file in folder.glob(f"*/{ID}"):
-        identity, process = file.read_text().split()
+        known = re.fullmatch(r"(\w+) (\d{1,9})", _read(file))
+        if known is None:  # its driver ended as it wrote: the job ends by itself
+            continue
+        identity, process = known.groups()
         if process != "0":
             _kill(int(process), folder)
-        elif shutil.which(
-            "scancel"
-        ):  # of our name alone: the folder may be a stranger's
-            command = ["scancel", f"--name={NAME}", "--me", identity]
-            subprocess.run(command, capture_output=True, timeout=30)
+        elif shutil.which("scancel"):
+            _cancel(identity)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read(file: Path) -> str:
+    """What is in a file; "" where it is none of ours."""
+    try:
+        return regular.read(file).decode("ascii")
+    except (OSError, ValueError):
+        return ""
+
+
+def _cancel(identity: str) -> None:
+    """Cancels a job of our name alone, as the folder may be a stranger's."""
+    command = ["scancel", f"--name={NAME}", "--me", identity]
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):  # it ends by itself
+        subprocess.run(command, capture_output=True, timeout=30)
 
 
 def _kill(process: int, folder: Path) -> None:

@@ -206,6 +206,40 @@ def test_a_slurm_that_does_not_answer_passes_by_itself(monkeypatch):
     assert caught.value.status == LATER
 
 
+@pytest.mark.parametrize("text", ["", "12", "12 x", "--user=root 0", "\xff 0"])
+def test_the_number_of_a_job_that_was_not_written_whole_stops_no_run(
+    text, monkeypatch, tmp_path
+):
+    """Its driver was killed at it, or the disk was full: the folder is removed."""
+    sinfo(monkeypatch)  # which nothing but sinfo may be run with
+    left = tmp_path / "1" / "00000" / on_slurm.ID
+    left.parent.mkdir(parents=True)
+    left.write_text(text, encoding="latin-1")
+    on_slurm._put_away(tmp_path / "1")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error", [subprocess.TimeoutExpired("scancel", 30), OSError(8, "Exec format error")]
+)
+def test_a_scancel_that_does_not_answer_stops_no_run(error, monkeypatch, tmp_path):
+    sent = []
+
+    def run(command, **_):
+        sent.append(command)
+        raise error
+
+    sinfo(monkeypatch)
+    monkeypatch.setattr(on_slurm.subprocess, "run", run)
+    for number in (1, 2):
+        left = tmp_path / "1" / f"{number:05}" / on_slurm.ID
+        left.parent.mkdir(parents=True)
+        left.write_text(f"{number} 0")
+    on_slurm._put_away(tmp_path / "1")
+    assert sorted(command[-1] for command in sent) == ["1", "2"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_slurm_there_is_one_line(monkeypatch):
     monkeypatch.setattr(on_slurm.shutil, "which", lambda name: None)
     with pytest.raises(Refusal, match="sbatch is not found"):
