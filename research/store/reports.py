@@ -67,7 +67,8 @@ def read(
     have, lines = folders.reports(folder, quarantine)
     run, whole = run_id(manifest.settings), []
     for record in have:
-        if record.settings == {"run": run, "step": int(record.id)}:
+        numbered = record.id.isascii() and record.id.isdecimal()  # no cell of a study
+        if numbered and record.settings == {"run": run, "step": int(record.id)}:
             whole.append(record)
             continue
         lines.append(f"{record.id}.json: is of another training")
