@@ -61,8 +61,12 @@ def record_of(
     measured: Measured,
     stamp: dict[str, Any],
 ) -> tuple[Record, bytes | None]:
-    """The record of a measured cell, and its profiles as .npz bytes."""
+    """The record of a measured cell, and its profiles as .npz bytes.
+
+    Raises Refusal for a value that no file could be read back with.
+    """
     values = {name: _plain(value) for name, value in measured.values.items()}
+    _check(study, values, measured)
     packed = pack(measured.profiles) if measured.profiles else None
     record = Record(
         cell_id(study, cell, stamp["data"]),
@@ -75,6 +79,22 @@ def record_of(
         hashlib.sha256(packed).hexdigest() if packed else None,
     )
     return record, packed
+
+
+def _check(study: str, values: Mapping[str, Any], measured: Measured) -> None:
+    """Raises Refusal for a measure of which no row can be read back."""
+    texts = {"status": measured.status, "reason": measured.reason}
+    wrong = {
+        **{n: (v, "a text") for n, v in texts.items() if not isinstance(v, str)},
+        **{
+            n: (v, "a number, a text or None; arrays are profiles")
+            for n, v in values.items()
+            if not isinstance(v, Scalar)
+        },
+    }
+    for name, (value, allowed) in wrong.items():
+        kind = type(value).__name__
+        raise Refusal(f"{study}: its measure gives {kind} as {name}; must be {allowed}")
 
 
 def renamed(record: Record, identity: str) -> Record:
