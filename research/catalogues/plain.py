@@ -29,6 +29,18 @@ def activation(name: str, phi: Callable[[Any], Any]) -> Activation:
     >>> activation("jax.nn:relu6", lambda x: jax.nn.relu6(x)).kinks
     (0.0, 6.0)
     """
+    try_activation(name, phi)
+    with guarded(name):
+        found = kinks.kinks(phi)
+    return Activation(name, phi, name.partition(":")[0], found)
+
+
+def try_activation(name: str, phi: Callable[[Any], Any]) -> None:
+    """Calls it on a few numbers. Raises Mistake where it is not elementwise, or not finite
+    on [-8, 8].
+
+    >>> try_activation("my:sine", lambda x: jnp.sin(x))
+    """
     x = np.random.RandomState(0).uniform(-8, 8, (4, 16)).astype(np.float32)
     some = np.random.RandomState(1).permutation(x.size)[:40]
     with guarded(name):
@@ -47,9 +59,6 @@ def activation(name: str, phi: Callable[[Any], Any]) -> Activation:
         raise Mistake(
             f"{name}: is not elementwise: what it makes of a number depends on others"
         )
-    with guarded(name):
-        found = kinks.kinks(phi)
-    return Activation(name, phi, name.partition(":")[0], found)
 
 
 def sigma_w2(name: str, sample: Sample) -> tuple[float, bool]:

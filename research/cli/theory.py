@@ -9,6 +9,7 @@ from depthbench.research.cli.options import TABLE_OR_JSON, number, one_of, path
 from depthbench.research.engine import console, runner
 from depthbench.research.report import rendering
 from depthbench.research.store import atomic
+from depthbench.research.study import plugins
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.tables import Table
@@ -46,6 +47,7 @@ def main(options) -> int:
     runner.begin(packages=())
     from depthbench.research.theory import mean_field
 
+    plugins.look(ACTIVATIONS, name)
     activation = ACTIVATIONS[name]
     theory = mean_field.theory(activation, sigma_w2, sigma_b2)
     values = {name: getattr(theory, name) for name in MEANINGS}

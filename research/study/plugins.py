@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.architectures.family import Family
-from depthbench.research.catalogues import modules, origins
+from depthbench.research.catalogues import modules, origins, plain
 from depthbench.research.catalogues.activations import ACTIVATIONS, Activation
 from depthbench.research.catalogues.catalogue import OURS, Catalogue, Mistake
 from depthbench.research.catalogues.initializers import INITIALIZERS, Initializer
@@ -253,13 +253,28 @@ def looked_at(axes: Mapping[str, Any], cells: Iterable[Cell]) -> None:
     """
     pairs = {(name, cell[name]) for cell in cells for name in axes if name in cell}
     for name, value in sorted(pairs, key=str):
-        choices = axes[name].choices
-        if choices is None:
-            continue
-        named = choices.own is not None and modules.is_name(str(value))
-        if named or choices.place(str(value)) != OURS:
-            entry = choices[value]
-            if isinstance(entry, Optimizer):
-                entry.direction(entry.hyper(), ())
-            if isinstance(entry, Family) and not named:  # those have been
-                entry.look()
+        if axes[name].choices is not None:
+            look(axes[name].choices, value)
+
+
+def look(choices: Catalogue, name: Any) -> None:
+    """Looks at what a user's own name stands for, and tries it: nothing of ours is.
+
+    Raises Mistake.
+    """
+    named = choices.own is not None and modules.is_name(str(name))
+    if not named and choices.place(str(name)) == OURS:
+        return
+    entry = choices[name]
+    if isinstance(entry, Activation):
+        plain.try_activation(entry.name, entry.phi)
+    if isinstance(entry, Optimizer):
+        with modules.guarded(entry.name):
+            rule = entry.direction(entry.hyper(), ())
+        if not (hasattr(rule, "init") and hasattr(rule, "update")):
+            raise Mistake(
+                f"{entry.name}: its direction is a {type(rule).__name__}; must be an optax "
+                "transformation"
+            )
+    if isinstance(entry, Family) and not named:  # those have been
+        entry.look()
