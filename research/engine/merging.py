@@ -22,7 +22,7 @@ from depthbench.research.store import manifest as manifests
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.manifest import Manifest
 from depthbench.research.store.rows import Record
-from depthbench.research.study.errors import DISK, LATER, Refusal
+from depthbench.research.study.errors import LATER, Refusal, status_of
 
 
 class RunPart(NamedTuple):
@@ -161,7 +161,8 @@ def write(
         _tidy(out)
         shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
-        raise Refusal(f"--out {named}: not writable: {error.strerror}") from None
+        why = f"not writable: {error.strerror}"
+        raise Refusal(f"--out {named}: {why}", status_of(error)) from None
     undo = lambda: shutil.rmtree(beside, ignore_errors=True)
     with signals.undone(undo):
         try:
@@ -173,7 +174,7 @@ def write(
                 atomic.sync_folder(out.parent)
         except OSError as error:
             why = f"cannot be made: {error.strerror}"
-            raise Refusal(f"--out {named}: {why}", DISK) from None
+            raise Refusal(f"--out {named}: {why}", status_of(error)) from None
         finally:
             undo()
 
@@ -219,7 +220,10 @@ def _clear(out: Path, named: Path, study: str) -> None:
         if manifests.read(out).manifest:
             raise Refusal(f"--out {named}: a run has begun there meanwhile", LATER)
         for name in os.listdir(out):
-            (out / name).unlink()
+            if name == folders.JOBS:  # what the jobs of a driver that is gone have said
+                shutil.rmtree(out / name)
+            else:
+                (out / name).unlink()
 
 
 def _tidy(out: Path) -> None:

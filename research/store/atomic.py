@@ -7,9 +7,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from depthbench.research.study.errors import DISK, Refusal
+from depthbench.research.study.errors import Refusal, status_of
 
 TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")  # a killed process leaves it behind
+
+
+class NotWritten(Refusal):
+    """A file that the disk or its folder's owner did not let be written."""
 
 
 def temporary_of(name: str) -> str:
@@ -21,7 +25,7 @@ def temporary_of(name: str) -> str:
 def write_atomically(path: Path, content: bytes, synced: bool = True) -> None:
     """Writes the file completely or not at all, whatever interrupts.
 
-    synced: as of `write_in_order`. Raises Refusal when the disk is full or refuses.
+    synced: as of `write_in_order`. Raises NotWritten when the disk is full or refuses.
     """
     write_in_order({path: content}, synced)
 
@@ -30,7 +34,7 @@ def write_in_order(files: Mapping[Path, bytes], synced: bool = True) -> None:
     """Files of one folder, one after the other: each is there whole or not at all.
 
     synced: on the disk too, where a machine that stops leaves them; not for what is of use
-    to another process alone. Raises Refusal when the disk is full or refuses.
+    to another process alone. Raises NotWritten when the disk is full or refuses.
     """
     for path, content in files.items():
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -51,7 +55,8 @@ def write_in_order(files: Mapping[Path, bytes], synced: bool = True) -> None:
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            raise Refusal(f"cannot write {path}: {error.strerror}", DISK) from None
+            why = f"cannot write {path}: {error.strerror}"
+            raise NotWritten(why, status_of(error)) from None
 
 
 def sync_folder(folder: Path) -> None:

@@ -27,6 +27,15 @@ DISKS = (
 OURS = "depthbench"  # what is missing there is a mistake
 
 
+def status_of(error: OSError) -> int:
+    """The exit status where a file could not be written or read.
+
+    >>> status_of(OSError(errno.ENOSPC, "")), status_of(OSError(errno.EACCES, ""))
+    (74, 2)
+    """
+    return DISK if error.errno in DISKS else USAGE
+
+
 def missing(error: ModuleNotFoundError) -> Refusal:
     """What to install. Raises the error again where no package would help."""
     module = str(error.name).partition(".")[0]
@@ -43,7 +52,7 @@ def of_system(error: Exception) -> Refusal:
     if isinstance(error, OSError):
         why = error.strerror or str(error).partition("\n")[0] or type(error).__name__
         where = "a file" if error.filename is None else error.filename
-        return Refusal(f"{where}: {why}", DISK if error.errno in DISKS else USAGE)
+        return Refusal(f"{where}: {why}", status_of(error))
     line = str(error).partition("\n")[0]
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in line:
         return Refusal(

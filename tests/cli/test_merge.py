@@ -205,9 +205,12 @@ def test_what_is_left_of_a_start_or_empty_is_a_new_folder(parts, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / ".lock").write_text("12")
-    for name in ("empty", "begun", "deep/er"):
+    (tmp_path / "sent" / folders.JOBS / "all" / "1").mkdir(parents=True)
+    (tmp_path / "sent" / folders.JOBS / "all" / "1" / "alive").touch()
+    for name in ("empty", "begun", "sent", "deep/er"):
         assert merge(*parts, "--out", tmp_path / name) == 0
         assert len(folders.records(Folder(tmp_path / name))[0]) == 4
+        assert not (tmp_path / name / folders.JOBS).exists()
 
 
 @pytest.mark.parametrize("harm", ["flip", "truncate", "profiles", "renamed", "study"])

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from depthbench.research.store.atomic import write_atomically, write_in_order
-from depthbench.research.study.errors import DISK, Refusal
+from depthbench.research.study.errors import DISK, USAGE, Refusal
 
 
 def test_the_file_and_then_its_folder_are_synced(tmp_path, monkeypatch):
@@ -47,6 +47,34 @@ def test_what_was_there_stays_when_writing_fails(tmp_path, monkeypatch, call):
     assert refused.value.status == DISK
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (errno.EACCES, USAGE),
+        (errno.EPERM, USAGE),
+        (errno.EROFS, DISK),
+        (errno.EIO, DISK),
+    ],
+)
+def test_the_disk_is_to_blame_for_what_another_name_does_not_mend(
+    code, status, tmp_path, monkeypatch
+):
+    def fails(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(Refusal, match=os.strerror(code)) as refused:
+        write_atomically(tmp_path / "row.json", b"{}")
+    assert refused.value.status == status
+
+
+def test_a_folder_of_the_files_name_is_mended_by_another_name(tmp_path):
+    (tmp_path / "rows.csv").mkdir()
+    with pytest.raises(Refusal, match="Is a directory") as refused:
+        write_atomically(tmp_path / "rows.csv", b"a,b")
+    assert refused.value.status == USAGE
 
 
 @pytest.mark.parametrize("code, raised", [(errno.EINVAL, False), (errno.EIO, True)])
