@@ -1,6 +1,8 @@
 """`depthbench report [DIR]`: report and figures from rows, README and docs from the
 committed ones; without jax."""
 
+from collections.abc import Callable
+
 from depthbench.research.cli.options import one_of, path_of_folder
 from depthbench.research.engine import console
 from depthbench.research.report import (
@@ -60,9 +62,9 @@ def main(options) -> int:
         manifest = manifests.of(path)
         load(path, manifest, [manifest.settings.get(name) for name in STANDING])
         trained = training(path)
-        training_report.write(trained)
-        training_report.present(trained, options.format)
-        return 0
+        status = tried(lambda: training_report.write(trained))
+        training_report.present(trained, options.format, where=not status)
+        return status
     results = opened(path)
     study, records = results.study, results.records
     if options.publish and not records:
@@ -70,7 +72,7 @@ def main(options) -> int:
     if options.publish and not results.cover.whole:
         raise Refusal(f"--publish: {path} has {results.cover}; run the others first")
     with shown(path, study):
-        write(results)
+        status = tried(lambda: write(results), needed=options.publish)
     if options.publish:  # before anything is printed, which may not be possible
         with published.unless_it_fails(study, records):
             where = published.publish(study, results.folder, records)
@@ -78,9 +80,25 @@ def main(options) -> int:
         console.say(f"published: {where}")
     with shown(path, study):
         study_report.present(study, results.rows, options.format, results.cover)
-    if options.format == "table":
+    if options.format == "table" and not status:
         name = "report.html" if records else "report.md (figures stay as they are)"
         console.say(f"written: {path}/{name}")
+    return status
+
+
+def tried(write: Callable[[], None], needed: bool = False) -> int:
+    """The exit status of writing a report into a folder that may be another's; says why it
+    was not written. What is in it can be shown all the same.
+
+    needed: raises what hinders it instead.
+    """
+    try:
+        write()
+    except atomic.NotWritten as error:
+        if needed:
+            raise
+        console.say(f"the report is not written: {error}")
+        return error.status
     return 0
 
 

@@ -259,15 +259,15 @@ def _columns(points: Sequence[dict]) -> list[str]:
     return [*first, *(name for name in some if name not in first)]
 
 
-def present(trained: TrainingRun, form: str) -> None:
-    """Prints the outcome in the requested format."""
+def present(trained: TrainingRun, form: str, where: bool = True) -> None:
+    """Prints the outcome in the requested format. where: says where the report is."""
     settings = trained.settings
     points = curves(settings, trained.history)
     ended = results(settings, points)
     shown = lambda: [table(settings, ended)]
     headline = answered(settings, ended)
     rendering.present(form, ended, list(ended[0]), shown, headline=headline)
-    if form == "table":
+    if form == "table" and where:
         console.say(f"{trained.folder.path}/report.html")
 
 

@@ -1,6 +1,8 @@
 """`compare`, `report` and `verify` on committed rows, and on training runs."""
 
+import errno
 import json
+import os
 import shutil
 
 import numpy as np
@@ -10,7 +12,7 @@ from depthbench.research.cli.main import main
 from depthbench.research.machine import host
 from depthbench.research.report import comparison, figures, published
 from depthbench.research.report.run_folder import opened
-from depthbench.research.store import rows
+from depthbench.research.store import atomic, rows
 from tests import forged
 from tests.cli.test_command import run_small
 
@@ -108,6 +110,30 @@ def test_committed_rows_are_reported_as_they_were(run, committed, capsys):
     assert (committed / "report.md").read_bytes() == before
     assert "Claims" in capsys.readouterr().out
     assert "name a run's folder" in refused(capsys, "report", committed, "--publish")
+
+
+@pytest.mark.parametrize("code, status", [(errno.EACCES, 2), (errno.ENOSPC, 74)])
+@pytest.mark.parametrize("kind", ["run", "training"])
+def test_what_cannot_be_written_is_shown(
+    kind, code, status, request, tmp_path, monkeypatch, capsys
+):
+    """As of another's folder, which one may only read."""
+    folder = shutil.copytree(request.getfixturevalue(kind), tmp_path / "others")
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    capsys.readouterr()
+    assert main(["report", str(folder)]) == 0
+    shown = capsys.readouterr().out
+
+    def refused(path, *_):
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(atomic, "open", refused, raising=False)
+    assert main(["report", str(folder)]) == status
+    out, err = capsys.readouterr()
+    assert out == shown and len(err.splitlines()) == 1
+    assert f"the report is not written: cannot write {folder}" in err
+    assert os.strerror(code) in err
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 
 
 def test_committed_rows_are_verified_and_a_forged_one_is_seen(committed, capsys):
