@@ -5,6 +5,7 @@ import argparse
 from depthbench.research.catalogues.axes import integer
 from depthbench.research.engine.engines import chosen
 from depthbench.research.engine.engines.chosen import EngineRequest
+from depthbench.research.machine import host
 from depthbench.research.study.declaration import Study
 from depthbench.research.study.errors import Refusal
 
@@ -45,3 +46,11 @@ def asked(options: argparse.Namespace, study: Study) -> EngineRequest:
             f"--mixed: {study.name} times machines, which must be of one kind"
         )
     return chosen.parse(options.on, workers, options.insecure)
+
+
+def workers(asked: EngineRequest, study: Study) -> int | None:
+    """How many units are run at a time, as far as that is known before; None where it
+    is what fits."""
+    if asked.workers is None or asked.name != "local":
+        return asked.workers
+    return min(asked.workers, study.threads or host.cores())

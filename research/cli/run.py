@@ -3,6 +3,7 @@
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from depthbench.research.catalogues.axes import items
@@ -17,16 +18,17 @@ from depthbench.research.cli.options import (
 )
 from depthbench.research.cli.shard import share
 from depthbench.research.datasets.readable import Readable
-from depthbench.research.engine import console, runs
+from depthbench.research.engine import console, runner, runs
 from depthbench.research.engine.engines import chosen, driving
 from depthbench.research.engine.runs import Completed
 from depthbench.research.report import coverage, study_report
 from depthbench.research.report.rendering import FORMATS
 from depthbench.research.store import folder as folders
-from depthbench.research.store.rows import cell_id
+from depthbench.research.store.folder import Folder
+from depthbench.research.store.rows import cell_id, renamed
 from depthbench.research.study import forecast, plan, plugins, widening
 from depthbench.research.study.axes import Axis, flag_of
-from depthbench.research.study.declaration import Row, Study, chosen_values, grid
+from depthbench.research.study.declaration import Cell, Row, Study, chosen_values, grid
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.forecast import Forecast
 from depthbench.research.study.studies import studies
@@ -149,18 +151,13 @@ def main(options: argparse.Namespace) -> int:
         data_dir,
         mixed=options.mixed,
     )
-    if options.mixed and study.timings:
-        raise Refusal(
-            f"--mixed: {study.name} times machines, which must be of one kind"
-        )
+    folder = folders.look(out, study.name)
     if options.dry_run:
         plugins.looked_at(study.axes, cells)
-        units = plan.units(study, cells, data_dir)
-        further = widening.most(study, cells) if request.widens else 0
-        expected = forecast.of(study, units, request.memory)
-        console.write(*described(study, expected, further), "nothing was run")
+        workers = engines.workers(asked, study)
+        lines = described(study, *planned(study, cells, folder, request, workers))
+        console.write(*lines, "nothing was run")
         return 0
-    folders.look(out, study.name)
     with (
         chosen.opened(asked, out, request.shard) as at,
         tracking.of_rows(options.track, out) as on_row,
@@ -215,10 +212,50 @@ def folder_of_data(options: argparse.Namespace) -> str:
     return "" if typed is None else str(existing_folder("--data-dir", typed))
 
 
-def described(study: Study, expected: Forecast, further: int) -> list[str]:
+def planned(
+    study: Study,
+    cells: Sequence[Cell],
+    folder: Folder,
+    request: runs.Request,
+    workers: int | None,
+) -> tuple[Forecast, int, int]:
+    """(forecast of what is missing in the folder, how many cells it has already, the most
+    that may be added beyond the grid and those); of the request's share."""
+    have, _ = folders.records(folder)
+    for kind in folders.kinds(folder):
+        have += folders.records(kind)[0]
+    beyond, wanted = [], []
+    if request.widens:
+        beyond, wanted = widening.widened(study, cells, [record.row for record in have])
+    further = widening.most(study, cells) - len(beyond) if request.widens else 0
+    if not request.shard:  # a share leaves them to the command without it
+        beyond, further = beyond + wanted, further - len(wanted)
+    # Told by their settings: what the data's hash is takes reading them.
+    bare = [renamed(r, cell_id(study.name, r.settings, "")) for r in have]
+    units = runner.share(
+        plan.units(study, [*cells, *beyond], request.data_dir), request.shard
+    )
+    cells = [cell for unit in units for cell in unit.cells]
+    missing = runner.missing_ids(study, cells, bare, "", request.retry)
+    is_missing = lambda cell: cell_id(study.name, cell, "") in missing
+    units = [
+        unit._replace(cells=left)
+        for unit in units
+        if (left := tuple(filter(is_missing, unit.cells)))
+    ]
+    # Where all have rows, no best setting is at an edge: no more is tried.
+    further = further if missing and not request.shard else 0
+    there = len(cells) - len(missing)
+    return forecast.of(study, units, request.memory, workers), there, further
+
+
+def described(
+    study: Study, expected: Forecast, there: int = 0, further: int = 0
+) -> list[str]:
     """What a run would do, in lines: cells, programs, memory, time.
 
-    further: the most cells that may be added beyond the grid.
+    there: cells that have rows already. further: the most cells that may be added beyond
+    the grid.
     """
     workers, compiling = expected.workers, expected.compiling
     cores = f"{workers} core{'s' if workers > 1 else ''}"
@@ -226,6 +263,7 @@ def described(study: Study, expected: Forecast, further: int) -> list[str]:
     lines = [
         f"{study.name}: {study.question}",
         f"cells               {expected.cells}",
+        *([f"already there       {there}"] if there else []),
         f"compiled programs   {expected.programs}",
         f"memory              {console.size(expected.peak)} a call, {workers} at a time "
         f"(may use {console.size(expected.memory)})",

@@ -31,13 +31,21 @@ class Forecast(NamedTuple):
         return STARTING + self.compiling + self.measuring if self.cells else 0.0
 
 
-def of(study: Study, units: Sequence[Unit], memory: int | None = None) -> Forecast:
-    """The forecast of a run of these units. memory: bytes; or what is free."""
+def of(
+    study: Study,
+    units: Sequence[Unit],
+    memory: int | None = None,
+    workers: int | None = None,
+) -> Forecast:
+    """The forecast of a run of these units. memory: bytes; or what is free.
+
+    workers: units at a time; or as many as there are cores.
+    """
     memory = int(0.75 * host.machine_memory()) if memory is None else memory
     fits = [unit for unit in units if unit.cost.memory <= memory]
     cells = sum(len(unit.cells) for unit in units)
     programs = len({unit.program for unit in fits})
-    workers = study.threads or host.cores()
+    workers = workers or study.threads or host.cores()
     # One program is compiled by one worker, for which the others wait.
     rounds = max(1.0, programs / workers) if programs else 0.0
     return Forecast(

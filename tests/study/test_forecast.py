@@ -37,6 +37,10 @@ def test_programs_are_compiled_side_by_side_but_no_program_is_shared_out():
     assert seconds(2, CELLS) == pytest.approx(3 * 7 / 2 + 6 * 3 / 2)
     assert seconds(2, CELLS[:2]) == pytest.approx(7 + 2 * 3 / 2)
     assert seconds(8, CELLS) == pytest.approx(7 + 6 * 3 / 8)
+    one = study(0)
+    by = [forecast.of(one, plan.units(one, CELLS), 2**30, workers=n) for n in (1, 3)]
+    assert [each.workers for each in by] == [1, 3]
+    assert [each.measuring for each in by] == pytest.approx([6 * 3, 6 * 3 / 3])
     assert seconds(2, CELLS, compile_seconds=0.0) == pytest.approx(6 * 3 / 2)
 
 

@@ -119,6 +119,10 @@ def test_a_run_is_made_wider_resumed_and_judged_whole(tmp_path, monkeypatch, cap
     have, _ = folders.records(Folder(tmp_path / "run"))
     rates = sorted(record.settings["learning_rate"] for record in have)
     assert rates[:3] == [1e-4, 1e-3, 1e-2] and len(rates) <= 6
+    assert main([*command, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "cells               0" in said and "and up to" not in said
+    assert f"already there       {len(rates)}" in said
     assert main(command) == 0
     again = capsys.readouterr()
     assert again.out == first.out and "is at the edge" not in again.err
