@@ -4,6 +4,7 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from depthbench.research.catalogues.axes import items
@@ -33,6 +34,7 @@ from depthbench.research.study.errors import Refusal
 from depthbench.research.study.forecast import Forecast
 from depthbench.research.study.studies import studies
 
+# What may be retried in any folder; a study's own, where its rows have them.
 STATUSES = (
     *("oom", "lost", "overflow", "no_fixed_point", "diverged", "absent", "failed"),
     driving.STATUS,
@@ -102,7 +104,8 @@ def arguments(
     parser.add_argument(
         "--retry",
         metavar="A,B,…",
-        help=f"rerun cells that have one of the statuses {', '.join(STATUSES)}",
+        help=f"rerun cells that have one of the statuses {', '.join(STATUSES)}, or another "
+        "that the folder's rows have",
     )
     parser.add_argument(
         "--memory",
@@ -199,11 +202,25 @@ def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     }
     one_of("--size", options.size, SIZES)
     one_of("--format", options.format, FORMATS)
-    for status in [] if options.retry is None else items("--retry", options.retry):
-        one_of("--retry", status, STATUSES)
+    if options.retry is not None:
+        check_retried(items("--retry", options.retry), Path(options.out))
     if options.shard is not None:
         share(options.shard, os.environ)
     return chosen_values(study, options.size, typed)
+
+
+def check_retried(statuses: Sequence[str], out: Path) -> None:
+    """Raises Refusal for a status that is none of ours, nor of the rows in the folder: a
+    study may give them any word."""
+    if set(statuses) <= set(STATUSES):
+        return
+    folder = Folder(out)
+    have = [
+        r for one in (folder, *folders.kinds(folder)) for r in folders.records(one)[0]
+    ]
+    there = {record.status for record in have} - {"ok", *STATUSES}
+    for status in statuses:
+        one_of("--retry", status, (*STATUSES, *sorted(there)))
 
 
 def folder_of_data(options: argparse.Namespace) -> str:

@@ -212,42 +212,6 @@ def test_dry_run_runs_nothing(tmp_path, capsys, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def dry(capsys, out, *flags):
-    """(cells, those that are there already, seconds' line) of a dry run."""
-    capsys.readouterr()
-    assert run_small(out, *flags, "--dry-run") == 0
-    said = capsys.readouterr().out
-    counts = [
-        re.search(rf"^{w} +(\d+)$", said, re.M) for w in ("cells", "already there")
-    ]
-    return (*(int(c[1]) if c else 0 for c in counts), re.findall("^time.*", said, re.M))
-
-
-def test_a_dry_run_is_of_the_run_that_would_be_made(tmp_path, capsys):
-    out = tmp_path / "run"
-    whole = dry(capsys, out)
-    assert whole[:2] == (4, 0)
-    assert dry(capsys, out, "--shard", "1/2")[:2] == (2, 0)
-    assert "on 1 core" in dry(capsys, out, "--workers", "1")[2][0]
-    assert run_small(out, "--shard", "1/2") == 0
-    assert dry(capsys, out)[:2] == (2, 2)
-    assert dry(capsys, out, "--shard", "1/2")[:2] == (0, 2)
-    assert dry(capsys, out, "--shard", "2/2")[:2] == (2, 0)
-    rows = [json.loads(p.read_text()) for p in (out / "cells").glob("*.json")]
-    assert {row["status"] for row in rows} == {"ok"}
-    for path in (out / "cells").glob("*.json"):
-        path.write_text("{}")  # is run again
-    assert dry(capsys, out)[:2] == (4, 0)
-
-
-def test_a_dry_run_refuses_the_folder_that_the_run_would(tmp_path, capsys):
-    out = tmp_path / "run"
-    assert run_small(out) == 0
-    capsys.readouterr()
-    assert main(["run", "linear_regions", "--out", str(out), "--dry-run"]) == 2
-    assert "contains gradient_flow, not linear_regions" in capsys.readouterr().err
-
-
 def test_report_makes_every_file(finished, capsys):
     names = ("rows.csv", "report.md", "report.html", "figure.svg", "figure.png")
     before = {name: (finished / name).read_bytes() for name in names}
