@@ -4,6 +4,7 @@ import math
 
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.catalogues.catalogue import Mistake
+from depthbench.research.study import plugins
 from depthbench.research.theory import mean_field
 from depthbench.research.theory.mean_field import Theory
 
@@ -21,6 +22,7 @@ def theory(activation: str, sigma_w2: float = 1.0, sigma_b2: float = 0.0) -> The
         raise Mistake(f"activation: {activation!r}: must be a name, such as 'tanh'")
     _check("sigma_w2", sigma_w2, 1e-12)
     _check("sigma_b2", sigma_b2, 0)
+    plugins.look(ACTIVATIONS, activation)
     return mean_field.theory(ACTIVATIONS[activation], float(sigma_w2), float(sigma_b2))
 
 

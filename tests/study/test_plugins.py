@@ -174,42 +174,6 @@ def test_a_plugin_that_is_none_is_one_line_and_adds_nothing(name, folder, capsys
     assert after == before
 
 
-UNFIT = """
-import math
-
-from depthbench.research.catalogues.activations import Activation
-from depthbench.research.catalogues.optimizers import Optimizer
-
-ENTRIES = [
-    Activation("own_sine", lambda x: math.sin(x), "a test"),
-    Activation("own_norm", lambda x: x / abs(x).sum(), "a test"),
-    Optimizer("own_rule", lambda hyper, tied: hyper.beta, "a test", learning_rate=0.1),
-    Optimizer("own_none", lambda hyper, tied: None, "a test", learning_rate=0.1),
-]
-"""
-
-
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        ("theory own_sine", "own_sine: TypeError"),
-        ("train --activation own_sine", "own_sine: TypeError"),
-        ("run gradient_flow --size smoke --activation own_sine", "own_sine: TypeError"),
-        ("theory own_norm", "own_norm: is not elementwise"),
-        ("train --optimizer own_rule", "own_rule: AttributeError"),
-        ("train --optimizer own_none", "own_none: its direction is a NoneType"),
-    ],
-)
-def test_an_entry_that_fails_is_a_line_and_leaves_no_folder(
-    words, line, folder, capsys
-):
-    (folder / "unfit.py").write_text(UNFIT)
-    status, out, err = run(capsys, *words.split(), "--plugin", "unfit.py")
-    assert (status, out, err.count("\n")) == (2, "", 1), err
-    assert err.startswith(f"depthbench: {line}") and not (folder / "runs").exists()
-    assert ("Error" in line) == ("unfit.py, line" in err)
-
-
 @pytest.mark.parametrize(
     ("words", "line"),
     [
