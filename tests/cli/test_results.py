@@ -119,10 +119,10 @@ def test_what_cannot_be_written_is_shown(
 ):
     """As of another's folder, which one may only read."""
     folder = shutil.copytree(request.getfixturevalue(kind), tmp_path / "others")
-    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     capsys.readouterr()
     assert main(["report", str(folder)]) == 0
     shown = capsys.readouterr().out
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
     def refused(path, *_):
         raise OSError(code, os.strerror(code), str(path))
