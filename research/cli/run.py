@@ -173,7 +173,8 @@ def main(options: argparse.Namespace) -> int:
         reported = report(study, run)
         rows = requested(study, run)
     there = {row["id"] for row in rows}
-    cover = coverage.of_cells(study, run.cells, there, run.stamp["data"])
+    ids = {run.id_of(study, cell): cell for cell in run.cells}
+    cover = coverage.of_cells(study, ids, there)
     if not cover.whole:
         console.say(f"{cover} are here: depthbench status {out} says what is missing")
     study_report.present(study, rows, options.format, cover)
@@ -252,9 +253,10 @@ def planned(
     units = runner.share(
         plan.units(study, [*cells, *beyond], request.data_dir), request.shard
     )
+    bare_id = lambda cell: cell_id(study.name, cell, "")
     cells = [cell for unit in units for cell in unit.cells]
-    missing = runner.missing_ids(study, cells, bare, "", request.retry)
-    is_missing = lambda cell: cell_id(study.name, cell, "") in missing
+    missing = runner.missing_ids(map(bare_id, cells), bare, request.retry)
+    is_missing = lambda cell: bare_id(cell) in missing
     units = [
         unit._replace(cells=left)
         for unit in units
@@ -316,7 +318,7 @@ def report_kinds(study: Study, run: Completed) -> None:
 
 def requested(study: Study, run: Completed) -> list[Row]:
     """The folder's rows of the run's cells, in order."""
-    ids = {cell_id(study.name, cell, run.stamp["data"]) for cell in run.cells}
+    ids = {run.id_of(study, cell) for cell in run.cells}
     have, _ = folders.records(run.folder)
     rows = sorted((r.row for r in have if r.id in ids), key=study.order)
     return study.alike(rows)

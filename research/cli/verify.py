@@ -81,8 +81,8 @@ def verify_rows(results: Results, count: int, seed: int) -> int:
     kept = {record.id: record for record in results.records}
     chosen = random.Random(seed).sample(results.rows, min(count, len(results.rows)))
     cells = [results.cell(row) for row in results.rows]
-    if cells:
-        same(results.folder.path, manifest.data, runs.data_of(cells, data_dir))
+    data = runs.data_of([results.cell(row) for row in chosen], data_dir)
+    same(results.folder.path, manifest.data, dict(data.values()))
     memory, wrong = runner.budget(None), 0
     for row in chosen:
         fresh = again(study, cells, results.cell(row), memory, data_dir)

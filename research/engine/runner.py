@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from depthbench.research.engine import console
@@ -13,7 +13,7 @@ from depthbench.research.machine import host, precision, settings, shares, start
 from depthbench.research.store import manifest, provenance, rows
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.manifest import Manifest
-from depthbench.research.store.rows import Record, cell_id
+from depthbench.research.store.rows import Record, cell_id, digest_of
 from depthbench.research.study import plan, plugins
 from depthbench.research.study.axes import Value
 from depthbench.research.study.declaration import Cell, Measured, Study, Unit
@@ -35,6 +35,7 @@ class Assignment(NamedTuple):
 
     elsewhere: of an environment that gives other bits than the stamp's, the folder for its
     rows; without it, they are refused. on_row: called with each row that is on disk.
+    digests: of the data sets, as cells name them.
     """
 
     study: Study
@@ -45,6 +46,7 @@ class Assignment(NamedTuple):
     workers: int
     elsewhere: Callable[[Mapping[str, Any]], Folder] | None = None
     on_row: Callable[[Record], None] = lambda record: None
+    digests: Mapping[Any, str] = {}
 
 
 def budget(memory: int | None) -> int:
@@ -161,7 +163,7 @@ def _wanted(job: Assignment, unit: Unit) -> bool:
 
 
 def _id(job: Assignment, cell: Cell) -> str:
-    return cell_id(job.study.name, cell, job.stamp["data"])
+    return cell_id(job.study.name, cell, digest_of(cell, job.digests))
 
 
 def describe(unit: Unit) -> str:
@@ -187,7 +189,8 @@ def _write(job: Assignment, unit: Unit, done: Done, folder: Folder) -> set[str]:
     written = set()
     for cell, result in zip(unit.cells, done.measured, strict=True):
         if _id(job, cell) in job.missing:
-            record, packed = rows.record_of(job.study.name, cell, result, stamp)
+            own = {**stamp, "data": digest_of(cell, job.digests)}
+            record, packed = rows.record_of(job.study.name, cell, result, own)
             rows.save(folder.cells, record, packed)
             written.add(record.id)
             job.on_row(record)
@@ -214,18 +217,21 @@ def attempt(unit: Unit, memory: int) -> Sequence[Measured]:
 
 
 def make_stamp(data: str, environment: dict[str, Any]) -> dict[str, Any]:
-    """What every row of a run is stamped with; nothing that changes between runs."""
+    """What every row of a run is stamped with; nothing that changes between runs.
+
+    data: the first data set's hash; a row of another has its own.
+    """
     return {"data": data, **environment, **provenance.commit()}
 
 
 def fresh_manifest(
     study: Study,
     cells: Sequence[Cell],
-    stamp: dict[str, Any],
+    ids: Collection[str],
     environment: dict[str, Any],
     data: Mapping[str, str],
 ) -> Manifest:
-    """The manifest of a folder in which there is nothing but these cells."""
+    """The manifest of a folder in which there is nothing but these cells, of these ids."""
     values = [value for cell in cells for value in cell.values()]
     own = plugins.used([study.name, *values])
     return Manifest(
@@ -234,7 +240,7 @@ def fresh_manifest(
         code=code_of(study, cells, own),
         environment=environment,
         data=dict(data),
-        cells=sorted(cell_id(study.name, cell, stamp["data"]) for cell in cells),
+        cells=sorted(ids),
         grid=grid_of([study.named(cell) for cell in cells]),
         plugins=recorded(own),
     )
@@ -271,16 +277,7 @@ def recorded(own: Mapping[str, plugins.Plugin]) -> dict[str, manifest.Foreign]:
 
 
 def missing_ids(
-    study: Study,
-    cells: Sequence[Cell],
-    have: Sequence[Record],
-    data: str,
-    retry: Sequence[str],
+    ids: Iterable[str], have: Sequence[Record], retry: Sequence[str]
 ) -> frozenset[str]:
     """The ids of cells that have no row yet, or one whose status is to be retried."""
-    settled = {r.id for r in have if r.status not in retry}
-    return frozenset(
-        identity
-        for identity in (cell_id(study.name, cell, data) for cell in cells)
-        if identity not in settled
-    )
+    return frozenset(ids).difference(r.id for r in have if r.status not in retry)

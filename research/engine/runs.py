@@ -17,7 +17,7 @@ from depthbench.research.store import folder as folders
 from depthbench.research.store import manifest, provenance
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.manifest import Event, Manifest
-from depthbench.research.store.rows import Record
+from depthbench.research.store.rows import Record, cell_id, digest_of
 from depthbench.research.study import families, plan, plugins, widening
 from depthbench.research.study.declaration import Cell, Study, Unit
 
@@ -48,7 +48,8 @@ class Completed(NamedTuple):
     """What a run came to. stamp: of its rows. stopped: the exit status, 0 if it ended.
 
     cells: the grid's, and those beyond its edges. shares: what its time went to, in
-    words; of the last pass, where a grid was made wider.
+    words; of the last pass, where a grid was made wider. digests: of the data sets, as
+    cells name them.
     """
 
     folder: Folder
@@ -57,6 +58,11 @@ class Completed(NamedTuple):
     stopped: int
     cells: list[Cell]
     shares: str
+    digests: Mapping[Any, str]
+
+    def id_of(self, study: Study, cell: Cell) -> str:
+        """What the cell's row is called."""
+        return cell_id(study.name, cell, digest_of(cell, self.digests))
 
 
 class Ready(NamedTuple):
@@ -68,6 +74,13 @@ class Ready(NamedTuple):
     memory: int
     workers: int
     manifest: Manifest
+    digests: Mapping[Any, str]
+
+    def ids(self, units: Sequence[Unit]) -> dict[str, Cell]:
+        """The cells of units by their ids."""
+        cells = (cell for unit in units for cell in unit.cells)
+        named = lambda cell: (self.study.name, cell, digest_of(cell, self.digests))
+        return {cell_id(*named(cell)): cell for cell in cells}
 
 
 @contextlib.contextmanager
@@ -109,7 +122,8 @@ def _complete(
             break
         console.say(f"{text}: further ones are tried")
         more = _run_missing(_ready(study, wanted, request), folder, request)
-        run = more._replace(seconds=run.seconds + more.seconds)
+        digests = {**run.digests, **more.digests}
+        run = more._replace(seconds=run.seconds + more.seconds, digests=digests)
     return run._replace(cells=grid + beyond)
 
 
@@ -130,11 +144,14 @@ def _ready(study: Study, cells: Sequence[Cell], request: Request) -> Ready:
     units = plan.units(study, cells, request.data_dir)
     environment, memory, workers = request.engine.place(study, units, request.memory)
     runner.check_fits(units, memory)
-    data = data_of(cells, request.data_dir)
-    stamp = runner.make_stamp(next(iter(data.values()), "none"), environment)
-    fresh = runner.fresh_manifest(study, cells, stamp, environment, data)
+    sets = data_of(cells, request.data_dir)
+    digests = {name: digest for name, (_, digest) in sets.items()}
+    stamp = runner.make_stamp(next(iter(digests.values()), "none"), environment)
+    ids = [cell_id(study.name, cell, digest_of(cell, digests)) for cell in cells]
+    data = dict(sets.values())
+    fresh = runner.fresh_manifest(study, cells, ids, environment, data)
     fresh.data_dir = request.data_dir or None  # for `verify`; no part of any row
-    return Ready(study, units, stamp, memory, workers, fresh)
+    return Ready(study, units, stamp, memory, workers, fresh, digests)
 
 
 def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
@@ -154,13 +171,14 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
     for kind in folders.kinds(folder):
         have += folders.records(kind)[0]
     share = runner.share(ready.units, request.shard)
-    wanted = [cell for unit in share for cell in unit.cells]
-    missing = runner.missing_ids(study, wanted, have, stamp["data"], request.retry)
+    wanted = ready.ids(share)
+    missing = runner.missing_ids(wanted, have, request.retry)
     elsewhere = functools.partial(_kind, folder, ready.manifest)
     job = runner.Assignment(
         *(study, share, missing, stamp, ready.memory, ready.workers),
         elsewhere if request.mixed else None,
         request.on_row,
+        ready.digests,
     )
     started = manifest.now()
     if len(wanted) > len(missing) and missing:
@@ -188,7 +206,8 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
             "the same command resumes from there"
         )
     shown = shares.described(spent, ready.workers, summary.seconds)
-    return Completed(folder, stamp, summary.seconds, summary.stopped, [], shown)
+    times = summary.seconds, summary.stopped
+    return Completed(folder, stamp, *times, [], shown, ready.digests)
 
 
 def _kind(folder: Folder, own: Manifest, environment: Mapping[str, Any]) -> Folder:
@@ -203,15 +222,20 @@ def _kind(folder: Folder, own: Manifest, environment: Mapping[str, Any]) -> Fold
     return kind
 
 
-def data_of(cells: Sequence[Cell], data_dir: str) -> Mapping[str, str]:
-    """The record of the data set that the cells are fed with, if any; notes are said."""
-    if not isinstance(cells[0].get("dataset"), str):
-        return {}
+def data_of(cells: Sequence[Cell], data_dir: str) -> dict[str, tuple[str, str]]:
+    """The data sets that the cells are fed with, by their names in cells: each name as it
+    was resolved, and the hash of its contents; notes are said."""
     from depthbench.research.datasets.record import notes, record
 
-    dataset = families.read_by(plan.placed(cells[:1], data_dir)[0])
-    whole = dataset.load()
-    data = record(dataset, whole)
-    for line in notes(dataset, whole, data):
-        console.say(line)
-    return data
+    found = {}
+    for cell in plan.placed(cells, data_dir):
+        name = cell.get("dataset")
+        if not isinstance(name, str) or name in found:
+            continue
+        dataset = families.read_by(cell)
+        whole = dataset.load()
+        data = record(dataset, whole)
+        for line in notes(dataset, whole, data):
+            console.say(line)
+        (found[name],) = data.items()
+    return found

@@ -53,9 +53,8 @@ def of_folder(study: Study, manifest: Manifest, there: Collection[str]) -> Cover
     return Coverage(planned - len(lacking), planned, rows(study, cells))
 
 
-def of_cells(study: Study, cells: Sequence[Cell], there: Collection[str], data: str):
-    """Of these cells. there: the ids of rows. data: the hash that ids are made with."""
-    ids = {cell_id(study.name, cell, data): cell for cell in cells}
+def of_cells(study: Study, ids: Mapping[str, Cell], there: Collection[str]):
+    """Of these cells, by their ids. there: the ids of rows."""
     lacking = [cell for identity, cell in ids.items() if identity not in there]
     return Coverage(len(ids) - len(lacking), len(ids), rows(study, lacking))
 

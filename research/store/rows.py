@@ -55,6 +55,19 @@ def cell_id(study: str, settings: Cell, data: str) -> str:
     return digest([SCHEMA, study, settings, data])[:16]
 
 
+def digest_of(cell: Mapping[str, Any], digests: Mapping[Any, str]) -> str:
+    """The hash of the data that a cell is fed with: of many, its own.
+
+    digests: by data set, as cells name it.
+
+    >>> digest_of({"dataset": "ring", "depth": 4}, {"digits": "0a", "ring": "1b"})
+    '1b'
+    >>> digest_of({"depth": 4}, {})
+    'none'
+    """
+    return digests.get(cell.get("dataset"), "none")
+
+
 def record_of(
     study: str,
     cell: Cell,
