@@ -87,15 +87,17 @@ def check_rows(study: Study, part: RunPart) -> None:
 
 
 def lines(parts: Sequence[RunPart], every: Merged) -> list[str]:
-    """How many cells each part has, and of how many it repeats what another has."""
+    """How many cells each part has, of how many it repeats what another has, and of how
+    many another has rows of later contents of their data."""
     width, said = max(len(str(part.path)) for part in parts), []
     for part in parts:
         count = len(part.records)
-        own = sum(every.rows[record.id][0].path == part.path for record in part.records)
-        again = (
-            f", {count - own:,} of them in another folder too" if own < count else ""
-        )
-        said.append(f"{part.path!s:<{width}}  {count:,} cells{again}")
+        there = [every.rows[r.id][0] for r in part.records if r.id in every.rows]
+        again = sum(other.path != part.path for other in there)
+        old = count - len(there)
+        more = f", {again:,} of them in another folder too" if again else ""
+        more += f", {old:,} of them left out, of earlier data" if old else ""
+        said.append(f"{part.path!s:<{width}}  {count:,} cells{more}")
     return said
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from depthbench.research.cli import train
 from depthbench.research.cli.options import integer, path_of_folder
-from depthbench.research.datasets.record import differs
+from depthbench.research.datasets.record import differs_in_common
 from depthbench.research.engine import console, runner, runs, signals
 from depthbench.research.engine import order as orders
 from depthbench.research.lazy import lazily
@@ -122,7 +122,7 @@ def warn(path: Path, world: dict[str, Any]) -> None:
 
 def same(path: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
     """Raises Refusal where a data set of a run has other contents than it had."""
-    other = differs({name: before[name] for name in now if name in before}, now)
+    other = differs_in_common(before, now)
     if other:
         raise Refusal(f"{path}: {other}: there is nothing to compare with")
 

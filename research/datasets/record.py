@@ -68,3 +68,14 @@ def differs(before: Mapping[str, str], now: Mapping[str, str]) -> str:
         return f"data were {', '.join(before)}, are {', '.join(now)}"
     other = [name for name, digest in now.items() if before.get(name, digest) != digest]
     return f"{', '.join(other)} has other contents" if other else ""
+
+
+def differs_in_common(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What `differs` says of those sets alone that both have.
+
+    >>> differs_in_common({"digits": "a", "ring": "b"}, {"ring": "c", "xor": "d"})
+    'ring has other contents'
+    """
+    both = before.keys() & now.keys()
+    of_both = lambda data: {name: data[name] for name in sorted(both)}
+    return differs(of_both(before), of_both(now))

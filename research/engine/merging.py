@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from depthbench.research.engine import console, resumption, signals
+from depthbench.research.engine import console, outdated, resumption, signals
 from depthbench.research.files import regular
 from depthbench.research.store import atomic, holders, reports, rows
 from depthbench.research.store import folder as folders
@@ -114,7 +114,28 @@ def merged(parts: Sequence[RunPart], accept: bool, timings: Collection[str]) -> 
                     f"{each.path}: {record.id}.json: {column} in {before.path}: remove "
                     "the wrong one of the two files"
                 )
-    return Merged(manifest, kept)
+    return _latest(Merged(manifest, kept), parts)
+
+
+def _latest(every: Merged, parts: Sequence[RunPart]) -> Merged:
+    """Of rows with equal settings, of several contents of their data, the latest alone."""
+    manifest, kept = every.manifest, dict(every.rows)
+    digests = {digest for each in parts for digest in each.manifest.data.values()}
+    current = lambda row: row[1].stamp.get("data") in manifest.data.values()
+    settings: dict[str, str] = {}
+    for identity, (each, record) in every.rows.items():
+        same = rows.cell_id(record.study, record.settings, rows.NO_DATA)
+        other = settings.setdefault(same, identity)
+        if other != identity:
+            row, rival = (each, record), every.rows[other]
+            newer = (current(row), each.last) > (current(rival), rival[0].last)
+            settings[same] = identity if newer else other
+            del kept[other if newer else identity]
+    cells = [record.settings for _, record in kept.values()]
+    names = {*digests, rows.NO_DATA}
+    gone = outdated.reidentified(manifest.study, cells, names) - kept.keys()
+    planned = sorted(set(manifest.cells) - gone)
+    return Merged(replace(manifest, cells=planned), kept)
 
 
 def _joined(before: Manifest, other: RunPart, path: Path, accept: bool) -> Manifest:
@@ -205,6 +226,8 @@ def add(
         every = merged([own, *sources], accept, timings)
         for line in folders.records(folder, quarantine=True)[1]:
             console.say(f"damaged, moved to quarantine: {line}")
+        gone = {record.id for record in own.records} - every.rows.keys()
+        outdated.put_aside(folder, sorted(gone))
         fill(every, folder)
         finish(folder)
     return every

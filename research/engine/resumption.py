@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from depthbench.research.datasets.record import differs
+from depthbench.research.datasets.record import differs, differs_in_common
 from depthbench.research.store import manifest
 from depthbench.research.store.manifest import Event, Foreign, Manifest
 from depthbench.research.study.errors import Refusal
@@ -38,9 +38,8 @@ def joined(
 
 def changed(before: Manifest, fresh: Manifest) -> tuple[list[str], str]:
     """(what of code and environment has changed, what of the data), in words."""
-    common = {n: digest for n, digest in before.data.items() if n in fresh.data}
-    known = before.data if _is_training(fresh) else common
-    return manifest.differences(before, fresh), differs(known, fresh.data)
+    of_both = differs if _is_training(fresh) else differs_in_common
+    return manifest.differences(before, fresh), of_both(before.data, fresh.data)
 
 
 def _is_training(one: Manifest) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from depthbench.research.engine import console, resumption, runner
+from depthbench.research.engine import console, outdated, resumption, runner
 from depthbench.research.engine.engines.seam import Engine
 from depthbench.research.engine.engines.threads import Threads
 from depthbench.research.machine import compiled, shares
@@ -157,12 +157,13 @@ def _ready(study: Study, cells: Sequence[Cell], request: Request) -> Ready:
 def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
     """Runs those of the cells that have no row in the folder."""
     study, stamp = ready.study, ready.stamp
-    for line in folders.write_manifest(
-        folder,
-        lambda before: resumption.joined(
-            before, ready.manifest, request.accept, folder.path
-        ),
-    ):
+    now = outdated.Now(study, ready.manifest, ready.ids(ready.units))
+
+    def gone_on_with(before: Manifest | None) -> Manifest:
+        after = resumption.joined(before, now.manifest, request.accept, folder.path)
+        return outdated.left_out(folder, before, after, now)
+
+    for line in folders.write_manifest(folder, gone_on_with):
         console.say(f"damaged, moved to quarantine: {line}")
     folder.cells.mkdir(exist_ok=True)
     have, damaged = folders.records(folder, quarantine=True)

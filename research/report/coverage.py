@@ -5,15 +5,19 @@ missing are rows that say so, as those are that did not end well: so no claim ho
 all of its points have been run.
 """
 
-import itertools
-import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from depthbench.research.store.manifest import Manifest
 from depthbench.research.store.rows import cell_id
 from depthbench.research.study.claims import NOT_RUN
-from depthbench.research.study.declaration import MOST_CELLS, Cell, Headline, Row, Study
+from depthbench.research.study.declaration import (
+    Cell,
+    Headline,
+    Row,
+    Study,
+    combinations,
+)
 
 
 class Coverage(NamedTuple):
@@ -73,17 +77,4 @@ def named(study: Study, manifest: Manifest, ids: Collection[str]) -> list[Cell]:
         cell
         for cell in combinations(study, manifest.grid)
         if any(cell_id(study.name, cell, digest) in ids for digest in digests)
-    ]
-
-
-def combinations(study: Study, grid: Mapping[str, Sequence[Any]]) -> list[Cell]:
-    """All cells of a grid; none where they are too many, or an axis is missing."""
-    if not set(study.axes) <= set(grid):
-        return []
-    values = [grid[name] for name in study.axes]
-    if math.prod(map(len, values)) > MOST_CELLS:
-        return []
-    return [
-        study.cell(dict(zip(study.axes, each, strict=True)))
-        for each in itertools.product(*values)
     ]

@@ -19,6 +19,7 @@ from depthbench.research.study.declaration import Cell, Measured, Row
 from depthbench.research.study.errors import Refusal
 
 SCHEMA = 1
+NO_DATA = "none"  # in place of a hash, of cells that are fed with none
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +66,7 @@ def digest_of(cell: Mapping[str, Any], digests: Mapping[Any, str]) -> str:
     >>> digest_of({"depth": 4}, {})
     'none'
     """
-    return digests.get(cell.get("dataset"), "none")
+    return digests.get(cell.get("dataset"), NO_DATA)
 
 
 def record_of(

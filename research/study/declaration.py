@@ -301,6 +301,19 @@ def grid(study: Study, chosen: Mapping[str, tuple[Value, ...]]) -> list[Cell]:
     ]
 
 
+def combinations(study: Study, grid: Mapping[str, Sequence[Any]]) -> list[Cell]:
+    """All cells of a grid; none where they are too many, or an axis is missing."""
+    if not set(study.axes) <= set(grid):
+        return []
+    values = [grid[name] for name in study.axes]
+    if math.prod(map(len, values)) > MOST_CELLS:
+        return []
+    return [
+        study.cell(dict(zip(study.axes, each, strict=True)))
+        for each in itertools.product(*values)
+    ]
+
+
 def chosen_values(
     study: Study, size: str, overrides: Mapping[str, tuple[Value, ...]]
 ) -> dict[str, tuple[Value, ...]]:
