@@ -69,6 +69,11 @@ def main(options) -> int:
     study, records = results.study, results.records
     if options.publish and not records:
         raise Refusal(f"--publish: {path} contains committed rows; name a run's folder")
+    if options.publish and results.cover.apart:
+        raise Refusal(
+            f"--publish: {path} has {results.cover}, and committed rows are of one; run "
+            "all of them without --mixed, into another folder"
+        )
     if options.publish and not results.cover.whole:
         raise Refusal(f"--publish: {path} has {results.cover}; run the others first")
     with shown(path, study):

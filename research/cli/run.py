@@ -23,6 +23,7 @@ from depthbench.research.engine import console, runner, runs
 from depthbench.research.engine.engines import chosen, driving
 from depthbench.research.engine.runs import Completed
 from depthbench.research.report import coverage, study_report
+from depthbench.research.report.coverage import Coverage
 from depthbench.research.report.rendering import FORMATS
 from depthbench.research.store import folder as folders
 from depthbench.research.store.folder import Folder
@@ -172,9 +173,7 @@ def main(options: argparse.Namespace) -> int:
             return run.stopped
         reported = report(study, run)
         rows = requested(study, run)
-    there = {row["id"] for row in rows}
-    ids = {run.id_of(study, cell): cell for cell in run.cells}
-    cover = coverage.of_cells(study, ids, there)
+    cover = covered(study, run, rows)
     if not cover.whole:
         console.say(f"{cover} are here: depthbench status {out} says what is missing")
     study_report.present(study, rows, options.format, cover)
@@ -314,6 +313,13 @@ def report_kinds(study: Study, run: Completed) -> None:
         if have:  # a driver may have been killed before the first
             study_report.write(study, kind, have, have[0].stamp)
             console.say(f"rows of another kind of device: {kind.path}/report.html")
+
+
+def covered(study: Study, run: Completed, rows: list[Row]) -> Coverage:
+    """How much of the run's cells its rows are."""
+    ids = {run.id_of(study, cell): cell for cell in run.cells}
+    there, elsewhere = {row["id"] for row in rows}, folders.elsewhere(run.folder)
+    return coverage.of_cells(study, ids, there, elsewhere)
 
 
 def requested(study: Study, run: Completed) -> list[Row]:

@@ -73,14 +73,15 @@ def of(path: Path) -> Status:
         raise Refusal(f"{path}: contains committed rows, of a run that is whole")
     study = study_of(path, manifest)
     records, damaged = folders.records(folder)
-    there = {record.id for record in records}
-    cover = coverage.of_folder(study, manifest, there)
+    elsewhere = folders.elsewhere(folder)
+    cover = coverage.of_folder(study, manifest, {r.id for r in records}, elsewhere)
+    there = {record.id for record in (*records, *elsewhere)}
     ran = [event for event in manifest.history if event.ended]
     return Status(
         study,
         path,
         cover,
-        Counter(record.status for record in records),
+        Counter(record.status for record in (*records, *elsewhere)),
         [*copies, *damaged],
         [label(list(study.axes), row) for row in cover.missing],
         holders.holders(path),

@@ -57,6 +57,13 @@ def held(paths: Sequence[Path]) -> Iterator[list[RunPart]]:
     for number, place in enumerate(places):
         if place in places[:number]:
             raise Refusal(f"{paths[number]}: is named twice")
+    for path in paths:
+        for kind in folders.kinds(Folder(path)):
+            if kind.path.resolve() not in places and folders.records(kind)[0]:
+                raise Refusal(
+                    f"{path}: has rows of another kind of device, in {kind.path}: name "
+                    "that folder too, with --accept-changes"
+                )
     with contextlib.ExitStack() as stack:
         for path in paths:
             folders.existing(path)

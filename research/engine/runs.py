@@ -169,8 +169,7 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
     have, damaged = folders.records(folder, quarantine=True)
     for line in damaged:
         console.say(f"damaged, moved to quarantine, will be rerun: {line}")
-    for kind in folders.kinds(folder):
-        have += folders.records(kind)[0]
+    have += folders.elsewhere(folder)
     share = runner.share(ready.units, request.shard)
     wanted = ready.ids(share)
     missing = runner.missing_ids(wanted, have, request.retry)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from depthbench.research.store.manifest import Manifest
-from depthbench.research.store.rows import cell_id
+from depthbench.research.store.rows import Record, cell_id
 from depthbench.research.study.claims import NOT_RUN
 from depthbench.research.study.declaration import (
     Cell,
@@ -22,24 +22,32 @@ from depthbench.research.study.declaration import (
 
 class Coverage(NamedTuple):
     """Of so many planned cells, how many are here, and rows of those that are not, as far
-    as their settings are known: those of an earlier version's folder are not."""
+    as their settings are known: those of an earlier version's folder are not.
+
+    apart: of those that are here, in a table of another kind of devices: of this one no
+    rows, and no claim is decided without them.
+    """
 
     here: int
     planned: int
     missing: tuple[Row, ...] = ()
+    apart: tuple[Row, ...] = ()
 
     @property
     def whole(self) -> bool:
         return self.here == self.planned
 
     def __str__(self) -> str:
-        return f"{self.here:,} of {self.planned:,} cells"
+        count = len(self.apart)
+        more = f", {count:,} of them of other kinds of devices" if count else ""
+        return f"{self.here:,} of {self.planned:,} cells{more}"
 
     def headline(self, of_rows: Headline) -> Headline:
         """The headline of the rows that are here, which begins with how many these are."""
-        if self.whole:
+        if self.whole and not self.apart:
             return of_rows
-        return of_rows._replace(answer=f"{self} so far. {of_rows.answer}")
+        so_far = "" if self.whole else " so far"
+        return of_rows._replace(answer=f"{self}{so_far}. {of_rows.answer}")
 
     def title(self, title: str) -> str:
         """The title of a table of verdicts on the rows that are here."""
@@ -49,18 +57,44 @@ class Coverage(NamedTuple):
 WHOLE = Coverage(0, 0)
 
 
-def of_folder(study: Study, manifest: Manifest, there: Collection[str]) -> Coverage:
-    """Of a folder's plan. there: the ids of its rows."""
-    lacking = set(manifest.cells).difference(there)
+def of_folder(
+    study: Study,
+    manifest: Manifest,
+    there: Collection[str],
+    elsewhere: Sequence[Record] = (),
+) -> Coverage:
+    """Of a folder's plan. there: the ids of its rows. elsewhere: rows of other kinds."""
+    apart = _apart(manifest.cells, there, elsewhere)
+    lacking = set(manifest.cells).difference(there, apart)
     planned = len(manifest.cells)
     cells = named(study, manifest, lacking) if lacking else []
-    return Coverage(planned - len(lacking), planned, rows(study, cells))
+    missing = rows(study, cells)
+    return Coverage(
+        planned - len(lacking), planned, missing, rows(study, list(apart.values()))
+    )
 
 
-def of_cells(study: Study, ids: Mapping[str, Cell], there: Collection[str]):
-    """Of these cells, by their ids. there: the ids of rows."""
-    lacking = [cell for identity, cell in ids.items() if identity not in there]
-    return Coverage(len(ids) - len(lacking), len(ids), rows(study, lacking))
+def of_cells(
+    study: Study,
+    ids: Mapping[str, Cell],
+    there: Collection[str],
+    elsewhere: Sequence[Record] = (),
+) -> Coverage:
+    """Of these cells, by their ids. there, elsewhere: as of a folder."""
+    apart = _apart(ids, there, elsewhere)
+    here = {*there, *apart}
+    lacking = [cell for identity, cell in ids.items() if identity not in here]
+    count = len(ids) - len(lacking)
+    missing = rows(study, lacking)
+    return Coverage(count, len(ids), missing, rows(study, list(apart.values())))
+
+
+def _apart(
+    planned: Collection[str], there: Collection[str], elsewhere: Sequence[Record]
+) -> dict[str, Cell]:
+    """The planned cells that other kinds of devices alone have rows of, by their ids."""
+    asked = set(planned).difference(there)
+    return {r.id: dict(r.settings) for r in elsewhere if r.id in asked}
 
 
 def rows(study: Study, cells: Sequence[Cell]) -> tuple[Row, ...]:

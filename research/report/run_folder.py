@@ -75,7 +75,8 @@ def opened(path: Path, bare: bool = False) -> Results:
         console.say(f"damaged, skipped: {line}")
     strange = {name for one in manifest.plugins.values() for name in one.entries}
     there = {record.id for record in records}
-    cover = coverage.of_folder(study, manifest, there)
+    elsewhere = folders.elsewhere(folder)
+    cover = coverage.of_folder(study, manifest, there, elsewhere)
     if records and not cover.whole:
         console.say(f"{cover} are here; `run` with the same flags makes the others")
     if not records:

@@ -7,6 +7,7 @@ from typing import Any
 from depthbench.research.report import coverage, figures, markdown, page, rendering
 from depthbench.research.report.coverage import WHOLE, Coverage
 from depthbench.research.store import atomic, rows
+from depthbench.research.store import folder as folders
 from depthbench.research.store import manifest as manifests
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.rows import Record
@@ -74,7 +75,8 @@ def covered(study: Study, folder: Folder, records: Sequence[Record]) -> Coverage
     manifest = manifests.read(folder.path).manifest
     if manifest is None:
         return WHOLE
-    return coverage.of_folder(study, manifest, {record.id for record in records})
+    there = {record.id for record in records}
+    return coverage.of_folder(study, manifest, there, folders.elsewhere(folder))
 
 
 def columns(study: Study, ordered: Sequence[Row]) -> list[str]:
@@ -176,7 +178,7 @@ def judgement(
 
     cover: of which plan the rows are; what is missing of it leaves claims undecided.
     """
-    judged = verdicts(study, [*ordered, *cover.missing])
+    judged = verdicts(study, [*ordered, *cover.missing, *cover.apart])
     if cover.planned - cover.here > len(cover.missing):
         judged = [verdict._replace(open=True) for verdict in judged]
     tables = [t._replace(title=cover.title(t.title)) for t in claims_tables(judged)]

@@ -58,6 +58,11 @@ def kinds(folder: Folder) -> list[Folder]:
     return [Folder(path) for path in sorted(folder.path.glob(f"{KINDS}/*/"))]
 
 
+def elsewhere(folder: Folder) -> list[Record]:
+    """Intact rows of other kinds of devices: their cells are done, in a table of theirs."""
+    return [record for kind in kinds(folder) for record in records(kind)[0]]
+
+
 def look(path: Path, study: str) -> Folder:
     """The folder that results of a study are to be in, of which nothing is made yet.
 

@@ -129,3 +129,17 @@ def test_cells_of_an_earlier_versions_folder_leave_all_claims_open():
     words = {row[3].text for table in tables for row in table.rows}
     assert words <= {"undecided", "untested"}
     assert same_columns(ordered)  # they are there
+
+
+def test_rows_of_another_kind_of_device_decide_no_claim_of_this_one():
+    """They are done, and what they say is in another table."""
+    study = studies()["gradient_flow"]._replace(claims=(claim(),))
+    cover = Coverage(3, 3, (), tuple(HALF[2:]))
+    words = lambda cover: {
+        row[3].text
+        for table in study_report.judgement(study, HALF[:2], cover)
+        for row in table.rows
+    }
+    assert cover.whole and words(cover) == {"undecided"}
+    assert words(Coverage(2, 2)) == {"holds"}
+    assert str(cover) == "3 of 3 cells, 1 of them of other kinds of devices"
