@@ -113,7 +113,8 @@ def warn(path: Path, world: dict[str, Any]) -> None:
             f"{path}: made on {world.get('device')}, whose bits no {environment['device']} "
             f"has; {how}"
         )
-    moved = [n for n in DECIDING if n in world and world[n] != environment.get(n)]
+    names = [n for n in (*DECIDING, *host.FURTHER.values()) if n in world]
+    moved = [n for n in names if world[n] != environment.get(n)]
     if moved:
         console.say(
             f"{', '.join(moved)} differ from the run's: bits may legitimately differ"

@@ -78,14 +78,14 @@ def prepare(
     if loop:
         environment["loop"] = loop
     own = plugins.used(v for v in order.settings.values() if isinstance(v, str))
+    names = list(map(str, order.settings.values()))
+    made_by = provenance.traced(order.module, names, foreign=own)
     fresh = Manifest(
         schema=manifests.SCHEMA,
         study=reports.STUDY,
         settings=settings_of(order),
-        code=provenance.code(
-            order.module, map(str, order.settings.values()), foreign=own
-        ),
-        environment=environment,
+        code=made_by.hashes,
+        environment=host.of_imports(environment, made_by.imports),
         data=dict(data),
         mesh=str(order.mesh or sharding.Shape()),
         layout=LAYOUT,

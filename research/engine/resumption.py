@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from depthbench.research.datasets.record import differs, differs_in_common
+from depthbench.research.machine import host
 from depthbench.research.store import manifest
 from depthbench.research.store.manifest import Event, Foreign, Manifest
 from depthbench.research.study.errors import Refusal
@@ -59,10 +60,13 @@ def together(before: Manifest, fresh: Manifest, changes: Sequence[str]) -> Manif
     What only the earlier one speaks of stays: its rows are compared with it again.
     """
     accepted = [Event(accepted=list(changes))] if changes else []
+    further = host.FURTHER.values()
+    latest, other = (fresh, before) if changes else (before, fresh)
+    imported = {n: v for n, v in other.environment.items() if n in further}
     return replace(
         before,
         history=[*before.history, *accepted],
-        environment=fresh.environment if changes else before.environment,
+        environment={**imported, **latest.environment},
         code={**before.code, **fresh.code},
         data=fresh.data if _is_training(fresh) else {**before.data, **fresh.data},
         data_dir=fresh.data_dir or before.data_dir,

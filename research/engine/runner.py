@@ -177,7 +177,9 @@ def _write(job: Assignment, unit: Unit, done: Done, folder: Folder) -> set[str]:
     """Writes the missing rows of a unit; their names. Raises Refusal."""
     stamp = job.stamp
     if done.environment is not None:
-        stamp = {**stamp, **done.environment}
+        other = set(host.FURTHER.values()) - stamp.keys()  # which no row comes from
+        seen = {n: v for n, v in done.environment.items() if n not in other}
+        stamp = {**stamp, **seen}
         changes = manifest.changed(job.stamp, stamp)
         if changes and job.elsewhere is None:
             raise Refusal(
@@ -185,7 +187,7 @@ def _write(job: Assignment, unit: Unit, done: Done, folder: Folder) -> set[str]:
                 f"{changes[0]}; give workers of one kind, or --mixed, for a table of each"
             )
         if changes and job.elsewhere is not None:
-            folder = job.elsewhere(done.environment)
+            folder = job.elsewhere(seen)
     written = set()
     for cell, result in zip(unit.cells, done.measured, strict=True):
         if _id(job, cell) in job.missing:
@@ -234,11 +236,12 @@ def fresh_manifest(
     """The manifest of a folder in which there is nothing but these cells, of these ids."""
     values = [value for cell in cells for value in cell.values()]
     own = plugins.used([study.name, *values])
+    made_by = traced(study, cells, own)
     return Manifest(
         schema=manifest.SCHEMA,
         study=study.name,
-        code=code_of(study, cells, own),
-        environment=environment,
+        code=made_by.hashes,
+        environment=host.of_imports(environment, made_by.imports),
         data=dict(data),
         cells=sorted(ids),
         grid=grid_of([study.named(cell) for cell in cells]),
@@ -257,11 +260,19 @@ def code_of(
     study: Study, cells: Sequence[Cell], own: Mapping[str, plugins.Plugin]
 ) -> dict[str, str]:
     """Hashes of the code that rows come from; of each study within, one of all its own."""
-    hashes = provenance.code(study.module, study.entries(cells), foreign=own)
+    return traced(study, cells, own).hashes
+
+
+def traced(
+    study: Study, cells: Sequence[Cell], own: Mapping[str, plugins.Plugin]
+) -> provenance.Traced:
+    """The same code, and what it and that of the studies within imports."""
+    hashes, imports = provenance.traced(study.module, study.entries(cells), foreign=own)
     for one, inner in map(study.inner, cells) if study.inner else ():
-        within = provenance.digest(provenance.code(one.module, one.entries(inner)))
-        hashes[f"study: {one.name}"] = within
-    return dict(sorted(hashes.items()))
+        within = provenance.traced(one.module, one.entries(inner))
+        hashes[f"study: {one.name}"] = provenance.digest(within.hashes)
+        imports |= within.imports
+    return provenance.Traced(dict(sorted(hashes.items())), imports)
 
 
 def recorded(own: Mapping[str, plugins.Plugin]) -> dict[str, manifest.Foreign]:

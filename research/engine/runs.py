@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from depthbench.research.engine import console, outdated, resumption, runner
 from depthbench.research.engine.engines.seam import Engine
 from depthbench.research.engine.engines.threads import Threads
-from depthbench.research.machine import compiled, shares
+from depthbench.research.machine import compiled, host, shares
 from depthbench.research.store import folder as folders
 from depthbench.research.store import manifest, provenance
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.manifest import Event, Manifest
-from depthbench.research.store.rows import Record, cell_id, digest_of
+from depthbench.research.store.rows import NO_DATA, Record, cell_id, digest_of
 from depthbench.research.study import families, plan, plugins, widening
 from depthbench.research.study.declaration import Cell, Study, Unit
 
@@ -146,11 +146,12 @@ def _ready(study: Study, cells: Sequence[Cell], request: Request) -> Ready:
     runner.check_fits(units, memory)
     sets = data_of(cells, request.data_dir)
     digests = {name: digest for name, (_, digest) in sets.items()}
-    stamp = runner.make_stamp(next(iter(digests.values()), "none"), environment)
     ids = [cell_id(study.name, cell, digest_of(cell, digests)) for cell in cells]
     data = dict(sets.values())
     fresh = runner.fresh_manifest(study, cells, ids, environment, data)
     fresh.data_dir = request.data_dir or None  # for `verify`; no part of any row
+    first = next(iter(digests.values()), NO_DATA)
+    stamp = runner.make_stamp(first, fresh.environment)
     return Ready(study, units, stamp, memory, workers, fresh, digests)
 
 
@@ -212,7 +213,9 @@ def _run_missing(ready: Ready, folder: Folder, request: Request) -> Completed:
 
 def _kind(folder: Folder, own: Manifest, environment: Mapping[str, Any]) -> Folder:
     """The folder for rows of another kind of device, with a manifest of its own."""
-    decides = {name: environment.get(name) for name in manifest.DECIDING}
+    further = [name for name in host.FURTHER.values() if name in own.environment]
+    changed = [n for n in further if environment.get(n) != own.environment[n]]
+    decides = {name: environment.get(name) for name in (*manifest.DECIDING, *changed)}
     digest = provenance.digest({name: str(value) for name, value in decides.items()})
     device = re.sub(r"[^a-z0-9]+", "_", str(environment.get("device")).lower())
     kind = Folder(folder.path / folders.KINDS / f"{device}_{digest[:6]}")

@@ -3,23 +3,46 @@
 import importlib.metadata
 import os
 import platform
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from depthbench.research.machine import lapack, limits, settings
 
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn")
+# What some rows come from: recorded of those that import it. By the module's name.
+FURTHER = {
+    "scipy": "scipy",
+    "skimage": "scikit-image",
+    "mctx": "mctx",
+    "num2words": "num2words",
+    "sacrebleu": "sacrebleu",
+}
 
 
 def versions() -> dict[str, str | None]:
-    """Python's and the libraries' versions; None for what is not installed."""
+    """Python's and the libraries' versions; None for what is not installed, of FURTHER
+    nothing."""
     installed: dict[str, str | None] = {"python": platform.python_version()}
-    for name in LIBRARIES:
+    for name in (*LIBRARIES, *FURTHER.values()):
         try:
             installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            installed[name] = None
+            if name in LIBRARIES:
+                installed[name] = None
     return installed
+
+
+def of_imports(
+    environment: Mapping[str, Any], modules: Collection[str]
+) -> dict[str, Any]:
+    """An environment without those of FURTHER that none of the modules is of.
+
+    >>> of_imports({"jax": "0.10", "scipy": "1.17", "mctx": "0.0.6"}, {"scipy", "os"})
+    {'jax': '0.10', 'scipy': '1.17'}
+    """
+    other = {name for module, name in FURTHER.items() if module not in modules}
+    return {name: value for name, value in environment.items() if name not in other}
 
 
 def processor() -> str:

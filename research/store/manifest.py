@@ -170,7 +170,10 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What of two environments decides bits and differs, in words."""
-    pairs = {n: (old[n], new.get(n)) for n in DECIDING if n in old}
+    # Of two sets of cells one may import a library that the other does not, and an earlier
+    # version recorded fewer.
+    both = [name for name in host.FURTHER.values() if name in old and name in new]
+    pairs = {n: (old[n], new.get(n)) for n in (*DECIDING, *both) if n in old}
     return [f"{n} was {old}, is {new}" for n, (old, new) in pairs.items() if old != new]
 
 

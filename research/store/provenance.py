@@ -8,10 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from depthbench.research.files import source
 from depthbench.research.files.source import ROOT
-from depthbench.research.store.closure import PACKAGE, Reached, Sources, named, reached
+from depthbench.research.store.closure import (
+    PACKAGE,
+    Reached,
+    Sources,
+    named,
+    reached,
+)
 
 # Of a study's declaration, what no row depends on: cells say what was chosen of it.
 SHOWN = frozenset(
@@ -34,6 +41,14 @@ class Imported(Protocol):
     def files(self) -> Mapping[str, str]: ...
 
 
+class Traced(NamedTuple):
+    """The code that rows come from. hashes: as of `code`. imports: the modules of no dots
+    that its files import."""
+
+    hashes: dict[str, str]
+    imports: set[str]
+
+
 def code(
     module: str,
     names: Iterable[str] = (),
@@ -47,15 +62,27 @@ def code(
     foreign: modules of others, by place; "PLACE: depthbench's" is the hash of what of ours
     they lead to beyond the rest. Their own files are hashed elsewhere.
     """
+    return traced(module, names, sources, foreign).hashes
+
+
+def traced(
+    module: str,
+    names: Iterable[str] = (),
+    sources: Sources | None = None,
+    foreign: Mapping[str, Imported] | None = None,
+) -> Traced:
+    """The same code, and what its files import."""
     others = {one.module: place for place, one in (foreign or {}).items() if one.files}
     sources = sources or Sources(ROOT, others=_sources(others))
     base = reached(sources, module, starts(sources, module))
+    files = {place.module for place in base} | others.keys()
     hashes = {
         path: _short("\n".join(texts).encode())
         for path, texts in _texts(sources, base).items()
     }
     for place, entry in named(sources, base, set(names)):
         more = {place: [entry], **reached(sources, place.module, [entry], base)}
+        files |= {place.module for place in more}
         texts = itertools.chain(*_texts(sources, more).values())
         key = f"{sources.file(place.module)}: {place.entry}"
         hashes[key] = _short("\n".join(texts).encode())
@@ -63,10 +90,18 @@ def code(
         apart = sources.module(other)
         inner = itertools.chain(*apart.definitions.values()) if apart else ()
         more = reached(sources, other, inner, base)
+        files |= {place.module for place in more}
         texts = list(itertools.chain(*_texts(sources, more).values()))
         if texts:
             hashes[f"{place}: depthbench's"] = _short("\n".join(texts).encode())
-    return dict(sorted(hashes.items()))
+    return Traced(dict(sorted(hashes.items())), _imports(sources, files))
+
+
+def _imports(sources: Sources, files: Iterable[str]) -> set[str]:
+    """The modules of no dots that these modules import anywhere."""
+    apart = filter(None, map(sources.module, files))
+    named = itertools.chain(*(one.imports.values() for one in apart))
+    return {name.partition(".")[0] for name, _ in named}
 
 
 def digest(hashes: Mapping[str, str]) -> str:
@@ -116,7 +151,14 @@ def _short(content: bytes) -> str:
 
 @functools.cache
 def commit() -> dict[str, str | None]:
-    """The commit of the source tree, and a hash of what is not committed."""
+    """The commit of the source tree, and a hash of what is not committed.
+
+    Neither where this is no checkout of its own: an installed copy may lie below another
+    repository, whose commits say nothing of it.
+    """
+    top = _git("rev-parse", "--show-toplevel") if source.is_checkout() else None
+    if top is None or Path(top).resolve() != ROOT:
+        return {"commit": None, "uncommitted": None}
     head = _git("rev-parse", "HEAD")
     changes = (_git("diff", "HEAD") or "") + (
         _git("ls-files", "--others", "--exclude-standard") or ""

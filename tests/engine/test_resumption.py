@@ -135,3 +135,18 @@ def test_an_edited_module_is_refused_whichever_entry_is_asked_for(
     assert status == 2 and "edited.py has changed" in err
     cells = json.loads((tmp_path / "r1" / "run.json").read_text())["cells"]
     assert len(cells) == 2
+
+
+def test_a_library_counts_where_both_have_recorded_it(tmp_path):
+    """Of an earlier version's folder, or of cells that import it not, it is not known."""
+    of = lambda **more: made(environment={"jax": "1", **more})
+    before, fresh = of(), of(scipy="1.17")
+    joined = resumption.joined(before, fresh, False, tmp_path)
+    assert joined.environment == fresh.environment
+    assert resumption.joined(fresh, before, False, tmp_path) == joined
+    later = of(scipy="1.18", mctx="0.1")
+    assert "scipy was 1.17, is 1.18" in refused(tmp_path, joined, later)
+    accepted = resumption.joined(joined, later, True, tmp_path)
+    assert accepted.environment == later.environment
+    accepted = resumption.joined(accepted, of(jax="2"), True, tmp_path)
+    assert accepted.environment == {"jax": "2", "scipy": "1.18", "mctx": "0.1"}

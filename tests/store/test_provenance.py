@@ -7,6 +7,13 @@ import sys
 
 import pytest
 
+from depthbench.research.engine import runner
+from depthbench.research.files import source
+from depthbench.research.machine import host
+from depthbench.research.store import provenance
+from depthbench.research.study.declaration import chosen_values, grid
+from depthbench.research.study.studies import studies
+
 PARTS = ("depthbench", "research", "benchmarks", "experiments")
 RUN = ("run", "rezero", "--size", "smoke", "--seeds", "2")
 BATCH = 'batch: int = field(_count("examples per step", 64'
@@ -67,3 +74,55 @@ def test_changes_of_what_measures_are_refused(checkout, clean_environment):
     unused.write_text(unused.read_text().replace("Activation(\n", entry, 1))
     again = run(checkout, clean_environment, *RUN, "--out", "out", "--format", "json")
     assert (again.returncode, json.loads(again.stdout)) == (0, json.loads(first.stdout))
+
+
+@pytest.mark.parametrize(
+    "name, has, lacks",
+    [
+        ("linear_regions", (), tuple(host.FURTHER)),
+        ("faces", ("skimage", "scipy"), ("mctx", "sacrebleu", "num2words")),
+        ("self_play", ("mctx",), ("num2words",)),
+    ],
+)
+def test_libraries_are_those_that_the_rows_code_imports(name, has, lacks):
+    study = studies()[name]
+    chosen = chosen_values(study, "smoke", {})
+    cells = [study.cell(c) for c in study.fit(grid(study, chosen), set())[0]]
+    manifest = runner.fresh_manifest(study, cells, (), host.versions(), {})
+    for module in has:
+        assert manifest.environment[host.FURTHER[module]]
+    for module in lacks:
+        assert host.FURTHER[module] not in manifest.environment
+    assert manifest.environment["jax"]
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A repository with a commit, and below it a copy of depthbench that is none of it."""
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    copy = tmp_path / ".venv" / "site-packages" / "depthbench"
+    copy.mkdir(parents=True)
+    provenance.commit.cache_clear()
+    yield lambda root: [
+        monkeypatch.setattr(module, "ROOT", root.resolve())
+        for module in (provenance, source)
+    ]
+    provenance.commit.cache_clear()
+
+
+def test_a_copy_in_another_repository_has_no_commit(installed, tmp_path):
+    none = {"commit": None, "uncommitted": None}
+    copy = tmp_path / ".venv" / "site-packages" / "depthbench"
+    installed(copy)
+    assert provenance.commit() == none
+    (copy / "pyproject.toml").touch()  # as of a copied checkout
+    provenance.commit.cache_clear()
+    assert provenance.commit() == none
+    installed(tmp_path)  # its own, but not depthbench's source
+    provenance.commit.cache_clear()
+    assert provenance.commit() == none
+    (tmp_path / "pyproject.toml").touch()
+    provenance.commit.cache_clear()
+    assert len(provenance.commit()["commit"] or "") == 40
