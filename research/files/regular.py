@@ -10,6 +10,19 @@ class NotRegular(OSError):
     """What has a file's name and is none; `strerror` says what it is instead."""
 
 
+GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, NotRegular)
+
+
+def withheld(error: OSError) -> bool:
+    """Whether a file that may be whole was not let be read, as for want of permission or by
+    a disk that is away. That it is gone is damage.
+
+    >>> withheld(PermissionError(13, "denied")), withheld(FileNotFoundError(2, "gone"))
+    (True, False)
+    """
+    return bool(error.errno) and not isinstance(error, GONE)
+
+
 def opened(path: Path) -> BinaryIO:
     """A regular file, opened for reading.
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from depthbench.research.files import regular
 from depthbench.research.learning import arrays_on_disk, seals, sharding, shards
 from depthbench.research.learning.forms import (
     Form,
@@ -31,8 +32,7 @@ def withheld(error: Exception) -> bool:
     want of memory or of a device, or of what a file system gives. A file that is gone is
     damage."""
     if isinstance(error, OSError):
-        gone = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-        return error.errno is not None and not isinstance(error, gone)
+        return regular.withheld(error)
     machine = (MemoryError, jax.errors.JaxRuntimeError)
     return isinstance(error, machine) or "RESOURCE_EXHAUSTED" in str(error)
 

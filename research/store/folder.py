@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from depthbench.research.files import regular
 from depthbench.research.store import atomic, manifest, rows
 from depthbench.research.store.manifest import Event, Manifest
-from depthbench.research.store.rows import DamagedRow, Record
+from depthbench.research.store.rows import DamagedRow, Record, Withheld
 from depthbench.research.study.errors import LATER, Refusal
 
 PARTS = ("cells", "reports", "checkpoints", "quarantine")
@@ -282,7 +282,8 @@ def put_aside(folder: Folder, *paths: Path) -> None:
 def records(folder: Folder, quarantine: bool = False) -> tuple[list[Record], list[str]]:
     """(intact records of the cells, ordered by id; a sentence on each damaged one).
 
-    quarantine: move damaged files aside, so that their cells are run again.
+    quarantine: move damaged files aside, so that their cells are run again. Raises Refusal
+    then for one that was not let be read, and may be whole.
     """
     return _records(folder, folder.cells, quarantine)
 
@@ -300,6 +301,8 @@ def _records(
         try:
             whole.append(rows.load(path))
         except DamagedRow as error:
+            if quarantine and isinstance(error, Withheld):
+                raise Refusal(f"{place}: {error}", error.status) from None
             damaged.append(str(error))
             if quarantine:
                 put_aside(folder, path, path.with_suffix(".npz"))

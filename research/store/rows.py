@@ -16,7 +16,7 @@ from depthbench.research.files.schema import Malformed, Scalar
 from depthbench.research.files.sealed import digest
 from depthbench.research.store import atomic
 from depthbench.research.study.declaration import Cell, Measured, Row
-from depthbench.research.study.errors import Refusal
+from depthbench.research.study.errors import Refusal, status_of
 
 SCHEMA = 1
 NO_DATA = "none"  # in place of a hash, of cells that are fed with none
@@ -49,6 +49,14 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class DamagedRow(ValueError):
     """A file that is not what was written."""
+
+
+class Withheld(DamagedRow):
+    """A file that was not let be read, and may be whole. status: of a refusal for it."""
+
+    def __init__(self, message: str, status: int):
+        super().__init__(message)
+        self.status = status
 
 
 def cell_id(study: str, settings: Cell, data: str) -> str:
@@ -137,7 +145,7 @@ def load(path: Path) -> Record:
     try:
         record = sealed.opened(regular.read(path), Record)
     except OSError as error:
-        raise DamagedRow(f"{path.name}: {_why(error)}") from None
+        raise _unread(path, error) from None
     except Malformed as error:
         raise DamagedRow(f"{path.name}: {error}") from None
     if record.schema != SCHEMA:
@@ -153,13 +161,16 @@ def _check_profiles(path: Path, digest: str) -> None:
     try:
         content = regular.read(path)
     except OSError as error:
-        raise DamagedRow(f"{path.name}: {_why(error)}") from None
+        raise _unread(path, error) from None
     if hashlib.sha256(content).hexdigest() != digest:
         raise DamagedRow(f"{path.name}: checksum does not match")
 
 
-def _why(error: OSError) -> str:
-    return "missing" if isinstance(error, FileNotFoundError) else str(error.strerror)
+def _unread(path: Path, error: OSError) -> DamagedRow:
+    why = "missing" if isinstance(error, FileNotFoundError) else str(error.strerror)
+    if regular.withheld(error):
+        return Withheld(f"{path.name}: {why}", status_of(error))
+    return DamagedRow(f"{path.name}: {why}")
 
 
 def pack(named: Mapping[str, np.ndarray]) -> bytes:
