@@ -20,7 +20,7 @@ with lazily():
     import PIL.Image as pil_image
     import skimage.restoration as restoration
 
-    from depthbench.research.learning import restored
+    from depthbench.research.learning import image_restoration
 
 TRANSLATIONS = choices(
     "translation",
@@ -164,8 +164,8 @@ def baselines(translation, side, smaller, stride):
     every = parts(translation, side, smaller, stride)
     train, valid, test, unseen = every
     by_rule = globals()[f"_without_{translation}"](train, valid)
-    pairs = [restored.Pairs(part.given, part.asked) for part in (train, valid)]
-    methods = {one.name: one.restore for one in restored.fit(*pairs)}
+    pairs = [image_restoration.Pairs(part.given, part.asked) for part in (train, valid)]
+    methods = {one.name: one.restore for one in image_restoration.fit(*pairs)}
     methods[CLASSICAL[translation]] = by_rule
     masked = {name: _masked(restore) for name, restore in methods.items()}
     scored = {name: valid.psnr(one(valid)) for name, one in masked.items()}

@@ -36,7 +36,7 @@ import numpy as np
 
 from depthbench.research.learning import (
     arrays_on_disk,
-    restoring,
+    checkpoint_reading,
     seals,
     sharding,
     shards,
@@ -236,20 +236,20 @@ class Store:
         while (step := self._newest(below)) is not None:
             path = self.folder / str(step)
             try:
-                leaves, seal = restoring.leaves(path, named)
+                leaves, seal = checkpoint_reading.leaves(path, named)
                 if metadata is not None and seal.metadata != metadata:
-                    raise restoring.Agreed("it is of another run")
+                    raise checkpoint_reading.Agreed("it is of another run")
             except Mismatch:
                 raise
             except Exception as error:  # Orbax may raise anything
-                if restoring.withheld(error):
+                if checkpoint_reading.withheld(error):
                     raise
                 line = f"checkpoint {step} is damaged: {_why(error)}"
                 if sharding.leads():
                     self.damaged.append(line)
                     with contextlib.suppress(OSError):
                         _put_aside(self.folder, step)
-                elif not isinstance(error, restoring.Agreed):
+                elif not isinstance(error, checkpoint_reading.Agreed):
                     self.damaged.append(f"process {jax.process_index()}: {line}")
                 below = step
                 continue

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from depthbench.research.catalogues.catalogue import Mistake, nearest
 from depthbench.research.lazy import lazily
-from depthbench.research.models import restored
+from depthbench.research.models import orbax_arrays
 from depthbench.research.models.taken import Taken, Tree, line_of, placed_freely
 
 with lazily():
@@ -154,7 +154,7 @@ def _form(leaf: Any) -> str:
 
 def _restored(taken: Taken, layout: Layout, drawn: Arrays, path: Any) -> Arrays:
     """The arrays from a folder, which may have more than the model's. Raises Mistake."""
-    trees = restored.candidates(restored.tree(path))
+    trees = orbax_arrays.candidates(orbax_arrays.tree(path))
     wanted = set(layout.params)
     for tree in trees:
         params, rest = taken.parted(tree)

@@ -20,7 +20,7 @@ import optax
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from depthbench.research.learning import arrays_on_disk, checkpoints, restoring
+from depthbench.research.learning import arrays_on_disk, checkpoint_reading, checkpoints
 from depthbench.research.learning.checkpoints import Mismatch, NotSaved, digest
 
 # What a file system says of files that are whole, as far as is known.
@@ -363,7 +363,7 @@ def test_what_the_machine_does_not_give_is_no_damage(error, store, monkeypatch):
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(restoring, "placed", refused)
+        patched.setattr(checkpoint_reading, "placed", refused)
         with pytest.raises(type(error)):
             store.restore(state_of(0))
     assert store.damaged == [] and not (store.folder / "quarantine").exists()
