@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from depthbench.research.catalogues.axes import items
-from depthbench.research.cli import engines, tracking
+from depthbench.research.cli import dry_run, engines, tracking
 from depthbench.research.cli.options import (
     SIZES,
     bytes_of_gib,
@@ -19,7 +19,7 @@ from depthbench.research.cli.options import (
 )
 from depthbench.research.cli.shard import share
 from depthbench.research.datasets.readable import Readable
-from depthbench.research.engine import console, runner, runs
+from depthbench.research.engine import console, runs
 from depthbench.research.engine.engines import chosen, driving
 from depthbench.research.engine.runs import Completed
 from depthbench.research.report import coverage, study_report
@@ -27,12 +27,10 @@ from depthbench.research.report.coverage import Coverage
 from depthbench.research.report.rendering import FORMATS
 from depthbench.research.store import folder as folders
 from depthbench.research.store.folder import Folder
-from depthbench.research.store.rows import cell_id, renamed
-from depthbench.research.study import forecast, plan, plugins, widening
+from depthbench.research.study import plan, plugins, widening
 from depthbench.research.study.axes import Axis, flag_of
-from depthbench.research.study.declaration import Cell, Row, Study, chosen_values, grid
+from depthbench.research.study.declaration import Row, Study, chosen_values, grid
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.forecast import Forecast
 from depthbench.research.study.studies import studies
 
 # What may be retried in any folder; a study's own, where its rows have them.
@@ -159,8 +157,7 @@ def main(options: argparse.Namespace) -> int:
     if options.dry_run:
         plugins.looked_at(study.axes, cells)
         workers = engines.workers(asked, study)
-        lines = described(study, *planned(study, cells, folder, request, workers))
-        console.write(*lines, "nothing was run")
+        console.write(*dry_run.lines(study, cells, folder, request, workers))
         return 0
     with (
         chosen.opened(asked, out, request.shard) as at,
@@ -215,9 +212,7 @@ def check_retried(statuses: Sequence[str], out: Path) -> None:
     if set(statuses) <= set(STATUSES):
         return
     folder = Folder(out)
-    have = [
-        r for one in (folder, *folders.kinds(folder)) for r in folders.records(one)[0]
-    ]
+    have = [*folders.records(folder)[0], *folders.elsewhere(folder)]
     there = {record.status for record in have} - {"ok", *STATUSES}
     for status in statuses:
         one_of("--retry", status, (*STATUSES, *sorted(there)))
@@ -227,75 +222,6 @@ def folder_of_data(options: argparse.Namespace) -> str:
     """The folder that prepared data lie in; "" where none is typed. Raises Refusal."""
     typed = getattr(options, "data_dir", None)
     return "" if typed is None else str(existing_folder("--data-dir", typed))
-
-
-def planned(
-    study: Study,
-    cells: Sequence[Cell],
-    folder: Folder,
-    request: runs.Request,
-    workers: int | None,
-) -> tuple[Forecast, int, int]:
-    """(forecast of what is missing in the folder, how many cells it has already, the most
-    that may be added beyond the grid and those); of the request's share."""
-    have, _ = folders.records(folder)
-    for kind in folders.kinds(folder):
-        have += folders.records(kind)[0]
-    beyond, wanted = [], []
-    if request.widens:
-        beyond, wanted = widening.widened(study, cells, [record.row for record in have])
-    further = widening.most(study, cells) - len(beyond) if request.widens else 0
-    if not request.shard:  # a share leaves them to the command without it
-        beyond, further = beyond + wanted, further - len(wanted)
-    # Told by their settings: what the data's hash is takes reading them.
-    bare = [renamed(r, cell_id(study.name, r.settings, "")) for r in have]
-    units = runner.share(
-        plan.units(study, [*cells, *beyond], request.data_dir), request.shard
-    )
-    bare_id = lambda cell: cell_id(study.name, cell, "")
-    cells = [cell for unit in units for cell in unit.cells]
-    missing = runner.missing_ids(map(bare_id, cells), bare, request.retry)
-    is_missing = lambda cell: bare_id(cell) in missing
-    units = [
-        unit._replace(cells=left)
-        for unit in units
-        if (left := tuple(filter(is_missing, unit.cells)))
-    ]
-    # Where all have rows, no best setting is at an edge: no more is tried.
-    further = further if missing and not request.shard else 0
-    there = len(cells) - len(missing)
-    return forecast.of(study, units, request.memory, workers), there, further
-
-
-def described(
-    study: Study, expected: Forecast, there: int = 0, further: int = 0
-) -> list[str]:
-    """What a run would do, in lines: cells, programs, memory, time.
-
-    there: cells that have rows already. further: the most cells that may be added beyond
-    the grid.
-    """
-    workers, compiling = expected.workers, expected.compiling
-    cores = f"{workers} core{'s' if workers > 1 else ''}"
-    part = f", {console.duration(compiling)} of it compiling" if compiling else ""
-    lines = [
-        f"{study.name}: {study.question}",
-        f"cells               {expected.cells}",
-        *([f"already there       {there}"] if there else []),
-        f"compiled programs   {expected.programs}",
-        f"memory              {console.size(expected.peak)} a call, {workers} at a time "
-        f"(may use {console.size(expected.memory)})",
-        f"time                about {console.duration(expected.seconds)} on {cores}{part}",
-    ]
-    if further:
-        lines.append(
-            f"and up to           {further} more, as long as a best one is at the grid's "
-            "edge"
-        )
-    if expected.left_out:
-        count = expected.left_out
-        lines.append(f"do not fit          {count} cells: they become rows that say so")
-    return lines
 
 
 def report(study: Study, run: Completed) -> float:
