@@ -214,10 +214,7 @@ def guarded(name: str) -> Iterator[None]:
     except OSError as error:
         raise Mistake(f"{name}: {error.strerror or error}") from error
     except (Exception, SystemExit) as error:
-        text = " ".join(str(error).split())[:300]
-        colon = ": " if text else ""
-        kind = type(error).__name__
-        raise Mistake(f"{name}: {kind}{colon}{text}{place(error)}") from error
+        raise Mistake(f"{name}: {told(error)}") from error
 
 
 def _no_module(name: str) -> str:
@@ -229,6 +226,16 @@ def _no_module(name: str) -> str:
     file = f"{stem.replace('.', '/')}.py"
     hint = f"; the file {file} is module {stem}" if stem != name else ""
     return f"{name}: no such module, here or installed{hint}"
+
+
+def told(error: BaseException) -> str:
+    """An error in a line: its type, what it says, and where in the user's code it is.
+
+    >>> told(ValueError("no such shape"))
+    'ValueError: no such shape'
+    """
+    text = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}{': ' if text else ''}{text}{place(error)}"
 
 
 def place(error: BaseException) -> str:

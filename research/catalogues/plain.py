@@ -72,7 +72,7 @@ def sigma_w2(name: str, sample: Sample) -> tuple[float, bool]:
     2.0
     """
     shapes = (SIDE, SIDE), (SIDE, 2 * SIDE), (2 * SIDE, SIDE)
-    drawn = [_kernel(name, sample, shape) for shape in shapes]
+    drawn = [kernel(name, sample, shape) for shape in shapes]
     variances = np.array([np.mean(np.square(k, dtype=np.float64)) for k in drawn])
     fan_in, fan_out = np.array(shapes).T
     for averaged, fans in ((False, fan_in), (True, (fan_in + fan_out) / 2)):
@@ -89,8 +89,13 @@ def sigma_w2(name: str, sample: Sample) -> tuple[float, bool]:
     )
 
 
-def _kernel(name: str, sample: Sample, shape: tuple[int, ...]) -> np.ndarray:
-    """A kernel that an initialiser draws, on the host. Raises Mistake."""
+def kernel(name: str, sample: Sample, shape: tuple[int, ...]) -> np.ndarray:
+    """A kernel of this shape that an initialiser draws, on the host. Raises Mistake.
+
+    >>> from jax.nn import initializers
+    >>> kernel("jax.nn.initializers:ones", initializers.ones, (1, 2))
+    array([[1., 1.]], dtype=float32)
+    """
     with guarded(name), jax.ensure_compile_time_eval():
         drawn = np.asarray(sample(jax.random.key(0), shape, jnp.float32))
     if drawn.shape != shape or drawn.dtype != np.float32:

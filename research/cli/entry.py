@@ -4,7 +4,7 @@ import sys
 from typing import NoReturn
 
 from depthbench.research.engine import signals
-from depthbench.research.study.errors import of_system
+from depthbench.research.study.errors import mended_outside
 
 
 def entry() -> NoReturn:
@@ -13,7 +13,7 @@ def entry() -> NoReturn:
         listener = signals.listen()
         from depthbench.research.cli.main import main
     except (OSError, RuntimeError) as error:  # of too few files, or threads
-        refusal = of_system(error)
+        refusal = mended_outside(error)
         print(f"depthbench: {refusal}", file=sys.stderr)
         sys.exit(refusal.status)
     listener.ended = main()

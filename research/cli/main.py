@@ -14,8 +14,8 @@ from depthbench.research.study.errors import (
     INTERRUPTED,
     USAGE,
     Refusal,
+    mended_outside,
     missing,
-    of_system,
 )
 
 
@@ -102,8 +102,8 @@ def status(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         console.say("interrupted")
         return INTERRUPTED
-    except (OSError, MemoryError, ImportError, RuntimeError) as error:
-        refusal = of_system(error)
+    except Exception as error:
+        refusal = mended_outside(error)
         console.say(words.shortened(str(refusal), arguments))
         return refusal.status
 

@@ -2,6 +2,7 @@
 
 import errno
 
+from depthbench.research.catalogues import modules
 from depthbench.research.catalogues.packages import distribution, install
 
 USAGE = 2  # mended by typing something else
@@ -46,9 +47,10 @@ def missing(error: ModuleNotFoundError) -> Refusal:
     )
 
 
-def of_system(error: Exception) -> Refusal:
-    """What system and machine do not give: a file, memory, a thread, a library. Raises
-    the error again where it is none of these."""
+def mended_outside(error: Exception) -> Refusal:
+    """What no change of ours would mend: what system and machine do not give (a file,
+    memory, a thread, a library), or what the user's own code has raised. Raises the error
+    again where it is none of these."""
     if isinstance(error, OSError):
         why = error.strerror or str(error).partition("\n")[0] or type(error).__name__
         where = "a file" if error.filename is None else error.filename
@@ -62,4 +64,6 @@ def of_system(error: Exception) -> Refusal:
         return Refusal(f"a package cannot be loaded: {line}")
     if "can't start new thread" in line:
         return Refusal("no more threads may be started here (ulimit -u)")
+    if modules.place(error):
+        return Refusal(modules.told(error))
     raise error

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.architectures.family import Family
-from depthbench.research.catalogues import modules, origins, plain
+from depthbench.research.catalogues import modules, origins
 from depthbench.research.catalogues.activations import ACTIVATIONS, Activation
 from depthbench.research.catalogues.catalogue import OURS, Catalogue, Mistake
 from depthbench.research.catalogues.initializers import INITIALIZERS, Initializer
@@ -22,7 +22,7 @@ from depthbench.research.catalogues.optimizers import OPTIMIZERS, Optimizer
 from depthbench.research.catalogues.origins import Origin
 from depthbench.research.catalogues.schedules import SCHEDULES, Schedule
 from depthbench.research.datasets import DATASETS, Dataset
-from depthbench.research.study import studies
+from depthbench.research.study import entry_trials, studies
 from depthbench.research.study.declaration import Cell, Study, flaw
 from depthbench.research.study.errors import Refusal
 
@@ -265,16 +265,5 @@ def look(choices: Catalogue, name: Any) -> None:
     named = choices.own is not None and modules.is_name(str(name))
     if not named and choices.place(str(name)) == OURS:
         return
-    entry = choices[name]
-    if isinstance(entry, Activation):
-        plain.try_activation(entry.name, entry.phi)
-    if isinstance(entry, Optimizer):
-        with modules.guarded(entry.name):
-            rule = entry.direction(entry.hyper(), ())
-        if not (hasattr(rule, "init") and hasattr(rule, "update")):
-            raise Mistake(
-                f"{entry.name}: its direction is a {type(rule).__name__}; must be an optax "
-                "transformation"
-            )
-    if isinstance(entry, Family) and not named:  # those have been
-        entry.look()
+    if not (named and choices is ARCHITECTURES):  # those have been
+        entry_trials.tried(choices[name])

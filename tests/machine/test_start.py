@@ -16,7 +16,7 @@ from depthbench.research.cli.main import main
 from depthbench.research.machine import host, limits
 from depthbench.research.report import figures
 from depthbench.research.store import atomic
-from depthbench.research.study.errors import of_system
+from depthbench.research.study.errors import mended_outside
 from tests.cli.test_command import SMALL, run_small
 
 GIB = 2**30
@@ -305,7 +305,7 @@ def test_what_the_system_refuses_is_a_line(error, status, monkeypatch, capsys):
 )
 def test_a_bug_is_no_line(error):
     with pytest.raises(type(error), match="a bug"):
-        of_system(error)
+        mended_outside(error)
 
 
 @pytest.mark.parametrize("command", ["run", "train", "claims"])

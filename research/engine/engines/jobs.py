@@ -19,7 +19,7 @@ from depthbench.research.machine import compiled, host, shares
 from depthbench.research.store import provenance
 from depthbench.research.study import plugins
 from depthbench.research.study.declaration import Measured, Unit
-from depthbench.research.study.errors import USAGE, Refusal, of_system
+from depthbench.research.study.errors import USAGE, Refusal, mended_outside
 from depthbench.research.study.plan import grouped
 
 TURNS = 2  # that a worker has at least of a program that all share
@@ -188,12 +188,10 @@ def _said_of(error: BaseException) -> Raised:
     """What stopped a job, as the driver is to say it."""
     if isinstance(error, Refusal | Mistake):
         return Raised(getattr(error, "status", USAGE), str(error))
-    try:
-        if isinstance(error, OSError | MemoryError | ImportError):
-            refusal = of_system(error)
+    if isinstance(error, Exception):
+        with contextlib.suppress(Exception):  # that raises a mistake of ours again
+            refusal = mended_outside(error)
             return Raised(refusal.status, str(refusal))
-    except Exception:  # it is a mistake of ours
-        pass
     return Raised(0, "".join(traceback.format_exception(error)))
 
 
