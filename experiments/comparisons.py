@@ -16,6 +16,10 @@ with lazily():
     from depthbench.research.signal import bootstrap, profiles
 
 
+GROUPS = 20  # of many test examples, of which one is left out in turn
+OF_GROUPS = ("gap_test_groups", "score_left_out")  # columns of few groups of examples
+
+
 def by_seed(each: Sequence[float]) -> str | None:
     """What each seed gives, as a row keeps it; None where one is not finite.
 
@@ -38,16 +42,13 @@ def apart(
     higher: whether a higher number is better. gap_se: seed by seed where both rows say
     what each seed gave (`by_seed`); else errors are taken for independent; None where a
     row has none. gap_test_se: what test examples may do to it, where rows say so: of a
-    score, of what has a column `…_test_se`, and of what is a `share` of the same examples.
-    may_rise, may_fall: whether further training might make the one or the other better.
+    score, of what has a column `…_test_se`, and of what is a `share` of the same examples;
+    paired where rows say what each group of them gives (`…_left_out`). gap_test_groups: of
+    how few groups. may_rise, may_fall: whether further training might make the one or the
+    other better.
     """
     side, both = 1 if higher else -1, (one, other)
-    of_tests = _judged(both, of) if share or of == "score" else None
-    own = _united([row.get(f"{of}_test_se") for row in both])
-    fixed = {
-        "gap_test_se": of_tests if own is None else own,
-        **doubts.sides(one, other),
-    }
+    fixed = {**_of_tests(both, of, share), **doubts.sides(one, other)}
     every = [row.get(f"{of}_by_seed") for row in both]
     if None not in every:
         first, second = (np.array(str(each).split(), float) for each in every)
@@ -60,6 +61,23 @@ def apart(
         "gap": gap,
         "gap_se": _united([row.get(f"{of}_se") for row in both]),
         **fixed,
+    }
+
+
+def _of_tests(both: Sequence[Mapping[str, Any]], of: str, share: bool) -> Row:
+    """What is known of a gap's error that is due to test examples."""
+    left_out = [row.get(f"{of}_left_out") for row in both]
+    if None not in left_out:
+        first, second = (np.array(str(each).split(), float) for each in left_out)
+        if first.shape == second.shape:
+            error = jackknife(first - second)
+            return {"gap_test_se": error, "gap_test_groups": len(first)}
+    own = _united([row.get(f"{of}_test_se") for row in both])
+    of_tests = _judged(both, of) if share or of == "score" else None
+    groups = [n for row in both if (n := row.get(f"{of}_test_groups"))]
+    return {
+        "gap_test_se": of_tests if own is None else own,
+        "gap_test_groups": min(groups, default=None),
     }
 
 
@@ -90,25 +108,29 @@ def examples_of(row: Mapping[str, Any]) -> int | None:
     >>> examples_of({"score": 0.9, "strong": 0.8, "gap_test_se": 0.05})
     100
     """
-    if row.get("tested"):
-        return int(row["tested"])
+    if "tested" in row:
+        return row["tested"]
     error, shares = row.get("gap_test_se"), [row.get(n) for n in ("score", "strong")]
     if not error or not all(share is not None and 0 <= share <= 1 for share in shares):
         return None
     count = sum(share * (1 - share) for share in shares) / error**2
-    return round(count) if abs(count - round(count)) <= 1e-6 * count else None
+    return round(count) if abs(count - round(count)) <= 1e-6 * min(count, 1e4) else None
 
 
 def score(row: Mapping[str, Any]) -> Estimate:
-    """A row's score as claims estimate it: over seeds and, of a share, test examples.
+    """A row's score as claims estimate it: over seeds and, of a share or of few groups
+    of test examples, over these.
 
     >>> row = {"score": 0.9, "score_se": 0.01, "seeds": 3, "tested": 100}
     >>> round(score(row).fixed, 3)
     0.031
     """
+    of = row["score"], row["score_se"], row["seeds"]
+    if left_out := row.get("score_left_out"):
+        without = np.array(left_out.split(), float)
+        return mean(*of, jackknife(without), len(without))
     count = examples_of(row)
-    fixed = of_share(row["score"], count) if count else None
-    return mean(row["score"], row["score_se"], row["seeds"], fixed)
+    return mean(*of, of_share(row["score"], count) if count else None)
 
 
 def _united(errors: Sequence[float | None]) -> float | None:
@@ -255,6 +277,63 @@ def gap_error(
         return float(np.mean([score(times) for score in nets])) - strong(times)
 
     return bootstrap.error(gap, examples, groups=groups)
+
+
+def without_each(scores: Sequence[Callable[[Any], float]], groups: Any) -> Any:
+    """The mean of scores without each group of test examples in turn [groups].
+
+    scores: as `nets` of `gap_error`. groups: [examples].
+
+    >>> wrong = np.array([1.0, 2.0, 6.0])
+    >>> without_each([lambda times: times @ wrong / times.sum()], [0, 1, 1]).tolist()
+    [4.0, 1.0]
+    """
+    names, place = np.unique(groups, return_inverse=True)
+    left = [(place != number).astype(float) for number in range(len(names))]
+    return np.array([np.mean([score(times) for score in scores]) for times in left])
+
+
+def jackknife(without: Any) -> float:
+    """The standard error of a number, of its values without each group in turn [groups].
+
+    Of two nets' difference, the values are differences: each net is without the same.
+    Tukey 1958, Annals of Mathematical Statistics 29:614. nan of one group.
+
+    >>> round(jackknife([0.75, 0.5, 0.25]), 3)  # a mean of 0, 0.5, 1: 0.5/√3
+    0.289
+    """
+    without = np.asarray(without, np.float64)
+    count = len(without)
+    if count < 2:
+        return math.nan
+    apart = without - without.mean()
+    return float(math.sqrt((count - 1) / count * np.sum(apart**2)))
+
+
+def in_groups(examples: int) -> Any:
+    """The group of each test example [examples], for a score that is no mean over them."""
+    return np.arange(examples) % GROUPS
+
+
+def of_groups(
+    name: str,
+    scores: Sequence[Callable[[Any], float]],
+    strong: Callable[[Any], float],
+    groups: Any,
+) -> Row:
+    """Columns of a score that is of few groups of test examples: what it is without each
+    in turn, and of its gap to a baseline the error that is due to them, and their number.
+
+    name: of the score's column; what is known of the gap to `score` is named so. scores,
+    strong, groups: as of `gap_error`, whose draws know less of so few.
+    """
+    own, other = without_each(scores, groups), without_each([strong], groups)
+    error, gap = jackknife(own - other), "gap" if name == "score" else name
+    return {
+        f"{name}_left_out": by_seed(own),
+        f"{gap}_test_se": error if math.isfinite(error) else None,
+        f"{gap}_test_groups": len(own),
+    }
 
 
 def over(

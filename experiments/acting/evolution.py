@@ -180,25 +180,6 @@ def towards(row):
     return Moves(up=up, down=down)
 
 
-def flatter(rows):
-    """By how many decades neighbours of the deepest net differ less than of the least."""
-    done = {(row["sigma"], row["depth"]): row for row in rows}
-    least, most = (end(row["depth"] for row in rows) for end in (min, max))
-    found = []
-    for sigma in dict.fromkeys(row["sigma"] for row in rows):
-        ends = [done.get((sigma, depth)) for depth in (most, least)]
-        if least == most or None in ends or any(r["spread"] is None for r in ends):
-            continue
-        found.append(
-            {
-                **pairs.joint(ends),
-                **{name: ends[0][name] for name in ("sigma", "depth", "seeds")},
-                **comparisons.apart(*ends, "spread"),
-            }
-        )
-    return found
-
-
 def figures_of(rows, profiles):
     caption = (
         "Third: the share right of each step's examples, by evolution and, dashed, by "
@@ -337,10 +318,10 @@ STUDY = Study(
             estimate=pairs.gap,
             allows=below(0.0),
             protocol="fresh digits nets of 16 sigmoid units, 32 neighbours, 3 seeds",
-            scope=lambda row: True,
+            scope=lambda row: row["activation"] == "sigmoid",
             label=("sigma", "depth"),
             doubt=certain,
-            of=flatter,
+            of=comparisons.deeper(("sigma", "architecture", "activation"), "spread"),
         ),
     ),
     headline=headline,

@@ -32,13 +32,12 @@ from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues import packages
-from depthbench.research.catalogues.catalogue import DataError, choices
+from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
-from depthbench.research.study.errors import Refusal
 
 with lazily():
     import jax
@@ -56,7 +55,6 @@ with lazily():
         tree_search,
     )
     from depthbench.research.machine import timing
-    from depthbench.research.signal import interval
 
 SKIPS = ("mlp", "residual_mlp_scaled")
 BOARDS = choices(
@@ -77,7 +75,7 @@ SCORING = Scoring(
     within=scores.share,
 )
 MORE = ("elo", "wins_named", "wins_found", "wins_pure", "pure_more")
-ERRORS = ("wins_named_se", "wins_pure_se")
+ERRORS = ("wins_named_se", "more_named", "more_named_test_se")
 TIMINGS = ("move_ms", "pure_ms")
 ROUNDS = 5  # that a move is timed in, by turns
 
@@ -244,10 +242,11 @@ def played(cell):
     rated = [rating(each, random_share) for each, _ in tests]
     values |= {
         **scores.spread("elo", rated),
-        **scores.spread("wins_named", named),
-        **scores.spread("wins_found", found),
-        "wins_pure": by_search,
-        "wins_pure_se": interval.of_few(by_search, int(asked.real.sum())),
+        **scores.spread("wins_named", np.mean(named, axis=1)),
+        **scores.spread("wins_found", np.mean(found, axis=1)),
+        "wins_pure": float(np.mean(by_search)),
+        "more_named": float(np.mean(named) - np.mean(by_search)),
+        "more_named_test_se": comparisons.of_answers(named, by_search),
         "wins_by_chance": positions.chance(asked),
         "pure_more": by_more,
         **move_ms(cell, learners, asked.positions),
@@ -276,7 +275,8 @@ def rating(against, random_share):
     won = np.zeros((3, 3))  # pure search, the net, random moves
     won[1, 0], won[0, 1] = net_pure * pure, (1 - net_pure) * pure
     won[1, 2], won[2, 1] = net_random * random, (1 - net_random) * random
-    won[0, 2], won[2, 0] = random_share * 256, (1 - random_share) * 256
+    beside = 2 * rivals.BESIDE
+    won[0, 2], won[2, 0] = random_share * beside, (1 - random_share) * beside
     return float(elo.ratings(won)[1])
 
 
@@ -297,10 +297,7 @@ def shown_of(cell, learners, moves):
 
 def fit(cells, typed):
     """The cells, where mctx is installed."""
-    try:
-        packages.need("self_play", "mctx")
-    except DataError as error:
-        raise Refusal(str(error)) from None
+    packages.need("self_play", "mctx")
     return nets.fit(cells, typed)
 
 

@@ -1,7 +1,5 @@
 """What is claimed of nets that learn a game by playing themselves, by depth and skips."""
 
-import math
-
 from depthbench.experiments import comparisons, scores
 from depthbench.research.study import doubts
 from depthbench.research.study.claims import Claim
@@ -16,13 +14,9 @@ PROTOCOL = (
 
 
 def named_more(row):
-    """By how much more forced wins the policy names than pure search finds.
-
-    Its error is that of seeds, and that of as few positions as pure search was asked.
-    """
-    errors = row["wins_named_se"], row.get("wins_pure_se") or 0.0
-    error = None if errors[0] is None else math.hypot(*errors)
-    return mean(row["wins_named"] - row["wins_pure"], error, row["seeds"])
+    """By how much more forced wins the policy names than pure search finds."""
+    of_seeds, of_tests = row["wins_named_se"], row["more_named_test_se"]
+    return mean(row["more_named"], of_seeds, row["seeds"], of_tests)
 
 
 CLAIMS = (

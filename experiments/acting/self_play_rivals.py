@@ -13,6 +13,7 @@ PLAYOUTS = 8  # random games from each new position of pure search
 MORE = 4  # times as many simulations has the pure search that is stronger
 ENOUGH = 16  # simulations: of fewer, as a trial has, no stronger search is compiled
 AGAINST = {"pure": 64, "random": 16}  # openings, each played by both sides
+BESIDE = 128  # the same, of pure search against random moves
 GAMES = sum(AGAINST.values())
 SEEDS = {"valid": 10**6, "test": 10**6 + 1}
 
@@ -41,7 +42,7 @@ def share(game, one, other, count):
 @once
 def by_pure(game, simulations):
     """Pure search's share of points against random moves."""
-    return share(game, pure_search(game, simulations), tree_search.drawing, 128)
+    return share(game, pure_search(game, simulations), tree_search.drawing, BESIDE)
 
 
 @once
@@ -55,7 +56,7 @@ def by_more(game, simulations):
 
 @once
 def puzzles(game, simulations):
-    """(Puzzles of a forced win, the share of them that pure search finds)."""
+    """(Puzzles of a forced win, which of them pure search finds)."""
     asked = positions.forced_wins(game, jax.random.key(SEEDS["test"]))
     moves = asking_pure(game, simulations, asked.positions)()
     return asked, positions.solved(asked, moves[0])

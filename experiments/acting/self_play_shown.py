@@ -16,17 +16,19 @@ COLOURS = {1: "#d1495b", -1: "#edae49", 0: "#ffffff"}  # of who began, of who an
 def headline(scoring, rows):
     """Points against pure search, and the forced wins that the best net names."""
     answer, worst = scoring.headline(rows)
-    best = scoring.best(measured(rows))
+    done = measured(rows)
+    best = scoring.best(done)
+    shares = sorted(row["wins_named"] for row in done)
+    named = " to ".join(dict.fromkeys(f"{one:.0%}" for one in (shares[0], shares[-1])))
     answer += (
-        f" Without search its policy names {best['wins_named']:.0%} of forced wins in "
-        f"three plies, a move at random {best['wins_by_chance']:.0%}; pure search finds "
+        f" Without search the nets' policies name {named} of forced wins in three plies, "
+        f"a move at random {best['wins_by_chance']:.0%}; pure search finds "
         f"{best['wins_pure']:.0%}."
     )
-    if best.get("move_ms"):  # rows of before have none
-        answer += (
-            f" A move costs it {best['move_ms']:.2g} ms, pure search "
-            f"{best['pure_ms']:.2g} ms."
-        )
+    answer += (
+        f" A searched move costs {best['move_ms']:.2g} ms with the net, "
+        f"{best['pure_ms']:.2g} ms without."
+    )
     if best.get("pure_more"):
         answer += (
             f" Pure search of four times the simulations has {best['pure_more']:.3f} "

@@ -35,7 +35,7 @@ Words of equal size, every pixel seen and evidence pooled over places gave 0.6 f
 starts and 0.1 from others; rates that grow over the first 100 steps gave 0.8 from all.
 """
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.generation import captions_shown
 from depthbench.experiments.generation.captions_claims import CLAIMS
 from depthbench.experiments.scores import Scoring
@@ -53,6 +53,7 @@ with lazily():
     from depthbench.experiments.generation import captions_nets
     from depthbench.research.datasets import captions as sentences
     from depthbench.research.learning import captioning, drawing
+    from depthbench.research.learning.judge import frechet
 
 DIRECTIONS = choices(
     "direction",
@@ -83,6 +84,12 @@ ASPECTS = ("colour", "shape", "place")
 WITHOUT = ("nearest", "template", "mixture")  # what draws without a net
 FAR = ("distance", *(f"{name}_distance" for name in WITHOUT))
 DRAWN = ("chosen", "template", "mixture", "real", *FAR, "floor", "judge")
+ERRORS = (
+    "distance_se",
+    "distance_test_se",
+    "distance_test_groups",
+    "distance_left_out",
+)
 MIXED = tuple(f"mixture_{name}" for name in ASPECTS)
 SHOWN = 6  # scenes that are drawn
 
@@ -136,6 +143,7 @@ def sketched(cell):
     values = common(tuned, share, saw, seen, test, before)
     far = lambda x: judge.distance(test.x, x)
     values |= scores.spread("distance", [far(x) for x in made])
+    values |= of_tests(judge, test, made, others["mixture"])
     values |= {f"{name}_distance": far(others[name]) for name in WITHOUT}
     values["floor"] = far(train.x[: len(test.x)])
     values |= {n: sentences.right(seen[n], test) for n in (*WITHOUT, "real")}
@@ -147,6 +155,18 @@ def sketched(cell):
     pictures = {"net": made[0], **{n: others[n] for n in (*WITHOUT, "real")}}
     kept = {name: bytes_of(x[place]) for name, x in pictures.items()}
     return Measured("ok", "", values, {"words": test.words[place], **kept})
+
+
+def of_tests(judge, test, made, mixture):
+    """What is known of distances and their gap to the mixture's from test sentences, in
+    groups: those of real and of drawn scenes are the same. made: of each seed."""
+    real, *own, rival = map(judge.features, (test.x, *made, mixture))
+
+    def weighed(features):
+        return lambda times: frechet(real[times > 0], features[times > 0])
+
+    each, groups = list(map(weighed, own)), comparisons.in_groups(len(real))
+    return comparisons.of_groups("distance", each, weighed(rival), groups)
 
 
 def common(tuned, share, found, others, test, before):
@@ -165,7 +185,7 @@ def common(tuned, share, found, others, test, before):
         values |= scores.spread(name, each, len(test.x))
         values[f"strong_{name}"] = sentences.shares(others["strong"], test)[name]
     values["nearest"] = sentences.right(others["nearest"], test)
-    return {**dict.fromkeys((*DRAWN, *MIXED, "distance_se")), **values}
+    return {**dict.fromkeys((*DRAWN, *MIXED, *ERRORS)), **values}
 
 
 def bytes_of(x):
@@ -278,7 +298,7 @@ STUDY = Study(
     columns=(
         *("direction", "depth", "width", *scores.COLUMNS, "nearest"),
         *(*ASPECTS, *(f"strong_{name}" for name in ASPECTS), *MIXED),
-        *(*DRAWN, "distance_se"),
+        *(*DRAWN, *ERRORS),
     ),
     claims=CLAIMS,
     headline=headline,

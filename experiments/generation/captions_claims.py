@@ -5,10 +5,9 @@ from depthbench.research.study.claims import Claim
 from depthbench.research.study.doubts import after_steps, of_sides, upward
 from depthbench.research.study.estimates import above, below, mean
 
-TESTED = 500  # scenes
 SCENES = (
     "scenes of 16 × 16 pixels with an object and 3 strokes, 20,000 to learn from, 300 to "
-    f"choose rates by, {TESTED} to be judged by; "
+    "choose rates by, 500 to be judged by; "
 )
 SAYS = SCENES + (
     "residual convolutions of 16 channels on a grid of 8 × 8 cells, a GRU of 64 units, "
@@ -24,18 +23,19 @@ DRAWS = SCENES + (
 
 def over_nearest(row):
     """By how much a net is right more often than the nearest scene's sentence."""
-    return comparisons.over(row, "nearest", TESTED)
+    return comparisons.over(row, "nearest", comparisons.examples_of(row))
 
 
 def below_real(row):
     """By how much the judge sees a sentence more often in drawn than in real scenes."""
-    return comparisons.over(row, "real", TESTED)
+    return comparisons.over(row, "real", comparisons.examples_of(row))
 
 
 def farther(row):
     """By how much drawn scenes are farther from real ones than the mixture's."""
     gap = row["distance"] - row["mixture_distance"]
-    return mean(gap, row["distance_se"], row["seeds"])
+    of_tests = row.get("distance_test_se"), row.get("distance_test_groups")
+    return mean(gap, row["distance_se"], row["seeds"], *of_tests)
 
 
 def _of(direction, protocol):

@@ -4,7 +4,7 @@ from depthbench.experiments import comparisons, scores
 from depthbench.experiments.training import pairs
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.doubts import after_steps
-from depthbench.research.study.estimates import above, mean
+from depthbench.research.study.estimates import above, below, mean
 
 ISOLA = "Isola et al. 2017, arXiv:1611.07004"
 PROTOCOL = (
@@ -25,14 +25,15 @@ def realism(rows):
     images of other patches no better from true ones than those that are given."""
     far = [(r["translation"], r["floor_distance"], r["given_distance"]) for r in rows]
     blind = {name for name, *both in far if None not in both and both[0] >= both[1]}
-    pairs = beside(*GAN, OBJECTIVES, "distance", higher=False)(rows)
-    return [{**pair, "blind": pair["translation"] in blind} for pair in pairs]
+    both = beside(*GAN, OBJECTIVES, "distance", higher=False)(rows)
+    return [{**pair, "blind": pair["translation"] in blind} for pair in both]
 
 
 def unseen_gap(row):
     """By how much the net is better on photographs that it saw nothing of."""
     gap = None if row["unseen"] is None else row["unseen"] - row["unseen_strong"]
-    return mean(gap, row["unseen_se"], row["seeds"], row.get("unseen_test_se"))
+    of_tests = row.get("unseen_test_se"), row.get("unseen_test_groups")
+    return mean(gap, row["unseen_se"], row["seeds"], *of_tests)
 
 
 NETS = ("translation", "objective", "depth")
@@ -75,10 +76,8 @@ CLAIMS = (
         "of image translators a U-Net whose loss has a GAN beside the absolute error has a "
         "lower PSNR than one by absolute error alone",
         "Blau & Michaeli 2018, arXiv:1711.06077, section 1 and theorem 2",
-        estimate=lambda row: mean(
-            None if row["gap"] is None else -row["gap"], row["gap_se"], row["seeds"]
-        ),
-        allows=above(0.0),
+        estimate=pairs.gap,
+        allows=below(0.0),
         differs="a theorem on what can be reached at best, and super-resolution nets",
         scope=lambda row: row["architecture"] == "unet",
         label=("translation", "depth"),

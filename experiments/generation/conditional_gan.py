@@ -23,6 +23,7 @@ has the same ones, as in the paper. There is no noise and no batch norm. At the 
 size a net sees 2,400 patches and is far from what it could be; ridge regression sees all.
 """
 
+import functools
 import math
 
 from depthbench.experiments import comparisons, scores
@@ -78,6 +79,10 @@ SCORING = Scoring(
 PATCHES = 2  # layers of the discriminator after its first: it sees 7 × 7 pixels
 DISTANCES = ("distance", "strong_distance", "given_distance", "floor_distance", "judge")
 MORE = ("unseen", "unseen_strong", "error", "fooled")
+OF_PHOTOGRAPHS = (
+    *(*comparisons.OF_GROUPS, "unseen_test_se", "unseen_test_groups"),
+    *("unseen_left_out", "distance_left_out"),
+)
 
 
 def pair_of(cell):
@@ -118,6 +123,9 @@ def translated(cell):
     )
     tuned, without = tuned._replace(runs=runs), without()
     made = [run.image(test.given, test.mask) for run in runs]
+    lost = sum(not np.isfinite(images).all() for images in made)
+    if lost:
+        return Measured("diverged", f"{lost} of {seeds} runs at the best rate", {})
     values = scores.values(
         score=[test.psnr(images) for images in made],
         valid=float(
@@ -127,13 +135,13 @@ def translated(cell):
         strong=without.test["chosen"],
         before=conditional.beforehand(pair, train.batch, seeds),
         tuned=tuned,
-        test_error=of_photographs(test, made, without.made),
     )
     others = [run.image(unseen.given, unseen.mask) for run in runs]
     values["valid_half"] = -10 * math.log10(tuned.sooner)  # a PSNR, as `valid` is
     values |= {
+        **of_photographs("score", test, made, without.made),
         **scores.spread("unseen", [unseen.psnr(images) for images in others]),
-        "unseen_test_se": of_photographs(unseen, others, without.restore(unseen)),
+        **of_photographs("unseen", unseen, others, without.restore(unseen)),
         "unseen_strong": without.unseen["chosen"],
         **{name: without.test[name] for name in ("classical", "ridge", "nearest")},
         "chosen": without.chosen,
@@ -144,10 +152,10 @@ def translated(cell):
     return Measured("ok", "", values, pictures(cell, runs[0], without))
 
 
-def of_photographs(part, made, strong):
-    """The standard error of nets' gap that is due to which photographs there are."""
-    weighed = [part.weighed(images) for images in made], part.weighed(strong)
-    return comparisons.gap_error(*weighed, len(strong), part.photograph)
+def of_photographs(name, part, made, strong):
+    """What is known of nets' PSNR and gap from which photographs there are."""
+    nets = [part.weighed(images) for images in made]
+    return comparisons.of_groups(name, nets, part.weighed(strong), part.photograph)
 
 
 def psnr_of(run, part):
@@ -190,9 +198,18 @@ def distances(cell, parts, made, without):
     from the true ones of those between, as their own would be near to any restoration."""
     judge = photograph_judge.judge(cell["side"], cell["smaller"], cell["judged"])
     test = parts.test
-    far = lambda images: judge.distance(test.asked[1::2], np.clip(images[::2], -1, 1))
+    every = np.ones(len(test.asked))
+
+    def far(images, times=every):
+        own, true = times[::2] > 0, times[1::2] > 0
+        shown = np.clip(images[::2][own], -1, 1)
+        return judge.distance(test.asked[1::2][true], shown)
+
+    of_each = [functools.partial(far, images) for images in made]
+    left_out = comparisons.without_each(of_each, test.photograph)
     return {
         **scores.spread("distance", [far(images) for images in made]),
+        "distance_left_out": comparisons.by_seed(left_out),
         "strong_distance": far(without.made),
         "given_distance": far(test.given),
         "floor_distance": far(test.asked),
@@ -253,7 +270,7 @@ def headline(rows):
     answer = (
         "In PSNR of photographs partly seen, net against the best without one, both of the "
         f"patch alone, {parts}. On photographs of which neither saw anything {others}. "
-        f"Each net drew {done[0]['steps'] * done[0]['batch']:,} patches."
+        f"Each net was trained on {done[0]['steps'] * done[0]['batch']:,} patches."
     )
     return Headline(answer, SCORING.headline(done).worst)
 
@@ -281,7 +298,9 @@ def of_unseen(row):
     """A row whose score is that of photographs that nothing was learned from."""
     score, strong = row["unseen"], row["unseen_strong"]
     gap = {"gap": score - strong, "gap_se": row["unseen_se"]}
-    gap["gap_test_se"] = row.get("unseen_test_se")
+    gap |= {
+        f"gap_{end}": row.get(f"unseen_{end}") for end in ("test_se", "test_groups")
+    }
     return {**row, "score": score, "score_by_seed": None, "strong": strong, **gap}
 
 
@@ -359,6 +378,7 @@ STUDY = Study(
         *("translation", "architecture", "objective", "depth", "width"),
         *scores.COLUMNS,
         *("classical", "ridge", "nearest", "chosen", *MORE, *DISTANCES),
+        *OF_PHOTOGRAPHS,
     ),
     claims=CLAIMS,
     headline=headline,

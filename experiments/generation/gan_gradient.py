@@ -112,6 +112,8 @@ def gradients(cell):
         tuned=tuned,
         higher=False,
     )
+    made = [gan_nets.made_by(run, yard) for run in tuned.runs]
+    values |= judged.of_tests(yard, made, rival)
     values |= {"judge": yard.judge.digest, "floor": yard.floor}
     for name, runs in (("alone", alone), ("in_turn", tuned.runs)):
         values |= scores.spread(
@@ -123,7 +125,7 @@ def gradients(cell):
         "in_turn": np.mean([run.total for run in tuned.runs], axis=0),
         "alone_steps": marks(cell["alone"]),
         "in_turn_steps": marks(cell["steps"]),
-        "made": gan_nets.made_by(tuned.runs[0], yard)[: gan_shown.SHOWN],
+        "made": made[0][: gan_shown.SHOWN],
     }
     arrays = {name: np.asarray(array, np.float32) for name, array in curves.items()}
     return Measured("ok", "", values, arrays)
@@ -270,6 +272,7 @@ STUDY = Study(
         *scores.COLUMNS,
         *("alone_change", "alone_change_se", "alone_right"),
         *("in_turn_change", "in_turn_change_se", "in_turn_right", "floor", "judge"),
+        *comparisons.OF_GROUPS,
     ),
     claims=(
         Claim(

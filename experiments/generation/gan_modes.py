@@ -35,7 +35,7 @@ from depthbench.research.study.headlines import measured
 with lazily():
     import numpy as np
 
-    from depthbench.research.learning import feed, fits, gan, players, sweeps
+    from depthbench.research.learning import gan, players
 
 SOURCE = "Goodfellow et al. 2014, arXiv:1406.2661"
 ASKED = ("saturating", "non_saturating", "wasserstein", "spectral")
@@ -88,10 +88,11 @@ def judgement(cell):
         valid=held(tuned.runs).loss,
         trivial=judged.apart(*asked),
         strong=rival.distances,
-        before=beforehand(pair, x, seeds),
+        before=players.beforehand(pair, gan.GENERATOR, {"inputs": x}, seeds),
         tuned=tuned,
         higher=False,
     )
+    values |= judged.of_tests(yard, made, rival)
     values |= {"judge": yard.judge.digest, "floor": yard.floor}
     for prefix, each in (("", made), ("rival_", rival.samples)):
         found = [yard.modes(one) for one in each]
@@ -113,24 +114,6 @@ def where(cell):
     if cell["made"] == "ring":
         return "ring", None
     return cell["dataset"], cell.get("data_dir")
-
-
-def beforehand(pair, x, seeds):
-    """Of the fresh generator: its first layer's gradient, and the way through it."""
-    system, batch = players.system(pair), pair[0][1].net.recipe.batch
-    programs = sweeps.programs(system, feed.drawn(batch), 1)
-    firsts, decades = [], []
-    for seed in range(seeds):
-        hyper = gan.hyper(pair, gan.alike(0.0), 1)
-        number, hyper = sweeps.arguments([sweeps.Run(seed, hyper)])
-        state = programs.init(number, hyper)
-        states, layers = programs.profile(state, {"inputs": x[:256]})[gan.GENERATOR]
-        firsts.append(float(layers[0]))
-        decades.append(float(states[0] - states[-1]))
-    mflop = fits.step_mflop(system, batch, state, hyper, {"inputs": x})
-    return fits.Beforehand(
-        float(np.mean(firsts)), float(np.mean(decades)), mflop, firsts
-    )
 
 
 def fit(cells, typed):
@@ -246,7 +229,7 @@ STUDY = Study(
         *("made", "variant", "architecture", "depth", "width"),
         *scores.COLUMNS,
         *("modes", "modes_se", "classes", "good", "rival_modes", "rival_good"),
-        *("floor", "judge"),
+        *("floor", "judge", *comparisons.OF_GROUPS),
     ),
     claims=(
         Claim(

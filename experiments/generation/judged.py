@@ -7,6 +7,7 @@ that were held out where settings are chosen, from the test part where they are 
 import math
 from typing import Any, NamedTuple
 
+from depthbench.experiments import comparisons
 from depthbench.experiments.once import once
 from depthbench.research.lazy import lazily
 
@@ -38,6 +39,14 @@ class Yardstick(NamedTuple):
             return math.inf
         real = self.parts.test if part is None else part
         return self.judge.distance(real.x, np.reshape(made, self._shape(made)))
+
+    def weighed(self, made: Any) -> Any:
+        """From how often each test example counts [examples] to their distance of made
+        ones, of which all numbers are finite."""
+        real = self.judge.features(self.parts.test.x)
+        own = self.judge.features(np.reshape(made, self._shape(made)))
+        times_of = lambda times: np.repeat(real, times.astype(int), axis=0)
+        return lambda times: judge.frechet(times_of(times), own)
 
     def good(self, made: Any) -> Any:
         """[examples]: whether each is as near to a training example as real ones are."""
@@ -97,6 +106,15 @@ def mixture(seeds: int, dataset: str, data_dir: str | None) -> Rival:
     found = gaussians.tuned(x, COMPONENTS, held, seeds)
     made = [one.samples(len(x), seed + 1) for seed, one in enumerate(found)]
     return Rival(made, [yard.distance(one) for one in made])
+
+
+def of_tests(yard: Yardstick, made: Any, rival: Rival) -> dict[str, Any]:
+    """What is known of distances and their gap to the mixture's from test examples, in
+    groups. made: of each seed."""
+    weighed = [yard.weighed(one) for one in rival.samples]
+    strong = lambda times: float(np.mean([distance(times) for distance in weighed]))
+    groups = comparisons.in_groups(len(yard.parts.test.x))
+    return comparisons.of_groups("score", list(map(yard.weighed, made)), strong, groups)
 
 
 def apart(*asked: Any) -> float:

@@ -61,6 +61,10 @@ class SceneJudge(NamedTuple):
         each = np.split(self.judge.fit.outputs(self.read(x)), CUTS, axis=-1)
         return captions.written(*(one.argmax(axis=-1) for one in each))
 
+    def features(self, x: np.ndarray) -> np.ndarray:
+        """[scenes, features] of its last state, which distances are of."""
+        return self.judge.features(self.read(x))
+
     def distance(self, real: np.ndarray, made: np.ndarray) -> float:
         """The Fréchet distance of made from real scenes."""
         return self.judge.distance(self.read(real), self.read(made))

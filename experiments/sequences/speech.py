@@ -156,9 +156,13 @@ def accuracies(cell):
         before=fits.beforehand(net, train.batch, cell["seeds"]),
         tuned=tuned,
         examples=len(share["test"].y),
-        test_error=comparisons.of_means(
-            known["test"], answers == share["test"].y, voices["test"]
-        ),
+    )
+    right_of = lambda answered: lambda times: times @ answered / times.sum()
+    values |= comparisons.of_groups(
+        "score",
+        [right_of(each) for each in known["test"]],
+        right_of(answers == share["test"].y),
+        voices["test"],
     )
     for name in ("heard", "quiet"):
         values |= scores.spread(name, right[name], len(share[name].y))
@@ -168,6 +172,9 @@ def accuracies(cell):
         for name in ("heard", "test")
     ]
     values["lost_test_se"] = float(np.hypot(*of_voices))
+    values["lost_test_groups"] = min(
+        len(np.unique(voices[n])) for n in ("heard", "test")
+    )
     given = tuned.runs[0].outputs(share["test"].x).argmax(axis=1)
     values["asked"] = spoken.WORDS[share["test"].y[0]]
     values["answered"] = spoken.WORDS[given[0]]
@@ -377,7 +384,8 @@ STUDY = Study(
     columns=(
         *("architecture", "depth", "width", "voices", *scores.COLUMNS),
         *("heard", "heard_se", "quiet", "quiet_se", "lost", "lost_se"),
-        *(*OTHERS, "asked", "answered"),
+        *(*OTHERS, "asked", "answered", "lost_test_groups"),
+        *comparisons.OF_GROUPS,
     ),
     claims=CLAIMS,
     headline=headline,

@@ -77,7 +77,7 @@ def arguments(
     parser.add_argument(
         "--size", default="standard", metavar="SIZE", help=", ".join(SIZES)
     )
-    if "dataset" in study.axes:
+    if reads_data(study):
         parser.add_argument(
             "--data-dir", metavar="DIR", help="folder of prepared data, as of tfds:NAME"
         )
@@ -185,12 +185,17 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
+def reads_data(study: Study) -> bool:
+    """Whether its data sets may lie in a folder of prepared ones."""
+    axis = study.axes.get("dataset")
+    return axis is not None and isinstance(axis.choices, Readable)
+
+
 def check(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     """The values of every axis. Raises Refusal for the first flag that is wrong."""
     axes, data_dir = dict(study.axes), folder_of_data(options)
     if data_dir:
-        known = axes["dataset"].choices
-        assert isinstance(known, Readable)
+        known: Any = axes["dataset"].choices
         axes["dataset"] = axes["dataset"]._replace(choices=known.below(data_dir))
     typed = {
         name: axis.parse(flag_of(name), getattr(options, name))

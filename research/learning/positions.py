@@ -80,10 +80,10 @@ def forced_wins(game: Game, key: Any) -> Puzzles:
     return Puzzles(chosen, later[places], real)
 
 
-def solved(puzzles: Puzzles, moves: Any) -> float:
-    """The share of puzzles whose move [positions] forces the win."""
+def solved(puzzles: Puzzles, moves: Any) -> np.ndarray:
+    """Of each real puzzle, whether its move of [positions] forces the win."""
     right = puzzles.moves[np.arange(len(puzzles.moves)), np.asarray(moves)]
-    return float(np.mean(right[puzzles.real]))
+    return right[puzzles.real].astype(bool)
 
 
 def chance(puzzles: Puzzles) -> float:

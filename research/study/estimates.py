@@ -64,7 +64,8 @@ class Estimate(NamedTuple):
 
     error: the standard error of a mean over seeds; of a share it follows from the share.
     seeds: 0 of a number that no seed changes. fixed: a standard error of a mean that
-    more seeds do not lessen: of the examples that all seeds are judged by.
+    more seeds do not lessen: of the examples that all seeds are judged by. groups: of
+    how many of these, or of groups of them, `fixed` was estimated from the spread.
     """
 
     value: float
@@ -72,6 +73,7 @@ class Estimate(NamedTuple):
     seeds: int
     kind: str  # "mean", "share" or "exact"
     fixed: float = 0.0
+    groups: float = math.inf
 
     @property
     def spread(self) -> float:
@@ -80,36 +82,46 @@ class Estimate(NamedTuple):
 
     @property
     def freedom(self) -> float:
-        """The degrees of freedom of `spread`, of which the fixed part has no end.
+        """The degrees of freedom of `spread`.
 
         Welch 1947, Biometrika 34:28; Satterthwaite 1946, Biometrics Bulletin 2:110.
         """
-        share = self.error / self.spread if self.spread else 1.0
-        return (self.seeds - 1) / share**4 if share > 1e-3 else math.inf
+        if not self.spread:
+            return self.seeds - 1
+        parts = (self.error, self.seeds), (self.fixed, self.groups)
+        unsure = sum((e / self.spread) ** 4 / (n - 1) for e, n in parts if e)
+        return 1 / unsure if unsure > 1e-12 else math.inf
 
 
 def mean(
-    value: float | None, error: float | None, seeds: int, fixed: float | None = None
+    value: float | None,
+    error: float | None,
+    seeds: int,
+    fixed: float | None = None,
+    groups: float | None = None,
 ) -> Estimate:
     """A mean over seeds: of one seed, or without an error, nothing is known.
 
-    fixed: as of `Estimate`; None of none.
+    fixed: as of `Estimate`; None of none. groups: the same; None of so many that `fixed`
+    is as good as known. Of a single group nothing is known.
     """
-    known = error is not None and seeds > 1
+    known = error is not None and seeds > 1 and not (fixed and groups == 1)
     error = _float(error) if known else math.nan
-    return Estimate(_float(value), error, seeds, "mean", fixed or 0.0)
+    many = math.inf if groups is None else groups
+    return Estimate(_float(value), error, seeds, "mean", fixed or 0.0, many)
 
 
 def mean_of(name: str) -> Callable[[Mapping[str, Any]], Estimate]:
     """What a claim estimates where a column of rows is the mean over their seeds.
 
     Its error over seeds is in the column `…_se`, and that of the examples which all seeds
-    are judged by, if there are any, in `…_test_se`.
+    are judged by, if there are any, in `…_test_se`; of few groups of them their number
+    is in `…_test_groups`.
     """
 
     def of(row: Mapping[str, Any]) -> Estimate:
-        fixed = row.get(f"{name}_test_se")
-        return mean(row[name], row[f"{name}_se"], row["seeds"], fixed)
+        fixed = row.get(f"{name}_test_se"), row.get(f"{name}_test_groups")
+        return mean(row[name], row[f"{name}_se"], row["seeds"], *fixed)
 
     return of
 
@@ -134,7 +146,7 @@ def surely_above(estimate: Estimate, limit: float) -> float:
     Student's t for a mean; the score test, whose interval is Wilson's (1927), for a
     share; 0 or 1 for what is exact, or infinite. 1 where nothing is known.
     """
-    value, error, seeds, kind, _ = estimate
+    value, error, seeds, kind, *_ = estimate
     if math.isnan(value):
         return 1.0
     if math.isinf(limit):
@@ -193,7 +205,7 @@ def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float]:
     Student's t for a mean, Wilson's score interval for a share; the value itself twice
     where it is exact; (-inf, inf) where nothing is known.
     """
-    value, error, seeds, kind, _ = estimate
+    value, error, seeds, kind, *_ = estimate
     if kind == "share":
         z2 = float(special.ndtri(level)) ** 2
         middle = (value + z2 / (2 * seeds)) / (1 + z2 / seeds)

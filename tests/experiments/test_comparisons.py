@@ -21,7 +21,7 @@ def test_a_pair_is_of_equal_depth_and_its_errors_add_up():
     compared = comparisons.against({"start": "rbm"}, {"start": "glorot"}, ("depth",))
     (pair,) = compared(ROWS)
     assert (pair["start"], pair["depth"]) == ("rbm", 1)
-    assert pairs.gap(pair) == (
+    assert pairs.gap(pair)[:5] == (
         *(pytest.approx(0.1), pytest.approx(0.05), 3, "mean", 0.0),
     )
 
@@ -174,3 +174,37 @@ def test_a_bootstrap_draws_groups():
     alone = comparisons.gap_error([mean], lambda times: 0.0, 300)
     expected = comparisons.of_means(of_photograph, np.zeros(300), photographs)
     assert grouped == pytest.approx(expected, rel=0.15) and grouped > 2.5 * alone
+
+
+def of_photographs(scores, strong=0.0):
+    """A row of nets [seeds, photographs] whose score is the mean over photographs."""
+    nets = [lambda times, own=own: float(times @ own / times.sum()) for own in scores]
+    columns = comparisons.of_groups("score", nets, lambda t: strong, np.arange(5))
+    return {**row("rbm", 1, float(np.mean(scores)), 0.01), **columns}
+
+
+def test_of_few_groups_two_nets_are_judged_by_the_same():
+    """Photographs differ by 3, nets on each by 0.1: of the nets' gap only that is known."""
+    photographs = np.array([0.0, 3.0, 6.0, 9.0, 12.0])
+    more = np.array([0.1, 0.2, 0.1, 0.3, 0.3])
+    one, other = (of_photographs([photographs + a]) for a in (more, 0.0 * more))
+    assert other["gap_test_se"] == pytest.approx(photographs.std(ddof=1) / 5**0.5)
+    gap = comparisons.apart(one, other)
+    assert gap["gap_test_se"] == pytest.approx(more.std(ddof=1) / 5**0.5)
+    assert gap["gap_test_groups"] == 5 and pairs.gap({**gap, "seeds": 3}).groups == 5
+    alone = comparisons.score(one)
+    assert alone.fixed == pytest.approx((photographs + more).std(ddof=1) / 5**0.5)
+    assert alone.groups == 5
+
+
+def test_of_one_photograph_no_error_is_known():
+    nets = [lambda times: float(times.sum())]
+    columns = comparisons.of_groups("unseen", nets, lambda times: 0.0, np.zeros(3))
+    assert columns["unseen_test_se"] is None and columns["unseen_test_groups"] == 1
+
+
+def test_what_says_that_it_is_no_share_is_none():
+    """Nats between 0 and 1, and an error that would be that of 30 million examples."""
+    nats = {"score": 0.5669, "strong": 0.5649, "gap_test_se": 0.000128}
+    assert comparisons.examples_of({**nats, "tested": None}) is None
+    assert comparisons.examples_of(nats) is None

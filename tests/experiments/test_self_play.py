@@ -8,9 +8,9 @@ import pytest
 
 from depthbench.experiments.acting import self_play, self_play_claims
 from depthbench.experiments.acting import self_play_rivals as rivals
+from depthbench.research.catalogues.mistakes import Mistake
 from depthbench.research.environments import connect4
 from depthbench.research.learning import fits
-from depthbench.research.study.errors import Refusal
 
 
 def test_points_are_of_both_sides_and_each_rival():
@@ -40,12 +40,11 @@ def test_a_net_that_is_pure_searchs_equal_has_its_rating():
     assert 0 < better < best
 
 
-def test_what_pure_search_finds_has_the_error_of_as_few_positions():
-    row = {"wins_named": 0.5, "wins_named_se": 0.03, "wins_pure": 0.8, "seeds": 3}
-    alone = self_play_claims.named_more(row)
-    both = self_play_claims.named_more({**row, "wins_pure_se": 0.04})
-    assert alone.error == pytest.approx(0.03) and both.error == pytest.approx(0.05)
-    assert alone.value == both.value == pytest.approx(-0.3)
+def test_few_positions_are_an_error_that_no_seed_lessens():
+    row = {"more_named": -0.3, "wins_named_se": 0.03, "seeds": 3}
+    found = self_play_claims.named_more({**row, "more_named_test_se": 0.04})
+    assert found.value == -0.3 and found.spread == pytest.approx(0.05)
+    assert found.freedom == pytest.approx(2 / 0.6**4)  # of three seeds, and no more
 
 
 def test_without_mctx_it_is_refused_in_one_line(monkeypatch):
@@ -53,7 +52,7 @@ def test_without_mctx_it_is_refused_in_one_line(monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "mctx" else find(name)
     )
-    with pytest.raises(Refusal, match=r"needs mctx.*pip install"):
+    with pytest.raises(Mistake, match=r"needs mctx.*pip install"):
         self_play.fit([], set())
 
 
