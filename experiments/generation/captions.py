@@ -135,6 +135,9 @@ def sketched(cell):
     share = lambda run: sentences.right(judge.sentences(drawn(run, valid)), valid)
     tuned = captions_nets.sketchers(cell, data, share)
     made = [drawn(run, test) for run in tuned.runs]
+    lost = sum(not np.isfinite(x).all() for x in made)
+    if lost:
+        return Measured("diverged", f"{lost} of {len(made)} runs at the best rate", {})
     chosen, others = drawings()
     seen = {name: judge.sentences(x) for name, x in others.items()}
     pair = captions_nets.sketcher(cell)

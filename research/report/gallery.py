@@ -8,7 +8,7 @@ from pathlib import PurePath
 from depthbench.research.files.source import ROOT
 from depthbench.research.report import markdown, published, rendering, study_report
 from depthbench.research.report.published import Made
-from depthbench.research.study import headlines
+from depthbench.research.study import claims, headlines
 from depthbench.research.study.claims import Verdict
 from depthbench.research.study.declaration import Study
 from depthbench.research.study.studies import ROOMS, studies
@@ -147,12 +147,18 @@ def answer(verdicts: Sequence[Verdict]) -> str:
     """What the rows say of each claim, those that fail first, as a list."""
     order = ("fails", "undecided", "holds", "untested")
     ordered = sorted(verdicts, key=lambda verdict: order.index(verdict.word))
-    return "\n".join(f"- {_line(verdict)}" for verdict in ordered)
+    common = claims.common([verdict.claim for verdict in ordered])
+    first = f"Protocol: {common}.\n\n" if common else ""
+    return first + "\n".join(f"- {_line(verdict, common)}" for verdict in ordered)
 
 
-def _line(verdict: Verdict) -> str:
-    """One claim in a sentence: "**holds**: claim (holds at 126 of 126 points …)"."""
+def _line(verdict: Verdict, common: str) -> str:
+    """One claim in a sentence: "**holds**: claim (holds at 126 of 126 points …)".
+
+    common: of its protocol, what has been said.
+    """
     claim = verdict.claim
     return (
-        f"**{verdict.word}**: {claim.statement} ({verdict.sentence()}), `{claim.key}`"
+        f"**{verdict.word}**: {claim.statement(common)} ({verdict.sentence()}), "
+        f"`{claim.key}`"
     )

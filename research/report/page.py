@@ -135,6 +135,7 @@ def table(shown: Table) -> str:
         f"<tr>{''.join(_cell(entry, 'td') for entry in row)}</tr>" for row in shown.rows
     )
     title = f"<h3>{_text(shown.title)}</h3>\n" if shown.title else ""
+    title += f"<p>{_text(shown.note)}</p>\n" if shown.note else ""
     return (
         f'{title}<div class="scroll" tabindex="0"><table>\n<tr>{top}</tr>\n{body}\n'
         "</table></div>"

@@ -38,6 +38,7 @@ def as_markdown(table: Table) -> str:
     """The table in Markdown, columns aligned so that the source reads well too."""
     rows = [[markdown.text(text_of(entry)) for entry in row] for row in table.rows]
     head = f"### {markdown.text(table.title)}\n\n" if table.title else ""
+    head += f"{markdown.text(table.note)}\n\n" if table.note else ""
     return head + markdown.table([*map(markdown.text, table.headers)], rows)
 
 
@@ -118,7 +119,7 @@ def stacked(table: Table, *groups: Sequence[str]) -> Table:
 
     headers = tuple(", ".join(table.headers[i] for i in group) for group in joined)
     rows = (tuple(below([row[i] for i in g]) for g in joined) for row in table.rows)
-    return Table(table.title, headers, tuple(rows))
+    return table._replace(headers=headers, rows=tuple(rows))
 
 
 def show(table: Table, console: Any) -> None:
@@ -151,6 +152,8 @@ def show(table: Table, console: Any) -> None:
         shown.add_row(*(_shown(m.text, console, TONES.get(m.tone, "")) for m in marks))
     if table.title:
         console.print(_shown(table.title, console, "bold"))
+    if table.note:
+        console.print(_shown(table.note, console))
     console.print(shown)
     if fit.left_out:
         names = ", ".join(" ".join(header.split()) for header in fit.left_out)
@@ -171,7 +174,7 @@ def _seen(table: Table, encoding: str) -> Table:
         )
         for row in table.rows
     )
-    return Table(table.title, tuple(map(text, table.headers)), rows)
+    return table._replace(headers=tuple(map(text, table.headers)), rows=rows)
 
 
 def _numeric(text: str) -> bool:

@@ -11,7 +11,7 @@ from depthbench.research.store import folder as folders
 from depthbench.research.store import manifest as manifests
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.rows import Record
-from depthbench.research.study import headlines
+from depthbench.research.study import claims, headlines
 from depthbench.research.study.claims import Verdict, judge
 from depthbench.research.study.declaration import (
     SMOKE_WARNING,
@@ -131,10 +131,11 @@ def claims_tables(judged: Sequence[Verdict]) -> list[Table]:
 
 def _claims(title: str, judged: Sequence[Verdict]) -> Table:
     """One line a claim: what it says and allows, and what the rows say."""
+    common = claims.common([v.claim for v in judged])
     body = tuple(
         (
             v.claim.key,
-            v.claim.statement,
+            v.claim.statement(common),
             v.claim.source,
             Mark(v.word, TONES[v.word]),
             str(v.claim.allows),
@@ -147,7 +148,8 @@ def _claims(title: str, judged: Sequence[Verdict]) -> Table:
         )
         for v in judged
     )
-    return Table(title, (*NAMED, *SHOWN, "seen"), body)
+    note = f"Protocol: {common}." if common else ""
+    return Table(title, (*NAMED, *SHOWN, "seen"), body, note)
 
 
 def span(low: float | None, high: float | None) -> str:

@@ -6,6 +6,7 @@ ended otherwise, a learning rate at the edge of its grid and a budget that was t
 never help it.
 """
 
+import itertools
 import math
 import re
 import statistics
@@ -23,6 +24,7 @@ KEY = re.compile(
     r"\.[a-z0-9]+(-[a-z0-9]+)*"  # what it says, in a few words
 )
 LONGEST = 40  # letters of a key, which tables do not break
+SHORT = 40  # letters of a protocol, which need not be said once for several
 UNMEASURED = "not measured"
 NOT_RUN = "not_run"  # the status of a cell that is still to be run
 UNRUN = "not run"  # in words
@@ -34,6 +36,18 @@ def stated(says: str, protocol: str | None, differs: str | None) -> str:
     """A claim's sentence with its protocol, and how the source's differs."""
     here = f"; here {protocol}" if protocol else ""
     return says + here + (f"; the source: {differs}" if differs else "")
+
+
+def common(claims: Sequence["Claim"]) -> str:
+    """What all the protocols of claims begin with, up to a comma or semicolon; nothing
+    where that is short, or where a claim has none."""
+    parts = [re.split("(; |, )", claim.protocol) for claim in claims]
+    places = zip(*parts, strict=False)
+    alike = list(itertools.takewhile(lambda each: len(set(each)) == 1, places))
+    if len(alike) % 2 == 0:  # it ends with what separates
+        alike = alike[:-1]
+    text = "".join(each[0] for each in alike)
+    return text if len(claims) > 1 and len(text) >= SHORT else ""
 
 
 def themselves(rows: Sequence[Seen]) -> Sequence[Seen]:
@@ -89,10 +103,13 @@ class Claim(NamedTuple):
         """Whose claim it is: the key up to its dot."""
         return self.key.partition(".")[0]
 
-    @property
-    def statement(self) -> str:
-        """What it says, what was measured for it here, and how the source differs."""
-        return stated(self.says, self.protocol, self.differs)
+    def statement(self, common: str = "") -> str:
+        """What it says, what was measured for it here, and how the source differs.
+
+        common: the beginning of its protocol that is said elsewhere.
+        """
+        own = self.protocol.removeprefix(common).lstrip(",; ")
+        return stated(self.says, own, self.differs)
 
     @property
     def kind(self) -> str:

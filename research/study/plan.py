@@ -77,8 +77,22 @@ def measure(unit: Unit, memory: int) -> Sequence[Measured]:
     memory: bytes that may be used. The study is looked up by its name: a unit can be
     measured by any process that has the same code.
     """
-    function = resolve(studies()[unit.study].measure)
-    return function(placed(unit.cells, unit.data_dir), unit.shared, memory)
+    study = studies()[unit.study]
+    cells = placed(unit.cells, unit.data_dir)
+    results = resolve(study.measure)(cells, unit.shared, memory)
+    return list(map(with_score, results)) if study.summary else results
+
+
+def with_score(one: Measured) -> Measured:
+    """A system's result; without a score, which is what headlines, pictures and claims
+    are of, it has diverged.
+
+    >>> with_score(Measured("ok", "", {"score": None})).status
+    'diverged'
+    """
+    if one.status == "ok" and one.values.get("score") is None:
+        return one._replace(status="diverged", reason="its score is not finite")
+    return one
 
 
 def resolve(name: str) -> Any:

@@ -15,11 +15,15 @@ class Mark(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A titled table; entries are strings or Marks; the first column is a label."""
+    """A titled table; entries are strings or Marks; the first column is a label.
+
+    note: a sentence that is said of all lines, above them.
+    """
 
     title: str
     headers: tuple[str, ...]
     rows: tuple[tuple[str | Mark, ...], ...]
+    note: str = ""
 
 
 NEGLIGIBLE = 1e-12  # beside 1: what sums in double precision leave of 0

@@ -243,3 +243,26 @@ def test_scopes_are_asked_of_rows_without_measurements(name):
             seen = {**bare, **settings, "status": status, "reason": "none", "id": "x"}
             for one in study.claims:
                 assert judge(one, [seen]).word in ("untested", "undecided")
+
+
+def test_what_claims_have_in_common_is_said_once():
+    """Of every study: what is left of a protocol and what is said once are the whole."""
+    found = 0
+    for study in studies().values():
+        shared = claims.common(study.claims)
+        found += bool(shared)
+        for claim in study.claims if shared else ():
+            own = claim.statement(shared)
+            assert claim.protocol.startswith(shared) and shared not in own
+            rest = claim.protocol.removeprefix(shared).lstrip(",; ")
+            assert own == claims.stated(claim.says, rest, claim.differs)
+    assert found > 30
+
+
+def test_a_single_claim_and_one_without_a_protocol_have_nothing_in_common():
+    protocol = "digits, 64 units, Adam, 200 steps of 64 examples, 3 seeds; the deepest"
+    of = lambda text: Claim("a2000.b", "c", "d", None, None, None, protocol=text)
+    assert claims.common([of(protocol)]) == ""
+    assert claims.common([of(protocol), of("")]) == ""
+    both = claims.common([of(protocol), of(protocol + " net")])
+    assert both == "digits, 64 units, Adam, 200 steps of 64 examples, 3 seeds"
