@@ -65,7 +65,7 @@ SCORING = Scoring(
     naming=lambda row, net: f"{net}, {CALLED[row['environment']]}",
     within=lambda row: ENVIRONMENTS[row["environment"]].returns,
 )
-MORE = ("episodes", "solved")
+MORE = ("episodes", "drawn", "solved")
 
 
 def pair_of(cell):

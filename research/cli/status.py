@@ -22,7 +22,7 @@ from depthbench.research.store import folder as folders
 from depthbench.research.store import holders, reports
 from depthbench.research.store.holders import Holder
 from depthbench.research.store.manifest import Event, Manifest
-from depthbench.research.store.rows import cell_id
+from depthbench.research.store.rows import NO_DATA, cell_id
 from depthbench.research.study import plan
 from depthbench.research.study.axes import flag_of
 from depthbench.research.study.declaration import Cell, Study, chosen_values, grid
@@ -96,7 +96,7 @@ def command(
     """The command that runs what is missing, where one runs that and nothing else."""
     planned = set(manifest.cells)
     lacking = planned.difference(there)
-    digests = set(manifest.data.values()) or {"none"}
+    digests = set(manifest.data.values()) or {NO_DATA}
     if len(digests) > 1 or not ours(study, manifest):
         return SAME
     (digest,) = digests

@@ -136,7 +136,7 @@ def again(
         if cell in unit.cells:
             measured = runner.attempt(unit, memory)
             result = measured[unit.cells.index(cell)]
-            return rows.record_of(study.name, cell, result, {"data": "none"})[0]
+            return rows.record_of(study.name, cell, result, {"data": rows.NO_DATA})[0]
     raise Refusal(f"{label(list(cell), cell)}: not a cell of {study.name}")
 
 

@@ -33,7 +33,7 @@ def save(folder: Folder, run: str, step: int, arrays: dict[str, np.ndarray]) -> 
     """Writes a report's measures, arrays [runs] or [runs, states]."""
     cell = {"run": run, "step": step}
     measured = Measured("ok", "", {}, arrays)
-    record, packed = rows.record_of(STUDY, cell, measured, {"data": "none"})
+    record, packed = rows.record_of(STUDY, cell, measured, {"data": rows.NO_DATA})
     rows.save(folder.reports, rows.renamed(record, name(step)), packed)
 
 
