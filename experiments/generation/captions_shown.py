@@ -100,7 +100,7 @@ def draw_scenes(held):
     figure = drawn.new(1.6 * count, 2.5)
     for place, axes in enumerate(figure.subplots(1, count, squeeze=False)[0]):
         axes.imshow(held["x"][place], interpolation="nearest")
-        bare(axes)
+        drawn.bare(axes)
         true = sentences.sentence(held["words"][place])
         puts = {"net": axes.set_title, "strong": axes.set_xlabel}
         for name, put in puts.items():
@@ -119,17 +119,9 @@ def draw_drawn(held):
     for line, (name, word) in zip(panels, DRAWN.items(), strict=True):
         for place, axes in enumerate(line):
             axes.imshow(held[name][place], interpolation="nearest")
-            bare(axes)
+            drawn.bare(axes)
         line[0].set_ylabel(word, fontsize=7)
     for axes, words in zip(panels[0], held["words"], strict=True):
         text = textwrap.wrap(sentences.sentence(words), LETTERS - 6)
         axes.set_title("\n".join(text), fontsize=7)
     return figure
-
-
-def bare(axes):
-    """Axes without ticks and frame, whose labels are kept."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)

@@ -72,7 +72,7 @@ SCORING = Scoring(
     by=("translation", "architecture", "objective"),
     naming=lambda row, net: (
         f"{NETS[row['architecture']]} of {counted(row['depth'], 'layer')} "
-        f"{BY[row['objective']]}, {translations.WORDS[row['translation']]}"
+        f"{BY[row['objective']]}, {word(row)}"
     ),
     form=".2f",
 )
@@ -276,7 +276,7 @@ def headline(rows):
 
 
 def word(row):
-    return translations.WORDS[row["translation"]]
+    return translations.OF[row["translation"]].words
 
 
 def with_scores(row):

@@ -63,7 +63,7 @@ def draw_curves(rows):
         "Fréchet distance from true patches",
     )
     for axes, title in zip((left, right), titles, strict=True):
-        axes.set_xticks(range(len(names)), [translations.WORDS[n] for n in names])
+        axes.set_xticks(range(len(names)), [translations.OF[n].words for n in names])
         axes.set_title(title, loc="left")
         axes.grid(alpha=0.25, lw=0.5, axis="y")
     left.axhline(0, color="black", lw=0.8)
@@ -93,20 +93,13 @@ def draw_pictures(scoring, rows, profiles):
         images = [one["given"], one["strong"]]
         images += [held[kind]["net"] if kind in held else None for kind in kinds]
         for axes, image in zip(line, [*images, one["truth"]], strict=True):
-            bare(axes)
+            drawn.bare(axes)
             if image is not None:
                 axes.imshow(side_by_side(image), interpolation="none")
-        line[0].set_ylabel(translations.WORDS[name], fontsize=8)
+        line[0].set_ylabel(translations.OF[name].words, fontsize=8)
     for axes, title in zip(panels[0], columns, strict=True):
         axes.set_title(title, fontsize=8)
     return figure
-
-
-def bare(axes):
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
 
 
 def side_by_side(images):

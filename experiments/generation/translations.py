@@ -29,24 +29,23 @@ TRANSLATIONS = choices(
     fill="the middle quarter, from what is around it",
     day="from a dark, tinted, noisy image to the one by day",
 )
-WORDS = {
-    "colour": "colours",
-    "enlarge": "enlarging",
-    "fill": "filling in",
-    "day": "night to day",
-}
-CLASSICAL = {
-    "colour": "mean colour of a grey",
-    "enlarge": "bicubic",
-    "fill": "biharmonic",
-    "day": "inverse and total variation",
-}
 LUMA = (0.299, 0.587, 0.114)
 FACTOR = 4  # by which an image is enlarged
 DARK, POWER, TINT, GRAIN = 0.35, 1.5, (0.6, 0.75, 1.0), 0.02  # of the night
 LEVELS = (4, 8, 16, 32, 64)  # greys that are told apart
 WEIGHTS = (0.02, 0.04, 0.08, 0.16)  # of the total variation
 SHOWN = (48, 32)  # rows and columns of a region that is shown, about
+
+
+class Translation(NamedTuple):
+    """words: what it is called. given: (images as shares [patches, side, side, 3], random
+    numbers) -> what is given of them. classical: what the answer without learning is
+    called. without: (train, valid) -> that answer, from what is given to what is made."""
+
+    words: str
+    given: Callable
+    classical: str
+    without: Callable
 
 
 class Part(NamedTuple):
@@ -111,7 +110,7 @@ def parts(translation, side, smaller, stride):
 def part_of(translation, x, photograph, seed=0):
     """Patches x [patches, side, side, 3] uint8 and what is given of them."""
     share = x.astype(np.float32) / photographs.BYTE
-    given = globals()[f"_{translation}"](share, np.random.RandomState(seed))
+    given = OF[translation].given(share, np.random.RandomState(seed))
     mask = np.ones((*x.shape[:3], 1), np.float32)
     if translation == "fill":
         mask = np.broadcast_to(hole(x.shape[1])[..., None], mask.shape)
@@ -120,11 +119,11 @@ def part_of(translation, x, photograph, seed=0):
     return Part(given, asked, mask, photograph)
 
 
-def _colour(share, random):
+def _grey(share):
     return np.repeat((share @ np.array(LUMA, np.float32))[..., None], 3, axis=-1)
 
 
-def _enlarge(share, random):
+def _enlarged(share):
     count, side = share.shape[:2]
     small = share.reshape(count, side // FACTOR, FACTOR, side // FACTOR, FACTOR, 3)
     small = small.mean(axis=(2, 4))
@@ -132,13 +131,13 @@ def _enlarge(share, random):
     return np.einsum("ir,nrcd,jc->nijd", rise, small, rise, optimize=True)
 
 
-def _fill(share, random):
+def _around(share):
     known = ~hole(share.shape[1])
     mean = share[:, known].mean(axis=1)[:, None, None]
     return np.where(known[..., None], share, mean)
 
 
-def _day(share, random):
+def _night(share, random):
     dark = DARK * share**POWER * np.array(TINT, np.float32)
     dark = np.clip(dark + GRAIN * random.standard_normal(share.shape), 0, 1)
     return dark / DARK  # the exposure is raised; tint, contrast and noise stay
@@ -163,16 +162,16 @@ def baselines(translation, side, smaller, stride):
     """What is made without a net, the best of several methods by the valid part."""
     every = parts(translation, side, smaller, stride)
     train, valid, test, unseen = every
-    by_rule = globals()[f"_without_{translation}"](train, valid)
+    classical = OF[translation].classical
     pairs = [image_restoration.Pairs(part.given, part.asked) for part in (train, valid)]
     methods = {one.name: one.restore for one in image_restoration.fit(*pairs)}
-    methods[CLASSICAL[translation]] = by_rule
+    methods[classical] = OF[translation].without(train, valid)
     masked = {name: _masked(restore) for name, restore in methods.items()}
     scored = {name: valid.psnr(one(valid)) for name, one in masked.items()}
     chosen = max(scored, key=scored.get)
     ridge = max((n for n in scored if n.startswith("ridge")), key=scored.get)
     asked = {
-        "classical": CLASSICAL[translation],
+        "classical": classical,
         "ridge": ridge,
         "nearest": "nearest patches",
         "chosen": chosen,
@@ -189,7 +188,7 @@ def _masked(restore):
     return lambda part: part.given + part.mask * (restore(part.given) - part.given)
 
 
-def _without_colour(train, valid):
+def _mean_colours(train, valid):
     """The mean colour of each grey; how many greys are told apart is chosen."""
 
     def by_levels(levels):
@@ -208,23 +207,15 @@ def _without_colour(train, valid):
     return _chosen(map(by_levels, LEVELS), valid)
 
 
-def _without_enlarge(train, valid):
-    return lambda given: given
+def _biharmonic(given):
+    """All patches at once: each channel of each is a channel."""
+    side = given.shape[1]
+    layers = np.moveaxis(given, 0, -1).reshape(side, side, -1).astype(np.float64)
+    filled = restoration.inpaint_biharmonic(layers, hole(side), channel_axis=-1)
+    return np.moveaxis(filled.reshape(side, side, 3, -1), -1, 0)
 
 
-def _without_fill(train, valid):
-    """Biharmonic, of all patches at once: each channel of each is a channel."""
-
-    def restore(given):
-        side = given.shape[1]
-        layers = np.moveaxis(given, 0, -1).reshape(side, side, -1).astype(np.float64)
-        filled = restoration.inpaint_biharmonic(layers, hole(side), channel_axis=-1)
-        return np.moveaxis(filled.reshape(side, side, 3, -1), -1, 0)
-
-    return restore
-
-
-def _without_day(train, valid):
+def _inverse(valid):
     """The night's inverse, which is known here, and total variation of a chosen weight."""
 
     def by_weight(weight):
@@ -247,6 +238,34 @@ def _without_day(train, valid):
 def _chosen(ways, valid):
     """The way that is best on the valid part."""
     return max(ways, key=lambda restore: valid.psnr(_masked(restore)(valid)))
+
+
+OF = {
+    "colour": Translation(
+        "colours",
+        lambda share, random: _grey(share),
+        "mean colour of a grey",
+        _mean_colours,
+    ),
+    "enlarge": Translation(
+        "enlarging",
+        lambda share, random: _enlarged(share),
+        "bicubic",
+        lambda train, valid: lambda given: given,
+    ),
+    "fill": Translation(
+        "filling in",
+        lambda share, random: _around(share),
+        "biharmonic",
+        lambda train, valid: _biharmonic,
+    ),
+    "day": Translation(
+        "night to day",
+        _night,
+        "inverse and total variation",
+        lambda train, valid: _inverse(valid),
+    ),
+}
 
 
 def shown(translation, side, smaller):

@@ -192,6 +192,14 @@ def legend_below(axes: Any, columns: int = 2) -> None:
     axes.legend(fontsize=6, frameon=False, ncols=columns, **place)
 
 
+def bare(axes: Any) -> None:
+    """Leaves a panel of a picture without ticks and frame; its labels stay."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
 def lay_out(figure: Any) -> None:
     """Places everything, once for all formats."""
     figure.get_layout_engine().execute(figure)

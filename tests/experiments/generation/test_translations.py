@@ -35,7 +35,7 @@ def test_a_hole_is_filled_and_nothing_else_is_touched():
     rows, columns = np.mgrid[:16, :16]
     plane = (4 * rows + 6 * columns)[None, ..., None].repeat(3, -1).astype(np.uint8)
     held = part("fill", plane)
-    restore = translations._masked(translations._without_fill(None, None))
+    restore = translations._masked(translations.OF["fill"].without(None, None))
     made = restore(held)
     np.testing.assert_allclose(made, held.asked, atol=0.02)
     known = ~translations.hole(16)
@@ -48,7 +48,7 @@ def test_the_night_without_noise_is_undone_by_its_inverse(monkeypatch):
     monkeypatch.setattr(translations, "GRAIN", 0.0)
     monkeypatch.setattr(translations, "WEIGHTS", (1e-6,))
     held = part("day")
-    restore = translations._without_day(None, held)
+    restore = translations.OF["day"].without(None, held)
     np.testing.assert_allclose(restore(held.given), held.asked, atol=2e-3)
 
 
