@@ -54,7 +54,6 @@ SEEDS = {"valid": 10**6, "test": 10**6 + 1}  # of no training run
 MOST = 4096  # policies that the search may draw
 POINTS = 40  # of a learning curve
 ENTROPY = 0.05
-CALLED = {"cartpole": "CartPole", "acrobot": "Acrobot"}
 SCORING = Scoring(
     system="net that learns to act by policy gradients",
     noun="test return",
@@ -62,7 +61,7 @@ SCORING = Scoring(
     strong="best drawn linear policy",
     by=("environment", "architecture", "activation"),
     form=".1f",
-    naming=lambda row, net: f"{net}, {CALLED[row['environment']]}",
+    naming=lambda row, net: f"{net}, {shown.CALLED[row['environment']]}",
     within=lambda row: ENVIRONMENTS[row["environment"]].returns,
 )
 MORE = ("episodes", "drawn", "solved")
