@@ -42,13 +42,12 @@ from depthbench.research.learning.selection import Outcome, half
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import (
     Cost,
-    Headline,
     Measured,
     Plan,
     Study,
 )
 from depthbench.research.study.errors import Refusal
-from depthbench.research.study.headlines import counted, listed, measured
+from depthbench.research.study.headlines import counted
 
 with lazily():
     import numpy as np
@@ -72,7 +71,7 @@ SCORING = Scoring(
     by=("translation", "architecture", "objective"),
     naming=lambda row, net: (
         f"{NETS[row['architecture']]} of {counted(row['depth'], 'layer')} "
-        f"{BY[row['objective']]}, {word(row)}"
+        f"{BY[row['objective']]}, {conditional_shown.word(row)}"
     ),
     form=".2f",
 )
@@ -253,62 +252,6 @@ def cost(cells, shared):
     return Cost(int(memory), int(memory), seconds)
 
 
-AHEAD = {
-    "loses": "the strong baseline is ahead in",
-    "ties": "neither is surely ahead in",
-    "wins": "the net is ahead in",
-}
-
-
-def headline(rows):
-    """Who is ahead in each translation, by the net that held-out patches choose: on other
-    parts of the photographs that were learned from, and on photographs of their own."""
-    done = measured(rows)
-    names = dict.fromkeys(row["translation"] for row in done)
-    best = [SCORING.best([r for r in done if r["translation"] == n]) for n in names]
-    parts, others = ahead(best, with_scores), ahead(map(of_unseen, best), word)
-    answer = (
-        "In PSNR of photographs partly seen, net against the best without one, both of the "
-        f"patch alone, {parts}. On photographs of which neither saw anything {others}. "
-        f"Each net was trained on {done[0]['steps'] * done[0]['batch']:,} patches."
-    )
-    return Headline(answer, SCORING.headline(done).worst)
-
-
-def word(row):
-    return translations.OF[row["translation"]].words
-
-
-def with_scores(row):
-    each = f"{SCORING.write(row['score'])} against {SCORING.write(row['strong'])}"
-    return f"{word(row)} ({each} dB)"
-
-
-def ahead(rows, told_as):
-    """Who is ahead in the translation of each of these rows. told_as: a row in words."""
-    told = {verdict: [] for verdict in AHEAD}
-    for row in rows:
-        told[SCORING.verdict(row)].append(told_as(row))
-    return "; ".join(
-        f"{AHEAD[v]} {listed(names)}" for v, names in told.items() if names
-    )
-
-
-def of_unseen(row):
-    """A row whose score is that of photographs that nothing was learned from."""
-    score, strong = row["unseen"], row["unseen_strong"]
-    gap = {"gap": score - strong, "gap_se": row["unseen_se"]}
-    gap |= {
-        f"gap_{end}": row.get(f"unseen_{end}") for end in ("test_se", "test_groups")
-    }
-    return {**row, "score": score, "score_by_seed": None, "strong": strong, **gap}
-
-
-def of_colour(rows):
-    """Rows of colours, the paper's own translation; all where it was not asked for."""
-    return [row for row in rows if row["translation"] == "colour"] or rows
-
-
 STUDY = Study(
     name="conditional_gan",
     kind="experiment",
@@ -381,13 +324,13 @@ STUDY = Study(
         *OF_PHOTOGRAPHS,
     ),
     claims=CLAIMS,
-    headline=headline,
+    headline=functools.partial(conditional_shown.headline, SCORING),
     tables=lambda rows: [
         SCORING.table(rows, more=("unseen", "unseen_strong", *DISTANCES[:4]))
     ],
     figures=lambda rows, profiles: conditional_shown.figures(SCORING, rows, profiles),
     shows=("image-to-image translation", "colour for old photographs"),
-    summary=lambda rows: SCORING.summary(of_colour(rows)),
+    summary=functools.partial(conditional_shown.summary, SCORING),
     compile_seconds=6.0,
 )
 

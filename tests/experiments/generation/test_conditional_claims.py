@@ -12,6 +12,7 @@ ROW = {
     **{"floor_distance": 1.0, "given_distance": 4.0, "steps": 400, "batch": 8},
     **{"score": 25.0, "strong": 24.0, "trivial": 23.0, "valid": 25.0, "gap": 1.0},
     **{"gap_se": 0.01, "unseen": 20.0, "unseen_strong": 22.0, "unseen_se": 0.01},
+    **{"first_gradient": 0.0, "step_mflop": 1.0},
 }
 
 
@@ -33,9 +34,18 @@ def test_a_judge_that_true_images_look_no_better_to_decides_nothing(floor, word)
 
 
 def test_the_headline_says_who_is_ahead_on_unseen_photographs():
-    answer = conditional_gan.headline(rows("colour")).answer
+    answer = conditional_gan.STUDY.headline(rows("colour")).answer
     seen, unseen, drew = answer.split(". ")
     assert "the net is ahead in colours (25.00 against 24.00 dB)" in seen
     assert "saw anything" in unseen
     assert unseen.endswith("the strong baseline is ahead in colours")
     assert "3,200 patches" in drew
+
+
+def test_the_line_of_colours_says_where_the_net_is_behind():
+    done = [*rows("colour"), *rows("day", score=22.0, gap=-2.0)]
+    line = conditional_gan.STUDY.summary(done)
+    assert line.net.endswith("colours; behind in night to day")
+    assert line.score == 25.0
+    worst = conditional_gan.STUDY.headline(done).worst
+    assert "22.00 against 24.00" in worst and "night to day" in worst
