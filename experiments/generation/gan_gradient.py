@@ -27,7 +27,7 @@ from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
 from depthbench.research.study.doubts import after_steps, certain
 from depthbench.research.study.estimates import above, below, mean_of
-from depthbench.research.study.headlines import counted, measured, of_deepest
+from depthbench.research.study.headlines import counted, listed, measured, of_deepest
 
 with lazily():
     import numpy as np
@@ -193,20 +193,20 @@ def beforehand(pair, x, runs):
 
 
 def headline(rows):
-    """Who makes the nearer digits, and what each loss leaves of the gradient."""
+    """What each loss leaves of the gradient, and who makes the nearer digits."""
     answer, worst = SCORING.headline(rows)
     deepest = of_deepest(measured(rows))
-    told = [
-        f"{gan_nets.WORDS[row['variant']]} {row['alone_change']:+.1f}"
+    told = listed(
+        f"{row['alone_change']:+.1f} ({gan_nets.WORDS[row['variant']]})"
         for row in deepest
-    ]
-    layers = counted(deepest[0]["depth"], "layer")
-    answer += (
-        f" That is after {deepest[0]['steps']:,} steps; what more would give is not known. "
-        f"A discriminator of {layers} that learns alone moves the generator's gradient by "
-        f"decades of {', '.join(told)}."
     )
-    return Headline(answer, worst)
+    layers = counted(deepest[0]["depth"], "layer")
+    change = (
+        f"A discriminator of {layers} that learns alone changes log10 of the generator's "
+        f"gradient by {told}."
+    )
+    steps = f"That is after {deepest[0]['steps']:,} steps of both in turn; what more "
+    return Headline(f"{change} {answer} {steps}would give is not known.", worst)
 
 
 def cost(cells, shared):
