@@ -30,7 +30,7 @@ from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, below, mean
-from depthbench.research.study.headlines import measured
+from depthbench.research.study.headlines import listed, measured
 
 with lazily():
     import numpy as np
@@ -146,17 +146,17 @@ def headline(rows):
     done = measured(rows)
     images = of_images(done)
     answer, worst = SCORING.headline(images)
-    if SCORING.best(images)["unfinished"]:
-        answer += " That net was still learning when its steps ended."
-    answer += f" Real examples are {images[0]['floor']:.1f} apart."
+    answer += f" Training and test examples are at distance {images[0]['floor']:.1f}."
     ring = [row for row in done if row["made"] == "ring"]
     told = []
     for variant in dict.fromkeys(row["variant"] for row in ring):
         best = SCORING.best([row for row in ring if row["variant"] == variant])
-        told.append(f"{gan_nets.WORDS[variant]} {best['modes']:.1f}")
+        told.append(f"{best['modes']:.1f} ({gan_nets.WORDS[variant]})")
     if told:
-        steps = f"{ring[0]['steps']:,} steps"
-        answer += f" After {steps} they cover of the ring's 8 modes: {', '.join(told)}."
+        answer += (
+            f" After {ring[0]['steps']:,} steps the generators cover {listed(told)} of the "
+            "ring's 8 modes."
+        )
     return Headline(answer, worst)
 
 
