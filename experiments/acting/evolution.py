@@ -20,7 +20,7 @@ and 5,000 steps one of two seeds of evolution had left chance, at 26 %, and back
 none after 20,000: more is beyond three minutes of two cores, and in `--size full`.
 """
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import by_depth, comparisons, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
@@ -39,7 +39,7 @@ from depthbench.research.study.doubts import (
     of_training,
     upward,
 )
-from depthbench.research.study.estimates import Moves, above, below, mean_of
+from depthbench.research.study.estimates import Moves, above, below, interval, mean_of
 from depthbench.research.study.headlines import counted, measured, of_deepest
 
 with lazily():
@@ -149,16 +149,27 @@ def mflop(net, batch, cell):
 
 
 def headline(rows):
-    """Evolution beside the baseline, and in the deepest net beside backpropagation."""
+    """Evolution beside the baseline, what depth takes from it, and in the deepest net
+    evolution beside backpropagation."""
     answer, worst = SCORING.headline(rows)
-    deepest = of_deepest(measured(rows))
-    best = SCORING.best(deepest)
+    kind = lambda pair: f"σ {pair['sigma']:g}"
+    deeper = by_depth.told(SCORING, rows, ("activation", "sigma"), kind)
+    best = SCORING.best(of_deepest(measured(rows)))
     each = [SCORING.write(best[name]) for name in ("score", "backprop")]
-    answer += (
-        f" With {counted(best['depth'], 'layer')} evolution reaches {each[0]}, "
-        f"backpropagation {each[1]}."
+    last = (
+        f"With {counted(best['depth'], 'layer')}, where log10 of the first gradient is "
+        f"{best['first_gradient']:.1f}, evolution reaches {each[0]}, {ahead(best)} "
+        f"backpropagation with {each[1]}."
     )
-    return Headline(answer, worst)
+    return Headline(" ".join(filter(None, (answer, deeper, last))), worst)
+
+
+def ahead(row):
+    """Whether evolution is surely more accurate than backpropagation."""
+    low, high = interval(mean_of("beside")(row), level=0.025)
+    if low > 0 or high < 0:
+        return "surely ahead of" if low > 0 else "surely behind"
+    return "not surely ahead of" if row["beside"] > 0 else "not ahead of"
 
 
 def of_either(row):

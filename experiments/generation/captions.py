@@ -35,7 +35,7 @@ Words of equal size, every pixel seen and evidence pooled over places gave 0.6 f
 starts and 0.1 from others; rates that grow over the first 100 steps gave 0.8 from all.
 """
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import by_depth, comparisons, scores
 from depthbench.experiments.generation import captions_shown
 from depthbench.experiments.generation.captions_claims import CLAIMS
 from depthbench.experiments.scores import Scoring
@@ -80,6 +80,7 @@ SCORINGS = {
         naming=lambda row, net: f"drawer of {counted(row['depth'], 'layer')}",
     ),
 }
+MADE = {"to_sentence": "sentences", "to_scene": "drawings"}
 ASPECTS = ("colour", "shape", "place")
 WITHOUT = ("nearest", "template", "mixture")  # what draws without a net
 FAR = ("distance", *(f"{name}_distance" for name in WITHOUT))
@@ -225,21 +226,21 @@ def to_sentence(rows):
 
 
 def headline(rows):
-    """Who is ahead in each direction, by the net that held-out scenes choose."""
+    """Who is ahead in each direction, by the net that held-out scenes choose, and what
+    depth does there."""
     done = measured(rows)
     told = [
         SCORINGS[direction].headline(own)
         for direction in SCORINGS
         if (own := of(done, direction))
     ]
+    deeper = by_depth.told(
+        SCORINGS["to_scene"], done, ("direction",), lambda pair: MADE[pair["direction"]]
+    )
+    if deeper:
+        told.append(Headline(deeper))
     if drawn := of(done, "to_scene"):
-        each = {
-            name: f"{drawn[0][name]:.3f}" for name in ("nearest", "template", "real")
-        }
-        line = (
-            f"Seen right are {each['nearest']} of known scenes, which taught the judge, "
-            f"{each['template']} of stencils and {each['real']} of real test scenes."
-        )
+        line = f"Of real test scenes {drawn[0]['real']:.3f} are seen right."
         told.append(Headline(line))
     answers, worst = zip(*told, strict=True)
     return Headline(" ".join(answers), " ".join(filter(None, worst)))
