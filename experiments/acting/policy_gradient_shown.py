@@ -1,6 +1,6 @@
 """How `policy_gradient` is shown: the harder environment first, and what was done there."""
 
-from depthbench.experiments import scores
+from depthbench.experiments import by_depth, scores
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline
@@ -28,17 +28,26 @@ def hardest(rows):
     return of(rows, there(measured(rows))[0])
 
 
+def kind(row):
+    """What nets of any depth are called."""
+    return " ".join(scores.words(row[name]) for name in ("architecture", "activation"))
+
+
 def headline(scoring, rows):
-    """Each environment's best net beside its drawn policies, the harder first."""
+    """Each environment's best net beside its drawn policies, the harder first, and what
+    depth does there."""
     done = measured(rows)
-    answer, worst = scoring.headline(hardest(done))
+    hard = hardest(done)
+    answer, worst = scoring.headline(hard)
+    if deeper := by_depth.told(scoring, hard, scoring.by, kind):
+        answer += f" {deeper}"
     for name in there(done)[1:]:
         other = of(done, name)
         best = scoring.best(other)
         answer += (
-            f" In {CALLED[name]} drawn policies have {scoring.write(best['strong'])}, the "
-            f"best net {scoring.write(best['score'])}, the worst "
-            f"{scoring.write(scoring.worst(other)['score'])}."
+            f" In {CALLED[name]} the best drawn linear policy returns "
+            f"{best['strong']:.3g}, the best net {best['score']:.3g}, the worst net "
+            f"{scoring.worst(other)['score']:.3g}."
         )
     return Headline(answer, worst)
 

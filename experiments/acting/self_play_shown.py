@@ -1,6 +1,6 @@
 """How `self_play` is shown: points by depth, and a game with what the net thinks of it."""
 
-from depthbench.experiments import scores
+from depthbench.experiments import by_depth, scores
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline
@@ -14,26 +14,25 @@ COLOURS = {1: "#d1495b", -1: "#edae49", 0: "#ffffff"}  # of who began, of who an
 
 
 def headline(scoring, rows):
-    """Points against pure search, and the forced wins that the best net names."""
+    """Points against pure search, what depth does to them, and the forced wins that the
+    nets name."""
     answer, worst = scoring.headline(rows)
     done = measured(rows)
+    by = ("board", "architecture", "activation")
+    kind = lambda pair: scores.words(pair["architecture"])
+    if deeper := by_depth.told(scoring, done, by, kind):
+        answer += f" {deeper}"
     best = scoring.best(done)
     shares = sorted(row["wins_named"] for row in done)
     named = " to ".join(dict.fromkeys(f"{one:.0%}" for one in (shares[0], shares[-1])))
     answer += (
-        f" Without search the nets' policies name {named} of forced wins in three plies, "
-        f"a move at random {best['wins_by_chance']:.0%}; pure search finds "
-        f"{best['wins_pure']:.0%}."
+        f" Without search the policies name {named} of forced wins in three plies, random "
+        f"moves {best['wins_by_chance']:.0%}, pure search {best['wins_pure']:.0%}."
     )
     answer += (
-        f" A searched move costs {best['move_ms']:.2g} ms with the net, "
-        f"{best['pure_ms']:.2g} ms without."
+        f" A move costs {best['move_ms']:.2g} ms with the net, {best['pure_ms']:.2g} ms "
+        "without."
     )
-    if best.get("pure_more"):
-        answer += (
-            f" Pure search of four times the simulations has {best['pure_more']:.3f} "
-            "against that of as many as the net's."
-        )
     return Headline(answer, worst)
 
 
