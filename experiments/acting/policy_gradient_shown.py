@@ -4,7 +4,7 @@ from depthbench.experiments import by_depth, scores
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline
-from depthbench.research.study.headlines import measured
+from depthbench.research.study.headlines import listed, measured
 
 with lazily():
     import numpy as np
@@ -12,6 +12,7 @@ with lazily():
 ORDER = ("acrobot", "cartpole")  # the harder first
 CALLED = {"cartpole": "CartPole", "acrobot": "Acrobot"}
 FRAMES = 8
+LINES = ("-", (0, (1, 1)), (0, (3, 1, 1, 1)))  # of depths; dashes are the baseline's
 
 
 def of(rows, environment):
@@ -57,37 +58,68 @@ def figures_of(scoring, rows, profiles):
     pictures = []
     for place, name in enumerate(there(done)):
         caption = (
-            f"{CALLED[name]}. Third: the mean return of episodes in training, against how "
-            "many there were (logarithmic); dashed, the best drawn linear policy."
+            f"{CALLED[name]}. Left: {scoring.noun} by depth, rings the seeds and dots "
+            f"their means; dashed {scoring.strong}, dotted {scoring.trivial}. Middle: "
+            "decades by which the fresh net's gradient changes on its way from the last "
+            "state to the first. Right: the mean return of episodes in training, of drawn "
+            "actions, against how many there were (logarithmic); squares, the test's, of "
+            "the likeliest actions."
         )
         some = of(done, name)
-        one = scoring.figure(some, caption, draw_learning(some, profiles))
-        pictures.append(one._replace(name="figure" if place == 0 else name))
+        # Seeds end at one of two returns: an interval of their mean would tell nothing.
+        plain = [{**row, "score_low": None, "score_high": None} for row in some]
+        one = scoring.figure(plain, draw=draw_learning(scoring, plain, profiles))
+        file = "figure" if place == 0 else name
+        pictures.append(one._replace(name=file, caption=caption))
     text = (
-        "One episode by the best net (left) and by the best drawn linear policy, every few "
-        "steps; later ones are darker. Below: the height of Acrobot's free end, which has "
-        "to pass 1 m; the pole's angle."
+        "The first test episode by the best net (left) and by the best drawn linear "
+        "policy, every few steps; later ones are darker. Below: the height of Acrobot's "
+        "free end; the pole's angle. States are those before each action: the one after "
+        "the last, in which the end passes 1 m, is not among them. "
+        f"{of_all(scoring, done)}"
     )
     drawn = Figure("episodes", text, lambda: draw_episodes(scoring, done, profiles))
     return [*pictures, drawn]
 
 
-def draw_learning(rows, profiles):
-    """Draws mean returns in training against episodes."""
+def of_all(scoring, rows):
+    """What the best nets and policies return in all test episodes."""
+    told = []
+    for name in there(rows):
+        best = scoring.best(of(rows, name))
+        net, policy = (scoring.write(best[n]) for n in ("score", "strong"))
+        told.append(f"{net} and {policy} in {CALLED[name]}")
+    return f"Over all test episodes and seeds net and policy return {listed(told)}."
+
+
+def draw_learning(scoring, rows, profiles):
+    """Draws each seed's test return, and mean returns in training against episodes."""
 
     def draw(figure, axes):
-        for row in rows:
+        left, middle, _ = figure.axes
+        ordered = sorted(rows, key=lambda row: row["depth"])
+        kinds = list(dict.fromkeys(map(kind, ordered)))
+        depths = sorted({row["depth"] for row in rows})
+        for row in ordered:
+            ink = f"C{kinds.index(kind(row))}"
+            style = LINES[depths.index(row["depth"]) % len(LINES)]
+            seeds = [float(one) for one in str(row["score_by_seed"]).split()]
+            aside = 2 ** (0.12 * (kinds.index(kind(row)) - (len(kinds) - 1) / 2))
+            at = [aside * max(row["depth"], 0.5)] * len(seeds)
+            left.plot(at, seeds, "o", ms=3, mfc="white", mec=ink, mew=0.8, zorder=3)
             kept = profiles(row)
-            words = (scores.words(row["architecture"]), scores.words(row["activation"]))
-            label = f"{' '.join(words)}, {row['depth']}"
-            at = np.maximum(kept["episodes"], 1)
-            axes.plot(at, kept["returns"], lw=1, label=label)
-        axes.axhline(np.mean([row["strong"] for row in rows]), color="black", ls="--")
+            episodes = np.maximum(kept["episodes"], 1)
+            label = f"{kind(row)}, {row['depth']}"
+            axes.plot(episodes, kept["returns"], lw=1, color=ink, ls=style, label=label)
+            axes.plot(episodes[-1], row["score"], "s", ms=4, color=ink, zorder=3)
+        level = np.mean([row["strong"] for row in rows])
+        axes.axhline(level, color="black", lw=1, ls="--", label=scoring.strong)
         axes.set_xscale("log")
         axes.set_xlabel("episodes")
-        axes.set_title("return in training", loc="left")
+        axes.set_title("return in training; squares: in the test", loc="left")
         axes.grid(alpha=0.25, lw=0.5)
-        figures.legend_below(axes)
+        for each in (middle, axes):
+            figures.legend_below(each)
 
     return draw
 
