@@ -376,7 +376,7 @@ STUDY = Study(
     claims=CLAIMS,
     headline=functools.partial(shown.headline, SCORING),
     tables=lambda rows: [SCORING.table(rows, more=(*MORE, *TIMINGS))],
-    figures=functools.partial(shown.figures_of, SCORING),
+    figures=functools.partial(shown.figures_of, SCORING, SIZES),
     shows=("a player that learns from games against itself",),
     summary=SCORING.summary,
     compile_seconds=10.0,

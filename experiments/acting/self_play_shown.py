@@ -10,6 +10,12 @@ with lazily():
     import numpy as np
 
 SHOWN = 8  # positions of a game
+HIGH = 1.6  # cells, of a bar that is all of a policy
+NAMES = {1: "red", -1: "yellow"}
+SOUGHT = {  # columns of forced wins: with or without search, width of line, dots' face
+    "wins_named": ("without", 1.3, None),
+    "wins_found": ("with", 0.8, "white"),
+}
 COLOURS = {1: "#d1495b", -1: "#edae49", 0: "#ffffff"}  # of who began, of who answered
 
 
@@ -36,24 +42,27 @@ def headline(scoring, rows):
     return Headline(answer, worst)
 
 
-def figures_of(scoring, rows, profiles):
+def figures_of(scoring, sizes, rows, profiles):
+    """sizes: rows, columns and stones of a line, by board."""
     caption = (
         "Third: the share of forced wins in three plies that the policy names without "
-        "search (solid) and with it (dashed); dotted, pure search; grey, a move at random."
+        "search (dots) and with it (rings); dashed pure search, dotted random moves."
     )
     done = measured(rows)
+    best = scoring.best(done)
     text = (
         "A game of the net that serves best (red, which begins after the opening's moves) "
-        "against pure search. Bars: what its policy gives each column for the player to "
-        "move; above: the value it expects for red."
+        "against pure search (yellow). Bars: what its policy gives each column for the "
+        "player to move, from the lower grey line (0) to the upper (1); above: the value "
+        "it expects for red, from -1 to 1, and in the end who won."
     )
     return [
-        scoring.figure(done, caption, draw_wins(done)),
-        Figure("game", text, lambda: draw_game(profiles(scoring.best(done)))),
+        scoring.figure(done, caption, draw_wins(scoring, done)),
+        Figure("game", text, lambda: draw_game(profiles(best), sizes[best["board"]])),
     ]
 
 
-def draw_wins(rows):
+def draw_wins(scoring, rows):
     """Draws forced wins by depth."""
 
     def draw(figure, axes):
@@ -64,16 +73,18 @@ def draw_wins(rows):
                 key=lambda row: row["depth"],
             )
             at = [row["depth"] for row in some]
-            for column, style in (("wins_named", "-"), ("wins_found", "--")):
+            for column, (word, width, face) in SOUGHT.items():
                 axes.plot(
-                    *(at, [row[column] for row in some], "o"),
-                    ls=style,
-                    ms=3,
+                    *(at, [row[column] for row in some], "o-"),
+                    ms=4,
+                    mfc=face or f"C{place}",
+                    lw=width,
                     color=f"C{place}",
-                    label=scores.words(name) if style == "-" else None,
+                    label=f"{scores.words(name)}, {word} search",
                 )
-        axes.axhline(rows[0]["wins_pure"], color="black", ls=":", lw=1)
-        axes.axhline(rows[0]["wins_by_chance"], color="#888888", ls="-.", lw=1)
+        pure, chance = rows[0]["wins_pure"], rows[0]["wins_by_chance"]
+        axes.axhline(pure, color="black", ls="--", lw=1, label=scoring.strong)
+        axes.axhline(chance, color="black", ls=":", lw=1, label=scoring.trivial)
         places = sorted({row["depth"] for row in rows})
         axes.set_xscale("log", base=2)
         axes.set_xticks(places, [f"{place:g}" for place in places])
@@ -82,13 +93,15 @@ def draw_wins(rows):
         axes.set_xlabel("depth")
         axes.set_title("forced wins seen", loc="left")
         axes.grid(alpha=0.25, lw=0.5)
-        figures.legend_below(axes)
+        for each in figure.axes[1:]:
+            figures.legend_below(each)
 
     return draw
 
 
-def draw_game(kept):
-    """Some positions of a game, from the first of the net's to the last."""
+def draw_game(kept, size):
+    """Some positions of a game, from the first of the net's to the last. size: as `sizes`
+    of `figures_of`."""
     board, policy = np.asarray(kept["board"]), np.asarray(kept["policy"])
     value, moves = np.asarray(kept["value"]), np.asarray(kept["moves"])
     first = min(4, len(board) - 1)  # after the opening
@@ -102,9 +115,40 @@ def draw_game(kept):
         last = None if ply == 0 else int(moves[ply - 1])
         over = ply == len(board) - 1
         draw_board(axes, sign * board[ply], last, None if over else policy[ply])
-        told = "the end" if over else f"red {sign * value[ply]:+.2f}"
+        told = (
+            ended(sign * board[ply], last, size[2])
+            if over
+            else f"red {sign * value[ply]:+.2f}"
+        )
         axes.set_title(f"{ply} moves, {told}", fontsize=7, loc="left")
     return figure
+
+
+def ended(board, last, line):
+    """Who won, if anybody: the last to move, with a line of so many stones.
+
+    board: red's stones are 1 [rows, columns]. last: the last move's column.
+    """
+    row = int(np.sum(board[:, last] != 0)) - 1
+    mover = board[row, last]
+    if longest(board == mover, row, last) >= line:
+        return f"{NAMES[int(mover)]} wins"
+    return "a draw"
+
+
+def longest(own, row, column):
+    """The most stones in a line through a cell of own ones [rows, columns]."""
+
+    def run(up, right):
+        at, count = (row + up, column + right), 0
+        while all(0 <= n < size for n, size in zip(at, own.shape, strict=True)):
+            if not own[at]:
+                break
+            at, count = (at[0] + up, at[1] + right), count + 1
+        return count
+
+    ways = ((0, 1), (1, 0), (1, 1), (1, -1))
+    return max(1 + run(*way) + run(-way[0], -way[1]) for way in ways)
 
 
 def draw_board(axes, board, last, policy):
@@ -119,7 +163,10 @@ def draw_board(axes, board, last, policy):
         top = int(np.sum(board[:, last] != 0)) - 1
         axes.plot(last, top, "o", ms=9, mfc="none", mec="black", mew=1.2)
     if policy is not None:
-        axes.bar(range(columns), 1.6 * policy, bottom=rows - 0.3, width=0.7, color="C0")
+        low = rows - 0.3
+        axes.bar(range(columns), HIGH * policy, bottom=low, width=0.7, color="C0")
+        for level in (low, low + HIGH):
+            axes.axhline(level, color="#bbbbbb", lw=0.6, zorder=0)
     axes.set_xlim(-0.6, columns - 0.4)
-    axes.set_ylim(-0.6, rows + 1.5)
+    axes.set_ylim(-0.6, rows - 0.2 + HIGH)
     axes.set_aspect("equal")

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from depthbench.experiments.acting import self_play, self_play_claims
+from depthbench.experiments.acting import self_play, self_play_claims, self_play_shown
 from depthbench.experiments.acting import self_play_rivals as rivals
 from depthbench.research.catalogues.mistakes import Mistake
 from depthbench.research.environments import connect4
@@ -83,3 +83,14 @@ def test_each_net_answers_of_each_position_itself():
         np.testing.assert_array_equal(named[run][room], shares.argmax(1))
         on = ~asked.over
         assert np.take_along_axis(legal, found[run][:, None], 1)[on].all()
+
+
+def test_a_game_says_who_won_it():
+    """Rows from the ground up; the last stone need not end the line."""
+    board = np.array([[1, 1, 1, -1], [-1, 1, -1, -1], [0, -1, 1, -1], [0, 0, 0, 0]])
+    assert self_play_shown.ended(board, 3, 3) == "yellow wins"
+    assert self_play_shown.ended(board, 2, 3) == "red wins"  # down to the left
+    assert self_play_shown.ended(board, 2, 4) == "a draw"
+    assert self_play_shown.ended(board, 0, 3) == "a draw"
+    middle = np.array([[1, 1, 1, 0]] + 3 * [[0] * 4])
+    assert self_play_shown.ended(middle, 1, 3) == "red wins"
