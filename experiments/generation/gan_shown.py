@@ -35,8 +35,8 @@ def draw_gradient(scoring, rows, profiles):
     for axes, (name, title) in zip(panels, titles.items(), strict=False):
         draw_courses(axes, done, profiles, name)
         axes.set_title(title, loc="left")
-    panels[0].set_ylabel("log10")
-    drawn.legend_below(panels[0])
+        axes.set_ylabel("log10 of the gradient's length")
+        drawn.legend_below(axes)
     strips = [
         (f"{gan_nets.WORDS[row['variant']]}\n{scoring.write(row['score'])}", row)
         for row in of_deepest(done)
@@ -46,20 +46,21 @@ def draw_gradient(scoring, rows, profiles):
     montage.show(
         panels[2], pictures, f"made in the end, {depth}", cmap="Greys", alike=True
     )
-    panels[2].tick_params(labelsize=6)
+    colours = colours_of(done)
+    dress_names(panels[2], [colours[line_of(row, done)] for row in of_deepest(done)])
     return figure
 
 
 def draw_courses(axes, rows, profiles, name):
     """log10 of the gradient by step: a colour a loss, a line style a depth."""
-    variants = list(dict.fromkeys(row["variant"] for row in rows))
+    colours = colours_of(rows)
     depths = sorted({row["depth"] for row in rows})
     for row in rows:
         held = profiles(row)
         axes.plot(
             held[f"{name}_steps"],
             held[name],
-            color=f"C{variants.index(row['variant'])}",
+            color=colours[line_of(row, rows)],
             ls=STYLES[depths.index(row["depth"]) % len(STYLES)],
             lw=1.3,
             label=f"{gan_nets.WORDS[row['variant']]}, {row['depth']}",
@@ -76,7 +77,9 @@ def images(made, row):
 
 
 POINTS = 400  # of a ring in a picture
+REAL, RIVAL = "black", "grey"  # colours of what no generator makes
 WIDE = 4.2  # between the middles of two rings
+APART = 1.5  # times that, between two rows of them
 
 
 def of_modes(scoring, rows, profiles):
@@ -85,9 +88,10 @@ def of_modes(scoring, rows, profiles):
         "Left: Fréchet distance of made images from real ones, by variant and depth, "
         "smallest best, 95 % intervals; dashed a mixture of 10 Gaussians, dotted noise "
         "with each number's moments, widely dotted the training part itself. Middle: "
-        "points of the ring, real and made, without those far off, and how many of its "
-        "modes are covered. Right: images, real and made; each variant at the depth "
-        "that is best on held-out examples."
+        "points of the ring, real and made; how many of its modes are covered, and which "
+        "share of the points lies outside of what is shown. Right: images, real and made, "
+        "and their distance, of real ones that of the training part. Middle and right: "
+        "each variant at the depth that is best on held-out examples."
     )
     return [Figure("figure", caption, lambda: draw_modes(scoring, rows, profiles))]
 
@@ -99,12 +103,15 @@ def draw_modes(scoring, rows, profiles):
     kinds = [kind for kind in (images_of, ring, images_of) if kind]
     figure = drawn.new(4.4 * len(kinds), 3.6)
     panels = list(figure.subplots(1, len(kinds), squeeze=False)[0])
+    colours = colours_of([*images_of, *ring])
+    of = lambda row: colours[line_of(row, done)]
     if images_of:
-        draw_distances(scoring, panels.pop(0), images_of)
+        draw_distances(scoring, panels.pop(0), lines_of(images_of, done))
     if ring:
-        draw_rings(panels.pop(0), best_of_each(scoring, ring), profiles)
+        draw_rings(panels.pop(0), best_of_each(scoring, ring), profiles, of)
     if images_of:
-        draw_made(scoring, panels.pop(0), best_of_each(scoring, images_of), profiles)
+        best = best_of_each(scoring, images_of)
+        draw_made(scoring, panels.pop(0), best, profiles, of)
     return figure
 
 
@@ -114,52 +121,77 @@ def best_of_each(scoring, rows):
     return [scoring.best([r for r in rows if r["variant"] == v]) for v in variants]
 
 
-def draw_distances(scoring, axes, rows):
-    lines: dict[str, list] = {}
-    for row in sorted(rows, key=lambda row: row["depth"]):
-        lines.setdefault(line_of(row, rows), []).append(row)
+def draw_distances(scoring, axes, lines):
     score_panels.scores(scoring, axes, lines)
-    axes.axhline(rows[0]["floor"], color="black", lw=1, ls=(0, (1, 3)))
+    floor = next(iter(lines.values()))[0]["floor"]
+    wide = {"ls": (0, (1, 3)), "label": "training images"}
+    axes.axhline(floor, color="black", lw=1, **wide)
     axes.set_yscale("log")
     axes.set_title("distance of made images", loc="left")
+    drawn.legend_below(axes)
 
 
 def line_of(row, rows):
     """A row's variant in words, and its net where rows have several."""
     name = gan_nets.WORDS[row["variant"]]
-    several = len({row["architecture"] for row in rows}) > 1
+    several = len({row.get("architecture") for row in rows}) > 1
     return f"{name}, {words(row['architecture'])}" if several else name
 
 
-def draw_rings(axes, rows, profiles):
+def lines_of(rows, every):
+    """Rows of each line, by its name, in the order of depth. every: all rows there are."""
+    lines: dict[str, list] = {name: [] for name in colours_of(rows, every)}
+    for row in sorted(rows, key=lambda row: row["depth"]):
+        lines[line_of(row, every)].append(row)
+    return lines
+
+
+def colours_of(rows, every=()):
+    """A colour for each line, the same in all panels. every: as of `lines_of`."""
+    names = dict.fromkeys(line_of(row, every or rows) for row in rows)
+    return {name: f"C{place}" for place, name in enumerate(names)}
+
+
+def draw_rings(axes, rows, profiles, colour):
     """Points side by side: real ones, the mixture's, each variant's."""
     held = profiles(rows[0])
-    rival = f"mixture, {rows[0]['rival_modes']:.1f}"
-    clouds = [("real", held["real"]), (rival, held["rival"])]
+    rival = f"mixture\n{rows[0]['rival_modes']:.1f} modes"
+    clouds = [("real\n8 modes", held["real"], REAL), (rival, held["rival"], RIVAL)]
     for row in rows:
-        name = gan_nets.WORDS[row["variant"]]
-        clouds.append((f"{name}, {row['modes']:.1f}", profiles(row)["made"]))
-    for place, (name, points) in enumerate(clouds):
-        x, y = WIDE * (place % 3), -1.25 * WIDE * (place // 3)
+        name = f"{gan_nets.WORDS[row['variant']]}\n{row['modes']:.1f} modes"
+        clouds.append((name, profiles(row)["made"], colour(row)))
+    for place, (name, points, ink) in enumerate(clouds):
+        x, y = WIDE * (place % 3), -APART * WIDE * (place // 3)
         near = abs(points).max(axis=1) < 0.48 * WIDE  # in its own square
         shown = points[near] + (x, y)
-        axes.plot(shown[:, 0], shown[:, 1], ".", ms=1.5, color=f"C{place}")
-        axes.text(x, y - 0.5 * WIDE, name, ha="center", va="top", fontsize=6)
+        axes.plot(shown[:, 0], shown[:, 1], ".", ms=1.5, color=ink)
+        told = f"{name}\n{1 - near.mean():.0%} outside"
+        axes.text(x, y - 0.5 * WIDE, told, ha="center", va="top", fontsize=5.5)
     axes.set_xlim(-0.55 * WIDE, 2.55 * WIDE)
-    axes.set_ylim(-2.0 * WIDE, 0.5 * WIDE)
+    axes.set_ylim(-(APART + 0.95) * WIDE, 0.5 * WIDE)
     axes.set_aspect("equal")
     axes.set_axis_off()
     axes.set_title("points of the ring, modes covered of 8", loc="left")
 
 
-def draw_made(scoring, axes, rows, profiles):
-    held = profiles(rows[0])
+def draw_made(scoring, axes, rows, profiles, colour):
+    held, one = profiles(rows[0]), rows[0]
     strips = [
-        (name, images(held[part], rows[0]))
-        for name, part in (("real", "real"), ("mixture", "rival"))
+        (f"{name} {scoring.write(one[far])}", images(held[part], one))
+        for name, part, far in (
+            ("real", "real", "floor"),
+            ("mixture", "rival", "strong"),
+        )
     ]
     for row in rows:
         name = f"{gan_nets.WORDS[row['variant']]} {scoring.write(row['score'])}"
         strips.append((name, images(profiles(row)["made"], row)))
     montage.show(axes, strips, "images, distance", cmap="Greys", alike=True)
+    dress_names(axes, [REAL, RIVAL, *map(colour, rows)])
+
+
+def dress_names(axes, colours):
+    """The names at the left of rows of images, in the colours of their lines."""
     axes.tick_params(labelsize=6)
+    for label, colour in zip(axes.get_yticklabels(), colours, strict=True):
+        label.set_color(colour)
