@@ -60,6 +60,7 @@ SCORING = Scoring(
     naming=lambda row, net: f"{net}, σ {row['sigma']:g}",
 )
 DEEP, DEEPEST = 4, 8
+BACKPROP = "backpropagation"
 PROTOCOL = (
     "digits, 16 units, Adam down a cosine, 3,500 steps of 64 examples by evolution with "
     "32 neighbours, and as many by backpropagation, 3 seeds, the best of 3 or more rates "
@@ -193,21 +194,37 @@ def towards(row):
 
 def figures_of(rows, profiles):
     caption = (
-        "Third: the share right of each step's examples, by evolution and, dashed, by "
-        "backpropagation, whose steps take far fewer operations."
+        "Third: the share right of each step's examples, by evolution and by "
+        "backpropagation, whose steps take far fewer operations; deeper nets are darker."
     )
 
     def draw(figure, axes):
-        for place, row in enumerate(measured(rows)):
+        done = sorted(measured(rows), key=lambda row: row["depth"])
+        depths = sorted({row["depth"] for row in done})
+        several = len({(row["architecture"], row["activation"]) for row in done}) > 1
+        net = lambda row: f"{kind_of(row)}, " if several else ""
+        shades = np.linspace(1.0, 0.3, len(depths))[::-1]
+        lines = {}
+        for row in done:
             held, depth = profiles(row), row["depth"]
-            label = f"{counted(depth, 'layer')}, σ {row['sigma']:g}"
-            axes.plot(smooth(held["evolution"]), lw=1, color=f"C{place}", label=label)
-            axes.plot(smooth(held["backprop"]), lw=0.6, ls="--", color=f"C{place}")
+            lines[f"{net(row)}σ {row['sigma']:g}", depth] = held["evolution"]
+            lines[f"{net(row)}{BACKPROP}", depth] = held["backprop"]  # of any σ
+        names = sorted(dict.fromkeys(n for n, _ in lines), key=lambda n: BACKPROP in n)
+        for name, depth in sorted(lines, key=lambda k: (names.index(k[0]), k[1])):
+            label = f"{name}, {counted(depth, 'layer')}"
+            style = {"lw": 1, "alpha": shades[depths.index(depth)], "label": label}
+            ink = f"C{names.index(name)}"
+            axes.plot(smooth(lines[name, depth]), color=ink, **style)
         axes.set_title("share right by step", loc="left")
         axes.set_xlabel("step")
-        drawn.legend_below(axes)
+        drawn.legend_below(figure.axes[1])
+        drawn.legend_below(axes, 3)
 
     return [SCORING.figure(rows, caption, draw)]
+
+
+def kind_of(row):
+    return " ".join(scores.words(row[name]) for name in ("architecture", "activation"))
 
 
 def smooth(curve, window=20):
