@@ -1,5 +1,6 @@
 """Pictures of detection: scenes with boxes, and what boxes are wrong about."""
 
+from depthbench.experiments.vision.panels import bare
 from depthbench.research.datasets import scenes
 from depthbench.research.report import figures as drawing
 from depthbench.research.study.declaration import Figure
@@ -27,10 +28,7 @@ def draw_scenes(row, profiles):
                 _draw_box(axes, box, scenes.SHAPES[int(kind)])
             axes.set_xlim(-3, side + 2)
             axes.set_ylim(side + 2, -4)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            for spine in axes.spines.values():
-                spine.set_visible(False)
+            bare(axes)
         line[0].set_ylabel(words)
     return figure
 

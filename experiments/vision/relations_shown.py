@@ -1,22 +1,12 @@
 """Pictures of questions about scenes: what nets answer, and how near makes it hard."""
 
+from depthbench.experiments.vision.panels import bare, best_of_each
 from depthbench.research.datasets import scenes
 from depthbench.research.report import figures as drawing
 from depthbench.research.study.declaration import Figure
-from depthbench.research.study.headlines import measured
 
 LABELS = {"relation_net": "pairs", "relation_net_without": "no pairs"}
 PIXELS = ("1–2", "2–4", "4–8", "over 8")  # by which the nearest is nearer
-
-
-def best_of_each(scoring, rows):
-    """By net, the row that is best by what was held out."""
-    done = measured(rows)
-    return {
-        name: scoring.best([row for row in done if row["architecture"] == name])
-        for name in LABELS
-        if any(row["architecture"] == name for row in done)
-    }
 
 
 def draw_margins(best, profiles):
@@ -47,8 +37,7 @@ def draw_answers(best, profiles):
     panels = figure.subplots(1, count, squeeze=False)[0]
     for n, axes in enumerate(panels):
         axes.imshow(first["x"][n], interpolation="nearest")
-        axes.set_xticks([])
-        axes.set_yticks([])
+        bare(axes)
         named, true = scenes.COLOURS[first["colour"][n]], first["true"][n]
         axes.set_title(f"nearest to {named}?\n{scenes.SHAPES[true]}", fontsize=8)
         answers = [(LABELS[name], a["net"][n]) for name, a in kept.items()]
@@ -62,7 +51,7 @@ def draw_answers(best, profiles):
 
 def figures(scoring, rows, profiles):
     """Score by depth with what makes it hard, and scenes with answers."""
-    best = best_of_each(scoring, rows)
+    best = best_of_each(scoring, rows, LABELS)
     caption = (
         "Third: share right by how many pixels the nearest object is nearer than the "
         "other, of the net of either kind that was best in choosing (how many layers it "

@@ -1,10 +1,10 @@
 """Pictures of segmentation: scenes with masks, and the overlap of each class."""
 
+from depthbench.experiments.vision.panels import bare, best_of_each
 from depthbench.research.datasets.scenes import SHAPES
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures as drawing
 from depthbench.research.study.declaration import Figure
-from depthbench.research.study.headlines import measured
 
 with lazily():
     import numpy as np
@@ -14,22 +14,12 @@ RIVALS = ("blobs", "forest")
 NAMES = ("ground", *SHAPES)
 
 
-def best_of_each(scoring, rows):
-    """By net, the row that is best by what was held out."""
-    done = measured(rows)
-    kinds = [name for name in NETS if any(r["architecture"] == name for r in done)]
-    return {
-        name: scoring.best([row for row in done if row["architecture"] == name])
-        for name in kinds
-    }
-
-
 def draw_masks(scoring, rows, profiles):
     """The first scenes, and the class of each pixel: true, of nets, of the rivals."""
     from matplotlib.colors import ListedColormap
 
     colours = ListedColormap(["#eeeeee", "#4477aa", "#ddaa33", "#bb5566"])
-    best = best_of_each(scoring, rows)
+    best = best_of_each(scoring, rows, NETS)
     kept = {name: profiles(row) for name, row in best.items()}
     first = next(iter(kept.values()))
     lines = [("scene", first["x"]), ("true", first["true"])]
@@ -45,8 +35,7 @@ def draw_masks(scoring, rows, profiles):
                 {} if picture.ndim == 3 else {"cmap": colours, "vmin": 0, "vmax": 3}
             )
             axes.imshow(picture, interpolation="nearest", **colouring)
-            axes.set_xticks([])
-            axes.set_yticks([])
+            bare(axes)
         row[0].set_ylabel(words)
     from matplotlib.patches import Patch
 
@@ -59,7 +48,7 @@ def draw_classes(scoring, rows, profiles):
     """Draws the IoU of each class, of the best net of each kind and of the rivals."""
 
     def draw(figure, axes):
-        best = best_of_each(scoring, rows)
+        best = best_of_each(scoring, rows, NETS)
         kept = {name: profiles(row) for name, row in best.items()}
         bars = [
             ("U-Net" if name == NETS[0] else "no skips", arrays["each"])

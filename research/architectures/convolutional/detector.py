@@ -23,8 +23,6 @@ from depthbench.research.architectures.convolutional import circular
 from depthbench.research.architectures.layers import Conv, Norm, as_image, linear_head
 from depthbench.research.catalogues.normalizers import Normalizer
 
-CELL = 4  # pixels of a cell's side
-
 
 class Stem(nn.Module):
     """The cells [batch, height / 4, width / 4, width], by two convolutions of stride 2."""
