@@ -15,8 +15,9 @@ Beside it, for what the source says of classifiers, windows of all sizes slide o
 scene: a linear support vector machine on histograms of gradients and pixels proposes
 some, and RBF machines judge them. Its features and penalties are chosen by machines that
 learned from 250 scenes; the chosen ones learn from 1,000, as the nets' 3,000 would take
-it minutes, and gain nothing by it. Shares of mistakes are of some 600 objects, and claims
-take the windows' with the error of so many.
+it minutes, and gain nothing by it. Nets and windows make their mistakes in the same 300
+scenes, which more seeds make no more: claims count the error of their difference over
+these beside that of seeds.
 """
 
 import math
@@ -132,7 +133,7 @@ def by_blobs(learned):
 
 @once
 def by_windows(learned):
-    """(The boxes that windows give, columns of what they are wrong about)."""
+    """(The boxes that windows give, what they are wrong about, as columns too)."""
     train, valid, test = parts_of(learned)
     some = type(train)(*(array[:WINDOWED] for array in train))
     held = (valid.x, truth(valid))
@@ -145,7 +146,22 @@ def by_windows(learned):
         **{f"windows_{name}": share for name, share in shares.items()},
         **{f"windows_{n}_se": interval.of_few(s, objects) for n, s in shares.items()},
     }
-    return boxes, columns
+    return boxes, detections.mistakes_by_scene(boxes, truth(test)), columns
+
+
+def more_test_error(nets, windows, objects):
+    """The standard error of how much larger the nets' share of a mistake is, which is due
+    to test scenes.
+
+    nets: [seeds, scenes], windows: [scenes], how many boxes are mistakes. With one more
+    mistake of either alone, as `comparisons.of_answers` has them.
+    """
+    scenes = len(windows)
+    per_scene = (
+        scenes / objects
+    )  # from a count to what its mean over scenes is a share of
+    error = comparisons.of_means(np.multiply(nets, per_scene), windows * per_scene)
+    return math.hypot(error, math.sqrt(2) / (objects + 2))
 
 
 def middles(count):
@@ -171,9 +187,9 @@ def precision(cell):
     tuned = pictured.tuned(
         net, data, cell, lambda run: worth(found(run, parts, valid), valid)
     )
-    of_blobs, (of_windows, columns) = (rival() for rival in rivals)
+    of_blobs, (of_windows, theirs, columns) = (rival() for rival in rivals)
     boxes = [found(run, parts, test) for run in tuned.runs]
-    wrong = [detections.mistakes(each, truth(test)) for each in boxes]
+    wrong = [detections.mistakes_by_scene(each, truth(test)) for each in boxes]
     nets_by, strong = [scored(each, test) for each in boxes], scored(of_blobs, test)
     values = scores.values(
         score=[worth(each, test) for each in boxes],
@@ -184,8 +200,12 @@ def precision(cell):
         tuned=tuned,
         test_error=comparisons.gap_error(nets_by, strong, len(test.x)),
     )
+    objects = len(truth(test).scene)
     for name in MISTAKES:
-        values |= scores.spread(name, [getattr(each, name) for each in wrong])
+        own = np.array([getattr(each, name) for each in wrong])
+        values |= scores.spread(name, own.sum(axis=1) / objects)
+        error = more_test_error(own, getattr(theirs, name), objects)
+        values[f"windows_{name}_test_se"] = error
     found_by = {"net": boxes[0], "blobs": of_blobs, "windows": of_windows}
     return Measured("ok", "", values | columns, shown(test, found_by))
 
@@ -211,14 +231,23 @@ def more_mistakes(name):
     """
 
     def estimate(row):
-        if row.get(f"windows_{name}") is None:
+        if row.get(f"windows_{name}") is None or row[name] is None:
             return mean(None, None, row["seeds"])
         over = row[name] - row[f"windows_{name}"]
-        errors = row[f"{name}_se"], row[f"windows_{name}_se"]
-        error = None if errors[0] is None else math.hypot(*errors)
-        return mean(over, error, row["seeds"])
+        return mean(over, row[f"{name}_se"], row["seeds"], scenes_error(row, name))
 
     return estimate
+
+
+def scenes_error(row, name):
+    """What test scenes may do to that. Of rows from before it was measured pair by pair
+    the binomial error of both shares, whose number of objects follows from the windows'."""
+    known = row.get(f"windows_{name}_test_se")
+    if known is not None:
+        return known
+    share, error = (row[f"windows_{name}{end}"] for end in ENDS)
+    objects = max(1, round(share * (1 - share) / error**2))
+    return math.hypot(error, interval.of_few(row[name], objects))
 
 
 def residual(row):
@@ -343,7 +372,7 @@ STUDY = Study(
         *("architecture", "activation", "depth", "width", "scenes", *scores.COLUMNS),
         *(f"{name}{end}" for name in MISTAKES for end in ENDS),
         "windows",
-        *(f"windows_{name}{end}" for name in MISTAKES for end in ENDS),
+        *(f"windows_{name}{end}" for name in MISTAKES for end in (*ENDS, "_test_se")),
     ),
     claims=CLAIMS,
     headline=SCORING.headline,

@@ -181,8 +181,8 @@ class Mistakes(NamedTuple):
     object. Others are right, of another kind, or found a second time.
     """
 
-    misplaced: float
-    ground: float
+    misplaced: Any
+    ground: Any
 
 
 def mistakes(found: Boxes, true: Boxes, enough: float = ENOUGH) -> Mistakes:
@@ -195,7 +195,21 @@ def mistakes(found: Boxes, true: Boxes, enough: float = ENOUGH) -> Mistakes:
     >>> mistakes(true._replace(box=true.box + 2), true).misplaced
     1.0
     """
-    misplaced = ground = count = 0
+    by_scene = mistakes_by_scene(found, true, enough)
+    return Mistakes(*(float(np.sum(each) / len(true.scene)) for each in by_scene))
+
+
+def mistakes_by_scene(found: Boxes, true: Boxes, enough: float = ENOUGH) -> Mistakes:
+    """How many boxes of each scene are mistakes of either sort [scenes], as `mistakes`
+    has them; up to the last scene that has an object or a box.
+
+    >>> true = truth([[0], [1]], [[[0, 0, 4, 4]], [[0, 0, 4, 4]]])
+    >>> far = true._replace(box=true.box + [[0], [9]])
+    >>> mistakes_by_scene(far, true).ground.tolist()
+    [0, 1]
+    """
+    scenes = 1 + max(int(np.max(part.scene, initial=0)) for part in (found, true))
+    misplaced, ground = np.zeros(scenes, int), np.zeros(scenes, int)
     for kind in np.unique(true.kind):
         wanted = int(np.sum(true.kind == kind))
         mine = found.only(np.asarray(found.kind) == kind)
@@ -204,7 +218,6 @@ def mistakes(found: Boxes, true: Boxes, enough: float = ENOUGH) -> Mistakes:
             inside = true.only(true.scene == scene)
             shared = overlaps.of_boxes([box], inside.box)[0]
             own = shared[inside.kind == kind].max(initial=0.0)
-            ground += shared.max(initial=0.0) < SOME
-            misplaced += SOME <= own < enough
-        count += wanted
-    return Mistakes(float(misplaced / count), float(ground / count))
+            ground[scene] += shared.max(initial=0.0) < SOME
+            misplaced[scene] += SOME <= own < enough
+    return Mistakes(misplaced, ground)
