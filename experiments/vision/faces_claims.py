@@ -72,16 +72,13 @@ def of_two(rows):
 def two_found(row):
     """The share of faces that two features pass on.
 
-    Divisions that agree, as where every face passes, say nothing of how they spread: the
-    error is at least that of so many faces, of which one more passes and one does not.
-    Divisions test parts of the same faces, and there are no more than these.
+    Divisions test parts of the same faces, and there are no more than these: the error of
+    so many, of which one more passes and one does not, counts beside that of divisions.
     """
     if row["two_found"] is None:
         return mean(None, None, row["seeds"])
-    tested = min(row["seeds"] * faces_found.TESTED, faces_found.FACES)
-    few = interval.of_few(row["two_found"], tested)
-    error = max(row["two_found_se"] or 0.0, few)
-    return mean(row["two_found"], error, row["seeds"])
+    few = interval.of_few(row["two_found"], faces_found.FACES)
+    return mean(row["two_found"], row["two_found_se"], row["seeds"], few)
 
 
 LABEL = ("detector", "depth")

@@ -228,13 +228,13 @@ def matched(alike):
 def corresponding(row):
     """The share of layers that are most like their own of another start.
 
-    Pairs that agree say nothing of how they spread, and each start is in two pairs: the
-    error is at least that of the layers of as many pairs as have no start in common.
+    A net's layers are few, whatever the number of starts: pairs that agree on them say
+    nothing of how they spread, and the error of so many counts beside that of pairs.
     """
-    layers = (row["depth"] + 1) * (row["seeds"] // 2)
-    few = interval.of_few(row["matched"], layers)
-    error = max(row["matched_se"] or 0.0, few)
-    return mean(row["matched"], error, row["seeds"])
+    if row["matched"] is None:
+        return mean(None, None, row["seeds"])
+    few = interval.of_few(row["matched"], row["depth"] + 1)
+    return mean(row["matched"], row["matched_se"], row["seeds"], few)
 
 
 def sinking(row):

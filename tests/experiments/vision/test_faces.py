@@ -1,6 +1,7 @@
 """How surely faces pass, and what cascades are cheaper than."""
 
 from depthbench.experiments.vision import faces_claims
+from depthbench.research.signal import interval
 from depthbench.research.study import estimates
 
 
@@ -13,11 +14,10 @@ def test_faces_that_all_pass_do_not_show_that_ninety_nine_in_a_hundred_do():
 
 
 def test_more_divisions_of_the_same_faces_are_no_more_faces():
-    def error(seeds):
-        row = {"two_found": 0.95, "two_found_se": 0.0, "seeds": seeds}
-        return faces_claims.two_found(row).error
-
-    assert error(2) > error(3) == error(30)  # 80 faces, and then the hundred
+    row = {"two_found": 0.95, "two_found_se": 0.02}
+    few, many = (faces_claims.two_found({**row, "seeds": n}) for n in (3, 3000))
+    assert few.error == many.error == 0.02  # of divisions, and not of faces
+    assert few.fixed == many.fixed == interval.of_few(0.95, 100)
 
 
 def test_two_features_are_one_point_however_many_cascades_begin_with_them():

@@ -63,13 +63,21 @@ def test_a_layer_that_is_the_same_for_all_images_is_like_none():
 
 
 def test_pairs_that_agree_do_not_make_it_certain_how_many_layers_correspond():
-    """Three pairs of three starts, of which only one has no start in common: of its five
-    layers three are right as often as not where nine in ten are."""
+    """Of five layers three are right as often as not where nine in ten are."""
     row = {"depth": 4, "seeds": 3, "matched": 0.6, "matched_se": 0.0}
     bar = estimates.above(0.9)
     assert estimates.outside(feature_hierarchy.corresponding(row), bar) > 0.05
     deep = {**row, "depth": 49, "matched": 0.2}
     assert estimates.outside(feature_hierarchy.corresponding(deep), bar) < 0.05
+
+
+def test_layers_are_no_more_where_there_are_more_starts():
+    row = {"depth": 4, "matched": 0.6, "matched_se": 0.1}
+    few, many = (
+        feature_hierarchy.corresponding({**row, "seeds": seeds}) for seeds in (3, 300)
+    )
+    assert few.error == many.error == 0.1
+    assert few.fixed == many.fixed > 0.1
 
 
 def cell(**settings):
