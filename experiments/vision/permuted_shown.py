@@ -9,6 +9,7 @@ with lazily():
     import numpy as np
 
 
+WORDS = {"mlp": "dense net", "cnn": "CNN", "gru": "GRU"}
 SHOWN = 5  # examples, of as many classes
 MARGIN = 0.1  # of accuracy, above and below all means: few seeds may be far apart
 
@@ -28,11 +29,12 @@ def draw_drops(rows):
     """Draws what is lost by shuffling, by depth."""
 
     def draw(figure, axes):
-        done = measured(rows)
+        done = sorted(measured(rows), key=lambda row: row["depth"])
         for place, net in enumerate(dict.fromkeys(row["net"] for row in done)):
             own = [row for row in done if row["net"] == net]
             at, mean = [r["depth"] for r in own], [r["drop"] for r in own]
-            axes.plot(at, mean, "o-", ms=3, lw=1.3, color=f"C{place}", label=net)
+            how = {"ms": 3, "lw": 1.3, "color": f"C{place}", "label": WORDS[net]}
+            axes.plot(at, mean, "o-", **how)
             ends = [
                 [
                     m if r[end] is None else r[end]
@@ -58,8 +60,8 @@ def draw_drops(rows):
 
 def figures_of(scoring, rows, profiles):
     caption = (
-        "Third: the accuracy that is lost when pixels are shuffled, 95 % intervals, of "
-        f"which no more than {MARGIN} beyond all means is shown."
+        "Third: the accuracy that is lost when pixels are shuffled, 95 % intervals, "
+        f"clipped at {MARGIN} beyond the means."
     )
     return [
         scoring.figure(rows, caption, draw_drops(rows)),

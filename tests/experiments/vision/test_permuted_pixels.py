@@ -36,10 +36,37 @@ def cell(**settings):
 
 
 def test_what_is_lost_is_paired_by_seed_and_shares_stay_shares(monkeypatch):
-    monkeypatch.setattr(scores, "baseline", lambda *names: 0.5)
+    monkeypatch.setattr(scores, "baseline", lambda *names: 0.1)
     row = permuted_pixels.accuracies(cell()).values
     assert row["drop"] == pytest.approx(row["kept"] - row["score"])
     assert 0 <= row["kept_low"] <= row["kept"] <= row["kept_high"] <= 1
+
+
+def test_the_gap_has_the_error_of_answers_in_pairs(monkeypatch):
+    """A machine that is right where the net is, is as good as it for sure."""
+    monkeypatch.setattr(scores, "baseline", lambda *names: 0.1)
+    right = []
+
+    def known(fit, part, order, known=permuted_pixels.known):
+        right.append(known(fit, part, order))
+        return right[-1]
+
+    monkeypatch.setattr(permuted_pixels, "known", known)
+    other = permuted_pixels.accuracies(cell(seeds=1)).values["gap_test_se"]
+    # The last test examples that were asked for are those in shuffled order.
+    count = len(permuted_pixels.machine_right("digits", None))
+    alike = next(each for each in reversed(right) if len(each) == count)
+    monkeypatch.setattr(permuted_pixels, "machine_right", lambda *data: alike)
+    same = permuted_pixels.accuracies(cell(seeds=1)).values
+    assert same["gap"] == 0 and same["gap_test_se"] < other / 3
+
+
+def test_panels_call_a_net_the_same():
+    figure = permuted_pixels.SCORING.figure
+    rows = published.made("permuted_pixels").rows
+    drawn = figure(rows, "", permuted_shown.draw_drops(rows)).draw()
+    first, _, third = (axes.get_legend_handles_labels()[1] for axes in drawn.axes)
+    assert third == first[: len(third)] == list(permuted_pixels.WORDS.values())
 
 
 def test_deep_recurrent_nets_are_left_out_unless_their_depth_is_typed():
