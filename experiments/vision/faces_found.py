@@ -41,6 +41,7 @@ FACES = 100
 LEARNED, HELD, TESTED = 45, 15, 40  # of them
 # Of a face within a border of one pixel: down, right.
 MOVES = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
+PHOTOGRAPH = "astronaut"  # in which detectors are shown; nobody learned from it
 CELL = 5  # pixels, of histograms of gradients
 GRID = {"C": Steps((1.0, 10.0, 100.0)), "gamma": Steps((0.3, 1.0, 3.0))}
 # Of the faces that set thresholds, what a stage passes on: of these a division's best.
@@ -345,6 +346,22 @@ def rival(seed, count, negatives):
 def rivals(seeds, count, negatives):
     """`rival` of each division, one after the other: they share the pool's gradients."""
     return [rival(seed, count, negatives) for seed in range(seeds)]
+
+
+def above_windows(score, count):
+    """(boxes, scores) of the windows of PHOTOGRAPH that score higher than every window
+    without a face that settings are chosen by."""
+    x, boxes = face_windows.scan(PHOTOGRAPH)
+    found = score(face_windows.normal(x))
+    high = found > np.max(score(windows(count).valid))
+    return boxes[high], found[high]
+
+
+@once
+def rival_boxes(count, negatives):
+    """As `above_windows` of HOG and SVM of the first division."""
+    setting = setting_of(0, count, negatives)
+    return above_windows(machine(0, count, negatives, setting), count)
 
 
 def template(seed, count):

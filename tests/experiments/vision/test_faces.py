@@ -1,6 +1,9 @@
-"""How surely faces pass, and what cascades are cheaper than."""
+"""How surely faces pass, what cascades are cheaper than, and what pictures say."""
 
-from depthbench.experiments.vision import faces_claims
+import numpy as np
+
+from depthbench.experiments.vision import faces, faces_claims, faces_found, faces_shown
+from depthbench.research.report import published
 from depthbench.research.signal import interval
 from depthbench.research.study import estimates
 
@@ -41,3 +44,44 @@ def test_cascades_are_set_beside_the_cheapest_net():
     rows = [row("cascade", 4, 0.5), row("cnn", 1, 8.0), row("cnn", 4, 11.0)]
     assert [pair["fewer"] for pair in faces_claims.of_cheapest_net(rows)] == [16.0]
     assert faces_claims.of_cheapest_net(rows[:1]) == []
+
+
+def test_the_trivial_baseline_is_the_same_wherever_it_is_named():
+    """Of rows from before too, which have guessing in its place."""
+    older = {"trivial": 0.001, "template": 0.2}
+    rows = [{**row, **older} for row in published.made("faces").rows]
+    (table,) = faces.STUDY.tables(rows)
+    place = table.headers.index("likeness to the mean face")
+    assert {line[place] for line in table.rows} == {"0.200"}
+    assert "likeness to the mean face: 0.200" in faces.headline(rows).worst
+    left = faces.STUDY.figures(rows, lambda row: {})[0].draw().axes[0]
+    level = dict(zip(*reversed(left.get_legend_handles_labels()), strict=True))
+    assert set(level["likeness to the mean face"].get_ydata()) == {0.2}
+    newer = {"trivial": 0.3, "status": "ok"}
+    assert faces.beside_mean_face([newer]) == [newer]
+
+
+def test_every_detector_has_its_interval_beside_what_it_costs():
+    rows = published.made("faces").rows
+    third = faces.STUDY.figures(rows, lambda row: {})[0].draw().axes[2]
+    bars = [line.get_ydata() for line in third.lines if len(line.get_xdata()) == 2]
+    wanted = {faces.SCORING.ends(row) for row in rows}
+    assert {tuple(ends) for ends in bars} == wanted
+    assert not third.texts  # names lie below the panel, where they cover no dot
+
+
+def test_a_frame_is_a_hit_where_the_face_is_and_of_about_its_size():
+    """Of a photograph of 100 × 100 pixels the head's box is 28 wide, from 30 to 58."""
+    face = [30, 5, 28]
+    frames = [face, [32, 8, 16], [40, 15, 5], [0, 0, 100], [70, 70, 28]]
+    assert faces_shown.hits(frames, (100, 100)) == [True, True, False, False, False]
+    assert faces_shown.hits(np.zeros((0, 3)), (100, 100)) == []
+
+
+def test_frames_lie_where_a_detector_is_surer_than_of_any_window_without_a_face():
+    def score(x):
+        return x[:, 0, 0]
+
+    boxes, high = faces_found.above_windows(score, 1000)
+    assert len(boxes) == len(high)
+    assert np.all(high > score(faces_found.windows(1000).valid).max())
