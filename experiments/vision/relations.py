@@ -22,7 +22,7 @@ from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.experiments.vision import pictured
-from depthbench.experiments.vision.relations_shown import figures
+from depthbench.experiments.vision.relations_shown import SHOWN, figures
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import questions
 from depthbench.research.lazy import lazily
@@ -42,7 +42,6 @@ with lazily():
 SOURCE = "Santoro et al. 2017, arXiv:1706.01427"
 SIDE, BATCH, SHAPES = 24, 64, 3
 CHOSEN, JUDGED = 400, 1000  # scenes of the other parts
-SHOWN = 6  # scenes that are drawn
 BINS = (1.0, 2.0, 4.0, 8.0)  # pixels by which the nearest is nearer: where bins begin
 NETS = ("relation_net", "relation_net_without")
 WORDS = {NETS[0]: "relation net", NETS[1]: "net without pairs"}
@@ -166,13 +165,24 @@ def accuracies(cell):
     kept = {
         "by_margin": shares(right[..., 1].mean(axis=0), test.margin),
         "by_margin_svm": shares(svm == test.answers[:, 1], test.margin),
-        "x": (255 * np.clip(test.scenes.x[:SHOWN], 0, 1)).astype(np.uint8),
-        "colour": test.colour[:SHOWN],
-        "true": test.answers[:SHOWN, 1],
-        "net": given[0][:SHOWN, 1],
-        "svm": svm[:SHOWN],
+        **shown(test, given[0][:, 1], svm),
     }
     return Measured("ok", "", values, kept)
+
+
+def shown(part, net, svm):
+    """What a net and the SVM answer about the nearest [scenes], and the first scenes that
+    one of them is wrong about."""
+    true = part.answers[:, 1]
+    wrong = np.flatnonzero((net != true) | (svm != true))[:SHOWN]
+    return {
+        "scene": wrong,
+        "x": (255 * np.clip(part.scenes.x[wrong], 0, 1)).astype(np.uint8),
+        "colour": part.colour,
+        "true": true,
+        "net": net,
+        "svm": svm,
+    }
 
 
 def another(part):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from depthbench.experiments.vision import relations
+from depthbench.experiments.vision import relations, relations_shown
 from depthbench.research.report import published
 from depthbench.research.study import claims
 
@@ -82,3 +82,39 @@ def test_who_knows_a_named_object_has_nothing_more_to_learn_of_it(key):
     rows = [{**row, **known} for row in published.made("relations").rows]
     rows = [{**row, "harder": 0.05, "harder_test_se": 0.005} for row in rows]
     assert claims.judge(claim, rows).word != "undecided"
+
+
+def test_scenes_are_shown_that_someone_is_wrong_about():
+    """Of seven scenes one net is wrong about the second, the other about the sixth, and
+    the SVM about the fourth: in that order, whoever is wrong."""
+    part = relations.parts_of(LEARNED)[0]
+    true, places = part.answers[:, 1], np.arange(len(part.colour))
+
+    def but(*wrong):
+        return np.where(np.isin(places, wrong), (true + 1) % 3, true)
+
+    svm = but(3)
+    kept = [relations.shown(part, net, svm) for net in (but(1), but(5))]
+    pictures = relations_shown.mistaken(kept)
+    assert [scene for scene, _ in pictures] == [1, 3, 5]
+    np.testing.assert_array_equal(pictures[1][1], kept[0]["x"][1])
+    # All answers are kept, so that each net's are known of another's scenes.
+    assert kept[0]["net"][5] == true[5] and kept[1]["net"][5] != true[5]
+
+
+@pytest.mark.parametrize(
+    ("reads", "said"),
+    [
+        ("objects", ["with pairs, 2 layers", "without, 1 layer"]),
+        (
+            "pixels",
+            ["with pairs, 2 layers, reads pixels", "without, 1 layer, reads objects"],
+        ),
+    ],
+)
+def test_a_net_is_called_by_what_it_differs_in(reads, said):
+    best = {
+        WITH: {"depth": 2, "reads": reads},
+        WITHOUT: {"depth": 1, "reads": "objects"},
+    }
+    assert list(relations_shown.named(best).values()) == said
