@@ -24,6 +24,8 @@ def scores(scoring: Any, axes: Any, lines: Lines) -> None:
             for n in range(2)
         ]
         axes.plot(at, mean, "o-", ms=3, lw=1.3, color=f"C{place}", label=name)
+        if len(at) == 1:  # a band of no width would not be seen
+            axes.plot(at * 2, [end[0] for end in ends], color=f"C{place}", lw=1)
         axes.fill_between(at, *ends, color=f"C{place}", alpha=0.15, lw=0)
     every = [row for rows in lines.values() for row in rows]
     for name, style in (("strong", "--"), ("trivial", ":")):

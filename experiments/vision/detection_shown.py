@@ -60,10 +60,13 @@ def draw_mistakes(rows):
             (("misplaced", "misplaced"), ("ground", "no object there"))
         ):
             at, share = zip(*((row["depth"], row[name]) for row in done), strict=True)
-            axes.plot(at, share, "o-", ms=3, color=f"C{place + 2}", label=words)
+            how = {"ms": 3, "color": f"C{place + 2}", "label": f"{words}, of nets"}
+            axes.plot(at, share, "o-", **how)
             level = done[0].get(f"windows_{name}")
             if level is not None:
-                axes.axhline(level, color=f"C{place + 2}", ls="--", lw=1)
+                label = f"{words}, of windows"
+                how = {"color": f"C{place + 2}", "ls": "--", "lw": 1, "label": label}
+                axes.axhline(level, **how)
         axes.set_xscale("log", base=2)
         axes.set_xticks(at, [f"{depth:g}" for depth in at])
         axes.minorticks_off()

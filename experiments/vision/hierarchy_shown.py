@@ -46,8 +46,15 @@ def draw_layers(scoring, rows, profiles):
             kept, colour = profiles(row), f"C{place}"
             label = scoring.name(row)
             axes.plot(kept["trained"], lw=1.3, color=colour, label=label)
-            axes.plot(kept["fresh"], ":", lw=1.3, color=colour)
-        axes.axhline(done[0]["trivial"], color="black", lw=0.8, ls="--")
+            axes.plot(kept["fresh"], "-", lw=1, alpha=0.4, color=colour)
+        axes.plot([], [], lw=1, alpha=0.4, color="black", label="before training")
+        for name, style in (
+            ("strong", "--"),
+            ("trivial", ":"),
+        ):  # as of the first panel
+            label = getattr(scoring, name)
+            axes.axhline(done[0][name], color="black", lw=1, ls=style, label=label)
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("layer")
         axes.set_title("accuracy of a linear probe, by layer", loc="left")
         axes.grid(alpha=0.25, lw=0.5)
@@ -59,7 +66,7 @@ def draw_layers(scoring, rows, profiles):
 def figures_of(scoring, rows, profiles):
     caption = (
         "Third: what a linear probe finds in each layer of the deepest net of each kind, "
-        "trained (solid) and fresh (dotted); dashed the probe of pixels."
+        "trained, and pale before training."
     )
     return [
         scoring.figure(rows, caption, draw_layers(scoring, rows, profiles)),

@@ -162,3 +162,11 @@ def test_lines_of_a_picture_are_called_in_words():
     assert list(SCORING._lines(rows)) == ["plain ReLU net", "residual ReLU net"]
     named = SCORING._replace(naming=lambda row, net: "one name for all")
     assert list(named._lines(rows)) == ["plain ReLU", "residual ReLU"]
+
+
+def test_a_net_of_one_depth_has_its_interval_in_the_picture():
+    """Where a band would have no width: a line between the interval's ends."""
+    one = row(4, [0.7, 0.8, 0.75], 0.9)
+    left = SCORING.figure([one]).draw().axes[0]
+    ends = [one["score_low"], one["score_high"]]
+    assert any(list(line.get_ydata()) == ends for line in left.lines)

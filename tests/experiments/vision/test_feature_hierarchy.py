@@ -137,6 +137,23 @@ def test_pictures_of_likeness_have_the_limits_of_their_data():
     assert picture.axes[0].lines[0].get_xydata()[0].tolist() == [2, 0]
 
 
+def test_baselines_have_the_same_lines_in_all_panels_and_layers_are_whole():
+    rows = published.made("feature_hierarchy").rows
+    kept = {"trained": np.linspace(0.8, 0.9, 17), "fresh": np.linspace(0.8, 0.2, 17)}
+    figure, _ = feature_hierarchy.STUDY.figures(rows, lambda row: kept)
+    left, _, third = figure.draw().axes
+    scoring = feature_hierarchy.SCORING
+    for name in (scoring.trivial, scoring.strong):
+        styles = [
+            line.get_linestyle()
+            for axes in (left, third)
+            for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+            if label == name
+        ]
+        assert len(styles) == 2 and len(set(styles)) == 1
+    assert all(tick == int(tick) for tick in third.get_xticks())
+
+
 def test_a_convolution_is_read_in_the_means_of_two_by_two_places():
     state = np.arange(2 * 5 * 4 * 3, dtype=np.float32).reshape(2, 5, 4, 3)
     read = feature_hierarchy.numbers(state)
