@@ -27,11 +27,11 @@ from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.vision import detection_shown, pictured
+from depthbench.experiments.vision import deepening, detection_shown, pictured
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Measured, Plan, Study
+from depthbench.research.study.declaration import Headline, Measured, Plan, Study
 from depthbench.research.study.doubts import after_steps, of_sides
 from depthbench.research.study.estimates import above, below, mean
 
@@ -322,6 +322,13 @@ def skipping(rows):
 # --------------------------------------------------------------------------- shown
 
 
+def headline(rows):
+    """Who is ahead, and what depth gives."""
+    answer, worst = SCORING.headline(rows)
+    by, words = LABEL[:2], lambda net, phi: f"{WORDS[net]} {scores.words(phi)}"
+    return Headline(f"{answer} {deepening.sentence(rows, by, words)}".strip(), worst)
+
+
 def step_mflop(cell):
     """About; forwards and twice as much backwards."""
     width = cell["width"]
@@ -375,7 +382,7 @@ STUDY = Study(
         *(f"windows_{name}{end}" for name in MISTAKES for end in (*ENDS, "_test_se")),
     ),
     claims=CLAIMS,
-    headline=SCORING.headline,
+    headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=(*MISTAKES, "windows"))],
     figures=lambda rows, profiles: detection_shown.figures(SCORING, rows, profiles),
     shows=("object detection",),

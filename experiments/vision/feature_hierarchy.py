@@ -15,12 +15,12 @@ The same is asked of fresh nets, which learned nothing. The net's score is that 
 layer which validation prefers.
 """
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.vision import hierarchy_shown
+from depthbench.experiments.vision import deepening, hierarchy_shown
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
@@ -29,7 +29,7 @@ from depthbench.research.study.declaration import Cost, Headline, Measured, Plan
 from depthbench.research.study.doubts import certain, of_training
 from depthbench.research.study.errors import Refusal
 from depthbench.research.study.estimates import above, below, mean, mean_of
-from depthbench.research.study.headlines import measured, of_deepest
+from depthbench.research.study.headlines import counted, measured, of_deepest
 
 with lazily():
     import numpy as np
@@ -182,7 +182,8 @@ def probed(run, parts):
 
 def numbers(state):
     """A state as a probe reads it [images, numbers]: of a convolution the means of 2 × 2
-    places, which are as many numbers as there are pixels."""
+    places, which are as many numbers as there are pixels.
+    """
     if state.ndim == 4 and min(state.shape[1:3]) > 1:
         count, high, wide, channels = state.shape
         state = state[:, : high // 2 * 2, : wide // 2 * 2]
@@ -301,11 +302,19 @@ def headline(rows):
     """Whether probes beat pixels, and how they rise in the deepest net."""
     answer, worst = SCORING.headline(rows)
     row = SCORING.best(of_deepest(measured(rows)))
-    trained, fresh = SCORING.write(row["last"]), SCORING.write(row["fresh"])
-    answer += (
-        f" The last of {row['depth']} layers: {trained}, {fresh} before training; "
-        f"{row['matched']:.0%} of layers are most like their own of another start."
+    last, fresh, pixels = (
+        SCORING.write(row[name]) for name in ("last", "fresh", "trivial")
     )
+    sure = deepening.surely(comparisons.over(row, "trivial", row["tested"], "last"))
+    answer += (
+        f" In the best net of {counted(row['depth'], 'layer')} a probe of the last finds "
+        f"{last}, of pixels {pixels} (difference {sure}); {fresh} before training."
+    )
+    if row["matched"] is not None:
+        answer += (
+            f" {100 * row['matched']:.0f} % of layers are most similar to the same layer "
+            "of a net from another start."
+        )
     return Headline(answer, worst)
 
 

@@ -19,7 +19,7 @@ from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.vision import permuted_shown
+from depthbench.experiments.vision import deepening, permuted_shown
 from depthbench.experiments.vision.permuted_shown import WORDS
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
@@ -242,10 +242,13 @@ CLAIMS = (
 
 
 def headline(rows):
-    """Which is best on shuffled pixels, and what the net of each kind loses that serves
-    best there."""
+    """Which is best on shuffled pixels, what depth adds to the loss, and what the net of
+    each kind loses that serves best there."""
     answer, worst = SCORING.headline(rows)
-    said = []
+    words = lambda net, dataset: WORDS[net]
+    by, said = ("net", "dataset"), []
+    lost = deepening.sentence(rows, by, words, "drop", "in what is lost, ", None)
+    answer = f"{answer} {lost}".strip()
     for net in WORDS:
         own = [row for row in measured(rows) if row["net"] == net]
         if own:

@@ -21,7 +21,7 @@ from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.vision import pictured
+from depthbench.experiments.vision import deepening, pictured
 from depthbench.experiments.vision.relations_shown import SHOWN, figures
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import questions
@@ -32,7 +32,7 @@ from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Headline, Measured, Plan, Study
 from depthbench.research.study.doubts import anywhere, downward, of_sides, upward
 from depthbench.research.study.estimates import above, mean_of
-from depthbench.research.study.headlines import counted, measured
+from depthbench.research.study.headlines import counted
 
 with lazily():
     import numpy as np
@@ -305,9 +305,13 @@ CLAIMS = (
 
 
 def headline(rows):
-    """The best net beside the baseline, and what the module gives it."""
+    """The best net beside the baseline, what depth gives, and what the module gives it."""
     answer, worst = SCORING.headline(rows)
-    done = measured(rows)
+    words = lambda net, phi, reads: WORDS[net]
+    answer = f"{answer} {deepening.sentence(rows, SCORING.by, words)}".strip()
+    done = scores.scored(rows)
+    if not done:
+        return Headline(answer, worst)
     best = SCORING.best(done)
     alike = [
         row

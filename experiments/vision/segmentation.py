@@ -20,12 +20,12 @@ from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.vision import pictured, segmentation_shown
+from depthbench.experiments.vision import deepening, pictured, segmentation_shown
 from depthbench.experiments.vision.segmentation_shown import NETS
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Measured, Plan, Study
+from depthbench.research.study.declaration import Headline, Measured, Plan, Study
 from depthbench.research.study.doubts import after_steps, certain, of_sides, upward
 from depthbench.research.study.estimates import above, mean
 
@@ -281,6 +281,17 @@ CLAIMS = (
 # --------------------------------------------------------------------------- shown
 
 
+def headline(rows):
+    """Who is ahead, what depth gives, and what skips give at each."""
+    answer, worst = SCORING.headline(rows)
+    words = lambda net, phi: f"{scores.words(phi)} {WORDS[net]}"
+    depth = deepening.sentence(rows, ("architecture", "activation"), words)
+    pairs = [pair for pair in skips(scores.scored(rows)) if pair["gap"] is not None]
+    given = [deepening.told(f"at {pair['depth']}", pair) for pair in pairs]
+    listed = f"Skips give: {', '.join(given)}." if given else ""
+    return Headline(" ".join(filter(None, (answer, depth, listed))), worst)
+
+
 def step_mflop(cell):
     """About; a level costs as much as the one above it."""
     levels = (cell["depth"] - 3) // 5
@@ -331,7 +342,7 @@ STUDY = Study(
         *("forest", "forest_test_se", "first_layer", "first_layer_se"),
     ),
     claims=CLAIMS,
-    headline=SCORING.headline,
+    headline=headline,
     tables=lambda rows: [SCORING.table(rows, more=("forest",))],
     figures=lambda rows, profiles: segmentation_shown.figures(SCORING, rows, profiles),
     shows=("image segmentation", "U-Net"),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from depthbench.experiments.vision import faces, faces_claims, faces_found, faces_shown
+from depthbench.research.datasets import face_windows
 from depthbench.research.report import published
 from depthbench.research.signal import interval
 from depthbench.research.study import estimates
@@ -78,10 +79,17 @@ def test_a_frame_is_a_hit_where_the_face_is_and_of_about_its_size():
     assert faces_shown.hits(np.zeros((0, 3)), (100, 100)) == []
 
 
-def test_frames_lie_where_a_detector_is_surer_than_of_any_window_without_a_face():
-    def score(x):
-        return x[:, 0, 0]
-
-    boxes, high = faces_found.above_windows(score, 1000)
-    assert len(boxes) == len(high)
-    assert np.all(high > score(faces_found.windows(1000).valid).max())
+def test_frames_lie_where_a_detector_is_surer_than_of_any_window_without_a_face(
+    monkeypatch,
+):
+    """A detector that looks at the first pixel; of windows without a face it is 5 at
+    most, and of the photograph's three there is more in one."""
+    scan = face_windows.Scan(
+        np.arange(4.0, 7.0).reshape(3, 1, 1), np.eye(3, dtype=np.float32)
+    )
+    held = faces_found.Windows(None, np.arange(6.0).reshape(6, 1, 1), None)
+    monkeypatch.setattr(face_windows, "scan", lambda name: scan)
+    monkeypatch.setattr(face_windows, "normal", lambda x: x)
+    monkeypatch.setattr(faces_found, "windows", lambda count: held)
+    boxes, high = faces_found.above_windows(lambda x: x[:, 0, 0], 6)
+    assert boxes.tolist() == [[0, 0, 1]] and high.tolist() == [6]
