@@ -50,6 +50,7 @@ ALAIN = "Alain & Bengio 2016, arXiv:1610.01644"
 KORNBLITH = "Kornblith et al. 2019, arXiv:1905.00414"
 NETS = ("mlp", "residual_mlp_scaled", "cnn_same")
 CNN, CHANNELS = 4, 16  # layers; units for which a convolution has one channel
+LARGEST = 1e18  # of a state: float32 has the square of it
 TESTED, COMPARED = 2000, 500  # test images; those of them by which layers are compared
 SCORING = Scoring(
     system="linear probes of a net's layers",
@@ -183,7 +184,11 @@ def probed(run, parts):
 def numbers(state):
     """A state as a probe reads it [images, numbers]: of a convolution the means of 2 × 2
     places, which are as many numbers as there are pixels.
+
+    0 in place of what no number is, or too large to be squared: it tells nothing, so that
+    of a net that diverged a probe finds what it finds without any features.
     """
+    state = np.where(np.abs(state) < LARGEST, state, 0)  # False of nan, too
     if state.ndim == 4 and min(state.shape[1:3]) > 1:
         count, high, wide, channels = state.shape
         state = state[:, : high // 2 * 2, : wide // 2 * 2]
