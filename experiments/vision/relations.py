@@ -309,8 +309,7 @@ def headline(rows):
     answer, worst = SCORING.headline(rows)
     words = lambda net, phi, reads: WORDS[net]
     answer = f"{answer} {deepening.sentence(rows, SCORING.by, words)}".strip()
-    done = scores.scored(rows)
-    if not done:
+    if not (done := scores.scored(rows)):
         return Headline(answer, worst)
     best = SCORING.best(done)
     alike = [
@@ -321,8 +320,9 @@ def headline(rows):
     if len(alike) == 1:
         side = "Without" if best["architecture"] == NETS[0] else "With"
         answer += (
-            f" {side} pairs, at that depth: {SCORING.write(alike[0]['score'])}. About one "
-            f"object: {SCORING.write(best['own'])} and {SCORING.write(alike[0]['own'])}."
+            f" {side} pairs, {best['depth']} deep: {SCORING.write(alike[0]['score'])}. "
+            f"About one object: {SCORING.write(best['own'])} and "
+            f"{SCORING.write(alike[0]['own'])}."
         )
     return Headline(answer, worst)
 

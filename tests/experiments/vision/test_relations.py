@@ -60,8 +60,8 @@ def rows_where(best, gap):
 def test_the_first_sentence_says_who_is_ahead_and_what_pairs_give(best, gap, said):
     answer = relations.headline(rows_where(best, gap)).answer
     assert answer.startswith(said)
-    assert ("Without pairs, at that depth" in answer) == (best == WITH)
-    assert ("With pairs, at that depth" in answer) == (best == WITHOUT)
+    assert ("Without pairs, " in answer) == (best == WITH)
+    assert ("With pairs, " in answer) == (best == WITHOUT)
 
 
 @pytest.mark.parametrize("claim", relations.CLAIMS, ids=lambda claim: claim.key)
