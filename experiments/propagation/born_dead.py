@@ -106,8 +106,9 @@ def measure(cells, shared, memory):
 def _measured(cell, dead):
     depth = cell["depth"]
     born_dead = float(np.mean((dead > 0) & (dead <= depth)))
-    low, high = estimates.interval(share(born_dead, cell["seeds"]))
-    least, most = bounds(cell["width"], depth)
+    low, high = estimates.interval(share(born_dead, cell["seeds"]), level=0.025)
+    without = cell["sigma_b2"] == 0  # what the bounds are of
+    least, most = bounds(cell["width"], depth) if without else (None, None)
     values = {
         "born_dead": born_dead,
         "low": low,
@@ -150,15 +151,20 @@ def tables(rows):
                 number(row["doublings"]),
                 f"{row['born_dead']:.3f}",
                 f"{row['low']:.3f} to {row['high']:.3f}",
-                f"{row['least']:.3f} to {row['most']:.3f}",
+                ranged_of(row),
             )
             for row in rows
             if row["sigma_b2"] == sigma_b2
         )
         title = f"Share of nets born dead, σ_b² = {sigma_b2:g}"
-        headers = ("width", "depth", "depth/2^width", "dead", "90 % interval", "bounds")
+        headers = ("width", "depth", "depth/2^width", "dead", "95 % interval", "bounds")
         shown.append(Table(title, headers, body))
     return shown
+
+
+def ranged_of(row):
+    """The bounds, of nets without biases."""
+    return "-" if row["least"] is None else f"{row['least']:.3f} to {row['most']:.3f}"
 
 
 def draw_figures(rows, profiles):

@@ -68,7 +68,8 @@ def _measured(cell, shared, memory):
         "constant": float(gaps[-1]) * last**law.power,
         "constant_theory": law.constant,
         "log10_apart": math.log10(gaps[-1]),
-        "log10_apart_below": last * math.log10(below.chi_1),
+        # ReLU's kind is critical at every σ_w²: no length ends its 1/l².
+        "log10_apart_below": None if law.power == 2 else last * math.log10(below.chi_1),
         "net_ratio": ratio.mean,
         "net_ratio_se": ratio.error,
     }

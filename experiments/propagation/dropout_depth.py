@@ -54,7 +54,7 @@ def _measured(cell):
     sigma_w2 = cell["of_critical"] * critical.sigma_w2
     at = dropout.layer(activation, sigma_w2, SIGMA_B2, cell["keep"])
     coarse, fine = longest(activation, critical.sigma_w2, cell["keep"])
-    scale = dropout.scale(at)
+    scale, gap = dropout.scale(at), dropout.fixed_gap(at)
     apart = differences(at, cell["width"], cell["depth"], cell["seeds"])
     same, other = (dropout.gaps(at, gap, cell["depth"]) for gap in (0.0, 1.0))
     theory = other - same
@@ -63,14 +63,15 @@ def _measured(cell):
     values = {
         "sigma_w2": sigma_w2,
         "q_star": at.q,
-        "c_star": 1 - dropout.fixed_gap(at),
+        "c_star": 1 - gap,
         "xi_c": scale if math.isfinite(scale) else None,
         "first": first,
         "last": last,
         "rate": rates,
         "rate_se": error,
         "rate_theory": math.log(theory[first] / theory[last]) / (last - first),
-        "rate_limit": 1 / scale,
+        # Without dropout a chaotic net's difference falls to a limit, and not to 0.
+        "rate_limit": None if cell["keep"] == 1 and gap > 1e-9 else 1 / scale,
         "xi_longest_coarse": coarse,
         "xi_longest_fine": fine,
     }
