@@ -3,9 +3,16 @@
 Sequences cost more than pictures, and most of a grid is thrown away.
 """
 
+import math
+
 from depthbench.research.lazy import lazily
+from depthbench.research.learning.selection import Outcome
+from depthbench.research.study.declaration import Measured
+from depthbench.research.study.headlines import counted
 
 with lazily():
+    import numpy as np
+
     from depthbench.research.learning import fits
 
 
@@ -36,3 +43,33 @@ def of_runs(train, cell, grid, by, outcome, sooner=None):
     others = range(1, cell["seeds"])
     rest = train((best.setting,), others) if others else []
     return best._replace(runs=[*best.runs, *rest])
+
+
+def by_loss(lost):
+    """What `tuned` chooses by: the mean loss of runs, infinite where one diverged.
+
+    lost: from a run to its loss on what is held out.
+    """
+
+    def outcome(runs):
+        loss = float(np.mean([lost(run) for run in runs]))
+        fine = all(run.diverged is None for run in runs) and math.isfinite(loss)
+        return Outcome(ended=float(fine), loss=loss if fine else math.inf)
+
+    return outcome
+
+
+def diverged(tuned, ended):
+    """The row of a net of which a run diverged, so that it has no score; else None.
+
+    tuned: of `tuned`. ended: the `Outcome` of all its runs. At the other rates of the grid
+    the first seed did worse.
+    """
+    if ended.ended == 1:
+        return None
+    lost = sum(run.diverged is not None for run in tuned.runs)
+    of = counted(len(tuned.runs), "run")
+    how = f"{lost} of {of}" if lost else "outputs that are not finite"
+    return Measured(
+        "diverged", f"{how}, at the best of its rates: {tuned.setting:.3g}", {}
+    )

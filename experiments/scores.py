@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from depthbench.experiments import comparisons, score_panels
+from depthbench.experiments.buildable import one_of
 from depthbench.experiments.line_names import common
 from depthbench.experiments.line_names import words as words
 from depthbench.experiments.once import once
 from depthbench.experiments.training.pairs import whole
-from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
@@ -54,11 +54,9 @@ def axes(
 
     known: the architectures that the system can be built of.
     """
-    buildable = ARCHITECTURES.only(
-        lambda family: family.name in known, lambda family: "is no net of this system"
-    )
+    nets = one_of(known)
     return {
-        "architecture": Axis("with and without skips", tuple(architectures), buildable),
+        "architecture": Axis("with and without skips", tuple(architectures), nets),
         "activation": Axis("the nonlinearity", tuple(activations), ACTIVATIONS),
         "depth": whole("hidden layers after the first", tuple(depths), single=False),
     }

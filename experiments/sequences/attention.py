@@ -22,8 +22,6 @@ phrase table knows those too. Nets of four layers were no better after 600 steps
 is spent on more steps of two.
 """
 
-import math
-
 from depthbench.experiments import comparisons, first_seed, scores
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences import attention_shown, translated
@@ -36,7 +34,6 @@ from depthbench.research.catalogues.packages import need
 from depthbench.research.datasets import translations
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
 from depthbench.research.study.errors import Refusal
@@ -57,6 +54,7 @@ NORM = 1.0  # to which gradients are clipped
 # section 5.3) of four layers is right in 0.4 of held-out sentences, with it in 0.95;
 # GRUs are as right with it as without.
 WARMED = 0.25
+PROBED = 6  # of the longest sentences, of which a fresh net's gradient is taken
 MAPPED = 11  # words of the sentence whose attention is drawn
 SCORING = Scoring(
     system="translator with and without attention",
@@ -104,16 +102,17 @@ def translations_of(cell):
     parts = translated.sentences(*which(cell))
     baselines = translated.by_counts.begin(*which(cell))
     net = translation.net(parts.code, recipe_of(cell))
-    tuned = trained(cell, net, parts)
+    held = first_seed.by_loss(lambda run: surprise(run, parts.valid))
+    tuned = first_seed.tuned(net, parts.train, cell, nets.rates(cell), "loss", held)
+    if diverged := first_seed.diverged(tuned, held(tuned.runs)):
+        return diverged
     right = [translation.exactly(run, parts.test) for run in tuned.runs]
     exact = [float(np.mean(each)) for each in right]
-    if tuned.tried[tuned.setting].loss == math.inf:
-        return Measured("diverged", "at every rate")
-    held = [np.mean(translation.exactly(run, parts.valid)) for run in tuned.runs]
+    chosen_by = [np.mean(translation.exactly(run, parts.valid)) for run in tuned.runs]
     baselines = baselines()
     values = scores.values(
         score=exact,
-        valid=float(np.mean(held)),
+        valid=float(np.mean(chosen_by)),
         trivial=float(np.mean(baselines["trivial"].right)),
         strong=float(np.mean(baselines["strong"].right)),
         before=fits.beforehand(net, parts.train, cell["seeds"]),
@@ -135,17 +134,6 @@ def translations_of(cell):
         **mapped(tuned.runs[0], parts),
     }
     return Measured("ok", "", values, profiles)
-
-
-def trained(cell, net, parts):
-    """`fits.Tuned`: the rate is chosen with one seed, and the others trained at it."""
-
-    def held(runs):
-        loss = np.mean([surprise(run, parts.valid) for run in runs])
-        fine = all(run.diverged is None for run in runs) and math.isfinite(loss)
-        return Outcome(ended=float(fine), loss=float(loss) if fine else math.inf)
-
-    return first_seed.tuned(net, parts.train, cell, nets.rates(cell), "loss", held)
 
 
 def surprise(run, arrays):
@@ -203,7 +191,7 @@ def reached(net, parts, seeds):
     Of fresh nets, on the longest sentences of those that are trained on.
     """
     lengths = np.array([len(pair.source) for pair in parts.pairs.train])
-    longest = np.argsort(-lengths, kind="stable")[: translated.SHORT]
+    longest = np.argsort(-lengths, kind="stable")[:PROBED]
     some = {name: array[longest] for name, array in parts.train.items()}
     rows, first = np.arange(len(longest)), parts.code.steps[0] - lengths[longest]
     ends = {"reach": [], "reach_last": []}

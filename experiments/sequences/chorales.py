@@ -19,18 +19,17 @@ were behind those of one.
 """
 
 from depthbench.experiments import comparisons, first_seed, scores
+from depthbench.experiments.buildable import one_of
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences import chorales_judged
 from depthbench.experiments.sequences.chorales_shown import figures_of, recordings_of
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.catalogues.packages import need
 from depthbench.research.datasets import chorales
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
@@ -100,29 +99,29 @@ def contexts(tokens, order):
 @once
 def counted(eighths):
     """Nats a note of the test, by counts: of the best order, a 4-gram, frequencies."""
-    held = windows(eighths)
+    parts = windows(eighths)
 
     def models(order):
         each = [
             contexts(chorales.tokens(notes).reshape(1, -1), order)
             for notes in chorales.chorales("train")
         ]
-        each.append(contexts(held["train"][:, : chorales.VOICES], order))
-        arrays = [np.concatenate(parts) for parts in zip(*each, strict=True)]
+        each.append(contexts(parts["train"][:, : chorales.VOICES], order))
+        arrays = [np.concatenate(own) for own in zip(*each, strict=True)]
         return ngrams.nested(*arrays, chorales.TOKENS)
 
     learned = {order: models(order) for order in ORDERS}
-    valid = {order: contexts(held["valid"], order) for order in ORDERS}
+    valid = {order: contexts(parts["valid"], order) for order in ORDERS}
     order, best = min(
         ((order, learned[order][columns]) for order in ORDERS for columns in COLUMNS),
         key=lambda one: one[1].nats(*valid[one[0]]),
     )
-    written = contexts(held["test"], "written")
+    written = contexts(parts["test"], "written")
     return {
         "best": (order, best),
-        "strong": best.nats(*contexts(held["test"], order)),
-        "windows": best.surprises(*contexts(held["test"], order))
-        .reshape(held["test"].shape)
+        "strong": best.nats(*contexts(parts["test"], order)),
+        "windows": best.surprises(*contexts(parts["test"], order))
+        .reshape(parts["test"].shape)
         .mean(axis=1),
         "four_gram": learned["written"][FOUR_GRAM].nats(*written),
         "trivial": learned["written"][0].nats(*written),
@@ -178,30 +177,29 @@ def measure(cells, shared, memory):
 def nats(cell):
     """Nats a note of the test at the best rate, and a piece that the first net writes."""
     eighths, given = cell["eighths"], min(cell["given"], chorales_judged.LONG - 1)
-    held, by_counts = windows(eighths), counted.begin(eighths)
+    parts, by_counts = windows(eighths), counted.begin(eighths)
     chords = judged.begin(eighths, given)
-    net, data = net_of(cell), {"tokens": held["train"]}
+    net, data = net_of(cell), {"tokens": parts["train"]}
     feeds = music.drawn(BATCH)
 
-    def outcome(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        nats_each = [music.nats(run, held["valid"]) for run in runs]
-        return Outcome(ended=ended, loss=float(np.mean(nats_each)))
-
+    held = first_seed.by_loss(lambda run: music.nats(run, parts["valid"]))
     rates = nets.rates(cell)
-    tuned = first_seed.tuned(net, data, cell, rates, "loss", outcome, feeds=feeds)
-    some = {n: np.asarray(a) for n, a in music.batch_of(held["train"][:64]).items()}
+    tuned = first_seed.tuned(net, data, cell, rates, "loss", held, feeds=feeds)
+    ended = held(tuned.runs)
+    if diverged := first_seed.diverged(tuned, ended):
+        return diverged
+    some = {n: np.asarray(a) for n, a in music.batch_of(parts["train"][:64]).items()}
     by_counts = by_counts()
-    lost = np.array([music.surprises(run, held["test"]) for run in tuned.runs])
+    lost = np.array([music.surprises(run, parts["test"]) for run in tuned.runs])
     values = scores.values(
         score=lost.mean(axis=1),
-        valid=outcome(tuned.runs).loss,
+        valid=ended.loss,
         trivial=by_counts["trivial"],
         strong=by_counts["strong"],
         before=fits.beforehand(net, some, cell["seeds"]),
         tuned=tuned,
         higher=False,
-        test_error=comparisons.of_means(lost, by_counts["windows"], held["chorale"]),
+        test_error=comparisons.of_means(lost, by_counts["windows"], parts["chorale"]),
     )
     values["four_gram"] = by_counts["four_gram"]
     values |= scores.spread(
@@ -324,10 +322,7 @@ STUDY = Study(
         "architecture": Axis(
             "attention by distance, by position, or a recurrent net",
             NETS,
-            ARCHITECTURES.only(
-                lambda family: family.name in NETS,
-                lambda family: "is no net of this system",
-            ),
+            one_of(NETS),
         ),
         "depth": whole("hidden layers after the first", (1, 3), single=False),
         "width": whole("units", (48,)),

@@ -10,9 +10,8 @@ whichever held-out balls choose. The rate is chosen by the first seed's error on
 """
 
 import itertools
-import math
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import comparisons, first_seed, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences import motion_shown
@@ -22,10 +21,9 @@ from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
-from depthbench.research.study.headlines import counted, measured
+from depthbench.research.study.headlines import counted
 
 with lazily():
     import numpy as np
@@ -162,22 +160,15 @@ def errors(cell):
     }
     answer = lambda run, name: MIDDLE + HALF * run.outputs(inputs[name])
 
-    def held(runs):
-        error = np.mean([missed(answer(run, "valid"), valid.asked) for run in runs])
-        fine = all(run.diverged is None for run in runs) and math.isfinite(error)
-        return Outcome(ended=float(fine), loss=float(error) if fine else math.inf)
-
-    first, most = fits.by_rate(net, data, cell["steps"], 1), cell["further_rates"]
-    tuned = fits.tuned(first, nets.rates(cell), "loss", held, most=most)
-    if others := range(1, cell["seeds"]):
-        more = fits.train(net, data, cell["steps"], (tuned.setting,), others)
-        tuned = tuned._replace(runs=[*tuned.runs, *more])
-    if tuned.tried[tuned.setting].loss == math.inf:
-        return Measured("diverged", "at every rate")
+    held = first_seed.by_loss(lambda run: missed(answer(run, "valid"), valid.asked))
+    tuned = first_seed.tuned(net, data, cell, nets.rates(cell), "loss", held)
+    ended = held(tuned.runs)
+    if diverged := first_seed.diverged(tuned, ended):
+        return diverged
     said, hand = [answer(run, "test") for run in tuned.runs], hand()
     values = scores.values(
         score=[missed(each, test.asked) for each in said],
-        valid=held(tuned.runs).loss,
+        valid=ended.loss,
         trivial=hand["trivial"][0],
         strong=hand["strong"][0],
         before=fits.beforehand(net, data, cell["seeds"]),
@@ -211,7 +202,7 @@ def headline(rows):
     """The best net beside the baseline, and what each number of snapshots allows."""
     first = SCORING.headline(rows)
     best = {}
-    for row in measured(rows):
+    for row in scores.scored(rows):
         seen = row["snapshots"]
         if seen not in best or row["valid"] < best[seen]["valid"]:
             best[seen] = row

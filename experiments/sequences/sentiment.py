@@ -21,12 +21,12 @@ they are tried at a tenth and a hundredth of it as well.
 import functools
 
 from depthbench.experiments import comparisons, first_seed, scores
+from depthbench.experiments.buildable import one_of
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences import sentiment_shown
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
@@ -103,10 +103,14 @@ def accuracies(cell):
     others = compared_with.begin(*where)
     net, held = net_of(cell), fits.held(valid)
     tuned = first_seed.tuned(net, train.batch, cell, rates_of(cell), "accuracy", held)
+    ended = held(tuned.runs)
+    if diverged := first_seed.diverged(tuned, ended):
+        return diverged
     others = others()
+    right = [run.outputs(test.x).argmax(axis=-1) == test.y for run in tuned.runs]
     values = scores.values(
-        score=[run.accuracy(*test) for run in tuned.runs],
-        valid=held(tuned.runs).accuracy,
+        score=[float(np.mean(each)) for each in right],
+        valid=ended.accuracy,
         trivial=others["trivial"],
         strong=others["strong"],
         before=fits.beforehand(net, train.batch, cell["seeds"]),
@@ -152,6 +156,7 @@ def compared_with(dataset, data_dir):
     gains = right[2] - right[1]
     return {
         "strong": float(np.mean(right[chosen.longest])),
+        "right": right[chosen.longest],
         "trivial": float(np.mean(test.y == (np.mean(train.y) > 0.5))),
         "pairs": float(np.mean(gains)),
         "pairs_se": float(np.std(gains) / len(gains) ** 0.5),
@@ -271,9 +276,7 @@ STUDY = Study(
         "architecture": Axis(
             "what reads the words",
             tuple(NETS),
-            ARCHITECTURES.only(
-                lambda family: family.name in NETS, lambda family: "reads no words here"
-            ),
+            one_of(NETS, "reads no words here"),
         ),
         "depth": whole("layers", (1, 4), single=False),
         "width": whole("units of a layer, and numbers of a word", (32,), low=4),

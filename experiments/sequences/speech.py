@@ -26,12 +26,12 @@ discriminants.
 """
 
 from depthbench.experiments import comparisons, first_seed, scores
+from depthbench.experiments.buildable import one_of
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences.speech_shown import figures_of, recordings_of
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
-from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.catalogues.packages import need
 from depthbench.research.datasets import spoken
 from depthbench.research.lazy import lazily
@@ -139,6 +139,9 @@ def accuracies(cell):
     others = compared_with.begin(*heard)
     rates, held = nets.rates(cell), fits.held(share["valid"])
     tuned = first_seed.tuned(net, train.batch, cell, rates, "accuracy", held)
+    ended = held(tuned.runs)
+    if diverged := first_seed.diverged(tuned, ended):
+        return diverged
     others, strong, answers = others()
     known = {
         name: np.array([run.outputs(part.x).argmax(axis=-1) for run in tuned.runs])
@@ -150,7 +153,7 @@ def accuracies(cell):
     voices = {name: every[name].voice for name in known}
     values = scores.values(
         score=right["test"],
-        valid=held(tuned.runs).accuracy,
+        valid=ended.accuracy,
         trivial=1 / len(spoken.WORDS),
         strong=strong,
         before=fits.beforehand(net, train.batch, cell["seeds"]),
@@ -224,11 +227,6 @@ def beside(one, other):
     return compared
 
 
-def lost(row):
-    """By how much accuracy falls from heard voices to unheard ones of another accent."""
-    return mean_of("lost")(row)
-
-
 CLAIMS = (
     Claim(
         "tang2018.residual-above-convolutions",
@@ -278,7 +276,7 @@ CLAIMS = (
         "depthbench's own bar: voices of an accent that was never heard cost more than 10 "
         "points beside the learned words in other noise, whatever the net",
         "depthbench",
-        estimate=lost,
+        estimate=mean_of("lost"),
         allows=above(0.1),
         protocol=PROTOCOL,
         scope=lambda row: True,
@@ -334,10 +332,7 @@ STUDY = Study(
         "architecture": Axis(
             "convolutions over time, with and without skips, or recurrent",
             NETS,
-            ARCHITECTURES.only(
-                lambda family: family.name in NETS,
-                lambda family: "is no net of this system",
-            ),
+            one_of(NETS),
         ),
         "depth": whole("hidden layers after the first", (1, 4, 16), single=False),
         "width": whole("channels, or units", (48,)),
