@@ -103,6 +103,7 @@ def accuracies(cell):
         before=fits.beforehand(net, train.batch, cell["seeds"]),
         tuned=tuned,
         examples=len(test.y),
+        test_error=comparisons.of_answers(right, others["right"]),
     )
     more = {name: others[name] for name in ("warping", "band", "features")}
     kept = {

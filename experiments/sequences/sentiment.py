@@ -116,6 +116,7 @@ def accuracies(cell):
         before=fits.beforehand(net, train.batch, cell["seeds"]),
         tuned=tuned,
         examples=len(test.y),
+        test_error=comparisons.of_answers(right, others["right"]),
     )
     moved = [sentiment_shown.moved(margins(run, read)) for run in tuned.runs]
     kept = {"net": np.mean(moved, axis=0), "bag": others["moved"]}
