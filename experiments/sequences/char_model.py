@@ -8,8 +8,8 @@ Two texts: Python's standard library, of which every fifth module is the test, a
 through Reber's grammar, whose entropy is known, so that nobody can lose less. The strong
 baseline is an n-gram model with Kneser and Ney's smoothing, of the order that is best on
 held-out windows, of 13 characters at most; it reads the same windows that nets learn
-from. All are judged from the 17th character of a window
-on, where nets and n-grams have all that they read.
+from. All are judged from the 18th character of a window on: the 17 before it are more
+than any n-gram reads.
 
 What differs: nets of 64 units and windows of 64 characters, at most two layers, and no more
 steps than three minutes for all of them allow: with 500 and not 1,000 an LSTM of one layer
@@ -20,16 +20,15 @@ layer costs there may be steps. n-grams see all windows once, and need no steps.
 import functools
 
 from depthbench.experiments import comparisons, first_seed, scores
+from depthbench.experiments.buildable import one_of
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.sequences import char_model_shown, texts
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Measured, Plan, Study
@@ -96,23 +95,22 @@ def surprises(cell):
     parts = texts.parts(name, count)
     net = net_of(cell, parts.symbols)
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        loss = np.mean([nats(run, parts.valid).mean() for run in runs])
-        return Outcome(ended=ended, loss=float(loss) if np.isfinite(loss) else np.inf)
-
+    held = first_seed.by_loss(lambda run: nats(run, parts.valid).mean())
     others = compared_with.begin(name, count)
     data = {"windows": parts.train}
     feeds = texts.drawn(cell["batch"], parts.symbols)
     tuned = first_seed.tuned(
         *(net, data, cell, nets.rates(cell), "loss", held), feeds=feeds
     )
+    ended = held(tuned.runs)
+    if diverged := first_seed.diverged(tuned, ended):
+        return diverged
     some = texts.batch(parts.train[:64], parts.symbols)
     lost = np.array([nats(run, parts.test) for run in tuned.runs])
     others = others()
     values = scores.values(
         score=[each.mean() for each in lost],
-        valid=held(tuned.runs).loss,
+        valid=ended.loss,
         trivial=others["trivial"],
         strong=others["strong"],
         before=fits.beforehand(net, some, cell["seeds"]),
@@ -125,25 +123,26 @@ def surprises(cell):
     begun = parts.test[: WRITTEN + COOLER, :-1]
     after = [goes_on(run, begun) for run in tuned.runs]
     sound = [soundness(name, count, begun, one[:WRITTEN]) for one in after]
-    more = {"order": others["order"], "floor": others["floor"]}
+    if sound[0] is not None:
+        values |= scores.spread("sound", sound)
+    values |= {"order": others["order"], "floor": others["floor"]}
     kept = {
         "places": lost.mean(axis=(0, 1)),
         "of_ngrams": others["places"],
         "begun": begun[[0, 1, WRITTEN, WRITTEN + 1]].astype(np.uint8),
         "written": after[0][[0, 1, WRITTEN, WRITTEN + 1]].astype(np.uint8),
     }
-    values |= more | scores.spread("sound", sound)
     return Measured("ok", "", values, kept)
 
 
 def nats(run, windows):
     """Nats of every character from the first that is judged on [windows, places]."""
     symbols = run.net.task.outputs
-    outputs = run.outputs(texts.batch(windows, symbols)["inputs"])[:, texts.FIRST :]
+    outputs = run.outputs(texts.batch(windows, symbols)["inputs"])[:, texts.FIRST - 1 :]
     outputs = outputs.astype(np.float64)
     high = outputs.max(axis=-1)
     total = high + np.log(np.exp(outputs - high[..., None]).sum(axis=-1))
-    asked = windows[:, texts.FIRST + 1 :, None]
+    asked = windows[:, texts.FIRST :, None]
     return total - np.take_along_axis(outputs, asked, -1)[..., 0]
 
 
@@ -167,20 +166,19 @@ def goes_on(run, begun):
 
 
 def soundness(name, count, begun, after):
-    """The share of symbols that the grammar allows, or of words that are known."""
+    """The share of symbols that the grammar allows, or of words that are known; None of
+    a user's own text, of whose symbols nothing is known."""
     if name == "grammar":
         return texts.allowed(begun[: len(after)], after)
-    return texts.known(after, count) if name == "stdlib" else 0.0
+    return texts.known(after, count) if name == "stdlib" else None
 
 
 @once
 def compared_with(name, count):
     """What needs no net: by name, the nats of n-grams, and their order."""
     parts = texts.parts(name, count)
-    first = texts.FIRST + 1  # the place in a window of the first that is judged
-
-    held = ngrams.preceding(parts.valid, max(COLUMNS), first)
-    asked = ngrams.preceding(parts.test, max(COLUMNS), first)
+    held = ngrams.preceding(parts.valid, max(COLUMNS), texts.FIRST)
+    asked = ngrams.preceding(parts.test, max(COLUMNS), texts.FIRST)
 
     def learned(columns):
         contexts, follows = ngrams.preceding(parts.train, columns, columns)
@@ -211,7 +209,8 @@ def text(row):
 
 def above_floor(row):
     """Nats a symbol more than the grammar's entropy."""
-    return mean(row["score"] - row["floor"], row["score_se"], row["seeds"])
+    over = None if row["score"] is None else row["score"] - row["floor"]
+    return mean(over, row["score_se"], row["seeds"])
 
 
 def second_layer(rows):
@@ -313,12 +312,6 @@ def cost(cells, shared):
     return Cost(memory, memory, seconds)
 
 
-def one_of_nets():
-    return ARCHITECTURES.only(
-        lambda family: family.name in NETS, lambda family: "writes no text here"
-    )
-
-
 STUDY = Study(
     name="char_model",
     kind="experiment",
@@ -329,7 +322,7 @@ STUDY = Study(
         "architecture": Axis(
             "what reads the characters",
             ("stacked_lstm", "transformer_decoder"),
-            one_of_nets(),
+            one_of(NETS, "writes no text here"),
         ),
         "depth": whole("layers", (1, 2), single=False),
         "width": whole("units of a layer", (64,)),

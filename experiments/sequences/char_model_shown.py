@@ -1,5 +1,6 @@
 """What nets that write character by character are said and drawn to do."""
 
+from depthbench.experiments import scores
 from depthbench.experiments.sequences import texts
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures as drawing
@@ -33,9 +34,10 @@ def of_grammar(rows):
 
 def headline(scoring, rows):
     """Nets beside n-grams on the library, and how near to its entropy on the grammar."""
-    answer, worst = scoring.headline(of_text(measured(rows)))
-    known = of_grammar(measured(rows))
-    if known and len(known) < len(rows):
+    text = of_text(measured(rows))
+    answer, worst = scoring.headline(text)
+    known = of_grammar(scores.scored(rows))
+    if known and text[0] not in known:
         near = scoring.best(known)
         over = near["score"] - near["floor"]
         answer += (

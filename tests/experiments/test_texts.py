@@ -1,10 +1,13 @@
 """Windows of texts, and what of written text is sound."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from depthbench.experiments.sequences import texts
+from depthbench.experiments.sequences import char_model, texts
 from depthbench.research.datasets import corpus, find
+from depthbench.research.report import published
 from depthbench.research.study.errors import Refusal
 
 
@@ -56,3 +59,39 @@ def test_words_that_were_read_are_known():
 def test_more_windows_than_there_are_is_one_line():
     with pytest.raises(Refusal, match="grammar has 16000 to learn from"):
         texts.refuse_more([{"dataset": "grammar", "windows": 20_000}])
+
+
+def test_walks_are_texts_of_their_own_and_windows_of_a_module_are_one():
+    """Though many a walk begins with the symbol that the one before ended with."""
+    assert len(np.unique(texts.parts("grammar", 64).of_test)) == texts.TEST
+    assert texts._texts(np.array([[0, 1], [1, 2], [3, 2]])).tolist() == [0, 0, 1]
+
+
+def test_a_symbol_is_judged_after_all_that_counts_read():
+    """The first of them is what so many symbols precede."""
+    windows = np.arange(2 * (texts.LONG + 1)).reshape(2, -1) % 7
+
+    def outputs(x):
+        return np.log(0.01 + np.eye(7)[np.argmax(x, axis=-1)])
+
+    run = SimpleNamespace(
+        outputs=outputs, net=SimpleNamespace(task=SimpleNamespace(outputs=7))
+    )
+    lost = char_model.nats(run, windows)
+    assert lost.shape == (2, texts.LONG + 1 - texts.FIRST)
+    assert max(char_model.COLUMNS) < texts.FIRST
+
+
+def test_what_is_sound_in_a_text_of_ones_own_is_not_known():
+    tokens = np.zeros((2, 8), int)
+    assert char_model.soundness("npz:own.npz", 64, tokens, tokens) is None
+
+
+def test_a_grammars_entropy_is_said_beside_a_text():
+    """And not after a sentence that is of the grammar already."""
+    rows = list(published.made("char_model").rows)
+    assert "On the grammar" in char_model.headline(rows).answer
+    own = [row for row in rows if row["dataset"] == "grammar"]
+    lost = [{**row, "status": "diverged"} for row in rows if row not in own]
+    for fewer in (own, [*own, *lost], [*own[:-1], {**own[-1], "status": "diverged"}]):
+        assert "On the grammar" not in char_model.headline(fewer).answer
