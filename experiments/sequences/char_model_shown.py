@@ -1,7 +1,7 @@
 """What nets that write character by character are said and drawn to do."""
 
 from depthbench.experiments import scores
-from depthbench.experiments.sequences import texts
+from depthbench.experiments.sequences import deeper, texts
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures as drawing
 from depthbench.research.study.declaration import Figure, Headline
@@ -33,9 +33,10 @@ def of_grammar(rows):
 
 
 def headline(scoring, rows):
-    """Nets beside n-grams on the library, and how near to its entropy on the grammar."""
+    """Nets beside n-grams on the library, what depth does there, and how near to its
+    entropy they come on the grammar."""
     text = of_text(measured(rows))
-    answer, worst = scoring.headline(text)
+    answer, worst = deeper.headline(scoring, text, CALLED.get)
     known = of_grammar(scores.scored(rows))
     if known and text[0] not in known:
         near = scoring.best(known)

@@ -22,7 +22,7 @@ from depthbench.experiments import comparisons, first_seed, scores
 from depthbench.experiments.buildable import one_of
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.sequences import chorales_judged
+from depthbench.experiments.sequences import chorales_judged, deeper
 from depthbench.experiments.sequences.chorales_shown import figures_of, recordings_of
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
@@ -279,17 +279,17 @@ CLAIMS = (
 
 
 def headline(rows):
-    """Whether a net or the counts are ahead, the 4-gram, and how many chords are Bach's."""
-    answer, worst = SCORING.headline(rows)
+    """Whether a net or the counts are ahead, what depth does, and whose chords occur."""
+    answer, worst = deeper.headline(SCORING, rows)
     done = measured(rows)
     best, four = SCORING.best(done), SCORING.write(done[0]["four_gram"])
-    answer += f" A 4-gram that is told whose turn it is gives {four}."
+    answer += f" A 4-gram that also knows the voice reaches {four}."
     if best.get("chords") is not None:
         each = [best[f"chords{of}"] for of in ("", "_counts", "_bach")]
-        net, counts, bach = (f"{100 * one:.0f}%" for one in each)
+        net, counts, bach = (f"{100 * one:.0f} %" for one in each)
         answer += (
-            f" In the chorales to learn from are {net} of the chords that this net "
-            f"writes, {counts} of those that counts write, {bach} of Bach's in the test."
+            f" Of the net's chords {net} occur in the training chorales, of the n-grams' "
+            f"{counts}, of Bach's own test chorales' {bach}."
         )
     return Headline(answer, worst)
 

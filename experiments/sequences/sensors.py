@@ -50,7 +50,7 @@ SCORING = Scoring(
     system="net that reads sensors",
     noun="test accuracy",
     trivial="commonest class",
-    strong="the better of warping and features",
+    strong="warping or features, chosen on held-out signals",
     by=("dataset", "architecture"),
     naming=sensors_shown.named,
 )

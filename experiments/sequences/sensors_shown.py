@@ -1,5 +1,6 @@
 """What nets that read sensors are said and drawn to do."""
 
+from depthbench.experiments.sequences import deeper
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures as drawing
 from depthbench.research.study.declaration import Figure, Headline
@@ -10,6 +11,7 @@ with lazily():
 
     from depthbench.research.datasets import vibration
 
+BASELINES = ("warping", "features")
 CALLED = {"cnn_1d": "convolutional net", "stacked_gru": "GRU"}
 
 
@@ -30,21 +32,23 @@ def of_machine(rows):
 
 
 def headline(scoring, rows):
-    """Nets beside baselines on vibrations, and on each of the others the best net."""
+    """Nets beside baselines on vibrations, what depth does there, and on each of the
+    others the best net and both baselines."""
     done = measured(rows)
-    answer, worst = scoring.headline(of_machine(done))
-    others = [row for row in done if row not in of_machine(done)]
+    machine = of_machine(done)
+    answer, worst = deeper.headline(scoring, machine, CALLED.get)
+    others = [row for row in done if row not in machine]
     said = []
     for name in dict.fromkeys(row["dataset"] for row in others):
         best = scoring.best([row for row in others if row["dataset"] == name])
-        each = (scoring.write(best[which]) for which in ("score", "strong"))
-        said.append(f"{called(name)} {' against '.join(each)}")
-    more = f" Nets against baselines elsewhere: {listed(said)}." if said else ""
+        net, *both = map(scoring.write, (best[n] for n in ("score", *BASELINES)))
+        said.append(f"{called(name)} {net} ({', '.join(both)})")
+    more = f" Elsewhere nets ({', '.join(BASELINES)}): {listed(said)}." if said else ""
     return Headline(answer + more, worst)
 
 
 def draw_signals(rows, profiles, scoring):
-    """A figure of a signal of each state, and how often each is told."""
+    """A figure of a signal of each state, and how often each is recognised."""
     best = scoring.best(of_machine(measured(rows)))
     kept = profiles(best)
     x, y = vibration.signals(64)
@@ -54,10 +58,9 @@ def draw_signals(rows, profiles, scoring):
     for state, axes in enumerate(panels):
         signal = x[np.flatnonzero(y == state)[3]]
         axes.plot(time, signal, lw=0.6, color=f"C{state}")
-        shares = (f"{kept[name][state]:.2f}" for name in ("net", "features"))
-        told = " by the net, ".join(shares)
+        shares = (f"{n} {kept[n][state]:.2f}" for n in ("net", "features"))
         axes.set_title(
-            f"{vibration.STATES[state]}: told {told} by features",
+            f"{vibration.STATES[state]}: recognised: {', '.join(shares)}",
             loc="left",
             fontsize=8,
         )
@@ -75,8 +78,8 @@ def figures(scoring, rows, profiles):
     if any(row["dataset"] == "vibration" for row in rows):
         caption = (
             "A vibration of each state, brought to one loudness, and the share of its "
-            "test signals that the best net and a support vector machine on an engineer's "
-            "features tell."
+            "test signals that is recognised: by the best net, and by a support vector "
+            "machine on an engineer's features."
         )
         draw = lambda: draw_signals(rows, profiles, scoring)
         kept.append(Figure("signals", caption, draw))

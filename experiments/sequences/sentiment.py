@@ -312,7 +312,7 @@ STUDY = Study(
         *("pairs", "pairs_se", "judged"),
     ),
     claims=CLAIMS,
-    headline=SCORING.headline,
+    headline=lambda rows: sentiment_shown.headline(SCORING, rows),
     tables=lambda rows: [SCORING.table(rows, more=("learning_rate", "pairs"))],
     figures=lambda rows, profiles: sentiment_shown.figures(SCORING, rows, profiles),
     shows=("sentiment of a sentence",),

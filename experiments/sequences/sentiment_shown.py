@@ -1,8 +1,9 @@
 """Which words move the verdict on a sentence, and how that is drawn."""
 
+from depthbench.experiments.sequences import deeper
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures as drawing
-from depthbench.research.study.declaration import Figure
+from depthbench.research.study.declaration import Figure, Headline
 from depthbench.research.study.headlines import counted, measured
 
 with lazily():
@@ -29,6 +30,11 @@ LONGEST = 10  # words of a probe, at most
 def named(row, _):
     """A row's net in words: "convolutional net of 4 layers"."""
     return f"{CALLED[row['architecture']]} of {counted(row['depth'], 'layer')}"
+
+
+def headline(scoring, rows):
+    """Whether a net or the words alone are ahead, and what depth does."""
+    return Headline(*deeper.headline(scoring, rows, CALLED.get))
 
 
 def moved(margin):

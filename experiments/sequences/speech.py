@@ -29,6 +29,7 @@ from depthbench.experiments import comparisons, first_seed, scores
 from depthbench.experiments.buildable import one_of
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
+from depthbench.experiments.sequences import deeper
 from depthbench.experiments.sequences.speech_shown import figures_of, recordings_of
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
@@ -289,11 +290,11 @@ CLAIMS = (
 
 
 def headline(rows):
-    """Whether a net or the baseline is ahead, and what unheard voices cost the net."""
-    answer, worst = SCORING.headline(rows)
+    """Whether a net or the baseline is ahead, what depth does, and unheard voices."""
+    answer, worst = deeper.headline(SCORING, rows)
     best = SCORING.best(measured(rows))
     answer += (
-        f" On the words that it learned from, in other noise, it reaches "
+        f" On the words that it learned from, in other noise, the best net reaches "
         f"{SCORING.write(best['heard'])}."
     )
     return Headline(answer, worst)
