@@ -28,7 +28,8 @@ def scores(scoring: Any, axes: Any, lines: Lines) -> None:
             axes.plot(at * 2, [end[0] for end in ends], color=f"C{place}", lw=1)
         axes.fill_between(at, *ends, color=f"C{place}", alpha=0.15, lw=0)
     every = [row for rows in lines.values() for row in rows]
-    for name, style in (("strong", "--"), ("trivial", ":")):
+    known = [("strong", "--"), ("trivial", ":")]
+    for name, style in known[:1] if scoring.near else known:
         at = sorted({row[scoring.axis] for row in every})
         level = [  # of nets whose baselines differ, the mean
             np.mean([row[name] for row in every if row[scoring.axis] == place])
@@ -38,8 +39,23 @@ def scores(scoring: Any, axes: Any, lines: Lines) -> None:
         axes.plot(*wide, ls=style, color="black", lw=1, label=getattr(scoring, name))
         if len(at) == 1:
             axes.axhline(level[0], ls=style, color="black", lw=1)
+    if scoring.near and every:
+        _far(scoring, axes, float(np.mean([row["trivial"] for row in every])))
     _dress(scoring, axes, scoring.noun, every)
     figures.legend_below(axes)
+
+
+def _far(scoring: Any, axes: Any, value: float) -> None:
+    """Says where the trivial baseline is: beyond the upper end or the lower one."""
+    low, high = axes.get_ylim()
+    above, room = value > high, 0.1 * (high - low)  # so that the words cover no line
+    axes.set_ylim(low - room * (not above), high + room * above)
+    text = (
+        f"{scoring.trivial} ({'above' if above else 'below'}): {scoring.write(value)}"
+    )
+    up, side = (0.98, "top") if above else (0.02, "bottom")
+    style = {"ha": "right", "va": side, "fontsize": 7}
+    axes.text(0.98, up, text, transform=axes.transAxes, **style)
 
 
 def decades(scoring: Any, axes: Any, lines: Lines) -> None:

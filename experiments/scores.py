@@ -194,7 +194,8 @@ class Scoring(NamedTuple):
     axis: along which they are compared. form: how a score is written. unit: what depth
     counts. naming: (row, "residual ReLU net of 4 layers") -> what it is called where it
     differs in more. within: the least and the largest score that there can be; the
-    intervals that rows have know of seeds alone, and those shown end there.
+    intervals that rows have know of seeds alone, and those shown end there. near: whether
+    pictures have the trivial baseline as a number, as it is far from all else.
     """
 
     system: str
@@ -208,6 +209,7 @@ class Scoring(NamedTuple):
     unit: str = "layer"
     naming: Callable[[Row, str], str] = lambda row, net: net
     within: Callable[[Row], tuple[float, float]] = lambda row: (-math.inf, math.inf)
+    near: bool = False
 
     def better(self, one: float, other: float) -> bool:
         return one > other if self.higher else one < other
@@ -339,9 +341,10 @@ class Scoring(NamedTuple):
         third of three panels.
         """
         last = "Middle" if draw else "Right"
+        far = f"{self.trivial} as a number" if self.near else f"dotted {self.trivial}"
         words = (
             f"Left: {self.noun} by {self.axis}, 95 % intervals over seeds; dashed "
-            f"{self.strong}, dotted {self.trivial}. {last}: decades by which the fresh "
+            f"{self.strong}, {far}. {last}: decades by which the fresh "
             "net's gradient changes on its way from the last state to the first."
         )
         return Figure(

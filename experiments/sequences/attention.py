@@ -358,9 +358,7 @@ STUDY = Study(
             ),
         )
     ],
-    figures=lambda rows, profiles: attention_shown.figures_of(
-        SCORING, of_numbers(rows), profiles
-    ),
+    figures=lambda rows, profiles: attention_shown.figures_of(SCORING, rows, profiles),
     shows=("machine translation", "attention", "Transformer"),
     summary=lambda rows: SCORING.summary(of_numbers(rows)),
     compile_seconds=8.0,

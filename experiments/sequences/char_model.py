@@ -60,6 +60,7 @@ SCORING = Scoring(
     higher=False,
     naming=char_model_shown.named,
     within=scores.positive,
+    near=True,
 )
 PROTOCOL = (
     "4,000 windows of 64 characters, 64 units, 900 steps of 8 windows by Adam, the "

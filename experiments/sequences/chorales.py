@@ -65,6 +65,7 @@ SCORING = Scoring(
     higher=False,
     naming=lambda row, net: net.replace(" net of ", " of "),
     within=scores.positive,
+    near=True,
 )
 PROTOCOL = (
     "382 chorales in eighths, windows of 16 (64 notes), 48 units, Adam with cosine decay, "

@@ -26,11 +26,11 @@ def draw_rolls(scoring, rows, profiles):
         words = {apart + 47: "what the net wrote", 47: "the chorale"}
         for level, text in words.items():
             axes.text(0, level, text, fontsize=7, va="center")
-        axes.axvline(given, color="black", lw=0.8, ls=":")
+        axes.axvline(given, color="#888888", lw=0.8)
         axes.set_xlim(-1, len(kept["bach"]) + 1)
         axes.set_ylim(-2, 2 * apart)
         axes.set_yticks([])
-        axes.set_xlabel("eighths; what is before the dotted line was given")
+        axes.set_xlabel("eighths; what is before the grey line was given")
         axes.set_title("a chorale, and what a net made of it", loc="left")
 
     return draw

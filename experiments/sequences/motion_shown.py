@@ -59,7 +59,7 @@ def draw_tracks(scoring, rows, profiles):
             path = np.asarray(shown["path"][place])
             picture = np.asarray(shown["picture"][place], np.float32)
             axes.imshow(picture, cmap="gray", vmin=-0.2, vmax=1.2)
-            axes.plot(path[:, 1], path[:, 0], ":", color="#cccccc", lw=1)
+            axes.plot(path[:, 1], path[:, 0], color="#888888", lw=0.8)
             for name, mark, colour in (
                 ("end", "o", "#2ecc71"),
                 ("strong", "s", "#e67e22"),
@@ -96,7 +96,7 @@ def figures_of(scoring, rows, profiles):
         lines.figure(seen, caption, draw_snapshots(scoring, rows)),
         Figure(
             "tracks",
-            "Balls of the test part, as they were seen; dotted: their whole flight. A line "
+            "Balls of the test part, as they were seen; grey: their whole flight. A line "
             "of pictures for each number of snapshots, the net that does best with it.",
             lambda: draw_tracks(scoring, rows, profiles),
         ),

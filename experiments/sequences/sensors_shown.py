@@ -60,7 +60,7 @@ def draw_signals(rows, profiles, scoring):
         axes.plot(time, signal, lw=0.6, color=f"C{state}")
         shares = (f"{n} {kept[n][state]:.2f}" for n in ("net", "features"))
         axes.set_title(
-            f"{vibration.STATES[state]}: recognised: {', '.join(shares)}",
+            f"{vibration.STATES[state]}, recognised: {', '.join(shares)}",
             loc="left",
             fontsize=8,
         )
