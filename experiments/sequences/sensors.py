@@ -50,7 +50,7 @@ SCORING = Scoring(
     system="net that reads sensors",
     noun="test accuracy",
     trivial="commonest class",
-    strong="warping or features as chosen on held-out signals",
+    strong="warping or features",
     by=("dataset", "architecture"),
     naming=sensors_shown.named,
 )
