@@ -52,7 +52,7 @@ def draw_places(rows, profiles):
     """Draws what is lost by the characters before, of each net's deepest and n-grams."""
 
     def draw(figure, axes):
-        known = measured(rows)
+        known = scores.scored(rows)
         deepest = max((row["depth"] for row in known), default=0)
         for place, row in enumerate(r for r in known if r["depth"] == deepest):
             kept = profiles(row)
@@ -106,7 +106,7 @@ def draw_written(rows, profiles):
 
 def _by_score(rows):
     """Measured rows of the library, that which held-out windows choose the last."""
-    return sorted(of_text(measured(rows)), key=lambda row: -row["valid"])
+    return sorted(of_text(scores.scored(rows)), key=lambda row: -row["valid"])
 
 
 def _flat(text):
@@ -115,6 +115,9 @@ def _flat(text):
 
 
 def figures(scoring, rows, profiles):
+    rows = scores.scored(rows)
+    if not rows:
+        return []
     text = of_text(rows)
     caption = (
         "Third: nats by how many characters of the window were read before, of the "

@@ -1,9 +1,9 @@
 """What `chorales` shows: a piano roll of what a net wrote, and Bach's, both to hear."""
 
+from depthbench.experiments import scores
 from depthbench.research.lazy import lazily
 from depthbench.research.report import sounds
 from depthbench.research.study.declaration import Recording
-from depthbench.research.study.headlines import measured
 
 with lazily():
     import numpy as np
@@ -16,7 +16,7 @@ def draw_rolls(scoring, rows, profiles):
     """Draws what the best net wrote above how the chorale goes on."""
 
     def draw(figure, axes):
-        kept = profiles(scoring.best(measured(rows)))
+        kept = profiles(scoring.best(rows))
         given, apart = int(kept["given"]), 50
         for up, name in ((apart, "made"), (0, "bach")):
             for note in sounds.held_notes(kept[name]):
@@ -37,6 +37,8 @@ def draw_rolls(scoring, rows, profiles):
 
 
 def figures_of(scoring, rows, profiles):
+    if not scores.scored(rows):
+        return []
     caption = (
         "Third: a chorale of the test, and above it what the best net wrote after its "
         "first notes, drawn note by note; soprano red, alto orange, tenor green, bass blue."
@@ -46,7 +48,9 @@ def figures_of(scoring, rows, profiles):
 
 def recordings_of(scoring, rows, profiles):
     """What the best net wrote, as notes and as a wave, and the chorale's notes."""
-    row = scoring.best(measured(rows))
+    if not scores.scored(rows):
+        return []
+    row = scoring.best(rows)
     net = f"the {scoring.name(row)}"
 
     def notes(name):

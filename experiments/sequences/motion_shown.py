@@ -1,9 +1,10 @@
 """The pictures of a ball's flight: errors by snapshots, and tracks."""
 
+from depthbench.experiments import scores
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure
-from depthbench.research.study.headlines import counted, measured
+from depthbench.research.study.headlines import counted
 
 with lazily():
     import numpy as np
@@ -19,7 +20,7 @@ def draw_snapshots(scoring, rows):
     """Draws the error of each kind of net at its best depth, by snapshots."""
 
     def draw(figure, axes):
-        done = measured(rows)
+        done = scores.scored(rows)
         seen = sorted({row["snapshots"] for row in done})
         for kind in dict.fromkeys(row["architecture"] for row in done):
             own = [row for row in done if row["architecture"] == kind]
@@ -47,7 +48,7 @@ def draw_snapshots(scoring, rows):
 
 def draw_tracks(scoring, rows, profiles):
     """Draws what was seen of some balls, where they flew, and what was foreseen."""
-    done = measured(rows)
+    done = scores.scored(rows)
     seen = sorted({row["snapshots"] for row in done})
     best = [scoring.best([r for r in done if r["snapshots"] == n]) for n in seen]
     count = len(profiles(best[0])["picture"])
@@ -86,6 +87,9 @@ def draw_tracks(scoring, rows, profiles):
 
 def figures_of(scoring, rows, profiles):
     """Error and gradient by depth, error by snapshots; and tracks."""
+    rows = scores.scored(rows)
+    if not rows:
+        return []
     most = max(row["snapshots"] for row in rows)
     seen = [row for row in rows if row["snapshots"] == most]
     caption = (

@@ -1,5 +1,6 @@
 """What nets that read sensors are said and drawn to do."""
 
+from depthbench.experiments import scores
 from depthbench.experiments.sequences import deeper
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures as drawing
@@ -51,7 +52,7 @@ def headline(scoring, rows):
 
 def draw_signals(rows, profiles, scoring):
     """A figure of a signal of each state, and how often each is recognised."""
-    best = scoring.best(of_machine(measured(rows)))
+    best = scoring.best(of_machine(scores.scored(rows)))
     kept = profiles(best)
     x, y = vibration.signals(64)
     figure = drawing.new(10.8, 3.2)
@@ -74,6 +75,9 @@ def draw_signals(rows, profiles, scoring):
 
 
 def figures(scoring, rows, profiles):
+    rows = scores.scored(rows)
+    if not rows:
+        return []
     machine = of_machine(rows)
     lines = scoring._replace(by=("architecture",))
     kept = [lines.figure(machine, f"Warping or features: {CHOSEN}.")]

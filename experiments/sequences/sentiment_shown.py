@@ -1,10 +1,11 @@
 """Which words move the verdict on a sentence, and how that is drawn."""
 
+from depthbench.experiments import scores
 from depthbench.experiments.sequences import deeper
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures as drawing
 from depthbench.research.study.declaration import Figure, Headline
-from depthbench.research.study.headlines import counted, measured
+from depthbench.research.study.headlines import counted
 
 with lazily():
     import numpy as np
@@ -56,7 +57,7 @@ def moved(margin):
 
 def draw_words(rows, profiles, scoring):
     """A figure of probes, words coloured by what they do to the verdict."""
-    best = scoring.best(measured(rows))
+    best = scoring.best(rows)
     kept = profiles(best)
     figure = drawing.new(10.8, 2.6)
     panels = figure.subplots(1, 2)
@@ -83,6 +84,8 @@ def draw_words(rows, profiles, scoring):
 
 
 def figures(scoring, rows, profiles):
+    if not scores.scored(rows):
+        return []
     words = (
         "Sentences of our own, as the best net and the linear model judge them: a word on "
         "green makes the verdict better, one on red worse, by what changes where it is "

@@ -1,10 +1,10 @@
 """What `speech` shows: spectrograms with what was said and heard, and a word to hear."""
 
+from depthbench.experiments import scores
 from depthbench.research.datasets import spoken
 from depthbench.research.lazy import lazily
 from depthbench.research.report import sounds
 from depthbench.research.study.declaration import Recording
-from depthbench.research.study.headlines import measured
 
 with lazily():
     import numpy as np
@@ -16,7 +16,7 @@ def draw_words(scoring, rows, profiles):
     """Draws spectrograms of test words, with what net and baseline took them for."""
 
     def draw(figure, axes):
-        kept = profiles(scoring.best(measured(rows)))
+        kept = profiles(scoring.best(rows))
         tiles = kept["spectrogram"]  # [words, frames, bands]
         frames, bands = tiles.shape[1:]
         high, wide = bands + 14, frames + GAP
@@ -47,6 +47,8 @@ def draw_words(scoring, rows, profiles):
 
 
 def figures_of(scoring, rows, profiles):
+    if not scores.scored(rows):
+        return []
     caption = (
         "Third: the first words of the test as the nets read them (time to the right, "
         "pitch upwards), with what the best net and the baseline (base) took them for: "
@@ -57,7 +59,9 @@ def figures_of(scoring, rows, profiles):
 
 def recordings_of(scoring, rows, profiles):
     """A test word in its noise, as a net was given it, and without."""
-    row = scoring.best(measured(rows))
+    if not scores.scored(rows):
+        return []
+    row = scoring.best(rows)
     said = f"“{row['asked']}” by a voice that no net had heard"
     heard = f"the {scoring.name(row)} heard “{row['answered']}”"
 

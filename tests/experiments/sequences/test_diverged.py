@@ -1,5 +1,6 @@
 """Nets that diverge: a row that says so, and a report of what is left."""
 
+import contextlib
 import math
 from types import SimpleNamespace
 
@@ -73,3 +74,29 @@ def test_the_others_are_reported(name, how, which):
     assert study.tables(rows)
     for claim in study.claims:
         assert claims.judge(claim, rows).claim is claim
+
+
+class Asked(Exception):
+    """For what a run keeps beside a row."""
+
+
+@each
+@pytest.mark.parametrize("how", ("diverged", "ok"))
+@pytest.mark.parametrize("which", (slice(0, 1), slice(1, None), slice(None)))
+def test_the_others_are_drawn(name, how, which):
+    """And nothing where there is none: no picture has a best net then."""
+
+    def profiles(row):
+        assert row["score"] is not None
+        raise Asked
+
+    study, rows = studies()[name], list(published.made(name).rows)
+    rows[which] = [lost(row, study, how) for row in rows[which]]
+    rows = claims.same_columns(rows)
+    pictures = study.figures(rows, profiles)
+    heard = study.recordings(rows, profiles)
+    assert bool(pictures) == any(row.get("score") is not None for row in rows)
+    assert len(heard) <= 3 * len(pictures)
+    for picture in pictures:
+        with contextlib.suppress(Asked):
+            picture.draw()
