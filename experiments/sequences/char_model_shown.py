@@ -1,7 +1,7 @@
 """What nets that write character by character are said and drawn to do."""
 
-from depthbench.experiments import scores
-from depthbench.experiments.sequences import deeper, texts
+from depthbench.experiments import by_depth, scores
+from depthbench.experiments.sequences import texts
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures as drawing
 from depthbench.research.study.declaration import Figure, Headline
@@ -36,7 +36,7 @@ def headline(scoring, rows):
     """Nets beside n-grams on the library, what depth does there, and how near to its
     entropy they come on the grammar."""
     text = of_text(measured(rows))
-    answer, worst = deeper.headline(scoring, text, CALLED.get)
+    answer, worst = by_depth.headline(scoring, text, named=by_depth.of_names(CALLED))
     known = of_grammar(scores.scored(rows))
     if known and text[0] not in known:
         near = scoring.best(known)

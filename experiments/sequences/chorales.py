@@ -18,11 +18,11 @@ sang last, four notes ago. After 600 steps, and not 1,600, Transformers of three
 were behind those of one.
 """
 
-from depthbench.experiments import comparisons, first_seed, scores
+from depthbench.experiments import by_depth, comparisons, first_seed, scores
 from depthbench.experiments.buildable import one_of
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.sequences import chorales_judged, deeper
+from depthbench.experiments.sequences import chorales_judged
 from depthbench.experiments.sequences.chorales_shown import figures_of, recordings_of
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
@@ -281,7 +281,7 @@ CLAIMS = (
 
 def headline(rows):
     """Whether a net or the counts are ahead, what depth does, and whose chords occur."""
-    answer, worst = deeper.headline(SCORING, rows)
+    answer, worst = by_depth.headline(SCORING, rows)
     done = measured(rows)
     best, four = SCORING.best(done), SCORING.write(done[0]["four_gram"])
     answer += f" A 4-gram that also knows the voice reaches {four}."

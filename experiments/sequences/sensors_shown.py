@@ -1,7 +1,6 @@
 """What nets that read sensors are said and drawn to do."""
 
-from depthbench.experiments import scores
-from depthbench.experiments.sequences import deeper
+from depthbench.experiments import by_depth, scores
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures as drawing
 from depthbench.research.study.declaration import Figure, Headline
@@ -39,7 +38,7 @@ def headline(scoring, rows):
     done = measured(rows)
     machine = of_machine(done)
     chosen = scoring._replace(strong=f"{scoring.strong}, {CHOSEN}")
-    answer, worst = deeper.headline(chosen, machine, CALLED.get)
+    answer, worst = by_depth.headline(chosen, machine, named=by_depth.of_names(CALLED))
     others = [row for row in done if row not in machine]
     said = []
     for name in dict.fromkeys(row["dataset"] for row in others):

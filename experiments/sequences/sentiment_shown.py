@@ -1,10 +1,9 @@
 """Which words move the verdict on a sentence, and how that is drawn."""
 
-from depthbench.experiments import scores
-from depthbench.experiments.sequences import deeper
+from depthbench.experiments import by_depth, scores
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures as drawing
-from depthbench.research.study.declaration import Figure, Headline
+from depthbench.research.study.declaration import Figure
 from depthbench.research.study.headlines import counted
 
 with lazily():
@@ -35,7 +34,7 @@ def named(row, _):
 
 def headline(scoring, rows):
     """Whether a net or the words alone are ahead, and what depth does."""
-    return Headline(*deeper.headline(scoring, rows, CALLED.get))
+    return by_depth.headline(scoring, rows, named=by_depth.of_names(CALLED))
 
 
 def moved(margin):

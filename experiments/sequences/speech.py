@@ -25,11 +25,10 @@ those and the test is voices. After 600 steps, and not 1,600, no net was ahead o
 discriminants.
 """
 
-from depthbench.experiments import comparisons, first_seed, scores
+from depthbench.experiments import by_depth, comparisons, first_seed, scores
 from depthbench.experiments.buildable import one_of
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
-from depthbench.experiments.sequences import deeper
 from depthbench.experiments.sequences.speech_shown import figures_of, recordings_of
 from depthbench.experiments.training import nets, pairs
 from depthbench.experiments.training.pairs import whole
@@ -291,7 +290,7 @@ CLAIMS = (
 
 def headline(rows):
     """Whether a net or the baseline is ahead, what depth does, and unheard voices."""
-    answer, worst = deeper.headline(SCORING, rows)
+    answer, worst = by_depth.headline(SCORING, rows)
     best = SCORING.best(measured(rows))
     answer += (
         f" On the words that it learned from, in other noise, the best net reaches "

@@ -22,12 +22,12 @@ these beside that of seeds.
 
 import math
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import by_depth, comparisons, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.vision import deepening, detection_shown, pictured
+from depthbench.experiments.vision import detection_shown, pictured
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.claims import Claim
@@ -325,8 +325,13 @@ def skipping(rows):
 def headline(rows):
     """Who is ahead, and what depth gives."""
     answer, worst = SCORING.headline(rows)
-    by, words = LABEL[:2], lambda net, phi: f"{WORDS[net]} {scores.words(phi)}"
-    return Headline(f"{answer} {deepening.sentence(rows, by, words)}".strip(), worst)
+    depth = by_depth.told(SCORING, rows, LABEL[:2], kind)
+    return Headline(f"{answer} {depth}".strip(), worst)
+
+
+def kind(row):
+    """What nets of any depth are called."""
+    return f"{WORDS[row['architecture']]} {scores.words(row['activation'])}"
 
 
 def step_mflop(cell):

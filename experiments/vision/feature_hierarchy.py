@@ -15,12 +15,12 @@ The same is asked of fresh nets, which learned nothing. The net's score is that 
 layer which validation prefers.
 """
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import by_depth, comparisons, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.vision import deepening, hierarchy_shown
+from depthbench.experiments.vision import hierarchy_shown
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
@@ -310,10 +310,10 @@ def headline(rows):
     last, fresh, pixels = (
         SCORING.write(row[name]) for name in ("last", "fresh", "trivial")
     )
-    sure = deepening.surely(comparisons.over(row, "trivial", row["tested"], "last"))
+    more = comparisons.over(row, "trivial", row["tested"], "last")
     answer += (
         f" In the best net of {counted(row['depth'], 'layer')} a probe of the last finds "
-        f"{last}, of pixels {pixels} (difference {sure}); {fresh} before training."
+        f"{last}, of pixels {pixels} ({by_depth.certainty(more)}); {fresh} before training."
     )
     if row["matched"] is not None:
         answer += (

@@ -14,12 +14,12 @@ a shuffle of its own, and what is lost is paired by seed. On images (`--dataset 
 GRU reads a row a step.
 """
 
-from depthbench.experiments import comparisons, first_seed, scores
+from depthbench.experiments import by_depth, comparisons, first_seed, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.vision import deepening, permuted_shown
+from depthbench.experiments.vision import permuted_shown
 from depthbench.experiments.vision.permuted_shown import WORDS
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
@@ -30,7 +30,7 @@ from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Cost, Headline, Measured, Plan, Study
 from depthbench.research.study.doubts import after_steps
-from depthbench.research.study.estimates import about, above, mean_of
+from depthbench.research.study.estimates import STAYS, about, above, mean_of
 from depthbench.research.study.headlines import counted, measured
 
 with lazily():
@@ -245,9 +245,9 @@ def headline(rows):
     """Which is best on shuffled pixels, what depth adds to the loss, and what the net of
     each kind loses that serves best there."""
     answer, worst = SCORING.headline(rows)
-    words = lambda net, dataset: WORDS[net]
-    by, said = ("net", "dataset"), []
-    lost = deepening.sentence(rows, by, words, "drop", "in what is lost, ", None)
+    by, said, kind = ("net", "dataset"), [], by_depth.of_names(WORDS, "net")
+    after = lambda pair: STAYS  # what is lost by so many steps
+    lost = by_depth.told(SCORING, rows, by, kind, "drop", "what is lost", after)
     answer = f"{answer} {lost}".strip()
     for net in WORDS:
         own = [row for row in measured(rows) if row["net"] == net]

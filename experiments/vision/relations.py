@@ -16,12 +16,12 @@ with their places as seen from it. No net is told so; one that reads pixels is n
 places either, and no claim sets it beside the baseline.
 """
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import by_depth, comparisons, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.vision import deepening, pictured
+from depthbench.experiments.vision import pictured
 from depthbench.experiments.vision.relations_shown import SHOWN, figures
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import questions
@@ -307,8 +307,8 @@ CLAIMS = (
 def headline(rows):
     """The best net beside the baseline, what depth gives, and what the module gives it."""
     answer, worst = SCORING.headline(rows)
-    words = lambda net, phi, reads: WORDS[net]
-    answer = f"{answer} {deepening.sentence(rows, SCORING.by, words)}".strip()
+    kind = by_depth.of_names(WORDS)
+    answer = f"{answer} {by_depth.told(SCORING, rows, SCORING.by, kind)}".strip()
     if not (done := scores.scored(rows)):
         return Headline(answer, worst)
     best = SCORING.best(done)

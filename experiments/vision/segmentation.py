@@ -15,12 +15,12 @@ pixel around is to the pixel itself: a random forest of 20,000 pixels, at one se
 
 import functools
 
-from depthbench.experiments import comparisons, scores
+from depthbench.experiments import by_depth, comparisons, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.experiments.vision import deepening, pictured, segmentation_shown
+from depthbench.experiments.vision import pictured, segmentation_shown
 from depthbench.experiments.vision.segmentation_shown import NETS
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
@@ -284,11 +284,12 @@ CLAIMS = (
 def headline(rows):
     """Who is ahead, what depth gives, and what skips give at each."""
     answer, worst = SCORING.headline(rows)
-    words = lambda net, phi: f"{scores.words(phi)} {WORDS[net]}"
-    depth = deepening.sentence(rows, ("architecture", "activation"), words)
+    kind = lambda row: f"{scores.words(row['activation'])} {WORDS[row['architecture']]}"
+    depth = by_depth.told(SCORING, rows, ("architecture", "activation"), kind)
     pairs = [pair for pair in skips(scores.scored(rows)) if pair["gap"] is not None]
-    given = [deepening.told(f"at {pair['depth']}", pair) for pair in pairs]
-    listed = f"Skips give: {', '.join(given)}." if given else ""
+    sure = lambda pair: by_depth.certainty(scores.gap(pair), of_sides(pair))
+    given = [f"{p['gap']:+.3f} at {p['depth']} ({sure(p)})" for p in pairs]
+    listed = f"Skips give {', '.join(given)}." if given else ""
     return Headline(" ".join(filter(None, (answer, depth, listed))), worst)
 
 
