@@ -76,7 +76,8 @@ def told(
         return ""
     (ends, first), *others = sorted(by_depths.items(), key=lambda one: -len(one[1]))
     each = [
-        f"From {ends[0]} to {counted(ends[1], scoring.unit)} {lead} moves by {listed(first)}",
+        f"From {ends[0]} to {counted(ends[1], scoring.unit)} {lead} moves by "
+        f"{listed(first)}",
         *(f"from {low} to {high} by {listed(more)}" for (low, high), more in others),
     ]
     alone = SURELY if sure == every else f"{SURELY} for the {listed(sure)} alone"

@@ -358,7 +358,7 @@ class Scoring(NamedTuple):
         lines = self._lines(scored(rows))
         score_panels.scores(self, panels[0], lines)
         score_panels.decades(self, panels[1], lines)
-        if draw:
+        if draw and lines:  # of what no net has a score of there is nothing to show
             draw(figure, panels[2])
         return figure
 

@@ -115,10 +115,11 @@ def _section(study: Study, committed: Made) -> Iterator[str]:
         first = study.tables(committed.rows)[0]
         shown = rendering.as_markdown(first._replace(title="")).rstrip("\n")
         yield f"{first.title}:\n\n{shown}"
-    for figure in study.figures(committed.rows, lambda row: {}):
+    figures, recordings = study.shown(committed.rows, lambda row: {})
+    for figure in figures:
         path = CPU / study.name / f"{figure.name}.svg"
         yield f"![{study.question}]({path.as_posix()})\n\n{figure.caption}"
-    for recording in study.recordings(committed.rows, lambda row: {}):
+    for recording in recordings:
         beside = f"{(CPU / study.name).as_posix()}/"
         yield markdown.recording(recording.name, recording.caption, beside)
     yield f"{_claims(verdicts)}Source: {study.source}. {_made(study, published.CPU)}."

@@ -143,8 +143,9 @@ def made_again(study: Study, device: str = CPU) -> str:
 
 def as_committed(study: Study, rows: list[Row], stamp: dict[str, Any]) -> str:
     """The report of committed rows in Markdown; figures and recordings are beside it."""
-    named = [(f.name, f.caption) for f in study.figures(rows, lambda row: {})]
-    heard = [(r.name, r.caption) for r in study.recordings(rows, lambda row: {})]
+    figures, recordings = study.shown(rows, lambda row: {})
+    named = [(figure.name, figure.caption) for figure in figures]
+    heard = [(recording.name, recording.caption) for recording in recordings]
     return study_report.as_markdown(study, rows, stamp, named, heard)
 
 

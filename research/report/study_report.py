@@ -37,11 +37,8 @@ def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) 
         return rows.profiles(folder.cells, identity) if there else {}
 
     drawn_rows = [figures.literal_row(row) for row in ordered]
-    pictures = [
-        (figure, figure.draw())
-        for figure in study.figures(drawn_rows, lambda row: profiles(row["id"]))
-    ]
-    recordings = study.recordings(drawn_rows, lambda row: profiles(row["id"]))
+    shown, recordings = study.shown(drawn_rows, lambda row: profiles(row["id"]))
+    pictures = [(figure, figure.draw()) for figure in shown]
     for recording in recordings:  # before anything is written
         page.check_recording(recording.name)
     sounds = {recording.name: recording.made() for recording in recordings}

@@ -199,6 +199,14 @@ class Study(NamedTuple):
     threads: int = 0  # 0: as many as there are cores
     module: str = ""  # that declares it; known of those that `studies` found
 
+    def shown(
+        self, rows: Sequence[Row], profiles: Callable[[Row], Mapping[str, Any]]
+    ) -> tuple[Sequence[Figure], Sequence[Recording]]:
+        """Its figures and recordings; none of a system that has no number in any row."""
+        if self.summary and not any(row["status"] == "ok" for row in rows):
+            return (), ()
+        return self.figures(rows, profiles), self.recordings(rows, profiles)
+
     def entries(self, cells: Sequence[Cell]) -> set[str]:
         """The names of catalogues' entries in cells."""
         return {
