@@ -246,8 +246,11 @@ def wider(rows):
 
 
 def one_width(rows):
-    """Rows of one width: the process is the same at all."""
-    return widest(rows) if rows else rows
+    """The process's rows, those of one width, as it is the same at all.
+
+    Whether a net still learned is the trained one's: a process takes no steps.
+    """
+    return [{**row, "unfinished": False} for row in widest(rows)]
 
 
 def tables(rows):
@@ -371,13 +374,13 @@ STUDY = Study(
             of=widest,
         ),
     ),
-    headline=lambda rows: SCORING.headline(one_width(rows)),
+    headline=lambda rows: shown.headline(SCORING, rows, one_width(rows)),
     tables=tables,
     figures=lambda rows, profiles: shown.figures_of(
         SCORING, rows, one_width(rows), profiles, (WEIGHTS, BIASES)
     ),
     shows=("infinitely wide net", "Gaussian process"),
-    summary=lambda rows: SCORING.summary(one_width(rows)),
+    summary=lambda rows: shown.summary(SCORING, one_width(rows)),
     compile_seconds=3.0,
 )
 

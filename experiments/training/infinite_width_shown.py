@@ -9,6 +9,29 @@ with lazily():
     import numpy as np
 
 
+def headline(scoring, rows, alone):
+    """The process beside the SVM; and the worst of the trained nets beside the process.
+
+    alone: the process's rows, of which the best is the worst as well where all are alike.
+    """
+    told = scoring.headline(alone)
+    trained = [row for row in measured(rows) if row["net"] is not None]
+    if not trained:
+        return told
+    worst = min(trained, key=lambda row: row["net"])
+    net = f"trained {worst['activation']} net of {counted(worst['depth'], 'layer')}"
+    return told._replace(
+        worst=f"Worst: {worst['net']:.3f} ({net} of {counted(worst['width'], 'unit')}), "
+        f"where the infinitely wide net has {scoring.write(worst['score'])}; "
+        f"{scoring.trivial}: {scoring.write(worst['trivial'])}."
+    )
+
+
+def summary(scoring, alone):
+    """The process's line in the table of systems: no gradient and no step are its own."""
+    return scoring.summary(alone)._replace(first_gradient=None, step_mflop=None)
+
+
 def draw_widths(rows):
     """Draws the trained nets' accuracy by width, and the process's beside it, dashed."""
 
