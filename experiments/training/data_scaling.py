@@ -219,9 +219,9 @@ def deeper(rows):
 
 
 def headline(rows):
-    """Whose error falls faster with examples, and the errors with most of them."""
+    """Whose error falls faster with examples, and the largest error with most of them."""
     done = measured(rows)
-    best, worst = SCORING.best(done), SCORING.worst(done)
+    best, worst = SCORING.best(done), max(done, key=lambda row: row["error_most"])
     net, strong = (SCORING.write(best[name]) for name in ("score", "strong"))
     who = {
         "wins": "The net is ahead",
@@ -237,8 +237,11 @@ def headline(rows):
     )
     if best["straight_from"] is not None:
         answer += f" One power law fits from {best['straight_from']} examples on."
-    slowest = f"{SCORING.name(worst)}, m^{SCORING.write(worst['score'])}"
-    return Headline(answer, f"Worst: {slowest}.")
+    return Headline(
+        answer,
+        f"Worst: {worst['error_most']:.1%} of answers with {worst['most']} examples "
+        f"({SCORING.name(worst)}), as m^{SCORING.write(worst['score'])}.",
+    )
 
 
 def draw_curves(rows, profiles):

@@ -82,3 +82,19 @@ def test_a_headline_says_whose_error_falls_faster_and_how_it_is_read():
 def test_claims_name_the_seeds_that_are_run():
     (seeds,) = data_scaling.STUDY.axes["seeds"].values
     assert f" {seeds} seeds " in data_scaling.PROTOCOL
+
+
+def test_the_worst_is_the_net_that_errs_most_with_most_examples():
+    same = dict(
+        architecture="mlp", activation="relu", most=1437, status="ok", reason=""
+    )
+    same |= dict(strong=-0.9, gap=-0.1, gap_se=0.01, seeds=8, nearest_most=0.013)
+    same |= dict(svm_most=0.01, straight_from=None)
+    rows = [
+        {**same, "depth": depth, "score": score, "valid": error, "error_most": error}
+        for depth, score, error in ((1, -0.78, 0.015), (16, -0.82, 0.034))
+    ]
+    said = data_scaling.STUDY.headline(rows)
+    assert "(plain ReLU net of 1 layer)" in said.answer
+    assert said.worst.startswith("Worst: 3.4% of answers with 1437 examples")
+    assert "16 layers" in said.worst
