@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from depthbench.benchmarks import kept_by_dtype
 from depthbench.research.report import figures
@@ -26,7 +27,9 @@ def headline(rows: Sequence[Row]) -> Headline:
     parts = [f"{out_of(len(best), len(done), 'nets')} can be trained with {cap}"]
     if best:
         counts = {kind: len(nets) for kind, nets in groups(best).items()}
-        kinds = [f"{out_of(n, len(groups(done)[k]))} {k}" for k, n in counts.items()]
+        kinds = [
+            f"{out_of(n, len(groups(done)[k]))} {_kind(k)}" for k, n in counts.items()
+        ]
         parts[0] += f", the deepest tried ({listed(kinds)})"
     if rest:
         low, high = min(rest), max(rest)
@@ -45,7 +48,7 @@ def headline(rows: Sequence[Row]) -> Headline:
 
 def _whole(row: Row, rows: Sequence[Row]) -> str:
     """A net by its kind and what it differs in from others of the kind."""
-    return f"{next(iter(groups([row])))} {name(row, rows)}"
+    return f"{_kind(next(iter(groups([row]))))} {name(row, rows)}"
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -66,6 +69,11 @@ def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return dict(sorted(grouped.items(), key=lambda one: rows.index(one[1][0])))
 
 
+def _kind(group: str) -> str:
+    """A group in words: "mlp + batch norm"."""
+    return f"{group} norm" if " + " in group else group
+
+
 def name(row: Row, rows: Sequence[Row]) -> str:
     """What a row's net differs in from the others of all groups."""
     shown = [n for n in NAMED if len({r.get(n) for r in rows}) > 1]
@@ -80,8 +88,7 @@ def _extremes(rows: Sequence[Row]) -> Table:
         if measured:
             depths = ("gradient_depth", "max_depth")
             columns = [_worst_and_best(measured, depth, rows) for depth in depths]
-            kind = f"{group} norm" if " + " in group else group
-            body.append((kind, number(len(measured)), *columns[0], *columns[1]))
+            body.append((_kind(group), number(len(measured)), *columns[0], *columns[1]))
     first = rows[0]
     title = (
         "Through how many layers the gradient survives (within a factor of 1,000), and "
@@ -119,7 +126,7 @@ def _worst_and_best(
 def _joined(rows: Sequence[Row]) -> Table:
     body = []
     for group, group_rows in groups(rows).items():
-        body.append((f"{group}:", *[""] * 9))
+        body.append((f"{_kind(group)}:", *[""] * 9))
         body += [_line(name(row, rows), row) for row in group_rows]
     first = rows[0]
     title = (
@@ -223,6 +230,7 @@ def _theory_holds(row: Row) -> bool:
 
 COLOURS = {"survives": "#2a7f62", "vanishes": "#c0392b", "explodes": "#2c5f9e"}
 OTHER = "#999999"
+BEYOND = 16  # times the deepest tried
 
 
 def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:
@@ -233,8 +241,9 @@ def draw_figures(rows: Sequence[Row], profiles: Profiles) -> list[Figure]:
     caption = (
         "Bars: the deepest net that trains; colour: what the fresh gradient does at that "
         "depth (within a factor of 1,000 it survives). Diamonds: the depth that theory "
-        "allows, an arrow if any; circles: the depth to which the gradient survives. "
-        "Right: milliseconds of a step at the bar's depth."
+        "allows, an arrow where it has no limit, none where there is no theory; circles: "
+        "the depth to which the gradient survives, up to the deepest tried. Right: "
+        "milliseconds of a step at the bar's depth."
     )
     return [Figure("figure", caption, functools.partial(_draw, shown))]
 
@@ -244,19 +253,23 @@ def _draw(rows: Sequence[Row]):
     figure = figures.new(8.2, 1.5 + 0.2 * (len(rows) + len(grouped)))
     bars, cost = figure.subplots(1, 2, sharey=True, width_ratios=(3.4, 1))
     places, ticks, place = [], [], 0.0
+    far, edge = _far(rows), _edge(rows)
     for group, group_rows in grouped.items():
-        bars.text(0.72, place, group, fontweight="bold", va="center", fontsize=8)
+        kind = _kind(group)
+        bars.text(0.72, place, kind, fontweight="bold", va="center", fontsize=8)
         place += 1.0
         for row in group_rows:
-            _bar(bars, place, row)
+            _bar(bars, place, row, far, edge)
             cost.plot(row["step_ms"], place, "o", color="#444444", ms=3.5)
             places.append(place)
             ticks.append(name(row, rows))
             place += 1.0
     cap = max(row["cap"] for row in rows)
     bars.axvline(cap, color="#888888", lw=0.8, ls=(0, (2, 2)))
-    bars.text(cap, -0.9, "deepest tried", fontsize=6.5, ha="center", color="#666666")
-    bars.set(xscale="log", xlim=(0.7, cap * 2.2), xlabel="depth (layers)")
+    box = {"facecolor": "white", "lw": 0, "pad": 1}
+    said = {"fontsize": 6.5, "ha": "center", "color": "#666666", "bbox": box}
+    bars.text(cap, -0.9, "deepest tried", **said)
+    bars.set(xscale="log", xlim=(0.7, edge * 1.25), xlabel="depth (layers)")
     bars.set_xticks(*_powers(cap))
     bars.minorticks_off()
     bars.set_yticks(places, ticks)
@@ -279,7 +292,25 @@ def _powers(cap: int) -> tuple[list[int], list[str]]:
     return values, [str(value) for value in values]
 
 
-def _bar(axes, place: float, row: Row) -> None:
+def _allowed(row: Row) -> float | None:
+    """The depth that theory allows: infinite where it has no limit, None without theory."""
+    depth = row.get("theory_depth")
+    return None if depth is None else float(depth)
+
+
+def _far(rows: Sequence[Row]) -> float:
+    """The deepest that theory's diamonds are drawn at: what allows more has an arrow."""
+    return BEYOND * max(row["cap"] for row in rows)
+
+
+def _edge(rows: Sequence[Row]) -> float:
+    """Where the arrows are: right of the deepest tried and of all diamonds."""
+    far = _far(rows)
+    diamonds = [depth for row in rows if (depth := _allowed(row)) and depth <= far]
+    return 1.7 * max([row["cap"] for row in rows] + diamonds)
+
+
+def _bar(axes, place: float, row: Row, far: float, edge: float) -> None:
     depth = max(row["max_depth"], 0.8)
     colour = COLOURS.get(str(row["gradient"]), OTHER)
     axes.barh(place, depth - 0.7, 0.62, left=0.7, color=colour, alpha=0.85, lw=0)
@@ -288,16 +319,13 @@ def _bar(axes, place: float, row: Row) -> None:
     side = {"ha": "right", "color": "white"} if inside else {"color": "#333333"}
     where = depth * (0.95 if inside else 1.1)
     axes.text(where, place, text, va="center", fontsize=6.5, zorder=5, **side)
-    edge = {"mfc": "white", "mec": "black", "mew": 0.8, "zorder": 3}
+    ring = {"mfc": "white", "mec": "black", "mew": 0.8, "zorder": 3}
     survives = max(row["gradient_depth"], 0.8)
-    axes.plot(survives, place, "o", ms=4, clip_on=False, **edge)
-    theory = row.get("theory_depth")
-    if theory is None:
-        return
-    far = row["cap"] * 1.9
-    if theory in ("inf", math.inf) or theory > far:
-        axes.plot(far, place, ">", ms=4.5, color="black", clip_on=False)
-    else:
+    axes.plot(survives, place, "o", ms=4, clip_on=False, **ring)
+    theory = _allowed(row)
+    if theory is not None and theory > far:
+        axes.plot(edge, place, ">", ms=4.5, color="black", clip_on=False)
+    elif theory is not None:
         axes.plot(max(theory, 0.8), place, "D", ms=4, color="black", zorder=4)
 
 
@@ -305,19 +333,33 @@ def _legend(axes, rows: Sequence[Row]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    verdicts = dict.fromkeys(str(row["gradient"]) for row in rows)
-    handles = [
-        Patch(color=COLOURS.get(one, OTHER), alpha=0.85, label=f"gradient {one}")
-        for one in verdicts
+    fates = dict.fromkeys(str(row["gradient"]) for row in rows)
+    handles: list[Any] = [
+        Patch(
+            color=COLOURS.get(fate, OTHER),
+            alpha=0.85,
+            label=f"deepest net that trains (its gradient {fate})",
+        )
+        for fate in fates
     ]
-    marks = (
-        ("D", "black", "theory allows"),
-        ("o", "white", "gradient survives to"),
-    )
+    allowed = [depth for row in rows if (depth := _allowed(row)) is not None]
+    far = _far(rows)
+    beyond = [depth for depth in allowed if depth > far]
+    marks = [("o", "white", "gradient survives to")]
+    if len(beyond) < len(allowed):
+        marks.append(("D", "black", "theory allows"))
+    if beyond:
+        more = "" if all(map(math.isinf, beyond)) else f", or beyond {far:g}"
+        marks.append((">", "black", f"theory: no limit{more}"))
     handles += [
         Line2D([], [], marker=m, color="none", mfc=c, mec="black", ms=4, label=label)
         for m, c, label in marks
     ]
+    columns = min(4, len(handles))
     axes.figure.legend(
-        handles=handles, loc="outside upper center", ncols=5, fontsize=7, frameon=False
+        handles=handles,
+        loc="outside upper center",
+        ncols=columns,
+        fontsize=7,
+        frameon=False,
     )
