@@ -25,7 +25,6 @@ with lazily():
     from depthbench.research.signal import profiles
 
 Recipe = Mapping[str, Any]  # settings of `trials`, all but the learning rate
-NEVER = math.inf  # steps of a run that did not get there
 TARGET = 0.9  # share right of what is trained on, unless a study has another
 DECAYS = (0.1, 1.0)  # of weights, × learning rate: the grid before it is made wider
 

@@ -1,1 +1,1 @@
-"""What makes rows: declarations, the runner, files, claims, tables, the command line."""
+"""What a study is: its axes, cells and plan, its claims, headline and tables; plugins."""

@@ -8,7 +8,6 @@ Source: Schoenholz et al. 2017, arXiv:1611.01232, on dropout.
 """
 
 import functools
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -137,16 +136,3 @@ def longest(
     scales = [scale(layer(activation, float(w), sigma_b2, keep)) for w in sigma_w2]
     best = int(np.argmax(scales))
     return scales[best], float(sigma_w2[best])
-
-
-def small_noise_scale(at: DropoutLayer, curvature: float) -> float:
-    """ξ_c on the edge to leading order in 1 - keep; curvature: E[φ″²] at q.
-
-    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
-    >>> at = layer(ACTIVATIONS["linear"], 0.5, 0.5, keep=0.8)
-    >>> round(small_noise_scale(at, curvature=1.5), 9)
-    2.0
-    """
-    phi2 = float(moments(at.activation, at.q).phi2)
-    noise = at.sigma_w2 * (1 / at.keep - 1) * phi2 / at.q
-    return 1 / math.sqrt(2 * noise * at.sigma_w2 * at.q * curvature)

@@ -52,23 +52,6 @@ def chi_1(activation: Activation, sigma_w2: float, q: Any) -> Any:
     return sigma_w2 * moments(activation, q).dphi2
 
 
-def correlation_map(
-    activation: Activation, sigma_w2: float, sigma_b2: float, q: float, c: Any
-) -> np.ndarray:
-    """The next layer's correlation [as c], of inputs of length q, c in [-1, 1].
-
-    It is (sigma_w2 E[φ(u)φ(v)] + sigma_b2) / V(q): at q* the map of Poole et al.
-
-    >>> from depthbench.research.catalogues.activations import ACTIVATIONS
-    >>> float(correlation_map(ACTIVATIONS["relu"], 2.0, 0.0, 1.0, 0.0).round(9))  # 1/π
-    0.318309886
-    """
-    c = np.asarray(c, np.float64)
-    v = float(length_map(activation, sigma_w2, sigma_b2, q))
-    lost = [sigma_w2 * pair(activation, q, 1 - one) / v for one in c.ravel()]
-    return 1 - np.reshape(lost, c.shape)
-
-
 def chi_c(activation: Activation, sigma_w2: float, q: float, c: Any) -> np.ndarray:
     """χ_c = sigma_w2 E[φ′(u)φ′(v)] [as c]: the c map's slope at q*, c in [-1, 1].
 

@@ -50,6 +50,13 @@ def test_no_depth_scale_is_infinite():
         assert coarse <= fine < 1.05 * coarse
 
 
+def small_noise_scale(at, curvature):
+    """ξ_c on the edge to leading order in 1 - keep; curvature: E[φ″²] at q."""
+    phi2 = float(edge.moments(at.activation, at.q).phi2)
+    noise = at.sigma_w2 * (1 / at.keep - 1) * phi2 / at.q
+    return 1 / math.sqrt(2 * noise * at.sigma_w2 * at.q * curvature)
+
+
 def test_little_dropout_is_the_root_of_its_noise():
     """To leading order; the next is some √(1 - keep)."""
     for keep, error in ((1 - 1e-4, 0.03), (1 - 1e-6, 0.003)):
@@ -59,7 +66,7 @@ def test_little_dropout_is_the_root_of_its_noise():
             TANH, sigma_w2 * keep, 0.05, keep, q
         )  # χ₁ is keep of 1
         curvature = float(edge.moments(edge.slope_of(TANH), q).dphi2)
-        expected = dropout.small_noise_scale(at, curvature)
+        expected = small_noise_scale(at, curvature)
         assert dropout.scale(at) == pytest.approx(expected, rel=error)
 
 

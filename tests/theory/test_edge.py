@@ -7,6 +7,7 @@ import pytest
 
 from depthbench.research.catalogues.activations import ACTIVATIONS
 from depthbench.research.theory import edge, mean_field
+from tests.theory.maps import correlation_map
 
 
 def at(name):
@@ -50,7 +51,7 @@ def test_the_table_is_the_map(name):
     gaps = edge.correlations(activation, sigma_w2, sigma_b2, q, 0.9, 40)
     c = np.array(0.1)
     for gap in gaps[1:]:
-        c = mean_field.correlation_map(activation, sigma_w2, sigma_b2, q, c)
+        c = correlation_map(activation, sigma_w2, sigma_b2, q, c)
         assert gap == pytest.approx(1 - float(c), rel=1e-5)  # a spline of 161 points
 
 

@@ -13,6 +13,7 @@ from depthbench.research.theory import mean_field
 from depthbench.research.theory.activation import Activation
 from depthbench.research.theory.kernel import angles, kernel
 from depthbench.research.theory.quadrature import moments, pair
+from tests.theory.maps import correlation_map
 
 CORRELATIONS = (-1.0, -0.99, -0.5, -1e-6, 0.0, 0.3, 1.0)
 RELU, ERF = ACTIVATIONS["relu"], ACTIVATIONS["erf"]
@@ -71,12 +72,11 @@ def test_no_correlation_is_beyond_one(gap):
 
 
 def test_the_maps_are_continuous_through_zero():
-    for function in (mean_field.correlation_map, None):
-        point = (ACTIVATIONS["gelu"], 1.5, 0.1, 1.0)
-        if function is None:
-            at = mean_field.chi_c(point[0], 1.5, 1.0, [-1e-9, 1e-9])
-        else:
-            at = function(*point, [-1e-9, 1e-9])
+    gelu, ends = ACTIVATIONS["gelu"], [-1e-9, 1e-9]
+    for at in (
+        correlation_map(gelu, 1.5, 0.1, 1.0, ends),
+        mean_field.chi_c(gelu, 1.5, 1.0, ends),
+    ):
         assert at[0] == pytest.approx(at[1], abs=1e-8)  # slopes are of order 1
 
 

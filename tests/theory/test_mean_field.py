@@ -11,7 +11,6 @@ from depthbench.research.theory.mean_field import (
     chi_1,
     chi_c,
     correlation_fixed_point,
-    correlation_map,
     critical_line,
     critical_point,
     critical_sigma_w2,
@@ -24,6 +23,7 @@ from depthbench.research.theory.mean_field import (
 from depthbench.research.theory.quadrature import evaluate, moments, pair
 from depthbench.research.theory.trajectories import trajectory
 from tests.theory.composite import composite
+from tests.theory.maps import correlation_map
 
 EVERY = list(ACTIVATIONS.values())
 TANH, RELU, ERF = ACTIVATIONS["tanh"], ACTIVATIONS["relu"], ACTIVATIONS["erf"]

@@ -17,6 +17,7 @@ from depthbench.research.signal import measurement
 from depthbench.research.study import families, plan
 from depthbench.research.theory import mean_field
 from tests.experiments.propagation.test_dynamical_isometry import STUDIES, rows_of
+from tests.theory.maps import correlation_map
 
 
 @pytest.mark.exhaustive
@@ -69,7 +70,7 @@ def test_correlations_layer_by_layer(name, point):
     )
     c = 0.1
     for _ in range(depth):
-        c = float(mean_field.correlation_map(activation, *point, q, c))
+        c = float(correlation_map(activation, *point, q, c))
     assert decorrelations.shape == (depth + 1,) and decorrelations[0] == 0.9
     # An interpolation of degree 31.
     assert decorrelations[-1] == pytest.approx(1 - c, rel=1e-9)
