@@ -30,6 +30,7 @@ from depthbench.research.learning.supervised import Components, Learner, Task
 from depthbench.research.learning.sweeps import Ended, Problem, Run
 from depthbench.research.learning.system import Batch, System, start, step
 from depthbench.research.machine import operations
+from depthbench.research.signal.profiles import finite_mean as finite_mean
 
 AT_A_TIME = 512  # examples that a net is asked about in one call
 LAST = training.WINDOW  # steps whose measures are a run's at its end
@@ -359,7 +360,7 @@ def beforehand(
     """The fresh net's gradient on some of its data, and what a step costs.
 
     starts: a net for each seed in place of the fresh one, such as a pretrained one.
-    A gradient that is exactly 0 has no logarithm: None.
+    A gradient that is exactly 0 has no logarithm: see `profiles.finite_mean`.
     """
     system = system or net.system
     probe = {name: array[: feed.PROBED] for name, array in data.items()}
@@ -380,11 +381,6 @@ def beforehand(
         step_mflop(system, net.recipe.batch, state, hyper, batch),
         firsts,
     )
-
-
-def finite_mean(values: Sequence[float]) -> float | None:
-    """The mean; None where one of them is infinite or no number."""
-    return float(np.mean(values)) if np.all(np.isfinite(values)) else None
 
 
 def step_mflop(

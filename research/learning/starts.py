@@ -31,6 +31,7 @@ from depthbench.research.learning.fits import Beforehand, FittedNet, Net
 from depthbench.research.learning.supervised import Task as Task
 from depthbench.research.learning.sweeps import Run
 from depthbench.research.learning.system import Batch, State, System
+from depthbench.research.signal.profiles import finite_mean
 
 
 def whole(data: Batch, first: Any) -> Feed:
@@ -123,7 +124,7 @@ def beforehand(
     system: System | None = None,
     feeds: Feeds = whole,
 ) -> Beforehand:
-    """The fresh nets' gradient, the mean over all of them, and what a step of one costs.
+    """The fresh nets' gradient, the mean over them, and what a step of one costs.
 
     steps, feeds: as of the `train` whose program that draws them this shares.
     """
@@ -138,17 +139,7 @@ def beforehand(
     one = jax.eval_shape(lambda: systems.init(jax.random.key(0), system, hyper))
     batch = {name: array[:size] for name, array in data.items()}
     return Beforehand(
-        _finite_mean(layers[:, 0]),
-        _finite_mean(states[:, 0] - states[:, -1]),
+        finite_mean(layers[:, 0]),
+        finite_mean(states[:, 0] - states[:, -1]),
         fits.step_mflop(system, net.recipe.batch, one, hyper, batch),
-    )
-
-
-def _finite_mean(values: np.ndarray) -> float | None:
-    """The mean of those that are finite; None where most are not."""
-    known = values[np.isfinite(values)]
-    return (
-        float(np.mean(known, dtype=np.float64))
-        if 2 * len(known) > len(values)
-        else None
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 EPSILON = float(np.finfo(np.float32).eps)  # what float32 resolves beside 1
 SURVIVES = 3.0  # decades between first and last gradient: a factor of 1,000
+LOST = 0.05  # the share of starts without a gradient that a mean may leave out
 
 
 class SeedMean(NamedTuple):
@@ -42,6 +43,25 @@ def over_seeds(values: np.ndarray, scale: float = 0.0) -> SeedMean:
     scale = max(scale, float(np.max(np.abs(values))))
     mean = float(np.mean(values))
     return SeedMean(resolved(mean, scale), resolved(float(error), scale))
+
+
+def finite_mean(values: Any) -> float | None:
+    """The mean of values that are finite; None where more than LOST of them are not.
+
+    The logarithm of a gradient that is exactly 0 is −∞. One such start among hundreds
+    says nothing of the others, and is left out; where more are lost, as one of three
+    seeds, the mean of those that are left would be of better nets than were drawn.
+
+    >>> finite_mean([1.0, 3.0]), finite_mean([1.0, 3.0, -np.inf])
+    (2.0, None)
+    >>> finite_mean([2.0] * 199 + [-np.inf])
+    2.0
+    """
+    values = np.asarray(values)
+    known = values[np.isfinite(values)]
+    if not known.size or values.size - known.size > LOST * values.size:
+        return None
+    return float(np.mean(known, dtype=np.float64))
 
 
 def ratio(log10_gradient: Any) -> np.ndarray:
