@@ -15,7 +15,6 @@ from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import glyphs
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 
 with lazily():
@@ -134,11 +133,7 @@ def embedded(cell: Any, parts: Letters, worth: Callable[[Any], float]) -> Embedd
     feeds, data = fed(cell, parts.train, net.recipe.batch)
     train = fits.by_rate(net, data, cell["steps"], cell["seeds"], feeds=feeds)
 
-    def held(runs: Any) -> Outcome:
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        right = [worth(codes(run, parts.valid)) for run in runs]
-        return Outcome(ended=ended, accuracy=float(np.mean(right)))
-
+    held = fits.chosen_by(lambda run: worth(codes(run, parts.valid)))
     most = cell["further_rates"]
     tuned = fits.tuned(train, nets.rates(cell), "accuracy", held, most=most)
     batch = feeds(jax.device_put(data), 0)(jax.random.key(0), 0)

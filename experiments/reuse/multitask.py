@@ -23,7 +23,6 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Study
@@ -104,11 +103,7 @@ def trained(own: Setting, shared: int, steps: int):
         fitted = branches.train(several, data, steps, rates, own.seeds)
         return [fitted[n * own.seeds :][: own.seeds] for n in range(len(rates))]
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        right = np.mean([run.accuracy(*share_of(own, "valid"))[0] for run in runs])
-        return Outcome(ended=ended, accuracy=float(right))
-
+    held = fits.chosen_by(lambda run: run.accuracy(*share_of(own, "valid"))[0])
     grid, most = nets.rates(own._asdict()), own.further_rates
     return fits.tuned(by_rate, grid, "accuracy", held, most=most)
 

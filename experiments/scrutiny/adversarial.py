@@ -39,7 +39,6 @@ from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Headline, Measured, Study
 from depthbench.research.study.headlines import counted, listed, measured
@@ -129,12 +128,8 @@ def accuracies(cell):
     def share(run, asked):
         return np.mean(attacked.net(run, valid, epsilon, size).right[asked])
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        asked = "survived" if system else "clean"
-        right = np.mean([share(run, asked) for run in runs])
-        return Outcome(ended=ended, accuracy=float(right))
-
+    asked = "survived" if system else "clean"
+    held = fits.chosen_by(lambda run: share(run, asked))
     by_rate = fits.by_rate(
         net, train.batch, cell["steps"], cell["seeds"], system=system
     )

@@ -6,7 +6,6 @@ from depthbench.experiments import scores
 from depthbench.experiments.training import nets
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.declaration import Measured
 
 with lazily():
@@ -51,11 +50,7 @@ def measure(cells, shared, memory):
     net = net_of(cell, train, classes)
     data = {"inputs": train.x, "targets": train.y}
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        right = np.mean([run.accuracy(valid.x, valid.y) for run in runs])
-        return Outcome(ended=ended, accuracy=float(right))
-
+    held = fits.held((valid.x, valid.y))
     by_rate = fits.by_rate(net, data, cell["steps"], cell["seeds"])
     most = cell["further_rates"]
     tuned = fits.tuned(by_rate, nets.rates(cell), "accuracy", held, most=most)

@@ -33,7 +33,6 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study import doubts
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
@@ -138,13 +137,7 @@ def measure(cells, shared, memory):
 def errors(cell):
     """Test error at the best rate, and what a step of time leaves of the gradient."""
     net, (train, valid, test) = net_of(cell), parts(cell["lag"])
-
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        error = np.mean([missed(run.outputs(valid.x), valid.y) for run in runs])
-        finite = ended == 1 and math.isfinite(error)
-        return Outcome(ended=ended, loss=float(error) if finite else math.inf)
-
+    held = fits.chosen_by(lambda run: missed(run.outputs(valid.x), valid.y), "loss")
     by_rate = fits.by_rate(net, train.batch, cell["steps"], cell["seeds"])
     most = cell["further_rates"]
     tuned = fits.tuned(by_rate, nets.rates(cell), "loss", held, most=most)

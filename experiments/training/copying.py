@@ -28,7 +28,6 @@ from depthbench.experiments.training.adding import CELLS, CLIPS, LOST, NORMS
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study import doubts
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
@@ -113,13 +112,7 @@ def measure(cells, shared, memory):
 def copied(cell):
     """Symbols right at the best rate, and what the lag leaves of the fresh gradient."""
     net, (train, valid, test) = net_of(cell), parts(cell["lag"])
-
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        loss = np.mean([lost(run.outputs(valid.x), valid.y) for run in runs])
-        finite = ended == 1 and math.isfinite(loss)
-        return Outcome(ended=ended, loss=float(loss) if finite else math.inf)
-
+    held = fits.chosen_by(lambda run: lost(run.outputs(valid.x), valid.y), "loss")
     by_rate = fits.by_rate(net, train.batch, cell["steps"], cell["seeds"])
     tuned = fits.tuned(
         by_rate, nets.rates(cell), "loss", held, most=cell["further_rates"]

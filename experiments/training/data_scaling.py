@@ -18,7 +18,6 @@ from depthbench.experiments.training.pairs import whole
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     Headline,
@@ -155,12 +154,7 @@ def at_size(cell, net, size):
         ]
         return list(zip(*by_seed, strict=True))
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        pairs_of = zip(runs, parts, strict=True)
-        right = np.mean([run.accuracy(*valid) for run, (_, valid) in pairs_of])
-        return Outcome(ended=ended, accuracy=float(right))
-
+    held = fits.chosen_by(lambda run: run.accuracy(*parts[run.seed][1]))
     most = cell["further_rates"]
     return fits.tuned(trained, nets.rates(cell), "accuracy", held, most=most)
 

@@ -120,10 +120,7 @@ def wanting(learned, falls):
 
 def trained(cell, parts):
     """(the runs at the best rate, the best decay where that is the method, or 0)."""
-
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        return Outcome(ended=ended, accuracy=right(runs, parts.valid))
+    held = fits.held(parts.valid)
 
     def at(decay):
         by_rate = fits.by_rate(

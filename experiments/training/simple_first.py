@@ -22,7 +22,6 @@ from depthbench.experiments.training.simple_first_shown import METHODS, SCORING
 from depthbench.experiments.training.small_tables import TABLES
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Study
@@ -111,10 +110,7 @@ def trained(cell, draws):
 
     Simple methods have penalties that are tuned: so have nets.
     """
-
-    def outcome(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        return Outcome(ended=ended, accuracy=held(runs, draws))
+    outcome = fits.chosen_by(lambda run: judged(run, draws[run.seed].valid))
 
     def at(decay):
         def by_rate(rates):

@@ -21,7 +21,6 @@ from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
@@ -112,11 +111,7 @@ def reconstructed(cell):
         starts = [begun(net, cell, flat(train.x), seed) for seed in range(seeds)]
         steps = cell["steps"]
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        errors = [squared(run, valid.x).mean() for run in runs]
-        return Outcome(ended=ended, loss=float(np.mean(errors)))
-
+    held = fits.chosen_by(lambda run: squared(run, valid.x).mean(), "loss")
     by_rate = fits.by_rate(net, train.batch, steps, seeds, starts=starts)
     most = cell["further_rates"]
     tuned = fits.tuned(by_rate, nets.rates(cell), "loss", held, most=most)

@@ -23,7 +23,7 @@ from depthbench.experiments.unsupervised import montage
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.datasets import readable
 from depthbench.research.lazy import lazily
-from depthbench.research.learning.selection import Outcome, half
+from depthbench.research.learning.selection import half
 from depthbench.research.report import figures
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.claims import Claim
@@ -117,11 +117,7 @@ def likelihoods(cell):
     def by_rate(rates):
         return [of_rate(rate) for rate in rates]
 
-    def held(runs):
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        loss = float(np.mean([nats(run, valid) for run in runs]))
-        return Outcome(ended=ended, loss=loss)
-
+    held = fits.chosen_by(lambda run: nats(run, valid), "loss")
     most = cell["further_rates"]
     sooner = lambda rate: of_rate(rate, half(steps))
     grid = nets.rates(cell)

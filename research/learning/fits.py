@@ -24,16 +24,20 @@ import numpy as np
 from depthbench.research.architectures import contract, walk
 from depthbench.research.architectures.contract import Variables
 from depthbench.research.learning import feed, selection, supervised, sweeps, training
+from depthbench.research.learning.outcomes import at_end as at_end
+from depthbench.research.learning.outcomes import chosen_by as chosen_by
+from depthbench.research.learning.outcomes import falls as falls
+from depthbench.research.learning.outcomes import held as held
+from depthbench.research.learning.outcomes import of_logs as of_logs
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.selection import By, Outcome, half
 from depthbench.research.learning.supervised import Components, Learner, Task
-from depthbench.research.learning.sweeps import Ended, Problem, Run
+from depthbench.research.learning.sweeps import Problem, Run
 from depthbench.research.learning.system import Batch, System, start, step
 from depthbench.research.machine import operations
 from depthbench.research.signal.profiles import finite_mean as finite_mean
 
 AT_A_TIME = 512  # examples that a net is asked about in one call
-LAST = training.WINDOW  # steps whose measures are a run's at its end
 
 
 class Net(NamedTuple):
@@ -254,20 +258,6 @@ def tuned(
     )
 
 
-def falls(runs: Sequence[Any], by: By, seen: Outcome | None = None) -> bool | None:
-    """Whether more steps might have changed the runs' training, whatever chose them.
-
-    That is where the mean loss of their logs still fell at the end, unless all examples
-    are right already, or all runs were trained (`seen`). None where no run has a loss.
-    """
-    if not any("loss" in run.log for run in runs):
-        return None
-    logs = [run.log["loss"] for run in runs if run.diverged is None]
-    late = bool(logs) and selection.falling(np.mean(logs, 0, dtype=np.float64))
-    told = seen if seen and by in ("steps", "trained") else of_logs(runs)
-    return late and selection.unfinished(told, by, falls=True)
-
-
 class ByRate(NamedTuple):
     """What `tuned` trains by: learning rates of a net. more: as of `train`."""
 
@@ -302,34 +292,6 @@ def halved(
 ) -> list[FittedNet]:
     """The net after half the steps, for each seed, by the program of all of them."""
     return train(net, data, half(steps), (rate,), seeds, capacity=steps, **more)
-
-
-def of_logs(runs: Sequence[FittedNet | Ended]) -> Outcome:
-    """The outcome of runs by their logs' last steps: loss, and accuracy where it is."""
-    ended = [run for run in runs if run.diverged is None]
-    accuracies = [at_end(run, "accuracy") for run in ended if "accuracy" in run.log]
-    lost = len(ended) < len(runs)
-    return Outcome(
-        ended=len(ended) / len(runs),
-        loss=np.inf if lost else float(np.mean([at_end(run, "loss") for run in ended])),
-        accuracy=float(sum(accuracies) / len(runs)),
-    )
-
-
-def held(part: Any) -> Callable[[Sequence[FittedNet]], Outcome]:
-    """What `tuned` chooses by: the accuracy of runs on a part (x, y) that is held out."""
-
-    def outcome(runs: Sequence[FittedNet]) -> Outcome:
-        ended = sum(run.diverged is None for run in runs) / len(runs)
-        right = np.mean([run.accuracy(*part) for run in runs])
-        return Outcome(ended=ended, accuracy=float(right))
-
-    return outcome
-
-
-def at_end(run: FittedNet | Ended, name: str) -> float:
-    """The mean of a measure over a run's last LAST steps."""
-    return float(np.mean(np.asarray(run.log[name])[-LAST:], dtype=np.float64))
 
 
 # ------------------------------------------------------- gradient and cost, beforehand
