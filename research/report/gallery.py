@@ -15,6 +15,7 @@ from depthbench.research.study.studies import ROOMS, studies
 
 FOLDERS = (*ROOMS, "benchmarks")
 PLURAL = {"holds": "hold", "fails": "fail"}
+ORDER = ("holds", "fails", "undecided", "untested")  # of verdicts in a count
 # From a page in docs/studies/, which has a folder's pictures, to the committed rows.
 RESULTS = PurePath("..", "..", "benchmarks", "results")
 CPU = RESULTS / published.CPU
@@ -91,7 +92,7 @@ def summary(verdicts: Sequence[Verdict]) -> str:
         return "none"
     return ", ".join(
         f"{n} {word if n == 1 else PLURAL.get(word, word)}"
-        for word, n in sorted(counts.items(), key=lambda pair: pair[0] != "holds")
+        for word, n in sorted(counts.items(), key=lambda pair: ORDER.index(pair[0]))
     )
 
 

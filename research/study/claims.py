@@ -231,7 +231,9 @@ class Verdict(NamedTuple):
             return f"untested: {self.lacking or 'no row in scope'}"
         holding = len(self.having("holds"))
         so_far = "undecided until all cells have been run; so far " * self.open
-        parts = [f"{so_far}holds at {holding} of {len(self.points)} points in scope"]
+        count = len(self.points)
+        points = "1 point" if count == 1 else f"{count} points"
+        parts = [f"{so_far}holds at {holding} of {points} in scope"]
         if failing := self.having("fails"):
             parts.append(f"fails at {_few(failing, self.far)}")
         if open_points := self.having("undecided"):

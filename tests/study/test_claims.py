@@ -157,7 +157,7 @@ def test_what_has_no_chance_in_it_says_so():
     verdict = judge(claim(estimate=lambda row: exact(row["gap"])), [row(0.1)])
     assert (verdict.word, verdict.seeds) == ("holds", 0)
     assert verdict.interval == (0.1, 0.1)
-    assert verdict.sentence() == "holds at 1 of 1 points in scope; no chance in it"
+    assert verdict.sentence() == "holds at 1 of 1 point in scope; no chance in it"
 
 
 def test_shares_of_few_runs_are_known_badly():
