@@ -1,5 +1,6 @@
-"""The pictures of infinitely wide nets: beside trained ones, and over their variances."""
+"""What is said and drawn of infinitely wide nets, beside trained ones."""
 
+from depthbench.experiments.line_names import words
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure
@@ -19,7 +20,7 @@ def headline(scoring, rows, alone):
     if not trained:
         return told
     worst = min(trained, key=lambda row: row["net"])
-    net = f"trained {worst['activation']} net of {counted(worst['depth'], 'layer')}"
+    net = f"trained {words(worst['activation'])} net of {counted(worst['depth'], 'layer')}"
     return told._replace(
         worst=f"Worst: {worst['net']:.3f} ({net} of {counted(worst['width'], 'unit')}), "
         f"where the infinitely wide net has {scoring.write(worst['score'])}; "
