@@ -70,7 +70,6 @@ def _measured(cell):
         "rate": rates,
         "rate_se": error,
         "rate_theory": math.log(theory[first] / theory[last]) / (last - first),
-        # Without dropout a chaotic net's difference falls to a limit, and not to 0.
         "rate_limit": None if cell["keep"] == 1 and gap > 1e-9 else 1 / scale,
         "xi_longest_coarse": coarse,
         "xi_longest_fine": fine,

@@ -79,9 +79,8 @@ def _finish(cell, net, typical, line):
     values |= _laws(correlation, theory, last)
     if net.name in NAMES:
         values["limit"] = limit(net)
-    # Of the layers below the last, where both are 1: that which may be furthest off.
     worst = 1 + int(np.argmax((np.abs(mean - theory) + 3 * np.nan_to_num(error))[1:]))
-    gap = profiles.resolved(mean[worst] - theory[worst])
+    gap = profiles.resolved(mean[worst] - theory[worst])  # at 0 it is 0
     values |= {"theory_gap": gap, "theory_gap_se": error[worst]}
     active = profiles.over_seeds(typical.co_active[:, -1], 1.0)
     values |= {"co_active": active.mean, "co_active_se": active.error}

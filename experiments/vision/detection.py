@@ -31,7 +31,7 @@ from depthbench.experiments.vision import detection_shown, pictured
 from depthbench.research.lazy import lazily
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.study.claims import Claim
-from depthbench.research.study.declaration import Headline, Measured, Plan, Study
+from depthbench.research.study.declaration import Measured, Plan, Study
 from depthbench.research.study.doubts import after_steps, of_sides
 from depthbench.research.study.estimates import above, below, mean
 
@@ -324,9 +324,7 @@ def skipping(rows):
 
 def headline(rows):
     """Who is ahead, and what depth gives."""
-    answer, worst = SCORING.headline(rows)
-    depth = by_depth.told(SCORING, rows, LABEL[:2], kind)
-    return Headline(f"{answer} {depth}".strip(), worst)
+    return by_depth.headline(SCORING, rows, LABEL[:2], kind)
 
 
 def kind(row):
