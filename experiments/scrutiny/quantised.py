@@ -12,6 +12,7 @@ that says whether it is kept; whether by one threshold or one a layer, validatio
 say. Neither net is trained again. What rounding adds is followed from layer to layer.
 """
 
+import math
 import tempfile
 from pathlib import Path
 
@@ -172,13 +173,13 @@ def channels_gain(rows):
         if scales == "per_channel" and other is not None:
             errors = [r["last_error_se"] for r in (one, other)]
             sizes = [r["last_error"] for r in (one, other)]
-            known = None not in errors
+            known = None not in (*errors, *sizes)
             spread = known and np.hypot(*np.divide(errors, sizes)) / np.log(10)
             found.append(
                 {
                     **pairs.joint([one, other]),
                     **{name: one[name] for name in (*key, "scales", "seeds")},
-                    "gap": float(np.log10(sizes[1] / sizes[0])),
+                    "gap": None if None in sizes else math.log10(sizes[1] / sizes[0]),
                     "gap_se": float(spread) if known else None,
                 }
             )

@@ -12,7 +12,7 @@ from depthbench.experiments import scores
 from depthbench.research.cli.main import main
 from depthbench.research.engine import runner
 from depthbench.research.learning import held_out
-from depthbench.research.report import gallery, published
+from depthbench.research.report import gallery, published, study_report
 from depthbench.research.report import systems as table
 from depthbench.research.store import provenance
 from depthbench.research.study import headlines, plan
@@ -209,3 +209,27 @@ def smoke_rows(name):
         for unit in plan.units(study, cells)
         for result in plan.measure(unit, 2**31)
     ]
+
+
+def diverged(study, row):
+    """The row of the same cell had its net diverged: it has its settings and no number."""
+    known = {"status": "diverged", "reason": "its score is not finite"}
+    return {n: row.get(n) if n in study.axes else None for n in row} | known
+
+
+@each
+@pytest.mark.parametrize("lost", ["first", "best", "all"])
+def test_nets_that_diverged_are_shown_and_judged(name, lost):
+    study, rows = studies()[name], published.made(name).rows
+    ok = headlines.measured(rows)
+    best = study.summary(rows).net
+    gone = {"first": ok[:1], "all": ok}.get(lost)
+    if gone is None:
+        gone = [row for row in ok if study.summary([row]).net == best]
+    shown = [diverged(study, row) if row in gone else row for row in rows]
+    answer, worst = headlines.of(study, shown)
+    assert answer and "None" not in answer + worst
+    list(study.tables(shown))
+    judged = study_report.verdicts(study, shown)
+    assert lost != "all" or not any(v.word in ("holds", "fails") for v in judged)
+    assert bool(study.shown(shown, lambda row: {})[0]) == (lost != "all")
