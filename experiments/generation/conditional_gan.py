@@ -55,6 +55,7 @@ with lazily():
     from depthbench.experiments.generation import photograph_judge
     from depthbench.research.architectures.convolutional import patch_scores
     from depthbench.research.learning import conditional, fits, supervised
+    from depthbench.research.learning.judge import frechet
 
 LOSSES = choices(
     "objective",
@@ -197,21 +198,21 @@ def distances(cell, parts, made, without):
     from the true ones of those between, as their own would be near to any restoration."""
     judge = photograph_judge.judge(cell["side"], cell["smaller"], cell["judged"])
     test = parts.test
-    every = np.ones(len(test.asked))
+    true = judge.features(test.asked[1::2])
 
-    def far(images, times=every):
-        own, true = times[::2] > 0, times[1::2] > 0
-        shown = np.clip(images[::2][own], -1, 1)
-        return judge.distance(test.asked[1::2][true], shown)
+    def far(images):
+        """From how often each patch counts to the distance."""
+        own = judge.features(np.clip(images[::2], -1, 1))
+        return lambda times: frechet(true[times[1::2] > 0], own[times[::2] > 0])
 
-    of_each = [functools.partial(far, images) for images in made]
+    of_each, every = list(map(far, made)), np.ones(len(test.asked))
     left_out = comparisons.without_each(of_each, test.photograph)
     return {
-        **scores.spread("distance", [far(images) for images in made]),
+        **scores.spread("distance", [distance(every) for distance in of_each]),
         "distance_left_out": comparisons.by_seed(left_out),
-        "strong_distance": far(without.made),
-        "given_distance": far(test.given),
-        "floor_distance": far(test.asked),
+        "strong_distance": far(without.made)(every),
+        "given_distance": far(test.given)(every),
+        "floor_distance": far(test.asked)(every),
         "judge": judge.digest,
     }
 
