@@ -1,8 +1,10 @@
 """`with lazily():` puts off its own imports, and changes nothing else."""
 
+import ast
 import builtins
 import concurrent.futures as futures
 import importlib
+import importlib.util
 import subprocess
 import sys
 import threading
@@ -185,3 +187,29 @@ def test_threads_may_begin_with_modules_that_import_each_other(declare, tmp_path
         first = threads.submit(lambda: module.here.DONE)
         second = threads.submit(lambda: module.there.DONE)
         assert first.result(30) and second.result(30)
+
+
+def put_off(tree):
+    """(package, name) of what is imported by `from package import name` in a block."""
+    return [
+        (line.module, alias.name)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.With)
+        and "lazily" in ast.unparse(block.items[0].context_expr)
+        for line in block.body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+    ]
+
+
+@pytest.mark.parametrize("folder", ["research", "experiments", "benchmarks"])
+def test_what_is_put_off_is_a_module(folder, root):
+    """A function would be no function until it is called, and then an error."""
+    found = {
+        (package, name)
+        for path in (root / folder).rglob("*.py")
+        for package, name in put_off(ast.parse(path.read_text()))
+    }
+    assert len(found) > 20
+    for package, name in sorted(found):
+        assert importlib.util.find_spec(f"{package}.{name}"), (package, name)

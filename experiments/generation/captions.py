@@ -53,7 +53,7 @@ with lazily():
     from depthbench.experiments.generation import captions_nets
     from depthbench.research.datasets import captions as sentences
     from depthbench.research.learning import captioning, drawing
-    from depthbench.research.learning.judge import frechet
+    from depthbench.research.learning import judge as judges
 
 DIRECTIONS = choices(
     "direction",
@@ -167,7 +167,7 @@ def of_tests(judge, test, made, mixture):
     real, *own, rival = map(judge.features, (test.x, *made, mixture))
 
     def weighed(features):
-        return lambda times: frechet(real[times > 0], features[times > 0])
+        return lambda times: judges.frechet(real[times > 0], features[times > 0])
 
     each, groups = list(map(weighed, own)), comparisons.in_groups(len(real))
     return comparisons.of_groups("distance", each, weighed(rival), groups)
@@ -276,7 +276,7 @@ STUDY = Study(
     },
     sizes={
         "smoke": {
-            "direction": ("to_sentence",),
+            "direction": ("to_sentence", "to_scene"),
             "depth": (2,),
             "width": (8,),
             "units": (16,),

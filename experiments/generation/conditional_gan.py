@@ -55,7 +55,7 @@ with lazily():
     from depthbench.experiments.generation import photograph_judge
     from depthbench.research.architectures.convolutional import patch_scores
     from depthbench.research.learning import conditional, fits, supervised
-    from depthbench.research.learning.judge import frechet
+    from depthbench.research.learning import judge as judges
 
 LOSSES = choices(
     "objective",
@@ -203,7 +203,7 @@ def distances(cell, parts, made, without):
     def far(images):
         """From how often each patch counts to the distance."""
         own = judge.features(np.clip(images[::2], -1, 1))
-        return lambda times: frechet(true[times[1::2] > 0], own[times[::2] > 0])
+        return lambda times: judges.frechet(true[times[1::2] > 0], own[times[::2] > 0])
 
     of_each, every = list(map(far, made)), np.ones(len(test.asked))
     left_out = comparisons.without_each(of_each, test.photograph)
