@@ -145,11 +145,17 @@ def surprise(run, arrays):
     return float(-np.mean(own[asked]))
 
 
+OF_LENGTHS = (
+    *("short", "short_se", "long", "long_se", "fall", "fall_se", "fall_test_se"),
+    "strong_long",
+)
+
+
 def by_length(right, counts, lengths):
     """Columns of short and long sentences; `fall`: from short to long, seed by seed."""
     short, long = lengths <= translated.SHORT, lengths >= translated.LONG
     if not (short.any() and long.any()):
-        short = long = lengths > 0  # software has few long ones
+        return dict.fromkeys(OF_LENGTHS)  # nothing falls from or to what is not there
     each = {"short": short, "long": long}
     shares = {name: [float(np.mean(r[at])) for r in right] for name, at in each.items()}
     fall = np.subtract(shares["short"], shares["long"])
@@ -344,7 +350,7 @@ STUDY = Study(
         *("architecture", "language", "corpus", "depth", "width", *scores.COLUMNS),
         *("bleu", "bleu_se", "strong_bleu", "nearest", "nearest_bleu"),
         *("beam", "beam_se", "beam_bleu", "beam_bleu_se", "beam_gain", "beam_gain_se"),
-        *("short", "short_se", "long", "long_se", "fall", "fall_se", "strong_long"),
+        *OF_LENGTHS,
         *("reach", "reach_se", "reach_last", "reach_last_se"),
     ),
     claims=CLAIMS,
