@@ -86,7 +86,8 @@ def ahead(scoring, rows, told_as):
     """Who is ahead in the translation of each of these rows. told_as: a row in words."""
     told = {verdict: [] for verdict in AHEAD}
     for row in rows:
-        told[scoring.verdict(row)].append(told_as(row))
+        known = row.get("gap_test_se") is not None  # an error of its few photographs
+        told[scoring.verdict(row) if known else "ties"].append(told_as(row))
     return "; ".join(
         f"{AHEAD[v]} {listed(names)}" for v, names in told.items() if names
     )

@@ -13,13 +13,19 @@ ROW = {
     **{"score": 25.0, "strong": 24.0, "trivial": 23.0, "valid": 25.0, "gap": 1.0},
     **{"gap_se": 0.01, "unseen": 20.0, "unseen_strong": 22.0, "unseen_se": 0.01},
     **{"first_gradient": 0.0, "step_mflop": 1.0},
+    **{"gap_test_se": 0.01, "gap_test_groups": 5},
+    **{"unseen_test_se": 0.01, "unseen_test_groups": 2},
 }
+LEFT_OUT = "3.0 3.01 2.99 3.0 3.0"
 
 
 def rows(translation, **changes):
     far = {"l1": 3.0, "l1_gan": 2.0}
     return [
-        {**ROW, "translation": translation, "objective": o, "distance": d, **changes}
+        ROW
+        | {"translation": translation, "objective": o, "distance": d}
+        | {"distance_left_out": LEFT_OUT}
+        | changes
         for o, d in far.items()
     ]
 
@@ -40,6 +46,15 @@ def test_the_headline_says_who_is_ahead_on_unseen_photographs():
     assert "saw anything" in unseen
     assert unseen.endswith("the strong baseline is ahead in colours")
     assert "3,200 patches" in drew
+
+
+def test_without_an_error_of_its_photographs_no_net_is_ahead():
+    old = {"gap_test_se": None, "unseen_test_se": None, "distance_left_out": None}
+    done = rows("colour", **old)
+    answer = conditional_gan.STUDY.headline(done).answer
+    assert answer.count("neither is surely ahead in colours") == 2
+    words = {judge(claim, done).word for claim in conditional_claims.CLAIMS}
+    assert words <= {"undecided", "untested"}
 
 
 def test_the_line_of_colours_says_where_the_net_is_behind():
