@@ -3,16 +3,11 @@
 Sequences cost more than pictures, and most of a grid is thrown away.
 """
 
-import math
-
 from depthbench.research.lazy import lazily
-from depthbench.research.learning.selection import Outcome
 from depthbench.research.study.declaration import Measured
 from depthbench.research.study.headlines import counted
 
 with lazily():
-    import numpy as np
-
     from depthbench.research.learning import fits
 
 
@@ -43,20 +38,6 @@ def of_runs(train, cell, grid, by, outcome, sooner=None):
     others = range(1, cell["seeds"])
     rest = train((best.setting,), others) if others else []
     return best._replace(runs=[*best.runs, *rest])
-
-
-def by_loss(lost):
-    """What `tuned` chooses by: the mean loss of runs, infinite where one diverged.
-
-    lost: from a run to its loss on what is held out.
-    """
-
-    def outcome(runs):
-        loss = float(np.mean([lost(run) for run in runs]))
-        fine = all(run.diverged is None for run in runs) and math.isfinite(loss)
-        return Outcome(ended=float(fine), loss=loss if fine else math.inf)
-
-    return outcome
 
 
 def diverged(tuned, ended):

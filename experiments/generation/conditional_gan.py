@@ -27,13 +27,13 @@ import functools
 import math
 
 from depthbench.experiments import comparisons, scores
+from depthbench.experiments.buildable import one_of
 from depthbench.experiments.generation import conditional_shown, translations
 from depthbench.experiments.generation.conditional_claims import CLAIMS
 from depthbench.experiments.once import once
 from depthbench.experiments.scores import Scoring
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
-from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.catalogues.catalogue import choices
 from depthbench.research.catalogues.packages import need
 from depthbench.research.lazy import lazily
@@ -268,10 +268,7 @@ STUDY = Study(
         "architecture": Axis(
             "with and without skips",
             ("unet", "unet_plain"),
-            ARCHITECTURES.only(
-                lambda family: family.name in NETS,
-                lambda family: "is no generator of this system",
-            ),
+            one_of(NETS),
         ),
         "objective": Axis("what the generator descends", ("l1", "l1_gan"), LOSSES),
         "depth": whole("convolutions of the U-Net", (8, 13), 8, single=False),

@@ -102,7 +102,7 @@ def translations_of(cell):
     parts = translated.sentences(*which(cell))
     baselines = translated.by_counts.begin(*which(cell))
     net = translation.net(parts.code, recipe_of(cell))
-    held = first_seed.by_loss(lambda run: surprise(run, parts.valid))
+    held = fits.chosen_by(lambda run: surprise(run, parts.valid), "loss")
     tuned = first_seed.tuned(net, parts.train, cell, nets.rates(cell), "loss", held)
     if diverged := first_seed.diverged(tuned, held(tuned.runs)):
         return diverged

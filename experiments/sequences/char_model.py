@@ -96,7 +96,7 @@ def surprises(cell):
     parts = texts.parts(name, count)
     net = net_of(cell, parts.symbols)
 
-    held = first_seed.by_loss(lambda run: nats(run, parts.valid).mean())
+    held = fits.chosen_by(lambda run: nats(run, parts.valid).mean(), "loss")
     others = compared_with.begin(name, count)
     data = {"windows": parts.train}
     feeds = texts.drawn(cell["batch"], parts.symbols)

@@ -183,7 +183,7 @@ def nats(cell):
     net, data = net_of(cell), {"tokens": parts["train"]}
     feeds = music.drawn(BATCH)
 
-    held = first_seed.by_loss(lambda run: music.nats(run, parts["valid"]))
+    held = fits.chosen_by(lambda run: music.nats(run, parts["valid"]), "loss")
     rates = nets.rates(cell)
     tuned = first_seed.tuned(net, data, cell, rates, "loss", held, feeds=feeds)
     ended = held(tuned.runs)

@@ -160,7 +160,7 @@ def errors(cell):
     }
     answer = lambda run, name: MIDDLE + HALF * run.outputs(inputs[name])
 
-    held = first_seed.by_loss(lambda run: missed(answer(run, "valid"), valid.asked))
+    held = fits.chosen_by(lambda run: missed(answer(run, "valid"), valid.asked), "loss")
     tuned = first_seed.tuned(net, data, cell, nets.rates(cell), "loss", held)
     ended = held(tuned.runs)
     if diverged := first_seed.diverged(tuned, ended):

@@ -13,6 +13,7 @@ rate of its own.
 
 import functools
 
+from depthbench.experiments.buildable import one_of
 from depthbench.experiments.training import pairs
 from depthbench.experiments.training.pairs import deviation, error, loss, rates, whole
 from depthbench.research.architectures import ARCHITECTURES
@@ -33,9 +34,7 @@ PROTOCOL = (
     "best of several rates, which falls to a tenth after half of the steps"
 )
 DIFFERS = "CIFAR-10, 16 channels, batches of 128, 64,000 steps, one rate, augmentation"
-COMPARED = ARCHITECTURES.only(
-    lambda family: family.name in NETS, lambda family: "is not compared here"
-)
+COMPARED = one_of(NETS, "is not compared here")
 
 
 def settings(cell):

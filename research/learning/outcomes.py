@@ -16,8 +16,8 @@ def chosen_by(
 ) -> Callable[[Sequence[Any]], Outcome]:
     """What `tuned` chooses by: the mean over runs of their worth on what is held out.
 
-    worth: of a run: its loss, or a share right. A mean that is no finite number is the
-    worst there is, ∞ or 0, and so is the loss of runs of which one diverged.
+    worth: of a run: its loss, or a share right. Runs whose mean is no finite number have
+    diverged. The loss of runs of which one has is ∞.
 
     >>> from types import SimpleNamespace
     >>> runs = [SimpleNamespace(diverged=None, right=share) for share in (0.25, 0.75)]
@@ -30,10 +30,11 @@ def chosen_by(
     def outcome(runs: Sequence[Any]) -> Outcome:
         ended = sum(run.diverged is None for run in runs) / len(runs)
         mean = float(np.mean([worth(run) for run in runs]))
+        if not np.isfinite(mean):
+            return Outcome(ended=0.0)
         if by == "loss":
-            fine = ended == 1 and np.isfinite(mean)
-            return Outcome(ended=ended, loss=mean if fine else np.inf)
-        return Outcome(ended=ended, accuracy=mean if np.isfinite(mean) else 0.0)
+            return Outcome(ended=ended, loss=mean if ended == 1 else np.inf)
+        return Outcome(ended=ended, accuracy=mean)
 
     return outcome
 
