@@ -8,6 +8,7 @@ import pytest
 
 from depthbench.experiments import first_seed
 from depthbench.experiments.once import once
+from depthbench.research.learning import fits
 from depthbench.research.report import published
 from depthbench.research.study import claims, headlines, plan
 from depthbench.research.study.declaration import chosen_values, grid
@@ -32,9 +33,8 @@ def test_a_net_that_diverges_is_a_row_with_a_reason(name, monkeypatch):
         return lambda runs: SimpleNamespace(ended=0.5)
 
     monkeypatch.setattr(first_seed, "tuned", tuned)
-    for module, held in (("first_seed", "by_loss"), ("research.learning.fits", "held")):
-        place = "experiments." * (module == "first_seed") + module
-        monkeypatch.setattr(f"depthbench.{place}.{held}", half_ended)
+    for held in ("chosen_by", "held"):
+        monkeypatch.setattr(f"depthbench.research.learning.fits.{held}", half_ended)
     monkeypatch.setattr(once, "begin", lambda *arguments, **keywords: None)
     study = studies()[name]
     cells, _ = study.fit(grid(study, chosen_values(study, "smoke", {})), set())
@@ -46,11 +46,11 @@ def test_a_net_that_diverges_is_a_row_with_a_reason(name, monkeypatch):
 @pytest.mark.parametrize("losses", ((0.1, math.nan), (0.1, math.inf)))
 def test_a_loss_that_is_not_finite_chooses_nothing(losses):
     runs = [SimpleNamespace(diverged=None, loss=loss) for loss in losses]
-    outcome = first_seed.by_loss(lambda run: run.loss)(runs)
+    outcome = fits.chosen_by(lambda run: run.loss, "loss")(runs)
     assert outcome.ended == 0 and outcome.loss == math.inf
     row = first_seed.diverged(SimpleNamespace(runs=runs, setting=0.1), outcome)
     assert row.reason == "outputs that are not finite, at the best of its rates: 0.1"
-    assert first_seed.by_loss(lambda run: run.loss)(runs[:1]).loss == 0.1
+    assert fits.chosen_by(lambda run: run.loss, "loss")(runs[:1]).loss == 0.1
 
 
 def lost(row, study, how):
