@@ -205,8 +205,10 @@ def headline(rows):
         f"A discriminator of {layers} that learns alone changes log10 of the generator's "
         f"gradient by {told}."
     )
-    steps = f"That is after {deepest[0]['steps']:,} steps of both in turn; what more "
-    return Headline(f"{change} {answer} {steps}would give is not known.", worst)
+    steps = (
+        f"The distances are after {deepest[0]['steps']:,} steps of both in turn; what "
+    )
+    return Headline(f"{answer} {change} {steps}more would give is not known.", worst)
 
 
 def cost(cells, shared):
