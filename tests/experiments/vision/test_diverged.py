@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from depthbench.research.cli.main import main
-from depthbench.research.learning import fits
+from depthbench.research.learning import fits, outcomes
 from depthbench.research.report import published
 from depthbench.research.study import headlines
 from depthbench.research.study.studies import studies
@@ -17,7 +17,6 @@ NAMES = (
     *("relations", "segmentation"),
 )
 SAMPLE = "feature_hierarchy"  # whose probes cannot read what is no number
-each = pytest.mark.parametrize("name", NAMES)
 sampled = pytest.mark.parametrize(
     "name",
     [
@@ -51,7 +50,7 @@ def test_a_huge_rate_has_a_row_and_a_report(name, tmp_path):
     assert nets and all(row["score"] <= row["strong"] for row in nets)
 
 
-@each
+@sampled
 def test_weights_that_are_no_numbers_have_a_row_and_a_report(
     name, tmp_path, monkeypatch
 ):
@@ -62,7 +61,7 @@ def test_weights_that_are_no_numbers_have_a_row_and_a_report(
     def diverged(net, seed, rate):
         fit = fits.fresh(net, seed)
         lost = jax.tree.map(lambda a: np.full_like(a, np.nan), fit.variables)
-        log = {"loss": np.full(fits.LAST, np.nan, np.float32)}
+        log = {"loss": np.full(outcomes.LAST, np.nan, np.float32)}
         return fit._replace(variables=lost, log=log, diverged=1, seed=seed, rate=rate)
 
     monkeypatch.setattr(fits, "train", train)
