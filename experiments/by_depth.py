@@ -12,14 +12,22 @@ from depthbench.research.study.doubts import of_sides
 from depthbench.research.study.estimates import STAYS, Estimate, Moves
 from depthbench.research.study.headlines import counted, listed
 
-Named = Callable[
-    [Mapping[str, Any]], str
-]  # from a row to what nets of its kind are called
+# From a row to what nets of its kind are called.
+Named = Callable[[Mapping[str, Any]], str]
 
 
 def architecture(row: Mapping[str, Any]) -> str:
     """What nets of an architecture are called."""
     return words(row["architecture"])
+
+
+def net(row: Mapping[str, Any]) -> str:
+    """What nets of an architecture and an activation are called, of any depth.
+
+    >>> net({"architecture": "residual_mlp", "activation": "relu"})
+    'residual ReLU'
+    """
+    return " ".join(words(row[name]) for name in ("architecture", "activation"))
 
 
 def of_names(names: Mapping[str, str], column: str = "architecture") -> Named:

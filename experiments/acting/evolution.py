@@ -202,7 +202,7 @@ def figures_of(rows, profiles):
         done = sorted(measured(rows), key=lambda row: row["depth"])
         depths = sorted({row["depth"] for row in done})
         several = len({(row["architecture"], row["activation"]) for row in done}) > 1
-        net = lambda row: f"{kind_of(row)}, " if several else ""
+        net = lambda row: f"{by_depth.net(row)}, " if several else ""
         shades = np.linspace(1.0, 0.3, len(depths))[::-1]
         lines = {}
         for row in done:
@@ -221,10 +221,6 @@ def figures_of(rows, profiles):
         drawn.legend_below(axes, 3)
 
     return [SCORING.figure(rows, caption, draw)]
-
-
-def kind_of(row):
-    return " ".join(scores.words(row[name]) for name in ("architecture", "activation"))
 
 
 def smooth(curve, window=20):

@@ -1,6 +1,6 @@
 """How `policy_gradient` is shown: the harder environment first, and what was done there."""
 
-from depthbench.experiments import by_depth, scores
+from depthbench.experiments import by_depth
 from depthbench.research.lazy import lazily
 from depthbench.research.report import figures
 from depthbench.research.study.declaration import Figure, Headline
@@ -29,18 +29,13 @@ def hardest(rows):
     return of(rows, there(measured(rows))[0])
 
 
-def kind(row):
-    """What nets of any depth are called."""
-    return " ".join(scores.words(row[name]) for name in ("architecture", "activation"))
-
-
 def headline(scoring, rows):
     """Each environment's best net beside its drawn policies, the harder first, and what
     depth does there."""
     done = measured(rows)
     hard = hardest(done)
     answer, worst = scoring.headline(hard)
-    if deeper := by_depth.told(scoring, hard, scoring.by, kind):
+    if deeper := by_depth.told(scoring, hard, scoring.by, by_depth.net):
         answer += f" {deeper}"
     for name in there(done)[1:]:
         other = of(done, name)
@@ -98,18 +93,20 @@ def draw_learning(scoring, rows, profiles):
     def draw(figure, axes):
         left, middle, _ = figure.axes
         ordered = sorted(rows, key=lambda row: row["depth"])
-        kinds = list(dict.fromkeys(map(kind, ordered)))
+        kinds = list(dict.fromkeys(map(by_depth.net, ordered)))
         depths = sorted({row["depth"] for row in rows})
         for row in ordered:
-            ink = f"C{kinds.index(kind(row))}"
+            ink = f"C{kinds.index(by_depth.net(row))}"
             style = LINES[depths.index(row["depth"]) % len(LINES)]
             seeds = [float(one) for one in str(row["score_by_seed"]).split()]
-            aside = 2 ** (0.12 * (kinds.index(kind(row)) - (len(kinds) - 1) / 2))
+            aside = 2 ** (
+                0.12 * (kinds.index(by_depth.net(row)) - (len(kinds) - 1) / 2)
+            )
             at = [aside * max(row["depth"], 0.5)] * len(seeds)
             left.plot(at, seeds, "o", ms=3, mfc="white", mec=ink, mew=0.8, zorder=3)
             kept = profiles(row)
             episodes = np.maximum(kept["episodes"], 1)
-            label = f"{kind(row)}, {row['depth']}"
+            label = f"{by_depth.net(row)}, {row['depth']}"
             axes.plot(episodes, kept["returns"], lw=1, color=ink, ls=style, label=label)
             axes.plot(episodes[-1], row["score"], "s", ms=4, color=ink, zorder=3)
         level = np.mean([row["strong"] for row in rows])

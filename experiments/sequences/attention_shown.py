@@ -157,8 +157,6 @@ def figures_of(scoring, rows, profiles):
     """Score and length, of several depths gradients too; and the map of the best net that
     looks."""
     rows = scores.scored(rows)
-    if not rows:
-        return []
     own = of_numbers(rows)
     grey = (
         f"by the source's length, of {own[0]['corpus']}; grey: {translated.LONG} words "

@@ -116,8 +116,6 @@ def _flat(text):
 
 def figures(scoring, rows, profiles):
     rows = scores.scored(rows)
-    if not rows:
-        return []
     text = of_text(rows)
     caption = (
         "Third: nats by how many characters of the window were read before, of the "

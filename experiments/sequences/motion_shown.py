@@ -88,8 +88,6 @@ def draw_tracks(scoring, rows, profiles):
 def figures_of(scoring, rows, profiles):
     """Error and gradient by depth, error by snapshots; and tracks."""
     rows = scores.scored(rows)
-    if not rows:
-        return []
     most = max(row["snapshots"] for row in rows)
     seen = [row for row in rows if row["snapshots"] == most]
     caption = (

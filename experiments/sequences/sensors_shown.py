@@ -75,8 +75,6 @@ def draw_signals(rows, profiles, scoring):
 
 def figures(scoring, rows, profiles):
     rows = scores.scored(rows)
-    if not rows:
-        return []
     machine = of_machine(rows)
     lines = scoring._replace(by=("architecture",))
     kept = [lines.figure(machine, f"Warping or features: {CHOSEN}.")]

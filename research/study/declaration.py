@@ -202,8 +202,9 @@ class Study(NamedTuple):
     def shown(
         self, rows: Sequence[Row], profiles: Callable[[Row], Mapping[str, Any]]
     ) -> tuple[Sequence[Figure], Sequence[Recording]]:
-        """Its figures and recordings; none of a system that has no number in any row."""
-        if self.summary and not any(row["status"] == "ok" for row in rows):
+        """Its figures and recordings; none of a system of which no net has a score."""
+        known = lambda row: row["status"] == "ok" and row.get("score") is not None
+        if self.summary and not any(map(known, rows)):
             return (), ()
         return self.figures(rows, profiles), self.recordings(rows, profiles)
 

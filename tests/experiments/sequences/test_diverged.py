@@ -93,8 +93,7 @@ def test_the_others_are_drawn(name, how, which):
     study, rows = studies()[name], list(published.made(name).rows)
     rows[which] = [lost(row, study, how) for row in rows[which]]
     rows = claims.same_columns(rows)
-    pictures = study.figures(rows, profiles)
-    heard = study.recordings(rows, profiles)
+    pictures, heard = study.shown(rows, profiles)
     assert bool(pictures) == any(row.get("score") is not None for row in rows)
     assert len(heard) <= 3 * len(pictures)
     for picture in pictures:
