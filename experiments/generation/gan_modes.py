@@ -200,7 +200,7 @@ STUDY = Study(
         "width": whole("units of a layer", (64,)),
         "dataset": readable.axis(readable.pictured, "the images"),
         "steps": whole("steps of 64 of the discriminator", (3500,)),
-        "seeds": whole("runs of each rate", (3,)),
+        "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(1e-3, 4e-3, 2),
     },
     sizes={

@@ -232,7 +232,7 @@ STUDY = Study(
         ),
         "width": whole("units of a layer", (64,)),
         "channels": whole("channels of a CNN's layer", (8,)),
-        "steps": whole("steps of 32 balls", (1200,)),
+        "steps": whole("steps of 32 balls", (1000,)),
         "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(1e-3, 1e-2, 3),
     },

@@ -7,8 +7,8 @@ from depthbench.research.study.doubts import of_sides, upward
 from depthbench.research.study.estimates import above
 
 PROTOCOL = (
-    "10,000 balls in pictures of 16 × 16 with noise, asked six pictures ahead, 1,200 steps "
-    "of 32 by Adam, 3 seeds, the best of 3 to 7 rates by 500 other balls"
+    "10,000 balls in pictures of 16 × 16 with noise, asked six pictures ahead, 1,000 steps "
+    "of 32 by Adam, 3 seeds, the first seed's best of 3 to 7 rates by 500 other balls"
 )
 BY = ("architecture", "depth")
 

@@ -59,7 +59,7 @@ DOWN = 1e-3  # of the largest eigenvalue: a least one below −this is a way dow
 REST = (
     0.1  # of the loss, for a move by all of the weights' length: a lesser slope is none
 )
-LOOKED_AT = 24  # starts whose Hessian is made, those of the largest losses
+CURVED = 24  # starts whose Hessian is made, those of the largest losses
 CHOSEN_BY = 1_000_000
 SCORING = Scoring(
     system="random starts of small nets",
@@ -197,14 +197,14 @@ def held(done, final, data, values):
     Adds to the values what holds the stuck ones: the share of them that is at a saddle.
     Those that are still on a slope are counted, and are at neither saddle nor minimum.
     """
-    order = np.argsort(-final)[:LOOKED_AT]
+    order = np.argsort(-final)[:CURVED]
     curved = curvature.curved([done[n] for n in order], data)
     stuck = final[order] > STUCK
     caught = stuck & (curved.steepness < REST)
     downhill = curved.least < -DOWN * np.abs(curved.largest)
     count = int(np.sum(caught))
     values |= {
-        "looked_at": count,
+        "at_rest": count,
         "on_slopes": int(np.sum(stuck)) - count,
         "saddles": float(np.mean(downhill[caught])) if count else None,
         "log10_gradient": _median_log10(curved.gradient[caught]),
@@ -295,7 +295,7 @@ STUDY = Study(
     columns=(
         *("task", "architecture", "activation", "depth", "width", *scores.COLUMNS),
         *("stuck", "median", "log10_deviation", "log10_deviation_se"),
-        *("looked_at", "on_slopes", "saddles"),
+        *("at_rest", "on_slopes", "saddles"),
         *("log10_gradient", "least_eigenvalue"),
     ),
     claims=(
@@ -316,7 +316,7 @@ STUDY = Study(
             "where a start comes to rest at a high loss it is at a saddle, not at a "
             "minimum: the Hessian of most has a way down",
             SOURCE,
-            estimate=lambda row: share(row["saddles"], row["looked_at"]),
+            estimate=lambda row: share(row["saddles"], row["at_rest"]),
             allows=above(0.5),
             protocol=PROTOCOL,
             differs="critical points that Newton's method finds, not ends of training",

@@ -28,13 +28,13 @@ def headline(rows, scoring):
         np.mean([row["stuck"] for row in done if row["width"] == width])
         for width in (widths[0], widths[-1])
     )
-    caught = [row for row in done if row["looked_at"]]
-    count = sum(row["looked_at"] for row in caught)
-    at = sum(row["looked_at"] * row["saddles"] for row in caught)
+    caught = [row for row in done if row["at_rest"]]
+    count = sum(row["at_rest"] for row in caught)
+    at = sum(row["at_rest"] * row["saddles"] for row in caught)
     saddles = ""
     if count:
         saddles = (
-            f"; of those looked at {at / count:.0%} are at a saddle, the others at a "
+            f"; of those at rest {at / count:.0%} are at a saddle, the others at a "
             "minimum or on a plateau"
         )
     best, worst = scoring.best(done), max(done, key=lambda row: row["stuck"])
@@ -58,7 +58,7 @@ def tables(rows, scoring):
     )
     names = (
         *("task", "depth", "width", "stuck", "median", "log10_deviation"),
-        *("looked_at", "on_slopes", "saddles", "log10_gradient", "least_eigenvalue"),
+        *("at_rest", "on_slopes", "saddles", "log10_gradient", "least_eigenvalue"),
     )
     body = tuple(tuple(number(row.get(n)) for n in names) for row in measured(rows))
     return [

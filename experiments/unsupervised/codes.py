@@ -37,7 +37,7 @@ def axes(depths=(1, 4, 16), activations=("relu", "sigmoid"), seeds=3):
         "code": whole("units of the code", (8,)),
         "dataset": readable.axis(readable.pictured),
         "steps": whole("steps of 64 examples", (2000,)),
-        "seeds": whole("runs of each rate", (seeds,)),
+        "seeds": whole("runs of the best rate", (seeds,)),
         **nets.rate_axes(1e-3, 1e-2, 3),
     }
 

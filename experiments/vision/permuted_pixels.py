@@ -7,7 +7,7 @@ head reads every place by itself; as it is, with the mean over places, it would 
 (0.93 to 0.42 with 4 layers), but for a head's sake. A support vector machine is given the
 same points: for it their order means nothing.
 
-Claims are on what 2,000 steps down a cosine give, by which most nets still come to fit the
+Claims are on what 1,500 steps down a cosine give, by which most nets still come to fit the
 curves they learn from more closely. Both orders have the same fresh weights and the best
 rate of one grid each, chosen by the first seed on examples that are held out. Each seed has
 a shuffle of its own, and what is lost is paired by seed. On images (`--dataset digits`) the
@@ -58,7 +58,7 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "MNIST-1D, 3,200 curves to learn from and 1,000 to test, Adam down a "
-    "cosine, 2,000 steps of 32, 3 shuffles, rates chosen on 800 further curves"
+    "cosine, 1,500 steps of 32, 3 shuffles, rates chosen on 800 further curves"
 )
 OWN = ("kept", "drop", "drop_low", "drop_high", "drop_test_se", "kept_rate")
 
@@ -272,7 +272,7 @@ STUDY = Study(
         "depth": whole("layers after the first", (1, 4, 12), single=False),
         "width": whole("units of a dense layer; others have a quarter", (64,)),
         "dataset": readable.axis(readable.classified)._replace(values=("mnist1d",)),
-        "steps": whole("steps of 32 examples", (2000,)),
+        "steps": whole("steps of 32 examples", (1500,)),
         "seeds": whole("shuffles, a run at the best rate", (3,)),
         **nets.rate_axes(3e-3, 1e-2, 2),
     },

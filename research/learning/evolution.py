@@ -102,13 +102,14 @@ def train(
     data: Batch,
     steps: int,
     rates: Sequence[float],
-    seeds: int,
+    seeds: int | Sequence[int],
     sigma: float,
     pairs: int,
     capacity: int = 0,
 ) -> list[FittedNet]:
     """The net after so many steps, for each rate its seeds: as `fits.train`."""
-    asked = [(rate, seed) for rate in rates for seed in range(seeds)]
+    numbered = range(seeds) if isinstance(seeds, int) else seeds
+    asked = [(rate, seed) for rate in rates for seed in numbered]
     runs = [Run(seed, numbers(net, rate, steps, sigma)) for rate, seed in asked]
     problem = Problem(system(net, pairs), feed.drawn(net.recipe.batch), data, {}, {})
     done = sweeps.ended(problem, runs, steps, capacity=capacity)

@@ -52,5 +52,5 @@ def test_only_what_is_at_rest_is_at_a_saddle_or_not(monkeypatch):
     values = {}
     final = np.array([0.9, 0.8, 0.7, study.STUCK / 2])
     study.held(list(range(4)), final, {}, values)
-    assert (values["looked_at"], values["on_slopes"]) == (2, 1)
+    assert (values["at_rest"], values["on_slopes"]) == (2, 1)
     assert values["saddles"] == 0.5
