@@ -59,7 +59,7 @@ def apart(
     gap = side * (one[of] - other[of]) if known else None
     return {
         "gap": gap,
-        "gap_se": _united([row.get(f"{of}_se") for row in both]),
+        "gap_se": united([row.get(f"{of}_se") for row in both]),
         **fixed,
     }
 
@@ -72,7 +72,7 @@ def _of_tests(both: Sequence[Mapping[str, Any]], of: str, share: bool) -> Row:
         if first.shape == second.shape:
             error = jackknife(first - second)
             return {"gap_test_se": error, "gap_test_groups": len(first)}
-    own = _united([row.get(f"{of}_test_se") for row in both])
+    own = united([row.get(f"{of}_test_se") for row in both])
     of_tests = _judged(both, of) if share or of == "score" else None
     groups = [n for row in both if (n := row.get(f"{of}_test_groups"))]
     return {
@@ -93,10 +93,10 @@ def _judged(both: Sequence[Mapping[str, Any]], of: str) -> float | None:
     if None in errors or None in values:
         return None
     if not all(0 <= value <= 1 for value in values):
-        return _united(errors)
+        return united(errors)
     counts = [examples_of(row) for row in both if row["gap_test_se"]]
     if None in counts:
-        return _united(errors)
+        return united(errors)
     return of_examples(both[0][of], both[1][of], min(counts)) if counts else 0.0
 
 
@@ -133,8 +133,13 @@ def score(row: Mapping[str, Any]) -> Estimate:
     return mean(*of, of_share(row["score"], count) if count else None)
 
 
-def _united(errors: Sequence[float | None]) -> float | None:
-    """The standard error of the difference of what has these, if both have one."""
+def united(errors: Sequence[float | None]) -> float | None:
+    """The standard error of a difference of independent numbers that have these; None
+    where one has none.
+
+    >>> united([3.0, 4.0]), united([3.0, None])
+    (5.0, None)
+    """
     known = [error for error in errors if error is not None]
     return math.hypot(*known) if len(known) == len(errors) else None
 

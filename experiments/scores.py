@@ -112,6 +112,7 @@ def values(
     higher: bool = True,
     anew: bool = False,
     test_error: float | None = None,
+    independent: bool = False,
 ) -> dict[str, Any]:
     """The columns that all studies of systems share.
 
@@ -121,17 +122,23 @@ def values(
     examples: as of `spread`. higher: whether a higher score is better. anew: whether each
     seed is judged by examples of its own, so that seeds differ by those too.
     test_error: the gap's standard error over the test examples, such as
-    `comparisons.gap_error`; of a share it is binomial unless given.
+    `comparisons.gap_error`; of a share it is binomial unless given. independent: whether
+    the baseline's seeds are draws of its own, which no seed of the nets shares.
     """
     strongs = np.broadcast_to(np.asarray(strong, np.float64), (len(score),))
     gaps = (np.asarray(score, np.float64) - strongs) * (1 if higher else -1)
-    gap, strong = spread("gap", gaps), spread("strong", strongs)
+    own, gap, strong = (
+        spread(name, each, examples if name == "score" else None)
+        for name, each in (("score", score), ("gap", gaps), ("strong", strongs))
+    )
+    if independent:
+        gap["gap_se"] = comparisons.united([own["score_se"], strong["strong_se"]])
     same = examples if examples and not anew else None
     means = float(np.mean(score)), float(np.mean(strongs))
     if same and test_error is None:
         test_error = comparisons.of_examples(*means, same)
     return {
-        **spread("score", score, examples),
+        **own,
         "score_by_seed": comparisons.by_seed(score),
         "valid": _finite(valid),
         "trivial": float(trivial),

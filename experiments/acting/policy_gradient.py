@@ -170,6 +170,7 @@ def acted(cell):
         valid=low + (high - low) * tuned.tried[tuned.setting].accuracy,
         trivial=by_chance(environment),
         strong=[returned(one) for one in searched],
+        independent=True,
         before=beforehand(cell),
         tuned=tuned,
         test_error=comparisons.of_means(

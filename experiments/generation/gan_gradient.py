@@ -9,10 +9,10 @@ The generator has two hidden layers after its first, the discriminator as many a
 First the generator is frozen, fresh, by a learning rate of 0; its gradient is measured all
 the same, over all its parameters and in the log domain. Then both are trained in turn, at
 the best rate of one grid for the first seed, and judged by the Fréchet distance of what is
-made, of a judge whose weights' digest is in the row. That is a distance after so many steps:
-whether it would fall further is not asked, and `unfinished` is empty. `first_gradient` is
-that of the generator's first layer, `decades` are those that the gradient loses on its way
-through the fresh discriminator.
+made, of a judge whose weights' digest is in the row. That is a distance after so many
+steps: whether it would fall further is not asked, and `unfinished` is empty.
+`first_gradient` is that of the generator's first layer, `decades` are those that the
+gradient loses on its way through the fresh discriminator.
 """
 
 from depthbench.experiments import comparisons, first_seed, scores
@@ -106,6 +106,7 @@ def gradients(cell):
         valid=held(tuned.runs).loss,
         trivial=judged.apart(*asked),
         strong=rival.distances,
+        independent=True,
         before=before,
         tuned=tuned,
         higher=False,

@@ -88,6 +88,7 @@ def judgement(cell):
         valid=held(tuned.runs).loss,
         trivial=judged.apart(*asked),
         strong=rival.distances,
+        independent=True,
         before=players.beforehand(pair, gan.GENERATOR, {"inputs": x}, seeds),
         tuned=tuned,
         higher=False,

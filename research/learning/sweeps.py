@@ -138,7 +138,10 @@ def _programs(
         closed,
         jax.jit(advance, donate_argnums=0),
         jax.jit(lambda state, data: shown(over(evaluate)(state, data))),
-        jax.jit(lambda state, data: shown(over(profile)(state, data))),
+        jax.jit(
+            lambda state, data: shown(over(profile)(state, data)),
+            compiler_options=compiled.lightly(),
+        ),
     )
 
 

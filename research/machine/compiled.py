@@ -80,12 +80,12 @@ LEVEL = "xla_backend_optimization_level"
 
 
 def lightly() -> dict[str, Any] | None:
-    """`compiler_options` of a program that runs once, and takes longer to compile.
+    """`compiler_options` of a program that runs a few times, and takes longer to compile.
 
     On a CPU LLVM's first level of optimisation in place of its third: of draws of
-    weights that is 0.8 of the time, and of many nets' at once half. The bits are the same,
-    as of all that is done element by element; of sums they need not be. None on other
-    devices, and where XLA_FLAGS names a level.
+    weights that is 0.8 of the time, of many nets' at once half, and of a fresh U-Net's
+    gradients 0.8. The bits are the same, as of all that is done element by element; of
+    sums the last need not be. None on other devices, and where XLA_FLAGS names a level.
     """
     import jax
 
