@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from depthbench.research.cli import claims as claims_command
 from depthbench.research.cli import run as run_command
 from depthbench.research.cli.main import main
 from depthbench.research.engine import runs
@@ -152,6 +153,17 @@ def test_a_run_is_made_wider_resumed_and_judged_whole(tmp_path, monkeypatch, cap
     assert judged is not None and len(judged.rows) == len(rates)
 
 
+def one_net():
+    """A study of one net at few rates, all of which are too low."""
+    study = studies()["rezero"]
+    few = {"net": ("rezero",), "depth": (2,), "width": (8,), "learning_rate": RATES}
+    axes = {
+        n: axis._replace(values=few.get(n, axis.values))
+        for n, axis in study.axes.items()
+    }
+    return study._replace(axes=axes)
+
+
 class OfTwoKinds(Threads):
     """Workers of which another kind of device has rates beyond the grid's."""
 
@@ -174,10 +186,8 @@ class OfTwoKinds(Threads):
 
 
 def test_a_run_of_several_kinds_of_devices_is_made_wider_once(tmp_path, monkeypatch):
-    study = studies()["rezero"]
-    typed = {"net": ("rezero",), "depth": (2,), "width": (8,), "learning_rate": RATES}
-    cells = grid(study, chosen_values(study, "standard", typed))
-    engine = OfTwoKinds(RATES)
+    study, engine = one_net(), OfTwoKinds(RATES)
+    cells = grid(study, chosen_values(study, "standard", {}))
     request = runs.Request(engine=engine, widens=True, mixed=True)
     passes, once = [], runs._run_missing
 
@@ -195,3 +205,25 @@ def test_a_run_of_several_kinds_of_devices_is_made_wider_once(tmp_path, monkeypa
         assert ran == [*RATES, 0.08, 0.16, 0.32]
     kept, _ = folders.records(done.folder)
     assert len(kept) == 3 and len(folders.elsewhere(done.folder)) == 3
+
+
+def test_claims_run_what_is_missing_beyond_a_grid_that_is_whole(
+    tmp_path, monkeypatch, capsys
+):
+    study, path, begun = one_net(), tmp_path / "run", []
+    cells = grid(study, chosen_values(study, "standard", {}))
+    request = runs.Request(engine=OfTwoKinds({*RATES, 0.08, 0.16, 0.32}))
+    monkeypatch.setattr(
+        claims_command, "run_study", lambda study, *_: begun.append(study.name) or True
+    )
+
+    def said():
+        assert claims_command.run_missing([study], {study.name: path}, "standard") == 0
+        return capsys.readouterr().err
+
+    with runs.completed(study, cells, path, request):
+        pass
+    assert "1 cells of 1 studies" in said() and begun == [study.name]
+    with runs.completed(study, cells, path, request._replace(widens=True)):
+        pass
+    assert "nothing is missing" in said() and begun == [study.name]
