@@ -394,4 +394,5 @@ STUDY = Study(
         "forward_ms gradient_ms forward_ratio forward_ratio_low forward_ratio_high "
         "gradient_ratio gradient_ratio_low gradient_ratio_high n".split()
     ),
+    threads=1,
 )

@@ -6,12 +6,13 @@ from pathlib import Path
 from depthbench.research.catalogues.axes import items
 from depthbench.research.catalogues.catalogue import nearest
 from depthbench.research.catalogues.mistakes import Mistake
-from depthbench.research.cli import run
+from depthbench.research.cli import dry_run, run
 from depthbench.research.cli.options import SIZES, one_of, path_of_folder
 from depthbench.research.engine import console, runner, runs
 from depthbench.research.report import rendering, verdicts
 from depthbench.research.report.rendering import FORMATS
-from depthbench.research.study import forecast, plan, widening
+from depthbench.research.store.folder import Folder
+from depthbench.research.study import forecast, widening
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import (
     SMOKE_WARNING,
@@ -115,6 +116,11 @@ def cells_of(study: Study, size: str) -> list[Cell]:
     return study.fit(grid(study, chosen_values(study, size, {})), set())[0]
 
 
+def request_of(study: Study, size: str) -> runs.Request:
+    """How cells of a size are run."""
+    return runs.Request(widens=widening.widens(study, size, ()))
+
+
 def run_missing(requested: list[Study], paths: dict[str, Path], size: str) -> int:
     """Runs what of the studies has no row yet, and says how long that will take.
 
@@ -123,11 +129,12 @@ def run_missing(requested: list[Study], paths: dict[str, Path], size: str) -> in
     runner.begin()
     expected, skipped = {}, 0
     for study in requested:
-        there = verdicts.settings_of(study, paths[study.name])
+        folder = Folder(paths[study.name])
         try:
-            cells = [cell for cell in cells_of(study, size) if cell not in there]
-            if cells:
-                expected[study.name] = forecast.of(study, plan.units(study, cells))
+            cells, request = cells_of(study, size), request_of(study, size)
+            units = dry_run.planned(study, cells, folder, request).units
+            if units:
+                expected[study.name] = forecast.of(study, units)
         except UNRUN as error:
             skipped += say_skipped(study, error)
     if not expected and not skipped:
@@ -160,8 +167,7 @@ def run_study(study: Study, size: str, path: Path) -> bool:
     """
     cells = cells_of(study, size)
     try:
-        request = runs.Request(widens=widening.widens(study, size, ()))
-        with runs.completed(study, cells, path, request) as done:
+        with runs.completed(study, cells, path, request_of(study, size)) as done:
             if not done.stopped:
                 run.report(study, done)
     except UNRUN as error:

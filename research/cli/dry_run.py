@@ -41,18 +41,19 @@ def planned(
     study: Study, cells: Sequence[Cell], folder: Folder, request: runs.Request
 ) -> Planned:
     """What is missing in the folder; of the request's share."""
-    have = [*folders.records(folder)[0], *folders.elsewhere(folder)]
+    every = [*folders.records(folder)[0], *folders.elsewhere(folder)]
+    have = [record for record in every if record.study == study.name]
     beyond, wanted = [], []
     if request.widens:
         beyond, wanted = widening.widened(study, cells, [record.row for record in have])
     further = widening.most(study, cells) - len(beyond) if request.widens else 0
     if not request.shard:  # a share leaves them to the command without it
         beyond, further = beyond + wanted, further - len(wanted)
-    every = plan.units(study, [*cells, *beyond], request.data_dir)
+    units = plan.units(study, [*cells, *beyond], request.data_dir)
     # Told by their settings: what the data's hash is takes reading them.
     bare = lambda cell: cell_id(study.name, cell, "")
     records = [renamed(record, bare(record.settings)) for record in have]
-    asked = runner.share(every, request.shard)
+    asked = runner.share(units, request.shard)
     ids = [bare(cell) for unit in asked for cell in unit.cells]
     missing = runner.missing_ids(ids, records, request.retry)
     left = [

@@ -182,12 +182,10 @@ def write(
 ) -> None:
     """Makes the folder, whole or not at all. named: as it was typed. finish: makes of its
     rows what else is in it. Raises Refusal."""
-    name = f".{out.name}.{os.getpid()}.tmp"
-    beside = out.parent / name
+    beside = out.parent / atomic.temporary(out.name)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         _tidy(out)
-        shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
         why = f"not writable: {error.strerror}"
         raise Refusal(f"--out {named}: {why}", status_of(error)) from None

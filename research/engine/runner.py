@@ -145,7 +145,8 @@ def workers(study: Study, units: Sequence[Unit], memory: int) -> int:
 
     On an accelerator as many as have room beside each other at their largest: it runs
     one, while the host traces, compiles and draws for others, works out their theory and
-    writes their rows. Where a clock is read, one.
+    writes their rows. Where a clock is read there, one. On a CPU a clock changes nothing:
+    a study that is to have the cores for itself says `threads=1`.
     """
     if study.threads:
         return study.threads

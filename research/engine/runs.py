@@ -107,10 +107,10 @@ def _complete(
 ) -> Completed:
     study = ready.study
     beyond, _ = _further(study, grid, folder, request)
-    run = _run_missing(ready, folder, request)
+    run, before = _run_missing(ready, folder, request), []
     while not run.stopped:
         beyond, wanted = _further(study, grid, folder, request)
-        if not wanted:
+        if not wanted or wanted == before:  # which the last pass has not given
             break
         assert study.sweep
         text = (
@@ -121,6 +121,7 @@ def _complete(
             console.say(f"{text}: the command without --shard tries further ones")
             break
         console.say(f"{text}: further ones are tried")
+        before = wanted
         more = _run_missing(_ready(study, wanted, request), folder, request)
         digests = {**run.digests, **more.digests}
         run = more._replace(seconds=run.seconds + more.seconds, digests=digests)
@@ -133,7 +134,7 @@ def _further(
     """The cells beyond the grid: those that have rows, and those to be run now."""
     if not request.widens:
         return [], []
-    have, _ = folders.records(folder)
+    have = [*folders.records(folder)[0], *folders.elsewhere(folder)]
     return widening.widened(study, cells, [record.row for record in have])
 
 

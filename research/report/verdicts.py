@@ -10,7 +10,6 @@ from depthbench.research.engine import console
 from depthbench.research.report import coverage, published, run_folder, study_report
 from depthbench.research.report.published import Made
 from depthbench.research.store import folder as folders
-from depthbench.research.store.folder import Folder
 from depthbench.research.study import widening
 from depthbench.research.study.claims import Verdict, stated
 from depthbench.research.study.declaration import Study, chosen_values, grid
@@ -95,12 +94,6 @@ def rows_of_size(study: Study, path: Path, size: str) -> Made | None:
     every = [*(r.row for r in whole), *coverage.rows(study, lacking)]
     ordered = study.alike(sorted(every, key=study.order))
     return Made(ordered, whole[0].stamp, published.ended(manifest))
-
-
-def settings_of(study: Study, path: Path) -> list[dict[str, Any]]:
-    """The cells of a study that have an intact row in a folder."""
-    have, _ = folders.records(Folder(path))
-    return [record.settings for record in have if record.study == study.name]
 
 
 def _cell_key(cell: dict[str, Any]) -> str:

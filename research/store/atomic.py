@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,17 @@ TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")  # a killed process leaves it behind
 
 class NotWritten(Refusal):
     """A file that the disk or its folder's owner did not let be written."""
+
+
+def temporary(name: str) -> str:
+    """The name of what is to become a file or a folder of this name, of nobody else's.
+
+    Processes of several machines may share a folder, and have equal numbers there.
+
+    >>> temporary_of(temporary("run.json")), temporary("a") == temporary("a")
+    ('run.json', False)
+    """
+    return f".{name}.{os.getpid()}{secrets.randbelow(10**9):09}.tmp"
 
 
 def temporary_of(name: str) -> str:
@@ -37,24 +49,21 @@ def write_in_order(files: Mapping[Path, bytes], synced: bool = True) -> None:
     to another process alone. Raises NotWritten when the disk is full or refuses.
     """
     for path, content in files.items():
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        beside = path.with_name(temporary(path.name))
         try:
-            temporary.unlink(
-                missing_ok=True
-            )  # a link there must not be written through
-            with open(temporary, "xb") as file:
+            with open(beside, "xb") as file:  # a link there is not written through
                 file.write(content)
                 if synced:
                     file.flush()
                     os.fsync(file.fileno())
-            os.replace(temporary, path)
+            os.replace(beside, path)
             if (
                 synced and path == [*files][-1]
             ):  # once: a sync of a folder takes milliseconds
                 sync_folder(path.parent)
         except OSError as error:
             with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                beside.unlink(missing_ok=True)
             why = f"cannot write {path}: {error.strerror}"
             raise NotWritten(why, status_of(error)) from None
 

@@ -19,7 +19,7 @@ from depthbench.research.catalogues.initializers import INITIALIZERS, Initialize
 from depthbench.research.catalogues.losses import LOSSES, Loss
 from depthbench.research.catalogues.normalizers import NORMALIZERS, Normalizer
 from depthbench.research.catalogues.optimizers import OPTIMIZERS, Optimizer
-from depthbench.research.catalogues.origins import Origin
+from depthbench.research.catalogues.origins import Located, Origin
 from depthbench.research.catalogues.schedules import SCHEDULES, Schedule
 from depthbench.research.datasets import DATASETS, Dataset
 from depthbench.research.study import entry_trials, studies
@@ -200,29 +200,57 @@ def again(origin: Origin, entries: Iterable[str], folder: Path) -> None:
     what lies in the folder, which may be a stranger's.
     """
     wanted = list(entries)
-    here = used(wanted)
-    if sorted(name for one in here.values() for name in one.entries) != sorted(wanted):
+    if not _here(wanted):
         _check_same(origin, folder)
-        if all(map(modules.is_name, wanted)):
-            modules.module(origin.place)
-        else:
-            load(origin.place)
-        here = used(wanted)
+        _load(origin.place, wanted)
+    if why := _another(origin, wanted):
+        raise Refusal(f"{folder}: made with another plugin than is here: {why}")
+
+
+def joined(other: Plugin) -> str:
+    """Why what another process has is not here as well; "" where it is, and is loaded.
+
+    Nothing of it is run before it is compared. Raises Mistake, OSError.
+    """
+    origin, wanted = other.origin, list(other.entries)
+    if not _here(wanted):
+        now = _located(origin.place)
+        if now is None:
+            return f"{origin.place}: no such module, here or installed"
+        if why := origin.difference(now.origin):
+            return why
+        _load(origin.place, wanted)
+    return _another(origin, wanted)
+
+
+def _here(wanted: list[str]) -> bool:
+    """Whether all of these entries are loaded."""
+    return sorted(name for one in used(wanted).values() for name in one.entries) == (
+        sorted(wanted)
+    )
+
+
+def _load(place: str, wanted: list[str]) -> None:
+    if all(map(modules.is_name, wanted)):
+        modules.module(place)
+    else:
+        load(place)
+
+
+def _another(origin: Origin, wanted: list[str]) -> str:
+    """What of the entries that are loaded is not as an origin's; "" where nothing is."""
+    here = used(wanted)
     for one in here.values():
         if why := origin.difference(one.origin):
-            raise Refusal(f"{folder}: made with another plugin than is here: {why}")
+            return why
     lost = set(wanted) - {name for one in here.values() for name in one.entries}
-    if lost:
-        raise Refusal(f"{folder}: {origin.place} has no {', '.join(sorted(lost))}")
+    return f"{origin.place} has no {', '.join(sorted(lost))}" if lost else ""
 
 
 def _check_same(origin: Origin, folder: Path) -> None:
     """Raises Refusal unless the files of an origin are there as they were: only read."""
     try:
-        if _is_file(origin.place):
-            now = origins.of_file(file_of(origin.place))
-        else:
-            now = origins.of_module(origin.place)
+        now = _located(origin.place)
     except (Mistake, OSError) as error:
         raise Refusal(
             f"{folder}: made with a plugin that is not here: {error}; --plugin says where "
@@ -242,8 +270,14 @@ def _check_same(origin: Origin, folder: Path) -> None:
         raise Refusal(f"{folder}: made with another plugin than is here: {why}")
 
 
-def _is_file(place: str) -> bool:
-    return place.endswith(".py") or "/" in place
+def _located(place: str) -> Located | None:
+    """What is at a place now, of which nothing is run; None for no such module.
+
+    Raises Mistake, OSError.
+    """
+    if place.endswith(".py") or "/" in place:
+        return origins.of_file(file_of(place))
+    return origins.of_module(place)
 
 
 def looked_at(axes: Mapping[str, Any], cells: Iterable[Cell]) -> None:

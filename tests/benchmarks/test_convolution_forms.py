@@ -6,10 +6,17 @@ import pytest
 
 from depthbench.benchmarks.convolution_forms import study
 from depthbench.benchmarks.convolution_forms.study import FORMS, PLACES
+from depthbench.research.engine import runner
 from depthbench.research.report.rendering import as_markdown
 from depthbench.research.study import headlines, plan
 
 CELL = {"channels": 128, "batch": 2, "layers": 2, "seeds": 2, "rounds": 1}
+
+
+def test_no_form_is_timed_beside_another_unit(monkeypatch):
+    monkeypatch.setattr(runner.host, "cores", lambda: 16)
+    units = plan.units(study.STUDY, [CELL | {"place": "scan", "form": "xla"}])
+    assert runner.workers(study.STUDY, units, 2**40) == 1
 
 
 @pytest.mark.parametrize("name", FORMS)

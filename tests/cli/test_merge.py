@@ -22,6 +22,7 @@ from depthbench.research.store import manifest as manifests
 from depthbench.research.store import rows
 from depthbench.research.store.folder import Folder
 from depthbench.research.study import plan
+from depthbench.research.study.errors import Refusal
 from depthbench.research.study.studies import studies
 from tests import forged
 from tests.cli.test_command import SMALL, run_small
@@ -319,6 +320,24 @@ def test_folders_at_which_a_run_is_at_work_are_refused(parts, tmp_path, capsys):
     with folders.held(tmp_path / "joined", "gradient_flow"):
         line = refused(capsys, *parts, "--out", tmp_path / "joined", status=75)
         assert "is running here" in line
+
+
+def test_a_merge_of_equal_number_elsewhere_takes_nothing_of_ours(
+    parts, tmp_path, monkeypatch
+):
+    """A process of another machine that fails at the same folder, while this one merges."""
+    every = merging.merged([merging.part(path) for path in parts], False, ())
+    out = tmp_path / "joined"
+
+    def meanwhile(folder):
+        with pytest.raises(Refusal, match="cannot be made"):
+            merging.write(every, out, out, lambda folder: os.rmdir(folder.cells))
+
+    monkeypatch.setattr(os, "getpid", lambda: 12)
+    monkeypatch.setattr(merging, "_tidy", lambda out: None)  # has no lock of theirs yet
+    merging.write(every, out, out, meanwhile)
+    assert len(folders.records(Folder(out))[0]) == 4
+    assert not list(tmp_path.glob(".joined.*.tmp"))
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.exhaustive)])

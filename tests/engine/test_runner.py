@@ -106,14 +106,16 @@ def test_an_accelerator_has_as_many_units_in_flight_as_there_is_room_for(monkeyp
         for unit, peak in zip(plan.units(study, CELLS), (40, 100), strict=False)
     ]
     monkeypatch.setattr(runner.host, "cores", lambda: 16)
-    assert runner.workers(study, units, 100) == 16, "each core of a CPU has one"
+    timed = study._replace(timings=("ms",))
+    for one in (study, timed):
+        assert runner.workers(one, units, 100) == 16, "each core of a CPU has one"
     monkeypatch.setattr("jax.default_backend", lambda: "gpu")
     counts = {
         memory: runner.workers(study, units, memory) for memory in (1, 250, 10**6)
     }
     assert counts == {1: 1, 250: 2, 10**6: runner.IN_FLIGHT}
     assert 250 // counts[250] >= 100, "each has room at its largest"
-    assert runner.workers(study._replace(timings=("ms",)), units, 10**6) == 1
+    assert runner.workers(timed, units, 10**6) == 1
     assert runner.workers(STUDY, units, 10**6) == STUDY.threads
     monkeypatch.setattr(runner.host, "cores", lambda: 2)
     assert runner.workers(study, units, 10**6) == 2

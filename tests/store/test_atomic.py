@@ -6,7 +6,11 @@ import stat
 
 import pytest
 
-from depthbench.research.store.atomic import write_atomically, write_in_order
+from depthbench.research.store.atomic import (
+    temporary_of,
+    write_atomically,
+    write_in_order,
+)
 from depthbench.research.study.errors import DISK, USAGE, Refusal
 
 
@@ -31,6 +35,27 @@ def test_the_file_and_then_its_folder_are_synced(tmp_path, monkeypatch):
     assert steps[3:] == ["file", "replace"] * 2 + ["folder"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["row.json", "row.npz"]
     assert (tmp_path / "row.json").read_bytes() == b"new"
+
+
+def test_writers_of_equal_number_on_two_machines_write_a_file_each(
+    tmp_path, monkeypatch
+):
+    """One begins and ends while the other is at it."""
+    path, fsync, others = tmp_path / "row.json", os.fsync, [b"theirs"]
+    left = []
+
+    def meanwhile(handle):
+        left.extend(p.name for p in tmp_path.iterdir())
+        fsync(handle)
+        if others:
+            write_atomically(path, others.pop())
+            assert path.read_bytes() == b"theirs"
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    monkeypatch.setattr(os, "getpid", lambda: 12)
+    write_atomically(path, b"ours")
+    assert path.read_bytes() == b"ours" and list(tmp_path.iterdir()) == [path]
+    assert temporary_of(left[0]) == "row.json"  # as a killed writer's is told
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

@@ -4,14 +4,24 @@ import math
 
 import pytest
 
+from depthbench.research.cli import claims as claims_command
 from depthbench.research.cli import run as run_command
 from depthbench.research.cli.main import main
+from depthbench.research.engine import runs
+from depthbench.research.engine.engines.threads import Threads
+from depthbench.research.machine import host
 from depthbench.research.report import verdicts
 from depthbench.research.store import folder as folders
 from depthbench.research.store.folder import Folder
 from depthbench.research.study import widening
 from depthbench.research.study.axes import Axis
-from depthbench.research.study.declaration import Study, Sweep, chosen_values, grid
+from depthbench.research.study.declaration import (
+    Measured,
+    Study,
+    Sweep,
+    chosen_values,
+    grid,
+)
 from depthbench.research.study.studies import studies
 
 RATES = (0.01, 0.02, 0.04)
@@ -141,3 +151,79 @@ def test_a_run_is_made_wider_resumed_and_judged_whole(tmp_path, monkeypatch, cap
     )
     judged = verdicts.rows_of_size(as_sized, tmp_path / "run", "full")
     assert judged is not None and len(judged.rows) == len(rates)
+
+
+def one_net():
+    """A study of one net at few rates, all of which are too low."""
+    study = studies()["rezero"]
+    few = {"net": ("rezero",), "depth": (2,), "width": (8,), "learning_rate": RATES}
+    axes = {
+        n: axis._replace(values=few.get(n, axis.values))
+        for n, axis in study.axes.items()
+    }
+    return study._replace(axes=axes)
+
+
+class OfTwoKinds(Threads):
+    """Workers of which another kind of device has rates beyond the grid's."""
+
+    def __init__(self, alike):
+        super().__init__(1, self.measured)
+        self.alike, self.sent = alike, []
+
+    def measured(self, unit, memory):
+        self.sent += [cell["learning_rate"] for cell in unit.cells]
+        made = [row(cell, {cell["net"]: 0.16}) for cell in unit.cells]
+        names = ("first_loss", "train_loss")
+        return [Measured("ok", "", {name: one[name] for name in names}) for one in made]
+
+    def run(self, work, stop, begin):
+        here = host.environment()
+        for done in super().run(work, stop, begin):
+            rates = {cell["learning_rate"] for cell in work.units[done.number].cells}
+            other = {} if rates <= set(self.alike) else {"device": "another"}
+            yield done._replace(environment={**here, **other})
+
+
+def test_a_run_of_several_kinds_of_devices_is_made_wider_once(tmp_path, monkeypatch):
+    study, engine = one_net(), OfTwoKinds(RATES)
+    cells = grid(study, chosen_values(study, "standard", {}))
+    request = runs.Request(engine=engine, widens=True, mixed=True)
+    passes, once = [], runs._run_missing
+
+    def counted(*arguments):
+        passes.append(arguments)
+        assert len(passes) < 10, "the run never ends"
+        return once(*arguments)
+
+    monkeypatch.setattr(runs, "_run_missing", counted)
+    for further in ([0.08, 0.16, 0.32], []):  # and once more, of what is there
+        engine.sent.clear()
+        with runs.completed(study, cells, tmp_path / "run", request) as done:
+            ran = [cell["learning_rate"] for cell in done.cells]
+        assert sorted(engine.sent) == ([*RATES, *further] if further else [])
+        assert ran == [*RATES, 0.08, 0.16, 0.32]
+    kept, _ = folders.records(done.folder)
+    assert len(kept) == 3 and len(folders.elsewhere(done.folder)) == 3
+
+
+def test_claims_run_what_is_missing_beyond_a_grid_that_is_whole(
+    tmp_path, monkeypatch, capsys
+):
+    study, path, begun = one_net(), tmp_path / "run", []
+    cells = grid(study, chosen_values(study, "standard", {}))
+    request = runs.Request(engine=OfTwoKinds({*RATES, 0.08, 0.16, 0.32}))
+    monkeypatch.setattr(
+        claims_command, "run_study", lambda study, *_: begun.append(study.name) or True
+    )
+
+    def said():
+        assert claims_command.run_missing([study], {study.name: path}, "standard") == 0
+        return capsys.readouterr().err
+
+    with runs.completed(study, cells, path, request):
+        pass
+    assert "1 cells of 1 studies" in said() and begun == [study.name]
+    with runs.completed(study, cells, path, request._replace(widens=True)):
+        pass
+    assert "nothing is missing" in said() and begun == [study.name]

@@ -21,6 +21,7 @@ from depthbench.research.study import plugins
 from depthbench.research.study.declaration import Measured, Unit
 from depthbench.research.study.errors import USAGE, Refusal, mended_outside
 from depthbench.research.study.plan import grouped
+from depthbench.research.study.plugins import Plugin
 
 TURNS = 2  # that a worker has at least of a program that all share
 WORTH = 20.0  # times what it takes to begin a process, that it should measure
@@ -31,14 +32,14 @@ class Job(NamedTuple):
     or of a few programs that are short beside the beginning of a process.
 
     folder: that names of the user's own are looked up in. code: the hash of the source.
-    plugins: the hashes of their files, by place. memory: bytes that a unit may use.
+    plugins: all of the user's own that is in use. memory: bytes that a unit may use.
     caches: whether compiled programs are kept; timed: whether all are compiled anew.
     """
 
     units: dict[int, Unit]
     folder: str
     code: str
-    plugins: dict[str, dict[str, str]]
+    plugins: tuple[Plugin, ...]
     memory: int
     caches: bool | None
     timed: bool
@@ -81,11 +82,10 @@ def of(work: Workload, start: float = 0.0) -> list[Job]:
         whole = seconds <= share + 1e-9
         parts += enumerate([units] if whole else _split(units, seconds / least))
         left -= seconds
-    used = plugins.used(
-        value for unit in work.units for cell in unit.cells for value in cell.values()
-    )
-    files = {place: dict(one.files) for place, one in used.items()}
-    shared = (os.getcwd(), source(), files, work.memory, compiled.wanted())
+    cells = [cell for unit in work.units for cell in unit.cells]
+    values = [value for cell in cells for value in cell.values()]
+    used = tuple(plugins.used([work.study.name, *values]).values())
+    shared = (os.getcwd(), source(), used, work.memory, compiled.wanted())
     timed = bool(work.study.timings)
     each = [part for _, part in sorted(parts, key=lambda part: part[0])]
     if start and not timed:  # a clock's programs each have a process of their own
@@ -155,11 +155,15 @@ def _ready(job: Job) -> dict[str, Any]:
     with contextlib.suppress(OSError):
         os.chdir(job.folder)  # that a worker elsewhere has not, where none is needed
     runner.pin()
-    for place, files in job.plugins.items():
-        if place.endswith(".py"):
-            there = plugins.load(place).files
-            if there != files:
-                raise Refusal(f"{place}: a worker has another one than this process")
+    for one in job.plugins:
+        try:
+            why = plugins.joined(one)
+        except (Mistake, OSError) as error:
+            why = str(error)
+        if why:
+            raise Refusal(
+                f"a worker ({sys.prefix}) has not the plugin that this process has: {why}"
+            )
     return host.environment()
 
 

@@ -40,7 +40,7 @@ STRANGER = (
 WATCHED = 2.0  # seconds between two looks at the head
 LINES = 3  # of what a lost process wrote last
 # What a cluster's processes are to have of this one's environment.
-PASSED = ("JAX_", "XLA_FLAGS", *settings.BELOW)
+PASSED = ("JAX_", "XLA_FLAGS", "XLA_PYTHON_CLIENT_", *settings.BELOW)
 
 
 class RayRequest(NamedTuple):
@@ -107,7 +107,7 @@ class OnRay:
             raise Refusal(
                 "a worker that was given a GPU has a jax that finds none there"
             )
-        beside = 1 if gpus else max(1, min(workers, max(slots)))
+        beside = max(1, min(workers, sharing(max(slots), gpus)))
         self.options = self._options(cpus, gpus)
         return Station(
             seen["environment"], (memory or seen["memory"]) // beside, workers
@@ -244,6 +244,15 @@ def slots_of(node: dict[str, float], cpus: float, gpus: float) -> int:
         [node.get("GPU", 0) // gpus] if gpus else []
     )
     return int(min(rooms))
+
+
+def sharing(slots: int, gpus: float) -> int:
+    """Of the jobs that a node has room for, those that share one memory.
+
+    >>> sharing(8, gpus=0), sharing(8, gpus=1), sharing(8, gpus=2), sharing(8, gpus=0.3)
+    (8, 1, 1, 3)
+    """
+    return min(slots, max(1, int(1 / gpus))) if gpus else slots
 
 
 def _described(node: dict[str, float]) -> str:

@@ -24,7 +24,7 @@ class Threads:
 
     def place(self, study: Study, units: Sequence[Unit], memory: int | None) -> Station:
         whole = runner.budget(memory)
-        fitting = runner.workers(study, units, whole)  # of one that reads a clock, one
+        fitting = runner.workers(study, units, whole)
         workers = min(self.count or fitting, fitting)
         return Station(host.environment(), whole // workers, workers)
 

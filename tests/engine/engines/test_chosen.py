@@ -152,6 +152,24 @@ def test_a_study_that_times_machines_has_one_of_the_largest_for_each_job(monkeyp
         assert place.memory == (800 if timings else 100)
 
 
+@pytest.mark.parametrize(
+    "gpus, workers, memory",
+    [(1, None, 800), (2, None, 800), (0.5, None, 400), (0.3, None, 266), (0.5, 1, 800)],
+)
+def test_jobs_that_share_a_gpu_share_its_memory(gpus, workers, memory, monkeypatch):
+    monkeypatch.setattr(on_ray, "_nodes", lambda: [CPUS, GPUS])
+    engine = on_ray.OnRay(on_ray.RayRequest(gpus=gpus, workers=workers), "127.0.0.1:1")
+    look = {"environment": {"platform": "gpu"}, "memory": 800, "cores": 8}
+    monkeypatch.setattr(engine, "_looked", lambda gpus: look)
+    assert engine.place(studies()["gradient_flow"], [], None).memory == memory
+
+
+def test_a_cluster_is_told_how_jax_is_to_take_a_gpus_memory(monkeypatch):
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    told = on_ray._environment("10.0.0.1:6379")["runtime_env"]["env_vars"]
+    assert told["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+
+
 SINFO = "cpu* (null)\ngpu (null)\ngpu gpu:a100:4\ngpu_old (null)\n\n"
 
 
