@@ -287,14 +287,15 @@ def gap_error(
 def without_each(scores: Sequence[Callable[[Any], float]], groups: Any) -> Any:
     """The mean of scores without each group of test examples in turn [groups].
 
-    scores: as `nets` of `gap_error`. groups: [examples].
+    scores: as `nets` of `gap_error`. groups: [examples], or [examples, several] of what
+    is of several groups, and is left out with each of them.
 
     >>> wrong = np.array([1.0, 2.0, 6.0])
     >>> without_each([lambda times: times @ wrong / times.sum()], [0, 1, 1]).tolist()
     [4.0, 1.0]
     """
-    names, place = np.unique(groups, return_inverse=True)
-    left = [(place != number).astype(float) for number in range(len(names))]
+    groups = np.reshape(groups, (len(groups), -1))
+    left = [np.all(groups != name, axis=1).astype(float) for name in np.unique(groups)]
     return np.array([np.mean([score(times) for score in scores]) for times in left])
 
 

@@ -10,7 +10,7 @@ A scene has one shape and three strokes of the shapes' colours on a noisy ground
 sentence says what is where: "red circle top left". To a sentence: it is right if it is so
 word for word. The strong baseline fills in a template from blobs: it is told the palette
 and that the ground has one colour, which no net is, and a support vector machine names
-the shapes. Another is the sentence of the nearest scene.
+the shapes. Another is the commonest sentence of the nearest scenes.
 
 To a scene: a conditional variational autoencoder, whose drawer is given the sentence's
 words side by side, without a recurrent net, and numbers for what no sentence says. Each

@@ -22,7 +22,7 @@ DRAWS = SCENES + (
 
 
 def over_nearest(row):
-    """By how much a net is right more often than the nearest scene's sentence."""
+    """By how much a net is right more often than the nearest scenes' sentence."""
     return comparisons.over(row, "nearest", comparisons.examples_of(row))
 
 
@@ -52,8 +52,8 @@ READS, SKETCHES = _of("to_sentence", SAYS), _of("to_scene", DRAWS)
 CLAIMS = (
     Claim(
         "devlin2015.nearest-as-good",
-        "the sentence of the nearest scene is right as often as what a net says word by "
-        "word after 800 steps, to a twentieth",
+        "the commonest sentence of the nearest scenes is right as often as what a net says "
+        "word by word after 800 steps, to a twentieth",
         "Devlin et al. 2015, arXiv:1505.04467, abstract",
         estimate=over_nearest,
         allows=below(0.05),

@@ -46,7 +46,7 @@ def said_without(count):
     template = captions_baselines.template(train, valid)
     return {
         "trivial": np.repeat(commonest[None], len(test.x), axis=0),
-        "nearest": captions_baselines.nearest(train, test.x),
+        "nearest": captions_baselines.neighbours(train, valid).sentences(test.x),
         "strong": template.sentences(test.x),
     }
 

@@ -4,10 +4,11 @@ Which letters are which is fixed: of 300, 100 are looked at once, at the end, 40
 rates and baselines, and the other 160 are learned from.
 """
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from depthbench.experiments import scores
+from depthbench.experiments import comparisons, scores
 from depthbench.experiments.once import once
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
@@ -138,6 +139,25 @@ def embedded(cell: Any, parts: Letters, worth: Callable[[Any], float]) -> Embedd
     tuned = fits.tuned(train, nets.rates(cell), "accuracy", held, most=most)
     batch = feeds(jax.device_put(data), 0)(jax.random.key(0), 0)
     return Embedded(tuned, fits.beforehand(net, batch, cell["seeds"]))
+
+
+# ------------------------------------------------------------------ errors of letters
+
+
+def of_letters(
+    name: str, nets: Sequence[Any], strong: Any, share: Callable, which: Any
+) -> dict[str, Any]:
+    """`comparisons.of_groups` of a score that is asked about the same letters again and
+    again: the letters are what chance drew, whatever the number of questions.
+
+    nets, strong: what each says [questions, …]. share: from such, and how often each
+    question counts [questions], to the score. which: the letters of each question
+    [questions, several], of which every twentieth is of one group.
+    """
+    weighed = [functools.partial(share, each) for each in (*nets, strong)]
+    return comparisons.of_groups(
+        name, weighed[:-1], weighed[-1], which % comparisons.GROUPS
+    )
 
 
 # ---------------------------------------------------------------------- the baselines

@@ -17,7 +17,7 @@ from depthbench.research.lazy import lazily
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.declaration import Measured, Study
 from depthbench.research.study.doubts import of_sides, upward
-from depthbench.research.study.estimates import above, below, mean
+from depthbench.research.study.estimates import above, below, mean_of
 from depthbench.research.study.headlines import measured
 
 with lazily():
@@ -41,7 +41,11 @@ SCORING = Scoring(
     higher=False,
 )
 MORE = ("seen_font", "strong_seen_font", "pixels", "pixels_seen_font")
-ERRORS = ("seen_font_se", "over_twice", "over_twice_se")
+ERRORS = (
+    *("seen_font_se", "over_twice", "over_twice_se", "over_twice_test_se"),
+    *("over_twice_test_groups", "pixels_gain", "pixels_gain_se", "pixels_gain_test_se"),
+    *("pixels_gain_test_groups", *comparisons.OF_GROUPS),
+)
 PROTOCOL = (
     "160 letters in 8 fonts to learn from, 40 to choose by, 4,000 pairs of 100 others, "
     "3 seeds, dense nets of 64 units, Adam, 1,600 steps of 64 drawings"
@@ -89,9 +93,12 @@ def distances(codes, pairs):
     return np.sqrt(np.sum(apart**2, axis=-1))
 
 
-def error(codes, pairs):
-    """The equal error rate where what is near is taken for the same."""
-    return metrics.equal_error_rate(-distances(codes, pairs), pairs[2]).rate
+def error(codes, pairs, times=None):
+    """The equal error rate where what is near is taken for the same: of all pairs, or of
+    those that count. times: how often each does [pairs]."""
+    counted = slice(None) if times is None else times > 0
+    near, same = -distances(codes, pairs)[counted], pairs[2][counted]
+    return metrics.equal_error_rate(near, same).rate
 
 
 def worth(codes):
@@ -101,17 +108,11 @@ def worth(codes):
 
 @letters.once
 def compared_with(learned):
-    """Equal error rates that need no net, by name."""
+    """Embeddings of the test letters that need no net: (the best linear map's, pixels)."""
     parts = letters.parts(drawings(), learned, SEEN)
     _, best = letters.best_map(parts, worth)
     _, pixels = next(letters.maps(parts.train))
-    of_best, of_pixels = best(parts.test), pixels(parts.test)
-    return {
-        "strong": error(of_best, unseen_font()),
-        "strong_seen_font": error(of_best, seen_font()),
-        "pixels": error(of_pixels, unseen_font()),
-        "pixels_seen_font": error(of_pixels, seen_font()),
-    }
+    return best(parts.test), pixels(parts.test)
 
 
 def measure(cells, shared, memory):
@@ -123,7 +124,7 @@ def errors(cell):
     """Equal error rates of letters that were never seen, in two kinds of fonts."""
     parts = letters.parts(drawings(), cell["letters"], SEEN)
     tuned, before = letters.embedded(cell, parts, worth)
-    others = compared_with(cell["letters"])
+    strong, pixels = compared_with(cell["letters"])
     codes = [letters.codes(run, parts.test) for run in tuned.runs]
     unseen, seen = (
         [error(code, pairs) for code in codes] for pairs in (unseen_font(), seen_font())
@@ -132,15 +133,40 @@ def errors(cell):
         score=unseen,
         valid=1 - tuned.tried[tuned.setting].accuracy,
         trivial=0.5,
-        strong=others["strong"],
+        strong=error(strong, unseen_font()),
         before=before,
         tuned=tuned,
         higher=False,
     )
+    values |= {
+        "strong_seen_font": error(strong, seen_font()),
+        "pixels": error(pixels, unseen_font()),
+        "pixels_seen_font": error(pixels, seen_font()),
+    }
+    values |= of_pairs("score", codes, strong, unseen_font())
     values |= scores.spread("seen_font", seen)
-    over = [one - 2 * other for one, other in zip(unseen, seen, strict=True)]
-    values |= scores.spread("over_twice", over)
-    return Measured("ok", "", {**others, **values}, shown(codes[0]))
+    values |= scores.spread("pixels_gain", values["pixels_seen_font"] - np.array(seen))
+    values |= of_pairs("pixels_gain", codes, pixels, seen_font())
+    values |= scores.spread("over_twice", np.array(unseen) - 2 * np.array(seen))
+    values |= twice(values, of_pairs("seen_font", codes, strong, seen_font()))
+    return Measured("ok", "", values, shown(codes[0]))
+
+
+def of_pairs(name, nets, strong, pairs):
+    """What is known of equal error rates, and of their gap, from which letters there
+    are."""
+    share = lambda codes, times: error(codes, pairs, times)
+    return letters.of_letters(name, nets, strong, share, pairs[0])
+
+
+def twice(unseen, seen):
+    """What is known of the one less twice the other from which letters there are."""
+    without = (unseen["score_left_out"], seen["seen_font_left_out"])
+    one, other = (np.array(each.split(), float) for each in without)
+    return {
+        "over_twice_test_se": comparisons.jackknife(one - 2 * other),
+        "over_twice_test_groups": len(one),
+    }
 
 
 def shown(codes):
@@ -175,17 +201,6 @@ def _once(order, which):
 # -------------------------------------------------------------------------- claims
 
 
-def under_pixels(row):
-    """By how much the net errs less than pixels' distance, in seen fonts."""
-    under = row["pixels_seen_font"] - row["seen_font"]
-    return mean(under, row["seen_font_se"], row["seeds"])
-
-
-def over_twice(row):
-    """The equal error rate in an unseen font, less twice that in seen ones."""
-    return mean(row["over_twice"], row["over_twice_se"], row["seeds"])
-
-
 LABEL = ("objective", "architecture", "activation", "depth")
 RELU = lambda row: row["activation"] == "relu"
 CLAIMS = (
@@ -194,7 +209,7 @@ CLAIMS = (
         "a net that learned from pairs tells pairs of letters it never saw apart with a "
         "lower equal error rate than pixels' distance does",
         CHOPRA,
-        estimate=under_pixels,
+        estimate=mean_of("pixels_gain"),
         allows=above(0.0),
         moves=upward,
         protocol=PROTOCOL,
@@ -219,7 +234,7 @@ CLAIMS = (
         "depthbench's own bar: a font that was never seen at most doubles the equal error "
         "rate on letters that were never seen",
         "depthbench",
-        estimate=over_twice,
+        estimate=mean_of("over_twice"),
         allows=below(0.0),
         protocol=PROTOCOL,
         scope=RELU,

@@ -84,7 +84,7 @@ CLAIMS = (
     Claim(
         "depthbench.depth-resists-no-attack",
         "depthbench's own bar: trained plainly, the deepest net is no more often right "
-        "under the strongest attack than the shallowest, to 2 points",
+        "under all attacks than the shallowest, to 2 points",
         "depthbench",
         estimate=mean_of("score"),
         allows=below(0.02),
@@ -95,7 +95,7 @@ CLAIMS = (
     ),
     Claim(
         "madry2018.fgsm-training-resists-nothing",
-        "trained on FGSM's examples, a net is right under the strongest attack no more "
+        "trained on FGSM's examples, a net is right under all attacks no more "
         "often than one trained plainly, to 5 points",
         MADRY,
         estimate=mean_of("score"),
@@ -109,7 +109,7 @@ CLAIMS = (
     ),
     Claim(
         "madry2018.pgd-training-resists",
-        "trained on PGD's examples, a net is right under the strongest attack more often "
+        "trained on PGD's examples, a net is right under all attacks more often "
         "than one trained plainly, by at least 40 points",
         MADRY,
         estimate=mean_of("score"),

@@ -56,7 +56,7 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "1,280 signals to learn from, 320 to choose by, 400 to judge by, fewer of the "
-    "archives' sets, 32 units, Adam, 400 steps of 32, 3 seeds, the first seed's best of "
+    "archives' sets, 32 units, Adam, 260 steps of 32, 3 seeds, the first seed's best of "
     "two rates or more"
 )
 
@@ -253,7 +253,7 @@ STUDY = Study(
         "signals": whole(
             "signals to learn from and choose by, at most", (1600,), low=40
         ),
-        "steps": whole("steps of 32 signals", (400,)),
+        "steps": whole("steps of 32 signals", (260,)),
         "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(2e-3, 8e-3, 2),
     },

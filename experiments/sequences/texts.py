@@ -133,6 +133,25 @@ def allowed(before, after):
     return right / after.size
 
 
+def surprise(walks):
+    """Nats of every symbol to whoever knows the grammar's graph [walks, symbols].
+
+    walks: [walks, symbols], whole ones from its first state. Raises KeyError for a symbol
+    that the graph does not allow.
+    """
+    nats = -np.log([sequences.FIRST_WAY, 1 - sequences.FIRST_WAY])
+    found = np.empty(walks.shape)
+    for walk, row in zip(walks, found, strict=True):
+        state = 0
+        for place, token in enumerate(walk):
+            ways = {
+                sequences.TOKENS.index(name): (lost, to)
+                for lost, (name, to) in zip(nats, sequences.WAYS[state], strict=True)
+            }
+            row[place], state = ways[int(token)]
+    return found
+
+
 def written(tokens):
     """The text that numbers of the library's characters are."""
     return "".join((corpus.CHARACTERS + "\N{REPLACEMENT CHARACTER}")[n] for n in tokens)

@@ -201,7 +201,7 @@ STUDY = Study(
             below=1.0,
             single=True,
         ),
-        "steps": whole("steps of 64 windows", (250,), low=2),
+        "steps": whole("steps of 64 windows", (200,), low=2),
         "seeds": whole("divisions of the faces", (3,)),
         **nets.rate_axes(1e-3, 1e-2, 2),
     },

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from depthbench.experiments.sequences import char_model, texts
-from depthbench.research.datasets import corpus, find
+from depthbench.research.datasets import corpus, find, sequences
 from depthbench.research.report import published
 from depthbench.research.study.errors import Refusal
 
@@ -43,6 +43,18 @@ def test_the_grammar_allows_its_own_walks_and_few_others():
     other = np.random.RandomState(0).randint(0, 5, after.shape)
     # Two of five symbols are allowed: three standard errors of 660 draws are 0.06.
     assert texts.allowed(before, other) == pytest.approx(0.4, abs=0.06)
+
+
+def test_the_graphs_own_surprise_is_its_entropy_on_average():
+    walks = texts.parts("grammar", 400).test
+    each = texts.surprise(walks)
+    assert set(np.round(each.ravel(), 9)) == set(np.round(-np.log([0.75, 0.25]), 9))
+    # 0.476 nats is the deviation of a symbol: four standard errors.
+    assert each.mean() == pytest.approx(
+        sequences.GRAMMAR_ENTROPY, abs=4 * 0.476 / np.sqrt(each.size)
+    )
+    with pytest.raises(KeyError):
+        texts.surprise(np.full((1, 3), sequences.TOKENS.index("V")))
 
 
 def test_words_that_were_read_are_known():

@@ -9,8 +9,24 @@ TRAIN, TEST = (captions.captioned(n, seed) for n, seed in ((300, 0), (100, 1)))
 
 
 def test_the_nearest_scene_of_a_known_one_is_itself():
-    said = captions_baselines.nearest(TRAIN, TRAIN.x)
-    np.testing.assert_array_equal(said, TRAIN.words)
+    known = captions_baselines.pixels(TRAIN.x, 0.5, True)
+    near = captions_baselines.Neighbours(known, TRAIN.words, 0.5, True, 1)
+    np.testing.assert_array_equal(near.nearest(TRAIN.x)[:, 0], np.arange(len(TRAIN.x)))
+    np.testing.assert_array_equal(near.sentences(TRAIN.x), TRAIN.words)
+
+
+def test_neighbours_say_what_most_of_them_say_and_the_nearest_of_as_many():
+    said = [[[1, 2], [1, 3], [1, 3]], [[4, 4], [5, 5], [6, 6]]]
+    voted = captions_baselines.voted(np.array(said))
+    np.testing.assert_array_equal(voted, [[1, 3], [4, 4]])
+
+
+def test_the_way_to_neighbours_is_the_best_on_held_out_scenes():
+    chosen = captions_baselines.neighbours(TRAIN, TEST)
+    right = lambda way: captions.right(way.sentences(TEST.x), TEST)
+    raw = captions_baselines.pixels(TRAIN.x, 0.0, False)
+    one = captions_baselines.Neighbours(raw, TRAIN.words, 0.0, False, 1)
+    assert right(chosen) >= right(one)
 
 
 def test_a_template_says_colours_and_places_and_most_shapes():

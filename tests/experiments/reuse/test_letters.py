@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from depthbench.experiments.reuse import letters
+from depthbench.experiments import comparisons
+from depthbench.experiments.reuse import letters, verification
 
 X = np.arange(300 * 4 * 4, dtype=np.int64).reshape(300, 4, 2, 2, 1) % 251
 
@@ -49,3 +50,24 @@ def test_sigmoid_nets_are_left_out_only_where_nobody_typed_them():
     further = {**cell, "objective": "pairs"}
     assert letters.fit([cell, further], set())[0] == [cell]
     assert letters.fit([cell, further], {"activation"})[0] == [cell, further]
+
+
+def test_an_error_of_letters_is_that_of_drawing_them_anew():
+    """As pairs of the same 100 letters are no 4,000 answers: by them the error would be
+    less than half of it."""
+    pairs = verification.asked(100, seen=4, seed=0)
+    found, errors = [], []
+    for seed in range(60):
+        random = np.random.RandomState(seed)
+        center = random.normal(size=(100, 1, 2))
+        spread = 0.3 * random.standard_exponential((100, 1, 1))  # a letter's own
+        codes = center + spread * random.normal(size=(100, 4, 2))
+        known = verification.of_pairs("score", [codes], np.zeros_like(codes), pairs)
+        without = np.array(known["score_left_out"].split(), float)
+        found.append(verification.error(codes, pairs))
+        errors.append(comparisons.jackknife(without))
+    drawn = np.std(found, ddof=1)
+    # 60 draws know their deviation to a tenth; the jackknife errs to the safe side.
+    assert 0.8 * drawn < np.mean(errors) < 1.6 * drawn
+    one = np.mean(found)
+    assert 2 * np.sqrt(one * (1 - one) / 4000) < drawn
