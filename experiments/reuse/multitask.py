@@ -212,15 +212,15 @@ def claim(key, says, name, allows, scope, source=SOURCE, differs="", doubt=after
 CLAIMS = (
     claim(
         "caruana1997.script-helps-letters",
-        "a net that learns the related task of scripts beside letters, with layers in "
-        "common, reads letters better than a net of the same steps for letters alone",
+        "after 300 steps a net that learns the related task of scripts beside letters, "
+        "with layers in common, reads letters better than one for letters alone",
         *("gain", above(0.0), lambda row: row["second"] == "script"),
         differs=DIFFERS,
     ),
     claim(
         "caruana1997.font-helps-letters",
-        "a net that learns fonts beside letters, with layers in common, reads letters "
-        "better than a net of the same steps for letters alone",
+        "after 300 steps a net that learns fonts beside letters, with layers in common, "
+        "reads letters better than one for letters alone",
         *("gain", above(0.0), lambda row: row["second"] == "font"),
         differs=DIFFERS,
     ),

@@ -73,25 +73,26 @@ def claim(key, says, name, allows, scope, of=lambda rows: rows, source=SOURCE):
 CLAIMS = (
     claim(
         "yosinski2014.tuned-beats-scratch",
-        "a net that begins with copied layers of another task and goes on training "
-        "is more accurate than one from scratch, whatever their number",
+        "after 300 steps a net that begins with copied layers of another task and goes on "
+        "training is more accurate than one from scratch, whatever their number",
         *("gain", above(0.0), is_of("latin", "tuned")),
     ),
     claim(
         "yosinski2014.frozen-falls-with-cut",
-        "of copied layers that are frozen, all up to the head are worth less than "
-        "the first alone",
+        "after 300 steps of the rest, all layers up to the head, copied and frozen, are "
+        "worth less than the first alone",
         *("gap", below(0.0), is_of("latin", "frozen"), top_against_first),
     ),
     claim(
         "yosinski2014.parted-in-the-middle",
-        "a net whose own layers are frozen up to the middle, with fresh ones above, "
-        "does not find back to its accuracy on the same task",
+        "after 300 steps a net whose own layers are frozen up to the middle, with fresh "
+        "ones above, has not found back to its accuracy on the same task",
         *("gap", below(0.0), is_of("target", "frozen"), parted),
     ),
     claim(
         "yosinski2014.better-than-random",
-        "frozen layers of another task are better than frozen random ones",
+        "after 300 steps of the rest, frozen layers of another task are better than "
+        "frozen random ones",
         *("gap", above(0.0), is_of("latin", "frozen"), against_random),
     ),
     claim(

@@ -65,9 +65,14 @@ def headline(rows):
     for architecture, depth in dict.fromkeys(map(net_of, latin)):
         own = [row for row in latin if net_of(row) == (architecture, depth)]
         plain = own[0]["score"] - own[0]["gain"]
+        late = any(
+            row["unfinished"]
+            for row in measured(rows)
+            if row["source"] == NONE and net_of(row) == (architecture, depth)
+        )
         answer += (
             f" {words(architecture).capitalize()} nets of {counted(depth, 'layer')}: "
-            f"{plain:.3f} from scratch, "
+            f"{plain:.3f} from scratch{', still learning' * late}, "
             f"{own[0]['longer']:.3f} with the steps of both nets; {ways(own)}."
         )
     return Headline(answer, worst)
