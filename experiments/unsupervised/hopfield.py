@@ -41,7 +41,7 @@ with lazily():
     import jax.numpy as jnp
     import numpy as np
 
-    from depthbench.research.learning import fits, held_out, hopfield, sweeps
+    from depthbench.research.learning import feed, fits, held_out, hopfield, sweeps
 
 SOURCE = "Amit, Gutfreund & Sompolinsky 1985, Phys. Rev. Lett. 55:1530"
 RULES = choices(
@@ -137,7 +137,7 @@ def settled(cell, seed, patterns, start):
         stored = jnp.asarray(patterns, jnp.float32)
         weights = getattr(hopfield, cell["rule"])(stored)
         data = {"weights": weights, "patterns": stored}
-        problem = sweeps.Problem(hopfield.system(), hopfield.constant, data, {}, {})
+        problem = sweeps.Problem(hopfield.system(), feed.whole, data, {}, {})
         begin = [jnp.asarray(start, jnp.float32)]
         runs = [sweeps.Run(seed, ())]
         (ended,) = sweeps.ended(problem, runs, cell["sweeps"], begin)

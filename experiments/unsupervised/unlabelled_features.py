@@ -37,6 +37,7 @@ with lazily():
     import sklearn.decomposition as decomposition
 
     from depthbench.research.learning import (
+        few_labels,
         held_out,
         image_patches,
         linear_probes,
@@ -148,7 +149,7 @@ def found(see, parts, labels, seed):
     seen = list(zip(*(np.split(layer, ends) for layer in every), strict=True))
 
     def read(count, layers):
-        labelled = linear_probes.drawn(pool.y, count, seed)
+        labelled = few_labels.labelled(pool.y, count, seed)[:count]
         learn = [seen[0][layer][labelled] for layer in layers]
         judges = [[part[layer] for layer in layers] for part in seen[1:]]
         y = (pool.y[labelled], valid.y, parts.test.y)

@@ -56,9 +56,17 @@ def findings() -> dict[str, Any]:
 
 
 def _version(name: str) -> str | None:
+    """A module's version, and whose it is where a package of another name installed it,
+    as mlflow-skinny does mlflow; None of a module that is not there."""
     if importlib.util.find_spec(name) is None:
         return None
-    return importlib.metadata.version(packages.distribution(name))
+    try:
+        return importlib.metadata.version(packages.distribution(name))
+    except importlib.metadata.PackageNotFoundError:
+        root = name.partition(".")[0]
+        others = sorted({*importlib.metadata.packages_distributions().get(root, ())})
+        versions = (f"{other} {importlib.metadata.version(other)}" for other in others)
+        return ", ".join(versions) or "installed, version unknown"
 
 
 def _kept() -> str:

@@ -22,7 +22,7 @@ from depthbench.research.store import folder as folders
 from depthbench.research.store import holders, reports
 from depthbench.research.store.holders import Holder
 from depthbench.research.store.manifest import Event, Manifest
-from depthbench.research.store.rows import NO_DATA, cell_id
+from depthbench.research.store.rows import cell_id, digests
 from depthbench.research.study import plan
 from depthbench.research.study.axes import flag_of
 from depthbench.research.study.declaration import Cell, Study, chosen_values, grid
@@ -96,19 +96,29 @@ def command(
     """The command that runs what is missing, where one runs that and nothing else."""
     planned = set(manifest.cells)
     lacking = planned.difference(there)
-    digests = set(manifest.data.values()) or {NO_DATA}
-    if len(digests) > 1 or not ours(study, manifest):
+    if not ours(study, manifest):
         return SAME
-    (digest,) = digests
     for flags, cells in commands(study, manifest):
         if not len(lacking) <= len(cells) <= len(planned):
             continue
-        ids = {cell_id(study.name, cell, digest) for cell in cells}
-        if lacking <= ids <= planned:
+        ids = {planned_as(study, cell, manifest, planned) for cell in cells}
+        if None not in ids and lacking <= ids:
             more = ["--data-dir", manifest.data_dir] if manifest.data_dir else []
             words = ["depthbench", "run", study.name, *flags, *more, "--out", str(path)]
             return shlex.join(words)
     return SAME
+
+
+def planned_as(
+    study: Study, cell: Cell, manifest: Manifest, planned: Collection[str]
+) -> str | None:
+    """The id of a cell in a folder's plan; None where it is not planned.
+
+    What its data are recorded by may be more than the cell says, such as their version:
+    so each of the folder's is tried.
+    """
+    ids = (cell_id(study.name, cell, one) for one in digests(manifest.data))
+    return next((identity for identity in ids if identity in planned), None)
 
 
 def ours(study: Study, manifest: Manifest) -> bool:

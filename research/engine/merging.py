@@ -127,7 +127,7 @@ def merged(parts: Sequence[RunPart], accept: bool, timings: Collection[str]) -> 
 def _latest(every: Merged, parts: Sequence[RunPart]) -> Merged:
     """Of rows with equal settings, of several contents of their data, the latest alone."""
     manifest, kept = every.manifest, dict(every.rows)
-    digests = {digest for each in parts for digest in each.manifest.data.values()}
+    fed_with = {one for each in parts for one in rows.digests(each.manifest.data)}
     current = lambda row: row[1].stamp.get("data") in manifest.data.values()
     settings: dict[str, str] = {}
     for identity, (each, record) in every.rows.items():
@@ -139,8 +139,7 @@ def _latest(every: Merged, parts: Sequence[RunPart]) -> Merged:
             settings[same] = identity if newer else other
             del kept[other if newer else identity]
     cells = [record.settings for _, record in kept.values()]
-    names = {*digests, rows.NO_DATA}
-    gone = outdated.reidentified(manifest.study, cells, names) - kept.keys()
+    gone = outdated.reidentified(manifest.study, cells, fed_with) - kept.keys()
     planned = sorted(set(manifest.cells) - gone)
     return Merged(replace(manifest, cells=planned), kept)
 

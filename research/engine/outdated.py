@@ -15,7 +15,7 @@ from depthbench.research.store import manifest as manifests
 from depthbench.research.store import rows
 from depthbench.research.store.folder import Folder
 from depthbench.research.store.manifest import Manifest
-from depthbench.research.store.rows import NO_DATA, Record, cell_id
+from depthbench.research.store.rows import NO_DATA, Record, cell_id, digests
 from depthbench.research.study.declaration import Cell, Study, combinations
 
 
@@ -73,19 +73,18 @@ def _planned(before: Manifest, old: Collection[str], now: Now) -> set[str]:
     """Ids of what was planned, of contents that are another's or nobody's now."""
     if before.data and set(before.data.values()) <= set(old):
         return set(before.cells)
-    digests = {NO_DATA, *before.data.values()}
     every = combinations(now.study, before.grid) if old else []
     return {
-        *reidentified(now.study.name, now.cells.values(), digests),
+        *reidentified(now.study.name, now.cells.values(), digests(before.data)),
         *reidentified(now.study.name, every, old),
     }
 
 
 def reidentified(
-    study: str, cells: Iterable[Cell], digests: Collection[str]
+    study: str, cells: Iterable[Cell], fed_with: Collection[str]
 ) -> set[str]:
     """The ids that cells would have, of data with any of these hashes."""
-    return {cell_id(study, cell, digest) for cell in cells for digest in digests}
+    return {cell_id(study, cell, digest) for cell in cells for digest in fed_with}
 
 
 def put_aside(place: Folder, ids: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from depthbench.research.learning import sweeps
+from depthbench.research.learning import feed, sweeps
 from depthbench.research.learning.sweeps import Run
 from depthbench.research.learning.system import System
 
@@ -116,11 +116,6 @@ def stump(batch: Any, weights: Any) -> tuple[Stumps, Any]:
     return Stumps(feature.astype(jnp.int32), threshold, sign, vote), error
 
 
-def whole(data: Any, first: Any) -> Any:
-    """A feed of all examples in every round."""
-    return lambda key, step: data
-
-
 def boost(data: Any, rounds: int, most: int) -> Stumps:
     """The stumps of so many rounds on a `batch`, on the host.
 
@@ -130,7 +125,7 @@ def boost(data: Any, rounds: int, most: int) -> Stumps:
     >>> float(boost(data, 1, 1).threshold[0])
     1.5
     """
-    one = sweeps.programs(system(len(data["right"]), most), whole, most)
+    one = sweeps.programs(system(len(data["right"]), most), feed.whole, most)
     seeds, hyper = sweeps.arguments([Run(0, 0.0)])
     state, _ = one.advance(one.init(seeds, hyper), hyper, data, np.int32(rounds))
     stumps = jax.device_get(state.tree.stumps)

@@ -15,6 +15,7 @@ import numpy as np
 from depthbench.research.architectures import contract, walk
 from depthbench.research.architectures.contract import Tree, Variables
 from depthbench.research.catalogues import optimizers
+from depthbench.research.catalogues.catalogue import DataError
 from depthbench.research.learning import (
     descent,
     feed,
@@ -116,7 +117,8 @@ def system(branched: Branched) -> System:
     """All tasks at once: the sum of their losses, by the recipe's update rule.
 
     Measures are `loss`, the sum, and those of task n with its number, such as `loss1`.
-    Raises Mistake where there are not so many layers.
+    Raises Mistake where there are not so many layers. Nets with normalisers' statistics
+    are refused: all that `Params` has is descended.
     """
     cuts = _cuts(branched)
     optimizer = cuts[0].optimizer
@@ -139,8 +141,10 @@ def system(branched: Branched) -> System:
         gradient, (means, stats) = descent.gradients(
             objective, tree.params, tree.stats, batch, moment.key
         )
-        length = optimizers.length(optimizer, hyper.rule.learning_rate)
-        return descent.descended(tree, gradient, stats, rule_of(hyper), length), means
+        rate = optimizers.rate(cuts[0].schedule, hyper.rule, moment.step)
+        now = hyper._replace(rule=hyper.rule._replace(learning_rate=rate))
+        length = optimizers.length(optimizer, rate)
+        return descent.descended(tree, gradient, stats, rule_of(now), length), means
 
     def probed(tree, batch):
         loss = lambda outputs: jnp.mean(cuts[0].loss.loss(outputs, _asked(batch, 0)))
@@ -165,6 +169,8 @@ def _drawn(key, branched: Branched, task: int, hyper, some) -> Variables:
     net = branched.nets[task]
     whole = supervised.parts(net.recipe, hyper.weights, net.task).net
     drawn = contract.init(key, whole, some)
+    if jax.tree.leaves(contract.divide(drawn)[1]):
+        raise DataError(f"{net.recipe.normalizer}: branches can have no statistics")
     return first_layers.apart(first_layers.cut(net, branched.shared), drawn)
 
 

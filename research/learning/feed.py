@@ -48,6 +48,15 @@ def drawn(batch: int) -> Feeds:
     return feeds
 
 
+def whole(data: Any, first: Any) -> Feed:
+    """All data at every step: the full batch.
+
+    >>> whole({"inputs": 3}, 0)(None, 7)
+    {'inputs': 3}
+    """
+    return lambda key, step: data
+
+
 def given(data: Batch, first: Any) -> Feed:
     """The batches of a call's steps [steps, batch, …], in order."""
     return lambda key, step: jax.tree.map(lambda a: a[step - first], data)
@@ -102,8 +111,8 @@ def _source(recipe: Recipe, parts: Splits, report_every: int, mesh: Any) -> Sour
     else:
         data = examples.first(train)
         some = {name: array[:PROBED] for name, array in data.items()}
-        whole = data, examples.judged(test), some
-        data, tested, probe = sharding.put(whole, sharding.place(mesh))
+        placed = data, examples.judged(test), some
+        data, tested, probe = sharding.put(placed, sharding.place(mesh))
     feeds, following = drawn(recipe.batch), lambda state, count: data
     return Source(feeds, report_every, following, tested, probe, len(train.y))
 

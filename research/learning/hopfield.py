@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from depthbench.research.learning.feed import Feed
 from depthbench.research.learning.system import Batch, Key, System
 
 
@@ -39,11 +38,6 @@ def _hollow(weights: jax.Array) -> jax.Array:
 def energy(weights: jax.Array, spins: jax.Array) -> jax.Array:
     """−½ s W s of each state [states, units], [states]."""
     return -jnp.sum((spins @ weights) * spins, axis=1) / 2
-
-
-def constant(data: Any, first: Any) -> Feed:
-    """A feed of all data in every step."""
-    return lambda key, step: data
 
 
 @functools.cache

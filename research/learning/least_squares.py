@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from depthbench.research.learning import sweeps
+from depthbench.research.learning import feed, sweeps
 from depthbench.research.learning.sweeps import Problem, Run
 from depthbench.research.learning.system import System
 
@@ -75,17 +75,12 @@ def system(features: int) -> System:
     return System(begin, step, measure)
 
 
-def whole(data: Any, first: Any) -> Any:
-    """A feed of all examples in every step."""
-    return lambda key, step: data
-
-
 def descend(x: Any, y: Any, steps: int) -> Descent:
     """Gradient descent at the best constant step."""
     found = closed(x, y)
     arrays = {"inputs": x, "targets": y, "solution": found.solution}
     data = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
-    problem = Problem(system(np.shape(x)[1]), whole, data, {}, {})
+    problem = Problem(system(np.shape(x)[1]), feed.whole, data, {}, {})
     (done,) = sweeps.ended(problem, [Run(0, found.rate)], steps)
     weights = np.asarray(done.state.tree, np.float64)
     return Descent(np.asarray(done.log["distance"], np.float64), weights)

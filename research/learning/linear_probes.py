@@ -8,7 +8,6 @@ time, so that ten labels are enough to be tuned by.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from depthbench.research.catalogues.catalogue import DataError
 from depthbench.research.lazy import lazily
 from depthbench.research.machine import threads
 
@@ -35,28 +34,6 @@ class Read(NamedTuple):
     def score(self) -> float:
         """The share right of test examples, of the layer that was chosen."""
         return float(self.test[self.layer])
-
-
-def drawn(y: Any, count: int, seed: int) -> Any:
-    """Places [count] of examples to label, classes in turn, at random otherwise.
-
-    y: labels [examples]. Raises DataError where there are fewer examples, or fewer
-    labels than classes.
-
-    >>> places = drawn([0, 0, 0, 1, 1, 1], 4, seed=0)
-    >>> [int(n > 2) for n in places]
-    [0, 1, 0, 1]
-    """
-    y = np.asarray(y)
-    classes, numbered = np.unique(y, return_inverse=True)
-    if not len(classes) <= count <= len(y):
-        raise DataError(f"{count} labels; must be from {len(classes)} to {len(y)}")
-    order = np.random.RandomState(seed).permutation(len(y))
-    own = numbered[order]
-    turn = np.empty(len(y), int)
-    for one in range(len(classes)):
-        turn[own == one] = np.arange(np.sum(own == one))
-    return order[np.lexsort((own, turn))][:count]
 
 
 @threads.single()

@@ -26,17 +26,12 @@ from depthbench.research.architectures import contract
 from depthbench.research.architectures.contract import Tree, Variables
 from depthbench.research.learning import fits, sweeps
 from depthbench.research.learning import system as systems
-from depthbench.research.learning.feed import PROBED, Feed, Feeds
+from depthbench.research.learning.feed import PROBED, Feeds, whole
 from depthbench.research.learning.fits import Beforehand, FittedNet, Net
 from depthbench.research.learning.supervised import Task as Task
 from depthbench.research.learning.sweeps import Run
 from depthbench.research.learning.system import Batch, State, System
 from depthbench.research.signal.profiles import finite_mean
-
-
-def whole(data: Batch, first: Any) -> Feed:
-    """All examples, at every step: the full batch."""
-    return lambda key, step: data
 
 
 def train(

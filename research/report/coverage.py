@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from depthbench.research.store.manifest import Manifest
-from depthbench.research.store.rows import Record, cell_id
+from depthbench.research.store.rows import Record, cell_id, digests
 from depthbench.research.study.claims import NOT_RUN
 from depthbench.research.study.declaration import (
     Cell,
@@ -106,9 +106,9 @@ def rows(study: Study, cells: Sequence[Cell]) -> tuple[Row, ...]:
 def named(study: Study, manifest: Manifest, ids: Collection[str]) -> list[Cell]:
     """The settings of these of a manifest's cells, found among all combinations of what
     its cells have; none where there are too many of those, or none are recorded."""
-    digests = set(manifest.data.values()) or {"none"}
+    fed_with = digests(manifest.data)
     return [
         cell
         for cell in combinations(study, manifest.grid)
-        if any(cell_id(study.name, cell, digest) in ids for digest in digests)
+        if any(cell_id(study.name, cell, digest) in ids for digest in fed_with)
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from depthbench.research.report import coverage, figures, markdown, page, rendering
 from depthbench.research.report.coverage import WHOLE, Coverage
-from depthbench.research.store import atomic, rows
+from depthbench.research.store import atomic, provenance, rows
 from depthbench.research.store import folder as folders
 from depthbench.research.store import manifest as manifests
 from depthbench.research.store.folder import Folder
@@ -211,9 +211,16 @@ def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:
     lines = [f"{len(ordered)} rows: {count}"]
     if stamp:
         lines.append(machine(stamp, ordered))
-        dirty = " with uncommitted changes" if stamp.get("uncommitted") else ""
-        lines.append(f"commit {stamp.get('commit') or 'unknown'}{dirty}")
+        lines.append(f"commit {stamp.get('commit') or 'unknown'}{_changes(stamp)}")
     return lines
+
+
+def _changes(stamp: dict[str, Any]) -> str:
+    """Whether the code was that of its commit, in words."""
+    changes = stamp.get("uncommitted")
+    if changes == provenance.UNKNOWN:
+        return "; whether with uncommitted changes is not known"
+    return " with uncommitted changes" if changes else ""
 
 
 def stamp_line(environment: dict[str, Any]) -> str:

@@ -166,11 +166,14 @@ def taken_apart(package: str, text: str) -> Module:
     listed: dict[str, list[str]] = {}
     for statement in tree.body:
         if not (_imports_alone(statement) or _for_scripts(statement)):
-            for name in _bound(statement) or [LOOSE]:
+            names = _bound(statement) or [LOOSE]
+            # Of several names the first has them: each one's statement leads to it.
+            entries.setdefault(names[0], {}).update(_entries(statement))
+            strings = [used for used in uses(statement) if isinstance(used, str)]
+            lists = [text for text in strings if LISTED.fullmatch(text)]
+            for name in names:
                 definitions.setdefault(name, []).append(statement)
-                entries[name] = _entries(statement)
-                strings = (used for used in uses(statement) if isinstance(used, str))
-                listed[name] = [text for text in strings if LISTED.fullmatch(text)]
+                listed.setdefault(name, []).extend(lists)
     return Module(package, definitions, imports, entries, listed)
 
 

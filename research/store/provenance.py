@@ -1,16 +1,18 @@
 """Provenance: the code that made a row, without host or user names."""
 
 import ast
+import contextlib
 import functools
 import hashlib
 import itertools
+import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from depthbench.research.files import source
+from depthbench.research.files import regular, source
 from depthbench.research.files.source import ROOT
 from depthbench.research.store.closure import (
     PACKAGE,
@@ -25,6 +27,9 @@ SHOWN = frozenset(
     "name kind question source axes sizes columns fit claims headline tables figures "
     "recordings compile_seconds timings summary shows threads inner".split()
 )
+
+UNKNOWN = "unknown"  # in place of a hash, where git does not say what is not committed
+READ = 2**24  # bytes, at most, that are read of files that git does not know
 
 EVERY_ROW: list[ast.AST] = [  # what rows are measured in
     ast.Constant("depthbench.research.machine.precision:exact"),
@@ -151,7 +156,8 @@ def _short(content: bytes) -> str:
 
 @functools.cache
 def commit() -> dict[str, str | None]:
-    """The commit of the source tree, and a hash of what is not committed.
+    """The commit of the source tree, and a hash of what is not committed: UNKNOWN where
+    git fails or takes too long, as on a disk that is slow.
 
     Neither where this is no checkout of its own: an installed copy may lie below another
     repository, whose commits say nothing of it.
@@ -159,14 +165,35 @@ def commit() -> dict[str, str | None]:
     top = _git("rev-parse", "--show-toplevel") if source.is_checkout() else None
     if top is None or Path(top).resolve() != ROOT:
         return {"commit": None, "uncommitted": None}
-    head = _git("rev-parse", "HEAD")
-    changes = (_git("diff", "HEAD") or "") + (
-        _git("ls-files", "--others", "--exclude-standard") or ""
-    )
-    return {
-        "commit": head,
-        "uncommitted": _short(changes.encode()) if changes.strip() else None,
-    }
+    return {"commit": _git("rev-parse", "HEAD"), "uncommitted": _uncommitted()}
+
+
+def _uncommitted() -> str | None:
+    """A hash of what is not committed; None where everything is."""
+    changes = _git("diff", "HEAD")
+    names = _git("ls-files", "--others", "--exclude-standard", "-z")
+    if changes is None or names is None:
+        return UNKNOWN
+    if not changes and not names:
+        return None
+    untracked = _contents(sorted(filter(None, names.split("\0"))))
+    return _short("\n".join([changes, *untracked]).encode(errors="surrogateescape"))
+
+
+def _contents(names: Iterable[str]) -> Iterator[str]:
+    """A line for each file below the root, that changes with what is in it; of those
+    beyond READ, with their size and the time they were written: a data set beside the
+    source would be read whole before every run."""
+    left = READ
+    for name in names:
+        content = ""
+        with contextlib.suppress(OSError):  # gone since, a link, or not to be read
+            found = os.lstat(ROOT / name)
+            content = f"{found.st_size} {found.st_mtime_ns}"
+            if found.st_size <= left:
+                content = _short(regular.read(ROOT / name))
+                left -= found.st_size
+        yield f"{name} {content}"
 
 
 def _git(*arguments: str) -> str | None:
@@ -175,9 +202,10 @@ def _git(*arguments: str) -> str | None:
             # Locks of its index are another's: killed, it would leave one behind.
             ["git", "--no-optional-locks", "-C", str(ROOT), *arguments],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",  # sources of any encoding, and names of any bytes
             timeout=10,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout.rstrip("\n") if done.returncode == 0 else None

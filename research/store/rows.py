@@ -77,6 +77,16 @@ def digest_of(cell: Mapping[str, Any], digests: Mapping[Any, str]) -> str:
     return digests.get(cell.get("dataset"), NO_DATA)
 
 
+def digests(data: Mapping[str, str]) -> set[str]:
+    """The hashes that a folder's cells may be fed with: of its data, or of none, as some
+    cells name no data set where others do.
+
+    >>> sorted(digests({"ring": "1b"}))
+    ['1b', 'none']
+    """
+    return {NO_DATA, *data.values()}
+
+
 def record_of(
     study: str,
     cell: Cell,

@@ -104,6 +104,21 @@ def test_doctor_says_how_each_package_is_installed(monkeypatch):
     assert found["aeon"] == "not installed (pip install --no-deps aeon)"
 
 
+@pytest.mark.parametrize("metadata", [True, False])
+def test_doctor_knows_a_package_that_has_another_name(tmp_path, monkeypatch, metadata):
+    """As where mlflow-skinny has installed mlflow."""
+    (tmp_path / "a_tracker.py").touch()
+    if metadata:
+        told = tmp_path / "a_tracker_skinny-3.1.dist-info"
+        told.mkdir()
+        (told / "METADATA").write_text("Name: a-tracker-skinny\nVersion: 3.1\n")
+        (told / "top_level.txt").write_text("a_tracker\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(doctor, "OPTIONAL", ("a_tracker",))
+    version = "a-tracker-skinny 3.1" if metadata else "installed, version unknown"
+    assert doctor.findings()["a_tracker"] == version
+
+
 def test_one_function_makes_every_hint():
     """A hint that is written out somewhere else is not swept by the tests above."""
     made = {f"{packages.__name__.removeprefix('depthbench.').replace('.', '/')}.py"}

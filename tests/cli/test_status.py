@@ -1,11 +1,14 @@
 """`depthbench status`: how much of a run is done, who is at work, and how to go on."""
 
+import itertools
 import json
 import os
 import shlex
 import shutil
+from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from depthbench.research.cli import status
 from depthbench.research.cli.main import main
@@ -13,7 +16,7 @@ from depthbench.research.engine import resumption, runner
 from depthbench.research.report import figures
 from depthbench.research.store import folder as folders
 from depthbench.research.store import manifest as manifests
-from depthbench.research.store.rows import cell_id
+from depthbench.research.store.rows import NO_DATA, cell_id
 from depthbench.research.study.studies import studies
 from tests import forged
 from tests.cli.test_command import run_small
@@ -108,6 +111,20 @@ def test_the_command_plans_what_the_folder_has(name, tmp_path):
             continue
         more = [] if size == "standard" else ["--size", size]
         assert words == ["depthbench", "run", name, *more, "--out", str(tmp_path)]
+
+
+def test_the_command_plans_cells_of_several_data_sets_and_of_none(tmp_path):
+    study = studies()["gradient_flow"]
+    cells, manifest = planned(study, "smoke")
+    data = {"digits": "0a", "tfds:mnist:3.0.1": "1b"}
+    fed_with = itertools.cycle([*data.values(), NO_DATA])
+    ids = list(map(partial(cell_id, study.name), cells, fed_with))
+    several = replace(manifest, cells=sorted(ids), data=data)
+    for there in ((), ids[::2]):
+        line = status.command(study, tmp_path, several, there)
+        assert line == f"depthbench run gradient_flow --size smoke --out {tmp_path}"
+    fewer = replace(several, cells=sorted(ids)[1:])
+    assert status.command(study, tmp_path, fewer, ()) == status.SAME
 
 
 def test_values_that_were_typed_are_typed_again(tmp_path):

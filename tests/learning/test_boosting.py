@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from depthbench.research.learning import boosting
+from depthbench.research.learning import boosting, feed
 from tests.learning.resumption import assert_resumes
 
 RANDOM = np.random.RandomState(0)
@@ -63,4 +63,4 @@ def test_places_without_weight_change_nothing():
 
 def test_boosting_is_resumed_bit_for_bit(tmp_path):
     data = boosting.batch(X, RIGHT, EQUAL)
-    assert_resumes(boosting.system(60, 6), boosting.whole, data, 0.0, tmp_path, 6)
+    assert_resumes(boosting.system(60, 6), feed.whole, data, 0.0, tmp_path, 6)

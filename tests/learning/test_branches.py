@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from depthbench.research.catalogues.catalogue import Mistake
-from depthbench.research.learning import branches, feed, fits
+from depthbench.research.catalogues.catalogue import DataError, Mistake
+from depthbench.research.learning import branches, feed, first_layers, fits, supervised
 from depthbench.research.learning import system as systems
 from depthbench.research.learning.branches import Branched
 from depthbench.research.learning.recipe import Recipe
@@ -18,8 +18,8 @@ DATA = branches.batch_of(X, [FIRST, SECOND])
 DEPTH = 3
 
 
-def of(shared, outputs=(3, 2)):
-    recipe = Recipe(depth=DEPTH, width=8, batch=8)
+def of(shared, outputs=(3, 2), **more):
+    recipe = Recipe(depth=DEPTH, width=8, batch=8, **more)
     return Branched(recipe, tuple(Task((6,), count) for count in outputs), shared)
 
 
@@ -92,6 +92,32 @@ def test_a_step_costs_less_the_more_is_shared():
         costs.append(fits.step_mflop(system, 8, state, hyper, DATA))
     assert costs == sorted(costs, reverse=True)
     assert costs[-1] < 0.7 * costs[0]  # one trunk and two heads, of two nets
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("more", [{"schedule": "cosine"}, {"warmup": 3}])
+def test_a_single_branch_is_trained_as_the_net_alone(optimizer, more):
+    """By the rate of each step, whatever it is."""
+    branched = of(2, (3,), optimizer=optimizer, **more)
+    net, steps = branched.nets[0], 6
+    hyper, batch = fits.numbers(net, 1e-2, steps), branches.batch_of(X, [FIRST])
+    state = systems.init(jax.random.key(0), branches.system(branched), hyper)
+    parts = net.parts._replace(net=first_layers.cut(net, 2))
+    fresh = branches.variables(state.tree.params, 0)
+    alone = systems.start(supervised.learner(parts, fresh, hyper.rule), state.key)
+    for _ in range(steps):
+        state, _ = systems.step(branches.system(branched), state, hyper, batch)
+        alone, _ = systems.step(
+            supervised.system_of(parts), alone, hyper, {"inputs": X, "targets": FIRST}
+        )
+    after = branches.variables(state.tree.params, 0), alone.tree.params
+    for one, other in zip(*map(jax.tree.leaves, after), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_nets_with_statistics_are_refused():
+    with pytest.raises(DataError, match="branches can have no statistics"):
+        branches.fresh(of(2, normalizer="batch"))
 
 
 def test_training_is_resumed_bit_for_bit(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from depthbench.benchmarks.max_trainable_depth.trainer import Trainer
-from depthbench.research.learning import examples, sweeps, training
+from depthbench.research.learning import examples, feed, sweeps, training
 from depthbench.research.learning import system as systems
 from depthbench.research.learning.sweeps import Problem, Run
 from depthbench.research.learning.system import LARGEST, ONGOING, System
@@ -35,9 +35,8 @@ values = pytest.mark.parametrize("value", BAD.values(), ids=BAD)
 
 
 def train(*runs, steps=6):
-    feeds = lambda data, first: lambda key, step: data
     runs = [Run(seed, hyper) for seed, hyper in enumerate(runs)]
-    return sweeps.train(Problem(SYSTEM, feeds, DATA, DATA, DATA), runs, steps)
+    return sweeps.train(Problem(SYSTEM, feed.whole, DATA, DATA, DATA), runs, steps)
 
 
 @values

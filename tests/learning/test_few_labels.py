@@ -65,6 +65,14 @@ def test_labels_are_of_all_classes_alike_and_nested():
     assert list(order) != list(few_labels.labelled(TARGETS, 12, seed=4))
 
 
+def test_examples_have_the_labels_that_committed_rows_were_made_with():
+    """Of classes in any order and number: places that were drawn once."""
+    y = [0] * 6 + [7] * 3 + [3] * 4
+    first = few_labels.labelled(y, 8, seed=5)[:8]
+    assert first.tolist() == [5, 9, 7, 1, 12, 8, 2, 10]
+    assert [y[n] for n in first] == [0, 3, 7] * 2 + [0, 3]
+
+
 @pytest.mark.parametrize("count", [2, 21])
 def test_fewer_labels_than_classes_are_one_line(count):
     with pytest.raises(DataError, match=f"^{count} labels; must be from 3, .* to 20$"):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from depthbench.research.learning import hopfield, sweeps
+from depthbench.research.learning import feed, hopfield, sweeps
 from depthbench.research.learning.system import Moment
 
 SYSTEM = hopfield.system()
@@ -67,8 +67,8 @@ def test_recall_goes_on_where_it_stopped():
     """4 sweeps in one call of the loop are 2 and 2, bit for bit."""
     stored = patterns(10, 40)
     data = {"weights": hopfield.hebb(stored), "patterns": stored}
-    problem = sweeps.Problem(SYSTEM, hopfield.constant, data, {}, {})
-    programs = sweeps.programs(SYSTEM, hopfield.constant, 4)
+    problem = sweeps.Problem(SYSTEM, feed.whole, data, {}, {})
+    programs = sweeps.programs(SYSTEM, feed.whole, 4)
     run, spins = sweeps.Run(0, ()), patterns(10, 40, seed=1)
     (whole,) = sweeps.ended(problem, [run], 4, [spins])
     begun = sweeps._begun(False)(np.uint32(0), spins)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from depthbench.research.learning import least_squares
+from depthbench.research.learning import feed, least_squares
 from tests.learning.resumption import assert_resumes
 
 RANDOM = np.random.default_rng(0)
@@ -53,4 +53,4 @@ def test_descent_is_resumed_bit_for_bit(tmp_path):
     data = {"inputs": X, "targets": Y, "solution": np.zeros(4)}
     data = {name: np.float32(array) for name, array in data.items()}
     system = least_squares.system(4)
-    assert_resumes(system, least_squares.whole, data, 0.1, tmp_path)
+    assert_resumes(system, feed.whole, data, 0.1, tmp_path)

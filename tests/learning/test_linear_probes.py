@@ -1,20 +1,9 @@
-"""Labels that are drawn, and single units as detectors, against slow definitions."""
+"""Layers that are read, and single units as detectors, against slow definitions."""
 
 import numpy as np
 import pytest
 
-from depthbench.research.datasets import DataError
 from depthbench.research.learning import linear_probes, metrics, single_units
-
-
-def test_labels_are_of_every_class_and_change_with_the_seed():
-    y = np.array([0] * 30 + [7] * 5 + [3] * 10)
-    places = linear_probes.drawn(y, 7, seed=0)
-    assert sorted(y[places]) == [0, 0, 0, 3, 3, 7, 7]
-    assert set(places) != set(linear_probes.drawn(y, 7, seed=1))
-    assert len(set(linear_probes.drawn(y, 45, seed=0))) == 45
-    with pytest.raises(DataError, match="from 3 to 45"):
-        linear_probes.drawn(y, 2, seed=0)
 
 
 def test_the_layer_is_chosen_by_validation_alone():

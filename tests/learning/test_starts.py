@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from depthbench.research.learning import fits, starts, sweeps
+from depthbench.research.learning import feed, fits, starts, sweeps
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.starts import Run
 from depthbench.research.learning.supervised import Task
@@ -17,7 +17,7 @@ RUNS = [
 
 
 def alone(run):
-    problem = sweeps.Problem(NET.system, starts.whole, DATA, {}, {})
+    problem = sweeps.Problem(NET.system, feed.whole, DATA, {}, {})
     (one,) = sweeps.ended(problem, [run], 5)
     return fits.of_state(NET, one.state, log=one.log)
 

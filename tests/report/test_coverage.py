@@ -1,14 +1,16 @@
 """A part of a run: which cells it lacks is known, and no claim is decided before them."""
 
 import random
+from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from depthbench.research.engine import runner
 from depthbench.research.report import coverage, published, study_report
 from depthbench.research.report.coverage import WHOLE, Coverage
 from depthbench.research.store.manifest import Manifest
-from depthbench.research.store.rows import cell_id
+from depthbench.research.store.rows import NO_DATA, cell_id
 from depthbench.research.study.claims import Claim, judge, same_columns
 from depthbench.research.study.declaration import Headline, chosen_values, grid
 from depthbench.research.study.estimates import about, exact
@@ -43,6 +45,16 @@ def test_what_is_missing_of_a_plan_is_known_by_its_settings(name):
         assert str(cover) == f"{len(there):,} of {len(ids):,} cells"
         lacking = {cell_id(name, study.cell(row), digest) for row in cover.missing}
         assert lacking == set(ids) - there and len(cover.missing) == len(lacking)
+
+
+def test_cells_without_data_are_missing_beside_those_with_some():
+    study = studies()["gradient_flow"]
+    cells, manifest = planned(study, "smoke", "0f" * 8)
+    fed_with = ["0f" * 8 if n % 2 else NO_DATA for n in range(len(cells))]
+    ids = map(partial(cell_id, study.name), cells, fed_with)
+    manifest = replace(manifest, cells=sorted(ids))
+    cover = coverage.of_folder(study, manifest, ())
+    assert len(cover.missing) == cover.planned == len(cells)
 
 
 def test_a_whole_run_is_said_in_no_other_way():

@@ -4,6 +4,7 @@ import pytest
 
 from depthbench.research.cli.main import main
 from depthbench.research.report import published, study_report
+from depthbench.research.store import provenance
 from depthbench.research.study import headlines
 from depthbench.research.study.declaration import (
     SMOKE_WARNING,
@@ -47,6 +48,22 @@ def test_a_smoke_run_warns_above_its_claims():
         html = study_report.as_html(study, rows, WORLD, [])
         for text, claim in ((markdown, "| xiong2020."), (html, ">xiong2020.")):
             assert (0 < text.find(SMOKE_WARNING) < text.index(claim)) is warned
+
+
+@pytest.mark.parametrize(
+    ("uncommitted", "said"),
+    [
+        (None, "commit 0a"),
+        ("1b", "commit 0a with uncommitted changes"),
+        (
+            provenance.UNKNOWN,
+            "commit 0a; whether with uncommitted changes is not known",
+        ),
+    ],
+)
+def test_a_report_says_whether_code_was_committed(uncommitted, said):
+    stamp = {**WORLD, "commit": "0a", "uncommitted": uncommitted}
+    assert study_report.stamp_lines([], stamp)[-1] == said
 
 
 def test_a_protocol_says_in_what_rows_were_made_otherwise():

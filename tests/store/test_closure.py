@@ -176,6 +176,29 @@ def test_entries_that_code_names_itself_are_part_of_it(tree):
     assert "research/sums.py" in after and "research/late.py" not in after
 
 
+PAIR = """
+    FIRST, SECOND = [Entry("one", "sums:of_one")], [Entry("two", "sums:of_two")]
+"""
+TWICE = """
+    SECOND = [Entry("one", "sums:of_one"), Entry("two", "sums:of_two")]
+    SECOND += more()
+"""
+
+
+@pytest.mark.parametrize("lists", [PAIR, TWICE])
+def test_entries_are_found_whatever_their_statement_or_their_name_binds(tree, lists):
+    """Once each, where the list that is reached is not the first, or is added to."""
+
+    def code(lists):
+        asked = "catalogue.ENTRIES", "catalogue.SECOND"
+        catalogue = "def unused(): ...", textwrap.dedent(lists)
+        return tree({"one", "two"}, asked=asked, catalogue=catalogue)
+
+    before, after = code(lists), code(lists.replace("of_two", "through"))
+    assert [name for name in before if ":" in name] == [*ONE, *TWO]
+    assert changes(before, after) == TWO
+
+
 def of_study(name, size="smoke", changed=None):
     """A study, the cells of a size, and the hashes of the code that measures them."""
     study = studies()[name]

@@ -1,6 +1,7 @@
 """What a run's folder does when code has changed: refused by name, whatever changed."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -126,3 +127,57 @@ def test_a_copy_in_another_repository_has_no_commit(installed, tmp_path):
     (tmp_path / "pyproject.toml").touch()
     provenance.commit.cache_clear()
     assert len(provenance.commit()["commit"] or "") == 40
+
+
+@pytest.fixture
+def uncommitted(installed, tmp_path):
+    """What is recorded as not committed of a checkout with one committed file."""
+    installed(tmp_path)
+    (tmp_path / "pyproject.toml").write_bytes("name = 'é'\n".encode("latin-1"))
+    (tmp_path / ".gitignore").write_text(".venv\n")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "add", "pyproject.toml", ".gitignore"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "y"], check=True)
+
+    def now():
+        provenance.commit.cache_clear()
+        return provenance.commit()["uncommitted"]
+
+    return now
+
+
+def test_what_is_not_committed_is_hashed_with_its_contents(uncommitted, tmp_path):
+    found = [uncommitted()]
+    assert found == [None]
+    study = tmp_path / " ä study.py"
+    for text in ("STUDY = 1", "STUDY = 2"):
+        study.write_text(text)
+        found.append(uncommitted())
+    (tmp_path / "pyproject.toml").write_bytes("name = 'è'\n".encode("latin-1"))
+    found.append(uncommitted())
+    study.unlink()
+    study.symlink_to("nowhere")
+    found.append(uncommitted())
+    assert len(set(found)) == len(found) and found[-1] == uncommitted()
+
+
+def test_a_large_file_that_is_not_committed_is_not_read(
+    uncommitted, tmp_path, monkeypatch
+):
+    large, found = tmp_path / "data.bin", []
+    monkeypatch.setattr(provenance, "READ", 4)
+    for content, time in (("large", 1), ("other", 1), ("other", 2), ("larger", 2)):
+        large.write_text(content)
+        os.utime(large, (time, time))
+        found.append(uncommitted())
+    assert found[0] == found[1] and len(set(found)) == 3
+
+
+@pytest.mark.parametrize("fails", ["diff", "ls-files"])
+def test_what_git_does_not_say_is_not_taken_for_nothing(
+    uncommitted, monkeypatch, fails
+):
+    asked = provenance._git
+    answers = lambda *words: None if words[0] == fails else asked(*words)
+    monkeypatch.setattr(provenance, "_git", answers)
+    assert uncommitted() == provenance.UNKNOWN
