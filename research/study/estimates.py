@@ -220,25 +220,35 @@ def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float]:
     return value - half, value + half
 
 
-def decided(estimate: Estimate, allowed: Allowed, level: float = LEVEL) -> bool:
-    """Whether the estimate lies surely within, or surely outside."""
-    return inside(estimate, allowed) <= level or outside(estimate, allowed) <= level
+def decided(estimate: Estimate, allowed: Allowed, outside_level: float = LEVEL) -> bool:
+    """Whether the estimate lies surely within, at `LEVEL`, or surely outside."""
+    within = inside(estimate, allowed) <= LEVEL
+    return within or outside(estimate, allowed) <= outside_level
 
 
-def seeds_to_decide(estimate: Estimate, allowed: Allowed) -> int | None:
+def seeds_to_decide(
+    estimate: Estimate, allowed: Allowed, points: int = 1
+) -> int | None:
     """How many seeds would decide, were their mean and spread what they are here.
 
+    points: how many are judged together. One of them fails for sure at the strictest level
+    that Holm's correction may ask of it, which is that of the first it rejects.
     None where more than `MOST` would be needed, or where nothing is known yet.
+
+    >>> noisy = mean(-0.3, 0.1, 3)  # three standard errors below
+    >>> seeds_to_decide(noisy, above(0.0)), seeds_to_decide(noisy, above(0.0), points=54)
+    (4, 8)
     """
 
-    def with_seeds(seeds: int) -> Estimate:
+    def enough(seeds: int) -> bool:
         error = estimate.error * math.sqrt(estimate.seeds / seeds)
-        return estimate._replace(error=error, seeds=seeds)
+        there = estimate._replace(error=error, seeds=seeds)
+        return decided(there, allowed, LEVEL / points)
 
     known = estimate.kind == "share" or not math.isnan(estimate.error)
-    if not known or not decided(with_seeds(MOST), allowed):
+    if not known or not enough(MOST):
         return None
-    return _least(lambda seeds: decided(with_seeds(seeds), allowed), estimate.seeds)
+    return _least(enough, estimate.seeds)
 
 
 def _least(good: Callable[[int], bool], low: int) -> int:
