@@ -10,6 +10,7 @@ with lazily():
     from scipy import special
 
 LEVEL = 0.05  # of each one-sided test; both together are a 90 % interval
+LOSSES = ("train_loss", "test_loss")  # of a row, of its runs that have not diverged
 MOST = 10_000  # seeds that are looked at before it is said that no number decides
 
 
@@ -121,9 +122,27 @@ def mean_of(name: str) -> Callable[[Mapping[str, Any]], Estimate]:
 
     def of(row: Mapping[str, Any]) -> Estimate:
         fixed = row.get(f"{name}_test_se"), row.get(f"{name}_test_groups")
-        return mean(row[name], row[f"{name}_se"], row["seeds"], *fixed)
+        return mean(row[name], row[f"{name}_se"], seeds_of(row, name), *fixed)
 
     return of
+
+
+def seeds_of(row: Mapping[str, Any], name: str) -> int:
+    """From how many seeds the mean in a column is; the column `…_seeds` says it, if there.
+
+    Losses of a training are of the runs that have not diverged, and its row has the share
+    of those that have; all else is of every seed. A row without that share does not tell,
+    and is taken at its `seeds`.
+
+    >>> row = {"seeds": 5, "diverged": 0.6, "test_loss": 0.1, "test_accuracy": 0.9}
+    >>> seeds_of(row, "test_loss"), seeds_of(row, "test_accuracy")
+    (2, 5)
+    """
+    counted = row.get(f"{name}_seeds")
+    if counted is not None:
+        return counted
+    seeds, lost = row["seeds"], row.get("diverged") if name in LOSSES else None
+    return round(seeds * (1 - lost)) if seeds and lost else seeds
 
 
 def share(value: float | None, seeds: int) -> Estimate:
