@@ -190,7 +190,9 @@ def answered(settings: Mapping[str, Any], ended: Sequence[dict]) -> Headline:
 def _at(settings: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """The numbers in which a combination differs from the others."""
     names = [n for n in NUMBERS if len(values(settings, n)) > 1]
-    varied = ", ".join(f"{n.replace('_', ' ')} {number(row[n])}" for n in names)
+    varied = ", ".join(
+        f"{n.replace('_', ' ')} {number(_standing(settings, n, row))}" for n in names
+    )
     return f" with {varied}" * bool(varied)
 
 

@@ -77,6 +77,16 @@ def test_the_number_is_what_the_entry_is_published_with(words, shown):
     assert column(table_of(settings_of(*words.split())), name) == shown
 
 
+def test_the_answer_names_defaults_by_their_numbers():
+    settings = settings_of("--learning-rate", "default,0.1", "--clip", "default,1")
+    history = history_of(settings, train_accuracy=[0.9, 0.5, 0.2, 0.1])
+    points = training_report.curves(settings, history)
+    ended = training_report.results(settings, points)
+    answer, worst = training_report.answered(settings, ended)
+    assert " with learning rate 0.001, clip none, which is the best" in answer
+    assert worst.endswith(" with learning rate 0.1, clip 1.")
+
+
 def test_the_figure_names_rates_by_their_numbers():
     from depthbench.research.report import figures
 
