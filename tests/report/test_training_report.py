@@ -99,6 +99,20 @@ def test_the_figure_names_rates_by_their_numbers():
     assert labels == ["0.001", "0", "0.1"]
 
 
+def test_the_figure_has_each_report_at_its_step():
+    """Every 900 steps of 1,000: the second is a hundred later, and begins between both."""
+    settings = settings_of("--learning-rate", "0.1")
+    ((_, arrays),) = history_of(settings)
+    history = [(900, arrays), (1000, arrays)]
+    points = training_report.curves(settings, history)
+    right = training_report.figure(settings, points, history).axes[2]
+    (drawn,) = right.collections
+    corners = drawn.get_coordinates()
+    assert corners[0, :, 0].tolist() == [850, 950, 1050]
+    assert corners[:, 0, 1].tolist() == [-0.5, 0.5, 1.5, 2.5]
+    assert right.yaxis_inverted()  # the first state is above
+
+
 def test_the_best_is_best_in_training_whatever_the_test_says():
     settings = settings_of("--learning-rate", "0.1,0.2,0.3")
     test = {"test_accuracy": [0.1, 0.2, 0.9], "test_loss": [3.0, 2.0, 0.1]}
