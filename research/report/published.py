@@ -135,7 +135,7 @@ def read_stamp(path: Path) -> dict[str, Any]:
 
 
 def made_again(study: Study, device: str = CPU) -> str:
-    """A published study_report.md, made from its committed rows."""
+    """A published report.md, made from its committed rows."""
     folder = folders(device)[study.name]
     stamp = read_stamp(folder / STAMP)
     return as_committed(study, read_csv(folder / "rows.csv"), stamp)
