@@ -85,6 +85,7 @@ def deeper(rows):
             log_loss,
             spread,
             "loss",
+            of="train_loss",
         )
     ]
 
@@ -101,8 +102,9 @@ def at_depth(rows):
     most = max(row["depth"] for row in rows)
     rows_at_depth = kinds([row for row in rows if row["depth"] == most])
     names = ("highway", PLAIN)
+    by = ("depth",)
     return pairs.versus(
-        rows_at_depth, "kind", names, ("depth",), log_loss, spread, "loss"
+        rows_at_depth, "kind", names, by, log_loss, spread, "loss", of="train_loss"
     )
 
 

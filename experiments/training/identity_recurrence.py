@@ -87,7 +87,9 @@ def beside(rows):
     """Test error of the identity over the LSTM's, and the smaller of both, by lag."""
     names = ("LSTM", "identity ReLU")
     spread = pairs.deviation("test_loss")
-    return pairs.versus(rows, "net", names, ("lag",), missed, spread, "loss")
+    return pairs.versus(
+        rows, "net", names, ("lag",), missed, spread, "loss", of="test_loss"
+    )
 
 
 def comparable(row):

@@ -7,7 +7,7 @@ from depthbench.experiments.training.pairs import loss
 from depthbench.research.lazy import lazily
 from depthbench.research.study.claims import Claim
 from depthbench.research.study.doubts import after_steps, certain
-from depthbench.research.study.estimates import about, above, below
+from depthbench.research.study.estimates import about, above, below, seeds_of
 from depthbench.research.study.plan import grouped
 
 with lazily():
@@ -91,6 +91,7 @@ def shifts(rows, kind=("parametrization",), axis="width"):
             {
                 **row,
                 **pairs.joint([chosen[0], row]),
+                "seeds": min(chosen[0]["seeds"], row["seeds"]),
                 "gap": row["log2_rate"] - chosen[0]["log2_rate"],
                 "gap_se": math.hypot(row["log2_rate_se"], chosen[0]["log2_rate_se"]),
             }
@@ -105,7 +106,7 @@ def optimum(rows, by=("parametrization", "width")):
     by: what tells nets apart, all rows being of one.
     That is the vertex of the parabola through ln loss at the best rate and the two
     beside it, and its standard error is what those of the losses make of it; nan where
-    there are no such three.
+    there are no such three. seeds: the fewest that one of the three losses is the mean of.
     """
     (best,) = pairs.choices(rows, by, "loss")
     if not pairs.ran(best):
@@ -113,14 +114,15 @@ def optimum(rows, by=("parametrization", "width")):
     line = sorted(filter(pairs.ran, rows), key=lambda row: row["learning_rate"])
     place = [row["learning_rate"] for row in line].index(best["learning_rate"])
     three = line[place - 1 : place + 2] if place else []
-    vertex, error = math.nan, math.nan
+    vertex, error, seeds = math.nan, math.nan, best["seeds"]
     if len(three) == 3:
         vertex, error = least_at(
             [math.log2(row["learning_rate"]) for row in three],
             [math.log(max(loss(row), 1e-12)) for row in three],
             [pairs.deviation("train_loss")(r) / max(loss(r), 1e-12) for r in three],
         )
-    return {**best, "log2_rate": vertex, "log2_rate_se": error}
+        seeds = min(seeds_of(row, "train_loss") for row in three)
+    return {**best, "seeds": seeds, "log2_rate": vertex, "log2_rate_se": error}
 
 
 def least_at(x, y, errors):

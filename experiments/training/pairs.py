@@ -12,7 +12,7 @@ from depthbench.research.report import figures
 from depthbench.research.study import doubts
 from depthbench.research.study.axes import Axis
 from depthbench.research.study.declaration import Headline, Measured, Row, Sweep
-from depthbench.research.study.estimates import mean_of
+from depthbench.research.study.estimates import mean_of, seeds_of
 from depthbench.research.study.headlines import counted, listed
 from depthbench.research.study.plan import grouped
 from depthbench.research.study.tables import Mark, Table, number, ranged
@@ -121,31 +121,33 @@ def versus(
     score: Score,
     spread: Score,
     choose: By,
+    of: str = "",
 ) -> list[Row]:
     """Of two values of an axis, the best of each side by side, for each value of `by`.
 
     gap: the second's score over the first's. gap_se: its standard error, from `spread`,
-    that of one row's score. choose: as for `best`. What is doubtful of either side, or
-    has kept it from being measured, is so of both.
+    that of one row's score. choose: as for `best`. of: the column that the score is of,
+    where its mean may be of fewer seeds than the row has. What is doubtful of either side,
+    or has kept it from being measured, is so of both.
     """
-    of: dict[tuple, dict[Any, Row]] = {}
+    sides: dict[tuple, dict[Any, Row]] = {}
     for row in choices(rows, (*by, axis), choose):
-        of.setdefault(tuple(row[name] for name in by), {})[row[axis]] = row
+        sides.setdefault(tuple(row[name] for name in by), {})[row[axis]] = row
     return [
         {
             **dict(zip(by, key, strict=True)),
             axis: f"{names[0]} to {names[1]}",
-            **_versus(*(by_value[name] for name in names), score, spread),
+            **_versus(*(by_value[name] for name in names), score, spread, of),
         }
-        for key, by_value in of.items()
+        for key, by_value in sides.items()
         if all(name in by_value for name in names)
     ]
 
 
-def _versus(one: Row, other: Row, score: Score, spread: Score) -> Row:
+def _versus(one: Row, other: Row, score: Score, spread: Score, of: str) -> Row:
     pair = {
         **joint([one, other]),
-        "seeds": min(one["seeds"], other["seeds"]),
+        "seeds": min(seeds_of(one, of), seeds_of(other, of)),
         **dict.fromkeys(("gap", "gap_se", "first", "second")),
     }
     if pair["status"] != "ok":

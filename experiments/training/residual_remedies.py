@@ -99,6 +99,7 @@ def beside(one, other, score=error, name="train_accuracy"):
             score,
             deviation(name),
             "loss",
+            of=name,
         )
 
     return of

@@ -78,6 +78,7 @@ def rivals(rows):
             log_loss,
             spread,
             "loss",
+            of="train_loss",
         )
     ]
 

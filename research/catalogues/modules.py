@@ -22,6 +22,7 @@ from depthbench.research.catalogues import origins
 from depthbench.research.catalogues.mistakes import Mistake, nearest
 from depthbench.research.catalogues.origins import Origin
 from depthbench.research.files.source import ROOT
+from depthbench.research.files.text import one_line
 
 NAME = re.compile(
     r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
@@ -234,7 +235,7 @@ def told(error: BaseException) -> str:
     >>> told(ValueError("no such shape"))
     'ValueError: no such shape'
     """
-    text = " ".join(str(error).split())[:300]
+    text = one_line(str(error), 300)
     return f"{type(error).__name__}{': ' if text else ''}{text}{place(error)}"
 
 

@@ -78,9 +78,8 @@ def check_rows(study: Study, part: RunPart) -> None:
     """Raises Refusal where a row of a part is none of its study's cells."""
     if part.manifest.study != study.name:
         return  # which is said with the name of both
-    strange = {name for one in part.manifest.plugins.values() for name in one.entries}
     for record in part.records:
-        if why := wrong(study, record, strange):
+        if why := wrong(study, record, part.manifest.strange):
             raise Refusal(
                 f"{part.path}: {record.id}.json is not a row of {study.name}: {why}"
             )

@@ -111,7 +111,7 @@ def write(results: Results) -> None:
     """Writes the report of rows."""
     study, folder, records = results.study, results.folder, results.records
     if records:
-        study_report.write(study, folder, records, results.stamp)
+        study_report.write(study, folder, records)
     else:  # without profiles, which figures are drawn from
         text = published.as_committed(study, results.rows, results.stamp)
         atomic.write_atomically(folder.path / "report.md", text.encode())

@@ -233,7 +233,7 @@ def report(study: Study, run: Completed) -> float:
     """Writes the report of all rows in the folder; the seconds that it took."""
     began = time.perf_counter()
     have, _ = folders.records(run.folder)
-    study_report.write(study, run.folder, have, run.stamp)
+    study_report.write(study, run.folder, have)
     return time.perf_counter() - began
 
 
@@ -242,7 +242,7 @@ def report_kinds(study: Study, run: Completed) -> None:
     for kind in folders.kinds(run.folder):
         have, _ = folders.records(kind)
         if have:  # a driver may have been killed before the first
-            study_report.write(study, kind, have, have[0].stamp)
+            study_report.write(study, kind, have)
             console.say(f"rows of another kind of device: {kind.path}/report.html")
 
 

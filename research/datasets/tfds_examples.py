@@ -29,6 +29,7 @@ from depthbench.research.datasets.pixels import scale_of
 from depthbench.research.datasets.tfds import used
 from depthbench.research.datasets.tfds_metadata import Prepared, prepared
 from depthbench.research.files.quiet import quietly
+from depthbench.research.files.text import one_line
 
 AT_ONCE = 4096  # examples read at a time, at most; a stream's scale is that of so many
 BYTES_AT_ONCE = 2**28
@@ -156,5 +157,5 @@ def _said(name: str, folder: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        line = " ".join(str(error).split())
+        line = one_line(str(error))
         raise DataError(f"{name}: {folder} cannot be read: {line}") from error

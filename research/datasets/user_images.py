@@ -29,6 +29,7 @@ from depthbench.research.datasets.contract import (
 )
 from depthbench.research.datasets.pixels import scale_of
 from depthbench.research.files import regular
+from depthbench.research.files.text import one_line
 from depthbench.research.lazy import lazily
 
 with lazily():
@@ -328,7 +329,7 @@ def _decoded(path: Path) -> np.ndarray | str:
             raise
         if isinstance(error, regular.NotRegular):
             return str(error.strerror)
-        reason = " ".join(str(error).partition(" <_io")[0].split())
+        reason = one_line(str(error).partition(" <_io")[0])
         return f"cannot be read: {reason or type(error).__name__}"
 
 

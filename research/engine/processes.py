@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from depthbench.research.engine import console
+from depthbench.research.files.text import one_line
 from depthbench.research.learning import checkpoints, sharding
 from depthbench.research.learning.forms import is_key
 from depthbench.research.study.errors import LATER, Refusal
@@ -63,7 +64,7 @@ def together() -> Iterator[None]:
         sent = isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in str(error)
         if jax.process_count() == 1 or not sent:
             raise
-        why = " ".join(str(error).split())[:120]
+        why = one_line(str(error), 120)
         line = lost(jax.process_index(), jax.process_count(), why)
         # Beside what C++ writes, so that the line is not written twice (`relay`).
         os.write(2, f"depthbench: {line}\n".encode())

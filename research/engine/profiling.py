@@ -13,6 +13,7 @@ import numpy as np
 
 from depthbench.research.engine import console
 from depthbench.research.engine.observers import Observer
+from depthbench.research.files.text import one_line
 from depthbench.research.lazy import lazily
 from depthbench.research.store import atomic
 from depthbench.research.study.tables import Table, number
@@ -220,5 +221,5 @@ class ProfiledTraining(Observer):
 
     def _leave(self, why: str) -> None:
         self._over = True
-        line = " ".join(why.split())[:200]
+        line = one_line(why, 200)
         console.say(f"--profile {self._folder}: not profiled: {line}")

@@ -16,6 +16,7 @@ import numpy as np
 
 from depthbench.research.engine import console
 from depthbench.research.engine.trackers.contract import Sink
+from depthbench.research.files.text import one_line
 
 PLACE = "tracked"
 PATIENCE = 60.0  # seconds that what is still to be written may take at the end
@@ -111,5 +112,5 @@ class Tracking:
         if self._failed.is_set():
             return
         self._failed.set()
-        line = " ".join(why.split())[:200]
+        line = one_line(why, 200)
         console.say(f"--track {self._name}: {line}; nothing more is tracked")

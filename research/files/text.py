@@ -27,6 +27,15 @@ def visible(text: str, keep: str = "") -> str:
     return _CANDIDATE.sub(shown, text)
 
 
+def one_line(text: str, most: int | None = None) -> str:
+    r"""The text in one line, its words as they are. most: letters that are kept.
+
+    >>> one_line("a shape:\n  (3, 4)"), one_line("a long story", most=6)
+    ('a shape: (3, 4)', 'a long')
+    """
+    return " ".join(text.split())[:most]
+
+
 def writable(text: str, encoding: str) -> str:
     r"""The text with an escape for each character that an encoding does not have.
 

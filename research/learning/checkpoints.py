@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from depthbench.research.files.text import one_line
 from depthbench.research.learning import (
     arrays_on_disk,
     checkpoint_reading,
@@ -127,10 +128,10 @@ def _prune(folder: Path, keep: int, newest: int) -> None:
 
 def _why(error: BaseException) -> str:
     """One line on what went wrong."""
-    text = " ".join(str(error).split())
+    text = one_line(str(error))
     if "No space left" in text or "ENOSPC" in text:
         return "no space left on the disk"
-    return text[:200] or type(error).__name__
+    return one_line(text, 200) or type(error).__name__
 
 
 def open(

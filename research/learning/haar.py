@@ -22,7 +22,7 @@ GRID = 2  # pixels: features begin and end at every second one
 
 
 class HaarFeatures(NamedTuple):
-    """HaarFeatures of windows of one size.
+    """Haar features of windows of one size.
 
     rectangles: of each feature (sign, top, left, bottom, right), the last two not
     included. weights: of the integral image's numbers [features, (side + 1)²].
@@ -61,7 +61,7 @@ def integrals(x: Any) -> Any:
 
 @functools.lru_cache(maxsize=8)
 def features(side: int, most: int, seed: int = 0) -> HaarFeatures:
-    """HaarFeatures of windows side × side: all on a grid of two pixels, or `most` of them.
+    """Haar features of windows side × side: all on a grid of two pixels, or `most` of them.
 
     Raises DataError for windows too small, and without scikit-image.
 

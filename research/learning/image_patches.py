@@ -87,7 +87,7 @@ def cut_out(x: Any, side: int) -> Any:
 
 
 def contrast(each: Any) -> Any:
-    """Centroids [patches, numbers] without their mean, and divided by their deviation."""
+    """Patches [patches, numbers] without their mean, and divided by their deviation."""
     each = each - each.mean(axis=1, keepdims=True)
     return each / np.sqrt(each.var(axis=1, keepdims=True) + CONTRAST)
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from depthbench.research.catalogues.axes import integer, items
 from depthbench.research.catalogues.catalogue import Mistake, nearest
+from depthbench.research.files.text import one_line
 from depthbench.research.lazy import lazily
 
 with lazily():
@@ -255,7 +256,7 @@ def start(processes: Processes, seconds: float = 300.0) -> None:
             heartbeat_timeout_seconds=HEARTBEAT,
         )
     except (ValueError, RuntimeError) as error:
-        message = " ".join(str(error).split())[:200]
+        message = one_line(str(error), 200)
         raise Mistake(f"--coordinator {processes.coordinator}: {message}") from None
 
 

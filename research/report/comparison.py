@@ -12,6 +12,7 @@ from depthbench.research.learning.recipe import NUMBERS
 from depthbench.research.report import training_report
 from depthbench.research.report.trained import TrainingRun
 from depthbench.research.study.declaration import Row
+from depthbench.research.study.estimates import seeds_of
 
 with lazily():
     from scipy import special
@@ -19,7 +20,7 @@ with lazily():
 LEVEL = 0.01  # of the test of each value
 ROUNDING = 1e-4  # relative: what another order of float32 sums may change
 WORDS = ("reason", "theory_reason", "id")  # say why, in words and with numbers
-ENDS = ("_se", "_low", "_high")  # how sure a column is
+ENDS = ("_se", "_low", "_high", "_seeds")  # how sure a column is
 
 
 class Change(NamedTuple):
@@ -100,7 +101,8 @@ def by_chance(a: Row, b: Row, error: str) -> float:
     variance = sum(e**2 for e in errors)
     if not variance:
         return 0.0
-    seeds = [row.get("seeds") or math.inf for row in (a, b)]
+    name = error.removesuffix("_se")
+    seeds = [seeds_of({"seeds": None, **row}, name) or math.inf for row in (a, b)]
     parts = [e**4 / max(n - 1, 1) for e, n in zip(errors, seeds, strict=True)]
     freedom = variance**2 / sum(parts) if sum(parts) else 1e9
     return float(special.stdtrit(freedom, 1 - LEVEL / 2)) * math.sqrt(variance)
@@ -110,7 +112,7 @@ def last_rows(trained: TrainingRun) -> list[Row]:
     """The last report of a training: a row for each of its numbers.
 
     Each measure is the mean over seeds of those that did not diverge, `_se` its
-    standard error.
+    standard error, and `_seeds` how many they are.
     """
     points = training_report.curves(trained.settings, trained.history)
     last = [row for row in points if row["step"] == points[-1]["step"]]
@@ -129,4 +131,5 @@ def _ended(group: list[Row]) -> Row:
         row[name] = float(np.mean(values)) if values else None
         error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else None
         row[f"{name}_se"] = None if error is None else float(error)
+        row[f"{name}_seeds"] = len(values)
     return row

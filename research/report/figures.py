@@ -52,6 +52,46 @@ def literal_row(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def over_steps(
+    axes: Any, steps: Sequence[int], log10_gradient: np.ndarray, least: float
+) -> Any:
+    """The heat map of states' gradients [steps, states], beside the last state's of a step.
+
+    least: decades that the colours reach at the least, either way.
+    """
+    values = log10_gradient
+    beside = values - values[:, -1:]  # a step's own scale is that of its loss
+    finite = np.abs(beside[np.isfinite(beside)])
+    limit = max(least, float(np.max(finite, initial=0)))
+    states = np.arange(values.shape[1] + 1) - 0.5
+    image = axes.pcolormesh(
+        _edges(steps),
+        states,
+        np.ma.masked_invalid(beside.T),
+        cmap="RdBu",
+        vmin=-limit,
+        vmax=limit,
+    )
+    axes.set_facecolor("#9a9a9a")
+    axes.invert_yaxis()
+    axes.set_xlabel("step")
+    return image
+
+
+def _edges(steps: Sequence[int]) -> np.ndarray:
+    """Where a step's column begins and ends: halfway to its neighbours.
+
+    >>> _edges([900, 1000]).tolist()
+    [850.0, 950.0, 1050.0]
+    """
+    centres = np.asarray(steps, np.float64)
+    if centres.size == 1:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    middles = (centres[1:] + centres[:-1]) / 2
+    ends = 2 * centres[0] - middles[0], 2 * centres[-1] - middles[-1]
+    return np.array([ends[0], *middles, ends[1]])
+
+
 def labelled(count: int, most: int) -> list[int]:
     """Which of many ticks in a row have a label: one in so many, and the last.
 

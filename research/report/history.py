@@ -99,35 +99,16 @@ class History(NamedTuple):
 
 def _draw(figure: Any, history: History) -> None:
     axes = figure.subplots()
-    values = history.log10_gradient
-    relative = values - values[:, -1:]  # a step's own scale is that of its loss
-    shown = np.ma.masked_invalid(relative.T)
-    finite = np.abs(relative[np.isfinite(relative)])
-    limit = max(2 * profiles.SURVIVES, float(np.max(finite, initial=0)))
-    edges = np.arange(len(history.names) + 1) - 0.5
-    image = axes.pcolormesh(
-        _edges(history.steps), edges, shown, cmap="RdBu", vmin=-limit, vmax=limit
+    image = figures.over_steps(
+        axes, history.steps, history.log10_gradient, least=2 * profiles.SURVIVES
     )
-    axes.set_facecolor("#9a9a9a")
     places = figures.labelled(len(history.names), 12)
     axes.set_yticks(places, [figures.literal(history.names[p]) for p in places])
-    axes.invert_yaxis()
     axes.tick_params(length=0, labelsize=7)
     steps = [history.steps[p] for p in figures.labelled(len(history.steps), 9)]
     axes.set_xticks(steps, [f"{step:,}" for step in steps])
-    axes.set_xlabel("step")
     axes.set_title(
         "log10 ‖gradient‖ beside the last state's: red vanishes, blue explodes",
         loc="left",
     )
     figure.colorbar(image, ax=axes, shrink=0.9)
-
-
-def _edges(steps: tuple[int, ...]) -> np.ndarray:
-    """Where a step's column begins and ends: halfway to its neighbours."""
-    centres = np.asarray(steps, np.float64)
-    if centres.size == 1:
-        return np.array([centres[0] - 0.5, centres[0] + 0.5])
-    middles = (centres[1:] + centres[:-1]) / 2
-    ends = 2 * centres[0] - middles[0], 2 * centres[-1] - middles[-1]
-    return np.array([ends[0], *middles, ends[1]])

@@ -9,7 +9,7 @@ import contextlib
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -135,7 +135,7 @@ def read_stamp(path: Path) -> dict[str, Any]:
 
 
 def made_again(study: Study, device: str = CPU) -> str:
-    """A published study_report.md, made from its committed rows."""
+    """A published report.md, made from its committed rows."""
     folder = folders(device)[study.name]
     stamp = read_stamp(folder / STAMP)
     return as_committed(study, read_csv(folder / "rows.csv"), stamp)
@@ -146,18 +146,20 @@ def as_committed(study: Study, rows: list[Row], stamp: dict[str, Any]) -> str:
     figures, recordings = study.shown(rows, lambda row: {})
     named = [(figure.name, figure.caption) for figure in figures]
     heard = [(recording.name, recording.caption) for recording in recordings]
-    return study_report.as_markdown(study, rows, stamp, named, heard)
+    return study_report.as_markdown(study, rows, [stamp], named, heard)
 
 
 def check(study: Study, folder: Folder, records: list[Record]) -> None:
     """Raises Refusal for rows that are not to be committed: of the smoke size, of fewer
-    cells than are there, or timed where a profiler was at work."""
+    cells than are there, of several commits or machines, or timed where a profiler was at
+    work."""
     count = sum(record.values.get("profiled") is True for record in records)
     if count:
         raise Refusal(
             f"--publish: {count} of {len(records)} rows were profiled; run them without "
             "--profile, into another folder"
         )
+    check_stamps(folder.path, [record.stamp for record in records])
     rows = read_csv(folder.path / "rows.csv")
     if of_smoke_size(study, rows):
         raise Refusal(
@@ -171,6 +173,21 @@ def check(study: Study, folder: Folder, records: list[Record]) -> None:
             raise Refusal(
                 f"--publish: {folder.path} has {len(rows):,} of the "
                 f"{len(before.rows):,} committed cells, and no others; run them all"
+            )
+
+
+def check_stamps(path: Path, stamps: Sequence[Mapping[str, Any]]) -> None:
+    """Raises Refusal for rows of several commits or machines: they are committed with one
+    stamp, which must be that of each."""
+    for kind, told in (
+        ("commits", study_report.commit),
+        ("machines", lambda stamp: study_report.machine(stamp, ())),
+    ):
+        there = sorted({told(stamp).removeprefix("commit ") for stamp in stamps})
+        if len(there) > 1:
+            raise Refusal(
+                f"--publish: {path} has rows of {len(there)} {kind} ({'; '.join(there)}), "
+                "and committed rows are of one; run all of them there, into another folder"
             )
 
 

@@ -73,7 +73,6 @@ def opened(path: Path, bare: bool = False) -> Results:
     records, damaged = folders.records(folder)
     for line in (*lines, *damaged):
         console.say(f"damaged, skipped: {line}")
-    strange = {name for one in manifest.plugins.values() for name in one.entries}
     there = {record.id for record in records}
     elsewhere = folders.elsewhere(folder)
     cover = coverage.of_folder(study, manifest, there, elsewhere)
@@ -82,7 +81,7 @@ def opened(path: Path, bare: bool = False) -> Results:
     if not records:
         raise Refusal(f"{path}: contains no intact rows")
     for record in records:
-        if why := "" if bare else wrong(study, record, strange):
+        if why := "" if bare else wrong(study, record, manifest.strange):
             raise Refusal(
                 f"{path}: {record.id}.json is not a row of {study.name}: {why}"
             )

@@ -1,7 +1,8 @@
 """The report: a pure function of a run's folder, made without jax."""
 
 import functools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from depthbench.research.report import coverage, figures, markdown, page, rendering
@@ -26,7 +27,7 @@ SHOWN = ("verdict", "allowed", "ours", "90 % interval", "range", "n", "points")
 TONES = {"holds": "good", "fails": "bad", "undecided": "warning", "untested": "dim"}
 
 
-def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) -> None:
+def write(study: Study, folder: Folder, records: Sequence[Record]) -> None:
     """Writes rows.csv, report.md, report.html, figures and recordings."""
     ordered = study.alike(sorted((r.row for r in records), key=study.order))
     with_profiles = {record.id for record in records if record.profiles}
@@ -55,10 +56,11 @@ def write(study: Study, folder: Folder, records: Sequence[Record], stamp: dict) 
     named = [(figure.name, figure.caption) for figure, _ in pictures]
     csv = rendering.as_csv(ordered, columns(study, ordered))
     cover = covered(study, folder, records)
-    markdown = as_markdown(study, ordered, stamp, named, heard, cover)
+    stamps = [record.stamp for record in records]
+    markdown = as_markdown(study, ordered, stamps, named, heard, cover)
     shown = [page.figure(name, caption, pngs[name]) for name, caption in named]
     shown += [page.recording(name, caption, sounds[name]) for name, caption in heard]
-    html = as_html(study, ordered, stamp, shown, cover)
+    html = as_html(study, ordered, stamps, shown, cover)
     for name, text in (
         ("rows.csv", csv),
         ("report.md", markdown),
@@ -202,20 +204,43 @@ def present(
     rendering.present(form, rows, columns(study, rows), shown, stacks, headline)
 
 
-def stamp_lines(ordered: Sequence[Row], stamp: dict[str, Any]) -> list[str]:
-    """Where the rows were made, in a few lines."""
+def stamp_lines(
+    ordered: Sequence[Row], stamps: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Where the rows were made, in a few lines.
+
+    stamps: of each row, or the one of all; of several commits or machines each is said.
+    """
     statuses: dict[str, int] = {}
     for row in ordered:
         statuses[row["status"]] = statuses.get(row["status"], 0) + 1
     count = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
-    lines = [f"{len(ordered)} rows: {count}"]
-    if stamp:
-        lines.append(machine(stamp, ordered))
-        lines.append(f"commit {stamp.get('commit') or 'unknown'}{_changes(stamp)}")
-    return lines
+    return [
+        f"{len(ordered)} rows: {count}",
+        *_counted(machine(stamp, ordered) for stamp in stamps if stamp),
+        *_counted(commit(stamp) for stamp in stamps if stamp),
+    ]
 
 
-def _changes(stamp: dict[str, Any]) -> str:
+def _counted(texts: Iterable[str]) -> list[str]:
+    """Each text once, that of most rows first; where there are several, of how many.
+
+    >>> _counted(["commit a", "commit b", "commit b"]), _counted(["commit a"])
+    (['2 of 3 rows: commit b', '1 of 3 rows: commit a'], ['commit a'])
+    """
+    counts = Counter(texts)
+    if len(counts) < 2:
+        return list(counts)
+    every = counts.total()
+    return [f"{n} of {every} rows: {text}" for text, n in counts.most_common()]
+
+
+def commit(stamp: Mapping[str, Any]) -> str:
+    """The commit of the code that made a row, and whether it was all of the code."""
+    return f"commit {stamp.get('commit') or 'unknown'}{_changes(stamp)}"
+
+
+def _changes(stamp: Mapping[str, Any]) -> str:
     """Whether the code was that of its commit, in words."""
     changes = stamp.get("uncommitted")
     if changes == provenance.UNKNOWN:
@@ -228,7 +253,7 @@ def stamp_line(environment: dict[str, Any]) -> str:
     return machine(environment, ()) + "."
 
 
-def machine(world: dict[str, Any], ordered: Sequence[Row]) -> str:
+def machine(world: Mapping[str, Any], ordered: Sequence[Row]) -> str:
     """Devices, versions, and what was computed in: rows of several dtypes say theirs."""
     dtypes = dict.fromkeys(row["dtype"] for row in ordered if row.get("dtype"))
     computed = (
@@ -245,14 +270,15 @@ def machine(world: dict[str, Any], ordered: Sequence[Row]) -> str:
 def as_markdown(
     study: Study,
     ordered,
-    stamp,
+    stamps: Sequence[Mapping[str, Any]],
     named: Sequence[tuple[str, str]],
     heard: Sequence[tuple[str, str]] = (),
     cover: Coverage = WHOLE,
 ) -> str:
     """The whole report in Markdown: answer, worst case, pictures, claims, tables.
 
-    named, heard: names and captions of its figures and recordings.
+    stamps: as of `stamp_lines`. named, heard: names and captions of its figures and
+    recordings.
     """
     parts = [f"# {study.name}\n\n{study.question}\n"]
     parts += rendering.first(cover.headline(headlines.of(study, ordered)))
@@ -260,14 +286,18 @@ def as_markdown(
     parts += [markdown.recording(name, caption) + "\n" for name, caption in heard]
     parts += map(rendering.as_markdown, judgement(study, ordered, cover))
     parts += map(rendering.as_markdown, study.tables(ordered))
-    made = (f"Source: {study.source}", *stamp_lines(ordered, stamp))
+    made = (f"Source: {study.source}", *stamp_lines(ordered, stamps))
     parts.append("\n".join(f"- {markdown.text(line)}" for line in made) + "\n")
     parts.append("All rows are in `rows.csv`; profiles by layer in `cells/*.npz`.\n")
     return "\n".join(parts)
 
 
 def as_html(
-    study: Study, ordered, stamp, shown: Sequence[str], cover: Coverage = WHOLE
+    study: Study,
+    ordered,
+    stamps: Sequence[Mapping[str, Any]],
+    shown: Sequence[str],
+    cover: Coverage = WHOLE,
 ) -> str:
     """The same as one HTML file. shown: its pictures and recordings, which are inside."""
     headline = cover.headline(headlines.of(study, ordered))
@@ -276,5 +306,5 @@ def as_html(
     judged = judgement(study, ordered, cover)
     parts += [page.table(rendering.stacked(table, NAMED)) for table in judged]
     parts += map(page.table, study.tables(ordered))
-    made = (f"Source: {study.source}", *stamp_lines(ordered, stamp))
+    made = (f"Source: {study.source}", *stamp_lines(ordered, stamps))
     return page.whole(study.name, [*parts, page.made(made)])

@@ -57,8 +57,7 @@ def opened(path: Path) -> TrainingRun:
     folder, manifest, lines = folders.existing(path)
     if manifest.study != STUDY:
         raise Refusal(f"{path}: contains {manifest.study}, not a training")
-    strange = {name for one in manifest.plugins.values() for name in one.entries}
-    why = recipe.wrong(manifest.settings, strange)
+    why = recipe.wrong(manifest.settings, manifest.strange)
     if why:
         raise Refusal(f"{path}/run.json: settings.{why}")
     records, damaged = reports.read(folder, manifest)

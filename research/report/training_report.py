@@ -190,7 +190,9 @@ def answered(settings: Mapping[str, Any], ended: Sequence[dict]) -> Headline:
 def _at(settings: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """The numbers in which a combination differs from the others."""
     names = [n for n in NUMBERS if len(values(settings, n)) > 1]
-    varied = ", ".join(f"{n.replace('_', ' ')} {number(row[n])}" for n in names)
+    varied = ", ".join(
+        f"{n.replace('_', ' ')} {number(_standing(settings, n, row))}" for n in names
+    )
     return f" with {varied}" * bool(varied)
 
 
@@ -313,21 +315,8 @@ def _map(axes: Any, history: Sequence) -> None:
     """log10 gradient norms of the states over the reports, beside the last state's."""
     net = next(name for name in history[0][1] if name.startswith(GRADIENT))
     gradient = np.stack([arrays[net][0] for _, arrays in history])
-    beside = gradient - gradient[:, -1:]
-    beside[~np.isfinite(beside)] = np.nan
-    limit = max(1.0, float(np.nanmax(np.abs(beside), initial=0.0)))
-    last = history[-1][0]
-    image = axes.imshow(
-        beside.T,
-        aspect="auto",
-        cmap="RdBu",
-        vmin=-limit,
-        vmax=limit,
-        interpolation="nearest",
-        extent=(0, last, beside.shape[1] - 0.5, -0.5),
-    )
-    axes.set_facecolor("#bbbbbb")
-    axes.set_xlabel("step")
+    steps = [step for step, _ in history]
+    image = figures.over_steps(axes, steps, gradient, least=1.0)
     axes.set_ylabel("state")
     axes.set_title("log10 gradient", loc="left")
     axes.figure.colorbar(image, ax=axes, shrink=0.9)

@@ -87,6 +87,20 @@ class Manifest(
     data_dir: str | None = None
     plugins: dict[str, Foreign] = {}
 
+    @property
+    def strange(self) -> set[str]:
+        """Names of plugins' entries that are in cells, which need not be loaded here."""
+        return named(self.plugins)
+
+
+def named(plugins: Mapping[str, Foreign]) -> set[str]:
+    """The entries of all places.
+
+    >>> sorted(named({"a.py": Foreign(["wave"]), "b.py": Foreign(["comb", "wave"])}))
+    ['comb', 'wave']
+    """
+    return {name for one in plugins.values() for name in one.entries}
+
 
 class Reading(NamedTuple):
     """What was read of both copies. damaged: why, by the copy's name."""
@@ -218,10 +232,9 @@ def moved(
     where = lambda plugins, name: {
         p for p, one in plugins.items() if name in one.entries
     }
-    names = {name for one in old.values() for name in one.entries}
     return [
         (name, was, there)
-        for name in sorted(names)
+        for name in sorted(named(old))
         if not (before := where(old, name)) & (after := where(new, name))
         for was in sorted(before)
         for there in sorted(after)

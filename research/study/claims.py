@@ -217,7 +217,7 @@ class Verdict(NamedTuple):
         """
         noisy = [p for p in self.having("undecided") if p.estimate and not p.doubt]
         needed = [
-            estimates.seeds_to_decide(p.estimate, self.claim.allows)
+            estimates.seeds_to_decide(p.estimate, self.claim.allows, len(self.points))
             for p in noisy
             if p.estimate is not None
         ]

@@ -10,6 +10,7 @@ with lazily():
     from scipy import special
 
 LEVEL = 0.05  # of each one-sided test; both together are a 90 % interval
+LOSSES = ("train_loss", "test_loss")  # of a row, of its runs that have not diverged
 MOST = 10_000  # seeds that are looked at before it is said that no number decides
 
 
@@ -121,9 +122,27 @@ def mean_of(name: str) -> Callable[[Mapping[str, Any]], Estimate]:
 
     def of(row: Mapping[str, Any]) -> Estimate:
         fixed = row.get(f"{name}_test_se"), row.get(f"{name}_test_groups")
-        return mean(row[name], row[f"{name}_se"], row["seeds"], *fixed)
+        return mean(row[name], row[f"{name}_se"], seeds_of(row, name), *fixed)
 
     return of
+
+
+def seeds_of(row: Mapping[str, Any], name: str) -> int:
+    """From how many seeds the mean in a column is; the column `…_seeds` says it, if there.
+
+    Losses of a training are of the runs that have not diverged, and its row has the share
+    of those that have; all else is of every seed. A row without that share does not tell,
+    and is taken at its `seeds`.
+
+    >>> row = {"seeds": 5, "diverged": 0.6, "test_loss": 0.1, "test_accuracy": 0.9}
+    >>> seeds_of(row, "test_loss"), seeds_of(row, "test_accuracy")
+    (2, 5)
+    """
+    counted = row.get(f"{name}_seeds")
+    if counted is not None:
+        return counted
+    seeds, lost = row["seeds"], row.get("diverged") if name in LOSSES else None
+    return round(seeds * (1 - lost)) if seeds and lost else seeds
 
 
 def share(value: float | None, seeds: int) -> Estimate:
@@ -220,25 +239,35 @@ def interval(estimate: Estimate, level: float = LEVEL) -> tuple[float, float]:
     return value - half, value + half
 
 
-def decided(estimate: Estimate, allowed: Allowed, level: float = LEVEL) -> bool:
-    """Whether the estimate lies surely within, or surely outside."""
-    return inside(estimate, allowed) <= level or outside(estimate, allowed) <= level
+def decided(estimate: Estimate, allowed: Allowed, outside_level: float = LEVEL) -> bool:
+    """Whether the estimate lies surely within, at `LEVEL`, or surely outside."""
+    within = inside(estimate, allowed) <= LEVEL
+    return within or outside(estimate, allowed) <= outside_level
 
 
-def seeds_to_decide(estimate: Estimate, allowed: Allowed) -> int | None:
+def seeds_to_decide(
+    estimate: Estimate, allowed: Allowed, points: int = 1
+) -> int | None:
     """How many seeds would decide, were their mean and spread what they are here.
 
+    points: how many are judged together. One of them fails for sure at the strictest level
+    that Holm's correction may ask of it, which is that of the first it rejects.
     None where more than `MOST` would be needed, or where nothing is known yet.
+
+    >>> noisy = mean(-0.3, 0.1, 3)  # three standard errors below
+    >>> seeds_to_decide(noisy, above(0.0)), seeds_to_decide(noisy, above(0.0), points=54)
+    (4, 8)
     """
 
-    def with_seeds(seeds: int) -> Estimate:
+    def enough(seeds: int) -> bool:
         error = estimate.error * math.sqrt(estimate.seeds / seeds)
-        return estimate._replace(error=error, seeds=seeds)
+        there = estimate._replace(error=error, seeds=seeds)
+        return decided(there, allowed, LEVEL / points)
 
     known = estimate.kind == "share" or not math.isnan(estimate.error)
-    if not known or not decided(with_seeds(MOST), allowed):
+    if not known or not enough(MOST):
         return None
-    return _least(lambda seeds: decided(with_seeds(seeds), allowed), estimate.seeds)
+    return _least(enough, estimate.seeds)
 
 
 def _least(good: Callable[[int], bool], low: int) -> int:

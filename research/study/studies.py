@@ -7,6 +7,7 @@ from pathlib import Path
 
 from depthbench.research.catalogues.catalogue import Catalogue
 from depthbench.research.files.source import ROOT
+from depthbench.research.files.text import one_line
 from depthbench.research.study.claims import Claim, by_key
 from depthbench.research.study.declaration import Study, flaw
 from depthbench.research.study.errors import Refusal
@@ -88,7 +89,7 @@ def declared(name: str, file: Path) -> Study:
         study = importlib.import_module(name).STUDY
         why = flaw(study)
     except (Exception, SystemExit) as error:
-        text = " ".join(str(error).split())
+        text = one_line(str(error))
         line = f"{file.relative_to(ROOT)}: {type(error).__name__}: {text}"
         raise Refusal(f"{line}; mend or remove this file") from error
     if why:

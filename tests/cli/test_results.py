@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from depthbench.research.cli.main import main
+from depthbench.research.learning.recipe import NUMBERS
 from depthbench.research.machine import host
 from depthbench.research.report import comparison, figures, published
 from depthbench.research.report.run_folder import opened
@@ -239,6 +240,36 @@ def test_seed_means_are_compared_by_students_t():
     ) == pytest.approx(normal, rel=1e-3)
     one = comparison.by_chance(of(0, 0.1, 3), of(0, 0.0, 3), "x_se")
     assert one == pytest.approx(9.925 * 0.1, rel=1e-3)
+
+
+def test_means_have_the_freedom_of_the_runs_that_ended():
+    """Of five seeds three diverged: one degree of freedom each, two together."""
+    two = comparison.by_chance(of(0, 0.1, 2), of(0, 0.1, 2), "x_se")
+    counted = of(0, 0.1, 5, x_seeds=2)
+    assert comparison.by_chance(counted, counted, "x_se") == two
+    # Rows that were committed have the share that diverged.
+    row = {"seeds": 5, "diverged": 0.6, "test_loss_se": 0.1, "test_accuracy_se": 0.1}
+    assert comparison.by_chance(row, row, "test_loss_se") == two
+    five = comparison.by_chance(of(0, 0.1, 5), of(0, 0.1, 5), "x_se")
+    assert comparison.by_chance(row, row, "test_accuracy_se") == five
+
+
+def test_a_trainings_last_report_says_how_many_seeds_each_mean_is_of():
+    numbers = dict.fromkeys(NUMBERS)
+    ended = [
+        {**numbers, "step": 9, "status": status, "test_loss": loss}
+        for status, loss in (("ok", 1.0), ("ok", 3.0), *3 * [("diverged", 1e9)])
+    ]
+    row = comparison._ended(ended)
+    counts = (row["seeds"], row["diverged"], row["test_loss_seeds"])
+    assert counts == (5, 3, 2)
+    assert (row["test_loss"], row["test_loss_se"]) == (2.0, 1.0)
+    assert comparison.columns(row, row, NUMBERS) == [
+        "seeds",
+        "step",
+        "diverged",
+        "test_loss",
+    ]
 
 
 @pytest.mark.slow

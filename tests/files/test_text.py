@@ -3,7 +3,7 @@
 import sys
 import unicodedata
 
-from depthbench.research.files.text import UNSEEN, visible, writable
+from depthbench.research.files.text import UNSEEN, one_line, visible, writable
 
 
 def test_every_unseen_character_is_escaped_and_no_other():
@@ -21,3 +21,9 @@ def test_what_an_encoding_lacks_is_escaped():
         shown = writable("σ² ± \ud800", encoding)
         assert shown.encode(encoding).decode(encoding) == shown
     assert writable("a²", "latin-1") == "a²"
+
+
+def test_a_line_is_one_whatever_ends_lines():
+    words = "why\r\n\n  it\tfailed\x0b\u2028here \x85"
+    assert one_line(words) == "why it failed here"
+    assert one_line(words, most=6) == "why it" and one_line(" \n", most=6) == ""

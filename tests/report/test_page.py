@@ -35,7 +35,7 @@ def html_of(name, pictures=False):
             drawing.lay_out(drawn)
             png = drawing.as_png(drawn)
             shown.append(page.figure(figure.name, figure.caption, png))
-    return study_report.as_html(study, made.rows, made.environment, shown)
+    return study_report.as_html(study, made.rows, [made.environment], shown)
 
 
 @pytest.fixture(scope="module")

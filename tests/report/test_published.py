@@ -1,5 +1,6 @@
 """Published numbers are text made from committed rows; no number can drift."""
 
+import re
 import shutil
 
 import pytest
@@ -8,7 +9,10 @@ from depthbench.research.architectures import ARCHITECTURES
 from depthbench.research.cli.main import main
 from depthbench.research.datasets import DATASETS
 from depthbench.research.report import documents, gallery, published, rendering
+from depthbench.research.store import folder as folders
+from depthbench.research.store.folder import Folder
 from depthbench.research.study.studies import studies
+from tests import forged
 
 PUBLISHED = [(d, name) for d in published.devices() for name in published.folders(d)]
 
@@ -90,6 +94,36 @@ def test_a_run_is_published_and_documents_updated(tmp_path, monkeypatch, capsys)
     capsys.readouterr()
     assert main(["report", "--publish"]) == 2
     assert "needs a run's folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("of, other", [("commit", "abc"), ("device", "another chip")])
+def test_rows_of_several_commits_or_machines_are_reported_and_not_published(
+    tmp_path, monkeypatch, capsys, of, other
+):
+    """They are committed with one stamp, and would be said to be all of it."""
+    monkeypatch.setattr(published, "RESULTS", tmp_path / "results")
+    run = tmp_path / "run"
+    small = "--architecture mlp --activation tanh,relu --depth 2 --width 8 --seeds 2"
+    words = ["run", "gradient_flow", *small.split(), "--out", str(run)]
+    assert main(words) == 0
+    (record, *more) = folders.records(Folder(run))[0]
+    path = Folder(run).cells / f"{record.id}.json"
+    forged.rewritten(path, stamp={**record.stamp, of: other})
+    reports = []
+    for again in (words, ["report", str(run)]):
+        (run / "report.md").unlink()
+        assert main(again) == 0
+        reports.append((run / "report.md").read_text())
+    assert reports[0] == reports[1]
+    rows = len(more) + 1
+    for count in (1, len(more)):
+        (line,) = re.findall(rf"^- {count} of {rows} rows: .*$", reports[0], re.M)
+        assert (other in line) is (count == 1)
+    capsys.readouterr()
+    assert main(["report", str(run), "--publish"]) == 2
+    said = capsys.readouterr().err
+    assert f"has rows of 2 {of.replace('device', 'machine')}s (" in said
+    assert other in said and not (tmp_path / "results").exists()
 
 
 EXPERIMENTS = [s for s in studies().values() if s.kind == "experiment"]

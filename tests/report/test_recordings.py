@@ -59,7 +59,7 @@ def heard(once, tmp_path):
     study = studies()["gradient_flow"]._replace(recordings=recordings)
     opened, _, _ = folders.existing(path)
     records, _ = folders.records(opened)
-    study_report.write(study, opened, records, records[0].stamp)
+    study_report.write(study, opened, records)
     return study, opened, records
 
 
@@ -131,5 +131,5 @@ def test_a_name_that_is_none_of_a_recording_is_refused(heard, name):
     odd = study._replace(recordings=lambda r, p: [Recording(name, "", lambda: TUNE)])
     before = (folder.path / "report.md").read_bytes()
     with pytest.raises(ValueError, match="a recording is named"):
-        study_report.write(odd, folder, records, records[0].stamp)
+        study_report.write(odd, folder, records)
     assert (folder.path / "report.md").read_bytes() == before

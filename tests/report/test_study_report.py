@@ -44,8 +44,8 @@ def test_a_smoke_run_warns_above_its_claims():
     for rows, warned in ((small, True), (standard, False)):
         title = study_report.judgement(study, rows)[0].title
         assert (SMOKE_WARNING in title) is warned
-        markdown = study_report.as_markdown(study, rows, WORLD, [])
-        html = study_report.as_html(study, rows, WORLD, [])
+        markdown = study_report.as_markdown(study, rows, [WORLD], [])
+        html = study_report.as_html(study, rows, [WORLD], [])
         for text, claim in ((markdown, "| xiong2020."), (html, ">xiong2020.")):
             assert (0 < text.find(SMOKE_WARNING) < text.index(claim)) is warned
 
@@ -72,7 +72,7 @@ def test_a_protocol_says_in_what_rows_were_made_otherwise():
     other = [{**row, "steps": 2000, "width": 128} for row in standard]
     for rows, words in ((standard, ""), (other, "width 128, steps 2000")):
         assert study_report.otherwise(study, rows) == words
-        markdown = study_report.as_markdown(study, rows, WORLD, [])
+        markdown = study_report.as_markdown(study, rows, [WORLD], [])
         assert (f"; in these rows not so: {words}" in markdown) is bool(words)
 
 
@@ -95,13 +95,32 @@ def test_products_are_named_as_the_rows_have_them():
         (rows, "products in float32, bfloat16"),
         ([{"status": "ok"}], "float32, matmul precision highest"),
     ):
-        _, machine, _ = study_report.stamp_lines(of, WORLD)
+        _, machine, _ = study_report.stamp_lines(of, [WORLD])
         assert machine.endswith(said) and machine.count("float32") == said.count(
             "float32"
         )
     trained = {"dtype": "bfloat16", "matmul_precision": "default"}
     line = study_report.stamp_line(trained)
     assert line.endswith("bfloat16, matmul precision default.")
+
+
+def test_rows_of_several_commits_or_machines_name_each():
+    """What an accepted change adds to a folder, or a merge of two."""
+    rows = [{"status": "ok"}] * 3
+    old, new = {**WORLD, "commit": "aaa"}, {**WORLD, "commit": "bbb"}
+    other = {**new, "device": "another", "uncommitted": True}
+    assert study_report.stamp_lines(rows, [old] * 3) == study_report.stamp_lines(
+        rows, [old]
+    )
+    lines = study_report.stamp_lines(rows, [old, new, new])
+    assert lines[2:] == ["2 of 3 rows: commit bbb", "1 of 3 rows: commit aaa"]
+    lines = study_report.stamp_lines(rows, [old, old, other])
+    assert [line.partition(" × ")[0] for line in lines[1:]] == [
+        "2 of 3 rows: None",
+        "1 of 3 rows: None",
+        "2 of 3 rows: commit aaa",
+        "1 of 3 rows: commit bbb with uncommitted changes",
+    ]
 
 
 @pytest.mark.parametrize("form", ["table", "markdown"])

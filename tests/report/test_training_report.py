@@ -77,6 +77,16 @@ def test_the_number_is_what_the_entry_is_published_with(words, shown):
     assert column(table_of(settings_of(*words.split())), name) == shown
 
 
+def test_the_answer_names_defaults_by_their_numbers():
+    settings = settings_of("--learning-rate", "default,0.1", "--clip", "default,1")
+    history = history_of(settings, train_accuracy=[0.9, 0.5, 0.2, 0.1])
+    points = training_report.curves(settings, history)
+    ended = training_report.results(settings, points)
+    answer, worst = training_report.answered(settings, ended)
+    assert " with learning rate 0.001, clip none, which is the best" in answer
+    assert worst.endswith(" with learning rate 0.1, clip 1.")
+
+
 def test_the_figure_names_rates_by_their_numbers():
     from depthbench.research.report import figures
 
@@ -87,6 +97,20 @@ def test_the_figure_names_rates_by_their_numbers():
     training_report._lines(axes, settings, points, "train_loss")
     labels = [line.get_label() for line in axes.get_lines()]
     assert labels == ["0.001", "0", "0.1"]
+
+
+def test_the_figure_has_each_report_at_its_step():
+    """Every 900 steps of 1,000: the second is a hundred later, and begins between both."""
+    settings = settings_of("--learning-rate", "0.1")
+    ((_, arrays),) = history_of(settings)
+    history = [(900, arrays), (1000, arrays)]
+    points = training_report.curves(settings, history)
+    right = training_report.figure(settings, points, history).axes[2]
+    (drawn,) = right.collections
+    corners = drawn.get_coordinates()
+    assert corners[0, :, 0].tolist() == [850, 950, 1050]
+    assert corners[:, 0, 1].tolist() == [-0.5, 0.5, 1.5, 2.5]
+    assert right.yaxis_inverted()  # the first state is above
 
 
 def test_the_best_is_best_in_training_whatever_the_test_says():

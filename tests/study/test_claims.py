@@ -153,6 +153,23 @@ def test_an_undecided_verdict_says_how_many_seeds_would_decide():
     assert "no number of seeds" in never.sentence()
 
 
+@pytest.mark.parametrize(
+    "seeds, t, needed",
+    [(3, 3.0, 8), (20, 1.8, 66)],  # of the least p of 54: one of 0.05 / 54 fails
+)
+def test_the_seeds_that_would_decide_are_those_that_decide(seeds, t, needed):
+    """A point that is outside at 5 % by itself is not so of many points."""
+    outside = lambda n: row(0.5 + 0.1, 0.1 / t * math.sqrt(seeds / n), seeds=n)
+    within = [row(0.0)] * 53
+    assert judge(claim(), [outside(seeds)]).word == "fails"
+    verdict = judge(claim(), [outside(seeds), *within])
+    assert verdict.word == "undecided"
+    said = verdict.seeds_to_decide
+    assert said == pytest.approx(needed, abs=1)
+    assert judge(claim(), [outside(said), *within]).word == "fails"
+    assert judge(claim(), [outside(said - 1), *within]).word == "undecided"
+
+
 def test_what_has_no_chance_in_it_says_so():
     verdict = judge(claim(estimate=lambda row: exact(row["gap"])), [row(0.1)])
     assert (verdict.word, verdict.seeds) == ("holds", 0)

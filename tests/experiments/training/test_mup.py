@@ -83,6 +83,14 @@ def test_the_shift_of_a_best_rate_is_known_to_less_than_the_grid():
     assert 1e-3 * error == pytest.approx(vertices.std(), rel=0.01)
 
 
+def test_a_best_rate_is_known_from_as_many_seeds_as_the_fewest_losses_beside_it():
+    rows = lines({32: 2.2, 64: 1.3})
+    rows[1] |= {"seeds": 5, "diverged": 0.6}  # beside the best of the narrower net
+    rows[0] |= {"diverged": 1 / 3}  # too far away
+    assert [shift["seeds"] for shift in mup_verdicts.shifts(rows)] == [2]
+    assert [s["seeds"] for s in mup_verdicts.shifts(lines({32: 2.2, 64: 1.3}))] == [3]
+
+
 def test_sizes_are_compared_at_a_rate_that_all_nets_have():
     rows = lines({32: 2.0, 64: 2.0}) + lines({64: 2.0}, rates=(32, 64, 128))
     assert mup_verdicts.middle_rate(rows) == 4

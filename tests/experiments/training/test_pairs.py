@@ -42,6 +42,17 @@ def test_a_gap_and_its_standard_error():
     assert pairs.gap(paired)[:5] == (paired["gap"], paired["gap_se"], 3, "mean", 0.0)
 
 
+def test_a_gap_of_losses_is_of_the_runs_that_ended():
+    """Of five seeds three diverged: the mean of two has one degree of freedom."""
+    both = [row("a", 0.1, 1.0, seeds=5), row("b", 0.1, 1.2, diverged=0.6, seeds=5)]
+    spread = pairs.deviation("train_loss")
+    for of, seeds in (("train_loss", 2), ("train_accuracy", 5)):
+        (paired,) = pairs.versus(
+            both, "net", ("a", "b"), (), pairs.loss, spread, "loss", of=of
+        )
+        assert pairs.gap(paired).seeds == seeds
+
+
 def line(kind, loss, best, **more):
     """Rows of a net at three rates; the loss is least at the best of them."""
     rates = (0.03, 0.1, 0.3)
