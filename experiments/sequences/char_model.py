@@ -64,7 +64,7 @@ SCORING = Scoring(
 )
 ABOVE = ("above_floor", "above_floor_se", "above_floor_test_se")
 PROTOCOL = (
-    "4,000 windows of 64 characters, 64 units, 750 steps of 8 windows by Adam, the "
+    "4,000 windows of 64 characters, 64 units, 550 steps of 8 windows by Adam, the "
     "gradient clipped to 1, 3 seeds, the first seed's best of two or more rates by 512 "
     "windows of other modules, 1,024 test windows"
 )
@@ -337,7 +337,7 @@ STUDY = Study(
         "width": whole("units of a layer", (64,)),
         "windows": whole("windows of 64 characters to learn from", (4000,), low=64),
         "batch": whole("windows of a step", (8,)),
-        "steps": whole("steps", (750,)),
+        "steps": whole("steps", (550,)),
         "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(3e-3, 1e-2, 2),
     },

@@ -69,7 +69,7 @@ SCORING = Scoring(
 )
 PROTOCOL = (
     "229 chorales in eighths to learn from and 77 to test, windows of 16 (64 notes), 48 "
-    "units, Adam with cosine decay, 1,300 steps of 8 windows, 3 seeds, the first seed's "
+    "units, Adam with cosine decay, 1,100 steps of 8 windows, 3 seeds, the first seed's "
     "best of 2 or more rates by 76 further chorales"
 )
 
@@ -343,7 +343,7 @@ STUDY = Study(
             high=PLAYED - 1,
             single=True,
         ),
-        "steps": whole(f"steps of {BATCH} windows", (1300,)),
+        "steps": whole(f"steps of {BATCH} windows", (1100,)),
         "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(2e-3, 6e-3, 2),
     },
