@@ -305,7 +305,7 @@ STUDY = Study(
         **scores.axes((1, 4, 16), SKIPS, ("relu", "sigmoid"), SKIPS),
         "width": whole("units of a layer", (32,)),
         "worlds": whole("episodes side by side", (32,)),
-        "steps": whole("updates, of 16 steps in each world", (420,)),
+        "steps": whole("updates, of 16 steps in each world", (350,)),
         "seeds": whole("runs of each rate", (3,)),
         **nets.rate_axes(2e-3, 6e-3, 2),
     },

@@ -9,7 +9,7 @@ from depthbench.research.study.estimates import above, below, mean
 MANIA = "Mania, Guy & Recht 2018, arXiv:1803.07055"
 BJORCK = "Bjorck, Gomes & Weinberger 2021, arXiv:2106.01151"
 PROTOCOL = (
-    "actor and critic of 32 units each, 420 updates of 32 worlds × 16 steps by Adam, 3 "
+    "actor and critic of 32 units each, 350 updates of 32 worlds × 16 steps by Adam, 3 "
     "seeds, the best of 2 or more rates by 200 further episodes, 200 test episodes; the "
     "drawn policies play an episode each, as many steps as the net in all or 4,096 "
     "policies, and the best ten 200 more"
