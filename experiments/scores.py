@@ -127,10 +127,8 @@ def values(
     """
     strongs = np.broadcast_to(np.asarray(strong, np.float64), (len(score),))
     gaps = (np.asarray(score, np.float64) - strongs) * (1 if higher else -1)
-    own, gap, strong = (
-        spread(name, each, examples if name == "score" else None)
-        for name, each in (("score", score), ("gap", gaps), ("strong", strongs))
-    )
+    own, gap = spread("score", score, examples), spread("gap", gaps)
+    strong = spread("strong", strongs)
     if independent:
         gap["gap_se"] = comparisons.united([own["score_se"], strong["strong_se"]])
     same = examples if examples and not anew else None
