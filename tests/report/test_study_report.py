@@ -63,7 +63,7 @@ def test_a_smoke_run_warns_above_its_claims():
 )
 def test_a_report_says_whether_code_was_committed(uncommitted, said):
     stamp = {**WORLD, "commit": "0a", "uncommitted": uncommitted}
-    assert study_report.stamp_lines([], stamp)[-1] == said
+    assert study_report.stamp_lines([], [stamp])[-1] == said
 
 
 def test_a_protocol_says_in_what_rows_were_made_otherwise():
