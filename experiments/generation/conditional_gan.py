@@ -277,10 +277,10 @@ STUDY = Study(
         "smaller": whole("pixels of a photograph that become one, each way", (2,)),
         "stride": whole("pixels from one patch that is learned from to the next", (4,)),
         "batch": whole("patches of a step", (8,)),
-        "steps": whole("steps", (160,)),
-        "judged": whole("steps of the judge", (300,)),
+        "steps": whole("steps", (300,)),
+        "judged": whole("steps of the judge", (400,)),
         "seeds": whole("runs", (3,)),
-        **nets.rate_axes(1e-3, 3.162e-3, 2),
+        **nets.rate_axes(1e-3, 1e-2, 3),
     },
     sizes={
         "smoke": {

@@ -191,7 +191,7 @@ STUDY = Study(
         "width": whole("channels of a convolution", (8,)),
         "features": whole("Haar features that boosting picks from", (2000,), low=8),
         "boosted": whole("features that a cascade has in all", (100,), low=2),
-        "windows": whole("windows of photographs to learn from", (8000,), low=1000),
+        "windows": whole("windows of photographs to learn from", (10000,), low=1000),
         "negatives": whole("windows of a stage, or drawn and hard", (600,), low=50),
         "false_positives": Axis(
             "share of windows that may be taken for faces",
@@ -201,7 +201,7 @@ STUDY = Study(
             below=1.0,
             single=True,
         ),
-        "steps": whole("steps of 64 windows", (200,), low=2),
+        "steps": whole("steps of 64 windows", (250,), low=2),
         "seeds": whole("divisions of the faces", (3,)),
         **nets.rate_axes(1e-3, 1e-2, 2),
     },

@@ -16,10 +16,10 @@ with lazily():
 
 SOURCE = "Viola & Jones 2001, CVPR 1:511, doi 10.1109/CVPR.2001.990517"
 PROTOCOL = (
-    "40 test faces of LFW, 25 × 25, at 1 false positive in 1,000 of 8,000 windows of "
+    "40 test faces of LFW, 25 × 25, at 1 false positive in 1,000 of 10,000 windows of "
     "other photographs; 45 faces learned from, 3 divisions of the same 100; 100 of 2,000 "
     "Haar features; stages keep 99 or 100 % of faces, as is best for what is held out; "
-    "CNNs of 8 channels, Adam down a cosine, 200 steps"
+    "CNNs of 8 channels, Adam down a cosine, 250 steps"
 )
 
 
