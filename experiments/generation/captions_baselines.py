@@ -83,18 +83,15 @@ def pixels(x: np.ndarray, blur: float, centred: bool) -> np.ndarray:
 def neighbours(train: Captioned, valid: Captioned) -> Neighbours:
     """The way to the nearest scenes by which sentences of held-out ones are right most
     often."""
-    found = {}
+    found = []
     for blur, centred in itertools.product(BLURS, (False, True)):
         known = pixels(train.x, blur, centred)
         one = Neighbours(known, train.words, blur, centred, 1)
         near = train.words[one.nearest(valid.x)]
         for most in NEAREST:
-            way = one._replace(most=most)
-            found[way.blur, centred, most] = (
-                captions.right(voted(near[:, :most]), valid),
-                way,
-            )
-    return max(found.values(), key=lambda each: each[0])[1]
+            right = captions.right(voted(near[:, :most]), valid)
+            found.append((right, one._replace(most=most)))
+    return max(found, key=lambda each: each[0])[1]
 
 
 def blobs(x: np.ndarray, smooth: float, least: float) -> Blobs:

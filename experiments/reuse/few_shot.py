@@ -43,14 +43,10 @@ SCORING = Scoring(
     by=("objective", "architecture", "activation"),
     naming=lambda row, net: f"{net} by {row['objective']}",
 )
+GAIN = ("pixels_gain", "pixels_gain_se", "pixels_gain_test_se")
 OF_LETTERS = (
     *(*comparisons.OF_GROUPS, "five_shot_test_se", "five_shot_test_groups"),
-    *(
-        "pixels_gain",
-        "pixels_gain_se",
-        "pixels_gain_test_se",
-        "pixels_gain_test_groups",
-    ),
+    *(*GAIN, "pixels_gain_test_groups"),
 )
 FIVE = ("five_shot", "five_shot_se", "strong_five", "pixels", "pixels_five")
 PROTOCOL = (

@@ -24,9 +24,14 @@ def test_neighbours_say_what_most_of_them_say_and_the_nearest_of_as_many():
 def test_the_way_to_neighbours_is_the_best_on_held_out_scenes():
     chosen = captions_baselines.neighbours(TRAIN, TEST)
     right = lambda way: captions.right(way.sentences(TEST.x), TEST)
-    raw = captions_baselines.pixels(TRAIN.x, 0.0, False)
-    one = captions_baselines.Neighbours(raw, TRAIN.words, 0.0, False, 1)
-    assert right(chosen) >= right(one)
+    every = []
+    for blur in captions_baselines.BLURS:
+        for centred in (False, True):
+            known = captions_baselines.pixels(TRAIN.x, blur, centred)
+            for most in captions_baselines.NEAREST:
+                way = (known, TRAIN.words, blur, centred, most)
+                every.append(right(captions_baselines.Neighbours(*way)))
+    assert right(chosen) == max(every) > min(every)
 
 
 def test_a_template_says_colours_and_places_and_most_shapes():
