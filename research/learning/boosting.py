@@ -116,17 +116,30 @@ def stump(batch: Any, weights: Any) -> tuple[Stumps, Any]:
     return Stumps(feature.astype(jnp.int32), threshold, sign, vote), error
 
 
-def boost(data: Any, rounds: int, most: int) -> Stumps:
-    """The stumps of so many rounds on a `batch`, on the host.
+class Boosting:
+    """Boosting of a `batch`, which goes on from the rounds that it has made.
 
     most: rounds that the program has room for; runs of equal `most` share it.
 
     >>> data = batch([[0.0], [1.0], [2.0], [3.0]], [False, False, True, True], [1] * 4)
-    >>> float(boost(data, 1, 1).threshold[0])
+    >>> float(Boosting(data, most=1).stumps(1).threshold[0])
     1.5
     """
-    one = sweeps.programs(system(len(data["right"]), most), feed.whole, most)
-    seeds, hyper = sweeps.arguments([Run(0, 0.0)])
-    state, _ = one.advance(one.init(seeds, hyper), hyper, data, np.int32(rounds))
-    stumps = jax.device_get(state.tree.stumps)
-    return Stumps(*(array[:rounds] for array in stumps))
+
+    def __init__(self, data: Any, most: int):
+        system_of = system(len(data["right"]), most)
+        self._data, self._most, self._made = data, most, 0
+        self._programs = sweeps.programs(system_of, feed.whole, most)
+        seeds, self._hyper = sweeps.arguments([Run(0, 0.0)])
+        self._state = self._programs.init(seeds, self._hyper)
+
+    def stumps(self, rounds: int) -> Stumps:
+        """Those of the first so many rounds, on the host."""
+        further = np.int32(max(0, rounds - self._made))
+        if further:
+            self._state, _ = self._programs.advance(
+                self._state, self._hyper, self._data, further
+            )
+            self._made += int(further)
+        stumps = jax.device_get(self._state.tree.stumps)
+        return Stumps(*(array[:rounds] for array in stumps))

@@ -127,9 +127,9 @@ def learn(
         weights = np.where(right, 0.5 / len(faces), 0.5 / len(drawn))
         weights[len(faces) + len(drawn) :] = 0.0
         data = boosting.batch(np.concatenate(values), right, weights)
+        boosted = boosting.Boosting(data, most)
         while True:
-            stumps = boosting.boost(data, count, most)
-            stage = settled(features, stumps, (faces, held), kept)
+            stage = settled(features, boosted.stumps(count), (faces, held), kept)
             passes = stage.votes(others[drawn]) > stage.threshold
             if np.mean(passes) <= 1 - REJECTED or count == unused:
                 break
