@@ -13,7 +13,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from depthbench.research.architectures.contract import Weights
-from depthbench.research.architectures.layers import Affine, Dense, exact, product
+from depthbench.research.architectures.layers import (
+    Affine,
+    Dense,
+    exact,
+    normal,
+    product,
+)
 
 # (the widest state, units of its heads). The last two are published; up to 128 units,
 # which no paper's net has, there are several heads all the same.
@@ -179,7 +185,7 @@ class Attention(nn.Module):
         if self.rotary:
             query, key = rotate(query), rotate(key)
         if self.relative:
-            draw = nn.initializers.normal(query.shape[-1] ** -0.5)
+            draw = normal(query.shape[-1] ** -0.5)
             distances = self.param("distance", draw, query.shape[1:], h.dtype)
             mixed = attend_relative(query, key, value, distances)
         else:

@@ -54,24 +54,39 @@ def drawn(layer: Any, shape: tuple[int, ...], dtype: Any, with_bias: bool = True
     inner = lambda: (1.0, 1.0) if ntk else gains(*fans)  # needed at the draw alone
     sigma_w, sigma_b = gains(*fans) if ntk else (None, None)
     kernel = parameter(
-        layer, "kernel", lambda *a: inner()[0] * sample(*a), shape, dtype
+        layer, "kernel", lambda *a: sized(inner()[0], sample, *a), shape, dtype
     )
     if not with_bias:
         return kernel, 0.0, sigma_w
     bias = parameter(
-        layer, "bias", lambda *a: _sized(inner()[1], draw.bias, *a), shape[-1:], dtype
+        layer, "bias", lambda *a: sized(inner()[1], draw.bias, *a), shape[-1:], dtype
     )
     return kernel, bias if sigma_b is None else sigma_b * bias, sigma_w
 
 
-def _sized(sigma: Any, draw: Callable, key: Any, shape: tuple, dtype: Any) -> jax.Array:
+def sized(sigma: Any, draw: Callable, key: Any, shape: tuple, dtype: Any) -> jax.Array:
     """σ times a draw; zeros without one where σ is the number 0, as most biases' is.
 
-    Draws are most of what a program of fresh weights takes to compile.
+    Draws are most of what fresh weights take to compile: each is a program by itself,
+    which all nets share that are drawn `piecewise`.
     """
     if isinstance(sigma, int | float) and sigma == 0:
         return jnp.zeros(shape, dtype)
-    return sigma * draw(key, shape, dtype)
+    return _program(draw, tuple(shape), dtype)(sigma, key)
+
+
+@functools.lru_cache(maxsize=1024)
+def _program(draw: Callable, shape: tuple[int, ...], dtype: Any) -> Callable:
+    # With σ within, XLA joins it with what else the draw is multiplied by, as it does
+    # where all of a net is one program: the bits are the same.
+    return jax.jit(lambda sigma, key: sigma * draw(key, shape, dtype))
+
+
+@functools.cache
+def normal(deviation: float) -> Callable:
+    """Draws of a deviation of their own, whatever the initialiser: as jax's `normal`."""
+    draw = nn.initializers.normal(deviation)
+    return lambda key, shape, dtype: sized(1.0, draw, key, shape, dtype)
 
 
 class Dense(nn.Module):

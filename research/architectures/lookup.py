@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from depthbench.research.architectures.contract import Architecture
+from depthbench.research.architectures.layers import normal
 
 BEGINNING = 0.1  # the standard deviation of fresh vectors
 
@@ -30,8 +31,8 @@ class Lookup(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = True) -> jax.Array:
-        shape = (self.symbols, self.size)
-        table = self.param("table", nn.initializers.normal(BEGINNING), shape)
+        shape, dtype = (self.symbols, self.size), jnp.result_type(float)
+        table = self.param("table", normal(BEGINNING), shape, dtype)
         return self.stem(table[x.astype(jnp.int32)], train)
 
 

@@ -12,7 +12,7 @@ from flax import linen as nn
 
 from depthbench.research.architectures import attention
 from depthbench.research.architectures.contract import Architecture, Weights
-from depthbench.research.architectures.layers import parameter
+from depthbench.research.architectures.layers import parameter, sized
 
 READ = ("seq2seq", "seq2seq_attention", "encoder_decoder", "encoder_decoder_deepnorm")
 
@@ -34,7 +34,11 @@ class WordVectors(nn.Module):
         inner, outer = (1.0, sigma) if self.weights.ntk else (sigma, 1.0)
         sample = draw.first or draw.kernel
         kernel = parameter(
-            self, "kernel", lambda *a: inner * sample(*a), shape, jnp.result_type(float)
+            self,
+            "kernel",
+            lambda *a: sized(inner, sample, *a),
+            shape,
+            jnp.result_type(float),
         )
         return outer * kernel[words]
 

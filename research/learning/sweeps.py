@@ -31,6 +31,7 @@ from depthbench.research.learning.system import (
     System,
 )
 from depthbench.research.machine import compiled
+from depthbench.research.machine.piecewise import piecewise
 
 
 class Run(NamedTuple):
@@ -126,22 +127,21 @@ def _programs(
         return settled(state), shown(log)
 
     def evaluate(state, data):
-        return loop.evaluate(split, _with(system.form.closed, state), data)
+        each = lambda one: loop.evaluate(split, _with(system.form.closed, one), data)
+        return shown(jax.vmap(each)(state) if several else each(state))
 
     def profile(state, data):
-        return loop.log_gradients(split, _with(system.form.closed, state), data)
+        closed = lambda one: _with(system.form.closed, one)
+        each = lambda one: loop.log_gradients(split, closed(one), data)
+        return shown(jax.vmap(each)(state) if several else each(state))
 
-    over = functools.partial(jax.vmap, in_axes=(0, None)) if several else lambda f: f
     return Programs(
         _init(system.init, several, mesh),
         opened,
         closed,
         jax.jit(advance, donate_argnums=0),
-        jax.jit(lambda state, data: shown(over(evaluate)(state, data))),
-        jax.jit(
-            lambda state, data: shown(over(profile)(state, data)),
-            compiler_options=compiled.lightly(),
-        ),
+        jax.jit(evaluate),
+        jax.jit(profile, compiler_options=compiled.lightly(0)),
     )
 
 
@@ -186,16 +186,22 @@ def _split(system: System, mesh: Any) -> System:
 
 @functools.lru_cache(maxsize=64)
 def _init(begin: Callable, several: bool, mesh: Any) -> Callable:
-    """Systems that begin by the same function share the program that does it."""
+    """Systems that begin by the same function share the program that does it.
+
+    On a CPU one run's is taken piecewise: it is over before it would be compiled.
+    """
     settled, _ = _placed(mesh, several)
 
     def one(seed, hyper):
         key_tree, key_run = jax.random.split(jax.random.key(seed))
         return systems.start(begin(key_tree, hyper), key_run)
 
-    init = jax.vmap(one) if several else one
-    options = compiled.lightly()
-    return jax.jit(lambda *a: settled(init(*a)), compiler_options=options)
+    def init(seed, hyper):
+        return settled((jax.vmap(one) if several else one)(seed, hyper))
+
+    if jax.default_backend() == "cpu" and not several and mesh is None:
+        return piecewise(init)
+    return jax.jit(init, compiler_options=compiled.lightly())
 
 
 def grouped(runs: Sequence[Run], at_a_time: int, cells: int = 0) -> list[list[Run]]:

@@ -24,6 +24,7 @@ from depthbench.research.datasets.translations import Pair, Sentence
 from depthbench.research.learning.fits import FittedNet, Net
 from depthbench.research.learning.recipe import Recipe
 from depthbench.research.learning.supervised import Task
+from depthbench.research.machine import compiled
 
 PAD, START, END, UNKNOWN = range(4)  # before all words
 SPECIAL = ("", "<s>", "</s>", "<unk>")
@@ -122,7 +123,7 @@ def _search(net: Net, steps: tuple[int, int], beam: int) -> Any:
     """
     architecture, last = net.parts.net, steps[1]
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=compiled.lightly())
     def search(variables, source):
         memory = _encoded(architecture, variables, source, last)
         memory = jnp.repeat(memory, beam, axis=0)
@@ -194,7 +195,7 @@ def _reaching(net: Net) -> Callable:
     program for all seeds."""
     architecture = net.parts.net
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=compiled.lightly(0))
     def run(variables, sources, firsts):
         stem, encoder, rest = _parts(architecture, variables)
 

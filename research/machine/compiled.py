@@ -79,18 +79,19 @@ def kept_in(folder: Path | str) -> Iterator[None]:
 LEVEL = "xla_backend_optimization_level"
 
 
-def lightly() -> dict[str, Any] | None:
+def lightly(level: int = 1) -> dict[str, Any] | None:
     """`compiler_options` of a program that runs a few times, and takes longer to compile.
 
-    On a CPU LLVM's first level of optimisation in place of its third: of draws of
-    weights that is 0.8 of the time, of many nets' at once half, and of a fresh U-Net's
-    gradients 0.8. The bits are the same, as of all that is done element by element; of
-    sums the last need not be. None on other devices, and where XLA_FLAGS names a level.
+    level: LLVM's, in place of its third. At 1 draws of many nets' weights are compiled in
+    half the time, and their bits are the same, as of all that is done element by element;
+    of sums the last need not be. At 0 a fresh U-Net's gradients take 0.6 of the time, and
+    run in twice as long. None on other devices than a CPU, and where XLA_FLAGS names a
+    level.
     """
     import jax
 
     named = LEVEL in os.environ.get("XLA_FLAGS", "")
-    return None if named or jax.default_backend() != "cpu" else {LEVEL: 1}
+    return None if named or jax.default_backend() != "cpu" else {LEVEL: level}
 
 
 def begin(jax: Any) -> list[str]:

@@ -282,7 +282,7 @@ def test_a_lightly_compiled_start_has_the_same_bits(net, several):
     task = supervised.Task((8, 8, 1), 10)
     numbers = fits.numbers(fits.Net(recipe, task), 1e-3, 1)
     runs = [sweeps.Run(seed, numbers) for seed in range(3 if several else 1)]
-    lowered = programs.init.trace(*sweeps.arguments(runs)).lower()
+    lowered = jax.jit(programs.init).trace(*sweeps.arguments(runs)).lower()
     usual, light = (
         lowered.compile(
             {compiled.LEVEL: level, "xla_llvm_disable_expensive_passes": False}

@@ -17,6 +17,7 @@ from depthbench.research.architectures.layers import (
     Norm,
     Weights,
     product,
+    sized,
 )
 from depthbench.research.catalogues.initializers import DRAWS
 
@@ -28,8 +29,8 @@ def fed_back(module: nn.Module, h: jax.Array, features: int, weights: Weights):
     shape = (h.shape[-1], features)
 
     def drawn() -> jax.Array:  # gains are those of the run at the draw alone
-        unit = weights.draw.kernel(module.make_rng("params"), shape, h.dtype)
-        return weights.gains(*shape)[0] * unit
+        draw, key = weights.draw.kernel, module.make_rng("params")
+        return sized(weights.gains(*shape)[0], draw, key, shape, h.dtype)
 
     back = module.variable(FEEDBACK, "kernel", drawn).value
     stopped = jax.lax.stop_gradient

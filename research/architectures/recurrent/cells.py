@@ -4,6 +4,7 @@ A cell's product with the input is handed in as `now`; that with the state is ma
 `times`. Columns of kernels are blocks of `width`, a gate each.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,8 +13,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from depthbench.research.architectures.contract import Tree, Weights
-from depthbench.research.architectures.layers import Affine, drawn, exact
-from depthbench.research.catalogues.initializers import Draw
+from depthbench.research.architectures.layers import Affine, drawn, exact, sized
+from depthbench.research.catalogues.initializers import Draw, Sample
 
 Phi = Callable[[jax.Array], jax.Array]
 INPUT_GATE = 0
@@ -96,27 +97,28 @@ def by_gate(weights: Weights, gates: int) -> Weights:
     So an orthogonal kernel has orthogonal gates, and fans are those of one gate.
     """
 
-    def blocks(sample):
-        def draw(key, shape, dtype):
-            block = (*shape[:-1], shape[-1] // gates)
-            # Side by side: each draw that is written out takes XLA half a second.
-            draws = jax.vmap(lambda key: sample(key, block, dtype))
-            return jnp.moveaxis(draws(jax.random.split(key, gates)), 0, -2).reshape(
-                shape
-            )
-
-        return draw
-
     def fans(gains):
         return lambda fan_in, fan_out: gains(fan_in, fan_out // gates)
 
     draw = weights.draw
-    first = draw.first and blocks(draw.first)
+    first = draw.first and _blocks(draw.first, gates)
     return weights._replace(
-        draw=Draw(blocks(draw.kernel), draw.bias, first),
+        draw=Draw(_blocks(draw.kernel, gates), draw.bias, first),
         gains=fans(weights.gains),
         first=weights.first and fans(weights.first),
     )
+
+
+@functools.cache
+def _blocks(sample: Sample, gates: int) -> Sample:
+    def draw(key, shape, dtype):
+        block = (*shape[:-1], shape[-1] // gates)
+        # Side by side: each draw that is written out takes XLA half a second.
+        draws = jax.vmap(lambda key: sample(key, block, dtype))
+        made = draws(jax.random.split(key, gates))
+        return jnp.moveaxis(made, 0, -2).reshape(shape)
+
+    return draw
 
 
 def identity_kernel(weights: Weights) -> Weights:
@@ -153,7 +155,7 @@ class Recurrent(nn.Module):
             inner, outer = (1.0, sigma_b) if self.weights.ntk else (sigma_b, 1.0)
             last = self.param(
                 "bias",
-                lambda *a: inner * self.weights.draw.bias(*a),
+                lambda *a: sized(inner, self.weights.draw.bias, *a),
                 (1, self.width),
                 dtype,
             )

@@ -26,6 +26,7 @@ from depthbench.research.architectures.layers import (
     Norm,
     as_sequence,
     identity,
+    normal,
     scaled,
 )
 from depthbench.research.catalogues.normalizers import NORMALIZERS, Normalizer
@@ -140,8 +141,8 @@ class Embedding(nn.Module):
 
 def learned_positions(module: nn.Module, h: jax.Array) -> jax.Array:
     """Parameters [1, time, width], one vector for each position of h."""
-    draw = nn.initializers.normal(POSITION_SIZE)
-    return module.param("position", draw, (1, *h.shape[1:]), h.dtype)
+    shape = (1, *h.shape[1:])
+    return module.param("position", normal(POSITION_SIZE), shape, h.dtype)
 
 
 def mean_over_time(h: jax.Array) -> jax.Array:
