@@ -136,7 +136,7 @@ def train(
     data: Batch,
     steps: int,
     rates: Sequence[float],
-    seeds: int,
+    seeds: Sequence[int],
     capacity: int = 0,
 ) -> list[list[Translator]]:
     """Generators after so many steps on pairs of images: of each rate its seeds.
@@ -146,7 +146,7 @@ def train(
     data: `inputs` and `targets` [images, height, width, channels], and `mask`, 1 where
     pixels are asked for [images, height, width, 1]. capacity: as of `sweeps.ended`.
     """
-    ended = players.train(pair.players, data, steps, rates, range(seeds), capacity)
+    ended = players.train(pair.players, data, steps, rates, seeds, capacity)
     return [[_translator(pair, one) for one in runs] for runs in ended]
 
 
