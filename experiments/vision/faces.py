@@ -129,7 +129,8 @@ def faces_of(cell):
         "strong_strict": float(np.mean(rivals)),
     }
     rival = faces_found.rival_boxes(count, cell["negatives"])
-    return Measured("ok", "", values, faces_shown.shown(every[0][0], count, rival))
+    made, (_, (_, held)) = every[0]
+    return Measured("ok", "", values, faces_shown.shown(made, np.max(held), rival))
 
 
 def detector(cell, seed, net, tuned):

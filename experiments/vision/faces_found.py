@@ -46,6 +46,7 @@ CELL = 5  # pixels, of histograms of gradients
 GRID = {"C": Steps((1.0, 10.0, 100.0)), "gamma": Steps((0.3, 1.0, 3.0))}
 # Of the faces that set thresholds, what a stage passes on: of these a division's best.
 KEPT = (0.99, 1.0)
+CHOOSING = 2000  # windows that settings are chosen by: an area needs fewer than a share
 TWO_KEPT = 0.99  # by the filter of two features: where all must pass, all windows do
 NORMAL = 8 + 4 * 4  # operations: four corners of two sums, and two sums of 2 × 2 pixels
 
@@ -113,7 +114,7 @@ def found(faces, others, share):
 def unsure(detector, seed, count):
     """What settings are chosen by: 1 less the area under the ROC curve, of what is held
     out of the training photographs and faces."""
-    faces, others = divided(seed).held, windows(count).valid
+    faces, others = divided(seed).held, windows(count).valid[:CHOOSING]
     score = detector(np.concatenate([faces, others]))
     return 1.0 - metrics.area(score, np.arange(len(score)) < len(faces))
 
@@ -236,13 +237,14 @@ def margin(fit, x):
 
 def tuned_rates(cell):
     """The `fits.Tuned` of rates of all divisions, each chosen by its own held-out faces:
-    those of another are among its test faces. Its rate is their geometric mean."""
+    those of another are among its test faces. Its rate is their geometric mean; whether
+    nets still learn is asked of the first's."""
     every = [_tuned_rate(cell, seed) for seed in range(cell["seeds"])]
     return fits.Tuned(
         float(np.exp(np.mean([np.log(one.setting) for one in every]))),
         [run for one in every for run in one.runs],
         any(one.at_edge for one in every),
-        any(one.unfinished for one in every),
+        every[0].unfinished,
         {},
     )
 
@@ -258,8 +260,8 @@ def _tuned_rate(cell, seed):
         score = functools.partial(margin, run)
         return selection.Outcome(accuracy=1 - unsure(score, seed, cell["windows"]))
 
-    most, sooner = cell["further_rates"], lambda rate: [of_net(cell, seed, rate, 0.5)]
-    grid = nets.rates(cell)
+    grid, most = nets.rates(cell), cell["further_rates"]
+    sooner = (lambda rate: [of_net(cell, seed, rate, 0.5)]) if seed == 0 else None
     return fits.tuned(trained, grid, "accuracy", outcome, most=most, sooner=sooner)
 
 
@@ -316,7 +318,7 @@ def machine(seed, count, negatives, setting):
 def setting_of(seed, count, negatives):
     """Penalty and width of a division, by what is held out of it."""
     held = hog.features(divided(seed).held, CELL)
-    x = np.concatenate([held, gradients("valid", count)])
+    x = np.concatenate([held, gradients("valid", count)[:CHOOSING]])
     right = np.arange(len(x)) < len(held)
 
     def outcome(setting):
@@ -348,20 +350,21 @@ def rivals(seeds, count, negatives):
     return [rival(seed, count, negatives) for seed in range(seeds)]
 
 
-def above_windows(score, count):
-    """(boxes, scores) of the windows of PHOTOGRAPH that score higher than every window
-    without a face that settings are chosen by."""
+def above_windows(score, highest):
+    """(boxes, scores) of the windows of PHOTOGRAPH that score above this."""
     x, boxes = face_windows.scan(PHOTOGRAPH)
     found = score(face_windows.normal(x))
-    high = found > np.max(score(windows(count).valid))
+    high = found > highest
     return boxes[high], found[high]
 
 
 @once
 def rival_boxes(count, negatives):
-    """As `above_windows` of HOG and SVM of the first division."""
-    setting = setting_of(0, count, negatives)
-    return above_windows(machine(0, count, negatives, setting), count)
+    """`above_windows` of HOG and SVM of the first division, higher than every window
+    without a face that was held out."""
+    made = machine(0, count, negatives, setting_of(0, count, negatives))
+    held = support_vectors.decision(made.model, gradients("valid", count))
+    return above_windows(made, np.max(held))
 
 
 def template(seed, count):

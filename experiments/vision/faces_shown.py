@@ -20,16 +20,20 @@ MARKS = ("o", "^", "D", "v", "P", "X", "s")  # of depths
 TOUCHING = 0.3  # common area over that of both: of such boxes one is kept
 
 
-def shown(detector, count, rival):
+def shown(detector, highest, rival):
     """What pictures need of a detector: what it finds in a photograph, what the strong
     baseline finds there, and the detector's first features.
 
-    rival: as of `faces_found.above_windows`.
+    highest: score of windows without a face that were held out. rival: as of
+    `faces_found.above_windows`.
     """
     whole = face_windows.photograph(faces_found.PHOTOGRAPH)
     step = len(whole) // SHOWN
     small = whole.reshape(SHOWN, step, SHOWN, step).mean(axis=(1, 3))
-    found = {"boxes": faces_found.above_windows(detector.score, count), "rival": rival}
+    found = {
+        "boxes": faces_found.above_windows(detector.score, highest),
+        "rival": rival,
+    }
     arrays = {
         "photograph": np.round(255 * small).astype(np.uint8),
         "mean": faces_found.divided(0).train.mean(axis=0).astype(np.float32),
