@@ -314,7 +314,7 @@ STUDY = Study(
         "batch": whole("sentences of a step", (32,)),
         "steps": whole("steps", (1000,)),
         "seeds": whole("runs of the best rate", (3,)),
-        **nets.rate_axes(2.5e-3, 2e-2, 3),
+        **nets.rate_axes(7e-3, 2e-2, 2),
     },
     sizes={
         "smoke": {
