@@ -24,7 +24,7 @@ ELSEWHERE = {"loses": "behind", "wins": "ahead"}
 PALE = 0.5  # of nets that are not of the most layers
 GAP = 2  # pixels between photographs
 SHOWN = (0, 2, 3)  # of the known photographs: those with something in their right edge
-COLUMNS = (("unet", "l1"), ("unet", "l1_gan"), ("unet_plain", "l1_gan"))
+COLUMNS = (("unet", "l1"), ("unet", "l1_gan"), ("unet_plain", "l1"))
 
 
 def headline(scoring, rows):

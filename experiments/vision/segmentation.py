@@ -64,7 +64,7 @@ SCORING = Scoring(
 PROTOCOL = (
     "scenes of 24 × 24 pixels with 1 to 3 circles, squares and triangles and 6 strokes, "
     "2,000 to learn from, 300 to choose rates by, 200 to be judged by; 8 channels at the "
-    "top, batch normalisation, Adam, 480 steps of 16, 3 seeds"
+    "top, batch normalisation, Adam, 650 steps of 16, 3 seeds"
 )
 
 
@@ -308,7 +308,7 @@ STUDY = Study(
         **scores.axes((8, 18), NETS, known=NETS),
         "width": whole("channels of the highest level", (8,)),
         "scenes": whole("scenes that are learned from", (2000,), low=20),
-        "steps": whole("steps of 16 scenes", (480,)),
+        "steps": whole("steps of 16 scenes", (650,)),
         "seeds": whole("runs at the best rate", (3,)),
         **nets.rate_axes(1e-2, 3e-2, 2),
     },

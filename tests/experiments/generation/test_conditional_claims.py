@@ -64,3 +64,15 @@ def test_the_line_of_colours_says_where_the_net_is_behind():
     assert line.score == 25.0
     worst = conditional_gan.STUDY.headline(done).worst
     assert "22.00 against 24.00" in worst and "night to day" in worst
+
+
+def test_nets_without_skips_have_a_gan_only_where_it_is_asked_for():
+    cells = [
+        {"architecture": architecture, "objective": objective, "depth": 8, "side": 16}
+        for architecture in conditional_gan.NETS
+        for objective in conditional_gan.BY
+    ]
+    left, _ = conditional_gan.fit(cells, set())
+    assert [cell for cell in cells if cell not in left] == [cells[3]]
+    for asked in ("architecture", "objective"):
+        assert conditional_gan.fit(cells, {asked})[0] == cells
