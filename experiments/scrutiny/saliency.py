@@ -219,8 +219,8 @@ STUDY = Study(
         ),
         Claim(
             "smilkov2017.noise-sharpens",
-            "the mean gradient of noisy copies points at the evidence at least as often "
-            "as the gradient",
+            "the mean gradient of noisy copies points at the evidence more often than the "
+            "gradient",
             "Smilkov et al. 2017, arXiv:1706.03825",
             estimate=pairs.gap,
             allows=above(0.0),
@@ -232,8 +232,8 @@ STUDY = Study(
         ),
         Claim(
             "balduzzi2017.skips-keep-maps",
-            "with 16 layers the gradient points at the evidence at least as often in a "
-            "net with skips as in one without",
+            "with 16 layers the gradient points at the evidence more often in a net "
+            "with skips than in one without",
             "Balduzzi et al. 2017, arXiv:1702.08591",
             estimate=pairs.gap,
             allows=above(0.0),

@@ -48,8 +48,8 @@ CLAIMS = (
     ),
     Claim(
         "depthbench.net-learns-to-bounce",
-        "depthbench's own bar: from five snapshots of a ball a net errs no more than a "
-        "line that bounces at the walls",
+        "depthbench's own bar: from five snapshots of a ball a net errs less than a line "
+        "that bounces at the walls",
         "depthbench, of a law that is not told",
         estimate=scores.gap,
         allows=above(0.0),

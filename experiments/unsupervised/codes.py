@@ -7,7 +7,7 @@ of twice 16 layers explodes before it is trained. Rates are chosen by the error 
 reconstruction in training, for which no label is needed.
 """
 
-from depthbench.experiments import scores
+from depthbench.experiments import first_seed, scores
 from depthbench.experiments.training import nets
 from depthbench.experiments.training.pairs import whole
 from depthbench.research.datasets import readable
@@ -72,13 +72,7 @@ def tuned(cell, net, x):
 
     The first seed chooses the rate, which the others are then trained at.
     """
-    data, steps = {"inputs": x}, cell["steps"]
-    chosen = fits.tuned(
-        fits.by_rate(net, data, steps, 1), nets.rates(cell), most=cell["further_rates"]
-    )
-    others = range(1, cell["seeds"])
-    more = fits.train(net, data, steps, [chosen.setting], others) if others else []
-    return chosen._replace(runs=[*chosen.runs, *more])
+    return first_seed.tuned(net, {"inputs": x}, cell, nets.rates(cell), "loss", None)
 
 
 def diverged(runs):

@@ -202,7 +202,9 @@ def over(name):
 
     def of(row):
         value = None if row["score"] is None else row[name] - row["score"]
-        return mean(value, row["score_se"], row["seeds"])
+        # A model's own seeds, where it has some, are no machine's.
+        errors = [row["score_se"], row.get(f"{name}_se", 0.0)]
+        return mean(value, comparisons.united(errors), row["seeds"])
 
     return of
 
