@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax.interpreters import partial_eval
 
+from depthbench.research.machine import compiled
+
 
 def piecewise(function: Callable) -> Callable:
     """The function of arrays, of which only what its results depend on is computed.
@@ -35,6 +37,8 @@ def piecewise(function: Callable) -> Callable:
         every = [True] * len(closed.jaxpr.outvars)
         needed, _ = partial_eval.dce_jaxpr(closed.jaxpr, every, instantiate=True)
         leaves = jax.tree.leaves(arguments)
+        if not _traced(leaves):
+            needed = _lightly(needed)
         made = jax.core.eval_jaxpr(needed, closed.consts, *leaves)
         own = _apart(made, [*closed.consts, *leaves])
         return jax.tree.unflatten(jax.tree.structure(traced.out_info), own)
@@ -42,9 +46,22 @@ def piecewise(function: Callable) -> Callable:
     return run
 
 
+def _lightly(jaxpr: Any) -> Any:
+    """The jaxpr, whose programs within are compiled in less time: as of `lightly`."""
+    options = tuple((compiled.lightly() or {}).items())
+    name = "compiler_options_kvs"
+    changed = lambda one: one.replace(params={**one.params, name: options})
+    eqns = [changed(one) if name in one.params else one for one in jaxpr.eqns]
+    return jaxpr.replace(eqns=eqns)
+
+
+def _traced(arrays: Sequence[Any]) -> bool:
+    return any(isinstance(a, jax.core.Tracer) for a in arrays)
+
+
 def _apart(arrays: Sequence[Any], others: Sequence[Any]) -> list[Any]:
     """The arrays, each in memory of its own: who is given them may give them away."""
-    if any(isinstance(a, jax.core.Tracer) for a in arrays):
+    if _traced(arrays):
         return list(arrays)
     seen = {_place(a) for a in others if isinstance(a, jax.Array)}
     own = []
