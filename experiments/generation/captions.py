@@ -269,10 +269,10 @@ STUDY = Study(
         "width": whole("channels of the net that reads; of one that draws × 2", (16,)),
         "units": whole("recurrent units, and numbers that they are told", (64,)),
         "scenes": whole("scenes to learn from", (20_000,), low=50),
-        "steps": whole("steps of 32 scenes", (700,)),
+        "steps": whole("steps of 32 scenes", (600,)),
         "judged": whole("steps of 64 scenes of the judge", (1000,)),
         "seeds": whole("runs", (3,)),
-        **nets.rate_axes(4e-3, 8e-3, 2),
+        **nets.rate_axes(8e-3, 1.6e-2, 2),
     },
     sizes={
         "smoke": {

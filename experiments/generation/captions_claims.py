@@ -11,11 +11,11 @@ SCENES = (
 )
 SAYS = SCENES + (
     "residual convolutions of 16 channels on a grid of 8 × 8 cells, a GRU of 64 units, "
-    "Adam after a warm-up of 100, gradients clipped to 1, 700 steps of 32, 3 seeds"
+    "Adam after a warm-up of 100, gradients clipped to 1, 600 steps of 32, 3 seeds"
 )
 DRAWS = SCENES + (
     "a conditional variational autoencoder with 6 numbers and a broadcast decoder of 32 "
-    "channels, Adam after a warm-up of 100, gradients clipped to 1, 700 steps of 32, 3 "
+    "channels, Adam after a warm-up of 100, gradients clipped to 1, 600 steps of 32, 3 "
     "seeds; nets and steps were chosen by the judge on held-out sentences, with distances "
     "from the test scenes in sight"
 )
@@ -53,7 +53,7 @@ CLAIMS = (
     Claim(
         "devlin2015.nearest-as-good",
         "the commonest sentence of the nearest scenes is right as often as what a net says "
-        "word by word after 700 steps, to a twentieth",
+        "word by word after 600 steps, to a twentieth",
         "Devlin et al. 2015, arXiv:1505.04467, abstract",
         estimate=over_nearest,
         allows=below(0.05),
@@ -63,7 +63,7 @@ CLAIMS = (
     ),
     Claim(
         "depthbench.captions-beat-a-template",
-        "depthbench's own bar: after 700 steps the net is right more often than a "
+        "depthbench's own bar: after 600 steps the net is right more often than a "
         "template filled in from blobs of known colours",
         OWN,
         estimate=scores.gap,
@@ -73,7 +73,7 @@ CLAIMS = (
     ),
     Claim(
         "depthbench.deeper-readers-caption",
-        "depthbench's own bar: after 700 steps a twentieth more of the sentences are "
+        "depthbench's own bar: after 600 steps a twentieth more of the sentences are "
         "right with the deepest reader than with the shallowest",
         OWN,
         estimate=scores.gap,
@@ -84,7 +84,7 @@ CLAIMS = (
     ),
     Claim(
         "depthbench.drawn-scenes-beat-no-net",
-        "depthbench's own bar: after 700 steps a fixed judge sees the sentence more "
+        "depthbench's own bar: after 600 steps a fixed judge sees the sentence more "
         "often in the scene that a net draws from it than in the best without a net: of "
         "known scenes, stencils and a mixture",
         OWN,
@@ -95,7 +95,7 @@ CLAIMS = (
     ),
     Claim(
         "depthbench.drawings-show-the-sentence",
-        "depthbench's own bar: after 700 steps a fixed judge sees the sentence as often "
+        "depthbench's own bar: after 600 steps a fixed judge sees the sentence as often "
         "in drawn scenes as in real ones, to a twentieth",
         OWN,
         estimate=below_real,
@@ -104,7 +104,7 @@ CLAIMS = (
     ),
     Claim(
         "depthbench.deeper-drawers-are-seen",
-        "depthbench's own bar: after 700 steps a fixed judge sees a twentieth more of "
+        "depthbench's own bar: after 600 steps a fixed judge sees a twentieth more of "
         "the sentences in what the deepest drawer draws than in what the shallowest does",
         OWN,
         estimate=scores.gap,
@@ -116,7 +116,7 @@ CLAIMS = (
     Claim(
         "richardson2018.mixture-draws-nearer",
         "scenes that a mixture of Gaussians makes of sentences are nearer to real ones "
-        "than those that a net draws after 700 steps",
+        "than those that a net draws after 600 steps",
         "Richardson & Weiss 2018, arXiv:1805.12462",
         estimate=farther,
         allows=above(0.0),

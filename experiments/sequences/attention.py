@@ -312,7 +312,7 @@ STUDY = Study(
         "held": some("sentences to choose by, and as many to judge by", 300, 20, 2000),
         "width": whole("units of a layer", (32,), low=2),
         "batch": whole("sentences of a step", (32,)),
-        "steps": whole("steps", (1000,)),
+        "steps": whole("steps", (850,)),
         "seeds": whole("runs of the best rate", (3,)),
         **nets.rate_axes(7e-3, 2e-2, 2),
     },

@@ -9,14 +9,14 @@ from depthbench.research.study.estimates import above, below, mean_of
 
 PROTOCOL = (
     "numbers below 10⁹ in words from English, 4,000 pairs with lengths in balance, 32 "
-    "units, 1,000 steps of 32 by Adam with a warm-up of 250, gradients clipped to 1, 3 "
+    "units, 850 steps of 32 by Adam, a quarter to warm up, gradients clipped to 1, 3 "
     "seeds, the first seed's best of 3 or more rates by 300 other pairs; with attention "
     "GRUs read the source both ways, without it one way"
 )
 PLAIN, LOOKING = {"architecture": "seq2seq"}, {"architecture": "seq2seq_attention"}
 SOFTWARE = (
     "texts of Plone's interface from English, up to 12 words, about 1,700 pairs, 32 units, "
-    "1,000 steps of 32 by Adam with a warm-up of 250, gradients clipped to 1, 3 seeds, the "
+    "850 steps of 32 by Adam, a quarter to warm up, gradients clipped to 1, 3 seeds, the "
     "first seed's best of 3 or more rates by 300 other pairs"
 )
 BY = ("corpus", "language", "depth")

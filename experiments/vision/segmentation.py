@@ -10,10 +10,15 @@ reaches the shape's outline. The strong baseline is told what no net is: the pal
 that the ground has one colour. Connected pixels of a colour are a blob, and a support
 vector machine says of its form which shape it is, or none; its settings are chosen by the
 scenes that rates are chosen by. A further line is told no colours, but how alike each
-pixel around is to the pixel itself: a random forest of 20,000 pixels, at one setting.
-"""
+pixel around is to the pixel itself: a forest of extremely randomised trees (Geurts, Ernst
+& Wehenkel 2006, Mach. Learn. 63:3) that learns from 40,000 pixels, at one setting. On
+scenes that are held out it is right more often (0.72) than a random forest that takes
+twice as long (0.63, of 20,000 pixels).
 
-import functools
+Without a warm-up and clipped gradients some starts learned little: after 850 steps the
+four nets' held-out scores were 0.85, 0.70, 0.88 and 0.45, and with them 0.91, 0.91, 0.92
+and 0.55.
+"""
 
 from depthbench.experiments import by_depth, comparisons, scores
 from depthbench.experiments.once import once
@@ -31,6 +36,7 @@ from depthbench.research.study.estimates import above, mean
 
 with lazily():
     import numpy as np
+    import sklearn.ensemble as ensemble
 
     from depthbench.research.datasets import scenes
     from depthbench.research.learning import (
@@ -43,11 +49,13 @@ with lazily():
     )
 
 SOURCE = "Ronneberger, Fischer & Brox 2015, arXiv:1505.04597"
-SIDE, BATCH = 24, 16
+SIDE, BATCH = 24, 8
+WARMED = 100  # steps in which rates grow
 CLASSES = 4  # the ground, and three shapes
 CHOSEN, JUDGED = 300, 200  # scenes of the other parts
-PIXELS = 20_000  # that the forest learns from
-FEATURES = 0.06  # of likenesses that a split chooses from: about their root
+PIXELS = 40_000  # that the forest learns from
+TREES = 100
+FEATURES = 0.1  # of likenesses that a split chooses from
 SHOWN = 5  # scenes drawn
 WORDS = {"unet": "U-Net", "unet_plain": "U-Net without skips"}
 SCORING = Scoring(
@@ -64,7 +72,8 @@ SCORING = Scoring(
 PROTOCOL = (
     "scenes of 24 × 24 pixels with 1 to 3 circles, squares and triangles and 6 strokes, "
     "2,000 to learn from, 300 to choose rates by, 200 to be judged by; 8 channels at the "
-    "top, batch normalisation, Adam, 650 steps of 16, 3 seeds"
+    "top, batch normalisation, Adam after a warm-up of 100, gradients clipped to 1, 800 "
+    "steps of 8, 3 seeds, the first seed's best of 3 or more rates"
 )
 
 
@@ -78,6 +87,8 @@ def net_of(cell):
         normalizer="batch",
         batch=BATCH,
         schedule="cosine",
+        warmup=float(min(WARMED, cell["steps"] // 4)),
+        clip=1.0,
     )
     task = supervised.Task((SIDE, SIDE, 3), CLASSES, pixel_classes.LOSS)
     return fits.Net(recipe, task)
@@ -105,15 +116,13 @@ def scored(mask, part):
 
 @once
 def by_forest(learned):
-    """The class that a random forest gives each pixel of the test part, untuned."""
+    """The class that a forest gives each pixel of the test part, untuned."""
     parts = parts_of(learned)
     x, mask = parts.train.x, parts.train.mask
-    drawn = np.random.RandomState(0).permutation(mask.size)[: min(PIXELS, 25 * learned)]
+    drawn = np.random.RandomState(0).permutation(mask.size)[: min(PIXELS, 20 * learned)]
     places = np.unravel_index(drawn, mask.shape)
-    entry = baselines.BASELINES["forest"]  # at one setting: others would take minutes
-    make = functools.partial(entry.make, features=FEATURES)
     fitted = baselines.fit(
-        entry._replace(grid={}, make=make),
+        baselines.BASELINES["forest"]._replace(grid={}, make=random_trees),
         pixel_classes.likeness(x, places),
         mask[places],
     )
@@ -123,6 +132,12 @@ def by_forest(learned):
         for scene in parts.test.x
     ]
     return np.reshape(given, parts.test.mask.shape)
+
+
+def random_trees(seed, spread):
+    return ensemble.ExtraTreesClassifier(
+        TREES, max_features=FEATURES, random_state=seed
+    )
 
 
 @once
@@ -264,8 +279,8 @@ CLAIMS = (
     ),
     Claim(
         "depthbench.unet-beats-forest",
-        "depthbench's own bar: the U-Net's mean IoU is above that of a random forest on "
-        "how alike pixels are",
+        "depthbench's own bar: the U-Net's mean IoU is above that of a forest of random "
+        "trees on how alike pixels are",
         "depthbench",
         estimate=above_forest,
         allows=above(0.0),
@@ -308,9 +323,9 @@ STUDY = Study(
         **scores.axes((8, 18), NETS, known=NETS),
         "width": whole("channels of the highest level", (8,)),
         "scenes": whole("scenes that are learned from", (2000,), low=20),
-        "steps": whole("steps of 16 scenes", (650,)),
+        "steps": whole("steps of 8 scenes", (800,)),
         "seeds": whole("runs at the best rate", (3,)),
-        **nets.rate_axes(1e-2, 3e-2, 2),
+        **nets.rate_axes(3e-2, 9e-2, 2),
     },
     sizes={
         "smoke": {
@@ -327,13 +342,13 @@ STUDY = Study(
             "depth": (8, 13, 18),
             "width": (64,),
             "scenes": (30_000,),
-            "steps": (3000,),
+            "steps": (6000,),
         },
     },
     plan=Plan(
         priority=nets.longest_first,
         cost=pictured.cost(
-            step_mflop, lambda cell: 30.0 * min(1, cell["scenes"] / 300)
+            step_mflop, lambda cell: 20.0 * min(1, cell["scenes"] / 300)
         ),
     ),
     fit=nets.fit,
