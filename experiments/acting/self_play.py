@@ -12,9 +12,10 @@ of a net that is sure of its moves are alike.
 The strong baseline is search with as many simulations, by the same rules, that plays eight
 random games from each new position for its value: it has learned nothing. A share of ½ is
 its own. Openings are of four moves, each played by both sides; rates are chosen by others
-than those that judge, mirror images aside (`research/learning/openings.py`). Games of equal
-simulations are not of equal time: rows have the milliseconds of a move of both, of many
-positions at once, and what pure search of four times the simulations scores against it.
+than those that judge, mirror images aside (`research/learning/openings.py`). All nets play
+the same 64, and points have the error of so many openings. Games of equal simulations are
+not of equal time: rows have the milliseconds of a move of both, of many positions at once,
+and what pure search of four times the simulations scores against it.
 
 Such nets score some half against pure search, and see fewer forced wins: 104 positions of
 random games, where one exists in three plies and none in one. How many of them pure search
@@ -22,6 +23,7 @@ finds is one number, which claims take with the error of so many positions.
 """
 
 import functools
+from typing import Any, NamedTuple
 
 from depthbench.experiments import comparisons, scores
 from depthbench.experiments.acting import self_play_rivals as rivals
@@ -153,9 +155,17 @@ def learned(runs):
     return jax.device_put(jax.tree.map(lambda *leaves: np.stack(leaves), *learners))
 
 
-def points(cell, runs, part):
-    """Of each run ((share against pure search, against random moves), its first game's
-    moves)."""
+class Games(NamedTuple):
+    """A run's share of points from each opening, over both sides: against pure search and
+    against random moves [openings] each; and its first game's moves."""
+
+    pure: Any
+    random: Any
+    moves: Any
+
+
+def games(cell, runs, part):
+    """The `Games` of each run."""
     game, simulations = game_of(cell), cell["simulations"]
     ask, learners = asking(net_of(cell), game, simulations), learned(runs)
 
@@ -166,14 +176,26 @@ def points(cell, runs, part):
     other = tree_search.mixed(pure, AGAINST["pure"], tree_search.drawing)
     opened = rivals.opened(game, part, GAMES)
     found = tree_search.match(game, one, other, SEEDS[part], opened, len(runs))
-    return [(shares(each), moves) for each, moves in zip(*found, strict=True)]
+    return [by_opening(*each) for each in zip(*found, strict=True)]
 
 
-def shares(each):
-    """(against pure search, against random moves) of games' points, over both sides."""
-    halves = np.asarray(each, np.float64).reshape(2, -1)
-    count = AGAINST["pure"]
-    return float(halves[:, :count].mean()), float(halves[:, count:].mean())
+def by_opening(points, moves):
+    """`Games` of a run's points [2 × openings], by either side."""
+    both = np.reshape(points, (2, -1)).mean(axis=0)
+    return Games(both[: AGAINST["pure"]], both[AGAINST["pure"] :], moves)
+
+
+def of_openings(game, tests):
+    """What is known of points against pure search from the openings of the test, which all
+    nets play: as of `comparisons.of_groups`, whose groups have the same ones whole."""
+    opened = rivals.opened(game, "test", GAMES)[: AGAINST["pure"]]
+    _, which = np.unique(opened, axis=0, return_inverse=True)
+    each = [
+        lambda times, own=one.pure: float(np.average(own, weights=times))
+        for one in tests
+    ]
+    groups = comparisons.in_groups(which.max() + 1)[which]
+    return comparisons.of_groups("score", each, lambda times: 0.5, groups)
 
 
 def answers(cell, learners, asked):
@@ -206,7 +228,7 @@ def played(cell):
     beside = [one.begin(game, simulations) for one in rivals.OF_THE_GAME]
 
     def held(runs):
-        each = [found[0] for found, _ in points(cell, runs, "valid")]
+        each = [found.pure.mean() for found in games(cell, runs, "valid")]
         lost = [run.diverged is not None for run in runs]
         return Outcome(ended=1 - float(np.mean(lost)), accuracy=float(np.mean(each)))
 
@@ -214,12 +236,11 @@ def played(cell):
     by_rate = functools.partial(trained, cell, steps)
     sooner = lambda rate: trained(cell, half(steps), [rate])[0]
     tuned = fits.tuned(by_rate, grid, "accuracy", held, most=most, sooner=sooner)
-    tests = points(cell, tuned.runs, "test")
-    against_pure = [each[0] for each, _ in tests]
+    tests = games(cell, tuned.runs, "test")
     random_share, (asked, by_search), by_more = (one() for one in beside)
     data = positions.examples(game, jax.random.key(SEEDS["test"]))
     values = scores.values(
-        score=against_pure,
+        score=[float(each.pure.mean()) for each in tests],
         valid=tuned.tried[tuned.setting].accuracy,
         trivial=1 - random_share,
         strong=0.5,
@@ -228,18 +249,14 @@ def played(cell):
         examples=2 * AGAINST["pure"],
         anew=True,
     )
-    if values["gap_se"] is not None:
-        # Few seeds may agree by chance: of all games there is this error in any case.
-        games = cell["seeds"] * 2 * AGAINST["pure"]
-        of_games = comparisons.of_share(values["score"], games)
-        values["gap_se"] = max(values["gap_se"], of_games)
+    values |= of_openings(game, tests)
     learners = learned(tuned.runs)
     by_policy, by_net = answers(cell, learners, asked.positions)[:2]
     named, found = (
         [positions.solved(asked, moves) for moves in each]
         for each in (by_policy, by_net)
     )
-    rated = [rating(each, random_share) for each, _ in tests]
+    rated = [rating(each, random_share) for each in tests]
     values |= {
         **scores.spread("elo", rated),
         **scores.spread("wins_named", np.mean(named, axis=1)),
@@ -252,7 +269,7 @@ def played(cell):
         **move_ms(cell, learners, asked.positions),
     }
     profiles = {
-        **shown_of(cell, learners, tests[0][1]),
+        **shown_of(cell, learners, tests[0].moves),
         "loss": np.mean([run.log["loss"] for run in tuned.runs], axis=0),
     }
     return Measured("ok", "", values, profiles)
@@ -268,10 +285,10 @@ def move_ms(cell, learners, asked):
     return {n: 1e3 * float(np.median(s)) / counts[n] for n, s in taken.items()}
 
 
-def rating(against, random_share):
+def rating(played, random_share):
     """The net's rating, pure search's being 0: of all games of the three players."""
     pure, random = (2 * AGAINST[name] for name in ("pure", "random"))
-    net_pure, net_random = against
+    net_pure, net_random = played.pure.mean(), played.random.mean()
     won = np.zeros((3, 3))  # pure search, the net, random moves
     won[1, 0], won[0, 1] = net_pure * pure, (1 - net_pure) * pure
     won[1, 2], won[2, 1] = net_random * random, (1 - net_random) * random
@@ -371,7 +388,7 @@ STUDY = Study(
     measure="depthbench.experiments.acting.self_play:measure",
     columns=(
         *("board", "architecture", "activation", "depth", "width", "simulations"),
-        *(*scores.COLUMNS, *MORE, *ERRORS, *TIMINGS),
+        *(*scores.COLUMNS, *MORE, *ERRORS, *comparisons.OF_GROUPS, *TIMINGS),
     ),
     claims=CLAIMS,
     headline=functools.partial(shown.headline, SCORING),

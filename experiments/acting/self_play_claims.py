@@ -9,7 +9,7 @@ SILVER = "Silver et al. 2017, Nature 550:354"
 PROTOCOL = (
     "4 × 5 cells, lines of 4, dense nets of 64 units, 32 steps of 64 games against itself "
     "at 16 simulations a move and 24 updates, 3 seeds, the best of 2 or more rates, 128 "
-    "test games a seed from openings of four moves by which no rate was chosen"
+    "test games a seed from the same 64 openings of four moves, by which no rate was chosen"
 )
 
 
