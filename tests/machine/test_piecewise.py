@@ -7,6 +7,7 @@ import pytest
 
 from depthbench.research.learning import fits, supervised, sweeps
 from depthbench.research.learning.recipe import Recipe
+from depthbench.research.machine import compiled
 from depthbench.research.machine.piecewise import piecewise
 
 TASK = supervised.Task((8, 8, 1), 10)
@@ -45,6 +46,23 @@ def test_fresh_weights_have_the_bits_of_one_program(net):
     for one, other in zip(jax.tree.leaves(whole), jax.tree.leaves(pieces), strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
+
+
+def test_programs_within_are_compiled_lightly_with_the_same_bits(monkeypatch):
+    """These tests name a level for all programs, which a command does not."""
+
+    def drawn(options):
+        monkeypatch.setattr(compiled, "lightly", lambda: options)
+        begin, arguments = beginning(width=21, initializer="he_normal")
+        return jax.tree.leaves(piecewise(begin)(*arguments))
+
+    levels = (drawn({compiled.LEVEL: level}) for level in (3, 1))
+    for one, other in zip(*levels, strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
+        drawn({"no_such_option": 1})
+    begin, arguments = beginning(width=21, initializer="he_normal")
+    jax.jit(piecewise(begin))(*arguments)  # where no program within can have options
 
 
 def test_a_second_net_of_the_same_shapes_compiles_nothing():
