@@ -72,7 +72,7 @@ SCORING = Scoring(
 PROTOCOL = (
     "scenes of 24 × 24 pixels with 1 to 3 circles, squares and triangles and 6 strokes, "
     "2,000 to learn from, 200 to choose rates by, 200 to be judged by; 8 channels at the "
-    "top, batch normalisation, Adam after a warm-up of 100, gradients clipped to 1, 700 "
+    "top, batch normalisation, Adam after a warm-up of 100, gradients clipped to 1, 800 "
     "steps of 8, 3 seeds, the first seed's best of 3 or more rates"
 )
 
@@ -323,7 +323,7 @@ STUDY = Study(
         **scores.axes((8, 18), NETS, known=NETS),
         "width": whole("channels of the highest level", (8,)),
         "scenes": whole("scenes that are learned from", (2000,), low=20),
-        "steps": whole("steps of 8 scenes", (700,)),
+        "steps": whole("steps of 8 scenes", (800,)),
         "seeds": whole("runs at the best rate", (3,)),
         **nets.rate_axes(3e-2, 9e-2, 2),
     },
