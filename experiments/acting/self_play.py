@@ -23,9 +23,9 @@ finds is one number, which claims take with the error of so many positions.
 """
 
 import functools
-from typing import Any, NamedTuple
 
 from depthbench.experiments import comparisons, scores
+from depthbench.experiments.acting import self_play_games as played
 from depthbench.experiments.acting import self_play_rivals as rivals
 from depthbench.experiments.acting import self_play_shown as shown
 from depthbench.experiments.acting.self_play_claims import CLAIMS, SILVER
@@ -48,7 +48,6 @@ with lazily():
 
     from depthbench.research.environments import connect4
     from depthbench.research.learning import (
-        elo,
         feed,
         fits,
         positions,
@@ -155,17 +154,8 @@ def learned(runs):
     return jax.device_put(jax.tree.map(lambda *leaves: np.stack(leaves), *learners))
 
 
-class Games(NamedTuple):
-    """A run's share of points from each opening, over both sides: against pure search and
-    against random moves [openings] each; and its first game's moves."""
-
-    pure: Any
-    random: Any
-    moves: Any
-
-
 def games(cell, runs, part):
-    """The `Games` of each run."""
+    """The `Games` of each run, of a part's openings."""
     game, simulations = game_of(cell), cell["simulations"]
     ask, learners = asking(net_of(cell), game, simulations), learned(runs)
 
@@ -176,26 +166,7 @@ def games(cell, runs, part):
     other = tree_search.mixed(pure, AGAINST["pure"], tree_search.drawing)
     opened = rivals.opened(game, part, GAMES)
     found = tree_search.match(game, one, other, SEEDS[part], opened, len(runs))
-    return [by_opening(*each) for each in zip(*found, strict=True)]
-
-
-def by_opening(points, moves):
-    """`Games` of a run's points [2 × openings], by either side."""
-    both = np.reshape(points, (2, -1)).mean(axis=0)
-    return Games(both[: AGAINST["pure"]], both[AGAINST["pure"] :], moves)
-
-
-def of_openings(game, tests):
-    """What is known of points against pure search from the openings of the test, which all
-    nets play: as of `comparisons.of_groups`, whose groups have the same ones whole."""
-    opened = rivals.opened(game, "test", GAMES)[: AGAINST["pure"]]
-    _, which = np.unique(opened, axis=0, return_inverse=True)
-    each = [
-        lambda times, own=one.pure: float(np.average(own, weights=times))
-        for one in tests
-    ]
-    groups = comparisons.in_groups(which.max() + 1)[which]
-    return comparisons.of_groups("score", each, lambda times: 0.5, groups)
+    return [played.by_opening(*each) for each in zip(*found, strict=True)]
 
 
 def answers(cell, learners, asked):
@@ -217,10 +188,10 @@ def answers(cell, learners, asked):
 
 def measure(cells, shared, memory):
     """One Measured for each cell."""
-    return [played(cell) for cell in cells]
+    return [of_cell(cell) for cell in cells]
 
 
-def played(cell):
+def of_cell(cell):
     """Points against pure search at the best rate, and forced wins that are seen."""
     game, net, simulations = game_of(cell), net_of(cell), cell["simulations"]
 
@@ -249,14 +220,14 @@ def played(cell):
         examples=2 * AGAINST["pure"],
         anew=True,
     )
-    values |= of_openings(game, tests)
+    values |= played.of_openings(game, tests)
     learners = learned(tuned.runs)
     by_policy, by_net = answers(cell, learners, asked.positions)[:2]
     named, found = (
         [positions.solved(asked, moves) for moves in each]
         for each in (by_policy, by_net)
     )
-    rated = [rating(each, random_share) for each in tests]
+    rated = [played.rating(each, random_share) for each in tests]
     values |= {
         **scores.spread("elo", rated),
         **scores.spread("wins_named", np.mean(named, axis=1)),
@@ -283,18 +254,6 @@ def move_ms(cell, learners, asked):
     counts = {"move_ms": cell["seeds"] * GAMES, "pure_ms": len(asked.over)}
     taken = timing.interleaved(calls, ROUNDS, moves="allow")
     return {n: 1e3 * float(np.median(s)) / counts[n] for n, s in taken.items()}
-
-
-def rating(played, random_share):
-    """The net's rating, pure search's being 0: of all games of the three players."""
-    pure, random = (2 * AGAINST[name] for name in ("pure", "random"))
-    net_pure, net_random = played.pure.mean(), played.random.mean()
-    won = np.zeros((3, 3))  # pure search, the net, random moves
-    won[1, 0], won[0, 1] = net_pure * pure, (1 - net_pure) * pure
-    won[1, 2], won[2, 1] = net_random * random, (1 - net_random) * random
-    beside = 2 * rivals.BESIDE
-    won[0, 2], won[2, 0] = random_share * beside, (1 - random_share) * beside
-    return float(elo.ratings(won)[1])
 
 
 def shown_of(cell, learners, moves):

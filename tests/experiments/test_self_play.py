@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from depthbench.experiments import comparisons
-from depthbench.experiments.acting import self_play, self_play_claims, self_play_shown
+from depthbench.experiments.acting import (
+    self_play,
+    self_play_claims,
+    self_play_games,
+    self_play_shown,
+)
 from depthbench.experiments.acting import self_play_rivals as rivals
 from depthbench.research.catalogues.mistakes import Mistake
 from depthbench.research.environments import connect4
@@ -20,20 +25,20 @@ def test_points_are_of_both_sides_and_each_rival():
     won = np.zeros((2, pure + random))
     won[0, :pure], won[:, pure:] = 1.0, 0.5
     won[1, 0] = 1.0
-    found = self_play.by_opening(won.reshape(-1), [3, 1])
+    found = self_play_games.by_opening(won.reshape(-1), [3, 1])
     assert found.pure.tolist() == [1.0, *[0.5] * (pure - 1)]
     assert found.random.tolist() == [0.5] * random and found.moves == [3, 1]
 
 
 def played(pure):
-    return self_play.Games(np.asarray(pure), np.full(16, 0.9), [])
+    return self_play_games.Games(np.asarray(pure), np.full(16, 0.9), [])
 
 
 def test_openings_are_an_error_that_no_seed_lessens():
     """All runs win from the same half of the openings: of how many seeds says nothing."""
     game, count = connect4.Game(4, 5, 4), rivals.AGAINST["pure"]
     won = np.random.RandomState(0).permutation(count) < count // 2
-    few, many = (self_play.of_openings(game, n * [played(won)]) for n in (2, 50))
+    few, many = (self_play_games.of_openings(game, n * [played(won)]) for n in (2, 50))
     assert few["gap_test_se"] == pytest.approx(many["gap_test_se"])  # as of rounding
     assert few["gap_test_groups"] == comparisons.GROUPS
     # As of so many independent openings, half of them won; 20 groups know it to a quarter.
@@ -47,7 +52,7 @@ def test_an_opening_that_is_played_again_is_no_other_one():
     names = {tuple(moves): n for n, moves in enumerate(np.unique(opened, axis=0))}
     which = np.array([names[tuple(moves)] for moves in opened])
     first = which % comparisons.GROUPS == 0
-    found = self_play.of_openings(game, [played(first), played(first)])
+    found = self_play_games.of_openings(game, [played(first), played(first)])
     left_out = np.array(found["score_left_out"].split(), float)
     assert left_out[0] == 0 and all(left_out[1:] > 0)
 
@@ -64,8 +69,8 @@ def test_no_opening_that_chose_rates_judges():
 
 def test_a_net_that_is_pure_searchs_equal_has_its_rating():
     # The drawn game of the prior weighs more among 32 games than among 256.
-    rated = lambda pure, random: self_play.rating(
-        self_play.Games(np.full(64, pure), np.full(16, random), []), 0.9
+    rated = lambda pure, random: self_play_games.rating(
+        self_play_games.Games(np.full(64, pure), np.full(16, random), []), 0.9
     )
     assert rated(0.5, 0.9) == pytest.approx(0.0, abs=10.0)
     better, best = (rated(share, 0.95) for share in (0.7, 1.0))
