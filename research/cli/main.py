@@ -2,6 +2,8 @@
 
 import argparse
 import importlib
+import importlib.metadata
+import platform
 import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
@@ -78,8 +80,20 @@ def overview() -> str:
     return (
         "usage: depthbench COMMAND …\n\nHow deep can a network be made, does its "
         "gradient survive, and what does it cost?\n\n" + "\n".join(lines) + "\n\n"
-        "depthbench COMMAND --help for details; start with depthbench run gradient_flow."
+        "depthbench COMMAND --help for details; start with depthbench run gradient_flow.\n"
+        "depthbench --version: its own, and those of jax and Python (doctor has all)."
     )
+
+
+def versions() -> str:
+    """A line for a bug report, of packages that are not imported for it."""
+    known = []
+    for name in ("depthbench", "jax"):
+        try:
+            known.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            known.append(f"{name} (not installed)")
+    return ", ".join([*known, f"Python {platform.python_version()}"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,10 +127,14 @@ def dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         console.write(*overview().split("\n"))
         return 0
+    if arguments == ["--version"]:
+        console.write(versions())
+        return 0
     names = [command.name for command in COMMANDS]
     if arguments[0] not in names:
+        known = [*names, "--help", "--version"]
         raise Refusal(
-            f"unknown command {arguments[0]!r}: {nearest(arguments[0], names)}"
+            f"unknown command {arguments[0]!r}: {nearest(arguments[0], known)}"
         )
     limits.check()
     command = COMMANDS[names.index(arguments[0])]

@@ -1,5 +1,6 @@
 """The command line as a user runs it: answers, mistakes, and what must not be imported."""
 
+import importlib.metadata
 import json
 import re
 import shutil
@@ -46,6 +47,7 @@ quick = pytest.mark.usefixtures("no_pictures")
 FLOW = ["run", "gradient_flow", "--architecture"]
 MISTAKES = [
     (["rum"], ["unknown command 'rum'", "run"]),
+    (["--verson"], ["unknown command '--verson'", "did you mean --version"]),
     (FLOW + ["resnet", "--depth", "7"], ["has depth 6n + 2, not 7", "nearest: 8"]),
     (FLOW + ["lenet5", "--dataset", "digits"], ["sides of at least 16, not 8"]),
     (FLOW + ["vit", "--normalizer", "batch"], ["takes normalizer layer, rms"]),
@@ -311,8 +313,24 @@ def test_doctor_tells_what_decides_bits(capsys):
     assert environment["denormals"] in ("flushed to zero", "kept")
 
 
+def test_the_version_is_a_line_for_a_bug_report(capsys, monkeypatch):
+    assert main(["--version"]) == 0
+    python = ".".join(map(str, sys.version_info[:3]))
+    own, jax = (importlib.metadata.version(name) for name in ("depthbench", "jax"))
+    told = f"depthbench {own}, jax {jax}, Python {python}"
+    assert capsys.readouterr().out == f"{told}\n"
+
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert main(["--version"]) == 0  # of a checkout that nothing was installed from
+    assert "depthbench (not installed)" in capsys.readouterr().out
+
+
 QUIET = [
     ["--help"],
+    ["--version"],
     ["run", "--help"],
     ["run", "gradient_flow", "--help"],
     ["list"],
