@@ -284,6 +284,16 @@ def gap_error(
     return bootstrap.error(gap, examples, groups=groups)
 
 
+def averages(each: Any) -> Callable[[Any], float]:
+    """From how often each example counts [examples] to the mean of theirs, [examples].
+
+    >>> averages(np.array([1.0, 2.0, 6.0]))(np.array([1.0, 1.0, 0.0]))
+    1.5
+    """
+    each = np.asarray(each, np.float64)
+    return lambda times: float(times @ each / np.sum(times))
+
+
 def without_each(scores: Sequence[Callable[[Any], float]], groups: Any) -> Any:
     """The mean of scores without each group of test examples in turn [groups].
 
@@ -340,6 +350,15 @@ def of_groups(
         f"{gap}_test_se": error if math.isfinite(error) else None,
         f"{gap}_test_groups": len(own),
     }
+
+
+def of_averages(each: Sequence[Any], strong: Any) -> Row:
+    """As of `of_groups`, of a score that is a mean over test examples, in GROUPS groups.
+
+    each: of every seed's examples [seeds, examples]. strong: the baseline's [examples].
+    """
+    nets = list(map(averages, each))
+    return of_groups("score", nets, averages(strong), in_groups(len(strong)))
 
 
 def over(

@@ -159,11 +159,10 @@ def accuracies(cell):
         tuned=tuned,
         examples=len(share["test"].y),
     )
-    right_of = lambda answered: lambda times: times @ answered / times.sum()
     values |= comparisons.of_groups(
         "score",
-        [right_of(each) for each in known["test"]],
-        right_of(answers == share["test"].y),
+        [comparisons.averages(each) for each in known["test"]],
+        comparisons.averages(answers == share["test"].y),
         voices["test"],
     )
     for name in ("heard", "quiet"):

@@ -118,8 +118,9 @@ def reconstructed(cell):
     linear, curved = projected(*asked, cell["code"])
     chosen = projections.best([linear, curved], flat(valid.x))
     x = flat(test.x)
+    each = np.array([squared(run, test.x) for run in tuned.runs])
     values = scores.values(
-        score=[float(squared(run, test.x).mean()) for run in tuned.runs],
+        score=each.mean(axis=1),
         valid=tuned.tried[tuned.setting].loss,
         trivial=float(np.mean(np.sum((x - flat(train.x).mean(axis=0)) ** 2, axis=1))),
         strong=float(chosen.errors(x).mean()),
@@ -127,12 +128,18 @@ def reconstructed(cell):
         tuned=tuned,
         higher=False,
     )
-    told = [told_apart(lambda x, run=run: code_of(run, x), parts) for run in tuned.runs]
+    values |= comparisons.of_averages(each, chosen.errors(x))
+    told = np.array(
+        [told_apart(lambda x, run=run: code_of(run, x), parts) for run in tuned.runs]
+    )
+    by_pca = told_apart(lambda x: linear.encode(flat(x)), parts)
     values |= {
         "pca": float(linear.errors(x).mean()),
+        "pca_test_se": comparisons.of_means(each, linear.errors(x)),
         "kernel_pca": float(curved.errors(x).mean()),
-        **scores.spread("code_accuracy", told, len(test.y)),
-        "pca_accuracy": told_apart(lambda x: linear.encode(flat(x)), parts),
+        **scores.spread("code_accuracy", told.mean(axis=1), len(test.y)),
+        "pca_accuracy": float(np.mean(by_pca)),
+        "pca_accuracy_test_se": comparisons.of_answers(told, by_pca),
     }
     run = tuned.runs[0]
     shown = {
@@ -172,9 +179,12 @@ def begun(net, cell, x, seed):
 
 
 def told_apart(encode, parts):
-    """Test accuracy of nearest neighbours in the code, tuned by cross-validation."""
+    """Whether nearest neighbours in the code are right of each test image [images].
+
+    How many neighbours is tuned by cross-validation.
+    """
     fitted = baselines.fit("nearest", encode(parts.train.x), parts.train.y)
-    return float(np.mean(fitted.predict(encode(parts.test.x)) == parts.test.y))
+    return fitted.predict(encode(parts.test.x)) == parts.test.y
 
 
 @once
@@ -288,6 +298,7 @@ STUDY = Study(
                 None if row["score"] is None else row["pca"] - row["score"],
                 row["score_se"],
                 row["seeds"],
+                row.get("pca_test_se"),
             ),
             allows=above(0.0),
             moves=upward,
@@ -321,6 +332,7 @@ STUDY = Study(
                 else row["code_accuracy"] - row["pca_accuracy"],
                 row["code_accuracy_se"],
                 row["seeds"],
+                row.get("pca_accuracy_test_se"),
             ),
             allows=above(0.0),
             differs="MNIST, a picture of both codes",

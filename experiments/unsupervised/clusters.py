@@ -94,13 +94,15 @@ def agreements(cell):
         max([one, *in_components(*data, seed)], key=lambda found: found.valid)
         for one, seed in zip(pixels, seeds, strict=True)
     ]
-    rand = {
-        name: [rated.adjusted_rand_score(parts.test.y, one.test) for one in each]
+    weighed = {
+        name: [agreeing(parts.test.y, one.test) for one in each]
         for name, each in (
             *(("learned", learned), ("random", random)),
             *(("pixels", pixels), ("strong", strong)),
         )
     }
+    all_once = np.ones(len(parts.test.y))
+    rand = {name: [of(all_once) for of in each] for name, each in weighed.items()}
     values = scores.values(
         score=rand["learned"],
         valid=float(np.mean([one.valid for one in learned])),
@@ -113,10 +115,30 @@ def agreements(cell):
         values[name] = float(np.mean(rand[name]))
         gain = np.subtract(rand["learned"], rand[name])
         values |= scores.spread(f"{name}_gain", list(gain))
+    groups = comparisons.in_groups(len(parts.test.y))
+    for name, other in (("score", "strong"), ("pixels_gain", "pixels")):
+        values |= comparisons.of_groups(
+            name, weighed["learned"], averaged(weighed[other]), groups
+        )
     values |= others(parts.test.y, [one.test for one in learned])
     errors = [codes.errors(run, parts.test.x).mean() for run in tuned.runs]
     values["error"] = float(np.mean(errors))
     return Measured("ok", "", values, shown(tuned.runs[0], learned[0].test, parts))
+
+
+def agreeing(y, clusters):
+    """From whether each example counts [examples] to the adjusted Rand index of those."""
+
+    def of(times):
+        kept = times > 0
+        return rated.adjusted_rand_score(y[kept], clusters[kept])
+
+    return of
+
+
+def averaged(each):
+    """The mean of what several such functions give."""
+    return lambda times: float(np.mean([of(times) for of in each]))
 
 
 def others(y, each):

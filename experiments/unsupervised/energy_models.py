@@ -105,9 +105,12 @@ def likelihoods(cell):
     problem = sweeps.Problem(system, feed.drawn(64), data, {}, {})
     steps = cell["steps"]
 
-    def nats(run, x):
+    def lost(run, x):
         each = rbm.log_likelihood(run.state.tree.params, jnp.asarray(x), kind)
-        return -float(np.mean(np.asarray(each, np.float64)))
+        return -np.asarray(each, np.float64)
+
+    def nats(run, x):
+        return float(np.mean(lost(run, x)))
 
     def of_rate(rate, steps=steps):
         numbers, seeds = hyper(rate, steps), range(cell["seeds"])
@@ -123,24 +126,38 @@ def likelihoods(cell):
     grid = nets.rates(cell)
     tuned = fits.tuned(by_rate, grid, "loss", held, most=most, sooner=sooner)
     best = mixture_of(*asked)
+    each = np.array([lost(run, test) for run in tuned.runs])
+    apart = -mixture.fit(train, 1).log_likelihood(test)
     values = scores.values(
-        score=[nats(run, test) for run in tuned.runs],
+        score=each.mean(axis=1),
         valid=float(np.mean([nats(run, valid) for run in tuned.runs])),
-        trivial=nats_of(mixture.fit(train, 1), test),
+        trivial=np.mean(apart),
         strong=nats_of(best, test),
         before=begun(system, cell, train),
         tuned=tuned,
         higher=False,
     )
-    alike = [mixture.fit(train, cell["hidden"], seed) for seed in range(cell["seeds"])]
+    values |= comparisons.of_averages(each, -best.log_likelihood(test))
     values |= {
         "components": len(best.weights),
-        **scores.spread("alike", [nats_of(one, test) for one in alike]),
+        "trivial_test_se": comparisons.of_means(each, apart),
+        **beside_mixtures(cell, train, test, each),
     }
     drawn = fantasies(tuned.runs[0].state.tree.params, kind)
     likely = best.ones[np.argsort(-best.weights, kind="stable")][:SHOWN]
     show = {"fantasies": drawn, "data": test[:SHOWN], "mixture": likely}
     return Measured("ok", "", values, show)
+
+
+def beside_mixtures(cell, train, test, each):
+    """Mixtures of as many components as the machine has hidden units, as columns.
+
+    each: what the machines lose [seeds, examples].
+    """
+    fitted = [mixture.fit(train, cell["hidden"], n) for n in range(cell["seeds"])]
+    alike = np.array([-one.log_likelihood(test) for one in fitted])
+    error = comparisons.of_means(each, alike)
+    return {**scores.spread("alike", alike.mean(axis=1)), "alike_test_se": error}
 
 
 def hyper(rate, steps):
@@ -204,7 +221,8 @@ def over(name):
         value = None if row["score"] is None else row[name] - row["score"]
         # A model's own seeds, where it has some, are no machine's.
         errors = [row["score_se"], row.get(f"{name}_se", 0.0)]
-        return mean(value, comparisons.united(errors), row["seeds"])
+        of_tests = row.get(f"{name}_test_se")
+        return mean(value, comparisons.united(errors), row["seeds"], of_tests)
 
     return of
 
