@@ -7,8 +7,12 @@ support vector machines with an RBF kernel, one for each kind, judge them: Vedal
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
 
 from depthbench.research.lazy import lazily
 from depthbench.research.learning import detections, overlaps, support_vectors
@@ -16,20 +20,18 @@ from depthbench.research.learning.detections import Boxes
 from depthbench.research.machine import threads
 
 with lazily():
-    import numpy as np
     import sklearn.pipeline as pipeline
     import sklearn.preprocessing as preprocessing
     import sklearn.svm as svm
 
 SEEN = 8  # pixels of a window's side, as the classifier sees it
 BINS, BLOCK = 8, 2  # directions; pixels of a histogram's side
-SAME, OTHER = (
-    0.7,
-    0.45,
-)  # IoU from which on a window shows the object; below: it does not
+# The IoU from which on a window shows the object, and below which it does not.
+SAME, OTHER = 0.7, 0.45
 RANDOM, HARD = 4, 3  # windows without an object of each scene: drawn, and most mistaken
 NEAR = 1  # further windows that show an object, of each object
 PROPOSED = 40  # windows of a scene that are judged
+AT_A_TIME = 10  # scenes whose windows are in memory
 FEATURES = ("gradients", "both")
 PENALTIES = (1.0, 10.0, 100.0)
 
@@ -55,80 +57,99 @@ def windows(side: int, sizes: tuple[int, ...]) -> Windows:
     return Windows(np.concatenate(every), sizes)
 
 
-def patches(x: Any, sizes: Sequence[int]) -> Any:
+@functools.partial(jax.jit, static_argnums=1)
+def patches(x: Any, sizes: tuple[int, ...]) -> Any:
     """What is in the windows of scenes x [scenes, side, side, channels].
 
-    [scenes, windows, SEEN, SEEN, channels], by bilinear interpolation.
+    [scenes, windows, SEEN, SEEN, channels], by bilinear interpolation. Raises ValueError
+    for windows that are larger than a scene.
     """
     every = []
     for size in sizes:
-        views = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(1, 2))
-        views = views.reshape(len(x), -1, x.shape[-1], size, size)
-        change = _resized(size).astype(x.dtype)
-        seen = np.einsum("ir,nwcrs,js->nwijc", change, views, change, optimize=True)
-        every.append(seen)
-    return np.concatenate(every, axis=1)
-
-
-def _cut(scene: Any, boxes: Any) -> Any:
-    """What is in some windows of a scene, as `patches` has it."""
-    seen = []
-    for left, top, right, bottom in boxes:
-        change = _resized(right - left).astype(scene.dtype)
-        part = scene[top:bottom, left:right]
-        seen.append(np.einsum("ir,rsc,js->ijc", change, part, change, optimize=True))
-    return np.stack(seen)
+        change = jnp.asarray(_placed(x.shape[1], size), x.dtype)
+        seen = jnp.einsum("tir,nrsc,ujs->ntuijc", change, x, change)
+        every.append(seen.reshape(len(x), -1, *seen.shape[3:]))
+    return jnp.concatenate(every, axis=1)
 
 
 @functools.cache
-def _resized(size: int) -> Any:
-    """[SEEN, size], the bilinear map of a row of pixels; pixels are areas."""
+def _placed(side: int, size: int) -> Any:
+    """[places, SEEN, side]: the bilinear map of a window of a row, at each of its places;
+    pixels are areas."""
+    if size > side:
+        raise ValueError(f"a window of {size} is larger than a scene of {side}")
     at = np.clip((np.arange(SEEN) + 0.5) * size / SEEN - 0.5, 0, size - 1)
-    return np.maximum(1 - np.abs(at[:, None] - np.arange(size)), 0)
+    place = np.arange(side - size + 1)[:, None, None] + at[:, None]
+    return np.maximum(1 - np.abs(place - np.arange(side)), 0)
 
 
 def features(seen: Any, kind: str) -> Any:
-    """[windows, numbers] of what is in windows [windows, SEEN, SEEN, channels].
+    """[…, numbers] of what is in windows […, SEEN, SEEN, channels].
 
     pixels: less the window's mean of each channel, at length 1. gradients: histograms of
     directions, in blocks, at length 1. both: side by side.
     """
     made = []
     if kind in ("pixels", "both"):
-        flat = (seen - seen.mean(axis=(1, 2), keepdims=True)).reshape(len(seen), -1)
-        made.append(_unit(flat))
+        made.append(_level(seen))
     if kind in ("gradients", "both"):
-        made.append(_unit(_histograms(seen)))
-    return np.concatenate(made, axis=1)
+        # In one program XLA would work out each angle anew for every direction.
+        made.append(_histograms(*_directions(seen)))
+    return jnp.concatenate(made, axis=-1)
 
 
 def _unit(rows: Any) -> Any:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return rows / jnp.maximum(jnp.linalg.norm(rows, axis=-1, keepdims=True), 1e-6)
 
 
-def _histograms(seen: Any) -> Any:
-    """How much gradient there is in each direction and block [windows, numbers].
+@jax.jit
+def _level(seen: Any) -> Any:
+    level = seen - seen.mean(axis=(-3, -2), keepdims=True)
+    return _unit(level.reshape(*seen.shape[:-3], -1))
+
+
+@jax.jit
+def _directions(seen: Any) -> tuple[Any, Any, Any]:
+    """(the direction of each pixel's gradient, rounded down, how much of it belongs there,
+    and how much to the next one), […, SEEN, SEEN] each.
 
     Of each pixel the channel with the largest one; without sign, as in the source.
     """
-    down, across = np.gradient(seen, axis=(1, 2))
-    size = np.hypot(down, across)
-    channel = size.argmax(axis=-1)[..., None]
-    down, across, size = (
-        np.take_along_axis(a, channel, axis=-1)[..., 0] for a in (down, across, size)
-    )
-    turn = (np.arctan2(down, across) / np.pi % 1) * BINS
-    count = SEEN // BLOCK
-    block = np.arange(SEEN) // BLOCK
-    block = block[:, None] * count + block
-    first = (np.arange(len(seen))[:, None, None] * count**2 + block) * BINS
-    below = np.floor(turn)
-    share, below = turn - below, below.astype(np.int64)
-    made = np.zeros(len(seen) * count**2 * BINS)
-    for bin, part in ((below, 1 - share), (below + 1, share)):  # the two nearest
-        place, amount = (first + bin % BINS).ravel(), (size * part).ravel()
-        made += np.bincount(place, amount, len(made))
-    return made.astype(seen.dtype).reshape(len(seen), -1)
+    down, across, most = 0.0, 0.0, -1.0
+    for channel in jnp.moveaxis(seen, -1, 0):
+        one, other = jnp.gradient(channel, axis=(-2, -1))
+        squared = one**2 + other**2
+        larger = squared > most
+        down, across = jnp.where(larger, one, down), jnp.where(larger, other, across)
+        most = jnp.maximum(squared, most)
+    size, turn = jnp.sqrt(most), jnp.arctan2(down, across) * (BINS / np.pi)
+    turn = jnp.where(turn < 0, turn + BINS, turn)
+    first = jnp.floor(turn)
+    share = turn - first
+    return jnp.where(first == BINS, 0, first), size * (1 - share), size * share
+
+
+@jax.jit
+def _histograms(first: Any, here: Any, next: Any) -> Any:
+    """How much gradient there is in each block and direction […, numbers], at length 1."""
+    each = [
+        jnp.where(first == b, here, 0) + jnp.where(first == (b - 1) % BINS, next, 0)
+        for b in range(BINS)
+    ]
+    count, before = SEEN // BLOCK, first.shape[:-2]
+    blocks = jnp.stack(each, axis=-1)
+    blocks = blocks.reshape(*before, count, BLOCK, count, BLOCK, BINS)
+    return _unit(blocks.sum(axis=(-4, -2)).reshape(*before, -1))
+
+
+def each_scene(x: Any, sizes: tuple[int, ...], kind: str) -> Iterator[Any]:
+    """The features of all windows of each scene in turn [windows, numbers].
+
+    x: [scenes, side, side, channels].
+    """
+    for first in range(0, len(x), AT_A_TIME):
+        seen = patches(x[first : first + AT_A_TIME], sizes)
+        yield from np.asarray(features(seen, kind))
 
 
 class Detector(NamedTuple):
@@ -157,18 +178,14 @@ class Proposals(NamedTuple):
 def proposed(proposer: Any, kind: str, x: Any, sizes: tuple[int, ...]) -> Proposals:
     """Of each scene the PROPOSED windows that look most like an object."""
     box = windows(x.shape[1], sizes).box
-    scenes, boxes, rows = [], [], []
-    for first in range(0, len(x), 20):  # windows of all scenes would not fit
-        seen = patches(x[first : first + 20], sizes)
-        count = len(seen)
-        flat = features(seen.reshape(-1, *seen.shape[2:]), kind)
-        score = proposer.decision_function(flat).reshape(count, -1)
-        best = np.argsort(-score, axis=1, kind="stable")[:, :PROPOSED]
-        scenes.append(np.repeat(np.arange(first, first + count), best.shape[1]))
-        boxes.append(box[best.ravel()])
-        rows.append(flat.reshape(count, len(box), -1)[np.arange(count)[:, None], best])
-    rows = np.concatenate([part.reshape(-1, part.shape[-1]) for part in rows])
-    return Proposals(np.concatenate(scenes), np.concatenate(boxes), rows)
+    boxes, rows = [], []
+    for flat in each_scene(x, sizes, kind):
+        score = proposer.decision_function(flat)
+        best = np.argsort(-score, kind="stable")[:PROPOSED]
+        boxes.append(box[best])
+        rows.append(flat[best])
+    scenes = np.repeat(np.arange(len(x)), [len(own) for own in boxes])
+    return Proposals(scenes, np.concatenate(boxes), np.concatenate(rows))
 
 
 @threads.single()
@@ -198,7 +215,7 @@ def proposer(
     random = np.random.RandomState(seed)
     box = windows(x.shape[1], sizes).box
     known, labels, spare = [], [], []
-    for scene in range(len(x)):
+    for scene, flat in enumerate(each_scene(x, sizes, kind)):
         shown, kind_of = _shown(box, true.only(true.scene == scene), kinds)
         places = [
             random.choice(np.flatnonzero(shown == n), NEAR + 1)
@@ -206,13 +223,12 @@ def proposer(
         ]
         places.append(random.choice(np.flatnonzero(kind_of == kinds), RANDOM))
         picked = np.concatenate(places)
-        known.append(features(_cut(x[scene], box[picked]), kind))
+        known.append(flat[picked])
         labels.append(kind_of[picked])
         spare.append(kind_of == kinds)
     rows, of = np.concatenate(known), np.concatenate(labels)
     first = _linear(rows, of < kinds, seed)
-    for scene in range(len(x)):
-        flat = features(patches(x[scene : scene + 1], sizes)[0], kind)
+    for scene, flat in enumerate(each_scene(x, sizes, kind)):
         score = np.where(spare[scene], first.decision_function(flat), -np.inf)
         hard = np.argsort(-score, kind="stable")[: 10 * HARD : 10]
         known.append(flat[hard])
