@@ -16,8 +16,10 @@ scene: a linear support vector machine on histograms of gradients and pixels pro
 some, and RBF machines judge them. Its features and penalties are chosen by machines that
 learned from 250 scenes; the chosen ones learn from 1,000, as the nets' 3,000 would take
 it minutes, and gain nothing by it. Nets and windows make their mistakes in the same 300
-scenes, which more seeds make no more: claims count the error of their difference over
-these beside that of seeds.
+scenes: claims count the error of their difference over these beside that of seeds.
+
+Without a warm-up and clipped gradients the four nets' mAP50 was 0.83 to 0.89 on held-out
+scenes after 2,400 steps; with them it is 0.93 to 0.95 after 2,000.
 """
 
 import math
@@ -51,6 +53,7 @@ with lazily():
 
 SOURCE = "Redmon et al. 2016, arXiv:1506.02640"
 SIDE, CELL, BATCH, KINDS = 24, 4, 16, 3
+WARMED = 100  # steps in which rates grow
 SIZES = (6, 7, 8, 9, 10)  # of objects, and of the windows of the baseline
 WINDOWED, TRIED = 1000, 250  # scenes that windows learn from; as they are tuned
 SHOWN = 5  # scenes that are drawn
@@ -72,8 +75,8 @@ MISTAKES, ENDS = ("misplaced", "ground"), ("", "_se")
 PROTOCOL = (
     "scenes of 24 × 24 pixels with 1 to 3 circles, squares and triangles and 6 strokes, "
     "3,000 to learn from, 300 to choose rates by, for one seed, 300 to be judged by; "
-    "trunks of 24 channels, batch normalisation, Adam, 2,400 steps of 16, 3 seeds; "
-    "windows learn from 1,000"
+    "trunks of 24 channels, batch normalisation, Adam after a warm-up of 100, gradients "
+    "clipped to 1, 2,000 steps of 16, 3 seeds; windows learn from 1,000"
 )
 
 
@@ -87,6 +90,8 @@ def net_of(cell):
         normalizer="batch",
         batch=BATCH,
         schedule="cosine",
+        warmup=float(min(WARMED, cell["steps"] // 4)),
+        clip=1.0,
     )
     task = supervised.Task((SIDE, SIDE, 3), 5 + KINDS, grid_boxes.LOSS)
     return fits.Net(recipe, task)
@@ -156,10 +161,8 @@ def more_test_error(nets, windows, objects):
     nets: [seeds, scenes], windows: [scenes], how many boxes are mistakes. With one more
     mistake of either alone, as `comparisons.of_answers` has them.
     """
-    scenes = len(windows)
-    per_scene = (
-        scenes / objects
-    )  # from a count to what its mean over scenes is a share of
+    # From a count to what its mean over scenes is a share of.
+    per_scene = len(windows) / objects
     error = comparisons.of_means(np.multiply(nets, per_scene), windows * per_scene)
     return math.hypot(error, math.sqrt(2) / (objects + 2))
 
@@ -227,27 +230,17 @@ def shown(test, found_by):
 def more_mistakes(name):
     """By how much larger the net's share of a mistake is than the windows'.
 
-    Not known of rows from before windows had columns of their own.
+    Not known of rows from before that had an error over test scenes.
     """
 
     def estimate(row):
-        if row.get(f"windows_{name}") is None or row[name] is None:
+        error = row.get(f"windows_{name}_test_se")
+        if error is None or row[name] is None:
             return mean(None, None, row["seeds"])
         over = row[name] - row[f"windows_{name}"]
-        return mean(over, row[f"{name}_se"], row["seeds"], scenes_error(row, name))
+        return mean(over, row[f"{name}_se"], row["seeds"], error)
 
     return estimate
-
-
-def scenes_error(row, name):
-    """What test scenes may do to that. Of rows from before it was measured pair by pair
-    the binomial error of both shares, whose number of objects follows from the windows'."""
-    known = row.get(f"windows_{name}_test_se")
-    if known is not None:
-        return known
-    share, error = (row[f"windows_{name}{end}"] for end in ENDS)
-    objects = max(1, round(share * (1 - share) / error**2))
-    return math.hypot(error, interval.of_few(row[name], objects))
 
 
 def residual(row):
@@ -348,7 +341,7 @@ STUDY = Study(
         **scores.axes((1, 4), NETS, known=NETS),
         "width": whole("channels of a layer", (24,)),
         "scenes": whole("scenes that are learned from", (3000,), low=20),
-        "steps": whole("steps of 16 scenes", (2400,)),
+        "steps": whole("steps of 16 scenes", (2000,)),
         "seeds": whole("runs at the best rate", (3,)),
         **nets.rate_axes(1e-2, 3.333e-2, 2),
     },

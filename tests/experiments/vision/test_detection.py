@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from depthbench.experiments.vision import detection
-from depthbench.research.signal import interval
 from depthbench.research.study import estimates
 
 ROW = {"ground": 0.02, "ground_se": 0.003, "seeds": 3, "windows_ground": 0.06}
@@ -19,16 +18,14 @@ def test_scenes_that_all_seeds_share_are_no_error_of_the_seeds():
     assert found == estimates.mean(0.02 - 0.06, 0.003, 3, 0.008)
 
 
-def test_of_older_rows_both_shares_have_the_error_of_as_few_objects():
-    error = interval.of_few(0.06, 600)
-    found = detection.more_mistakes("ground")({**ROW, "windows_ground_se": error})
-    assert found.error == 0.003
-    # The number of objects, from an error that counts two more of them.
-    both = math.hypot(error, interval.of_few(0.02, 600))
-    assert found.fixed == pytest.approx(both, rel=0.01)
-    assert math.isnan(detection.more_mistakes("ground")({**ROW, "ground": None}).value)
-    older = {name: value for name, value in ROW.items() if "windows" not in name}
-    assert math.isnan(detection.more_mistakes("ground")(older).value)
+def test_nothing_is_known_without_a_share_or_an_error_over_scenes():
+    estimate, known = (
+        detection.more_mistakes("ground"),
+        {"windows_ground_test_se": 0.01},
+    )
+    assert not math.isnan(estimate({**ROW, **known}).value)
+    assert math.isnan(estimate({**ROW, **known, "ground": None}).value)
+    assert math.isnan(estimate(ROW).value)  # of rows from before
 
 
 def test_mistakes_in_the_same_scenes_are_no_error_of_their_difference():
