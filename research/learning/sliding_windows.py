@@ -8,6 +8,7 @@ support vector machines with an RBF kernel, one for each kind, judge them: Vedal
 
 import functools
 from collections.abc import Iterator
+from concurrent import futures
 from typing import Any, NamedTuple
 
 import jax
@@ -142,14 +143,17 @@ def _histograms(first: Any, here: Any, next: Any) -> Any:
     return _unit(blocks.sum(axis=(-4, -2)).reshape(*before, -1))
 
 
-def each_scene(x: Any, sizes: tuple[int, ...], kind: str) -> Iterator[Any]:
-    """The features of all windows of each scene in turn [windows, numbers].
+def each_scene(
+    x: Any, sizes: tuple[int, ...], kind: str | None = None
+) -> Iterator[Any]:
+    """The features of all windows of each scene in turn [windows, numbers]; of no kind
+    what is in them, as of `patches`.
 
     x: [scenes, side, side, channels].
     """
     for first in range(0, len(x), AT_A_TIME):
         seen = patches(x[first : first + AT_A_TIME], sizes)
-        yield from np.asarray(features(seen, kind))
+        yield from np.asarray(seen if kind is None else features(seen, kind))
 
 
 class Detector(NamedTuple):
@@ -214,19 +218,20 @@ def proposer(
     """(the linear classifier of windows, the windows that judges learn from)."""
     random = np.random.RandomState(seed)
     box = windows(x.shape[1], sizes).box
-    known, labels, spare = [], [], []
-    for scene, flat in enumerate(each_scene(x, sizes, kind)):
+    picked, labels, spare = [], [], []
+    for scene, seen in enumerate(each_scene(x, sizes)):
         shown, kind_of = _shown(box, true.only(true.scene == scene), kinds)
         places = [
             random.choice(np.flatnonzero(shown == n), NEAR + 1)
             for n in range(shown.max() + 1)
         ]
         places.append(random.choice(np.flatnonzero(kind_of == kinds), RANDOM))
-        picked = np.concatenate(places)
-        known.append(flat[picked])
-        labels.append(kind_of[picked])
+        own = np.concatenate(places)
+        picked.append(seen[own])
+        labels.append(kind_of[own])
         spare.append(kind_of == kinds)
-    rows, of = np.concatenate(known), np.concatenate(labels)
+    known = [np.asarray(features(np.concatenate(picked), kind))]
+    rows, of = known[0], np.concatenate(labels)
     first = _linear(rows, of < kinds, seed)
     for scene, flat in enumerate(each_scene(x, sizes, kind)):
         score = np.where(spare[scene], first.decision_function(flat), -np.inf)
@@ -257,13 +262,15 @@ def _linear(rows: Any, shows: Any, seed: int) -> Any:
 
 @threads.single()
 def judges(examples: Examples, kinds: int, penalty: float) -> tuple[Any, ...]:
-    """For each kind what tells its windows from all others."""
+    """For each kind what tells its windows from all others: fitted side by side."""
     gamma = 1 / (examples.features.shape[1] * examples.features.var())
     how = {"C": penalty, "gamma": gamma, "class_weight": "balanced", "cache_size": 500}
-    return tuple(
-        svm.SVC(**how).fit(examples.features, examples.kind == kind)
-        for kind in range(kinds)
-    )
+
+    def judge(kind: int) -> Any:
+        return svm.SVC(**how).fit(examples.features, examples.kind == kind)
+
+    with futures.ThreadPoolExecutor(kinds) as pool:
+        return tuple(pool.map(judge, range(kinds)))
 
 
 def fit(
