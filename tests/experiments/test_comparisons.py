@@ -208,3 +208,24 @@ def test_what_says_that_it_is_no_share_is_none():
     nats = {"score": 0.5669, "strong": 0.5649, "gap_test_se": 0.000128}
     assert comparisons.examples_of({**nats, "tested": None}) is None
     assert comparisons.examples_of(nats) is None
+
+
+def test_a_mean_in_groups_has_the_error_of_its_examples():
+    random = np.random.RandomState(0)
+    hard = random.standard_normal(2000)  # what nets and baseline find hard alike
+    each = hard + 0.3 * random.standard_normal((3, 2000))
+    strong = hard + 0.3 * random.standard_normal(2000) + 1.0
+    found = comparisons.of_averages(each, strong)
+    assert found["gap_test_groups"] == comparisons.GROUPS
+    # Of a variance from 20 groups the error is √(2/19) of it, and of its root a sixth.
+    known = comparisons.of_means(each, strong)
+    assert found["gap_test_se"] == pytest.approx(known, rel=0.5)
+    # Another net, of the same examples: less is better.
+    other = comparisons.of_averages(each + 0.1, strong)
+    rows = [
+        {"score": np.mean(own), "score_se": 0.01, "seeds": 3, **columns}
+        for own, columns in ((each, found), (each + 0.1, other))
+    ]
+    pair = comparisons.apart(*rows, higher=False)
+    assert pair["gap"] == pytest.approx(0.1)
+    assert pair["gap_test_se"] == pytest.approx(0.0, abs=1e-7)  # nine digits are kept

@@ -78,3 +78,15 @@ def test_other_measures_of_perfect_and_of_single_clusters():
     single = clusters.others(y, [np.zeros(6, int)])
     assert single["information"] == pytest.approx(0.0, abs=1e-12)
     assert single["purity"] == single["agreement"] == pytest.approx(1 / 3)
+
+
+def test_an_index_without_some_examples_is_that_of_the_others():
+    random = np.random.RandomState(0)
+    y, found = random.randint(3, size=(2, 60))
+    found[:30] = y[:30]
+    index = clusters.agreeing(y, found)
+    score = sklearn.metrics.adjusted_rand_score
+    assert index(np.ones(60)) == score(y, found)
+    assert index(np.arange(60) < 30) == 1.0
+    both = clusters.averaged([index, clusters.agreeing(y, y)])
+    assert both(np.ones(60)) == pytest.approx((score(y, found) + 1) / 2)
