@@ -8,8 +8,7 @@ normalisation, as of YOLOv2 (arXiv:1612.08242); nothing is pretrained.
 The strong baseline is told what no net is: the palette, and that the ground has one
 colour. Connected pixels of a colour are a blob, and a support vector machine says of its
 form which shape it is, or none. It learns from the nets' scenes; its settings, as the
-nets' rates, are chosen on 300 held out. Rates are those of the first seed, and seeds may
-differ by 0.2 from each other.
+nets' rates, are chosen on 300 held out. Rates are those of the first seed.
 
 Beside it, for what the source says of classifiers, windows of all sizes slide over the
 scene: a linear support vector machine on histograms of gradients and pixels proposes
