@@ -26,13 +26,8 @@ with lazily():
 
 SIDE = 25
 FACES = 100
-HEIGHTS = (
-    50,
-    75,
-    110,
-    160,
-    240,
-)  # of a photograph: windows are a half to a tenth of it
+# That a photograph is shrunk to: windows are a half to a tenth of it.
+HEIGHTS = (50, 75, 110, 160, 240)
 STRIDE = 2
 PHOTOGRAPHS = {
     "train": ("china", "chelsea", "coffee", "coins", "page", "immunohistochemistry"),
@@ -82,18 +77,39 @@ def scan(name: str, stride: int = STRIDE, heights: tuple[int, ...] = HEIGHTS) ->
 
     stride: pixels from one window to the next, of the shrunken photograph.
     """
+    cuts, boxes = _cuts(name, stride, heights)
+    return Scan(_windows(cuts, np.arange(len(boxes))), boxes)
+
+
+def _cuts(name: str, stride: int, heights: tuple[int, ...]) -> tuple[list[Any], Any]:
+    """(views of a shrunken photograph, for each height [rows, columns, 25, 25], the boxes
+    of all windows)."""
     whole = photograph(name)
-    windows, boxes = [], []
+    cuts, boxes = [], []
     for height in heights:
         scale = height / len(whole)
         small = transform.rescale(whole, scale, anti_aliasing=True)
         cut = np.lib.stride_tricks.sliding_window_view(small, (SIDE, SIDE))
         cut = cut[::stride, ::stride]
         down, right = np.indices(cut.shape[:2]).reshape(2, -1) * stride
-        windows.append(cut.reshape(-1, SIDE, SIDE).astype(np.float32))
+        cuts.append(cut)
         corners = np.stack([right, down, np.full(len(right), SIDE)], axis=1)
         boxes.append(corners / scale)
-    return Scan(np.concatenate(windows), np.concatenate(boxes))
+    return cuts, np.concatenate(boxes)
+
+
+def _windows(cuts: list[Any], which: Any) -> Any:
+    """The windows [windows, 25, 25] of these numbers, in their order, float32.
+
+    There are tens of thousands in a photograph, each of its own memory.
+    """
+    made, first = np.empty((len(which), SIDE, SIDE), np.float32), 0
+    for cut in cuts:
+        rows, columns = cut.shape[:2]
+        own = (which >= first) & (which < first + rows * columns)
+        made[own] = cut[np.divmod(which[own] - first, columns)]
+        first += rows * columns
+    return made
 
 
 def shared(boxes: Any, box: tuple[float, float, float, float]) -> Any:
@@ -113,12 +129,14 @@ def negatives(part: str, count: int) -> Any:
     random, drawn = np.random.RandomState(len(part)), []
     names = PHOTOGRAPHS[part]
     for name in names:
-        x, boxes = scan(name)
+        cuts, boxes = _cuts(name, STRIDE, HEIGHTS)
+        free = np.arange(len(boxes))
         if name == "astronaut":
             height, width = photograph(name).shape
             top, bottom, left, right = FACE
             face = (left * width, top * height, right * width, bottom * height)
-            x = x[shared(boxes, face) == 0]
-        drawn.append(x[random.permutation(len(x))[: -(-count // len(names))]])
+            free = free[shared(boxes, face) == 0]
+        own = random.permutation(len(free))[: -(-count // len(names))]
+        drawn.append(_windows(cuts, free[own]))
     every = np.concatenate(drawn)
     return every[random.permutation(len(every))[:count]]
