@@ -235,6 +235,7 @@ STUDY = Study(
     sizes={
         "smoke": {
             "training": ("plain", "fgsm"),
+            "architecture": ("mlp",),
             "depth": (1, 2),
             "width": (16,),
             "steps": (30,),

@@ -263,7 +263,7 @@ STUDY = Study(
             "architecture": ("cnn_1d",),
             "depth": (1, 2),
             "width": (8,),
-            "signals": (160,),
+            "signals": (80,),
             "steps": (40,),
             "seeds": (2,),
             "rates": (1,),

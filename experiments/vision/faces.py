@@ -192,7 +192,7 @@ STUDY = Study(
         "width": whole("channels of a convolution", (8,)),
         "features": whole("Haar features that boosting picks from", (2000,), low=8),
         "boosted": whole("features that a cascade has in all", (100,), low=2),
-        "windows": whole("windows of photographs to learn from", (10000,), low=1000),
+        "windows": whole("windows of photographs to learn from", (10000,), low=500),
         "negatives": whole("windows of a stage, or drawn and hard", (600,), low=50),
         "false_positives": Axis(
             "share of windows that may be taken for faces",
@@ -210,9 +210,9 @@ STUDY = Study(
         "smoke": {
             "depth": (1,),
             "width": (4,),
-            "features": (200,),
+            "features": (100,),
             "boosted": (8,),
-            "windows": (1000,),
+            "windows": (500,),
             "negatives": (100,),
             "false_positives": (0.01,),
             "steps": (20,),
