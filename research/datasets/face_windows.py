@@ -101,7 +101,7 @@ def _cuts(name: str, stride: int, heights: tuple[int, ...]) -> tuple[list[Any], 
 def _windows(cuts: list[Any], which: Any) -> Any:
     """The windows [windows, 25, 25] of these numbers, in their order, float32.
 
-    There are tens of thousands in a photograph, each of its own memory.
+    Of the tens of thousands that a photograph has, these alone are copied.
     """
     made, first = np.empty((len(which), SIDE, SIDE), np.float32), 0
     for cut in cuts:

@@ -128,6 +128,8 @@ def commands(text: str) -> Iterator[list[str]]:
 
 def check(arguments: list[str]) -> None:
     """Reads a command line as the command does, and runs nothing. Raises Refusal."""
+    if arguments == ["--version"]:
+        return
     name, *rest = arguments
     known = [command.name for command in main.COMMANDS]
     if name not in known:
