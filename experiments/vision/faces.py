@@ -130,7 +130,8 @@ def faces_of(cell):
     }
     rival = faces_found.rival_boxes(count, cell["negatives"])
     made, (_, (_, held)) = every[0]
-    return Measured("ok", "", values, faces_shown.shown(made, np.max(held), rival))
+    shown = faces_shown.shown(made, np.max(held), rival, count)
+    return Measured("ok", "", values, shown)
 
 
 def detector(cell, seed, net, tuned):

@@ -42,6 +42,7 @@ LEARNED, HELD, TESTED = 45, 15, 40  # of them
 # Of a face within a border of one pixel: down, right.
 MOVES = ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2))
 PHOTOGRAPH = "astronaut"  # in which detectors are shown; nobody learned from it
+FEW = 1000  # windows to learn from
 CELL = 5  # pixels, of histograms of gradients
 GRID = {"C": Steps((1.0, 10.0, 100.0)), "gamma": Steps((0.3, 1.0, 3.0))}
 # Of the faces that set thresholds, what a stage passes on: of these a division's best.
@@ -350,9 +351,11 @@ def rivals(seeds, count, negatives):
     return [rival(seed, count, negatives) for seed in range(seeds)]
 
 
-def above_windows(score, highest):
-    """(boxes, scores) of the windows of PHOTOGRAPH that score above this."""
-    x, boxes = face_windows.scan(PHOTOGRAPH)
+def above_windows(score, highest, count):
+    """(boxes, scores) of the windows of PHOTOGRAPH that score above this: of each second
+    of them down and across where few were learned from, as in a smoke run."""
+    stride = face_windows.STRIDE * (1 if count >= FEW else 2)
+    x, boxes = face_windows.scan(PHOTOGRAPH, stride)
     found = score(face_windows.normal(x))
     high = found > highest
     return boxes[high], found[high]
@@ -364,7 +367,7 @@ def rival_boxes(count, negatives):
     without a face that was held out."""
     made = machine(0, count, negatives, setting_of(0, count, negatives))
     held = support_vectors.decision(made.model, gradients("valid", count))
-    return above_windows(made, np.max(held))
+    return above_windows(made, np.max(held), count)
 
 
 def template(seed, count):

@@ -20,18 +20,18 @@ MARKS = ("o", "^", "D", "v", "P", "X", "s")  # of depths
 TOUCHING = 0.3  # common area over that of both: of such boxes one is kept
 
 
-def shown(detector, highest, rival):
+def shown(detector, highest, rival, count):
     """What pictures need of a detector: what it finds in a photograph, what the strong
     baseline finds there, and the detector's first features.
 
-    highest: score of windows without a face that were held out. rival: as of
+    highest: score of windows without a face that were held out. rival, count: as of
     `faces_found.above_windows`.
     """
     whole = face_windows.photograph(faces_found.PHOTOGRAPH)
     step = len(whole) // SHOWN
     small = whole.reshape(SHOWN, step, SHOWN, step).mean(axis=(1, 3))
     found = {
-        "boxes": faces_found.above_windows(detector.score, highest),
+        "boxes": faces_found.above_windows(detector.score, highest, count),
         "rival": rival,
     }
     arrays = {
