@@ -19,10 +19,8 @@ def test_scenes_that_all_seeds_share_are_no_error_of_the_seeds():
 
 
 def test_nothing_is_known_without_a_share_or_an_error_over_scenes():
-    estimate, known = (
-        detection.more_mistakes("ground"),
-        {"windows_ground_test_se": 0.01},
-    )
+    estimate = detection.more_mistakes("ground")
+    known = {"windows_ground_test_se": 0.01}
     assert not math.isnan(estimate({**ROW, **known}).value)
     assert math.isnan(estimate({**ROW, **known, "ground": None}).value)
     assert math.isnan(estimate(ROW).value)  # of rows from before

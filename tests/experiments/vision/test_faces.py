@@ -87,7 +87,10 @@ def test_frames_lie_where_a_detector_is_surer_than_of_any_window_without_a_face(
     scan = face_windows.Scan(
         np.arange(4.0, 7.0).reshape(3, 1, 1), np.eye(3, dtype=np.float32)
     )
-    monkeypatch.setattr(face_windows, "scan", lambda name, stride: scan)
+    strides = []
+    monkeypatch.setattr(face_windows, "scan", lambda name, n: strides.append(n) or scan)
     monkeypatch.setattr(face_windows, "normal", lambda x: x)
-    boxes, high = faces_found.above_windows(lambda x: x[:, 0, 0], 5.0, 10_000)
-    assert boxes.tolist() == [[0, 0, 1]] and high.tolist() == [6]
+    for count in (10_000, 500):  # of so few the picture is a coarse one
+        boxes, high = faces_found.above_windows(lambda x: x[:, 0, 0], 5.0, count)
+        assert boxes.tolist() == [[0, 0, 1]] and high.tolist() == [6]
+    assert strides == [face_windows.STRIDE, 2 * face_windows.STRIDE]
