@@ -43,13 +43,16 @@ def moved(margin):
     margin: from texts to how good they are. First the whole, then what it loses where a
     word is left out; in units of the mean of all that is lost.
     """
-    table = np.zeros((len(PROBES), 1 + LONGEST))
-    for row, probe in zip(table, PROBES, strict=True):
+    every, ends = [], []
+    for probe in PROBES:
         words = opinions.split(probe)
         without = [" ".join(words[:n] + words[n + 1 :]) for n in range(len(words))]
-        whole, *less = margin([probe, *without])
-        row[0] = whole
-        row[1 : 1 + len(words)] = whole - np.asarray(less)
+        every += [probe, *without]
+        ends.append(len(every))
+    table = np.zeros((len(PROBES), 1 + LONGEST))
+    # Asked in one call, which one program answers.
+    for row, (whole, *less) in zip(table, np.split(margin(every), ends[:-1]), strict=True):
+        row[: 1 + len(less)] = whole, *(whole - np.asarray(less))
     size = np.mean(np.abs(table[:, 1:][table[:, 1:] != 0])) if table[:, 1:].any() else 1
     return table / size
 
