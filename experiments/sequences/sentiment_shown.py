@@ -51,7 +51,9 @@ def moved(margin):
         ends.append(len(every))
     table = np.zeros((len(PROBES), 1 + LONGEST))
     # Asked in one call, which one program answers.
-    for row, (whole, *less) in zip(table, np.split(margin(every), ends[:-1]), strict=True):
+    for row, (whole, *less) in zip(
+        table, np.split(margin(every), ends[:-1]), strict=True
+    ):
         row[: 1 + len(less)] = whole, *(whole - np.asarray(less))
     size = np.mean(np.abs(table[:, 1:][table[:, 1:] != 0])) if table[:, 1:].any() else 1
     return table / size
