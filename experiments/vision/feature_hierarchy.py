@@ -51,7 +51,7 @@ KORNBLITH = "Kornblith et al. 2019, arXiv:1905.00414"
 NETS = ("mlp", "residual_mlp_scaled", "cnn_same")
 CNN, CHANNELS = 4, 16  # layers; units for which a convolution has one channel
 LARGEST = 1e18  # of a state: float32 has the square of it
-TESTED, COMPARED = 2000, 500  # test images; those of them by which layers are compared
+TESTED, COMPARED = 2000, 512  # test images; those of them by which layers are compared
 SCORING = Scoring(
     system="linear probes of a net's layers",
     noun="accuracy of a linear probe",
@@ -75,11 +75,8 @@ def fit(cells, typed):
             raise Refusal("--seeds 1: layers of two nets are compared; 2 or more")
     nets.refuse_more(cells, "examples")
     cells, said = nets.fit(cells, typed)
-    left = (
-        []
-        if typed & {"architecture", "activation", "depth"}
-        else list(filter(slow, cells))
-    )
+    free = typed & {"architecture", "activation", "depth"}
+    left = [cell for cell in cells if not free and slow(cell)]
     if left:
         said = [
             *said,
@@ -176,8 +173,15 @@ def hierarchy(cell):
 
 def probed(run, parts):
     """What is read from each state of a net."""
-    states = [[numbers(state) for state in run.states(part.x)] for part in parts[:3]]
-    return linear_probes.read(*states, [part.y for part in parts[:3]])
+    learn, valid, test = parts[:3]
+    known = [numbers(state) for state in run.states(learn.x)]
+    judged = run.states(
+        np.concatenate([valid.x, test.x])
+    )  # by one program, of that size
+    shares = [np.split(numbers(state), [len(valid.x)]) for state in judged]
+    return linear_probes.read(
+        known, *zip(*shares, strict=True), [p.y for p in parts[:3]]
+    )
 
 
 def numbers(state):
@@ -211,15 +215,20 @@ def likeness(runs, parts):
     x = parts.test.x[:COMPARED]
     states = [run.states(x) for run in runs]
     pairs = zip(states, [*states[1:], states[0]], strict=True)
-    return np.array(
-        [[[_cka(a, b) for b in other] for a in one] for one, other in pairs]
-    )
+    return np.array([_ckas(one, other) for one, other in pairs])
 
 
-def _cka(one, other):
+def _ckas(one, other):
     """0 where a layer is the same for all images: it knows nothing."""
-    known = all(np.ptp(state, axis=0).max() > 0 for state in (one, other))
-    return metrics.cka(one, other) if known else 0.0
+    alike = np.zeros((len(one), len(other)))
+    rows, columns = (
+        [n for n, state in enumerate(states) if np.ptp(state, axis=0).max() > 0]
+        for states in (one, other)
+    )
+    if rows and columns:
+        found = metrics.ckas([one[n] for n in rows], [other[n] for n in columns])
+        alike[np.ix_(rows, columns)] = found
+    return alike
 
 
 def matched(alike):

@@ -5,6 +5,7 @@ precision, …) is called there.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from depthbench.research.catalogues.catalogue import DataError, Mistake
@@ -171,23 +172,39 @@ def cka(x: Any, y: Any) -> float:
     >>> round(cka(x, [[-3 * b, 3 * a] for a, b in x]), 6)
     1.0
     """
-    x, y = (np.asarray(one, np.float64) for one in (x, y))
-    x, y = (one.reshape(len(one), -1) if one.ndim else one for one in (x, y))
-    if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
-        shapes = f"x is {list(x.shape)}, y is {list(y.shape)}"
+    return float(ckas([x], [y])[0, 0])
+
+
+def ckas(xs: Sequence[Any], ys: Sequence[Any]) -> Any:
+    """`cka` of each of xs with each of ys [len(xs), len(ys)], such as two nets' layers.
+
+    Raises DataError as it does.
+
+    >>> x = [[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]]
+    >>> ckas([x, [[0.0], [1.0], [0.0]]], [x]).round(2)
+    array([[1.  ],
+           [0.47]])
+    """
+    every = [np.asarray(one, np.float64) for one in (*xs, *ys)]
+    every = [one.reshape(len(one), -1) if one.ndim else one for one in every]
+    if any(one.ndim != 2 or len(one) != len(every[0]) for one in every):
+        shapes = ", ".join(str(list(one.shape)) for one in every)
         raise DataError(f"cka: {shapes}; must be of as many examples")
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    if max(x.shape[1], y.shape[1]) > len(x):
+    every = [one - one.mean(axis=0) for one in every]
+    if max(one.shape[1] for one in every) > len(every[0]):
         # ‖YᵀX‖² is the inner product of XXᵀ and YYᵀ, which are smaller then.
-        grams = x @ x.T, y @ y.T
-        own = [float(np.linalg.norm(gram)) for gram in grams]
-        shared = float(np.sum(grams[0] * grams[1]))
+        grams = np.array([(one @ one.T).ravel() for one in every])
+        own = np.linalg.norm(grams, axis=1)
+        shared = grams[: len(xs)] @ grams[len(xs) :].T
     else:
-        own = [float(np.linalg.norm(one.T @ one)) for one in (x, y)]
-        shared = float(np.linalg.norm(y.T @ x) ** 2)
-    if not (math.isfinite(own[0] * own[1]) and min(own) > 0):
+        own = np.array([np.linalg.norm(one.T @ one) for one in every])
+        pairs = [[y.T @ x for y in every[len(xs) :]] for x in every[: len(xs)]]
+        shared = np.array(
+            [[np.linalg.norm(pair) ** 2 for pair in row] for row in pairs]
+        )
+    if not (np.isfinite(own).all() and own.min() > 0):
         raise DataError("cka: a representation is constant, or not finite")
-    return shared / (own[0] * own[1])
+    return shared / np.outer(own[: len(xs)], own[len(xs) :])
 
 
 def _scored(name: str, scores: Any, kind: Any) -> tuple[Any, Any]:

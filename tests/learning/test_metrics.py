@@ -184,6 +184,17 @@ def test_cka_is_the_same_by_kernels_where_there_are_fewer_examples_than_numbers(
     assert metrics.cka(x @ wide.T, y) == pytest.approx(metrics.cka(x, y), rel=1e-12)
 
 
+@pytest.mark.parametrize("widest", (7, 60))
+def test_all_pairs_have_the_alignment_of_each(widest):
+    """By kernels where one of them has more numbers than there are examples."""
+    random = np.random.RandomState(2)
+    xs = [random.normal(size=(20, n)) for n in (3, widest)]
+    ys = [random.normal(size=(20, n)) for n in (5, 2, 4)] + [xs[1][:, :2]]
+    alone = [[metrics.cka(x, y) for y in ys] for x in xs]
+    # Sums of the same products in another order.
+    np.testing.assert_allclose(metrics.ckas(xs, ys), alone, rtol=1e-12)
+
+
 def test_cka_knows_rotations_and_no_other_linear_maps():
     random = np.random.RandomState(1)
     x = random.normal(size=(30, 4))
