@@ -175,13 +175,11 @@ def probed(run, parts):
     """What is read from each state of a net."""
     learn, valid, test = parts[:3]
     known = [numbers(state) for state in run.states(learn.x)]
-    judged = run.states(
-        np.concatenate([valid.x, test.x])
-    )  # by one program, of that size
+    # Asked about together, so that one program serves all three shares.
+    judged = run.states(np.concatenate([valid.x, test.x]))
     shares = [np.split(numbers(state), [len(valid.x)]) for state in judged]
-    return linear_probes.read(
-        known, *zip(*shares, strict=True), [p.y for p in parts[:3]]
-    )
+    labels = [part.y for part in parts[:3]]
+    return linear_probes.read(known, *zip(*shares, strict=True), labels)
 
 
 def numbers(state):
