@@ -59,6 +59,7 @@ class Listener:
 
 _listening: list[Listener] = []  # a process has one
 _undo: list[Callable[[], object]] = []
+_leaving: list[int] = []  # the status that this process ends with, once that is settled
 
 
 def listen() -> Listener:
@@ -100,10 +101,21 @@ def _read(listener: Listener, pipe: int) -> None:
 
 
 def _leave(status: int) -> None:
-    undoing = threading.Thread(target=_undo_all, daemon=True)
-    undoing.start()
-    undoing.join(0.5)  # no longer: what is undone may wait for what hangs
-    os._exit(status)
+    _leaving.append(status)
+    try:
+        undoing = threading.Thread(target=_undo_all, daemon=True)
+        undoing.start()
+        undoing.join(0.5)  # no longer: what is undone may wait for what hangs
+    finally:
+        os._exit(status)
+
+
+def _stay_if_leaving() -> None:
+    """Does not return where the process ends: what waited for a thing that
+    was undone, a child, say, would take its end for a result, and end as if all were done.
+    """
+    while _leaving:
+        time.sleep(1.0)
 
 
 def _undo_all() -> None:
@@ -114,6 +126,7 @@ def _undo_all() -> None:
 
 def _end(listener: Listener) -> None:
     """Leaves before Python takes itself apart, when a signal would find no listener."""
+    _stay_if_leaving()
     if listener.ended is not None:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
@@ -123,11 +136,13 @@ def _end(listener: Listener) -> None:
 
 @contextlib.contextmanager
 def undone(action: Callable[[], object]) -> Iterator[None]:
-    """Within the block a signal that ends the process does this before it."""
+    """Within the block a signal that ends the process does this before it, and the block
+    is not left then."""
     _undo.append(action)
     try:
         yield
     finally:
+        _stay_if_leaving()
         _undo.remove(action)
 
 

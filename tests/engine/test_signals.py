@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import pytest
 
-from depthbench.research.engine import children, signals
+from depthbench.research.engine import signals
 from depthbench.research.engine.signals import Listener
 
 # Seconds; an idle machine takes hundredths of the first two.
@@ -351,45 +351,3 @@ def test_what_was_ignored_stays_ignored():
         assert during == [signal.SIG_IGN]
     finally:
         signal.signal(signal.SIGHUP, before)
-
-
-def test_children_end_with_a_process_that_leaves(tmp_path):
-    """And are in a group of their own, which a terminal's Ctrl-C does not reach."""
-    child = (
-        "import os, sys; print(os.getpid(), file=open(sys.argv[1], 'w'), flush=True); "
-    )
-    child += "import time; time.sleep(600)"
-    note = tmp_path / "child"
-    program = f"""
-import os, sys
-from depthbench.research.engine import children, signals
-signals.listen()
-children.run([sys.executable, "-c", {child!r}, {str(note)!r}], os.environ, 600)
-"""
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stderr=subprocess.DEVNULL
-    )
-    until = time.monotonic() + PATIENCE
-    while not note.exists() or not note.read_text().strip():
-        assert time.monotonic() < until and process.poll() is None
-        time.sleep(0.01)
-    number = int(note.read_text())
-    assert os.getpgid(number) == number
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(PATIENCE) == 143
-    while alive(number):
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
-def alive(process: int) -> bool:
-    try:
-        return ") Z" not in Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return False
-
-
-def test_a_child_that_takes_too_long_is_ended():
-    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
-    with pytest.raises(subprocess.TimeoutExpired):
-        children.run(sleep, os.environ, 0.1)
