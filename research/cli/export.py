@@ -89,7 +89,7 @@ def write_events(rows: Loaded, place: Path, folder: Path) -> None:
     """
     above = folder.absolute().parent
     above.mkdir(parents=True, exist_ok=True)
-    made = above / f".{folder.name}-{os.getpid()}"
+    made = above / atomic.temporary(folder.name)
     made.mkdir()
     try:
         sink = tensorboard.EventFiles(made)
