@@ -150,9 +150,10 @@ def against(
     by: Sequence[str],
     of: str = "score",
     higher: bool = True,
+    share: bool = False,
 ) -> Callable[[Sequence[Mapping[str, Any]]], list[Row]]:
     """From rows to a pair for each that has the settings `one`: with that which has
-    `other`, and is equal `by` what is named. of, higher: as of `apart`."""
+    `other`, and is equal `by` what is named. of, higher, share: as of `apart`."""
 
     def has(row: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
         return all(row[name] == value for name, value in settings.items())
@@ -163,7 +164,7 @@ def against(
     def compared(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
         others = {key(row): row for row in rows if has(row, other)}
         found = [(r, others[key(r)]) for r in rows if has(r, one) and key(r) in others]
-        return [_pair(*both, (*by, *one), of, higher) for both in found]
+        return [_pair(*both, (*by, *one), of, higher, share) for both in found]
 
     return compared
 
@@ -193,11 +194,12 @@ def _pair(
     names: Sequence[str],
     of: str,
     higher: bool,
+    share: bool = False,
 ) -> Row:
     return {
         **pairs.joint([row, base]),
         **{name: row[name] for name in (*names, "seeds")},
-        **apart(row, base, of, higher),
+        **apart(row, base, of, higher, share),
     }
 
 

@@ -222,7 +222,7 @@ def control(rows):
     done = [
         {**row, "unfinished": row["unfinished"] and not learned(row)} for row in rows
     ]
-    return comparisons.against(one, other, BY, "own")(done)
+    return comparisons.against(one, other, BY, "own", share=True)(done)
 
 
 def learned(row):

@@ -65,6 +65,12 @@ def test_the_first_sentence_says_who_is_ahead_and_what_pairs_give(best, gap, sai
 
 
 @pytest.mark.parametrize("claim", relations.CLAIMS, ids=lambda claim: claim.key)
+def test_every_point_has_the_error_of_its_test_scenes(claim):
+    points = claims.judge(claim, published.made("relations").rows).points
+    assert points and all(point.estimate.fixed > 0 for point in points)
+
+
+@pytest.mark.parametrize("claim", relations.CLAIMS, ids=lambda claim: claim.key)
 def test_nets_that_still_learn_decide_nothing(claim):
     late = {"unfinished": True, "own": 0.9, "own_by_seed": None}
     rows = [{**row, **late} for row in published.made("relations").rows]
