@@ -3,6 +3,7 @@
 `python -m tests.ray_alone WHAT OUT WORDS…` prints what it came to as JSON.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -91,9 +92,17 @@ def killed(driver: subprocess.Popen) -> dict:
 
 
 def headless(driver: subprocess.Popen) -> dict:
-    """The head is gone."""
+    """The head is gone; for a while workers end what they have and are given more."""
     for process in processes("gcs_server"):
         os.kill(process, signal.SIGKILL)
+    time.sleep(3)
+    workers = processes("ray::")
+    for process in workers:
+        os.kill(process, signal.SIGSTOP)  # or all may be done before it is seen
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        driver.wait(LATE)
+    for process in workers:
+        os.kill(process, signal.SIGCONT)
     return {}
 
 

@@ -7,6 +7,7 @@ protects them is a token: one is always asked for. On this machine they listen t
 
 import atexit
 import contextlib
+import functools
 import os
 import secrets
 import socket
@@ -55,10 +56,6 @@ class RayRequest(NamedTuple):
     insecure: bool = False
 
 
-class HeadGone(Refusal):
-    """The head does not answer any more; Ray itself would end this process, unsaid."""
-
-
 class OnRay:
     """A Ray that is begun or joined; its jobs are tasks. head: HOST:PORT of its head."""
 
@@ -72,16 +69,22 @@ class OnRay:
         failures = 0
         while failures < 2:
             time.sleep(WATCHED)
-            try:
-                check_reached(self.head)
-                failures = 0
-            except Refusal:
-                failures += 1
+            failures = 0 if self.answers() else failures + 1
         self.gone.set()
 
+    def answers(self) -> bool:
+        """Whether the head is there now: Ray's own calls wait for one that is not, for a
+        minute, and then end this process."""
+        try:
+            check_reached(self.head)
+        except Refusal:
+            return False
+        return True
+
     def check_head(self) -> None:
+        """Raises Refusal once the head does not answer any more."""
         if self.gone.is_set():
-            raise HeadGone(
+            raise Refusal(
                 f"the head of Ray at {self.head} is gone; finished cells are saved, and "
                 "the same command resumes from there",
                 LATER,
@@ -119,10 +122,15 @@ class OnRay:
         return driving.finished(work, self._send, stop, begin)
 
     def _send(self, job: Job) -> "RayTask":
+        self.check_head()
+        return RayTask(self._perform.remote(job), self)
+
+    @functools.cached_property
+    def _perform(self) -> Any:
+        """The task, made once: the head is asked to keep each that is made."""
         import ray
 
-        task = ray.remote(max_calls=0)(jobs.perform).options(**self.options)
-        return RayTask(task.remote(job), self)
+        return ray.remote(max_calls=0)(jobs.perform).options(**self.options)
 
     def _options(self, cpus: float, gpus: float) -> dict[str, Any]:
         return {
@@ -207,7 +215,7 @@ class RayTask:
     def cancel(self) -> None:
         import ray
 
-        if self.engine.gone.is_set():  # whoever asks waits for a minute
+        if not self.engine.answers():
             return
         with contextlib.suppress(Exception):
             ray.cancel(self.stream, force=True)
@@ -282,13 +290,15 @@ def begun(asked: RayRequest) -> Iterator[OnRay]:
         where = f"ray:{asked.address}" if asked.address else "ray"
         raise Refusal(f"--on {where}: cannot be begun: {_why(error)}", LATER) from None
     head = ray.get_runtime_context().gcs_address
+    engine = OnRay(asked, head)
     try:
         with signals.undone(ray.shutdown):
-            yield OnRay(asked, head)
-    except HeadGone:  # what waits for it is left to end with this process
-        atexit.unregister(ray.shutdown)
-        raise
-    ray.shutdown()
+            yield engine
+    finally:
+        if engine.answers():
+            ray.shutdown()
+        else:  # what waits for the head is left to end with this process
+            atexit.unregister(ray.shutdown)
 
 
 def _arguments(asked: RayRequest) -> dict[str, Any]:
