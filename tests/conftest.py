@@ -106,10 +106,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 # Python's collector looks at all objects there are, and a worker has many that stay: jax's
-# modules and the tests themselves.
+# modules and the tests themselves. Tracing makes millions: looked at after each 700, as is
+# usual, they took a twelfth of the time of tests of nets.
 def pytest_collection_finish():
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000)
 
 
 KEPT = 3 * 2**30  # bytes of a worker, from which on it forgets its programs
