@@ -27,6 +27,7 @@ def single() -> Iterator[None]:
     """
     global _inside
     with _LOCK:
+        _take_control()
         _WITHIN.append(threadpoolctl.threadpool_limits(1))
         _inside += 1
     try:
@@ -34,5 +35,14 @@ def single() -> Iterator[None]:
     finally:
         with _LOCK:
             _inside -= 1
+            _take_control()
             while not _inside and _WITHIN:  # the first's last: it found what was before
                 _WITHIN.pop().restore_original_limits()
+
+
+def _take_control() -> None:
+    """Lets this thread set OpenBLAS's threads: from 3.8 on threadpoolctl heeds only that
+    which did so first, for as long as it lives, and says nothing to others."""
+    of_blas = getattr(threadpoolctl, "OpenBLASController", None)
+    if clear := getattr(of_blas, "clear_controlling_thread", None):
+        clear(force=True)

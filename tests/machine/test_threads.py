@@ -1,6 +1,7 @@
 """Libraries' threads, while cells run side by side."""
 
 import importlib
+import threading
 
 import numpy as np
 import threadpoolctl
@@ -45,3 +46,36 @@ def test_whoever_is_done_first_leaves_the_others_one_thread():
         assert set(counts()) == {1}
         second.__exit__(None, None, None)
         assert set(counts()) == {2}
+
+
+def in_a_thread(work):
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+def test_every_thread_limits_whichever_did_so_before():
+    """threadpoolctl heeds the first thread alone, unless it is told that it is done."""
+    blas = lambda: {
+        library["num_threads"]
+        for library in threadpoolctl.threadpool_info()
+        if library["user_api"] == "blas"
+    }
+    seen = []
+
+    def work():
+        with threads.single():
+            seen.append(blas())
+        seen.append(blas())
+
+    with threadpoolctl.threadpool_limits(2):
+        work()
+        in_a_thread(work)
+        first, second = threads.single(), threads.single()
+        first.__enter__()
+        in_a_thread(second.__enter__)
+        first.__exit__(None, None, None)
+        seen.append(blas())
+        in_a_thread(lambda: second.__exit__(None, None, None))
+        seen.append(blas())
+    assert seen == [{1}, {2}] * 3
