@@ -111,9 +111,8 @@ def _leave(status: int) -> None:
 
 
 def _stay_if_leaving() -> None:
-    """Does not return where the process ends: what waited for a thing that
-    was undone, a child, say, would take its end for a result, and end as if all were done.
-    """
+    """Does not return where the process ends: what waited for a thing that was undone, a
+    child, say, would take its end for a result, and end as if all were done."""
     while _leaving:
         time.sleep(1.0)
 
